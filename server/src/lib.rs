@@ -1,0 +1,3 @@
+//! The Ferrite server.
+
+pub mod media;

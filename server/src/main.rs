@@ -1,0 +1,2 @@
+//! The Ferrite server.
+fn main() {}

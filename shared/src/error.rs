@@ -1,0 +1,65 @@
+//! What can go wrong in a session, in codes a program can act on and words a person can read.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The `code` of an error message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ErrorCode {
+    /// The frame is not a JSON object with a `type`, or a field is missing or of the wrong kind.
+    BadMessage,
+    /// The `type` is none this version has.
+    UnknownType,
+    /// The client speaks another version. The message names both.
+    VersionMismatch,
+    /// The offer cannot be answered. The message says why.
+    BadOffer,
+    /// The candidate cannot be parsed.
+    BadCandidate,
+    /// The request does not fit the session's state.
+    BadState,
+    /// The resume token is unknown, used or expired. The session starts anew.
+    ResumeFailed,
+    /// A documented limit was passed.
+    LimitExceeded,
+    /// The server failed. Its log says how.
+    Internal,
+    /// A code a later version added.
+    #[serde(other)]
+    Other,
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadMessage => "badMessage",
+            Self::UnknownType => "unknownType",
+            Self::VersionMismatch => "versionMismatch",
+            Self::BadOffer => "badOffer",
+            Self::BadCandidate => "badCandidate",
+            Self::BadState => "badState",
+            Self::ResumeFailed => "resumeFailed",
+            Self::LimitExceeded => "limitExceeded",
+            Self::Internal => "internal",
+            Self::Other => "other",
+        })
+    }
+}
+
+/// WebSocket close codes (RFC 6455 §7.4.2 leaves 4000 to 4999 to applications).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum CloseCode {
+    /// Going away: the server shuts down (RFC 6455 §7.4.1).
+    GoingAway = 1001,
+    /// The client speaks another version of the protocol.
+    VersionMismatch = 4000,
+    /// Too many or too large messages.
+    LimitExceeded = 4001,
+    /// Nothing was heard for three ping intervals.
+    TimedOut = 4002,
+    /// The session was resumed on another WebSocket.
+    Superseded = 4003,
+}
