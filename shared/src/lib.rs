@@ -10,20 +10,22 @@
 #![forbid(unsafe_code)]
 
 pub mod candidate;
+pub mod decode;
 pub mod description;
 pub mod error;
 pub mod id;
+pub mod limits;
 pub mod message;
 pub mod room;
+pub mod version;
 
 pub use candidate::{IceCandidate, IceServer};
+pub use decode::{DecodeError, DecodeErrorKind};
 pub use description::{SdpType, SessionDescription};
 pub use error::{CloseCode, ErrorCode};
 pub use id::{ParticipantId, RequestId, ResumeToken, RoomId, SessionId};
-pub use message::{ClientMessage, ServerMessage};
-
-/// The version of the protocol this crate speaks.
-pub const PROTOCOL_VERSION: u16 = 1;
-
-/// The WebSocket subprotocol that names this version.
-pub const SUBPROTOCOL: &str = "ferrite.v1";
+pub use message::{ClientMessage, PeerConnectionState, ServerMessage};
+pub use room::{Participant, RoomSnapshot};
+pub use version::{
+    PROTOCOL_VERSION, SUBPROTOCOL, VersionMismatch, check_client_version, check_server_version,
+};

@@ -57,6 +57,8 @@ pub enum ClientMessage {
     /// A trickled candidate (RFC 8838). `null` means the same as [`Self::EndOfCandidates`].
     Candidate {
         /// The candidate, as the browser gives it.
+        // With this, serde takes `null` but not silence: a misspelt field must not end anything.
+        #[serde(deserialize_with = "Option::deserialize")]
         candidate: Option<IceCandidate>,
     },
     /// There are no more candidates.
@@ -206,3 +208,50 @@ pub enum PeerConnectionState {
     /// Closed by either end.
     Closed,
 }
+
+/// The `type` of each message, from one list: a variant that is not in it does not compile.
+macro_rules! type_names {
+    ($message:ident { $($variant:ident: $name:literal,)* }) => {
+        impl $message {
+            /// Every `type` there is.
+            pub const TYPES: &'static [&'static str] = &[$($name),*];
+
+            /// This message's `type`.
+            #[must_use]
+            pub const fn type_name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $name,)*
+                }
+            }
+        }
+    };
+}
+
+type_names!(ClientMessage {
+    Hello: "hello",
+    Join: "join",
+    Leave: "leave",
+    Offer: "offer",
+    Candidate: "candidate",
+    EndOfCandidates: "endOfCandidates",
+    HangUp: "hangUp",
+    Ping: "ping",
+    Pong: "pong",
+});
+
+type_names!(ServerMessage {
+    Welcome: "welcome",
+    Joined: "joined",
+    Left: "left",
+    ParticipantJoined: "participantJoined",
+    ParticipantLeft: "participantLeft",
+    Answer: "answer",
+    Candidate: "candidate",
+    EndOfCandidates: "endOfCandidates",
+    PeerState: "peerState",
+    HungUp: "hungUp",
+    Error: "error",
+    GoingAway: "goingAway",
+    Ping: "ping",
+    Pong: "pong",
+});
