@@ -50,6 +50,12 @@ pub struct RequestId(pub u32);
 #[serde(transparent)]
 pub struct ResumeToken(pub String);
 
+impl From<&str> for ResumeToken {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl fmt::Debug for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResumeToken(..)")

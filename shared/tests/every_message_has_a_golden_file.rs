@@ -1,0 +1,339 @@
+//! Each message type has files in `tests/golden` that show it as it travels: whole, and with only
+//! what it must have. They are the protocol's examples, and what later versions must still read.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use ferrite_protocol::{
+    ClientMessage, ErrorCode, IceCandidate, IceServer, Participant, PeerConnectionState, RequestId,
+    RoomSnapshot, ServerMessage,
+};
+use serde_json::{Value, json};
+
+type Golden<M> = (&'static str, M);
+
+fn client_messages() -> Vec<Golden<ClientMessage>> {
+    use ClientMessage as M;
+    let id = Some(RequestId(7));
+    vec![
+        (
+            "client.hello",
+            M::Hello {
+                version: 1,
+                client: Some("ferrite-client/0.1.0".to_owned()),
+                resume_token: Some("8f14e45fceea167a5a36dedd4bea2543".into()),
+            },
+        ),
+        (
+            "client.hello.least",
+            M::Hello {
+                version: 1,
+                client: None,
+                resume_token: None,
+            },
+        ),
+        (
+            "client.join",
+            M::Join {
+                id,
+                room: "kitchen".into(),
+                name: Some("Zoë".to_owned()),
+            },
+        ),
+        (
+            "client.join.least",
+            M::Join {
+                id: None,
+                room: "kitchen".into(),
+                name: None,
+            },
+        ),
+        ("client.leave", M::Leave { id }),
+        ("client.leave.least", M::Leave { id: None }),
+        ("client.offer", M::Offer { id, sdp: sdp() }),
+        (
+            "client.offer.least",
+            M::Offer {
+                id: None,
+                sdp: sdp(),
+            },
+        ),
+        (
+            "client.candidate",
+            M::Candidate {
+                candidate: Some(candidate()),
+            },
+        ),
+        ("client.candidate.null", M::Candidate { candidate: None }),
+        (
+            "client.candidate.last",
+            M::Candidate {
+                candidate: Some(IceCandidate::default()),
+            },
+        ),
+        ("client.endOfCandidates", M::EndOfCandidates {}),
+        ("client.hangUp", M::HangUp { id }),
+        ("client.hangUp.least", M::HangUp { id: None }),
+        ("client.ping", M::Ping { id }),
+        ("client.ping.least", M::Ping { id: None }),
+        ("client.pong", M::Pong { id }),
+        ("client.pong.least", M::Pong { id: None }),
+    ]
+}
+
+fn server_messages() -> Vec<Golden<ServerMessage>> {
+    use ServerMessage as M;
+    let id = Some(RequestId(7));
+    vec![
+        ("server.welcome", welcome(vec![stun(), turn()])),
+        ("server.welcome.least", welcome(Vec::new())),
+        (
+            "server.joined",
+            M::Joined {
+                id,
+                participant: "p2".into(),
+                room: room(),
+            },
+        ),
+        (
+            "server.joined.least",
+            M::Joined {
+                id: None,
+                participant: "p2".into(),
+                room: room(),
+            },
+        ),
+        ("server.left", M::Left { id }),
+        ("server.left.least", M::Left { id: None }),
+        (
+            "server.participantJoined",
+            M::ParticipantJoined {
+                participant: participant("p3", Some("Ada")),
+            },
+        ),
+        (
+            "server.participantJoined.least",
+            M::ParticipantJoined {
+                participant: participant("p3", None),
+            },
+        ),
+        (
+            "server.participantLeft",
+            M::ParticipantLeft {
+                participant: "p3".into(),
+            },
+        ),
+        ("server.answer", M::Answer { id, sdp: sdp() }),
+        (
+            "server.answer.least",
+            M::Answer {
+                id: None,
+                sdp: sdp(),
+            },
+        ),
+        (
+            "server.candidate",
+            M::Candidate {
+                candidate: candidate(),
+            },
+        ),
+        ("server.endOfCandidates", M::EndOfCandidates {}),
+        (
+            "server.peerState",
+            M::PeerState {
+                state: PeerConnectionState::Failed,
+                reason: Some("nothing was heard from the browser for 30 s".to_owned()),
+            },
+        ),
+        (
+            "server.peerState.least",
+            M::PeerState {
+                state: PeerConnectionState::Connected,
+                reason: None,
+            },
+        ),
+        ("server.hungUp", M::HungUp { id }),
+        ("server.hungUp.least", M::HungUp { id: None }),
+        ("server.error", error(id)),
+        ("server.error.least", error(None)),
+        (
+            "server.goingAway",
+            M::GoingAway {
+                retry_after_ms: 2000,
+            },
+        ),
+        ("server.ping", M::Ping { id }),
+        ("server.ping.least", M::Ping { id: None }),
+        ("server.pong", M::Pong { id }),
+        ("server.pong.least", M::Pong { id: None }),
+    ]
+}
+
+fn welcome(ice_servers: Vec<IceServer>) -> ServerMessage {
+    ServerMessage::Welcome {
+        version: 1,
+        session: "s-3fa9".into(),
+        resume_token: "8f14e45fceea167a5a36dedd4bea2543".into(),
+        resumed: false,
+        ping_interval_ms: 10_000,
+        ice_servers,
+    }
+}
+
+fn error(id: Option<RequestId>) -> ServerMessage {
+    ServerMessage::Error {
+        id,
+        code: ErrorCode::BadOffer,
+        message: "the offer has no fingerprint".to_owned(),
+    }
+}
+
+fn stun() -> IceServer {
+    IceServer {
+        urls: vec!["stun:media.example.org:3478".to_owned()],
+        username: None,
+        credential: None,
+    }
+}
+
+fn turn() -> IceServer {
+    IceServer {
+        urls: vec!["turn:media.example.org:3478?transport=tcp".to_owned()],
+        username: Some("1767225600:s-3fa9".to_owned()),
+        credential: Some("zVTBbUFBmHFKCmZ4zHsgXl5kp9c=".to_owned()),
+    }
+}
+
+fn room() -> RoomSnapshot {
+    RoomSnapshot {
+        id: "kitchen".into(),
+        participants: vec![participant("p1", None), participant("p2", Some("Zoë"))],
+    }
+}
+
+fn participant(id: &str, name: Option<&str>) -> Participant {
+    Participant {
+        id: id.into(),
+        name: name.map(str::to_owned),
+    }
+}
+
+fn candidate() -> IceCandidate {
+    IceCandidate {
+        candidate: "candidate:1 1 udp 2130706431 192.0.2.1 3478 typ host".to_owned(),
+        sdp_mid: Some("0".to_owned()),
+        sdp_m_line_index: Some(0),
+        username_fragment: Some("Ys4h".to_owned()),
+    }
+}
+
+fn sdp() -> String {
+    "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n".to_owned()
+}
+
+fn directory() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"))
+}
+
+fn read(name: &str) -> String {
+    let path = directory().join(format!("{name}.json"));
+    let text = std::fs::read_to_string(&path);
+    let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    // The file is the frame and a newline.
+    text.strip_suffix('\n').expect("a newline").to_owned()
+}
+
+/// Puts a field that no version knows into every object.
+fn add_unknown_fields(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(add_unknown_fields);
+            let later = json!({"list": [1, null, {"deep": true}], "type": "candidate"});
+            fields.insert("addedLater".to_owned(), later);
+        }
+        Value::Array(items) => items.iter_mut().for_each(add_unknown_fields),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn with_unknown_fields(text: &str) -> String {
+    let mut value = serde_json::from_str(text).expect("JSON");
+    add_unknown_fields(&mut value);
+    value.to_string()
+}
+
+#[test]
+fn every_type_has_one() {
+    let has = |types: Vec<&'static str>| types.into_iter().collect::<BTreeSet<_>>();
+    let shown = has(client_messages().iter().map(|m| m.1.type_name()).collect());
+    assert_eq!(shown, has(ClientMessage::TYPES.to_vec()));
+    let shown = has(server_messages().iter().map(|m| m.1.type_name()).collect());
+    assert_eq!(shown, has(ServerMessage::TYPES.to_vec()));
+}
+
+#[test]
+fn every_file_is_named_after_its_type_and_belongs_to_a_message() {
+    let client = client_messages().into_iter();
+    let client = client.map(|(name, m)| (name, format!("client.{}", m.type_name())));
+    let server = server_messages().into_iter();
+    let server = server.map(|(name, m)| (name, format!("server.{}", m.type_name())));
+    let mut named = BTreeSet::new();
+    for (name, begins) in client.chain(server) {
+        let rest = name.strip_prefix(&begins).expect(name);
+        assert!(rest.is_empty() || rest.starts_with('.'), "{name}");
+        named.insert(format!("{name}.json"));
+    }
+    let files = std::fs::read_dir(directory()).unwrap();
+    let files: BTreeSet<_> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(files, named);
+}
+
+#[test]
+fn the_files_are_what_the_client_sends() {
+    for (name, message) in client_messages() {
+        let text = read(name);
+        assert_eq!(message.encode(), text, "{name}");
+        assert_eq!(ClientMessage::decode(&text), Ok(message), "{name}");
+    }
+}
+
+#[test]
+fn the_files_are_what_the_server_sends() {
+    for (name, message) in server_messages() {
+        let text = read(name);
+        assert_eq!(message.encode(), text, "{name}");
+        assert_eq!(ServerMessage::decode(&text), Ok(message), "{name}");
+    }
+}
+
+#[test]
+fn fields_of_later_versions_change_nothing() {
+    for (name, message) in client_messages() {
+        let text = with_unknown_fields(&read(name));
+        assert_eq!(ClientMessage::decode(&text), Ok(message), "{name}: {text}");
+    }
+    for (name, message) in server_messages() {
+        let text = with_unknown_fields(&read(name));
+        assert_eq!(ServerMessage::decode(&text), Ok(message), "{name}: {text}");
+    }
+}
+
+#[test]
+fn what_a_browser_gives_passes_through_untouched() {
+    // `JSON.stringify(description)`, and a candidate inside its message.
+    let offer = r#"{"type":"offer","sdp":"v=0\r\n"}"#;
+    assert_eq!(ClientMessage::decode(offer).unwrap().encode(), offer);
+    let candidate = r#"{"type":"candidate","candidate":{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host generation 0 ufrag Ys4h","sdpMid":"audio","sdpMLineIndex":0,"usernameFragment":"Ys4h"}}"#;
+    assert_eq!(
+        ClientMessage::decode(candidate).unwrap().encode(),
+        candidate
+    );
+    // Firefox and Chromium say `null` where they have nothing.
+    let nulls = r#"{"type":"candidate","candidate":{"candidate":"","sdpMid":null,"sdpMLineIndex":null,"usernameFragment":null}}"#;
+    let last = ClientMessage::Candidate {
+        candidate: Some(IceCandidate::default()),
+    };
+    assert_eq!(ClientMessage::decode(nulls), Ok(last));
+}

@@ -1,0 +1,239 @@
+//! Whatever one end can say, the other end reads as it was meant.
+
+use ferrite_protocol::limits::MAX_NAME_BYTES;
+use ferrite_protocol::{
+    ClientMessage, ErrorCode, IceCandidate, IceServer, Participant, ParticipantId,
+    PeerConnectionState, RequestId, ResumeToken, RoomId, RoomSnapshot, ServerMessage, SessionId,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Any text, control characters and all, within the limit that most fields share.
+fn text() -> impl Strategy<Value = String> {
+    any::<String>().prop_map(|mut text| {
+        text.truncate(text.floor_char_boundary(MAX_NAME_BYTES));
+        text
+    })
+}
+
+fn id() -> impl Strategy<Value = Option<RequestId>> {
+    option::of(any::<u32>().prop_map(RequestId))
+}
+
+fn participant_id() -> impl Strategy<Value = ParticipantId> {
+    text().prop_map(ParticipantId)
+}
+
+fn token() -> impl Strategy<Value = ResumeToken> {
+    text().prop_map(ResumeToken)
+}
+
+fn participant() -> impl Strategy<Value = Participant> {
+    (participant_id(), option::of(text())).prop_map(|(id, name)| Participant { id, name })
+}
+
+fn room() -> impl Strategy<Value = RoomSnapshot> {
+    (text(), vec(participant(), 0..4)).prop_map(|(id, participants)| RoomSnapshot {
+        id: RoomId(id),
+        participants,
+    })
+}
+
+fn candidate() -> impl Strategy<Value = IceCandidate> {
+    let rest = (
+        option::of(text()),
+        option::of(any::<u16>()),
+        option::of(text()),
+    );
+    (text(), rest).prop_map(
+        |(candidate, (sdp_mid, sdp_m_line_index, username_fragment))| IceCandidate {
+            candidate,
+            sdp_mid,
+            sdp_m_line_index,
+            username_fragment,
+        },
+    )
+}
+
+fn ice_server() -> impl Strategy<Value = IceServer> {
+    let secrets = (option::of(text()), option::of(text()));
+    (vec(text(), 0..3), secrets).prop_map(|(urls, (username, credential))| IceServer {
+        urls,
+        username,
+        credential,
+    })
+}
+
+fn error_code() -> impl Strategy<Value = ErrorCode> {
+    select(vec![
+        ErrorCode::BadMessage,
+        ErrorCode::UnknownType,
+        ErrorCode::VersionMismatch,
+        ErrorCode::BadOffer,
+        ErrorCode::BadCandidate,
+        ErrorCode::BadState,
+        ErrorCode::ResumeFailed,
+        ErrorCode::LimitExceeded,
+        ErrorCode::Internal,
+        ErrorCode::Other,
+    ])
+}
+
+fn state() -> impl Strategy<Value = PeerConnectionState> {
+    select(vec![
+        PeerConnectionState::New,
+        PeerConnectionState::Connecting,
+        PeerConnectionState::Connected,
+        PeerConnectionState::Disconnected,
+        PeerConnectionState::Failed,
+        PeerConnectionState::Closed,
+    ])
+}
+
+fn hello() -> impl Strategy<Value = ClientMessage> {
+    (any::<u16>(), option::of(text()), option::of(token())).prop_map(
+        |(version, client, resume_token)| ClientMessage::Hello {
+            version,
+            client,
+            resume_token,
+        },
+    )
+}
+
+fn join() -> impl Strategy<Value = ClientMessage> {
+    (id(), text(), option::of(text())).prop_map(|(id, room, name)| ClientMessage::Join {
+        id,
+        room: RoomId(room),
+        name,
+    })
+}
+
+/// By type, so that a type without a strategy fails instead of going untested.
+fn client_message_of(name: &'static str) -> BoxedStrategy<ClientMessage> {
+    use ClientMessage as M;
+    match name {
+        "hello" => hello().boxed(),
+        "join" => join().boxed(),
+        "leave" => id().prop_map(|id| M::Leave { id }).boxed(),
+        "offer" => (id(), any::<String>())
+            .prop_map(|(id, sdp)| M::Offer { id, sdp })
+            .boxed(),
+        "candidate" => option::of(candidate())
+            .prop_map(|candidate| M::Candidate { candidate })
+            .boxed(),
+        "endOfCandidates" => Just(M::EndOfCandidates {}).boxed(),
+        "hangUp" => id().prop_map(|id| M::HangUp { id }).boxed(),
+        "ping" => id().prop_map(|id| M::Ping { id }).boxed(),
+        "pong" => id().prop_map(|id| M::Pong { id }).boxed(),
+        _ => panic!("{name} needs a strategy"),
+    }
+}
+
+fn welcome() -> impl Strategy<Value = ServerMessage> {
+    let session = (text().prop_map(SessionId), token(), any::<bool>());
+    (any::<u16>(), session, any::<u32>(), vec(ice_server(), 0..3)).prop_map(
+        |(version, (session, resume_token, resumed), ping_interval_ms, ice_servers)| {
+            ServerMessage::Welcome {
+                version,
+                session,
+                resume_token,
+                resumed,
+                ping_interval_ms,
+                ice_servers,
+            }
+        },
+    )
+}
+
+fn joined() -> impl Strategy<Value = ServerMessage> {
+    (id(), participant_id(), room()).prop_map(|(id, participant, room)| ServerMessage::Joined {
+        id,
+        participant,
+        room,
+    })
+}
+
+fn error() -> impl Strategy<Value = ServerMessage> {
+    (id(), error_code(), any::<String>()).prop_map(|(id, code, message)| ServerMessage::Error {
+        id,
+        code,
+        message,
+    })
+}
+
+fn peer_state() -> impl Strategy<Value = ServerMessage> {
+    (state(), option::of(any::<String>()))
+        .prop_map(|(state, reason)| ServerMessage::PeerState { state, reason })
+}
+
+fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
+    use ServerMessage as M;
+    match name {
+        "welcome" => welcome().boxed(),
+        "joined" => joined().boxed(),
+        "left" => id().prop_map(|id| M::Left { id }).boxed(),
+        "participantJoined" => participant()
+            .prop_map(|participant| M::ParticipantJoined { participant })
+            .boxed(),
+        "participantLeft" => participant_id()
+            .prop_map(|participant| M::ParticipantLeft { participant })
+            .boxed(),
+        "answer" => (id(), any::<String>())
+            .prop_map(|(id, sdp)| M::Answer { id, sdp })
+            .boxed(),
+        "candidate" => candidate()
+            .prop_map(|candidate| M::Candidate { candidate })
+            .boxed(),
+        "endOfCandidates" => Just(M::EndOfCandidates {}).boxed(),
+        "peerState" => peer_state().boxed(),
+        "hungUp" => id().prop_map(|id| M::HungUp { id }).boxed(),
+        "error" => error().boxed(),
+        "goingAway" => any::<u32>()
+            .prop_map(|retry_after_ms| M::GoingAway { retry_after_ms })
+            .boxed(),
+        "ping" => id().prop_map(|id| M::Ping { id }).boxed(),
+        "pong" => id().prop_map(|id| M::Pong { id }).boxed(),
+        _ => panic!("{name} needs a strategy"),
+    }
+}
+
+fn client_message() -> impl Strategy<Value = ClientMessage> {
+    let strategies = ClientMessage::TYPES.iter().copied().map(client_message_of);
+    proptest::strategy::Union::new(strategies)
+}
+
+fn server_message() -> impl Strategy<Value = ServerMessage> {
+    let strategies = ServerMessage::TYPES.iter().copied().map(server_message_of);
+    proptest::strategy::Union::new(strategies)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn what_a_client_says_is_what_the_server_reads(message in client_message()) {
+        prop_assert_eq!(ClientMessage::decode(&message.encode()), Ok(message));
+    }
+
+    #[test]
+    fn what_a_server_says_is_what_the_client_reads(message in server_message()) {
+        prop_assert_eq!(ServerMessage::decode(&message.encode()), Ok(message));
+    }
+
+    /// A frame cut or changed anywhere is read or refused, and never ends the reader.
+    #[test]
+    fn a_damaged_frame_ends_nothing(
+        message in client_message(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut bytes = message.encode().into_bytes();
+        let at = at.index(bytes.len());
+        let _ = ClientMessage::decode(&String::from_utf8_lossy(&bytes[..at]));
+        bytes[at] = byte;
+        let _ = ClientMessage::decode(&String::from_utf8_lossy(&bytes));
+        let _ = ServerMessage::decode(&String::from_utf8_lossy(&bytes));
+    }
+}
