@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// An empty `candidate` says that its generation has no more (RFC 8838 §13).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct IceCandidate {
     /// The candidate attribute (RFC 8839 §5.1), `candidate:` and all.
@@ -23,6 +24,7 @@ pub struct IceCandidate {
 
 /// `RTCIceServer`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct IceServer {
     /// `stun:`, `turn:` or `turns:` URLs.
     pub urls: Vec<String>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `RTCSdpType`. The browser always offers and the server always answers, so v1 has no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum SdpType {
     /// An offer, from the client.
@@ -14,6 +15,7 @@ pub enum SdpType {
 
 /// `RTCSessionDescriptionInit`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 pub struct SessionDescription {
     /// Whether this offers or answers.
     #[serde(rename = "type")]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The `code` of an error message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub enum ErrorCode {
     /// The frame is not a JSON object with a `type`, or a field is missing or of the wrong kind.

@@ -8,6 +8,7 @@ macro_rules! string_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
         #[serde(transparent)]
         pub struct $name(pub String);
 
@@ -40,13 +41,13 @@ string_id! {
 
 /// Chosen by the sender of a request; its reply carries it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(transparent)]
 pub struct RequestId(pub u32);
 
 /// The secret that lets a client resume its session after its WebSocket dropped.
-///
-/// `Debug` does not print it, so that it cannot reach a log.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(transparent)]
 pub struct ResumeToken(pub String);
 
@@ -56,6 +57,7 @@ impl From<&str> for ResumeToken {
     }
 }
 
+/// Does not print it, so that it cannot reach a log.
 impl fmt::Debug for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResumeToken(..)")

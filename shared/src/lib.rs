@@ -9,6 +9,8 @@
 //! connection use it.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "bindings")]
+pub mod bindings;
 pub mod candidate;
 pub mod decode;
 pub mod description;

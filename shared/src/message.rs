@@ -9,9 +9,10 @@ use crate::{
 
 /// What a client sends.
 ///
-/// A client that sends only [`Offer`](Self::Offer) and [`Candidate`](Self::Candidate), without a
-/// `hello`, gets an answer, candidates and an echo.
+/// A client that sends only `offer` and `candidate`, without a `hello`, gets an answer, candidates
+/// and an echo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(
     tag = "type",
     rename_all = "camelCase",
@@ -54,7 +55,9 @@ pub enum ClientMessage {
         /// The session description (RFC 8866).
         sdp: String,
     },
-    /// A trickled candidate (RFC 8838). `null` means the same as [`Self::EndOfCandidates`].
+    /// A trickled candidate (RFC 8838). `null` means the same as `endOfCandidates`.
+    // schemars takes an `Option` to be optional, whatever serde does.
+    #[cfg_attr(feature = "bindings", schemars(extend("required" = ["type", "candidate"])))]
     Candidate {
         /// The candidate, as the browser gives it.
         // With this, serde takes `null` but not silence: a misspelt field must not end anything.
@@ -69,13 +72,13 @@ pub enum ClientMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,
     },
-    /// Asks for a [`ServerMessage::Pong`].
+    /// Asks for a `pong`.
     Ping {
         /// Carried back by the pong.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,
     },
-    /// Answers a [`ServerMessage::Ping`].
+    /// Answers a `ping`.
     Pong {
         /// The ping's id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +88,7 @@ pub enum ClientMessage {
 
 /// What the server sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(
     tag = "type",
     rename_all = "camelCase",
@@ -177,13 +181,13 @@ pub enum ServerMessage {
         /// In milliseconds.
         retry_after_ms: u32,
     },
-    /// Asks for a [`ClientMessage::Pong`].
+    /// Asks for a `pong`.
     Ping {
         /// Carried back by the pong.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,
     },
-    /// Answers a [`ClientMessage::Ping`].
+    /// Answers a `ping`.
     Pong {
         /// The ping's id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,6 +197,7 @@ pub enum ServerMessage {
 
 /// `RTCPeerConnectionState`, as the server sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum PeerConnectionState {
     /// Nothing was heard from the other end.

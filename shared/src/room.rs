@@ -6,6 +6,7 @@ use crate::{ParticipantId, RoomId};
 
 /// Somebody in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Participant {
     /// Unique in the room.
@@ -17,6 +18,7 @@ pub struct Participant {
 
 /// A whole room at one moment: what a client that knows nothing needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct RoomSnapshot {
     /// The room.
