@@ -1,0 +1,171 @@
+//! An offer's frame: its sections, their names, and what holds them together (BUNDLE).
+//!
+//! It checks what must be true of the whole before any section is looked into, and that a new
+//! offer continues what was agreed before (RFC 9429 §5.2.2). It knows nothing of codecs or keys.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::description::{Attributes, Description, Media};
+use super::{SdpError, Section, Session, refuse};
+
+/// The longest identification tag taken: what a two-byte header extension can carry (RFC 8285 §4.3).
+const MAX_MID_BYTES: usize = 255;
+
+/// An offer whose frame is sound.
+#[derive(Debug)]
+pub(super) struct Offer<'a> {
+    /// The session's own attributes.
+    pub(super) session: Attributes<'a>,
+    /// The sections in their order.
+    pub(super) sections: Vec<Offered<'a>>,
+    /// The tags of the BUNDLE group in its order, as far as they name sections; `None` without one.
+    pub(super) bundle: Option<Vec<&'a str>>,
+}
+
+/// One offered section.
+#[derive(Debug)]
+pub(super) struct Offered<'a> {
+    /// Its `a=mid`, if it has one.
+    pub(super) mid: Option<&'a str>,
+    /// What it is called here: the tag, or its index where there is none.
+    pub(super) label: Cow<'a, str>,
+    /// Its lines.
+    pub(super) media: Media<'a>,
+}
+
+impl<'a> Offer<'a> {
+    /// Reads the frame of an offer.
+    pub(super) fn parse(text: &'a str) -> Result<Self, SdpError> {
+        let description = Description::parse(text)?;
+        if description.media.is_empty() {
+            return refuse(
+                "the offer has no media section: add a track, a transceiver or a data channel first",
+            );
+        }
+        let sections = description.media.into_iter().enumerate();
+        let sections = sections
+            .map(|(index, media)| Offered::new(index, media))
+            .collect::<Result<Vec<_>, _>>()?;
+        check_labels(&sections)?;
+        let bundle = bundle(&description.attributes, &sections)?;
+        Ok(Offer {
+            session: description.attributes,
+            sections,
+            bundle,
+        })
+    }
+
+    /// Whether the section may be in the one transport there is: it is in the group, or it needs none.
+    pub(super) fn bundles(&self, section: &Offered<'_>) -> bool {
+        match (&self.bundle, section.mid) {
+            (Some(tags), Some(mid)) => tags.contains(&mid),
+            (Some(_), None) | (None, _) => false,
+        }
+    }
+
+    /// Checks that the offer continues what was agreed before.
+    pub(super) fn check_continues(&self, previous: &Session) -> Result<(), SdpError> {
+        let (now, before) = (self.sections.len(), previous.sections.len());
+        if now < before {
+            return refuse(format!(
+                "the offer has {now} media sections and the one before had {before}: they never become fewer (RFC 3264 §8)"
+            ));
+        }
+        let pairs = self.sections.iter().zip(&previous.sections);
+        pairs
+            .filter(|(offered, _)| offered.is_live())
+            .try_for_each(|(offered, before)| offered.check_continues(before))
+    }
+}
+
+impl<'a> Offered<'a> {
+    fn new(index: usize, media: Media<'a>) -> Result<Self, SdpError> {
+        let mid = media.attributes.value("mid");
+        if mid.is_some_and(|mid| !is_token(mid) || mid.len() > MAX_MID_BYTES) {
+            return refuse(format!("media section {index} has a malformed a=mid"));
+        }
+        Ok(Offered {
+            mid,
+            label: mid.map_or_else(|| index.to_string().into(), Cow::from),
+            media,
+        })
+    }
+
+    /// Whether the other end wants the section. Port 0 with `bundle-only` only says that it has
+    /// no transport of its own (RFC 9143 §6).
+    pub(super) fn is_live(&self) -> bool {
+        self.media.port != 0 || self.media.attributes.has("bundle-only")
+    }
+
+    /// How an error calls the section.
+    pub(super) fn name(&self) -> String {
+        match self.mid {
+            Some(mid) => format!("the {} section with mid \"{mid}\"", self.media.kind),
+            None => format!("the {} section", self.media.kind),
+        }
+    }
+
+    fn check_continues(&self, before: &Section) -> Result<(), SdpError> {
+        let (mid, kind) = match before {
+            // A refused or stopped section may become anything else (RFC 9429 §5.2.2).
+            Section::Rejected { .. } => return Ok(()),
+            Section::Media(media) => (&media.mid, media.kind.name()),
+            Section::Data(data) => (&data.mid, "application"),
+        };
+        if self.label != mid.as_str() || self.media.kind != kind {
+            return refuse(format!(
+                "{} stands where the {kind} section with mid \"{mid}\" was agreed on before",
+                self.name()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Tags name sections, so no two are alike, and live sections have either all one or none.
+fn check_labels(sections: &[Offered<'_>]) -> Result<(), SdpError> {
+    let mut seen = HashSet::new();
+    for mid in sections.iter().filter_map(|section| section.mid) {
+        if !seen.insert(mid) {
+            return refuse(format!("two media sections have the mid \"{mid}\""));
+        }
+    }
+    let live = || sections.iter().filter(|section| section.is_live());
+    if live().any(|s| s.mid.is_some()) && live().any(|s| s.mid.is_none()) {
+        return refuse("some media sections have an a=mid and some have none");
+    }
+    Ok(())
+}
+
+fn bundle<'a>(
+    session: &Attributes<'a>,
+    sections: &[Offered<'a>],
+) -> Result<Option<Vec<&'a str>>, SdpError> {
+    let mut groups = session.values("group").filter_map(|group| {
+        let mut words = group.split_ascii_whitespace();
+        (words.next() == Some("BUNDLE")).then_some(words)
+    });
+    let Some(tags) = groups.next() else {
+        return Ok(None);
+    };
+    if groups.next().is_some() {
+        return refuse(
+            "the offer has several BUNDLE groups; this server takes everything over one transport",
+        );
+    }
+    // A tag without a section happens (ffmpeg names a track that it does not send): nothing hangs on it.
+    let known = |tag: &&str| sections.iter().any(|section| section.mid == Some(*tag));
+    let tags: Vec<_> = tags.filter(known).collect();
+    let distinct: HashSet<_> = tags.iter().collect();
+    if distinct.len() != tags.len() {
+        return refuse("the BUNDLE group names a section twice");
+    }
+    Ok(Some(tags))
+}
+
+/// RFC 8866 §9, `token`.
+pub(super) fn is_token(text: &str) -> bool {
+    let in_token = |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(&byte);
+    !text.is_empty() && text.bytes().all(in_token)
+}

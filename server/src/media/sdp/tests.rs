@@ -1,0 +1,3 @@
+//! What an answer must be, on offers of real peers and on offers built for one rule each.
+
+mod golden;
