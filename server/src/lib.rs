@@ -1,3 +1,24 @@
 //! The Ferrite server.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`config`] | what the server is told from outside |
+//! | [`server`] | starting and stopping everything in order |
+//! | `http` | the app, `/ws`, health |
+//! | `origin` | which web pages may open a session |
+//! | `signalling` | one task per client: its WebSocket, its seat, its peer |
+//! | [`room`] | who is where: plain data |
+//! | [`media`] | the sans-IO media plane |
+//!
+//! Imports point one way: `http` to `signalling` to `room` and `media` to the protocol crate.
 
+pub mod config;
+mod http;
 pub mod media;
+pub mod origin;
+pub mod room;
+pub mod server;
+mod signalling;
+
+pub use config::{Config, ConfigError};
+pub use server::{Server, StartError};

@@ -1,2 +1,102 @@
-//! The Ferrite server.
-fn main() {}
+//! The `ferrite` binary: reads the configuration, starts the server, waits for a signal.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use ferrite_server::config::LogFormat;
+use ferrite_server::{Config, ConfigError, Server};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// The configuration, or the machine, has to change before the server can start.
+const REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let config = match Config::load(std::env::args_os()) {
+        Ok(config) => config,
+        Err(ConfigError::Information(text)) => return say(text.trim_end()),
+        Err(error) => return refuse(&error),
+    };
+    start_log(&config);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&error),
+    };
+    let code = runtime.block_on(run(config));
+    // A task that is still there has had its time.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(config: Config) -> ExitCode {
+    // Before anything else: a signal during the start must not be lost.
+    let (mut terminate, mut interrupt) = match signals() {
+        Ok(signals) => signals,
+        Err(error) => return refuse(&error),
+    };
+    let server = match Server::start(config).await {
+        Ok(server) => server,
+        Err(error) => return refuse(&error),
+    };
+    announce(&server);
+    let signal = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal, "shutting down");
+    server.shutdown().await;
+    ExitCode::SUCCESS
+}
+
+fn signals() -> io::Result<(Signal, Signal)> {
+    Ok((
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    ))
+}
+
+/// The first line is for programs, the second for people.
+fn announce(server: &Server) {
+    let (addr, media_port) = (server.addr(), server.media_port());
+    let lines = format!(
+        "listening on http://{addr} (media UDP {media_port})\n\
+         Ferrite {} is ready: open {}",
+        env!("CARGO_PKG_VERSION"),
+        address_to_open(addr),
+    );
+    let _ = say(&lines);
+}
+
+fn address_to_open(addr: SocketAddr) -> String {
+    if addr.ip().is_unspecified() || addr.ip().is_loopback() {
+        // Browsers take this name for a secure context, which camera and microphone need.
+        format!("http://localhost:{}", addr.port())
+    } else {
+        format!("http://{addr}")
+    }
+}
+
+fn start_log(config: &Config) {
+    let filter = EnvFilter::new(&config.log);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Whoever started the server may have closed its standard output: that is no reason to stop.
+fn say(text: &str) -> ExitCode {
+    let _ = writeln!(io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+fn refuse(error: &dyn Display) -> ExitCode {
+    let _ = writeln!(io::stderr(), "ferrite: {error}");
+    ExitCode::from(REFUSED)
+}

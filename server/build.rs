@@ -1,0 +1,319 @@
+//! Builds the browser client and packs it, with `www/`, for the server to embed.
+//!
+//! It owns how the wasm file, its JavaScript glue and its TypeScript definitions come about, their
+//! size limit, and the table `assets.rs` in `OUT_DIR`. It knows nothing of how they are served.
+//!
+//! `FERRITE_NO_CLIENT=1` leaves the client out: for lints and docs, which have no use for it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio, exit};
+use std::{env, fs};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use wasm_bindgen_cli_support::Bindgen;
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+const WASM_PROFILE: &str = "wasm-release";
+/// What a visitor has to download at most: wasm and glue, gzipped.
+const SIZE_LIMIT: usize = 250_000;
+const CLIENT: &str = "ferrite_client";
+
+const NO_CLIENT_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
+    <title>Ferrite</title><p>This server was built with <code>FERRITE_NO_CLIENT</code> \
+    and has no browser client. Build it without that variable to get one.";
+
+/// Files by their path below the site's root.
+type Files = BTreeMap<String, Vec<u8>>;
+type Outcome<T> = Result<T, String>;
+
+fn main() {
+    if let Err(problem) = run() {
+        // The one line first. Failing with a status as well makes cargo show the nested
+        // compiler's output, which an error alone would hide.
+        println!("cargo::error={problem}");
+        exit(1);
+    }
+}
+
+fn run() -> Outcome<()> {
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let root = Path::new(&variable("CARGO_MANIFEST_DIR")?)
+        .parent()
+        .ok_or("the server's directory has no parent")?
+        .to_owned();
+    println!("cargo::rerun-if-env-changed=FERRITE_NO_CLIENT");
+    let files = if without_client() {
+        Files::from([("index.html".to_owned(), NO_CLIENT_PAGE.into())])
+    } else {
+        site(&root, &out)?
+    };
+    pack(&files, &out)
+}
+
+fn without_client() -> bool {
+    env::var("FERRITE_NO_CLIENT").is_ok_and(|value| !value.is_empty() && value != "0")
+}
+
+/// Everything there is to serve.
+fn site(root: &Path, out: &Path) -> Outcome<Files> {
+    // The client's tests are not watched, nor is the protocol's: they end up in no file here.
+    for path in [
+        "client-wasm/src",
+        "client-wasm/Cargo.toml",
+        "shared/src",
+        "shared/Cargo.toml",
+        "www",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    require_target()?;
+    let wasm = compile_client(root, out)?;
+    let package = out.join("package");
+    bind(&wasm, &package)?;
+    let mut files = Files::new();
+    collect(&root.join("www"), "", &mut files)?;
+    collect(&package, "", &mut files)?;
+    check_size(&files)?;
+    Ok(files)
+}
+
+/// Sees to the wasm32 standard library before anything is compiled for it.
+fn require_target() -> Outcome<()> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let sysroot = Command::new(&rustc)
+        .args(["--print", "sysroot"])
+        .output()
+        .map_err(|error| format!("{} does not start: {error}", rustc.display()))?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim_end());
+    if has_target(&sysroot) {
+        return Ok(());
+    }
+    if let Some(toolchain) = rustup_toolchain(&sysroot) {
+        add_target(&toolchain);
+    }
+    if has_target(&sysroot) {
+        return Ok(());
+    }
+    Err(format!(
+        "the {WASM_TARGET} target, which the browser client is built for, is not installed: \
+         run `rustup target add {WASM_TARGET}`, then build again"
+    ))
+}
+
+fn has_target(sysroot: &Path) -> bool {
+    sysroot
+        .join("lib/rustlib")
+        .join(WASM_TARGET)
+        .join("lib")
+        .is_dir()
+}
+
+/// The toolchain's name, if rustup manages it: another one must not be added to.
+fn rustup_toolchain(sysroot: &Path) -> Option<String> {
+    let name = env::var("RUSTUP_TOOLCHAIN").ok()?;
+    let managed = sysroot.file_name() == Some(OsStr::new(&name))
+        && sysroot.parent()?.file_name() == Some(OsStr::new("toolchains"));
+    managed.then_some(name)
+}
+
+fn add_target(toolchain: &str) {
+    println!("cargo::warning=adding the {WASM_TARGET} target to toolchain {toolchain}");
+    // Its outcome shows in the sysroot; its words go where cargo shows them on failure.
+    let _ = Command::new("rustup")
+        .args(["target", "add", WASM_TARGET, "--toolchain", toolchain])
+        .stdout(Stdio::null())
+        .status();
+}
+
+/// Runs a cargo of its own for the client, and says where the wasm file is.
+fn compile_client(root: &Path, out: &Path) -> Outcome<PathBuf> {
+    // The outer cargo holds the lock of its own target directory for as long as we run.
+    let target = target_directory(out)?.join("wasm");
+    let mut cargo = Command::new(variable("CARGO")?);
+    for (name, _) in env::vars_os() {
+        if concerns_outer_build(&name.to_string_lossy()) {
+            cargo.env_remove(&name);
+        }
+    }
+    let status = cargo
+        .current_dir(root)
+        .args(["rustc", "--package", "ferrite-client", "--lib"])
+        // With the rlib of Cargo.toml beside it, there would be no link-time optimisation.
+        .arg("--crate-type=cdylib")
+        .args(["--profile", WASM_PROFILE, "--target", WASM_TARGET])
+        // The outer cargo has brought the lock file up to date.
+        .arg("--locked")
+        .arg("--target-dir")
+        .arg(&target)
+        .status()
+        .map_err(|error| format!("cargo does not start: {error}"))?;
+    if !status.success() {
+        return Err("the browser client does not build; see the compiler's words below".to_owned());
+    }
+    Ok(target
+        .join(WASM_TARGET)
+        .join(WASM_PROFILE)
+        .join(CLIENT)
+        .with_extension("wasm"))
+}
+
+/// Flags and wrappers meant for the host break the wasm link, or make lints, checks and builds
+/// each build a client of their own.
+fn concerns_outer_build(name: &str) -> bool {
+    const FLAGS: [&str; 4] = [
+        "RUSTFLAGS",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTDOCFLAGS",
+    ];
+    // Where crates come from, how many jobs run, and how they report, is the user's choice.
+    const KEPT: [&str; 8] = [
+        "CARGO_HOME",
+        "CARGO_MAKEFLAGS",
+        "CARGO_BUILD_JOBS",
+        "CARGO_TERM_",
+        "CARGO_NET_",
+        "CARGO_HTTP_",
+        "CARGO_REGISTR",
+        "CARGO_SOURCE_",
+    ];
+    let kept = KEPT.iter().any(|prefix| name.starts_with(prefix));
+    FLAGS.contains(&name) || (name.starts_with("CARGO_") && !kept)
+}
+
+/// The directory that cargo marked as its target directory, found upwards from `OUT_DIR`.
+fn target_directory(out: &Path) -> Outcome<&Path> {
+    out.ancestors()
+        .find(|directory| directory.join("CACHEDIR.TAG").is_file())
+        .or_else(|| out.ancestors().nth(4))
+        .ok_or_else(|| format!("there is no target directory above {}", out.display()))
+}
+
+/// Writes the JavaScript glue, the TypeScript definitions and the final wasm file.
+fn bind(wasm: &Path, package: &Path) -> Outcome<()> {
+    if package.exists() {
+        fs::remove_dir_all(package).map_err(|error| in_path(package, &error))?;
+    }
+    let mut bindgen = Bindgen::new();
+    bindgen
+        .input_path(wasm)
+        .out_name(CLIENT)
+        .typescript(true)
+        // `init()` without an argument has to find the wasm file.
+        .omit_default_module_path(false)
+        .remove_name_section(true)
+        .remove_producers_section(true);
+    bindgen
+        .web(true)
+        .and_then(|bindgen| bindgen.generate(package))
+        .map_err(|error| format!("wasm-bindgen: {error:#}").replace('\n', " "))
+}
+
+/// Reads a directory and those below it.
+fn collect(directory: &Path, prefix: &str, files: &mut Files) -> Outcome<()> {
+    let entries = fs::read_dir(directory).map_err(|error| in_path(directory, &error))?;
+    for entry in entries {
+        let path = entry.map_err(|error| in_path(directory, &error))?.path();
+        let Some(name) = path.file_name().and_then(OsStr::to_str) else {
+            return Err(format!("{} has a name that no URL has", path.display()));
+        };
+        if name.starts_with('.') {
+            continue;
+        }
+        let below = format!("{prefix}{name}");
+        if path.is_dir() {
+            collect(&path, &format!("{below}/"), files)?;
+        } else {
+            let content = fs::read(&path).map_err(|error| in_path(&path, &error))?;
+            if files.insert(below, content).is_some() {
+                return Err(format!("{name} is both in www and in the client's output"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_size(files: &Files) -> Outcome<()> {
+    let gzipped = |suffix: &str| -> usize {
+        files
+            .get(&format!("{CLIENT}{suffix}"))
+            .map_or(0, |content| gzip(content).len())
+    };
+    let (wasm, glue) = (gzipped("_bg.wasm"), gzipped(".js"));
+    let sizes = format!(
+        "the browser client has {} kB gzipped (wasm {} kB, glue {} kB; the limit is {} kB)",
+        kilobytes(wasm + glue),
+        kilobytes(wasm),
+        kilobytes(glue),
+        kilobytes(SIZE_LIMIT),
+    );
+    if wasm + glue > SIZE_LIMIT {
+        return Err(sizes);
+    }
+    println!("cargo::warning={sizes}");
+    Ok(())
+}
+
+fn kilobytes(bytes: usize) -> usize {
+    bytes.div_ceil(1000)
+}
+
+/// Writes the files and the table of them that `http/assets.rs` includes.
+fn pack(files: &Files, out: &Path) -> Outcome<()> {
+    let site = out.join("site");
+    fs::create_dir_all(&site).map_err(|error| in_path(&site, &error))?;
+    let mut table = String::from("&[\n");
+    for (number, (path, content)) in files.iter().enumerate() {
+        let plain = site.join(format!("{number}"));
+        write(&plain, content)?;
+        let packed = gzip(content);
+        // Images are compressed already.
+        let gzipped = if packed.len() < content.len() / 10 * 9 {
+            let file = site.join(format!("{number}.gz"));
+            write(&file, &packed)?;
+            format!("Some(include_bytes!({file:?}))")
+        } else {
+            "None".to_owned()
+        };
+        let hash = hash(content);
+        table.push_str(&format!(
+            "Embedded {{ path: {path:?}, hash: \"{hash:016x}\", \
+             plain: include_bytes!({plain:?}), gzip: {gzipped} }},\n"
+        ));
+    }
+    table.push(']');
+    write(&out.join("assets.rs"), table.as_bytes())
+}
+
+/// Tells contents apart. It need not withstand an attacker: the contents are ours.
+fn hash(content: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to a vector does not fail.
+    let _ = encoder.write_all(content);
+    encoder.finish().unwrap_or_default()
+}
+
+fn write(path: &Path, content: &[u8]) -> Outcome<()> {
+    fs::write(path, content).map_err(|error| in_path(path, &error))
+}
+
+fn variable(name: &str) -> Outcome<String> {
+    env::var(name).map_err(|error| format!("{name}: {error}"))
+}
+
+fn in_path(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}

@@ -1,0 +1,108 @@
+//! The axum router: the app, `/ws`, and how the server is doing.
+//!
+//! It owns paths, headers and status codes. What happens on a WebSocket is `signalling`'s.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Request, State};
+use axum::http::header::{HOST, ORIGIN, RETRY_AFTER};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router, middleware};
+
+use crate::config::Config;
+use crate::origin::may_connect;
+use crate::signalling::{Arrival, Signalling};
+
+mod assets;
+mod headers;
+pub(crate) mod serve;
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) config: Arc<Config>,
+    pub(crate) signalling: Arc<Signalling>,
+}
+
+/// The other end of the TCP connection a request came on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remote(pub(crate) SocketAddr);
+
+pub(crate) fn router(app: App) -> Router {
+    Router::new()
+        .route("/ws", get(websocket))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .fallback(asset)
+        .layer(middleware::from_fn(secure))
+        .with_state(app)
+}
+
+async fn secure(request: Request, next: middleware::Next) -> Response {
+    let host = text(request.headers(), HOST).map(str::to_owned);
+    let mut response = next.run(request).await;
+    headers::secure(response.headers_mut(), host.as_deref());
+    response
+}
+
+/// Whether new clients should be sent here. Not while shutting down.
+async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+    if app.signalling.is_stopping() {
+        (StatusCode::SERVICE_UNAVAILABLE, "shutting down")
+    } else {
+        (StatusCode::OK, "ready")
+    }
+}
+
+async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    match assets::find(uri.path(), app.config.www.as_deref()).await {
+        Some(asset) => asset.respond(&headers),
+        None => (StatusCode::NOT_FOUND, "There is nothing here.").into_response(),
+    }
+}
+
+async fn websocket(
+    State(app): State<App>,
+    Extension(Remote(remote)): Extension<Remote>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let (origin, host) = (text(&headers, ORIGIN), text(&headers, HOST));
+    // An origin that is not even text is not ours.
+    let readable = origin.is_some() || !headers.contains_key(ORIGIN);
+    if !readable || !may_connect(origin, host, &app.config.allowed_origins) {
+        tracing::debug!(origin, host, "refused a page of another origin");
+        return (StatusCode::FORBIDDEN, OTHER_ORIGIN).into_response();
+    }
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return rejection.into_response(),
+    };
+    let Some(place) = app.signalling.place() else {
+        let later = [(RETRY_AFTER, "1")];
+        return (StatusCode::SERVICE_UNAVAILABLE, later, FULL).into_response();
+    };
+    let arrival = Arrival {
+        remote: remote.ip(),
+        forwarded: headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for"),
+        place,
+    };
+    app.signalling.upgrade(upgrade, arrival)
+}
+
+const OTHER_ORIGIN: &str = "Pages of this origin may not use this server. \
+    Its administrator can allow them with --allowed-origins.";
+const FULL: &str = "The server takes no more clients at the moment.";
+
+/// A header's value, if it is there and text.
+fn text(headers: &HeaderMap, name: axum::http::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,125 @@
+//! The whole server as one value: started once, stopped once, in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::http::{self, App};
+use crate::media::{MediaConfig, MediaError, MediaPlane};
+use crate::signalling::Signalling;
+
+/// How long clients have to hear that the server goes away. With the rest of a shutdown it stays
+/// within two seconds.
+const FAREWELL: Duration = Duration::from_millis(1000);
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    media: MediaPlane,
+    signalling: Arc<Signalling>,
+    http: JoinHandle<()>,
+    stop_http: CancellationToken,
+}
+
+/// Why the server did not start. Each is one line that says what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The HTTP address is taken.
+    #[error("--listen: TCP port {port} is in use; stop what uses it, or choose another port")]
+    InUse {
+        /// The port asked for.
+        port: u16,
+    },
+    /// The HTTP address is another machine's.
+    #[error("--listen: this machine has no address {addr}; 0.0.0.0 stands for all it has", addr = .0.ip())]
+    NotOurs(SocketAddr),
+    /// The HTTP address cannot be had for another reason.
+    #[error("--listen: {addr} cannot be opened: {source}")]
+    Listen {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The media plane did not start.
+    #[error("--media-port: {0}; choose another port, or 0 for any that is free")]
+    Media(#[from] MediaError),
+}
+
+impl Server {
+    /// Opens the ports and starts serving.
+    ///
+    /// # Errors
+    /// When a port cannot be had.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        let listener = listen(config.listen).await?;
+        let addr = listener
+            .local_addr()
+            .map_err(|source| refusal(config.listen, source))?;
+        let media = MediaPlane::start(MediaConfig {
+            port: config.media_port,
+            external_ips: config.external_ips.clone(),
+            shards: config.shards,
+        })?;
+        let signalling = Arc::new(Signalling::new(config.clone(), media.clone()));
+        let stop_http = CancellationToken::new();
+        let router = http::router(App {
+            config,
+            signalling: signalling.clone(),
+        });
+        let http = tokio::spawn(http::serve::serve(listener, router, stop_http.clone()));
+        Ok(Self {
+            addr,
+            media,
+            signalling,
+            http,
+            stop_http,
+        })
+    }
+
+    /// The address HTTP is served at, with the port that was chosen.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The UDP port of all media.
+    #[must_use]
+    pub fn media_port(&self) -> u16 {
+        self.media.port()
+    }
+
+    /// Tells clients, closes peers, and lets go of the ports.
+    pub async fn shutdown(self) {
+        // HTTP goes on for a moment, so that `/readyz` can say why new clients are refused.
+        self.signalling.shutdown(FAREWELL).await;
+        self.stop_http.cancel();
+        if let Err(error) = self.http.await {
+            tracing::error!(%error, "the HTTP task failed");
+        }
+        self.media.shutdown().await;
+    }
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr)
+        .await
+        .map_err(|source| refusal(addr, source))
+}
+
+fn refusal(addr: SocketAddr, source: io::Error) -> StartError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::InUse { port: addr.port() },
+        io::ErrorKind::AddrNotAvailable => StartError::NotOurs(addr),
+        _ => StartError::Listen { addr, source },
+    }
+}

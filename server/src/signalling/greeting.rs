@@ -1,0 +1,82 @@
+//! A client's first message: it opens a session, or goes on with an earlier one.
+
+use ferrite_protocol::{
+    ClientMessage, CloseCode, ErrorCode, ResumeToken, ServerMessage, check_client_version,
+};
+
+use super::socket::{Gone, Received, Socket};
+
+/// How a client introduced itself.
+#[derive(Debug)]
+pub(super) enum Greeting {
+    /// It said hello.
+    Hello {
+        /// What it calls itself.
+        client: Option<String>,
+        /// The session it wants to go on with.
+        resume_token: Option<ResumeToken>,
+    },
+    /// It came straight to the point.
+    Message(ClientMessage),
+}
+
+/// Why there was no greeting, and how the WebSocket is to be closed.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// There is nobody to talk to.
+    Gone(Gone),
+    /// The client speaks another version, and was told.
+    Version(String),
+}
+
+impl From<Gone> for Refused {
+    fn from(gone: Gone) -> Self {
+        Self::Gone(gone)
+    }
+}
+
+impl Refused {
+    /// The last word to the client.
+    pub(super) fn farewell(self) -> Option<(CloseCode, String)> {
+        match self {
+            Self::Version(reason) => Some((CloseCode::VersionMismatch, reason)),
+            Self::Gone(gone) => gone.farewell(),
+        }
+    }
+}
+
+/// Waits for the first frame that is a message. May be cancelled.
+pub(super) async fn greet(socket: &mut Socket) -> Result<Greeting, Refused> {
+    loop {
+        match socket.receive().await? {
+            Received::Nonsense(reply) => socket.send(&reply).await?,
+            Received::Message(ClientMessage::Hello {
+                version,
+                client,
+                resume_token,
+            }) => {
+                check_version(socket, version).await?;
+                return Ok(Greeting::Hello {
+                    client,
+                    resume_token,
+                });
+            }
+            Received::Message(message) => return Ok(Greeting::Message(message)),
+        }
+    }
+}
+
+async fn check_version(socket: &mut Socket, version: u16) -> Result<(), Refused> {
+    let Err(mismatch) = check_client_version(version) else {
+        return Ok(());
+    };
+    let message = mismatch.to_string();
+    socket
+        .send(&ServerMessage::Error {
+            id: None,
+            code: ErrorCode::VersionMismatch,
+            message: message.clone(),
+        })
+        .await?;
+    Err(Refused::Version(message))
+}

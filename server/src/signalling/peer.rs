@@ -1,0 +1,134 @@
+//! A session's peer connection, from the side of signalling.
+
+use std::future::pending;
+
+use ferrite_protocol::{
+    ErrorCode, IceCandidate, PeerConnectionState, RequestId, ServerMessage, SessionId,
+};
+use tokio::sync::mpsc;
+use tracing::info;
+
+use crate::media::{MediaPlane, PeerEvent, PeerHandle, PeerOptions};
+
+/// The peer connection and what its client knows of it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    handle: PeerHandle,
+    events: mpsc::Receiver<PeerEvent>,
+    /// An offer was answered.
+    answered: bool,
+    /// The client was sent the server's candidates.
+    announced: bool,
+    state: Option<State>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct State {
+    connection: PeerConnectionState,
+    reason: Option<String>,
+}
+
+impl Peer {
+    pub(super) fn new(media: &MediaPlane, session: SessionId, loopback: bool) -> Self {
+        let (handle, events) = media.create_peer(PeerOptions { session, loopback });
+        Self {
+            handle,
+            events,
+            answered: false,
+            announced: false,
+            state: None,
+        }
+    }
+
+    /// Answers an offer. The first answer is followed by the candidates: a browser takes none
+    /// before it has a remote description.
+    pub(super) fn offer(&mut self, id: Option<RequestId>, sdp: &str) -> Vec<ServerMessage> {
+        let sdp = match self.handle.offer(sdp) {
+            Ok(sdp) => sdp,
+            Err(error) => {
+                return vec![ServerMessage::Error {
+                    id,
+                    code: ErrorCode::BadOffer,
+                    message: error.to_string(),
+                }];
+            }
+        };
+        self.answered = true;
+        let mut messages = vec![ServerMessage::Answer { id, sdp }];
+        if !self.announced {
+            self.announced = true;
+            let candidates = self.handle.candidates().iter().cloned();
+            messages.extend(candidates.map(|candidate| ServerMessage::Candidate { candidate }));
+            messages.push(ServerMessage::EndOfCandidates {});
+        }
+        messages
+    }
+
+    /// Whether an offer was ever answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Takes a candidate of the client's.
+    pub(super) fn add_candidate(&self, candidate: Option<&IceCandidate>) -> Vec<ServerMessage> {
+        match self.handle.add_candidate(candidate) {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![ServerMessage::Error {
+                id: None,
+                code: ErrorCode::BadCandidate,
+                message: error.to_string(),
+            }],
+        }
+    }
+
+    /// Waits for the media plane to say something. `None` means that the peer is gone.
+    pub(super) async fn event(peer: &mut Option<Self>) -> Option<PeerEvent> {
+        match peer {
+            Some(peer) => peer.events.recv().await,
+            None => pending().await,
+        }
+    }
+
+    /// Logs what the media plane said. Says what the client has to be told, if it is news to it.
+    pub(super) fn note(&mut self, event: PeerEvent) -> Option<ServerMessage> {
+        let PeerEvent::State {
+            ice,
+            dtls,
+            connection,
+            reason,
+        } = event;
+        info!(
+            ice = ?ice,
+            dtls = ?dtls,
+            connection = ?connection,
+            reason = reason.as_deref(),
+            "peer connection state"
+        );
+        let state = Some(State { connection, reason });
+        if self.state == state {
+            return None;
+        }
+        self.state = state;
+        self.state()
+    }
+
+    /// The state as the client is told it.
+    pub(super) fn state(&self) -> Option<ServerMessage> {
+        self.state.clone().map(|state| ServerMessage::PeerState {
+            state: state.connection,
+            reason: state.reason,
+        })
+    }
+
+    /// Nothing can come of this peer connection any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state
+            .as_ref()
+            .is_some_and(|state| state.connection == PeerConnectionState::Closed)
+    }
+
+    /// The client lost its WebSocket, and maybe what was under way on it.
+    pub(super) fn forget_what_was_sent(&mut self) {
+        self.announced = false;
+    }
+}

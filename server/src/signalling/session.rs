@@ -1,0 +1,201 @@
+//! What one client asked for and is told: its seat, its peer, and the rules.
+//!
+//! No IO: every function takes what came in and gives what is to be sent. Whatever a client sends,
+//! the worst that comes of it is an error message.
+
+use std::sync::Arc;
+
+use ferrite_protocol::{
+    ClientMessage, ErrorCode, IceCandidate, PROTOCOL_VERSION, Participant, ParticipantId,
+    RequestId, ResumeToken, RoomId, RoomSnapshot, ServerMessage, SessionId,
+};
+use tracing::{debug, info};
+
+use super::Signalling;
+use super::peer::Peer;
+use crate::media::PeerEvent;
+use crate::room::{Change, Seat, changes};
+
+/// One client, for as long as it is one.
+#[derive(Debug)]
+pub(super) struct Session {
+    id: SessionId,
+    signalling: Arc<Signalling>,
+    /// The client can reach loopback addresses.
+    pub(super) loopback: bool,
+    /// Where it sits, and what it was last shown of the room.
+    pub(super) seat: Option<(Seat, Arc<RoomSnapshot>)>,
+    pub(super) peer: Option<Peer>,
+}
+
+impl Session {
+    pub(super) fn new(signalling: Arc<Signalling>, id: SessionId, loopback: bool) -> Self {
+        Self {
+            id,
+            signalling,
+            loopback,
+            seat: None,
+            peer: None,
+        }
+    }
+
+    /// Answers a hello.
+    pub(super) fn welcome(&self, resume_token: ResumeToken, resumed: bool) -> ServerMessage {
+        let interval = self.signalling.config.ping_interval.as_millis();
+        ServerMessage::Welcome {
+            version: PROTOCOL_VERSION,
+            session: self.id.clone(),
+            resume_token,
+            resumed,
+            ping_interval_ms: interval.try_into().unwrap_or(u32::MAX),
+            // The server's own candidates are all a browser needs to reach it.
+            ice_servers: Vec::new(),
+        }
+    }
+
+    /// Everything a client has to know that missed an unknown part of it.
+    pub(super) fn state(&mut self) -> Vec<ServerMessage> {
+        let mut messages = Vec::new();
+        if let Some((seat, known)) = &mut self.seat {
+            *known = seat.snapshot();
+            messages.push(joined(None, seat, known));
+        }
+        if let Some(peer) = &mut self.peer {
+            peer.forget_what_was_sent();
+            messages.extend(peer.state());
+        }
+        messages
+    }
+
+    /// Answers a message.
+    pub(super) fn answer(&mut self, message: ClientMessage) -> Vec<ServerMessage> {
+        match message {
+            ClientMessage::Hello { .. } => refuse(None, "hello has to be the first message"),
+            ClientMessage::Join { id, room, name } => self.join(id, room, name),
+            ClientMessage::Leave { id } => self.leave(id),
+            ClientMessage::Offer { id, sdp } => self.offer(id, &sdp),
+            ClientMessage::Candidate { candidate } => self.candidate(candidate.as_ref()),
+            ClientMessage::EndOfCandidates {} => self.candidate(None),
+            ClientMessage::HangUp { id } => self.hang_up(id),
+            ClientMessage::Ping { id } => vec![ServerMessage::Pong { id }],
+            // It was heard, which is what it was for.
+            ClientMessage::Pong { .. } => Vec::new(),
+        }
+    }
+
+    fn join(
+        &mut self,
+        id: Option<RequestId>,
+        room: RoomId,
+        name: Option<String>,
+    ) -> Vec<ServerMessage> {
+        if self.seat.is_some() {
+            return refuse(id, "this session is in a room already; leave it first");
+        }
+        if room.0.is_empty() {
+            return refuse(id, "a room has a name");
+        }
+        let participant = Participant {
+            id: ParticipantId(random_id()),
+            name,
+        };
+        match self.signalling.rooms.join(room, participant) {
+            Err(full) => error(id, ErrorCode::LimitExceeded, full.to_string()),
+            Ok(mut seat) => {
+                info!(room = %seat.room(), participant = %seat.participant(), "joined a room");
+                let snapshot = seat.snapshot();
+                let reply = joined(id, &seat, &snapshot);
+                self.seat = Some((seat, snapshot));
+                vec![reply]
+            }
+        }
+    }
+
+    fn leave(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
+        let Some((seat, _)) = self.seat.take() else {
+            return refuse(id, "this session is in no room");
+        };
+        info!(room = %seat.room(), "left the room");
+        vec![ServerMessage::Left { id }]
+    }
+
+    fn offer(&mut self, id: Option<RequestId>, sdp: &str) -> Vec<ServerMessage> {
+        debug!(bytes = sdp.len(), "offer");
+        let peer = self.peer.get_or_insert_with(|| {
+            Peer::new(&self.signalling.media, self.id.clone(), self.loopback)
+        });
+        let messages = peer.offer(id, sdp);
+        if !peer.is_answered() {
+            // Nothing was agreed: the next offer is as good as a first one.
+            self.peer = None;
+        }
+        messages
+    }
+
+    fn candidate(&mut self, candidate: Option<&IceCandidate>) -> Vec<ServerMessage> {
+        match &self.peer {
+            Some(peer) => peer.add_candidate(candidate),
+            None => refuse(None, "a candidate belongs to an offer; send that first"),
+        }
+    }
+
+    fn hang_up(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
+        if self.peer.take().is_some() {
+            info!("hung up");
+        }
+        vec![ServerMessage::HungUp { id }]
+    }
+
+    /// What the media plane said; `None` is its last word.
+    pub(super) fn note(&mut self, event: Option<PeerEvent>) -> Option<ServerMessage> {
+        let Some(event) = event else {
+            self.peer = None;
+            return None;
+        };
+        let peer = self.peer.as_mut()?;
+        let message = peer.note(event);
+        if peer.is_closed() {
+            self.peer = None;
+        }
+        message
+    }
+
+    /// Compares the room with what the client was last shown of it.
+    pub(super) fn news_of_the_room(&mut self) -> Vec<ServerMessage> {
+        let Some((seat, known)) = &mut self.seat else {
+            return Vec::new();
+        };
+        let now = seat.snapshot();
+        let news = changes(known, &now);
+        *known = now;
+        news.into_iter().map(told).collect()
+    }
+}
+
+fn joined(id: Option<RequestId>, seat: &Seat, snapshot: &RoomSnapshot) -> ServerMessage {
+    ServerMessage::Joined {
+        id,
+        participant: seat.participant().clone(),
+        room: snapshot.clone(),
+    }
+}
+
+fn told(change: Change) -> ServerMessage {
+    match change {
+        Change::Joined(participant) => ServerMessage::ParticipantJoined { participant },
+        Change::Left(participant) => ServerMessage::ParticipantLeft { participant },
+    }
+}
+
+fn refuse(id: Option<RequestId>, message: &str) -> Vec<ServerMessage> {
+    error(id, ErrorCode::BadState, message.to_owned())
+}
+
+fn error(id: Option<RequestId>, code: ErrorCode, message: String) -> Vec<ServerMessage> {
+    vec![ServerMessage::Error { id, code, message }]
+}
+
+/// Unlike any other, here or on another server.
+pub(super) fn random_id() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}

@@ -1,0 +1,225 @@
+//! One WebSocket: bytes to messages and back.
+//!
+//! It owns what holds for every frame, whatever it says: size, rate, pings, the closing
+//! handshake. It knows nothing of sessions.
+
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
+use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, RequestId, ServerMessage};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{sleep_until, timeout, timeout_at};
+use tracing::{debug, trace};
+use tungstenite::error::{CapacityError, Error as WebSocketError};
+
+use super::keepalive::{Keepalive, Silence};
+use super::rate::{BURST_SECONDS, Rate};
+use crate::config::Config;
+
+/// How long the other end has to answer a close frame.
+const CLOSING_TIME: Duration = Duration::from_millis(500);
+
+/// One client's WebSocket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    websocket: WebSocket,
+    keepalive: Keepalive,
+    rate: Rate,
+    messages_per_second: u32,
+    ping: Ping,
+    _place: OwnedSemaphorePermit,
+}
+
+/// How to ask whether the client is there.
+#[derive(Clone, Copy, Debug)]
+enum Ping {
+    /// A client that said no hello may know nothing of our pings. Its browser answers these.
+    Frame,
+    /// A browser hides the others from its page, which has to see a dead connection, too.
+    Message { next: RequestId },
+}
+
+/// What a client sent.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// A message.
+    Message(ClientMessage),
+    /// Something else. The answer says what was wrong with it.
+    Nonsense(ServerMessage),
+}
+
+/// Why nothing more comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The client closed, with this code if it gave one.
+    Closed(Option<u16>),
+    /// The connection broke.
+    Lost,
+    /// Nothing was heard for too long, or the client does not read what it is sent.
+    Silent,
+    /// The client passed a limit.
+    Excess(String),
+}
+
+impl Socket {
+    pub(super) fn new(websocket: WebSocket, config: &Config, place: OwnedSemaphorePermit) -> Self {
+        let now = Instant::now();
+        Self {
+            websocket,
+            keepalive: Keepalive::new(config.ping_interval, now),
+            rate: Rate::new(config.max_message_rate, now),
+            messages_per_second: config.max_message_rate,
+            ping: Ping::Frame,
+            _place: place,
+        }
+    }
+
+    /// From now on the client is asked in messages whether it is there.
+    pub(super) fn ping_in_messages(&mut self) {
+        self.ping = Ping::Message { next: RequestId(1) };
+    }
+
+    /// Waits for what the client sends. May be cancelled: nothing is lost.
+    pub(super) async fn receive(&mut self) -> Result<Received, Gone> {
+        loop {
+            let look = self.keepalive.next();
+            tokio::select! {
+                message = self.websocket.recv() => {
+                    if let Some(received) = self.take(message)? {
+                        return Ok(received);
+                    }
+                }
+                () = sleep_until(look.into()) => self.ask().await?,
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        message: Option<Result<Message, axum::Error>>,
+    ) -> Result<Option<Received>, Gone> {
+        let message = message.ok_or(Gone::Lost)?.map_err(broken)?;
+        let now = Instant::now();
+        self.keepalive.heard(now);
+        if !self.rate.admit(now) {
+            return Err(self.too_many());
+        }
+        match message {
+            Message::Text(text) => read(&text).map(Some),
+            Message::Binary(_) => Ok(Some(not_text())),
+            // The library answers pings; both have been heard.
+            Message::Ping(_) | Message::Pong(_) => Ok(None),
+            Message::Close(frame) => Err(Gone::Closed(frame.map(|frame| frame.code))),
+        }
+    }
+
+    fn too_many(&self) -> Gone {
+        let rate = self.messages_per_second;
+        let burst = rate.saturating_mul(BURST_SECONDS);
+        Gone::Excess(format!(
+            "too many frames: {rate} a second are allowed, and {burst} at once"
+        ))
+    }
+
+    async fn ask(&mut self) -> Result<(), Gone> {
+        match self.keepalive.look(Instant::now()) {
+            Silence::Short => Ok(()),
+            Silence::TooLong => Err(Gone::Silent),
+            Silence::Ask => match &mut self.ping {
+                Ping::Frame => self.write(Message::Ping(Default::default())).await,
+                Ping::Message { next } => {
+                    let id = Some(*next);
+                    next.0 = next.0.wrapping_add(1);
+                    self.send(&ServerMessage::Ping { id }).await
+                }
+            },
+        }
+    }
+
+    /// Sends a message. A client that does not read it holds its own session up, and not for
+    /// longer than a silent one.
+    pub(super) async fn send(&mut self, message: &ServerMessage) -> Result<(), Gone> {
+        trace!(message = message.type_name(), "send");
+        self.write(Message::Text(message.encode().into())).await
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), Gone> {
+        match timeout_at(self.keepalive.end().into(), self.websocket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(broken(error)),
+            Err(_) => Err(Gone::Silent),
+        }
+    }
+
+    /// Closes in good order (RFC 6455 §7.1.1): what the client still sends is read and dropped
+    /// until it agrees, or a reset could overtake our last words.
+    pub(super) async fn close(mut self, code: CloseCode, reason: String) {
+        let frame = CloseFrame {
+            code: code as u16,
+            reason: short(&reason).into(),
+        };
+        let closing = async {
+            self.websocket
+                .send(Message::Close(Some(frame)))
+                .await
+                .ok()?;
+            while let Some(Ok(_)) = self.websocket.recv().await {}
+            Some(())
+        };
+        if timeout(CLOSING_TIME, closing).await.is_err() {
+            debug!("the client did not answer the close frame");
+        }
+    }
+}
+
+fn read(text: &str) -> Result<Received, Gone> {
+    if text.len() > MAX_MESSAGE_BYTES {
+        return Err(too_large());
+    }
+    Ok(match ClientMessage::decode(text) {
+        Ok(message) => {
+            trace!(message = message.type_name(), "received");
+            Received::Message(message)
+        }
+        Err(error) => {
+            debug!(%error, "refused a frame");
+            Received::Nonsense(error.reply())
+        }
+    })
+}
+
+fn not_text() -> Received {
+    Received::Nonsense(ServerMessage::Error {
+        id: None,
+        code: ErrorCode::BadMessage,
+        message: "messages are text frames, this one was binary".to_owned(),
+    })
+}
+
+fn too_large() -> Gone {
+    Gone::Excess(format!(
+        "the frame is too long: {MAX_MESSAGE_BYTES} bytes are allowed"
+    ))
+}
+
+fn broken(error: axum::Error) -> Gone {
+    let error = error.into_inner();
+    let library_error = error.downcast_ref::<WebSocketError>();
+    match library_error {
+        Some(WebSocketError::Capacity(CapacityError::MessageTooLong { .. })) => too_large(),
+        _ => {
+            debug!(%error, "the WebSocket broke");
+            Gone::Lost
+        }
+    }
+}
+
+/// A close frame has room for 123 bytes (RFC 6455 §5.5).
+fn short(reason: &str) -> String {
+    let mut end = reason.len().min(123);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason[..end].to_owned()
+}
