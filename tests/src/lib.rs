@@ -1,1 +1,27 @@
-//! Black-box tests.
+//! The harness of Ferrite's black-box tests: it starts the real server and real browsers, and
+//! leaves behind what a person needs to see why a test failed.
+//!
+//! * [`scene`] runs one test: a server, a browser, and the clean-up that follows either way.
+//! * [`server`] starts and stops the `ferrite` binary.
+//! * [`browser`] drives Chromium through WebDriver, and keeps what its console said.
+//! * [`process`] owns a child process and its output.
+//! * [`artefacts`] says where screenshots and logs go.
+//! * [`wait`] polls with a deadline. Nothing in the tests sleeps to synchronise.
+//! * [`tone`] writes the sound a fake microphone plays.
+//! * [`readme`] reads what README.md promises.
+//!
+//! The harness knows nothing of the server's insides: it speaks to a process and to its ports.
+#![forbid(unsafe_code)]
+
+pub mod artefacts;
+pub mod browser;
+pub mod process;
+pub mod readme;
+pub mod scene;
+pub mod server;
+pub mod tone;
+pub mod wait;
+
+pub use browser::{Browser, BrowserOptions, Permission};
+pub use scene::{Scene, scene, scene_with};
+pub use server::Server;

@@ -1,0 +1,128 @@
+//! The server under test: the real `ferrite` binary on ports the system chose. Knows the line it
+//! prints when it is ready, its flags, and nothing of its insides.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::artefacts;
+use crate::process::Process;
+
+/// Both ports chosen by the system, and nothing reachable from outside the machine.
+const QUIET_CORNER: [&str; 4] = ["--listen", "127.0.0.1:0", "--media-port", "0"];
+
+const START: Duration = Duration::from_secs(10);
+
+/// A running server. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Server {
+    process: Process,
+    address: String,
+    media_port: u16,
+}
+
+impl Server {
+    /// Starts the server and waits until it listens. Its log goes to `dir`.
+    pub async fn start(dir: &Path, flags: &[&str]) -> Result<Self> {
+        let mut command = command().await?;
+        command.args(QUIET_CORNER).args(flags).current_dir(dir);
+        command.env("FERRITE_LOG", "info,ferrite_server=debug");
+        let mut process = Process::spawn(&mut command, &dir.join("server.log"))?;
+        let (address, media_port) = process
+            .line("the server to listen", START, listening)
+            .await?;
+        Ok(Self {
+            process,
+            address,
+            media_port,
+        })
+    }
+
+    /// The URL of a page or socket of this server; `path` begins with a slash.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The UDP port that media goes to.
+    #[must_use]
+    pub fn media_port(&self) -> u16 {
+        self.media_port
+    }
+
+    /// Everything the server has printed and logged.
+    pub fn output(&self) -> Result<String> {
+        self.process.output()
+    }
+
+    /// Asks the server to stop (SIGTERM), and waits until it has.
+    pub async fn stop(&mut self, patience: Duration) -> Result<ExitStatus> {
+        self.process.terminate()?;
+        self.process.ended(patience).await
+    }
+}
+
+/// Reads `listening on http://127.0.0.1:41234 (media UDP 40000)`.
+fn listening(line: &str) -> Option<(String, u16)> {
+    let (_, rest) = line.split_once("listening on http://")?;
+    let (address, rest) = rest.split_once(" (media UDP ")?;
+    let (port, _) = rest.split_once(')')?;
+    Some((address.to_owned(), port.parse().ok()?))
+}
+
+/// Runs the binary to its end, and returns what it printed.
+pub async fn run_to_end(flags: &[&str]) -> Result<std::process::Output> {
+    let mut command = command().await?;
+    let output = command.args(flags).output();
+    Ok(tokio::time::timeout(START, output).await??)
+}
+
+/// The binary, with nothing of the configuration that its environment may hold.
+async fn command() -> Result<Command> {
+    let mut command = Command::new(binary().await?);
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        // The mark by which `tests/run` finds what a test left behind stays.
+        if name_text.starts_with("FERRITE_") && name_text != "FERRITE_TEST_RUN" {
+            command.env_remove(&name);
+        }
+    }
+    Ok(command)
+}
+
+/// The binary under test: `FERRITE_BIN`, or else the one that cargo builds with the profile of
+/// this test.
+async fn binary() -> Result<&'static PathBuf> {
+    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
+    BINARY
+        .get_or_try_init(async || match std::env::var_os("FERRITE_BIN") {
+            Some(path) => Ok(artefacts::repository().join(path)),
+            None => build().await,
+        })
+        .await
+}
+
+async fn build() -> Result<PathBuf> {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["build", "--bin", "ferrite", "--message-format=json"])
+        .args((!cfg!(debug_assertions)).then_some("--release"))
+        .current_dir(artefacts::repository())
+        .stderr(std::process::Stdio::inherit());
+    let output = command.output().await.context("running cargo")?;
+    ensure!(output.status.success(), "the server does not build");
+    executable(&String::from_utf8_lossy(&output.stdout)).context("cargo named no executable")
+}
+
+/// Finds the executable in cargo's messages.
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "ferrite")
+        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+}
