@@ -15,6 +15,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::origin::AllowedOrigin;
 
@@ -295,8 +296,8 @@ impl Config {
             let problem = format!("{ip} is no address a client can reach; give the public one");
             return senseless("--external-ip", problem);
         }
-        if let Err(error) = EnvFilter::try_new(&self.log) {
-            return senseless("--log", format!("{error}; give a level such as info"));
+        if let Err(problem) = check_filter(&self.log) {
+            return senseless("--log", format!("{problem}; give a level such as info"));
         }
         // A client could not even answer in less, and `welcome` counts milliseconds in 32 bits.
         let hour = Duration::from_secs(3600);
@@ -317,6 +318,19 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn check_filter(filter: &str) -> Result<(), String> {
+    // A lone word that is no level would be taken for a module, and everything else be silent.
+    let is_word = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let lone_words = filter.split(',').filter(is_word);
+    for word in lone_words {
+        word.parse::<LevelFilter>()
+            .map_err(|_| format!("there is no level {word:?}"))?;
+    }
+    EnvFilter::try_new(filter)
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 fn read_file(path: &Path) -> Result<Settings, ConfigError> {

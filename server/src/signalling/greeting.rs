@@ -1,8 +1,6 @@
 //! A client's first message: it opens a session, or goes on with an earlier one.
 
-use ferrite_protocol::{
-    ClientMessage, CloseCode, ErrorCode, ResumeToken, ServerMessage, check_client_version,
-};
+use ferrite_protocol::{ClientMessage, ResumeToken, VersionMismatch, check_client_version};
 
 use super::socket::{Gone, Received, Socket};
 
@@ -20,28 +18,18 @@ pub(super) enum Greeting {
     Message(ClientMessage),
 }
 
-/// Why there was no greeting, and how the WebSocket is to be closed.
+/// Why there was no greeting.
 #[derive(Debug)]
 pub(super) enum Refused {
     /// There is nobody to talk to.
     Gone(Gone),
-    /// The client speaks another version, and was told.
-    Version(String),
+    /// The client speaks another version.
+    Version(VersionMismatch),
 }
 
 impl From<Gone> for Refused {
     fn from(gone: Gone) -> Self {
         Self::Gone(gone)
-    }
-}
-
-impl Refused {
-    /// The last word to the client.
-    pub(super) fn farewell(self) -> Option<(CloseCode, String)> {
-        match self {
-            Self::Version(reason) => Some((CloseCode::VersionMismatch, reason)),
-            Self::Gone(gone) => gone.farewell(),
-        }
     }
 }
 
@@ -55,7 +43,7 @@ pub(super) async fn greet(socket: &mut Socket) -> Result<Greeting, Refused> {
                 client,
                 resume_token,
             }) => {
-                check_version(socket, version).await?;
+                check_client_version(version).map_err(Refused::Version)?;
                 return Ok(Greeting::Hello {
                     client,
                     resume_token,
@@ -64,19 +52,4 @@ pub(super) async fn greet(socket: &mut Socket) -> Result<Greeting, Refused> {
             Received::Message(message) => return Ok(Greeting::Message(message)),
         }
     }
-}
-
-async fn check_version(socket: &mut Socket, version: u16) -> Result<(), Refused> {
-    let Err(mismatch) = check_client_version(version) else {
-        return Ok(());
-    };
-    let message = mismatch.to_string();
-    socket
-        .send(&ServerMessage::Error {
-            id: None,
-            code: ErrorCode::VersionMismatch,
-            message: message.clone(),
-        })
-        .await?;
-    Err(Refused::Version(message))
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
+use ferrite_protocol::SUBPROTOCOL;
 use ferrite_protocol::limits::{MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES};
-use ferrite_protocol::{CloseCode, SUBPROTOCOL};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -151,10 +151,5 @@ impl Signalling {
         self.tasks.spawn(async move {
             abandoned.run_until_cancelled(task).await;
         });
-    }
-
-    /// Closes a WebSocket in a task of its own: the other end may take its time to agree.
-    fn close(&self, socket: Socket, code: CloseCode, reason: String) {
-        self.spawn(socket.close(code, reason));
     }
 }

@@ -152,18 +152,50 @@ impl Socket {
         }
     }
 
-    /// Closes in good order (RFC 6455 §7.1.1): what the client still sends is read and dropped
-    /// until it agrees, or a reset could overtake our last words.
-    pub(super) async fn close(mut self, code: CloseCode, reason: String) {
+    /// Says the last word that fits, and sees the closing handshake through.
+    pub(super) async fn part(self, gone: Gone) {
+        match gone {
+            Gone::Lost => {}
+            Gone::Closed(_) => self.finish(None).await,
+            Gone::Silent => {
+                self.close(CloseCode::TimedOut, "nothing was heard".to_owned())
+                    .await;
+            }
+            Gone::Excess(message) => {
+                self.refuse(ErrorCode::LimitExceeded, CloseCode::LimitExceeded, message)
+                    .await;
+            }
+        }
+    }
+
+    /// Closes, with an error message before for programs that do not see the reason.
+    pub(super) async fn refuse(mut self, error: ErrorCode, close: CloseCode, message: String) {
+        let error = ServerMessage::Error {
+            id: None,
+            code: error,
+            message: message.clone(),
+        };
+        if self.send(&error).await.is_ok() {
+            self.close(close, message).await;
+        }
+    }
+
+    /// Closes.
+    pub(super) async fn close(self, code: CloseCode, reason: String) {
         let frame = CloseFrame {
             code: code as u16,
             reason: short(&reason).into(),
         };
+        self.finish(Some(Message::Close(Some(frame)))).await;
+    }
+
+    /// In good order (RFC 6455 §7.1.1): what the client still sends is read and dropped until it
+    /// agrees, or a reset could overtake our last words. If it closed, this sends the answer.
+    async fn finish(mut self, close: Option<Message>) {
         let closing = async {
-            self.websocket
-                .send(Message::Close(Some(frame)))
-                .await
-                .ok()?;
+            if let Some(close) = close {
+                self.websocket.send(close).await.ok()?;
+            }
             while let Some(Ok(_)) = self.websocket.recv().await {}
             Some(())
         };

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument as _, debug, info, info_span};
 
 use super::Signalling;
-use super::greeting::{Greeting, greet};
+use super::greeting::{Greeting, Refused, greet};
 use super::peer::Peer;
 use super::resumption::Resumption;
 use super::session::{Session, random_id};
@@ -26,15 +26,6 @@ use crate::room::Seat;
 const RETRY_AFTER_MS: u32 = 1000;
 
 impl Gone {
-    /// The last word to the client, if it may still hear it.
-    pub(super) fn farewell(self) -> Option<(CloseCode, String)> {
-        match self {
-            Self::Closed(_) | Self::Lost => None,
-            Self::Silent => Some((CloseCode::TimedOut, "nothing was heard".to_owned())),
-            Self::Excess(reason) => Some((CloseCode::LimitExceeded, reason)),
-        }
-    }
-
     /// A client that leaves on purpose, or passes a limit, does not come back. 1001 is a page
     /// that is closed or left: its peer connection is gone with it (RFC 6455 §7.4.1).
     fn is_final(&self) -> bool {
@@ -54,10 +45,12 @@ pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Socket, loopbac
     };
     match greeting {
         Ok(greeting) => begin(signalling, socket, loopback, greeting).await,
-        Err(refused) => {
-            if let Some((code, reason)) = refused.farewell() {
-                socket.close(code, reason).await;
-            }
+        Err(Refused::Gone(gone)) => socket.part(gone).await,
+        Err(Refused::Version(mismatch)) => {
+            let message = mismatch.to_string();
+            socket
+                .refuse(mismatch.code(), CloseCode::VersionMismatch, message)
+                .await;
         }
     }
 }
@@ -97,16 +90,11 @@ async fn begin(
     task.run(socket, greeting, failed).instrument(span).await;
 }
 
-async fn turn_away(mut socket: Socket, limit: usize) {
+async fn turn_away(socket: Socket, limit: usize) {
     let message = format!("the server has all the {limit} sessions it may have");
-    let error = ServerMessage::Error {
-        id: None,
-        code: ErrorCode::LimitExceeded,
-        message: message.clone(),
-    };
-    if socket.send(&error).await.is_ok() {
-        socket.close(CloseCode::LimitExceeded, message).await;
-    }
+    socket
+        .refuse(ErrorCode::LimitExceeded, CloseCode::LimitExceeded, message)
+        .await;
 }
 
 async fn go_away(mut socket: Socket) {
@@ -183,7 +171,8 @@ impl Task {
                 Detached::Stopping => return go_away(socket).await,
                 Detached::Superseded(resumption) => {
                     let reason = "the session goes on elsewhere".to_owned();
-                    self.signalling.close(socket, CloseCode::Superseded, reason);
+                    self.signalling
+                        .spawn(socket.close(CloseCode::Superseded, reason));
                     resumption
                 }
                 Detached::Gone(gone) => match self.detached(socket, gone).await {
@@ -263,16 +252,15 @@ impl Task {
         send(socket, self.session.answer(message)).await
     }
 
-    /// Says goodbye if that makes sense, and waits for the client to come back if that does.
-    async fn detached(&mut self, mut socket: Socket, gone: Gone) -> Option<Box<Resumption>> {
-        let is_final = gone.is_final() || !self.resumable;
+    /// Waits for the client to come back, if it may.
+    async fn detached(&mut self, socket: Socket, gone: Gone) -> Option<Box<Resumption>> {
         debug!(?gone, "the WebSocket is gone");
-        if let Gone::Excess(message) = &gone {
-            let _ = socket.send(&excess(message.clone())).await;
+        let is_final = gone.is_final() || !self.resumable;
+        if is_final {
+            self.signalling.resumable.withdraw(&self.id);
         }
-        if let Some((code, reason)) = gone.farewell() {
-            self.signalling.close(socket, code, reason);
-        }
+        // In a task of its own: the client may take its time to agree.
+        self.signalling.spawn(socket.part(gone));
         let resumption = if is_final { None } else { self.park().await };
         if resumption.is_none() {
             info!("closed");
@@ -322,14 +310,6 @@ async fn send(
         socket.send(&message).await?;
     }
     Ok(())
-}
-
-fn excess(message: String) -> ServerMessage {
-    ServerMessage::Error {
-        id: None,
-        code: ErrorCode::LimitExceeded,
-        message,
-    }
 }
 
 fn never<T>(infallible: Infallible) -> T {

@@ -1,0 +1,158 @@
+//! What the process says when it cannot do what it is told: one line, and exit code 2.
+// Clippy knows only the tests themselves to be tests, not what they call.
+#![allow(clippy::unwrap_used)]
+
+use std::net::{TcpListener, UdpSocket};
+use std::path::PathBuf;
+
+use tokio::process::Command;
+
+use crate::support::process::{Running, ferrite, run};
+
+mod support;
+
+/// The one line on standard error.
+async fn refusal(command: Command) -> String {
+    let output = run(command).await;
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(output.stdout.is_empty());
+    text
+}
+
+fn file(name: &str, content: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_flag_that_makes_no_sense_is_named() {
+    for (arguments, expected) in [
+        (&["--lisen", "x"][..], "did you mean --listen"),
+        (&["--listen", "x"], "--listen"),
+        (&["--listen", "300.1.1.1:80"], "--listen"),
+        (&["--media-port", "70000"], "--media-port"),
+        (&["--external-ip", "here"], "--external-ip"),
+        (&["--external-ip", "0.0.0.0"], "--external-ip"),
+        (&["--allowed-origins", "app.example"], "--allowed-origins"),
+        (&["--log", "loud"], "--log"),
+        (&["--log-format", "xml"], "--log-format"),
+        (&["--www", "/does/not/exist"], "--www"),
+        (&["--resume-time", "soon"], "--resume-time"),
+        (&["--ping-interval", "0"], "--ping-interval"),
+        (&["--max-sessions", "0"], "--max-sessions"),
+    ] {
+        let text = refusal(ferrite(arguments)).await;
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_that_makes_no_sense_is_named() {
+    let mut command = ferrite(&[]);
+    command.env("FERRITE_MEDIA_PORT", "many");
+    let text = refusal(command).await;
+    assert!(
+        text.contains("--media-port") && text.contains("many"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_makes_no_sense_is_named_with_the_line() {
+    for (name, content, expected) in [
+        (
+            "unknown.toml",
+            "\nlistn = \"x\"\n",
+            "line 2: unknown field `listn`",
+        ),
+        ("type.toml", "media-port = \"x\"", "line 1: invalid type"),
+        ("syntax.toml", "listen = ", "line 1"),
+        ("time.toml", "resume-time = \"soon\"", "give a time"),
+        ("origin.toml", "allowed-origins = [\"x\"]", "give an origin"),
+    ] {
+        let path = file(name, content);
+        let text = refusal(ferrite(&["--config", &path])).await;
+        assert!(text.contains(&path) && text.contains(expected), "{text}");
+    }
+    let text = refusal(ferrite(&["--config", "/does/not/exist"])).await;
+    assert!(text.contains("/does/not/exist"), "{text}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = tcp.local_addr().unwrap().to_string();
+    let text = refusal(ferrite(&["--listen", &addr, "--media-port", "0"])).await;
+    let port = tcp.local_addr().unwrap().port().to_string();
+    assert!(text.contains("--listen") && text.contains(&port), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "the media plane opens no port yet"]
+async fn a_media_port_in_use_is_named() {
+    let udp = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let port = udp.local_addr().unwrap().port().to_string();
+    let text = refusal(ferrite(&["--listen", "127.0.0.1:0", "--media-port", &port])).await;
+    assert!(
+        text.contains("--media-port") && text.contains(&port),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn an_address_of_another_machine_is_named() {
+    // Set aside for documentation (RFC 5737): no machine has it.
+    let text = refusal(ferrite(&["--listen", "198.51.100.1:0"])).await;
+    assert!(text.contains("198.51.100.1"), "{text}");
+}
+
+#[tokio::test]
+async fn a_flag_is_stronger_than_a_variable_and_that_than_the_file() {
+    let path = file(
+        "layers.toml",
+        "listen = \"198.51.100.1:0\"\nmedia-port = 1\nresume-time = 5\nexternal-ip = [\"203.0.113.7\"]\n",
+    );
+    let from_file = refusal(ferrite(&["--config", &path])).await;
+    assert!(from_file.contains("198.51.100.1"), "{from_file}");
+
+    let mut command = ferrite(&[]);
+    command.env("FERRITE_CONFIG", &path);
+    command.env("FERRITE_LISTEN", "198.51.100.2:0");
+    let from_variable = refusal(command).await;
+    assert!(from_variable.contains("198.51.100.2"), "{from_variable}");
+
+    let mut command = ferrite(&["--config", &path, "--listen", "198.51.100.3:0"]);
+    command.env("FERRITE_LISTEN", "198.51.100.2:0");
+    let from_flag = refusal(command).await;
+    assert!(from_flag.contains("198.51.100.3"), "{from_flag}");
+}
+
+#[tokio::test]
+async fn help_is_no_refusal() {
+    for (flag, expected) in [
+        ("--help", "--media-port"),
+        ("-h", "FERRITE_CONFIG"),
+        ("--version", "ferrite 0."),
+    ] {
+        let output = run(ferrite(&[flag])).await;
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "the media plane opens no port yet"]
+async fn a_good_start_says_where_to_go() {
+    let mut server = Running::start(&[]).await;
+    assert_ne!(server.media_port, 0);
+    let line = server.next_line().await;
+    let port = server.addr.port();
+    assert!(
+        line.ends_with(&format!("open http://localhost:{port}")),
+        "{line}"
+    );
+}

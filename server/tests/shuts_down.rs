@@ -1,0 +1,63 @@
+//! What becomes of the process and its clients when it is told to stop.
+
+use std::time::Duration;
+
+use ferrite_protocol::ServerMessage;
+
+use crate::support::process::Running;
+use crate::support::{Client, config, start};
+
+mod support;
+
+const LIMIT: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn clients_are_told_and_the_process_ends_well() {
+    for signal in ["-TERM", "-INT"] {
+        let server = Running::start(&[]).await;
+        let mut greeted = Client::connect_with(server.addr, &[]).await.unwrap();
+        greeted.hello(None).await;
+        let mut plain = Client::connect_with(server.addr, &[]).await.unwrap();
+        plain.is_served().await;
+        let mut mute = Client::connect_with(server.addr, &[]).await.unwrap();
+
+        let clients = async {
+            for client in [&mut greeted, &mut plain, &mut mute] {
+                match client.receive().await {
+                    ServerMessage::GoingAway { retry_after_ms } => assert!(retry_after_ms > 0),
+                    other => panic!("{other:?}"),
+                }
+                assert_eq!(client.closed().await, 1001);
+            }
+        };
+        let ((status, took, _), ()) = tokio::join!(server.end(signal), clients);
+        assert_eq!(status.code(), Some(0), "{signal}");
+        assert!(took < LIMIT, "{signal}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_listen_holds_nothing_up() {
+    let server = Running::start(&[]).await;
+    let mut deaf = Client::connect_with(server.addr, &[]).await.unwrap();
+    deaf.hello(None).await;
+    let parked = Client::connect_with(server.addr, &[]).await.unwrap();
+    parked.drop_connection().await;
+    let idle = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    let (status, took, _) = server.end("-TERM").await;
+    assert_eq!(status.code(), Some(0));
+    assert!(took < LIMIT, "{took:?}");
+    drop((deaf, idle));
+}
+
+#[tokio::test]
+async fn the_ports_are_free_afterwards() {
+    let server = start(config()).await;
+    let (addr, media_port) = (server.addr(), server.media_port());
+    server.shutdown().await;
+    let mut again = config();
+    again.listen = addr;
+    again.media_port = media_port;
+    let server = start(again).await;
+    assert_eq!(server.addr(), addr);
+}

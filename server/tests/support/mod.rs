@@ -1,0 +1,200 @@
+//! A server on ports of its own, and clients that say what they expect of it.
+// Every test program has its own copy and uses a part of it.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use ferrite_protocol::{ClientMessage, ErrorCode, ResumeToken, RoomSnapshot, ServerMessage};
+use ferrite_server::{Config, Server};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+pub mod http;
+pub mod process;
+
+/// Longer than anything takes on the slowest machine; only a failing test waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Free ports on loopback, everything else as by default.
+pub fn config() -> Config {
+    Config {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        media_port: 0,
+        shards: 1,
+        ..Config::default()
+    }
+}
+
+pub async fn start(config: Config) -> Server {
+    Server::start(config).await.unwrap()
+}
+
+/// One WebSocket to the server.
+pub struct Client {
+    pub websocket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub response: Response<Option<Vec<u8>>>,
+}
+
+/// What a `welcome` said.
+#[derive(Debug)]
+pub struct Welcome {
+    pub session: String,
+    pub token: ResumeToken,
+    pub resumed: bool,
+}
+
+impl Client {
+    pub async fn connect(server: &Server) -> Self {
+        Self::connect_with(server.addr(), &[("sec-websocket-protocol", "ferrite.v1")])
+            .await
+            .unwrap()
+    }
+
+    pub async fn connect_with(
+        addr: SocketAddr,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
+        let mut request = format!("ws://{addr}/ws").into_client_request()?;
+        for (name, value) in headers {
+            request.headers_mut().insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        let (websocket, response) = timeout(PATIENCE, connect_async(request)).await.unwrap()?;
+        Ok(Self {
+            websocket,
+            response,
+        })
+    }
+
+    /// Connects and opens a session.
+    pub async fn greeted(server: &Server) -> (Self, Welcome) {
+        let mut client = Self::connect(server).await;
+        let welcome = client.hello(None).await;
+        (client, welcome)
+    }
+
+    /// Connects and resumes a session, or fails to.
+    pub async fn resuming(server: &Server, token: &ResumeToken) -> (Self, Welcome) {
+        let mut client = Self::connect(server).await;
+        let welcome = client.hello(Some(token)).await;
+        (client, welcome)
+    }
+
+    /// Says hello and waits for the welcome. A refused token shows in `resumed`.
+    pub async fn hello(&mut self, token: Option<&ResumeToken>) -> Welcome {
+        self.send(ClientMessage::Hello {
+            version: 1,
+            client: Some("test".to_owned()),
+            resume_token: token.cloned(),
+        })
+        .await;
+        loop {
+            match self.receive().await {
+                ServerMessage::Welcome {
+                    session,
+                    resume_token,
+                    resumed,
+                    ..
+                } => {
+                    return Welcome {
+                        session: session.0,
+                        token: resume_token,
+                        resumed,
+                    };
+                }
+                ServerMessage::Error {
+                    code: ErrorCode::ResumeFailed,
+                    ..
+                } if token.is_some() => {}
+                other => panic!("expected a welcome, got {other:?}"),
+            }
+        }
+    }
+
+    /// Enters a room and waits to be let in.
+    pub async fn join(&mut self, room: &str) -> (String, RoomSnapshot) {
+        self.send_text(&format!(r#"{{"type":"join","room":"{room}"}}"#))
+            .await;
+        self.joined().await
+    }
+
+    pub async fn joined(&mut self) -> (String, RoomSnapshot) {
+        match self.receive().await {
+            ServerMessage::Joined {
+                participant, room, ..
+            } => (participant.0, room),
+            other => panic!("expected to have joined, got {other:?}"),
+        }
+    }
+
+    pub async fn send(&mut self, message: ClientMessage) {
+        self.send_text(&message.encode()).await;
+    }
+
+    pub async fn send_text(&mut self, text: &str) {
+        self.send_frame(Message::text(text)).await;
+    }
+
+    pub async fn send_frame(&mut self, frame: Message) {
+        timeout(PATIENCE, self.websocket.send(frame))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    /// The next message.
+    pub async fn receive(&mut self) -> ServerMessage {
+        match self.next().await {
+            Some(Message::Text(text)) => ServerMessage::decode(&text).unwrap(),
+            other => panic!("expected a message, got {other:?}"),
+        }
+    }
+
+    /// The next message, which has to be an error.
+    pub async fn error(&mut self) -> (Option<u32>, ErrorCode, String) {
+        match self.receive().await {
+            ServerMessage::Error { id, code, message } => (id.map(|id| id.0), code, message),
+            other => panic!("expected an error, got {other:?}"),
+        }
+    }
+
+    /// The code the server closes with; messages before are skipped.
+    pub async fn closed(&mut self) -> u16 {
+        loop {
+            match self.next().await {
+                Some(Message::Close(Some(frame))) => return frame.code.into(),
+                Some(Message::Text(_) | Message::Ping(_) | Message::Pong(_)) => {}
+                other => panic!("expected a close frame, got {other:?}"),
+            }
+        }
+    }
+
+    /// Shows that the session goes on: a ping is answered, after whatever came before.
+    pub async fn is_served(&mut self) {
+        self.send_text(r#"{"type":"ping","id":4711}"#).await;
+        match self.receive().await {
+            ServerMessage::Pong { id: Some(id) } => assert_eq!(id.0, 4711),
+            other => panic!("expected a pong, got {other:?}"),
+        }
+    }
+
+    /// Ends the TCP connection without a word.
+    pub async fn drop_connection(self) {
+        drop(self.websocket.into_inner());
+    }
+
+    async fn next(&mut self) -> Option<Message> {
+        timeout(PATIENCE, self.websocket.next())
+            .await
+            .expect("nothing came")?
+            .ok()
+    }
+}

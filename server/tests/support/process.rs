@@ -1,0 +1,92 @@
+//! The real binary as a process of its own.
+
+use std::net::SocketAddr;
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::PATIENCE;
+
+/// The binary, without any setting of the machine's.
+pub fn ferrite(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ferrite"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("FERRITE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs it to its end.
+pub async fn run(mut command: Command) -> Output {
+    timeout(PATIENCE, command.output()).await.unwrap().unwrap()
+}
+
+/// A server that runs.
+pub struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    pub addr: SocketAddr,
+    pub media_port: u16,
+}
+
+impl Running {
+    pub async fn start(arguments: &[&str]) -> Self {
+        let free = ["--listen", "127.0.0.1:0", "--media-port", "0"];
+        let mut child = ferrite(&[&free, arguments].concat()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let line = next_line(&mut stdout).await;
+        let (addr, media_port) = parse(&line).unwrap_or_else(|| panic!("said {line:?}"));
+        Self {
+            child,
+            stdout,
+            addr,
+            media_port,
+        }
+    }
+
+    pub async fn next_line(&mut self) -> String {
+        next_line(&mut self.stdout).await
+    }
+
+    /// Sends it a signal, and says how it ended, after how long, and what it wrote to its log.
+    pub async fn end(mut self, signal: &str) -> (ExitStatus, Duration, String) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Instant::now();
+        let kill = Command::new("kill").args([signal, &pid]).status().await;
+        assert!(kill.unwrap().success());
+        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
+        let took = sent.elapsed();
+        let mut log = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut log).await.unwrap();
+        (status, took, log)
+    }
+}
+
+/// `listening on http://ADDRESS (media UDP PORT)`.
+fn parse(line: &str) -> Option<(SocketAddr, u16)> {
+    let rest = line.strip_prefix("listening on http://")?;
+    let (addr, rest) = rest.split_once(" (media UDP ")?;
+    let port = rest.strip_suffix(')')?;
+    Some((addr.parse().ok()?, port.parse().ok()?))
+}
+
+async fn next_line(stdout: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    timeout(PATIENCE, stdout.read_line(&mut line))
+        .await
+        .unwrap()
+        .unwrap();
+    line.trim_end().to_owned()
+}
