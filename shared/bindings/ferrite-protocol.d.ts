@@ -46,7 +46,8 @@ export type ServerMessage = { "type": "welcome",
     version: number,
     /** The session's id, as the server's log has it. */
     session: SessionId,
-    /** Resumes this session once, within the server's resume time. */
+    /** Resumes this session, within the server's resume time and until a later welcome brings
+     * another. A welcome can get lost, so using it does not use it up. */
     resumeToken: ResumeToken,
     /** Whether an earlier session goes on. */
     resumed: boolean,

@@ -21,7 +21,7 @@ pub enum ErrorCode {
     BadCandidate,
     /// The request does not fit the session's state.
     BadState,
-    /// The resume token is unknown, used or expired. The session starts anew.
+    /// The resume token is unknown or expired. The session starts anew.
     ResumeFailed,
     /// A documented limit was passed.
     LimitExceeded,

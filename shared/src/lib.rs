@@ -19,6 +19,7 @@ pub mod id;
 pub mod limits;
 pub mod message;
 pub mod room;
+pub mod session;
 pub mod version;
 
 pub use candidate::{IceCandidate, IceServer};

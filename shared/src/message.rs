@@ -101,7 +101,8 @@ pub enum ServerMessage {
         version: u16,
         /// The session's id, as the server's log has it.
         session: SessionId,
-        /// Resumes this session once, within the server's resume time.
+        /// Resumes this session, within the server's resume time and until a later welcome brings
+        /// another. A welcome can get lost, so using it does not use it up.
         resume_token: ResumeToken,
         /// Whether an earlier session goes on.
         resumed: bool,

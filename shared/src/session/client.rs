@@ -1,0 +1,404 @@
+//! The client's end: it connects, greets, pings, and comes back when the WebSocket is lost.
+
+use std::time::Duration;
+
+use super::backoff::backoff;
+use super::liveness::{Due, Liveness};
+use crate::{
+    ClientMessage, CloseCode, ErrorCode, IceServer, PROTOCOL_VERSION, ResumeToken, ServerMessage,
+    SessionId, check_server_version,
+};
+
+/// From the start of an attempt to the welcome.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// A session that was open for less does not start the backoff over.
+const STABLE: Duration = Duration::from_secs(10);
+
+/// Something that happened to the client.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The session is wanted now: at the start, or because somebody will not wait.
+    Connect,
+    /// The session is not wanted any more.
+    Stop,
+    /// The WebSocket opened.
+    Opened,
+    /// The WebSocket closed, or could not be opened.
+    Closed {
+        /// RFC 6455 §7.4.
+        code: u16,
+    },
+    /// The server sent this.
+    Heard(&'a ServerMessage),
+    /// The browser's `online` and `offline` events.
+    Online(bool),
+    /// The page's `visibilitychange` event.
+    Hidden(bool),
+    /// The [deadline](ClientSession::deadline) has come. It may come late.
+    Tick,
+}
+
+/// Something for the client to do or to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a WebSocket.
+    Connect,
+    /// Close the WebSocket, and report nothing more of it.
+    Disconnect,
+    /// Send this on the WebSocket.
+    Send(ClientMessage),
+    /// The session is open.
+    Up {
+        /// Its name in the server's log.
+        session: SessionId,
+        /// Whether the server still has what it had before.
+        resumed: bool,
+        /// What to put into `RTCConfiguration.iceServers`.
+        ice_servers: Vec<IceServer>,
+    },
+    /// The session is not open, or an attempt to open it failed.
+    Down {
+        /// Why.
+        why: Why,
+        /// When the next attempt comes; `None` if none would help.
+        next_at: Option<Duration>,
+    },
+}
+
+/// Why a session is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The WebSocket closed or could not be opened.
+    Closed,
+    /// The server did not welcome in time.
+    NoWelcome,
+    /// Nothing was heard from the server.
+    Silent,
+    /// The server shuts down.
+    GoingAway,
+    /// The server speaks another version. The text names both.
+    OtherVersion(String),
+    /// The session goes on elsewhere.
+    Superseded,
+    /// The server had too much of this client.
+    LimitExceeded,
+}
+
+/// Where the session is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientState {
+    /// Not wanted, or refused.
+    Stopped,
+    /// Waiting for the next attempt.
+    Disconnected {
+        /// How many attempts came before it since the session was last stable.
+        attempt: u32,
+        /// When it comes.
+        next_at: Duration,
+    },
+    /// A WebSocket is being opened.
+    Connecting {
+        /// When to give up.
+        until: Duration,
+    },
+    /// The `hello` was sent.
+    Greeting {
+        /// When to give up.
+        until: Duration,
+    },
+    /// The server's welcome was heard.
+    Open {
+        /// When.
+        since: Duration,
+        /// Whether the server is still there.
+        liveness: Liveness,
+    },
+}
+
+/// A client's session, from start to stop.
+#[derive(Clone, Debug)]
+pub struct ClientSession {
+    client: String,
+    state: ClientState,
+    token: Option<ResumeToken>,
+    attempt: u32,
+    superseded: bool,
+    online: bool,
+}
+
+impl ClientSession {
+    /// A stopped session. `client` is the program's name and version, for the server's log.
+    #[must_use]
+    pub fn new(client: impl Into<String>) -> Self {
+        Self {
+            client: client.into(),
+            state: ClientState::Stopped,
+            token: None,
+            attempt: 0,
+            superseded: false,
+            online: true,
+        }
+    }
+
+    /// Where the session is.
+    #[must_use]
+    pub fn state(&self) -> &ClientState {
+        &self.state
+    }
+
+    /// Whether messages other than the session's own can be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, ClientState::Open { .. })
+    }
+
+    /// When to hand in [`Input::Tick`].
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        match &self.state {
+            ClientState::Stopped => None,
+            ClientState::Disconnected { next_at, .. } => Some(*next_at),
+            ClientState::Connecting { until } | ClientState::Greeting { until } => Some(*until),
+            ClientState::Open { liveness, .. } => Some(liveness.deadline()),
+        }
+    }
+
+    /// Takes what happened, and says what to do about it, in order. `random` lies in `0.0..1.0`.
+    pub fn handle(&mut self, input: Input<'_>, now: Duration, random: f64) -> Vec<Action> {
+        match input {
+            Input::Connect => self.connect(now),
+            Input::Stop => self.stop(),
+            Input::Opened => self.greet(),
+            Input::Closed { code } => self.closed(code, now, random),
+            Input::Heard(message) => self.heard(message, now, random),
+            Input::Online(online) => {
+                self.online = online;
+                self.hurry_if(online, now)
+            }
+            Input::Hidden(hidden) => self.hurry_if(!hidden, now),
+            Input::Tick => self.tick(now, random),
+        }
+    }
+
+    fn connect(&mut self, now: Duration) -> Vec<Action> {
+        if self.has_socket() {
+            return Vec::new();
+        }
+        let until = now + ATTEMPT;
+        self.state = ClientState::Connecting { until };
+        vec![Action::Connect]
+    }
+
+    fn stop(&mut self) -> Vec<Action> {
+        let actions = self.drop_socket();
+        // What is closed on purpose is not resumed.
+        self.forget();
+        actions
+    }
+
+    fn greet(&mut self) -> Vec<Action> {
+        let ClientState::Connecting { until } = self.state else {
+            return Vec::new();
+        };
+        self.state = ClientState::Greeting { until };
+        vec![Action::Send(ClientMessage::Hello {
+            version: PROTOCOL_VERSION,
+            client: Some(self.client.clone()),
+            // It stays until the welcome brings the next: this hello may get lost.
+            resume_token: self.token.clone(),
+        })]
+    }
+
+    fn closed(&mut self, code: u16, now: Duration, random: f64) -> Vec<Action> {
+        if !self.has_socket() {
+            return Vec::new();
+        }
+        self.forgive_if_stable(now);
+        match self.refusal(code) {
+            Some(why) => self.refused(why),
+            None => self.wait(Why::Closed, Duration::ZERO, now, random),
+        }
+    }
+
+    /// What a close code says against another attempt.
+    fn refusal(&mut self, code: u16) -> Option<Why> {
+        // A hello of ours that was given up can arrive late and supersede its successor. So come
+        // back once; whoever is superseded twice has lost to another holder of the token.
+        let superseded = CloseCode::Superseded as u16 == code;
+        if superseded && std::mem::replace(&mut self.superseded, true) {
+            return Some(Why::Superseded);
+        }
+        if CloseCode::LimitExceeded as u16 == code {
+            return Some(Why::LimitExceeded);
+        }
+        let version = CloseCode::VersionMismatch as u16 == code;
+        version.then(|| {
+            let text = "the server does not speak version";
+            Why::OtherVersion(format!("{text} {PROTOCOL_VERSION} of the protocol"))
+        })
+    }
+
+    fn heard(&mut self, message: &ServerMessage, now: Duration, random: f64) -> Vec<Action> {
+        if !self.has_socket() {
+            return Vec::new();
+        }
+        if let ClientState::Open { liveness, .. } = &mut self.state {
+            liveness.heard(now);
+        }
+        match message {
+            ServerMessage::Welcome { .. } => self.welcomed(message, now),
+            ServerMessage::Ping { id } => vec![Action::Send(ClientMessage::Pong { id: *id })],
+            ServerMessage::GoingAway { retry_after_ms } => {
+                let after = Duration::from_millis((*retry_after_ms).into());
+                self.abandon(Why::GoingAway, after, now, random)
+            }
+            ServerMessage::Error {
+                code: ErrorCode::VersionMismatch,
+                message,
+                ..
+            } => self.refuse(Why::OtherVersion(message.clone())),
+            ServerMessage::Error { .. }
+            | ServerMessage::Joined { .. }
+            | ServerMessage::Left { .. }
+            | ServerMessage::ParticipantJoined { .. }
+            | ServerMessage::ParticipantLeft { .. }
+            | ServerMessage::Answer { .. }
+            | ServerMessage::Candidate { .. }
+            | ServerMessage::EndOfCandidates {}
+            | ServerMessage::PeerState { .. }
+            | ServerMessage::HungUp { .. }
+            | ServerMessage::Pong { .. } => Vec::new(),
+        }
+    }
+
+    fn welcomed(&mut self, welcome: &ServerMessage, now: Duration) -> Vec<Action> {
+        let (
+            ClientState::Greeting { .. },
+            ServerMessage::Welcome {
+                version,
+                session,
+                resume_token,
+                resumed,
+                ping_interval_ms,
+                ice_servers,
+            },
+        ) = (&self.state, welcome)
+        else {
+            return Vec::new();
+        };
+        if let Err(mismatch) = check_server_version(*version) {
+            return self.refuse(Why::OtherVersion(mismatch.to_string()));
+        }
+        let interval = Duration::from_millis((*ping_interval_ms).into());
+        self.token = Some(resume_token.clone());
+        self.state = ClientState::Open {
+            since: now,
+            liveness: Liveness::new(interval, now),
+        };
+        vec![Action::Up {
+            session: session.clone(),
+            resumed: *resumed,
+            ice_servers: ice_servers.clone(),
+        }]
+    }
+
+    /// The network or the user came back: what was good may be broken, what failed may work.
+    fn hurry_if(&mut self, hurry: bool, now: Duration) -> Vec<Action> {
+        if !hurry {
+            return Vec::new();
+        }
+        match &mut self.state {
+            ClientState::Disconnected { .. } => self.connect(now),
+            ClientState::Open { liveness, .. } => {
+                liveness.probe(now).then(ping).into_iter().collect()
+            }
+            ClientState::Stopped
+            | ClientState::Connecting { .. }
+            | ClientState::Greeting { .. } => Vec::new(),
+        }
+    }
+
+    fn tick(&mut self, now: Duration, random: f64) -> Vec<Action> {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Vec::new();
+        }
+        match &mut self.state {
+            ClientState::Stopped => Vec::new(),
+            ClientState::Disconnected { .. } => self.connect(now),
+            ClientState::Connecting { .. } | ClientState::Greeting { .. } => {
+                self.abandon(Why::NoWelcome, Duration::ZERO, now, random)
+            }
+            ClientState::Open { liveness, .. } => match liveness.tick(now) {
+                Some(Due::Gone) => self.abandon(Why::Silent, Duration::ZERO, now, random),
+                Some(Due::Ping) => vec![ping()],
+                None => Vec::new(),
+            },
+        }
+    }
+
+    fn abandon(&mut self, why: Why, after: Duration, now: Duration, random: f64) -> Vec<Action> {
+        self.forgive_if_stable(now);
+        let mut actions = self.drop_socket();
+        actions.extend(self.wait(why, after, now, random));
+        actions
+    }
+
+    fn forgive_if_stable(&mut self, now: Duration) {
+        if let ClientState::Open { since, .. } = self.state
+            && now.saturating_sub(since) >= STABLE
+        {
+            self.attempt = 0;
+            self.superseded = false;
+        }
+    }
+
+    fn wait(&mut self, why: Why, after: Duration, now: Duration, random: f64) -> Vec<Action> {
+        // Browsers are wrong about being offline now and then: be slow, but do not stop.
+        let attempt = if self.online { self.attempt } else { u32::MAX };
+        let next_at = now + after + backoff(attempt, random);
+        self.state = ClientState::Disconnected {
+            attempt: self.attempt,
+            next_at,
+        };
+        self.attempt = self.attempt.saturating_add(1);
+        let next_at = Some(next_at);
+        vec![Action::Down { why, next_at }]
+    }
+
+    fn refuse(&mut self, why: Why) -> Vec<Action> {
+        let mut actions = self.drop_socket();
+        actions.extend(self.refused(why));
+        actions
+    }
+
+    fn refused(&mut self, why: Why) -> Vec<Action> {
+        self.forget();
+        vec![Action::Down { why, next_at: None }]
+    }
+
+    fn forget(&mut self) {
+        self.token = None;
+        self.attempt = 0;
+        self.superseded = false;
+        self.state = ClientState::Stopped;
+    }
+
+    fn drop_socket(&self) -> Vec<Action> {
+        let socket = self.has_socket().then_some(Action::Disconnect);
+        socket.into_iter().collect()
+    }
+
+    fn has_socket(&self) -> bool {
+        match self.state {
+            ClientState::Stopped | ClientState::Disconnected { .. } => false,
+            ClientState::Connecting { .. }
+            | ClientState::Greeting { .. }
+            | ClientState::Open { .. } => true,
+        }
+    }
+}
+
+fn ping() -> Action {
+    Action::Send(ClientMessage::Ping { id: None })
+}

@@ -1,0 +1,385 @@
+//! A session outlives its WebSockets: wherever they break, and whoever learns of it, both ends come
+//! to agree again, and on the same session while the server still has it.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may panic, and so may its helpers"
+)]
+
+mod virtual_link;
+
+use std::time::Duration;
+
+use ferrite_protocol::session::{Action, Input, Why};
+use ferrite_protocol::{CloseCode, ErrorCode, ServerMessage};
+use proptest::prelude::*;
+use virtual_link::{PING_INTERVAL, RESUME_TIME, Told, World, ms, s};
+
+/// Long enough for an attempt that nobody ends, or three silent intervals, and the way back.
+const UNTOLD: Duration = Duration::from_secs(35);
+
+fn world_cut_at(cuts: &[usize], told: Told) -> World {
+    let mut world = World::new();
+    world.cut_at = cuts.to_vec();
+    world.told = told;
+    world.input(Input::Connect);
+    world
+}
+
+/// The frames of the first 25 s: the opening, both ends' words, two pings.
+fn frames() -> usize {
+    let mut world = world_cut_at(&[], Told::Both);
+    world.run(s(25));
+    assert!(world.agrees());
+    assert!(world.deliveries >= 9, "{}", world.deliveries);
+    world.deliveries
+}
+
+fn assert_recovers(world: &mut World, within: Duration, what: &str) {
+    let took = world.run_until_agreed(within);
+    assert!(took.is_some(), "{what}: {:#?}", world.log);
+    // The server may still have to find out about an earlier session.
+    world.run(RESUME_TIME + UNTOLD);
+    assert!(world.agrees(), "{what}: {:#?}", world.log);
+    assert_eq!(world.sessions.len(), 1, "{what}");
+}
+
+#[test]
+fn a_good_link_needs_one_socket() {
+    let mut world = world_cut_at(&[], Told::Both);
+    assert_eq!(world.run_until_agreed(s(1)), Some(ms(300)));
+    world.run(s(3_600));
+    assert!(world.agrees());
+    assert_eq!(world.attempts().len(), 1);
+}
+
+#[test]
+fn cut_at_every_frame_it_comes_back() {
+    for told in Told::ALL {
+        for cut in 0..frames() {
+            let mut world = world_cut_at(&[cut], told);
+            while world.last_cut.is_none() {
+                world.run(ms(10));
+            }
+            let client_knew_session = world.client_session.is_some();
+            let within = match told {
+                Told::Both | Told::Client => s(2),
+                Told::Server | Told::Nobody => UNTOLD,
+            };
+            assert_recovers(&mut world, within, &format!("cut {cut}, told {told:?}"));
+            // Only a client that never saw a welcome may leave a session behind.
+            if client_knew_session {
+                assert_eq!(world.sessions_made, 1, "cut {cut}, told {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn cut_at_any_two_frames_it_comes_back() {
+    let frames = frames() + 6;
+    for told in Told::ALL {
+        for first in 0..frames {
+            for second in first + 1..frames {
+                let mut world = world_cut_at(&[first, second], told);
+                world.run(s(25));
+                let what = format!("cuts {first} and {second}, told {told:?}");
+                assert_recovers(&mut world, 2 * UNTOLD, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_silent_link_is_given_up_after_three_intervals_and_the_old_socket_superseded() {
+    let mut world = World::open();
+    world.cut(Told::Nobody);
+    world.run(2 * PING_INTERVAL);
+    assert!(world.client.is_open());
+    world.run(PING_INTERVAL + s(2));
+    assert!(world.agrees());
+    assert_eq!(world.downs(), [&Why::Silent]);
+    assert_eq!(world.sessions_made, 1);
+}
+
+#[test]
+fn a_server_that_forgot_gives_a_new_session() {
+    let mut world = World::open();
+    world.restart_server();
+    assert!(world.run_until_agreed(s(2)).is_some());
+    assert_eq!(world.sessions_made, 2);
+}
+
+#[test]
+fn an_hour_without_a_server_costs_few_attempts_and_the_way_back_is_short() {
+    let mut world = World::open();
+    world.network = false;
+    world.cut(Told::Both);
+    world.run(s(3_600));
+    let attempts = world.attempts();
+    // Between 7.5 and 15 s apart once the wait stopped growing.
+    assert!((240..500).contains(&attempts.len()), "{}", attempts.len());
+    let last: Vec<_> = attempts.windows(2).map(|w| w[1] - w[0]).skip(10).collect();
+    assert!(last.iter().all(|wait| *wait > s(7)));
+    let spread = *last.iter().max().unwrap() - *last.iter().min().unwrap();
+    assert!(spread > s(5), "{spread:?}");
+    world.network = true;
+    assert!(world.run_until_agreed(s(16)).is_some());
+}
+
+#[test]
+fn the_wait_starts_over_only_after_a_stable_session() {
+    let mut world = World::open();
+    for _ in 0..4 {
+        world.run_until_agreed(s(10)).unwrap();
+        world.cut(Told::Both);
+    }
+    let ((_, before), next_at) = next_attempt(&world);
+    assert!(next_at >= s(1), "{before:?}");
+    world.run(s(60));
+    world.cut(Told::Both);
+    world.run(ms(30));
+    assert!(next_attempt(&world).1 <= ms(500));
+}
+
+fn next_attempt(world: &World) -> (&(Duration, Action), Duration) {
+    let down = |entry: &&(Duration, Action)| matches!(entry.1, Action::Down { .. });
+    let entry = world.log.iter().rev().find(down).unwrap();
+    let Action::Down { next_at, .. } = &entry.1 else {
+        unreachable!()
+    };
+    (entry, next_at.unwrap() - entry.0)
+}
+
+#[test]
+fn the_network_s_return_ends_the_wait() {
+    let mut world = World::open();
+    world.network = false;
+    world.input(Input::Online(false));
+    world.cut(Told::Both);
+    world.run(s(60));
+    world.network = true;
+    world.input(Input::Online(true));
+    assert!(world.run_until_agreed(ms(600)).is_some());
+}
+
+#[test]
+fn a_browser_that_is_wrong_about_being_offline_still_connects() {
+    let mut world = World::new();
+    world.input(Input::Online(false));
+    world.input(Input::Connect);
+    assert!(world.run_until_agreed(s(1)).is_some());
+    world.cut(Told::Both);
+    assert!(world.run_until_agreed(s(16)).is_some());
+}
+
+#[test]
+fn a_change_of_network_is_found_out_in_seconds() {
+    let mut world = World::open();
+    world.cut(Told::Nobody);
+    world.input(Input::Online(false));
+    world.input(Input::Online(true));
+    assert!(world.run_until_agreed(s(5)).is_some());
+    assert_eq!(world.sessions_made, 1);
+}
+
+#[test]
+fn a_tab_that_is_shown_again_finds_out_in_seconds() {
+    let mut world = World::open();
+    world.input(Input::Hidden(true));
+    world.cut(Told::Nobody);
+    world.input(Input::Hidden(false));
+    assert!(world.run_until_agreed(s(5)).is_some());
+}
+
+#[test]
+fn a_hidden_tab_s_slow_timers_end_no_session() {
+    let mut world = World::open();
+    world.input(Input::Hidden(true));
+    world.timers_every = s(60);
+    world.run(s(3_600));
+    assert!(world.agrees());
+    assert_eq!(world.attempts().len(), 1);
+}
+
+#[test]
+fn a_machine_that_slept_for_a_minute_resumes() {
+    let mut world = World::open();
+    world.asleep_until = world.now + s(60);
+    world.timers_from = world.asleep_until;
+    world.run(s(61));
+    assert!(world.run_until_agreed(s(5)).is_some());
+    assert_eq!(world.sessions_made, 1);
+}
+
+#[test]
+fn a_machine_that_slept_for_a_second_more_than_its_ping_stays_connected() {
+    let mut world = World::open();
+    world.asleep_until = world.now + PING_INTERVAL + s(1);
+    world.timers_from = world.asleep_until;
+    world.run(s(60));
+    assert!(world.agrees());
+    assert_eq!(world.attempts().len(), 1);
+}
+
+#[test]
+fn a_server_that_goes_away_is_left_alone_as_long_as_it_says() {
+    let mut world = World::open();
+    let start = world.now;
+    world.say_to_client(&ServerMessage::GoingAway {
+        retry_after_ms: 20_000,
+    });
+    assert!(
+        world
+            .run_until_agreed(s(1))
+            .is_some_and(|took| took < ms(60))
+    );
+    world.run(s(30));
+    assert!(world.agrees());
+    assert_eq!(world.downs(), [&Why::GoingAway]);
+    assert!(world.attempts()[1] - start >= s(20));
+}
+
+#[test]
+fn another_version_s_server_is_not_asked_again() {
+    let mut world = World::open();
+    let text = "the client speaks version 1 of the protocol, the server speaks version 2";
+    world.say_to_client(&ServerMessage::Error {
+        id: None,
+        code: ErrorCode::VersionMismatch,
+        message: text.to_owned(),
+    });
+    world.run(s(3_600));
+    assert!(world.stopped());
+    assert_eq!(world.downs(), [&Why::OtherVersion(text.to_owned())]);
+    assert_eq!(world.attempts().len(), 1);
+}
+
+#[test]
+fn a_refusal_that_came_without_words_is_final_too() {
+    for (code, why) in [
+        (CloseCode::VersionMismatch, "OtherVersion"),
+        (CloseCode::LimitExceeded, "LimitExceeded"),
+    ] {
+        let mut world = World::open();
+        world.close_at_server(code);
+        world.run(s(3_600));
+        assert!(world.stopped());
+        assert!(format!("{:?}", world.downs()).contains(why));
+    }
+}
+
+#[test]
+fn who_is_superseded_comes_back_once() {
+    let mut world = World::open();
+    world.close_at_server(CloseCode::Superseded);
+    assert!(world.run_until_agreed(s(2)).is_some());
+    world.run(s(1));
+    world.close_at_server(CloseCode::Superseded);
+    world.run(s(3_600));
+    assert!(world.stopped());
+    assert_eq!(world.downs(), [&Why::Closed, &Why::Superseded]);
+}
+
+#[test]
+fn who_stops_is_gone() {
+    let mut world = World::open();
+    world.input(Input::Stop);
+    world.run(s(3_600));
+    assert!(world.stopped());
+    assert!(world.sessions.is_empty());
+    world.input(Input::Connect);
+    assert!(world.run_until_agreed(s(1)).is_some());
+    assert_eq!(world.sessions_made, 2);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Disturbance {
+    Cut(Told),
+    NoNetwork(u64),
+    Sleep(u64),
+    SlowTimers(u64),
+    Online(bool),
+    Hidden(bool),
+    RestartServer,
+}
+
+fn disturbance() -> impl Strategy<Value = Disturbance> {
+    prop_oneof![
+        4 => prop::sample::select(&Told::ALL[..]).prop_map(Disturbance::Cut),
+        2 => (1..60_u64).prop_map(Disturbance::NoNetwork),
+        1 => (1..300_u64).prop_map(Disturbance::Sleep),
+        1 => (1..300_u64).prop_map(Disturbance::SlowTimers),
+        1 => any::<bool>().prop_map(Disturbance::Online),
+        1 => any::<bool>().prop_map(Disturbance::Hidden),
+        1 => Just(Disturbance::RestartServer),
+    ]
+}
+
+fn disturb(world: &mut World, what: Disturbance) {
+    match what {
+        Disturbance::Cut(told) => world.cut(told),
+        Disturbance::NoNetwork(seconds) => {
+            world.network = false;
+            world.cut(Told::Nobody);
+            world.run(s(seconds));
+            world.network = true;
+        }
+        Disturbance::Sleep(seconds) => {
+            world.asleep_until = world.now + s(seconds);
+            world.timers_from = world.asleep_until;
+            world.run(s(seconds));
+        }
+        Disturbance::SlowTimers(seconds) => {
+            world.timers_every = s(60);
+            world.run(s(seconds));
+            world.timers_every = ms(1);
+        }
+        Disturbance::Online(online) => world.input(Input::Online(online)),
+        Disturbance::Hidden(hidden) => world.input(Input::Hidden(hidden)),
+        Disturbance::RestartServer => world.restart_server(),
+    }
+}
+
+/// Mostly short, at times longer than an attempt: then a frame of a socket that was given up
+/// arrives after its successor's.
+fn delays(seed: u64) -> Box<dyn FnMut() -> Duration> {
+    let mut state = seed | 1;
+    Box::new(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        match (state >> 20) % 40 {
+            0 => ms((state >> 32) % 15_000),
+            _ => ms((state >> 32) % 200),
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn whatever_happens_both_ends_agree_in_the_end(
+        script in prop::collection::vec((0..30_000_u64, disturbance()), 0..12),
+        seed in any::<u64>(),
+        told in prop::sample::select(&Told::ALL[..]),
+    ) {
+        let mut world = World::new();
+        world.told = told;
+        world.delay = delays(seed);
+        world.input(Input::Connect);
+        for (wait, what) in script {
+            world.run(ms(wait));
+            disturb(&mut world, what);
+        }
+        world.delay = Box::new(|| ms(50));
+        let took = world.run_until_agreed(s(90));
+        prop_assert!(took.is_some(), "{:#?}", world.log);
+        // And they stay agreed, with nothing left over at the server.
+        let attempts = world.attempts().len();
+        world.run(RESUME_TIME + s(60));
+        prop_assert!(world.agrees(), "{:#?}", world.log);
+        prop_assert!(world.attempts().len() <= attempts + 1);
+        prop_assert_eq!(world.sessions.len(), 1);
+    }
+}
