@@ -144,6 +144,9 @@ fn compile_client(root: &Path, out: &Path) -> Outcome<PathBuf> {
     }
     let status = cargo
         .current_dir(root)
+        // These two go before what the user's configuration file says for the host.
+        .env("CARGO_ENCODED_RUSTFLAGS", "")
+        .env("CARGO_BUILD_BUILD_DIR", &target)
         .args(["rustc", "--package", "ferrite-client", "--lib"])
         // With the rlib of Cargo.toml beside it, there would be no link-time optimisation.
         .arg("--crate-type=cdylib")

@@ -12,7 +12,7 @@ async fn sessions_can_be_followed_without_tokens_descriptions_or_addresses() {
     let server = Running::start(&["--log-format", "json", "--log", "info"]).await;
     let mut client = Client::connect_with(server.addr, &[]).await.unwrap();
     let first = client.hello(None).await;
-    client.join("tea").await;
+    client.join("hideout").await;
     client
         .send(ClientMessage::Offer {
             id: None,
@@ -30,7 +30,7 @@ async fn sessions_can_be_followed_without_tokens_descriptions_or_addresses() {
     let (_, _, log) = server.end("-TERM").await;
 
     let (_, secret) = first.token.0.split_once('.').unwrap();
-    for hidden in [secret, "marker", "127.0.0.1"] {
+    for hidden in [secret, "marker", "hideout", "127.0.0.1"] {
         assert!(!log.contains(hidden), "{hidden} in {log}");
     }
     let lines: Vec<serde_json::Value> = log

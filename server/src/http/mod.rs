@@ -106,3 +106,45 @@ const FULL: &str = "The server takes no more clients at the moment.";
 fn text(headers: &HeaderMap, name: axum::http::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::media::{MediaConfig, MediaPlane};
+
+    async fn status(router: &Router, path: &str) -> StatusCode {
+        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        request.extensions_mut().insert(Remote(remote));
+        router.clone().oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_shuts_down_is_healthy_but_not_ready() {
+        let config = Arc::new(Config::default());
+        let media = MediaPlane::start(MediaConfig {
+            shards: 1,
+            ..MediaConfig::default()
+        })
+        .unwrap();
+        let signalling = Arc::new(Signalling::new(config.clone(), media.clone()));
+        let router = router(App {
+            config,
+            signalling: signalling.clone(),
+        });
+        assert_eq!(status(&router, "/readyz").await, StatusCode::OK);
+        signalling.shutdown(Duration::from_secs(1)).await;
+        assert_eq!(
+            status(&router, "/readyz").await,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        assert_eq!(status(&router, "/healthz").await, StatusCode::OK);
+        media.shutdown().await;
+    }
+}

@@ -102,7 +102,9 @@ impl Session {
         match self.signalling.rooms.join(room, participant) {
             Err(full) => error(id, ErrorCode::LimitExceeded, full.to_string()),
             Ok(mut seat) => {
-                info!(room = %seat.room(), participant = %seat.participant(), "joined a room");
+                // A room's name may be all that one needs to get in.
+                debug!(room = %seat.room(), "room");
+                info!(participant = %seat.participant(), "joined a room");
                 let snapshot = seat.snapshot();
                 let reply = joined(id, &seat, &snapshot);
                 self.seat = Some((seat, snapshot));
@@ -115,7 +117,7 @@ impl Session {
         let Some((seat, _)) = self.seat.take() else {
             return refuse(id, "this session is in no room");
         };
-        info!(room = %seat.room(), "left the room");
+        info!(participant = %seat.participant(), "left the room");
         vec![ServerMessage::Left { id }]
     }
 
