@@ -1,7 +1,14 @@
 //! The sans-IO media plane. Imports neither tokio's IO nor axum; only `shard` does IO.
 
+pub mod demux;
+pub mod dtls;
+pub mod ice;
 pub mod plane;
+pub mod rtcp;
+pub mod rtp;
 pub mod sctp;
 pub mod sdp;
+pub mod srtp;
+pub mod transport_cc;
 
 pub use plane::*;

@@ -1,0 +1,46 @@
+//! Tells datagrams apart by their first byte (RFC 7983 §7), and STUN by the user name it carries.
+
+/// What a datagram is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// RFC 8489
+    Stun,
+    /// RFC 6347
+    Dtls,
+    /// RFC 3711, RTP
+    Srtp,
+    /// RFC 3711, RTCP (RFC 5761 §4 tells the two apart)
+    Srtcp,
+}
+
+/// Classifies a datagram. `None` is none of ours.
+pub fn classify(datagram: &[u8]) -> Option<Kind> {
+    match *datagram {
+        [0..=3, ..] => Some(Kind::Stun),
+        [20..=63, ..] => Some(Kind::Dtls),
+        // RTCP packet types 192 to 223 are no RTP payload types with rtcp-mux.
+        [128..=191, 192..=223, ..] => Some(Kind::Srtcp),
+        [128..=191, _, ..] => Some(Kind::Srtp),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_table_of_rfc_7983() {
+        assert_eq!(classify(&[0, 1]), Some(Kind::Stun));
+        assert_eq!(classify(&[22, 254, 253]), Some(Kind::Dtls));
+        assert_eq!(classify(&[128, 96]), Some(Kind::Srtp));
+        assert_eq!(classify(&[144, 0x80 | 111]), Some(Kind::Srtp));
+        assert_eq!(classify(&[129, 201]), Some(Kind::Srtcp));
+        // TURN channels (64..=79) come with the TURN server.
+        for first in [4, 16, 19, 64, 79, 80, 127, 192, 255] {
+            assert_eq!(classify(&[first, 0]), None);
+        }
+        assert_eq!(classify(&[]), None);
+        assert_eq!(classify(&[128]), None);
+    }
+}

@@ -1,0 +1,321 @@
+//! DTLS 1.2 for one peer (RFC 6347): a thin wrapper over `rtc::dtls` that adds what WebRTC asks of
+//! it: the certificate is checked against the session description's fingerprints (RFC 8122 §6.2),
+//! and the handshake keys SRTP (RFC 5764).
+//!
+//! Sans-IO. It does not know addresses: ICE decides where its datagrams go.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use rtc::crypto::RTCCryptoProvider;
+use rtc::dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
+use rtc::dtls::crypto::Certificate;
+use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc::shared::TransportProtocol;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use super::sdp::{DtlsRole, Fingerprint, HashAlgorithm};
+use super::srtp::Srtp;
+
+/// How long a handshake may take, from the first datagram.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Handshake records accepted in the life of one peer. A handshake takes about ten, and repeats
+/// some when datagrams are lost; every fragment the library keeps costs memory and search time.
+pub const MAX_HANDSHAKE_RECORDS: u32 = 200;
+
+/// The record type of handshake messages (RFC 6347 §4.3.1).
+const HANDSHAKE: u8 = 22;
+/// The record header: type, version, epoch, sequence number, length.
+const RECORD_HEADER: usize = 13;
+
+/// `Endpoint` tells associations apart by address. Each peer has its own, with one association
+/// that keeps its name when the path changes.
+const ASSOCIATION: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
+
+/// What the server proves who it is with: one self-signed certificate for the whole process.
+#[derive(Clone)]
+pub struct Identity {
+    /// Does every cryptographic operation.
+    pub provider: Arc<dyn RTCCryptoProvider>,
+    /// The certificate's SHA-256 digest.
+    pub fingerprint: [u8; 32],
+    server: Arc<HandshakeConfig>,
+    client: Arc<HandshakeConfig>,
+}
+
+impl Identity {
+    /// Makes a new key and certificate.
+    pub fn generate() -> Result<Self, DtlsError> {
+        let provider = rtc::crypto::default_provider().map_err(DtlsError::of)?;
+        let certificate =
+            Certificate::generate_self_signed(vec!["ferrite".to_owned()], provider.crypto())
+                .map_err(DtlsError::of)?;
+        let fingerprint = Sha256::digest(&certificate.certificate[0]).into();
+        let config = |is_client| {
+            ConfigBuilder::default()
+                .with_crypto_provider(provider.clone())
+                .with_certificates(vec![certificate.clone()])
+                .with_srtp_protection_profiles(vec![
+                    SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+                    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+                ])
+                .with_client_auth(ClientAuthType::RequireAnyClientCert)
+                // No CA signs these certificates: the fingerprint is checked instead.
+                .with_insecure_skip_verify(true)
+                .build(is_client, Some(ASSOCIATION))
+                .map(Arc::new)
+                .map_err(DtlsError::of)
+        };
+        Ok(Self {
+            server: config(false)?,
+            client: config(true)?,
+            fingerprint,
+            provider,
+        })
+    }
+}
+
+/// What the handshake and its association do.
+pub enum DtlsEvent {
+    /// The handshake is done and the other end is who its session description says.
+    Connected(Box<Srtp>),
+    /// A record of application data: an SCTP packet.
+    Data(Bytes),
+    /// The other end closed.
+    Closed,
+    /// The handshake cannot succeed any more.
+    Failed(DtlsError),
+}
+
+/// Why DTLS failed, in words for the log and for the user.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("DTLS: {0}")]
+pub struct DtlsError(String);
+
+impl DtlsError {
+    fn of(error: impl std::fmt::Debug) -> Self {
+        Self(format!("{error:?}"))
+    }
+}
+
+/// `RTCDtlsTransportState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DtlsState {
+    /// No datagram was heard.
+    New,
+    /// The handshake is under way.
+    Connecting,
+    /// The handshake is done.
+    Connected,
+    /// Closed by either end.
+    Closed,
+    /// The handshake failed.
+    Failed,
+}
+
+/// The DTLS association of one peer.
+pub struct Dtls {
+    endpoint: Endpoint,
+    identity: Identity,
+    role: DtlsRole,
+    fingerprints: Vec<Fingerprint>,
+    state: DtlsState,
+    deadline: Option<Instant>,
+    handshake_records: u32,
+    events: VecDeque<DtlsEvent>,
+}
+
+impl Dtls {
+    /// An association that waits for [`Self::start`] or, as the server, for a ClientHello.
+    pub fn new(identity: Identity, role: DtlsRole, fingerprints: Vec<Fingerprint>) -> Self {
+        let server = (role == DtlsRole::Server).then(|| identity.server.clone());
+        Self {
+            endpoint: Endpoint::new(ASSOCIATION, TransportProtocol::UDP, server),
+            identity,
+            role,
+            fingerprints,
+            state: DtlsState::New,
+            deadline: None,
+            handshake_records: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The state.
+    pub fn state(&self) -> DtlsState {
+        self.state
+    }
+
+    /// This end's part in the handshake.
+    pub fn role(&self) -> DtlsRole {
+        self.role
+    }
+
+    /// There is a path: as the client, send the ClientHello.
+    pub fn start(&mut self, now: Instant) {
+        if self.state != DtlsState::New || self.role == DtlsRole::Server {
+            return;
+        }
+        self.begin(now);
+        let client = self.identity.client.clone();
+        if let Err(error) = self.endpoint.connect(now, ASSOCIATION, client, None) {
+            self.fail(DtlsError::of(error));
+        }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.state = DtlsState::Connecting;
+        self.deadline = Some(now + HANDSHAKE_TIMEOUT);
+    }
+
+    /// Takes a datagram of one or more records.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match self.state {
+            DtlsState::Closed | DtlsState::Failed => return,
+            DtlsState::New => self.begin(now),
+            DtlsState::Connecting | DtlsState::Connected => {}
+        }
+        self.handshake_records = self
+            .handshake_records
+            .saturating_add(count_handshake_records(datagram));
+        if self.handshake_records > MAX_HANDSHAKE_RECORDS {
+            return;
+        }
+        let read = self
+            .endpoint
+            .read(now, ASSOCIATION, None, BytesMut::from(datagram));
+        match read {
+            Ok(events) => events
+                .into_iter()
+                .for_each(|event| self.handle_event(event)),
+            // After the handshake a bad record is dropped in silence (RFC 6347 §4.1.2.7).
+            Err(error) if self.state == DtlsState::Connecting => self.fail(DtlsError::of(error)),
+            Err(_) => {}
+        }
+    }
+
+    fn handle_event(&mut self, event: EndpointEvent) {
+        match event {
+            EndpointEvent::HandshakeComplete => match self.complete() {
+                Ok(srtp) => {
+                    self.state = DtlsState::Connected;
+                    self.deadline = None;
+                    self.events.push_back(DtlsEvent::Connected(Box::new(srtp)));
+                }
+                Err(error) => self.fail(error),
+            },
+            EndpointEvent::ApplicationData(data) if self.state == DtlsState::Connected => {
+                self.events.push_back(DtlsEvent::Data(data.freeze()));
+            }
+            EndpointEvent::PeerClosed => {
+                self.state = DtlsState::Closed;
+                self.events.push_back(DtlsEvent::Closed);
+            }
+            // `EndpointEvent` may grow; data before the check of the certificate is dropped.
+            _ => {}
+        }
+    }
+
+    fn complete(&self) -> Result<Srtp, DtlsError> {
+        let state = (self.endpoint.get_connection_state(ASSOCIATION))
+            .ok_or_else(|| DtlsError("no association".to_owned()))?;
+        self.check_certificate(&state.peer_certificates)?;
+        Srtp::from_dtls(state, &self.identity.provider).map_err(DtlsError::of)
+    }
+
+    /// RFC 8122 §6.2: the certificate must match one of the session description's fingerprints.
+    fn check_certificate(&self, certificates: &[Vec<u8>]) -> Result<(), DtlsError> {
+        let certificate = certificates
+            .first()
+            .ok_or_else(|| DtlsError("the other end sent no certificate".to_owned()))?;
+        let matches = |fingerprint: &Fingerprint| {
+            let expected = &fingerprint.digest[..];
+            match fingerprint.algorithm {
+                HashAlgorithm::Sha256 => Sha256::digest(certificate)[..] == *expected,
+                HashAlgorithm::Sha384 => Sha384::digest(certificate)[..] == *expected,
+                HashAlgorithm::Sha512 => Sha512::digest(certificate)[..] == *expected,
+            }
+        };
+        match self.fingerprints.iter().any(matches) {
+            true => Ok(()),
+            false => Err(DtlsError(
+                "the certificate does not match the fingerprint of the session description"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn fail(&mut self, error: DtlsError) {
+        self.state = DtlsState::Failed;
+        self.deadline = None;
+        self.events.push_back(DtlsEvent::Failed(error));
+    }
+
+    /// Encrypts one record of application data. Before the handshake is done it is dropped.
+    pub fn send(&mut self, now: Instant, data: &[u8]) {
+        if self.state == DtlsState::Connected {
+            // Fails only without an association, which `Connected` rules out.
+            let _ = self.endpoint.write(now, ASSOCIATION, data);
+        }
+    }
+
+    /// Sends close_notify (RFC 5246 §7.2.1).
+    pub fn close(&mut self, now: Instant) {
+        if matches!(self.state, DtlsState::Connecting | DtlsState::Connected) {
+            // Sends what the association queued; nothing is left to fail.
+            let _ = self.endpoint.close(now);
+        }
+        self.state = DtlsState::Closed;
+        self.deadline = None;
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<BytesMut> {
+        self.endpoint
+            .poll_transmit()
+            .map(|transmit| transmit.message)
+    }
+
+    /// What happened.
+    pub fn poll_event(&mut self) -> Option<DtlsEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] next has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadline = self.deadline?;
+        let retransmit = self.endpoint.poll_timeout(&ASSOCIATION);
+        Some(retransmit.map_or(deadline, |at| at.min(deadline)))
+    }
+
+    /// Retransmits a flight (RFC 6347 §4.2.4), or gives up.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(deadline) = self.deadline else {
+            return;
+        };
+        if now >= deadline {
+            self.fail(DtlsError("the handshake took too long".to_owned()));
+        } else if self.endpoint.get_connection_state(ASSOCIATION).is_some()
+            && let Err(error) = self.endpoint.handle_timeout(ASSOCIATION, now)
+        {
+            self.fail(DtlsError(format!(
+                "the other end stopped answering ({error:?})"
+            )));
+        }
+    }
+}
+
+fn count_handshake_records(mut datagram: &[u8]) -> u32 {
+    let mut count = 0;
+    while let Some(header) = datagram.first_chunk::<RECORD_HEADER>() {
+        count += u32::from(header[0] == HANDSHAKE);
+        let len = usize::from(u16::from_be_bytes([header[11], header[12]]));
+        datagram = datagram.get(RECORD_HEADER + len..).unwrap_or_default();
+    }
+    count
+}

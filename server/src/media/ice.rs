@@ -1,0 +1,334 @@
+//! The ICE-lite agent of one peer (RFC 8445 §2.5): answers connectivity checks, remembers which
+//! pairs they came over, follows the other end's nomination and watches its consent (RFC 7675).
+//!
+//! Sans-IO: it sees decoded STUN messages and a clock. It sends no checks of its own; what a full
+//! agent learns from them it learns from the other end's, which come every few seconds for as long
+//! as the other end consents.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rtc::crypto::RTCCrypto;
+use rtc::stun::attributes::{ATTR_ICE_CONTROLLED, ATTR_USE_CANDIDATE, ATTR_USERNAME};
+use rtc::stun::error_code::{CODE_BAD_REQUEST, CODE_ROLE_CONFLICT, CODE_UNAUTHORIZED, ErrorCode};
+use rtc::stun::fingerprint::FINGERPRINT;
+use rtc::stun::integrity::MessageIntegrity;
+use rtc::stun::message::{BINDING_ERROR, BINDING_REQUEST, BINDING_SUCCESS, Message, Setter};
+use rtc::stun::xoraddr::XorMappedAddress;
+
+/// Candidate pairs remembered for one peer. A seventeenth displaces the one longest unheard.
+pub const MAX_PAIRS: usize = 16;
+
+/// Without a check for this long the path counts as disconnected: browsers check the selected pair
+/// at least every five seconds (RFC 7675 §5.1), so two were lost.
+pub const DISCONNECTED_AFTER: Duration = Duration::from_secs(11);
+
+/// Without a check for this long consent has expired (RFC 7675 §5.1).
+pub const CONSENT_EXPIRES_AFTER: Duration = Duration::from_secs(30);
+
+/// A user name fragment and password (RFC 8445 §5.3).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user name fragment.
+    pub ufrag: String,
+    /// The password.
+    pub pwd: String,
+}
+
+/// The addresses of the two ends of a path: the server's and the other's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FourTuple {
+    /// This end. The port is the socket's.
+    pub local: SocketAddr,
+    /// The other end, as this end sees it.
+    pub remote: SocketAddr,
+}
+
+/// `RTCIceTransportState`, as far as a lite agent has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IceState {
+    /// No check was heard.
+    New,
+    /// Checks are heard, no pair is nominated.
+    Checking,
+    /// A nominated pair has consent.
+    Connected,
+    /// Checks are late.
+    Disconnected,
+    /// Consent expired, or nothing was nominated in time.
+    Failed,
+}
+
+struct Pair {
+    tuple: FourTuple,
+    heard: Instant,
+    nominated: bool,
+}
+
+/// One generation of credentials: an ICE restart begins another (RFC 8445 §9).
+struct Generation {
+    local: Credentials,
+    remote_ufrag: String,
+}
+
+/// A check that was answered.
+#[derive(Debug)]
+pub struct Answered {
+    /// The response to send back over the path the check came on.
+    pub response: Vec<u8>,
+    /// The check was authentic. Only such a one may introduce a path.
+    pub authentic: bool,
+}
+
+/// The agent.
+pub struct IceLite {
+    current: Generation,
+    /// Still answered after a restart, so that media goes on until the new generation has a pair.
+    previous: Option<Generation>,
+    pairs: Vec<Pair>,
+    selected: Option<FourTuple>,
+    state: IceState,
+    /// When the last authentic check came, or when waiting for the first began.
+    heard: Instant,
+}
+
+impl IceLite {
+    /// An agent that waits for checks from now on.
+    pub fn new(now: Instant, local: Credentials) -> Self {
+        Self {
+            current: Generation {
+                local,
+                remote_ufrag: String::new(),
+            },
+            previous: None,
+            pairs: Vec::new(),
+            selected: None,
+            state: IceState::New,
+            heard: now,
+        }
+    }
+
+    /// The current generation's local credentials.
+    pub fn local(&self) -> &Credentials {
+        &self.current.local
+    }
+
+    /// Sets what the other end's checks must be addressed from.
+    pub fn set_remote_ufrag(&mut self, ufrag: &str) {
+        ufrag.clone_into(&mut self.current.remote_ufrag);
+    }
+
+    /// Begins a new generation. The pair in use stays in use until the new one nominates.
+    pub fn restart(&mut self, now: Instant, local: Credentials, remote_ufrag: &str) {
+        let restarted = Generation {
+            local,
+            remote_ufrag: remote_ufrag.to_owned(),
+        };
+        self.previous = Some(std::mem::replace(&mut self.current, restarted));
+        self.heard = now;
+        if self.state == IceState::Failed {
+            self.state = IceState::Checking;
+        }
+    }
+
+    /// The state.
+    pub fn state(&self) -> IceState {
+        self.state
+    }
+
+    /// The path to send on: the nominated pair, else the one last checked.
+    pub fn selected(&self) -> Option<FourTuple> {
+        self.selected
+    }
+
+    /// Whether an authentic check came over this path. Media from other paths is a stranger's.
+    pub fn knows(&self, tuple: &FourTuple) -> bool {
+        self.pairs.iter().any(|pair| pair.tuple == *tuple)
+    }
+
+    /// Answers a binding request (RFC 8445 §7.3). `None` is anything else, dropped in silence.
+    pub fn handle_request(
+        &mut self,
+        now: Instant,
+        tuple: FourTuple,
+        request: &mut Message,
+        crypto: &dyn RTCCrypto,
+    ) -> Option<Answered> {
+        if request.typ != BINDING_REQUEST || FINGERPRINT.check(request).is_err() {
+            return None;
+        }
+        let Ok(username) = request.get(ATTR_USERNAME) else {
+            return refuse(request, CODE_BAD_REQUEST, None, crypto);
+        };
+        let Some(is_current) = self.generation_of(&username) else {
+            return refuse(request, CODE_UNAUTHORIZED, None, crypto);
+        };
+        let generation = match (is_current, &self.previous) {
+            (false, Some(previous)) => previous,
+            _ => &self.current,
+        };
+        let pwd = generation.local.pwd.clone();
+        if MessageIntegrity::check(request, pwd.as_bytes(), crypto).is_err() {
+            return refuse(request, CODE_UNAUTHORIZED, None, crypto);
+        }
+        // A lite agent is always controlled; the other end must control (RFC 8445 §7.3.1.1).
+        if request.contains(ATTR_ICE_CONTROLLED) {
+            return refuse(request, CODE_ROLE_CONFLICT, Some(&pwd), crypto);
+        }
+        let response = success(request, tuple.remote, &pwd, crypto)?;
+        self.note_check(now, tuple, is_current, request.contains(ATTR_USE_CANDIDATE));
+        Some(Answered {
+            response,
+            authentic: true,
+        })
+    }
+
+    /// Whether a check's USERNAME (`ours:theirs`) names the current generation (`true`) or the previous one.
+    fn generation_of(&self, username: &[u8]) -> Option<bool> {
+        let username = std::str::from_utf8(username).ok()?;
+        let (ours, theirs) = username.split_once(':')?;
+        let matches = |generation: &Generation| {
+            generation.local.ufrag == ours && generation.remote_ufrag == theirs
+        };
+        if matches(&self.current) {
+            return Some(true);
+        }
+        self.previous.as_ref().is_some_and(matches).then_some(false)
+    }
+
+    fn note_check(&mut self, now: Instant, tuple: FourTuple, is_current: bool, nominate: bool) {
+        self.heard = now;
+        let pair = self.remember(now, tuple);
+        pair.nominated |= nominate;
+        // The latest nomination holds: browsers nominate again when they find a better path.
+        if nominate && (is_current || self.selected.is_none()) {
+            self.selected = Some(tuple);
+            if is_current {
+                self.previous = None;
+            }
+        }
+        // Before nomination any checked path will do (RFC 8445 §12.1.2).
+        let selected = *self.selected.get_or_insert(tuple);
+        let usable = self
+            .pairs
+            .iter()
+            .any(|p| p.tuple == selected && p.nominated);
+        self.state = match usable {
+            true => IceState::Connected,
+            false => IceState::Checking,
+        };
+    }
+
+    fn remember(&mut self, now: Instant, tuple: FourTuple) -> &mut Pair {
+        let at = match self.pairs.iter().position(|pair| pair.tuple == tuple) {
+            Some(at) => at,
+            None => {
+                if self.pairs.len() == MAX_PAIRS {
+                    self.forget_oldest();
+                }
+                self.pairs.push(Pair {
+                    tuple,
+                    heard: now,
+                    nominated: false,
+                });
+                self.pairs.len() - 1
+            }
+        };
+        let pair = &mut self.pairs[at];
+        pair.heard = now;
+        pair
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = (self.pairs.iter().enumerate())
+            .filter(|(_, pair)| Some(pair.tuple) != self.selected)
+            .min_by_key(|(_, pair)| pair.heard)
+            .map(|(at, _)| at);
+        if let Some(at) = oldest {
+            self.pairs.swap_remove(at);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] next has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            IceState::Failed => None,
+            IceState::Connected => Some(self.heard + DISCONNECTED_AFTER),
+            IceState::New | IceState::Checking | IceState::Disconnected => {
+                Some(self.heard + CONSENT_EXPIRES_AFTER)
+            }
+        }
+    }
+
+    /// Lets time pass: consent gets late, and expires.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let silence = now.saturating_duration_since(self.heard);
+        if self.state == IceState::Failed {
+            return;
+        }
+        if silence >= CONSENT_EXPIRES_AFTER {
+            self.state = IceState::Failed;
+        } else if self.state == IceState::Connected && silence >= DISCONNECTED_AFTER {
+            self.state = IceState::Disconnected;
+        }
+    }
+}
+
+fn success(
+    request: &Message,
+    mapped: SocketAddr,
+    pwd: &str,
+    crypto: &dyn RTCCrypto,
+) -> Option<Vec<u8>> {
+    let mapped = XorMappedAddress {
+        ip: mapped.ip(),
+        port: mapped.port(),
+    };
+    let integrity =
+        MessageIntegrity::new_short_term_integrity_with_provider(pwd.to_owned(), crypto);
+    let mut response = Message::new();
+    response
+        .build(&[
+            Box::new(request.transaction_id),
+            Box::new(BINDING_SUCCESS),
+            Box::new(mapped),
+            Box::new(integrity),
+            Box::new(FINGERPRINT),
+        ])
+        .ok()?;
+    Some(response.raw)
+}
+
+/// Builds an error response (RFC 8489 §6.3.4); with integrity where the check had it right.
+fn refuse(
+    request: &Message,
+    code: ErrorCode,
+    pwd: Option<&str>,
+    crypto: &dyn RTCCrypto,
+) -> Option<Answered> {
+    let mut setters: Vec<Box<dyn Setter + '_>> = vec![
+        Box::new(request.transaction_id),
+        Box::new(BINDING_ERROR),
+        Box::new(code),
+    ];
+    if let Some(pwd) = pwd {
+        let pwd = pwd.to_owned();
+        setters.push(Box::new(
+            MessageIntegrity::new_short_term_integrity_with_provider(pwd, crypto),
+        ));
+    }
+    setters.push(Box::new(FINGERPRINT));
+    let mut response = Message::new();
+    response.build(&setters).ok()?;
+    Some(Answered {
+        response: response.raw,
+        authentic: false,
+    })
+}
+
+/// The local user name fragment a STUN message is addressed to: what precedes the colon of USERNAME.
+pub fn addressed_ufrag(message: &Message) -> Option<String> {
+    let username = message.get(ATTR_USERNAME).ok()?;
+    let (ours, _) = std::str::from_utf8(&username).ok()?.split_once(':')?;
+    Some(ours.to_owned())
+}
