@@ -351,7 +351,13 @@ mod tests {
         write_transport_cc(&mut compound, 8, 16, &[1, 2, 3]);
         write_goodbye(&mut compound, 17);
         let mut read = packets(&compound);
-        let Some(Packet::SenderReport { ssrc: 8, ntp, rtp: 11, blocks }) = read.next() else {
+        let Some(Packet::SenderReport {
+            ssrc: 8,
+            ntp,
+            rtp: 11,
+            blocks,
+        }) = read.next()
+        else {
             panic!("no sender report");
         };
         assert_eq!(ntp, info.ntp);
@@ -360,7 +366,10 @@ mod tests {
             panic!("no receiver report");
         };
         assert_eq!(blocks.collect::<Vec<_>>(), [block]);
-        assert!(matches!(read.next(), Some(Packet::KeyframeRequest { ssrc: 14 })));
+        assert!(matches!(
+            read.next(),
+            Some(Packet::KeyframeRequest { ssrc: 14 })
+        ));
         let Some(Packet::Nack { ssrc: 15, lost }) = read.next() else {
             panic!("no NACK");
         };

@@ -30,7 +30,7 @@ pub struct Header {
     /// The length of the whole header in bytes, contributing sources and extensions included.
     pub len: usize,
     /// Where the extension block starts, its four-byte head included; 0 is none.
-    extensions_at: usize,
+    pub(super) extensions_at: usize,
 }
 
 impl Header {

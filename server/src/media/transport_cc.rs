@@ -63,7 +63,8 @@ impl ArrivalRecorder {
         self.last_feedback = now;
         let first = self.arrivals[0].0;
         // Sorted by sequence number relative to the first arrival, so wraps do not matter.
-        self.arrivals.sort_by_key(|&(sequence, _)| sequence_diff(sequence, first));
+        self.arrivals
+            .sort_by_key(|&(sequence, _)| sequence_diff(sequence, first));
         self.arrivals.dedup_by_key(|&mut (sequence, _)| sequence);
         let lowest = self.arrivals[0].0;
         let base = match self.next_base {
@@ -90,14 +91,19 @@ enum Status {
 /// Encodes base, count, reference time, feedback count, status chunks and deltas. Returns also the
 /// sequence number after the last one reported.
 fn encode(arrivals: &[(u16, i64)], base: u16, feedback_count: u8) -> (Vec<u8>, u16) {
-    let reference = arrivals.first().map_or(0, |&(_, at)| at / REFERENCE_TICK_US);
+    let reference = arrivals
+        .first()
+        .map_or(0, |&(_, at)| at / REFERENCE_TICK_US);
     let mut previous = reference * (REFERENCE_TICK_US / DELTA_TICK_US);
     let (mut statuses, mut deltas) = (Vec::with_capacity(arrivals.len() + 16), Vec::new());
     for &(sequence, at) in arrivals {
         let gap = sequence.wrapping_sub(base);
         statuses.resize(usize::from(gap).max(statuses.len()), Status::Lost);
         let ticks = at / DELTA_TICK_US;
-        match (u8::try_from(ticks - previous), i16::try_from(ticks - previous)) {
+        match (
+            u8::try_from(ticks - previous),
+            i16::try_from(ticks - previous),
+        ) {
             (Ok(small), _) => {
                 statuses.push(Status::SmallDelta);
                 deltas.push(small);
@@ -127,12 +133,18 @@ fn encode(arrivals: &[(u16, i64)], base: u16, feedback_count: u8) -> (Vec<u8>, u
 /// Runs of a status become run length chunks, the rest vectors of seven two-bit symbols.
 fn write_chunks(body: &mut Vec<u8>, mut statuses: &[Status]) {
     while let Some(&first) = statuses.first() {
-        let run = statuses.iter().take_while(|&&s| s == first).count().min(0x1FFF);
+        let run = statuses
+            .iter()
+            .take_while(|&&s| s == first)
+            .count()
+            .min(0x1FFF);
         let (chunk, taken) = if run > 7 {
             ((first as u16) << 13 | run as u16, run)
         } else {
             let symbols = statuses.iter().take(7).enumerate();
-            let vector = symbols.fold(0xC000, |chunk, (at, &s)| chunk | (s as u16) << (12 - 2 * at));
+            let vector = symbols.fold(0xC000, |chunk, (at, &s)| {
+                chunk | (s as u16) << (12 - 2 * at)
+            });
             (vector, statuses.len().min(7))
         };
         body.extend_from_slice(&chunk.to_be_bytes());
@@ -181,13 +193,23 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut recorder = ArrivalRecorder::new(start);
-        for (ms, sequence) in [(100, 65534), (101, 65535), (105, 1), (103, 0), (300, 3), (301, 3)] {
+        for (ms, sequence) in [
+            (100, 65534),
+            (101, 65535),
+            (105, 1),
+            (103, 0),
+            (300, 3),
+            (301, 3),
+        ] {
             recorder.record(at(ms), sequence);
         }
         let (base, arrivals) = decode(&recorder.feedback(at(400)).unwrap());
         let expected = [Some(100), Some(101), Some(103), Some(105), None, Some(300)];
         assert_eq!((base, &arrivals[..]), (65534, &expected[..]));
-        assert!(recorder.feedback(at(1000)).is_none(), "nothing new to report");
+        assert!(
+            recorder.feedback(at(1000)).is_none(),
+            "nothing new to report"
+        );
         recorder.record(at(500), 6);
         let (base, arrivals) = decode(&recorder.feedback(at(501)).unwrap());
         assert_eq!((base, &arrivals[..]), (4, &[None, None, Some(500)][..]));
@@ -200,9 +222,11 @@ mod tests {
         for i in 0..2 * MAX_PACKETS as u16 {
             recorder.record(start + Duration::from_millis(i.into()), i.wrapping_mul(2));
         }
-        let (base, arrivals) = decode(&recorder.feedback(start).unwrap_or_else(|| {
-            recorder.feedback(start + FEEDBACK_INTERVAL).unwrap()
-        }));
+        let (base, arrivals) = decode(
+            &recorder
+                .feedback(start)
+                .unwrap_or_else(|| recorder.feedback(start + FEEDBACK_INTERVAL).unwrap()),
+        );
         assert_eq!(base, 0);
         assert_eq!(arrivals.iter().flatten().count(), MAX_PACKETS);
         assert_eq!(arrivals.len(), 2 * MAX_PACKETS - 1);

@@ -1,0 +1,319 @@
+//! One stream we send a peer: a received stream rewritten to our SSRC, sequence numbers, timestamps
+//! and header extensions, its retransmissions, and its sender reports. Knows nothing of where the
+//! packets come from, nor of SRTP.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::clock::{Clock, ntp_seconds};
+use super::rtcp::SenderInfo;
+use super::rtp::{ExtensionValues, Header, sequence_diff, write_header};
+use super::sdp::{Codec, Extensions, MediaKind, MediaSection, SendStream};
+
+/// Packets kept for retransmission, at most.
+pub const MAX_HISTORY: usize = 512;
+/// How long packets are kept for retransmission.
+pub const HISTORY_SPAN: Duration = Duration::from_millis(1000);
+/// The least time between two retransmissions of one packet: a NACK that crossed it is no new loss.
+const RETRANSMIT_INTERVAL: Duration = Duration::from_millis(20);
+/// Retransmissions may add this many bytes per sent byte, so that NACKs cannot amplify.
+const RETRANSMIT_SHARE: u64 = 2;
+
+/// A received packet on its way to those who want it.
+#[derive(Clone, Debug)]
+pub struct MediaPacket {
+    /// The index of the media section it came on.
+    pub section: usize,
+    /// Its header, as received.
+    pub header: Header,
+    /// The extension ids its sender agreed on.
+    pub ids: Extensions,
+    /// The decrypted packet, header included.
+    pub packet: Bytes,
+}
+
+/// A packet ready for SRTP.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Its header.
+    pub header: Header,
+    /// The packet, header included.
+    pub packet: Bytes,
+}
+
+struct Sent {
+    outgoing: Outgoing,
+    at: Instant,
+    again: Option<Instant>,
+}
+
+/// A stream sent.
+pub struct Egress {
+    /// Its name in the session description.
+    pub stream: SendStream,
+    mid: String,
+    ids: Extensions,
+    codecs: Vec<Codec>,
+    keeps_history: bool,
+    source: Option<Source>,
+    next_sequence: u16,
+    rtx_sequence: u16,
+    history: VecDeque<Sent>,
+    sent: Totals,
+    rtx_sent: Totals,
+    source_clock: Option<(u64, u32)>,
+}
+
+/// How the present source's numbers become ours.
+struct Source {
+    ssrc: u32,
+    sequence_offset: u16,
+    timestamp_offset: u32,
+    newest: u16,
+    last_timestamp: u32,
+    last_at: Instant,
+    payload_type: u8,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    packets: u32,
+    octets: u64,
+}
+
+impl Egress {
+    /// A stream whose first packet gets this sequence number.
+    pub fn new(section: &MediaSection, stream: SendStream, first_sequence: u16) -> Self {
+        let mut egress = Self {
+            stream,
+            mid: String::new(),
+            ids: Extensions::default(),
+            codecs: Vec::new(),
+            keeps_history: false,
+            source: None,
+            next_sequence: first_sequence,
+            rtx_sequence: first_sequence,
+            history: VecDeque::new(),
+            sent: Totals::default(),
+            rtx_sent: Totals::default(),
+            source_clock: None,
+        };
+        egress.renegotiate(section);
+        egress
+    }
+
+    /// Takes what a new answer says of the section.
+    pub fn renegotiate(&mut self, section: &MediaSection) {
+        section.mid.clone_into(&mut self.mid);
+        self.ids = section.extensions;
+        section.codecs.clone_into(&mut self.codecs);
+        self.keeps_history =
+            section.kind == MediaKind::Video && section.codecs.iter().any(|codec| codec.nack);
+    }
+
+    /// Rewrites a packet. `None` leaves it out: its codec was not agreed on, or it is only padding.
+    pub fn forward(&mut self, now: Instant, media: &MediaPacket) -> Option<Outgoing> {
+        let codec = self.codec(media.header.payload_type)?;
+        let clock_rate = codec.clock_rate;
+        if media.header.payload_len(&media.packet) == 0 {
+            self.skip(&media.header);
+            return None;
+        }
+        self.follow(now, &media.header, clock_rate);
+        let source = self.source.as_mut()?;
+        let header = Header {
+            sequence: media.header.sequence.wrapping_add(source.sequence_offset),
+            timestamp: media.header.timestamp.wrapping_add(source.timestamp_offset),
+            ssrc: self.stream.ssrc,
+            ..media.header
+        };
+        if sequence_diff(media.header.sequence, source.newest) >= 0 {
+            source.newest = media.header.sequence;
+            source.last_timestamp = header.timestamp;
+            source.last_at = now;
+            source.payload_type = header.payload_type;
+            self.next_sequence = header.sequence.wrapping_add(1);
+        }
+        let outgoing = self.write(&header, media)?;
+        self.sent.packets = self.sent.packets.wrapping_add(1);
+        self.sent.octets += (outgoing.packet.len() - outgoing.header.len) as u64;
+        self.keep(now, &outgoing);
+        Some(outgoing)
+    }
+
+    fn codec(&self, payload_type: u8) -> Option<&Codec> {
+        let mut codecs = self.codecs.iter();
+        codecs.find(|codec| codec.payload_type == payload_type)
+    }
+
+    /// Continues our numbers where another source takes over.
+    fn follow(&mut self, now: Instant, header: &Header, clock_rate: u32) {
+        let timestamp = match &self.source {
+            Some(source) if source.ssrc == header.ssrc => return,
+            Some(source) => {
+                let elapsed = now.saturating_duration_since(source.last_at).as_micros() as u64;
+                let ticks = elapsed * u64::from(clock_rate) / 1_000_000;
+                source.last_timestamp.wrapping_add(ticks.max(1) as u32)
+            }
+            // The first source keeps its timestamps; nothing is gained by hiding them from its echo.
+            None => header.timestamp,
+        };
+        self.source = Some(Source {
+            ssrc: header.ssrc,
+            sequence_offset: self.next_sequence.wrapping_sub(header.sequence),
+            timestamp_offset: timestamp.wrapping_sub(header.timestamp),
+            newest: header.sequence,
+            last_timestamp: timestamp,
+            last_at: now,
+            payload_type: header.payload_type,
+        });
+        self.source_clock = None;
+    }
+
+    /// Closes the gap a packet leaves that is not forwarded, where it is the newest.
+    fn skip(&mut self, header: &Header) {
+        if let Some(source) = &mut self.source
+            && source.ssrc == header.ssrc
+            && sequence_diff(header.sequence, source.newest) > 0
+        {
+            source.newest = header.sequence;
+            source.sequence_offset = source.sequence_offset.wrapping_sub(1);
+        }
+    }
+
+    fn write(&self, header: &Header, media: &MediaPacket) -> Option<Outgoing> {
+        let values = ExtensionValues::read(media.header.extensions(&media.packet), &media.ids);
+        let payload = media.packet.get(media.header.len..)?;
+        let mut packet = Vec::with_capacity(media.packet.len() + 32);
+        write_header(
+            &mut packet,
+            header,
+            &[
+                (self.ids.mid, Some(self.mid.as_bytes())),
+                (self.ids.audio_level, values.audio_level),
+                (self.ids.video_orientation, values.video_orientation),
+                (self.ids.dependency_descriptor, values.dependency_descriptor),
+            ],
+        );
+        let header = Header {
+            len: packet.len(),
+            ..*header
+        };
+        packet.extend_from_slice(payload);
+        Some(Outgoing {
+            header,
+            packet: packet.into(),
+        })
+    }
+
+    fn keep(&mut self, now: Instant, outgoing: &Outgoing) {
+        if !self.keeps_history {
+            return;
+        }
+        let stale = |sent: &Sent| now.saturating_duration_since(sent.at) > HISTORY_SPAN;
+        while self.history.len() >= MAX_HISTORY || self.history.front().is_some_and(stale) {
+            self.history.pop_front();
+        }
+        self.history.push_back(Sent {
+            outgoing: outgoing.clone(),
+            at: now,
+            again: None,
+        });
+    }
+
+    /// Answers a NACK for one packet: as a retransmission stream where agreed (RFC 4588), else the
+    /// packet itself. `None` where it is gone, was just sent again, or too much was.
+    pub fn retransmit(&mut self, now: Instant, sequence: u16) -> Option<Outgoing> {
+        if self.rtx_sent.octets > RETRANSMIT_SHARE * self.sent.octets {
+            return None;
+        }
+        // Newest first: that is what is asked for. Retransmissions received late lie out of order.
+        let mut history = self.history.iter_mut().rev();
+        let sent = history.find(|sent| sent.outgoing.header.sequence == sequence)?;
+        if sent.again.is_some_and(|at| now < at + RETRANSMIT_INTERVAL) {
+            return None;
+        }
+        sent.again = Some(now);
+        let original = sent.outgoing.clone();
+        self.rtx_sent.packets = self.rtx_sent.packets.wrapping_add(1);
+        self.rtx_sent.octets += (original.packet.len() - original.header.len) as u64;
+        let rtx_payload_type = self.codec(original.header.payload_type)?.rtx_payload_type;
+        match (rtx_payload_type, self.stream.rtx_ssrc) {
+            (Some(payload_type), Some(ssrc)) => {
+                let sequence = self.rtx_sequence;
+                self.rtx_sequence = sequence.wrapping_add(1);
+                Some(wrap_rtx(&original, payload_type, ssrc, sequence))
+            }
+            _ => Some(original),
+        }
+    }
+
+    /// Notes what the source said of its clocks: `ntp` already on our wall clock.
+    pub fn set_source_clock(&mut self, ntp: u64, source_rtp: u32) {
+        if let Some(source) = &self.source {
+            let rtp = source_rtp.wrapping_add(source.timestamp_offset);
+            self.source_clock = Some((ntp, rtp));
+        }
+    }
+
+    /// The sender report due now, once something was sent.
+    pub fn sender_info(&self, now: Instant, clock: &Clock) -> Option<SenderInfo> {
+        let source = self.source.as_ref()?;
+        let clock_rate = f64::from(self.codec(source.payload_type)?.clock_rate);
+        let ntp = clock.ntp(now);
+        let (then, rtp) = match self.source_clock {
+            Some(known) => known,
+            // Until the source reports, arrival stands for capture.
+            None => (clock.ntp(source.last_at), source.last_timestamp),
+        };
+        let ticks = (ntp_seconds(ntp, then) * clock_rate) as i64;
+        Some(SenderInfo {
+            ssrc: self.stream.ssrc,
+            ntp,
+            rtp: rtp.wrapping_add(ticks as u32),
+            packets: self.sent.packets,
+            octets: self.sent.octets as u32,
+        })
+    }
+}
+
+/// RFC 4588 §4: the original's header with another SSRC, payload type and sequence number, and its
+/// sequence number before the payload.
+fn wrap_rtx(original: &Outgoing, payload_type: u8, ssrc: u32, sequence: u16) -> Outgoing {
+    let header = Header {
+        payload_type,
+        ssrc,
+        sequence,
+        ..original.header
+    };
+    let (head, payload) = original.packet.split_at(original.header.len);
+    let mut packet = Vec::with_capacity(original.packet.len() + 2);
+    packet.extend_from_slice(head);
+    packet[1] = u8::from(header.marker) << 7 | payload_type;
+    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    packet.extend_from_slice(&original.header.sequence.to_be_bytes());
+    packet.extend_from_slice(payload);
+    Outgoing {
+        header,
+        packet: packet.into(),
+    }
+}
+
+/// Undoes RFC 4588 §4: gives a retransmission back its SSRC, payload type and sequence number.
+/// `None` is a probe without a payload.
+pub fn unwrap_rtx(packet: &[u8], header: &Header, payload_type: u8, ssrc: u32) -> Option<Vec<u8>> {
+    if header.payload_len(packet) < 2 {
+        return None;
+    }
+    let (head, payload) = packet.split_at(header.len);
+    let mut original = Vec::with_capacity(packet.len());
+    original.extend_from_slice(head);
+    original[1] = u8::from(header.marker) << 7 | payload_type;
+    original[2..4].copy_from_slice(&payload[..2]);
+    original[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    original.extend_from_slice(&payload[2..]);
+    Some(original)
+}

@@ -1,0 +1,263 @@
+//! One stream a peer sends us: what arrived and what is missing, its reports, and the keyframes it
+//! is asked for. Knows nothing of who receives it.
+
+use std::time::{Duration, Instant};
+
+use super::clock::{Clock, ntp_middle, report_delay};
+use super::loss::{Arrival, LossTracker};
+use super::rtcp::ReportBlock;
+use super::rtp::{Header, sequence_diff};
+
+/// The least time between two keyframe requests: a keyframe costs the sender many packets, and one
+/// serves everybody who wants it.
+pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(400);
+
+/// A stream received.
+pub struct Ingest {
+    /// Its synchronization source.
+    pub ssrc: u32,
+    /// The index of its media section.
+    pub section: usize,
+    /// Its simulcast layer, by index into the section's.
+    pub layer: Option<usize>,
+    clock_rate: u32,
+    reports: Reception,
+    loss: LossTracker,
+    keyframes: KeyframeRequests,
+}
+
+impl Ingest {
+    /// A stream of which nothing was received yet.
+    pub fn new(ssrc: u32, section: usize, layer: Option<usize>, clock_rate: u32) -> Self {
+        Self {
+            ssrc,
+            section,
+            layer,
+            clock_rate,
+            reports: Reception::default(),
+            loss: LossTracker::default(),
+            keyframes: KeyframeRequests::default(),
+        }
+    }
+
+    /// Notes a packet; `retransmitted` ones say nothing of the path's jitter.
+    pub fn record(&mut self, now: Instant, header: &Header, retransmitted: bool) {
+        self.reports.record(header.sequence);
+        if !retransmitted {
+            self.reports
+                .record_timing(now, header.timestamp, self.clock_rate);
+        }
+        if self.loss.record(now, header.sequence) == Arrival::Restart {
+            self.keyframes.want();
+        }
+    }
+
+    /// Notes the sender's report.
+    pub fn record_sender_report(&mut self, now: Instant, ntp: u64) {
+        self.reports.last_sender_report = Some((now, ntp_middle(ntp)));
+    }
+
+    /// What a receiver report says of the stream.
+    pub fn report(&mut self, now: Instant) -> ReportBlock {
+        self.reports.block(now, self.ssrc)
+    }
+
+    /// Wants a keyframe soon.
+    pub fn want_keyframe(&mut self) {
+        self.keyframes.want();
+    }
+
+    /// Whether a keyframe is wanted, now or soon.
+    pub fn wants_keyframe(&self) -> bool {
+        self.keyframes.wanted
+    }
+
+    /// Whether to ask for a keyframe now.
+    pub fn take_keyframe_request(&mut self, now: Instant) -> bool {
+        self.keyframes.take(now)
+    }
+
+    /// Collects the sequence numbers to ask for again.
+    pub fn requests(&mut self, now: Instant, rtt: Duration, lost: &mut Vec<u16>) {
+        if self.loss.requests(now, rtt, lost) {
+            self.keyframes.want();
+        }
+    }
+
+    /// When a request of either kind is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let loss = self.loss.poll_timeout();
+        loss.into_iter().chain(self.keyframes.poll_timeout()).min()
+    }
+}
+
+/// Coalesces the wishes for a keyframe.
+#[derive(Default)]
+struct KeyframeRequests {
+    wanted: bool,
+    asked: Option<Instant>,
+}
+
+impl KeyframeRequests {
+    fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let due = self.wanted && self.asked.is_none_or(|at| now >= at + KEYFRAME_INTERVAL);
+        if due {
+            self.wanted = false;
+            self.asked = Some(now);
+        }
+        due
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let asked = self.asked.filter(|_| self.wanted)?;
+        Some(asked + KEYFRAME_INTERVAL)
+    }
+}
+
+/// The figures of a report block (RFC 3550 appendix A).
+#[derive(Default)]
+struct Reception {
+    first: Option<u32>,
+    highest: u32,
+    received: u32,
+    expected_before: u32,
+    received_before: u32,
+    /// In units of the media clock, times 16 (RFC 3550 §A.8).
+    jitter: u32,
+    /// The last packet's arrival and media timestamp.
+    previous: Option<(Instant, u32)>,
+    last_sender_report: Option<(Instant, u32)>,
+}
+
+impl Reception {
+    fn record(&mut self, sequence: u16) {
+        self.received += 1;
+        if self.first.is_none() {
+            self.first = Some(sequence.into());
+            self.highest = sequence.into();
+            return;
+        }
+        let ahead = sequence_diff(sequence, self.highest as u16);
+        if ahead > 0 {
+            self.highest = self.highest.wrapping_add(ahead as u32);
+        }
+    }
+
+    fn record_timing(&mut self, now: Instant, timestamp: u32, clock_rate: u32) {
+        if let Some((then, before)) = self.previous {
+            let arrived = now.saturating_duration_since(then).as_micros() as i64;
+            let arrived = arrived * i64::from(clock_rate) / 1_000_000;
+            let sent = i64::from(timestamp.wrapping_sub(before) as i32);
+            // A jump of the media clock is no jitter.
+            let transit = (arrived - sent).abs().min(i64::from(clock_rate)) as u32;
+            self.jitter = self.jitter + transit - ((self.jitter + 8) >> 4);
+        }
+        self.previous = Some((now, timestamp));
+    }
+
+    fn block(&mut self, now: Instant, ssrc: u32) -> ReportBlock {
+        let first = self.first.unwrap_or_default();
+        let expected = self.highest.wrapping_sub(first).wrapping_add(1);
+        let expected_now = expected.wrapping_sub(self.expected_before);
+        let received_now = self.received.wrapping_sub(self.received_before);
+        self.expected_before = expected;
+        self.received_before = self.received;
+        let lost_now = u64::from(expected_now.saturating_sub(received_now));
+        let lost = i64::from(expected) - i64::from(self.received);
+        let (delay, sender_report) = match self.last_sender_report {
+            Some((at, report)) => (now.saturating_duration_since(at), report),
+            None => (Duration::ZERO, 0),
+        };
+        ReportBlock {
+            ssrc,
+            fraction_lost: (lost_now * 256)
+                .checked_div(expected_now.into())
+                .map_or(0, |share| share.min(255) as u8),
+            total_lost: lost.clamp(-0x80_0000, 0x7F_FFFF) as i32,
+            highest_sequence: self.highest,
+            jitter: self.jitter >> 4,
+            last_sender_report: sender_report,
+            delay_since: report_delay(delay),
+        }
+    }
+}
+
+/// Maps a publisher's wall clock onto ours, once for all its streams, so that what was captured
+/// together stays together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WallClockMap {
+    offset: Option<u64>,
+}
+
+impl WallClockMap {
+    /// Our NTP time for a publisher's. The first report fixes the distance.
+    pub fn ours(&mut self, now: Instant, clock: &Clock, theirs: u64) -> u64 {
+        let offset = *self
+            .offset
+            .get_or_insert_with(|| clock.ntp(now).wrapping_sub(theirs));
+        theirs.wrapping_add(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(sequence: u16, timestamp: u32) -> Header {
+        let mut packet = [0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
+        packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+        packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+        Header::parse(&packet).unwrap()
+    }
+
+    #[test]
+    fn reports_loss_and_wraps() {
+        let start = Instant::now();
+        let mut ingest = Ingest::new(9, 0, None, 90_000);
+        for sequence in [65533, 65534, 65535, 0, 2, 3, 4] {
+            ingest.record(start, &header(sequence, 0), false);
+        }
+        let block = ingest.report(start);
+        assert_eq!(block.highest_sequence, 65536 + 4);
+        assert_eq!((block.total_lost, block.fraction_lost), (1, 32));
+        ingest.record(start, &header(1, 0), true);
+        let block = ingest.report(start);
+        assert_eq!((block.total_lost, block.fraction_lost), (0, 0));
+    }
+
+    #[test]
+    fn jitter_is_none_for_an_even_stream_and_grows_with_uneven_arrival() {
+        let start = Instant::now();
+        let mut even = Ingest::new(9, 0, None, 90_000);
+        let mut uneven = Ingest::new(9, 0, None, 90_000);
+        for i in 0..100u16 {
+            let at = start + Duration::from_millis(u64::from(i) * 10);
+            let late = Duration::from_millis(u64::from(i % 2) * 4);
+            even.record(at, &header(i, u32::from(i) * 900), false);
+            uneven.record(at + late, &header(i, u32::from(i) * 900), false);
+        }
+        assert_eq!(even.report(start).jitter, 0);
+        // 4 ms on a 90 kHz clock.
+        assert!((300..=370).contains(&uneven.report(start).jitter));
+    }
+
+    #[test]
+    fn keyframe_requests_are_coalesced() {
+        let start = Instant::now();
+        let mut ingest = Ingest::new(9, 0, None, 90_000);
+        assert!(!ingest.take_keyframe_request(start));
+        ingest.want_keyframe();
+        assert!(ingest.take_keyframe_request(start));
+        ingest.want_keyframe();
+        ingest.want_keyframe();
+        assert!(!ingest.take_keyframe_request(start));
+        let due = ingest.poll_timeout().unwrap();
+        assert_eq!(due, start + KEYFRAME_INTERVAL);
+        assert!(ingest.take_keyframe_request(due));
+        assert!(!ingest.take_keyframe_request(due + KEYFRAME_INTERVAL));
+    }
+}

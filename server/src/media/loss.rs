@@ -1,0 +1,154 @@
+//! Finds the packets a received stream lost, and when to ask for them again (RFC 4585 §6.2.1).
+//!
+//! Pure: sequence numbers and times in, sequence numbers out.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::rtp::sequence_diff;
+
+/// Packets asked for at one time. A larger gap is a new beginning, not a loss.
+pub const MAX_MISSING: usize = 256;
+
+/// How long a packet may be merely late before it is asked for.
+const REORDER_TOLERANCE: Duration = Duration::from_millis(8);
+/// The least time between two requests for the same packet; else the round-trip time.
+const MIN_RETRY: Duration = Duration::from_millis(40);
+/// After this many requests a packet is given up.
+const MAX_TRIES: u8 = 8;
+
+struct Missing {
+    sequence: u16,
+    ask_at: Instant,
+    tries: u8,
+}
+
+/// What became of a received packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Newer than all before it.
+    Newest,
+    /// One that was missing.
+    Recovered,
+    /// Older than the newest, and not missed.
+    Late,
+    /// So far ahead that the stream begins anew.
+    Restart,
+}
+
+/// The missing packets of one stream.
+#[derive(Default)]
+pub struct LossTracker {
+    newest: Option<u16>,
+    missing: VecDeque<Missing>,
+}
+
+impl LossTracker {
+    /// Notes a packet.
+    pub fn record(&mut self, now: Instant, sequence: u16) -> Arrival {
+        let Some(newest) = self.newest else {
+            self.newest = Some(sequence);
+            return Arrival::Newest;
+        };
+        let ahead = sequence_diff(sequence, newest);
+        if ahead <= 0 {
+            return self.recover(sequence);
+        }
+        self.newest = Some(sequence);
+        let gap = ahead as usize - 1;
+        if gap + self.missing.len() > MAX_MISSING {
+            self.missing.clear();
+            return Arrival::Restart;
+        }
+        self.missing.extend((1..ahead as u16).map(|step| Missing {
+            sequence: newest.wrapping_add(step),
+            ask_at: now + REORDER_TOLERANCE,
+            tries: 0,
+        }));
+        Arrival::Newest
+    }
+
+    fn recover(&mut self, sequence: u16) -> Arrival {
+        match self.missing.iter().position(|m| m.sequence == sequence) {
+            Some(at) => {
+                self.missing.remove(at);
+                Arrival::Recovered
+            }
+            None => Arrival::Late,
+        }
+    }
+
+    /// When a request is due, if any packet is missing.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.missing.iter().map(|missing| missing.ask_at).min()
+    }
+
+    /// Collects the sequence numbers to ask for now, ascending. Returns whether one was given up.
+    pub fn requests(&mut self, now: Instant, rtt: Duration, lost: &mut Vec<u16>) -> bool {
+        let before = self.missing.len();
+        self.missing
+            .retain(|missing| missing.tries < MAX_TRIES || now < missing.ask_at);
+        for missing in &mut self.missing {
+            if missing.ask_at <= now {
+                missing.tries += 1;
+                missing.ask_at = now + rtt.max(MIN_RETRY);
+                lost.push(missing.sequence);
+            }
+        }
+        self.missing.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(tracker: &mut LossTracker, now: Instant) -> (Vec<u16>, bool) {
+        let mut lost = Vec::new();
+        let gave_up = tracker.requests(now, Duration::from_millis(100), &mut lost);
+        (lost, gave_up)
+    }
+
+    #[test]
+    fn asks_for_gaps_over_the_wrap_until_they_are_filled() {
+        let start = Instant::now();
+        let mut tracker = LossTracker::default();
+        assert_eq!(tracker.record(start, 65534), Arrival::Newest);
+        assert_eq!(tracker.record(start, 2), Arrival::Newest);
+        assert_eq!(
+            ask(&mut tracker, start).0,
+            [],
+            "not before reordering is ruled out"
+        );
+        let due = tracker.poll_timeout().unwrap();
+        assert_eq!(ask(&mut tracker, due).0, [65535, 0, 1]);
+        assert_eq!(tracker.record(due, 0), Arrival::Recovered);
+        assert_eq!(tracker.record(due, 0), Arrival::Late);
+        assert_eq!(ask(&mut tracker, due).0, []);
+        let retry = tracker.poll_timeout().unwrap();
+        assert_eq!(retry - due, Duration::from_millis(100));
+        assert_eq!(ask(&mut tracker, retry).0, [65535, 1]);
+    }
+
+    #[test]
+    fn gives_up_in_the_end() {
+        let mut tracker = LossTracker::default();
+        tracker.record(Instant::now(), 1);
+        tracker.record(Instant::now(), 3);
+        let mut asked = 0;
+        while let Some(due) = tracker.poll_timeout() {
+            let (lost, gave_up) = ask(&mut tracker, due);
+            asked += lost.len();
+            assert_eq!(gave_up, tracker.missing.is_empty());
+        }
+        assert_eq!(asked, usize::from(MAX_TRIES));
+    }
+
+    #[test]
+    fn a_jump_is_a_new_beginning() {
+        let mut tracker = LossTracker::default();
+        tracker.record(Instant::now(), 1);
+        assert_eq!(tracker.record(Instant::now(), 30_000), Arrival::Restart);
+        assert_eq!(tracker.poll_timeout(), None);
+    }
+}

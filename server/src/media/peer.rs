@@ -1,0 +1,496 @@
+//! One remote endpoint: ICE, DTLS, SRTP, SCTP and the streams both ways, tied together.
+//!
+//! Sans-IO: datagrams and time come in as arguments; what to send, what happened and when to wake
+//! are polled. A peer owns all its state and shares none, so it can be handed to another thread. It
+//! does not know where its media goes: it gives received packets out and takes packets to send.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use rtc::stun::message::Message;
+
+use super::clock::{Clock, ntp_middle};
+use super::demux::{Kind, classify};
+use super::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
+use super::egress::{MediaPacket, Outgoing};
+use super::ice::{Credentials, FourTuple, IceLite, IceState};
+use super::sctp::{ChannelError, ChannelId, MessageKind, Sctp, SctpConfig, SctpEvent};
+use super::sdp::{DtlsRole, Section, Session};
+use super::srtp::Srtp;
+use super::streams::Streams;
+
+/// The port of our end of the SCTP association; there is only one in each DTLS (RFC 8841 §5.1).
+const SCTP_PORT: u16 = 5000;
+
+/// Datagrams waiting to be sent. The shard drains them after each batch it receives; more are
+/// dropped, as a full socket would.
+const MAX_TRANSMITS: usize = 4096;
+
+/// A datagram to send.
+#[derive(Debug)]
+pub struct Transmit {
+    /// The path to send it over.
+    pub path: FourTuple,
+    /// Its bytes.
+    pub data: BytesMut,
+}
+
+/// What a peer tells the one who drives it.
+#[derive(Debug)]
+pub enum PeerOutput {
+    /// A received packet.
+    Media(MediaPacket),
+    /// The other end wants a keyframe of what is sent on a section.
+    KeyframeWanted {
+        /// The section's index.
+        section: usize,
+    },
+    /// The sender of a section's stream told its wall clock, here translated to ours.
+    SourceClock {
+        /// The section's index.
+        section: usize,
+        /// The moment, in our NTP time.
+        ntp: u64,
+        /// The same moment on the stream's media clock.
+        rtp: u32,
+    },
+    /// A data channel message.
+    Data {
+        /// Its channel.
+        channel: ChannelId,
+        /// Text or binary.
+        kind: MessageKind,
+        /// The message.
+        data: Bytes,
+    },
+    /// ICE or DTLS changed.
+    State(PeerState),
+}
+
+/// The states of the transports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerState {
+    /// ICE.
+    pub ice: IceState,
+    /// DTLS.
+    pub dtls: DtlsState,
+    /// Why, when it is not good news.
+    pub reason: Option<String>,
+}
+
+/// What a peer is made with.
+pub struct PeerConfig {
+    /// The process's certificate.
+    pub identity: Identity,
+    /// This peer's ICE credentials.
+    pub local: Credentials,
+    /// The monotonic clock and the wall clock, paired.
+    pub clock: Clock,
+    /// Seeds what need not be secret: first sequence numbers, the reporter's SSRC.
+    pub seed: u64,
+    /// The CNAME of our streams.
+    pub cname: String,
+    /// The largest data channel message taken, in bytes.
+    pub max_message_size: u32,
+}
+
+/// One remote endpoint.
+pub struct Peer {
+    identity: Identity,
+    clock: Clock,
+    max_message_size: u32,
+    ice: IceLite,
+    dtls: Option<Dtls>,
+    srtp: Option<Box<Srtp>>,
+    sctp: Option<Box<Sctp>>,
+    session: Option<Session>,
+    streams: Streams,
+    rtt: Option<Duration>,
+    reported: PeerState,
+    closed: bool,
+    reason: Option<String>,
+    transmits: VecDeque<Transmit>,
+    outputs: VecDeque<PeerOutput>,
+    scratch: Vec<u8>,
+}
+
+impl Peer {
+    /// A peer that waits for its first session.
+    pub fn new(now: Instant, config: PeerConfig) -> Self {
+        Self {
+            identity: config.identity,
+            clock: config.clock,
+            max_message_size: config.max_message_size,
+            ice: IceLite::new(now, config.local),
+            dtls: None,
+            srtp: None,
+            sctp: None,
+            session: None,
+            streams: Streams::new(now, config.clock, config.cname, config.seed),
+            rtt: None,
+            reported: PeerState {
+                ice: IceState::New,
+                dtls: DtlsState::New,
+                reason: None,
+            },
+            closed: false,
+            reason: None,
+            transmits: VecDeque::new(),
+            outputs: VecDeque::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Takes what a new answer agreed on. `restart` are the credentials of a new ICE generation,
+    /// when the offer asked for one.
+    pub fn set_session(&mut self, now: Instant, session: Session, restart: Option<Credentials>) {
+        match restart {
+            Some(local) => self.ice.restart(now, local, &session.ice_ufrag),
+            None => self.ice.set_remote_ufrag(&session.ice_ufrag),
+        }
+        if self.dtls.is_none() {
+            let fingerprints = session.fingerprints.clone();
+            self.dtls = Some(Dtls::new(
+                self.identity.clone(),
+                session.dtls_role,
+                fingerprints,
+            ));
+        }
+        self.streams.set_session(&session);
+        self.session = Some(session);
+        self.settle(now);
+    }
+
+    /// The states of the transports.
+    pub fn state(&self) -> PeerState {
+        let dtls = self.dtls.as_ref().map_or(DtlsState::New, Dtls::state);
+        PeerState {
+            ice: self.ice.state(),
+            dtls: if self.closed { DtlsState::Closed } else { dtls },
+            reason: self.reason.clone(),
+        }
+    }
+
+    /// Nothing more will come of this peer: closed by either end, or failed for good.
+    pub fn is_finished(&self) -> bool {
+        let state = self.state();
+        matches!(state.dtls, DtlsState::Closed | DtlsState::Failed)
+    }
+
+    /// Whether an authentic check came over this path.
+    pub fn knows(&self, path: &FourTuple) -> bool {
+        self.ice.knows(path)
+    }
+
+    /// Takes a STUN message addressed to one of this peer's user name fragments. Returns whether it
+    /// was authentic, so that the path may be remembered as this peer's.
+    pub fn handle_stun(&mut self, now: Instant, path: FourTuple, message: &mut Message) -> bool {
+        let crypto = self.identity.provider.clone();
+        let answered = self
+            .ice
+            .handle_request(now, path, message, crypto.crypto());
+        let Some(answered) = answered else {
+            return false;
+        };
+        self.transmit(path, BytesMut::from(&answered.response[..]));
+        if answered.authentic
+            && let Some(dtls) = &mut self.dtls
+        {
+            dtls.start(now);
+        }
+        self.settle(now);
+        answered.authentic
+    }
+
+    /// Takes any other datagram that came over a known path.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match classify(datagram) {
+            Some(Kind::Srtp) => self.handle_srtp(now, datagram),
+            Some(Kind::Srtcp) => self.handle_srtcp(now, datagram),
+            Some(Kind::Dtls) => {
+                if let Some(dtls) = &mut self.dtls {
+                    dtls.handle_datagram(now, datagram);
+                }
+                self.settle(now);
+            }
+            // STUN comes by `handle_stun`.
+            Some(Kind::Stun) | None => {}
+        }
+    }
+
+    fn handle_srtp(&mut self, now: Instant, datagram: &[u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            return;
+        };
+        if let Some(media) = self.streams.receive_rtp(now, datagram, srtp) {
+            self.outputs.push_back(PeerOutput::Media(media));
+        }
+    }
+
+    fn handle_srtcp(&mut self, now: Instant, datagram: &[u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            return;
+        };
+        let Ok(compound) = srtp.unprotect_rtcp(datagram) else {
+            return;
+        };
+        let heard = self
+            .streams
+            .receive_rtcp(now, &compound, &mut self.outputs);
+        if let Some(block) = heard.report {
+            self.measure_rtt(now, block.last_sender_report, block.delay_since);
+        }
+        for outgoing in heard.retransmissions {
+            self.send_rtp(&outgoing);
+        }
+        self.send_due_rtcp(now);
+    }
+
+    /// RFC 3550 §6.4.1.
+    fn measure_rtt(&mut self, now: Instant, last_sender_report: u32, delay: u32) {
+        if last_sender_report == 0 {
+            return;
+        }
+        let ticks = ntp_middle(self.clock.ntp(now))
+            .wrapping_sub(last_sender_report)
+            .wrapping_sub(delay);
+        // A negative round trip is a clock or a peer that lies.
+        if ticks < 1 << 31 {
+            self.rtt = Some(Duration::from_micros(u64::from(ticks) * 1_000_000 / 65_536));
+        }
+    }
+
+    /// Sends a packet of another's on a section, rewritten.
+    pub fn send_media(&mut self, now: Instant, section: usize, media: &MediaPacket) {
+        if let Some(outgoing) = self.streams.forward(now, section, media) {
+            self.send_rtp(&outgoing);
+        }
+    }
+
+    /// Tells a section's stream its source's clock.
+    pub fn set_source_clock(&mut self, section: usize, ntp: u64, rtp: u32) {
+        self.streams.set_source_clock(section, ntp, rtp);
+    }
+
+    /// Asks the other end for a keyframe of what it sends on a section.
+    pub fn request_keyframe(&mut self, now: Instant, section: usize) {
+        self.streams.request_keyframe(section);
+        self.send_due_rtcp(now);
+    }
+
+    /// Sends a data channel message.
+    pub fn send_data(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        kind: MessageKind,
+        data: Bytes,
+    ) -> Result<(), ChannelError> {
+        let sctp = self.sctp.as_mut().ok_or(ChannelError::NotOpen)?;
+        let sent = sctp.send(now, channel, kind, data);
+        self.pump_sctp(now);
+        sent
+    }
+
+    /// Bytes of data channel messages not yet acknowledged.
+    pub fn buffered(&self) -> usize {
+        self.sctp.as_ref().map_or(0, |sctp| sctp.buffered())
+    }
+
+    fn send_rtp(&mut self, outgoing: &Outgoing) {
+        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
+            return;
+        };
+        if let Ok(data) = srtp.protect_rtp(&outgoing.packet, &outgoing.header) {
+            self.transmit(path, data);
+        }
+    }
+
+    fn send_due_rtcp(&mut self, now: Instant) {
+        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
+            return;
+        };
+        self.scratch.clear();
+        let rtt = self.rtt.unwrap_or(Duration::from_millis(100));
+        self.streams.write_due_rtcp(now, rtt, &mut self.scratch);
+        if !self.scratch.is_empty()
+            && let Ok(data) = srtp.protect_rtcp(&self.scratch)
+        {
+            self.transmit(path, data);
+        }
+    }
+
+    fn transmit(&mut self, path: FourTuple, data: BytesMut) {
+        if self.transmits.len() < MAX_TRANSMITS {
+            self.transmits.push_back(Transmit { path, data });
+        }
+    }
+
+    /// Moves everything on that can move: DTLS and SCTP events, their datagrams, states.
+    fn settle(&mut self, now: Instant) {
+        while let Some(event) = self.dtls.as_mut().and_then(Dtls::poll_event) {
+            self.handle_dtls_event(now, event);
+        }
+        self.start_sctp(now);
+        self.pump_sctp(now);
+        self.pump_dtls();
+        self.report_state();
+    }
+
+    fn handle_dtls_event(&mut self, now: Instant, event: DtlsEvent) {
+        match event {
+            DtlsEvent::Connected(srtp) => self.srtp = Some(srtp),
+            DtlsEvent::Data(packet) => {
+                self.start_sctp(now);
+                if let Some(sctp) = &mut self.sctp {
+                    sctp.handle_packet(now, packet);
+                }
+            }
+            DtlsEvent::Closed => self.reason = Some("the other end closed".to_owned()),
+            DtlsEvent::Failed(error) => self.reason = Some(error.to_string()),
+        }
+    }
+
+    fn start_sctp(&mut self, now: Instant) {
+        let (None, Some(dtls), Some(session)) = (&self.sctp, &self.dtls, &self.session) else {
+            return;
+        };
+        let data = session.sections.iter().find_map(|section| match section {
+            Section::Data(data) => Some(data),
+            Section::Media(_) | Section::Rejected { .. } => None,
+        });
+        if let (Some(data), DtlsState::Connected) = (data, dtls.state()) {
+            let config = SctpConfig {
+                local_port: SCTP_PORT,
+                remote_port: data.sctp_port,
+                max_message_size: self.max_message_size,
+                remote_max_message_size: data.max_message_size,
+                dtls_client: dtls.role() == DtlsRole::Client,
+            };
+            self.sctp = Some(Box::new(Sctp::new(now, config)));
+        }
+    }
+
+    fn pump_sctp(&mut self, now: Instant) {
+        let (Some(sctp), Some(dtls)) = (&mut self.sctp, &mut self.dtls) else {
+            return;
+        };
+        while let Some(event) = sctp.poll_event() {
+            match event {
+                SctpEvent::Message {
+                    channel,
+                    kind,
+                    data,
+                } => self.outputs.push_back(PeerOutput::Data {
+                    channel,
+                    kind,
+                    data,
+                }),
+                SctpEvent::Closed { reason } => self.reason = Some(reason),
+                SctpEvent::Connected
+                | SctpEvent::ChannelOpened { .. }
+                | SctpEvent::ChannelClosed { .. } => {}
+            }
+        }
+        while let Some(packet) = sctp.poll_transmit(now) {
+            dtls.send(now, &packet);
+        }
+        self.pump_dtls();
+    }
+
+    fn pump_dtls(&mut self) {
+        // Before the first check there is no path; the handshake's own timer sends again.
+        let path = self.ice.selected();
+        while let Some(data) = self.dtls.as_mut().and_then(Dtls::poll_transmit) {
+            if let Some(path) = path {
+                self.transmit(path, data);
+            }
+        }
+    }
+
+    fn report_state(&mut self) {
+        let state = self.state();
+        if state != self.reported {
+            self.reported = state.clone();
+            self.outputs.push_back(PeerOutput::State(state));
+        }
+    }
+
+    /// Closes in good order: SCTP, goodbyes, close_notify.
+    pub fn close(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        if let Some(sctp) = &mut self.sctp {
+            sctp.close(now);
+        }
+        self.pump_sctp(now);
+        self.send_goodbyes();
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close(now);
+        }
+        self.pump_dtls();
+        self.closed = true;
+        self.report_state();
+    }
+
+    fn send_goodbyes(&mut self) {
+        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
+            return;
+        };
+        self.scratch.clear();
+        self.streams.write_goodbyes(&mut self.scratch);
+        if !self.scratch.is_empty()
+            && let Ok(data) = srtp.protect_rtcp(&self.scratch)
+        {
+            self.transmit(path, data);
+        }
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// What happened.
+    pub fn poll_output(&mut self) -> Option<PeerOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] next has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.closed {
+            return None;
+        }
+        let streams = self.srtp.as_ref().map(|_| self.streams.poll_timeout());
+        [
+            self.ice.poll_timeout(),
+            self.dtls.as_ref().and_then(Dtls::poll_timeout),
+            self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout()),
+            streams,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.closed {
+            return;
+        }
+        self.ice.handle_timeout(now);
+        if self.ice.state() == IceState::Failed && self.reason.is_none() {
+            self.reason = Some("nothing was heard from the other end for 30 s".to_owned());
+        }
+        if let Some(dtls) = &mut self.dtls {
+            dtls.handle_timeout(now);
+        }
+        if let Some(sctp) = &mut self.sctp {
+            sctp.handle_timeout(now);
+        }
+        self.send_due_rtcp(now);
+        self.settle(now);
+    }
+}
