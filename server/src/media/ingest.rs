@@ -48,7 +48,7 @@ impl Ingest {
                 .record_timing(now, header.timestamp, self.clock_rate);
         }
         if self.loss.record(now, header.sequence) == Arrival::Restart {
-            self.keyframes.want();
+            self.keyframes.want(now);
         }
     }
 
@@ -63,13 +63,8 @@ impl Ingest {
     }
 
     /// Wants a keyframe soon.
-    pub fn want_keyframe(&mut self) {
-        self.keyframes.want();
-    }
-
-    /// Whether a keyframe is wanted, now or soon.
-    pub fn wants_keyframe(&self) -> bool {
-        self.keyframes.wanted
+    pub fn want_keyframe(&mut self, now: Instant) {
+        self.keyframes.want(now);
     }
 
     /// Whether to ask for a keyframe now.
@@ -80,41 +75,37 @@ impl Ingest {
     /// Collects the sequence numbers to ask for again.
     pub fn requests(&mut self, now: Instant, rtt: Duration, lost: &mut Vec<u16>) {
         if self.loss.requests(now, rtt, lost) {
-            self.keyframes.want();
+            self.keyframes.want(now);
         }
     }
 
     /// When a request of either kind is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let loss = self.loss.poll_timeout();
-        loss.into_iter().chain(self.keyframes.poll_timeout()).min()
+        loss.into_iter().chain(self.keyframes.due).min()
     }
 }
 
 /// Coalesces the wishes for a keyframe.
 #[derive(Default)]
 struct KeyframeRequests {
-    wanted: bool,
+    /// When to ask next, if one is wanted.
+    due: Option<Instant>,
     asked: Option<Instant>,
 }
 
 impl KeyframeRequests {
-    fn want(&mut self) {
-        self.wanted = true;
+    fn want(&mut self, now: Instant) {
+        let earliest = self.asked.map_or(now, |at| at + KEYFRAME_INTERVAL);
+        self.due.get_or_insert(earliest.max(now));
     }
 
     fn take(&mut self, now: Instant) -> bool {
-        let due = self.wanted && self.asked.is_none_or(|at| now >= at + KEYFRAME_INTERVAL);
+        let due = self.due.take_if(|due| *due <= now).is_some();
         if due {
-            self.wanted = false;
             self.asked = Some(now);
         }
         due
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        let asked = self.asked.filter(|_| self.wanted)?;
-        Some(asked + KEYFRAME_INTERVAL)
     }
 }
 
@@ -250,10 +241,10 @@ mod tests {
         let start = Instant::now();
         let mut ingest = Ingest::new(9, 0, None, 90_000);
         assert!(!ingest.take_keyframe_request(start));
-        ingest.want_keyframe();
+        ingest.want_keyframe(start);
         assert!(ingest.take_keyframe_request(start));
-        ingest.want_keyframe();
-        ingest.want_keyframe();
+        ingest.want_keyframe(start);
+        ingest.want_keyframe(start);
         assert!(!ingest.take_keyframe_request(start));
         let due = ingest.poll_timeout().unwrap();
         assert_eq!(due, start + KEYFRAME_INTERVAL);

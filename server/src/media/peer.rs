@@ -183,6 +183,11 @@ impl Peer {
         self.ice.knows(path)
     }
 
+    /// The path in use: nominated, or else the one last checked.
+    pub fn selected_path(&self) -> Option<FourTuple> {
+        self.ice.selected()
+    }
+
     /// Takes a STUN message addressed to one of this peer's user name fragments. Returns whether it
     /// was authentic, so that the path may be remembered as this peer's.
     pub fn handle_stun(&mut self, now: Instant, path: FourTuple, message: &mut Message) -> bool {
@@ -275,7 +280,7 @@ impl Peer {
 
     /// Asks the other end for a keyframe of what it sends on a section.
     pub fn request_keyframe(&mut self, now: Instant, section: usize) {
-        self.streams.request_keyframe(section);
+        self.streams.request_keyframe(now, section);
         self.send_due_rtcp(now);
     }
 

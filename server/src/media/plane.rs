@@ -1,12 +1,46 @@
 //! The media plane as the control plane sees it: start it, make peers, hear of their states.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime};
 
 use ferrite_protocol::message::PeerConnectionState;
 use ferrite_protocol::{IceCandidate, SessionId};
+use mio::net::UdpSocket;
+use quinn_udp::{UdpSockRef, UdpSocketState};
+use rand::Rng;
+use rand::distr::Alphanumeric;
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use thiserror::Error;
 use tokio::sync::mpsc;
+
+pub use super::dtls::DtlsState as DtlsTransportState;
+pub use super::ice::IceState as IceConnectionState;
+pub use super::sdp::SdpError;
+
+use super::Behaviour;
+use super::candidates::{host_candidates, interface_addresses};
+use super::clock::Clock;
+use super::directory::{Directory, PeerId};
+use super::dtls::{DtlsError, Identity};
+use super::ice::Credentials;
+use super::outbox::Socket;
+use super::peer::{Peer, PeerConfig};
+use super::resident::Resident;
+use super::sdp::{self, Local, Session};
+use super::shard::{Command, Prepared};
+
+/// The largest data channel message taken, in bytes.
+pub const MAX_MESSAGE_SIZE: u32 = 262_144;
+
+/// Events waiting for a session that is slow. After that the newest state waits alone.
+const EVENTS: usize = 16;
+
+/// Kernel buffers of each socket, in bytes: a tenth of a second at 300 Mbit/s.
+const SOCKET_BUFFER: usize = 4 << 20;
 
 /// What the media plane has to know before it starts.
 #[derive(Clone, Debug, Default)]
@@ -36,31 +70,18 @@ pub enum MediaError {
         /// What the system says.
         source: io::Error,
     },
+    /// A thread could not be started.
+    #[error("a media thread cannot be started: {0}")]
+    Thread(io::Error),
+    /// The DTLS certificate could not be made.
+    #[error("the DTLS certificate cannot be made: {0}")]
+    Certificate(#[from] DtlsError),
 }
-
-/// An offer that cannot be answered, in words for its sender.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub struct SdpError(String);
 
 /// A candidate that cannot be used, in words for its sender.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct CandidateError(String);
-
-/// `RTCIceConnectionState`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IceConnectionState {
-    /// Nothing was heard.
-    New,
-}
-
-/// `RTCDtlsTransportState`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DtlsTransportState {
-    /// Nothing was heard.
-    New,
-}
 
 /// What a peer tells its session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,63 +100,326 @@ pub enum PeerEvent {
 }
 
 /// What the media plane has to know of a peer before its first offer.
-#[derive(Clone, Debug)]
 pub struct PeerOptions {
     /// The session the peer belongs to, for the log.
     pub session: SessionId,
     /// The page came from this machine: loopback addresses are candidates too.
     pub loopback: bool,
+    /// What answers its media and data.
+    pub behaviour: Box<dyn Behaviour>,
 }
 
 /// The media plane.
-#[derive(Clone, Debug)]
-pub struct MediaPlane {
+#[derive(Clone)]
+pub struct MediaPlane(Arc<Inner>);
+
+struct Inner {
     port: u16,
+    external_ips: Vec<IpAddr>,
+    identity: Identity,
+    clock: Clock,
+    directory: Arc<Directory>,
+    next_id: AtomicU64,
+    dropped: Arc<AtomicU64>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl MediaPlane {
     /// Opens the sockets and starts the workers.
     pub fn start(config: MediaConfig) -> Result<Self, MediaError> {
-        Ok(Self { port: config.port })
+        let identity = Identity::generate()?;
+        let shards = match config.shards {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            shards => shards,
+        };
+        let port = probe(config.port)?;
+        let bind = |source| MediaError::Bind { port, source };
+        let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
+        for _ in 0..shards {
+            let sockets = open_sockets(port).map_err(bind)?;
+            let (shard, mailbox) = Prepared::new(sockets, port).map_err(bind)?;
+            prepared.push(shard);
+            mailboxes.push(mailbox);
+        }
+        let directory = Arc::new(Directory::new(mailboxes));
+        let dropped = Arc::new(AtomicU64::new(0));
+        let mut threads = Vec::new();
+        for (index, shard) in prepared.into_iter().enumerate() {
+            let (directory, dropped) = (directory.clone(), dropped.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .spawn(move || shard.run(index, directory, dropped))
+                .map_err(MediaError::Thread)?;
+            threads.push(thread);
+        }
+        Ok(Self(Arc::new(Inner {
+            port,
+            external_ips: config.external_ips,
+            identity,
+            clock: Clock::new(Instant::now(), SystemTime::now()),
+            directory,
+            next_id: AtomicU64::new(1),
+            dropped,
+            threads: Mutex::new(threads),
+        })))
     }
 
     /// The UDP port in use.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
+    }
+
+    /// The number of peers, pending ones included.
+    pub fn peers(&self) -> usize {
+        self.0.directory.len()
+    }
+
+    /// Datagrams the kernel did not take.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
     }
 
     /// Makes a peer, which waits for its first offer.
-    pub fn create_peer(&self, _options: PeerOptions) -> (PeerHandle, mpsc::Receiver<PeerEvent>) {
-        let (events, receiver) = mpsc::channel(1);
-        (PeerHandle { _events: events }, receiver)
+    pub fn create_peer(&self, options: PeerOptions) -> (PeerHandle, mpsc::Receiver<PeerEvent>) {
+        let inner = &self.0;
+        let id = PeerId(inner.next_id.fetch_add(1, Ordering::Relaxed));
+        let credentials = new_credentials();
+        let mut addresses = inner.external_ips.clone();
+        addresses.extend(interface_addresses());
+        let candidates = host_candidates(&addresses, inner.port, options.loopback);
+        let local = Local {
+            ice_ufrag: credentials.ufrag.clone(),
+            ice_pwd: credentials.pwd.clone(),
+            fingerprint: inner.identity.fingerprint,
+            candidates: candidates.clone(),
+            // RFC 9429 §5.2.1: 63 random bits.
+            session_id: rand::random::<u64>() >> 1,
+            max_message_size: MAX_MESSAGE_SIZE,
+            cname: random_text(16),
+        };
+        let config = PeerConfig {
+            identity: inner.identity.clone(),
+            local: credentials.clone(),
+            clock: inner.clock,
+            seed: rand::random(),
+            cname: local.cname.clone(),
+            max_message_size: MAX_MESSAGE_SIZE,
+        };
+        let (events, receiver) = mpsc::channel(EVENTS);
+        let closing = Arc::new(AtomicBool::new(false));
+        let resident = Resident::new(
+            id,
+            options.session,
+            Peer::new(Instant::now(), config),
+            options.behaviour,
+            events,
+            closing.clone(),
+        );
+        inner.directory.insert(id, Box::new(resident));
+        inner.directory.register(&credentials.ufrag, id);
+        let handle = PeerHandle {
+            id,
+            directory: inner.directory.clone(),
+            candidates: to_init(&candidates, &credentials.ufrag),
+            negotiation: Mutex::new(Negotiation {
+                local,
+                session: None,
+            }),
+            closing,
+        };
+        (handle, receiver)
     }
 
     /// Closes every peer and joins the workers.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        let inner = self.0.clone();
+        let ended = tokio::task::spawn_blocking(move || inner.shut_down()).await;
+        if let Err(error) = ended {
+            tracing::error!(%error, "the media plane did not shut down in order");
+        }
+    }
+}
+
+impl Inner {
+    fn shut_down(&self) {
+        for shard in 0..self.directory.shards() {
+            // A full mailbox is being emptied: its shard still runs.
+            while self.directory.send(shard, Command::Shutdown).is_err() {
+                std::thread::yield_now();
+            }
+        }
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a shard had panicked");
+            }
+        }
+    }
 }
 
 /// One peer connection. Dropping it closes it.
-#[derive(Debug)]
 pub struct PeerHandle {
-    _events: mpsc::Sender<PeerEvent>,
+    id: PeerId,
+    directory: Arc<Directory>,
+    candidates: Vec<IceCandidate>,
+    negotiation: Mutex<Negotiation>,
+    closing: Arc<AtomicBool>,
+}
+
+struct Negotiation {
+    local: Local,
+    session: Option<Session>,
 }
 
 impl PeerHandle {
     /// Offer in, answer out.
-    pub fn offer(&self, _sdp: &str) -> Result<String, SdpError> {
-        Err(SdpError("the media plane is not there yet".to_owned()))
+    pub fn offer(&self, offer: &str) -> Result<String, SdpError> {
+        let negotiation = &mut *self
+            .negotiation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let previous = negotiation.session.as_ref();
+        let mut random = rand::random;
+        let mut answer = sdp::answer(offer, &negotiation.local, previous, &mut random)?;
+        // RFC 8839 §4.4.3.1.1: new credentials ask for an ICE restart, answered with new ones.
+        let restart = previous
+            .is_some_and(|previous| previous.ice_ufrag != answer.session.ice_ufrag)
+            .then(new_credentials);
+        if let Some(credentials) = &restart {
+            credentials.ufrag.clone_into(&mut negotiation.local.ice_ufrag);
+            credentials.pwd.clone_into(&mut negotiation.local.ice_pwd);
+            self.directory.register(&credentials.ufrag, self.id);
+            answer = sdp::answer(offer, &negotiation.local, previous, &mut random)?;
+        }
+        let command = Command::SetSession {
+            id: self.id,
+            session: Box::new(answer.session.clone()),
+            restart,
+        };
+        self.command(command)
+            .map_err(|_| SdpError("the server is too busy; try again".to_owned()))?;
+        negotiation.session = Some(answer.session);
+        Ok(answer.sdp)
     }
 
     /// The server's candidates, to be sent after the first answer.
     pub fn candidates(&self) -> &[IceCandidate] {
-        &[]
+        &self.candidates
     }
 
     /// Takes a candidate of the client's. `None` is the end of candidates.
-    pub fn add_candidate(&self, _candidate: Option<&IceCandidate>) -> Result<(), CandidateError> {
-        Ok(())
+    ///
+    /// A lite agent learns the other end's addresses from its checks (RFC 8445 §2.5), so candidates
+    /// are only looked at to tell their sender of a mistake.
+    pub fn add_candidate(&self, candidate: Option<&IceCandidate>) -> Result<(), CandidateError> {
+        let text = candidate.map_or("", |candidate| candidate.candidate.as_str());
+        if text.is_empty() {
+            return Ok(());
+        }
+        check_candidate(text).ok_or_else(|| {
+            CandidateError("the candidate is none of RFC 8839 §5.1".to_owned())
+        })
     }
 
     /// Closes the peer.
-    pub fn close(&self) {}
+    pub fn close(&self) {
+        if self.command(Command::Close { id: self.id }).is_err() {
+            self.closing.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn command(&self, command: Command) -> Result<(), super::directory::Busy> {
+        let now = Instant::now();
+        self.directory.command(self.id, command, |resident, command| {
+            command.apply(now, resident)
+        })
+    }
+}
+
+impl Drop for PeerHandle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// `candidate:foundation component transport priority address port typ type …`
+fn check_candidate(text: &str) -> Option<()> {
+    let text = text.strip_prefix("a=").unwrap_or(text);
+    let mut fields = text.strip_prefix("candidate:")?.split(' ');
+    fields.next().filter(|foundation| !foundation.is_empty())?;
+    fields.next()?.parse::<u16>().ok()?;
+    fields.next()?;
+    fields.next()?.parse::<u32>().ok()?;
+    fields.next()?;
+    fields.next()?.parse::<u16>().ok()?;
+    (fields.next()? == "typ").then_some(())?;
+    fields.next().map(drop)
+}
+
+fn to_init(candidates: &[String], ufrag: &str) -> Vec<IceCandidate> {
+    let init = |candidate: &String| IceCandidate {
+        candidate: candidate.clone(),
+        sdp_mid: None,
+        // Everything is bundled, and the first section stands for all (RFC 9143 §7.1.3).
+        sdp_m_line_index: Some(0),
+        username_fragment: Some(ufrag.to_owned()),
+    };
+    candidates.iter().map(init).collect()
+}
+
+/// RFC 8839 §5.4 asks for at least 24 and 128 random bits; a letter or digit has almost six.
+fn new_credentials() -> Credentials {
+    Credentials {
+        ufrag: random_text(8),
+        pwd: random_text(24),
+    }
+}
+
+fn random_text(len: usize) -> String {
+    let letters = rand::rng().sample_iter(Alphanumeric);
+    letters.take(len).map(char::from).collect()
+}
+
+/// Finds out whether the port is free, and which one port 0 gives. The shards' own sockets share
+/// the port, so with them alone two servers on one port would not notice each other.
+fn probe(port: u16) -> Result<u16, MediaError> {
+    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let socket = std::net::UdpSocket::bind(address).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => MediaError::PortInUse { port },
+        _ => MediaError::Bind { port, source },
+    })?;
+    let bound = socket.local_addr();
+    bound
+        .map(|address| address.port())
+        .map_err(|source| MediaError::Bind { port, source })
+}
+
+/// One shard's sockets: IPv4, and IPv6 where the machine has it.
+fn open_sockets(port: u16) -> io::Result<Vec<Socket>> {
+    let mut sockets = vec![open_socket(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?];
+    match open_socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+        Ok(socket) => sockets.push(socket),
+        Err(error) => tracing::debug!(%error, "no IPv6"),
+    }
+    Ok(sockets)
+}
+
+fn open_socket(address: SocketAddr) -> io::Result<Socket> {
+    let raw = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        raw.set_only_v6(true)?;
+    }
+    raw.set_reuse_port(true)?;
+    raw.set_nonblocking(true)?;
+    raw.bind(&address.into())?;
+    let socket = UdpSocket::from_std(raw.into());
+    let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+    // As much as the system allows.
+    let _ = state.set_recv_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
+    let _ = state.set_send_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
+    Ok(Socket {
+        socket,
+        state,
+        is_ipv6: address.is_ipv6(),
+    })
 }

@@ -134,7 +134,7 @@ impl Streams {
         // The extensions' ids are the same in every bundled section (RFC 8843 §9.2).
         let role = match self.roles.get(&header.ssrc) {
             Some(&role) => role,
-            None => self.recognise(&header, &packet)?,
+            None => self.recognise(now, &header, &packet)?,
         };
         let (Role::Media(at) | Role::Retransmission(at)) = role;
         let ingest = self.ingests.get_mut(at)?;
@@ -171,7 +171,7 @@ impl Streams {
 
     /// Finds what an SSRC not heard before is: by the section its packet names, by what the session
     /// description announced, else by the one section that has its payload type (RFC 8843 §9.2).
-    fn recognise(&mut self, header: &Header, packet: &[u8]) -> Option<Role> {
+    fn recognise(&mut self, now: Instant, header: &Header, packet: &[u8]) -> Option<Role> {
         let (at, section) = self.section_of(header, packet)?;
         let values = ExtensionValues::read(header.extensions(packet), &section.extensions);
         let announced = section
@@ -200,7 +200,7 @@ impl Streams {
             let is_video = section.kind == MediaKind::Video;
             let mut ingest = Ingest::new(header.ssrc, at, layer, codec.clock_rate);
             if is_video && layer.is_none_or(|layer| layer == 0) {
-                ingest.want_keyframe();
+                ingest.want_keyframe(now);
             }
             self.ingests.push(ingest);
             Role::Media(self.ingests.len() - 1)
@@ -333,12 +333,11 @@ impl Streams {
     }
 
     /// Wants a keyframe of what arrives on a section.
-    pub fn request_keyframe(&mut self, section: usize) {
-        let of_section = |ingest: &&mut Ingest| ingest.section == section;
-        self.ingests
-            .iter_mut()
-            .filter(of_section)
-            .for_each(Ingest::want_keyframe);
+    pub fn request_keyframe(&mut self, now: Instant, section: usize) {
+        let ingests = self.ingests.iter_mut();
+        ingests
+            .filter(|ingest| ingest.section == section)
+            .for_each(|ingest| ingest.want_keyframe(now));
     }
 
     /// When [`Self::write_due_rtcp`] next has something to write.
@@ -361,7 +360,7 @@ impl Streams {
             rtcp::write_transport_cc(out, sender, media, &body);
         }
         for ingest in &mut self.ingests {
-            if ingest.poll_timeout().is_none_or(|due| now < due) && !ingest.wants_keyframe() {
+            if ingest.poll_timeout().is_none_or(|due| now < due) {
                 continue;
             }
             let section = self.sections.get(ingest.section);

@@ -1,0 +1,32 @@
+//! Sends a peer everything back: tracks on the sections they came on, messages on their channels.
+
+use std::time::Instant;
+
+use crate::media::{Behaviour, Peer, PeerOutput};
+
+/// The echo.
+#[derive(Debug, Default)]
+pub struct Echo;
+
+impl Behaviour for Echo {
+    fn handle(&mut self, now: Instant, peer: &mut Peer, output: PeerOutput) {
+        match output {
+            PeerOutput::Media(media) => peer.send_media(now, media.section, &media),
+            PeerOutput::KeyframeWanted { section } => peer.request_keyframe(now, section),
+            PeerOutput::SourceClock { section, ntp, rtp } => {
+                peer.set_source_clock(section, ntp, rtp);
+            }
+            PeerOutput::Data {
+                channel,
+                kind,
+                data,
+            } => {
+                // SCTP stops reading before it is full, so only a channel just closed refuses.
+                if let Err(error) = peer.send_data(now, channel, kind, data) {
+                    tracing::debug!(%error, "a message was not returned");
+                }
+            }
+            PeerOutput::State(_) => {}
+        }
+    }
+}

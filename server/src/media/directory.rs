@@ -1,0 +1,188 @@
+//! Which shard has which peer: the one table shards and the control plane share.
+//!
+//! A peer begins here, pending, with its user name fragments registered. The shard that first hears
+//! one of them claims it. After that the table says only where it is; no packet of a known path
+//! looks here.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::resident::Resident;
+use super::shard::{Command, Mailbox};
+
+/// A peer's name in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u64);
+
+/// A peer's entry.
+struct Record {
+    place: Place,
+    /// What leads to it, so that it can be removed.
+    ufrags: Vec<String>,
+}
+
+/// Where a peer is.
+enum Place {
+    /// Nothing was heard from it.
+    Pending(Box<Resident>),
+    /// With this shard.
+    Shard(usize),
+}
+
+/// The table.
+pub struct Directory {
+    tables: Mutex<Tables>,
+    mailboxes: Vec<Mailbox>,
+}
+
+#[derive(Default)]
+struct Tables {
+    by_ufrag: HashMap<String, PeerId>,
+    peers: HashMap<PeerId, Record>,
+}
+
+impl Tables {
+    fn remove(&mut self, id: PeerId) {
+        let ufrags = self.peers.remove(&id).map(|record| record.ufrags);
+        for ufrag in ufrags.into_iter().flatten() {
+            self.by_ufrag.remove(&ufrag);
+        }
+    }
+}
+
+/// Where to turn with a STUN message.
+pub enum Found {
+    /// The asking shard has the peer from now on.
+    Claimed(Box<Resident>),
+    /// This shard has it.
+    At(usize, PeerId),
+}
+
+/// A shard's mailbox is full. The sender tries again, or gives up.
+#[derive(Debug)]
+pub struct Busy;
+
+impl Directory {
+    /// An empty table before these shards.
+    pub fn new(mailboxes: Vec<Mailbox>) -> Self {
+        Self {
+            tables: Mutex::default(),
+            mailboxes,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        // Every change is one insertion or removal: a panic elsewhere leaves nothing half done.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a pending peer.
+    pub fn insert(&self, id: PeerId, resident: Box<Resident>) {
+        let record = Record {
+            place: Place::Pending(resident),
+            ufrags: Vec::new(),
+        };
+        self.lock().peers.insert(id, record);
+    }
+
+    /// Makes a user name fragment lead to a peer.
+    pub fn register(&self, ufrag: &str, id: PeerId) {
+        let mut tables = self.lock();
+        if let Some(record) = tables.peers.get_mut(&id) {
+            record.ufrags.push(ufrag.to_owned());
+            tables.by_ufrag.insert(ufrag.to_owned(), id);
+        }
+    }
+
+    /// Looks a user name fragment up; a pending peer becomes the asking shard's.
+    pub fn find(&self, ufrag: &str, shard: usize) -> Option<Found> {
+        let mut tables = self.lock();
+        let id = *tables.by_ufrag.get(ufrag)?;
+        let place = &mut tables.peers.get_mut(&id)?.place;
+        match std::mem::replace(place, Place::Shard(shard)) {
+            Place::Pending(resident) => Some(Found::Claimed(resident)),
+            Place::Shard(at) => {
+                *place = Place::Shard(at);
+                Some(Found::At(at, id))
+            }
+        }
+    }
+
+    /// The shard that has a peer.
+    pub fn shard_of(&self, id: PeerId) -> Option<usize> {
+        match self.lock().peers.get(&id)?.place {
+            Place::Shard(at) => Some(at),
+            Place::Pending(_) => None,
+        }
+    }
+
+    /// Notes that a peer is now with another shard.
+    pub fn moved(&self, id: PeerId, shard: usize) {
+        if let Some(record) = self.lock().peers.get_mut(&id) {
+            record.place = Place::Shard(shard);
+        }
+    }
+
+    /// Forgets a peer and its user name fragments.
+    pub fn remove(&self, id: PeerId) {
+        self.lock().remove(id);
+    }
+
+    /// Gives a pending peer to `pending`, or sends the command to the peer's shard.
+    pub fn command(
+        &self,
+        id: PeerId,
+        command: Command,
+        pending: impl FnOnce(&mut Resident, Command) -> bool,
+    ) -> Result<(), Busy> {
+        let mut tables = self.lock();
+        match tables.peers.get_mut(&id).map(|record| &mut record.place) {
+            Some(Place::Pending(resident)) => {
+                if !pending(resident, command) {
+                    tables.remove(id);
+                }
+                Ok(())
+            }
+            Some(Place::Shard(at)) => {
+                let at = *at;
+                drop(tables);
+                self.send(at, command)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Sends a command to a shard.
+    pub fn send(&self, shard: usize, command: Command) -> Result<(), Busy> {
+        self.mailboxes
+            .get(shard)
+            .map_or(Ok(()), |mailbox| mailbox.send(command))
+    }
+
+    /// The number of shards.
+    pub fn shards(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// Lets time pass for pending peers. `visit` returns whether a peer stays.
+    pub fn visit_pending(&self, mut visit: impl FnMut(&mut Resident) -> bool) {
+        let mut tables = self.lock();
+        let pending = tables.peers.iter_mut();
+        let gone = pending.filter_map(|(id, record)| match &mut record.place {
+            Place::Pending(resident) if !visit(resident) => Some(*id),
+            Place::Pending(_) | Place::Shard(_) => None,
+        });
+        let gone: Vec<_> = gone.collect();
+        gone.into_iter().for_each(|id| tables.remove(id));
+    }
+
+    /// The number of peers, for metrics and tests.
+    pub fn len(&self) -> usize {
+        self.lock().peers.len()
+    }
+
+    /// Whether there is no peer.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

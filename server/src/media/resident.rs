@@ -1,0 +1,113 @@
+//! A peer as a shard houses it: with the behaviour opposite it and the line to its session.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use ferrite_protocol::SessionId;
+use ferrite_protocol::message::PeerConnectionState;
+use tokio::sync::mpsc;
+
+use super::directory::PeerId;
+use super::dtls::DtlsState;
+use super::ice::IceState;
+use super::peer::{Peer, PeerOutput, PeerState};
+use super::{Behaviour, PeerEvent};
+
+/// A peer and what belongs to it.
+pub struct Resident {
+    /// Its name.
+    pub id: PeerId,
+    /// Its session's name, for the log.
+    pub session: SessionId,
+    /// The peer.
+    pub peer: Peer,
+    behaviour: Box<dyn Behaviour>,
+    events: mpsc::Sender<PeerEvent>,
+    /// The newest event that did not fit. States replace one another, so one is enough.
+    unsent: Option<PeerEvent>,
+    /// Set by the session when it could not send its command to close.
+    closing: Arc<AtomicBool>,
+}
+
+impl Resident {
+    /// Houses a peer.
+    pub fn new(
+        id: PeerId,
+        session: SessionId,
+        peer: Peer,
+        behaviour: Box<dyn Behaviour>,
+        events: mpsc::Sender<PeerEvent>,
+        closing: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            id,
+            session,
+            peer,
+            behaviour,
+            events,
+            unsent: None,
+            closing,
+        }
+    }
+
+    /// Passes on everything the peer gave out. What the behaviour does may give out more.
+    pub fn drive(&mut self, now: Instant) {
+        while let Some(output) = self.peer.poll_output() {
+            if let PeerOutput::State(state) = &output {
+                self.report(state);
+            }
+            self.behaviour.handle(now, &mut self.peer, output);
+        }
+    }
+
+    /// Once a second: what the session could not be told or could not tell.
+    pub fn sweep(&mut self, now: Instant) {
+        if self.closing.load(Ordering::Relaxed) {
+            self.peer.close(now);
+        }
+        if let Some(event) = self.unsent.take() {
+            self.send(event);
+        }
+    }
+
+    fn report(&mut self, state: &PeerState) {
+        let connection = connection_state(state);
+        tracing::info!(
+            session = %self.session,
+            ice = ?state.ice,
+            dtls = ?state.dtls,
+            connection = ?connection,
+            reason = state.reason,
+            "peer state"
+        );
+        self.send(PeerEvent::State {
+            ice: state.ice,
+            dtls: state.dtls,
+            connection,
+            reason: state.reason.clone(),
+        });
+    }
+
+    fn send(&mut self, event: PeerEvent) {
+        use mpsc::error::TrySendError;
+        self.unsent = match self.events.try_send(event) {
+            Ok(()) | Err(TrySendError::Closed(_)) => None,
+            Err(TrySendError::Full(event)) => Some(event),
+        };
+    }
+}
+
+/// `RTCPeerConnection.connectionState` from the transports' states (W3C WebRTC §4.3.3).
+fn connection_state(state: &PeerState) -> PeerConnectionState {
+    match (state.ice, state.dtls) {
+        (_, DtlsState::Closed) => PeerConnectionState::Closed,
+        (IceState::Failed, _) | (_, DtlsState::Failed) => PeerConnectionState::Failed,
+        (IceState::Disconnected, _) => PeerConnectionState::Disconnected,
+        (IceState::Connected, DtlsState::Connected) => PeerConnectionState::Connected,
+        (IceState::New, DtlsState::New) => PeerConnectionState::New,
+        (IceState::New | IceState::Checking | IceState::Connected, _) => {
+            PeerConnectionState::Connecting
+        }
+    }
+}

@@ -1,0 +1,532 @@
+//! One core's worth of the media plane: a thread that owns its sockets and its peers outright.
+//!
+//! The only file with IO. The kernel gives each path's datagrams to the same shard (SO_REUSEPORT),
+//! and peers live where their packets land, so nothing is locked per packet.
+
+use std::collections::BinaryHeap;
+use std::cmp::Reverse;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token, Waker};
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef};
+use rtc::stun::message::Message;
+use rustc_hash::FxHashMap;
+
+use super::demux::{Kind, classify};
+use super::directory::{Busy, Directory, Found, PeerId};
+use super::ice::{Credentials, FourTuple, MAX_PAIRS, addressed_ufrag};
+use super::outbox::{Outbox, Socket};
+use super::peer::Transmit;
+use super::resident::Resident;
+use super::sdp::Session;
+
+/// Commands waiting in one shard's mailbox. A full one refuses: offers fail with a clear error,
+/// datagrams that landed on another shard are lost like any other.
+const MAILBOX: usize = 4096;
+
+/// Receive calls per socket before the timers and the mailbox get their turn.
+const RECEIVE_ROUNDS: usize = 8;
+
+/// The largest that coalesced datagrams of one receive can be.
+const RECEIVE_BUFFER: usize = 65_536;
+
+/// How often what has no deadline of its own is looked at.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+const MAILBOX_TOKEN: Token = Token(usize::MAX);
+
+/// What a shard is told.
+pub enum Command {
+    /// A peer's session changed.
+    SetSession {
+        /// The peer.
+        id: PeerId,
+        /// What was agreed.
+        session: Box<Session>,
+        /// The credentials of a new ICE generation.
+        restart: Option<Credentials>,
+    },
+    /// Close a peer.
+    Close {
+        /// The peer.
+        id: PeerId,
+    },
+    /// Take a peer in: its packets land here.
+    Adopt {
+        /// The peer.
+        resident: Box<Resident>,
+        /// The paths known to be its own.
+        paths: Vec<FourTuple>,
+    },
+    /// A datagram for one of your peers landed on another shard.
+    Landed {
+        /// That shard.
+        on: usize,
+        /// Its path.
+        path: FourTuple,
+        /// Its bytes.
+        datagram: Vec<u8>,
+    },
+    /// Close every peer and end.
+    Shutdown,
+}
+
+impl Command {
+    /// Carries a command out on a peer. Returns whether the peer stays.
+    pub fn apply(self, now: Instant, resident: &mut Resident) -> bool {
+        match self {
+            Self::SetSession {
+                session, restart, ..
+            } => resident.peer.set_session(now, *session, restart),
+            Self::Close { .. } => resident.peer.close(now),
+            Self::Adopt { .. } | Self::Landed { .. } | Self::Shutdown => {}
+        }
+        resident.drive(now);
+        !resident.peer.is_finished()
+    }
+}
+
+/// The way to a shard.
+pub struct Mailbox {
+    sender: SyncSender<Command>,
+    waker: Arc<Waker>,
+}
+
+impl Mailbox {
+    /// Leaves a command and wakes the shard.
+    pub fn send(&self, command: Command) -> Result<(), Busy> {
+        match self.sender.try_send(command) {
+            Ok(()) => {
+                // Fails only when the shard is gone, which then needs no waking.
+                let _ = self.waker.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(_)) => Err(Busy),
+            // The media plane has shut down.
+            Err(TrySendError::Disconnected(_)) => Ok(()),
+        }
+    }
+}
+
+/// A shard before its thread starts.
+pub struct Prepared {
+    poll: Poll,
+    sockets: Vec<Socket>,
+    mailbox: Receiver<Command>,
+    port: u16,
+}
+
+impl Prepared {
+    /// Registers the sockets and makes the mailbox.
+    pub fn new(mut sockets: Vec<Socket>, port: u16) -> io::Result<(Self, Mailbox)> {
+        let poll = Poll::new()?;
+        for (at, socket) in sockets.iter_mut().enumerate() {
+            poll.registry()
+                .register(&mut socket.socket, Token(at), Interest::READABLE)?;
+        }
+        let waker = Arc::new(Waker::new(poll.registry(), MAILBOX_TOKEN)?);
+        let (sender, mailbox) = sync_channel(MAILBOX);
+        let prepared = Self {
+            poll,
+            sockets,
+            mailbox,
+            port,
+        };
+        Ok((prepared, Mailbox { sender, waker }))
+    }
+
+    /// Serves until told to shut down.
+    pub fn run(self, index: usize, directory: Arc<Directory>, dropped: Arc<AtomicU64>) {
+        let mut shard = Shard {
+            index,
+            directory,
+            peers: FxHashMap::default(),
+            by_path: FxHashMap::default(),
+            timers: BinaryHeap::new(),
+            next_sweep: Instant::now() + SWEEP_INTERVAL,
+            touched: Vec::new(),
+            outbox: Outbox::default(),
+            sockets: self.sockets,
+            dropped,
+            running: true,
+        };
+        let mut receiver = Receive::new(self.port);
+        let mut poll = self.poll;
+        let mut events = Events::with_capacity(16);
+        let mut more = false;
+        while shard.running {
+            let timeout = if more { Duration::ZERO } else { shard.timeout() };
+            if let Err(error) = poll.poll(&mut events, Some(timeout))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, shard = index, "a shard cannot wait for its sockets");
+                break;
+            }
+            for command in self.mailbox.try_iter().take(MAILBOX) {
+                shard.handle_command(Instant::now(), command);
+            }
+            more = receiver.receive(&mut shard);
+            shard.run_timers(Instant::now());
+            shard.flush();
+        }
+    }
+}
+
+/// Buffers for one receive call.
+struct Receive {
+    port: u16,
+    storage: Vec<u8>,
+    metas: Vec<RecvMeta>,
+}
+
+impl Receive {
+    fn new(port: u16) -> Self {
+        Self {
+            port,
+            storage: vec![0; RECEIVE_BUFFER * BATCH_SIZE],
+            metas: vec![RecvMeta::default(); BATCH_SIZE],
+        }
+    }
+
+    /// Reads the sockets, but not for ever. Returns whether there may be more.
+    fn receive(&mut self, shard: &mut Shard) -> bool {
+        let mut more = false;
+        for socket in 0..shard.sockets.len() {
+            let mut rounds = 0;
+            while rounds < RECEIVE_ROUNDS && self.receive_batch(socket, shard) {
+                rounds += 1;
+            }
+            more |= rounds == RECEIVE_ROUNDS;
+        }
+        more
+    }
+
+    fn receive_batch(&mut self, socket: usize, shard: &mut Shard) -> bool {
+        let socket = &shard.sockets[socket];
+        let mut chunks = self.storage.chunks_mut(RECEIVE_BUFFER);
+        let mut buffers: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+        let reference = UdpSockRef::from(&socket.socket);
+        let Ok(count) = socket.state.recv(reference, &mut buffers, &mut self.metas) else {
+            // Nothing there; or an ICMP error of an earlier send, which ICE notices by itself.
+            return false;
+        };
+        let now = Instant::now();
+        for (buffer, meta) in buffers.iter().zip(&self.metas).take(count) {
+            let local = meta.dst_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            let path = FourTuple {
+                local: SocketAddr::new(local, self.port),
+                remote: meta.addr,
+            };
+            for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
+                shard.handle_datagram(now, path, datagram);
+            }
+        }
+        shard.settle_touched(now);
+        true
+    }
+}
+
+/// Whose a path is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// One of this shard's peers.
+    Here(PeerId),
+    /// A peer of another shard, until the time given.
+    At(usize, Instant),
+}
+
+/// How long a path is remembered as another shard's without a check.
+const ELSEWHERE_FOR: Duration = Duration::from_secs(30);
+
+struct Slot {
+    resident: Box<Resident>,
+    paths: Vec<FourTuple>,
+    /// The earliest timer set for this peer.
+    deadline: Option<Instant>,
+    touched: bool,
+}
+
+struct Shard {
+    index: usize,
+    directory: Arc<Directory>,
+    peers: FxHashMap<PeerId, Slot>,
+    by_path: FxHashMap<FourTuple, Owner>,
+    timers: BinaryHeap<Reverse<(Instant, PeerId)>>,
+    next_sweep: Instant,
+    /// Peers with something to pass on or send after this batch.
+    touched: Vec<PeerId>,
+    outbox: Outbox,
+    sockets: Vec<Socket>,
+    dropped: Arc<AtomicU64>,
+    running: bool,
+}
+
+impl Shard {
+    fn timeout(&self) -> Duration {
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        let next = timer.map_or(self.next_sweep, |at| at.min(self.next_sweep));
+        next.saturating_duration_since(Instant::now())
+    }
+
+    fn handle_datagram(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
+        if classify(datagram) == Some(Kind::Stun) {
+            return self.handle_stun(now, self.index, path, datagram);
+        }
+        match self.by_path.get(&path) {
+            Some(Owner::Here(id)) => {
+                let id = *id;
+                if let Some(slot) = self.peers.get_mut(&id) {
+                    slot.resident.peer.handle_datagram(now, datagram);
+                    touch(&mut self.touched, id, slot);
+                }
+            }
+            Some(Owner::At(shard, _)) => self.hand_over(*shard, path, datagram),
+            // A stranger's: no check introduced it (RFC 8445 §7.3).
+            None => {}
+        }
+    }
+
+    /// `landed_on` is the shard the kernel gave the datagram to.
+    fn handle_stun(&mut self, now: Instant, landed_on: usize, path: FourTuple, datagram: &[u8]) {
+        let mut message = Message::new();
+        if message.unmarshal_binary(datagram).is_err() {
+            return;
+        }
+        let Some(ufrag) = addressed_ufrag(&message) else {
+            return;
+        };
+        let id = match self.directory.find(&ufrag, self.index) {
+            Some(Found::Claimed(resident)) => self.adopt(resident, &[]),
+            Some(Found::At(shard, _)) if shard != self.index => {
+                if landed_on == self.index {
+                    let until = now + ELSEWHERE_FOR;
+                    self.by_path.insert(path, Owner::At(shard, until));
+                    self.hand_over(shard, path, datagram);
+                }
+                return;
+            }
+            Some(Found::At(_, id)) => id,
+            None => return,
+        };
+        let Some(slot) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let authentic = slot.resident.peer.handle_stun(now, path, &mut message);
+        touch(&mut self.touched, id, slot);
+        if authentic {
+            self.learn_path(id, landed_on, path);
+        }
+    }
+
+    fn learn_path(&mut self, id: PeerId, landed_on: usize, path: FourTuple) {
+        let Some(slot) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if !slot.paths.contains(&path) {
+            if slot.paths.len() >= 2 * MAX_PAIRS {
+                let peer = &slot.resident.peer;
+                slot.paths.retain(|path| peer.knows(path));
+            }
+            slot.paths.push(path);
+        }
+        self.by_path.insert(path, Owner::Here(id));
+        let selected = slot.resident.peer.selected_path();
+        if landed_on != self.index && selected == Some(path) {
+            self.move_out(id, landed_on);
+        }
+    }
+
+    fn hand_over(&self, shard: usize, path: FourTuple, datagram: &[u8]) {
+        let command = Command::Landed {
+            on: self.index,
+            path,
+            datagram: datagram.to_vec(),
+        };
+        // Full: lost, like any datagram can be.
+        let _ = self.directory.send(shard, command);
+    }
+
+    /// The peer's packets land on another shard now, so it goes there.
+    fn move_out(&mut self, id: PeerId, shard: usize) {
+        self.settle(Instant::now(), id);
+        let Some(slot) = self.peers.remove(&id) else {
+            return;
+        };
+        for path in &slot.paths {
+            let until = Instant::now() + ELSEWHERE_FOR;
+            self.by_path.insert(*path, Owner::At(shard, until));
+        }
+        self.directory.moved(id, shard);
+        let command = Command::Adopt {
+            resident: slot.resident,
+            paths: slot.paths,
+        };
+        if self.directory.send(shard, command).is_err() {
+            // The peer went with the command: it is closed, and its client calls again.
+            self.directory.remove(id);
+            tracing::warn!(shard, "a peer was lost on its way to a busy shard");
+        }
+    }
+
+    fn adopt(&mut self, resident: Box<Resident>, paths: &[FourTuple]) -> PeerId {
+        let id = resident.id;
+        for path in paths {
+            self.by_path.insert(*path, Owner::Here(id));
+        }
+        let slot = Slot {
+            resident,
+            paths: paths.to_vec(),
+            deadline: None,
+            touched: false,
+        };
+        let slot = self.peers.entry(id).insert_entry(slot).into_mut();
+        touch(&mut self.touched, id, slot);
+        id
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Adopt { resident, paths } => {
+                self.adopt(resident, &paths);
+            }
+            Command::Landed { on, path, datagram } => match classify(&datagram) {
+                Some(Kind::Stun) => self.handle_stun(now, on, path, &datagram),
+                _ if matches!(self.by_path.get(&path), Some(Owner::Here(_))) => {
+                    self.handle_datagram(now, path, &datagram);
+                }
+                _ => {}
+            },
+            Command::SetSession { id, .. } | Command::Close { id } => {
+                match self.peers.get_mut(&id) {
+                    Some(slot) => {
+                        command.apply(now, &mut slot.resident);
+                        touch(&mut self.touched, id, slot);
+                    }
+                    None => self.pass_on(id, command),
+                }
+            }
+            Command::Shutdown => self.shut_down(now),
+        }
+        self.settle_touched(now);
+    }
+
+    /// The peer moved while the command was on its way.
+    fn pass_on(&self, id: PeerId, command: Command) {
+        if self.directory.shard_of(id).is_some_and(|at| at != self.index) {
+            let _ = self.directory.command(id, command, |_, _| true);
+        }
+    }
+
+    fn settle_touched(&mut self, now: Instant) {
+        while let Some(id) = self.touched.pop() {
+            self.settle(now, id);
+        }
+    }
+
+    /// Passes on what a peer gave out, sends what it wants sent, and sets its timer.
+    fn settle(&mut self, now: Instant, id: PeerId) {
+        let Some(slot) = self.peers.get_mut(&id) else {
+            return;
+        };
+        slot.touched = false;
+        slot.resident.drive(now);
+        while let Some(transmit) = slot.resident.peer.poll_transmit() {
+            let Transmit { path, data } = transmit;
+            self.outbox.push(path, &data, &self.sockets, &self.dropped);
+        }
+        if slot.resident.peer.is_finished() {
+            return self.remove(id);
+        }
+        let wanted = slot.resident.peer.poll_timeout();
+        if let Some(at) = wanted
+            && slot.deadline.is_none_or(|deadline| at < deadline)
+        {
+            slot.deadline = Some(at);
+            self.timers.push(Reverse((at, id)));
+        }
+    }
+
+    fn remove(&mut self, id: PeerId) {
+        let Some(slot) = self.peers.remove(&id) else {
+            return;
+        };
+        for path in slot.paths {
+            if self.by_path.get(&path) == Some(&Owner::Here(id)) {
+                self.by_path.remove(&path);
+            }
+        }
+        self.directory.remove(id);
+    }
+
+    fn run_timers(&mut self, now: Instant) {
+        while let Some(Reverse((at, id))) = self.timers.peek().copied()
+            && at <= now
+        {
+            self.timers.pop();
+            let Some(slot) = self.peers.get_mut(&id) else {
+                continue;
+            };
+            // An earlier timer replaced this one.
+            if slot.deadline != Some(at) {
+                continue;
+            }
+            slot.deadline = None;
+            if slot.resident.peer.poll_timeout().is_some_and(|due| due <= now) {
+                slot.resident.peer.handle_timeout(now);
+            }
+            self.settle(now, id);
+        }
+        if now >= self.next_sweep {
+            self.next_sweep = now + SWEEP_INTERVAL;
+            self.sweep(now);
+        }
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        self.by_path
+            .retain(|_, owner| !matches!(owner, Owner::At(_, until) if *until <= now));
+        for (id, slot) in &mut self.peers {
+            slot.resident.sweep(now);
+            touch(&mut self.touched, *id, slot);
+        }
+        self.settle_touched(now);
+        if self.index == 0 {
+            self.directory.visit_pending(|resident| {
+                resident.sweep(now);
+                if resident.peer.poll_timeout().is_some_and(|due| due <= now) {
+                    resident.peer.handle_timeout(now);
+                }
+                resident.drive(now);
+                !resident.peer.is_finished()
+            });
+        }
+    }
+
+    fn shut_down(&mut self, now: Instant) {
+        let ids: Vec<_> = self.peers.keys().copied().collect();
+        for id in ids {
+            if let Some(slot) = self.peers.get_mut(&id) {
+                slot.resident.peer.close(now);
+            }
+            self.settle(now, id);
+        }
+        self.flush();
+        self.running = false;
+    }
+
+    fn flush(&mut self) {
+        self.outbox.flush(&self.sockets, &self.dropped);
+    }
+}
+
+fn touch(touched: &mut Vec<PeerId>, id: PeerId, slot: &mut Slot) {
+    if !std::mem::replace(&mut slot.touched, true) {
+        touched.push(id);
+    }
+}
