@@ -12,6 +12,7 @@
 //!
 //! Imports point one way: `http` to `signalling` to `room` and `media` to the protocol crate.
 
+pub mod behaviour;
 pub mod config;
 mod http;
 pub mod media;

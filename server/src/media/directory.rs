@@ -169,8 +169,8 @@ impl Directory {
         let mut tables = self.lock();
         let pending = tables.peers.iter_mut();
         let gone = pending.filter_map(|(id, record)| match &mut record.place {
-            Place::Pending(resident) if !visit(resident) => Some(*id),
-            Place::Pending(_) | Place::Shard(_) => None,
+            Place::Pending(resident) => (!visit(resident)).then_some(*id),
+            Place::Shard(_) => None,
         });
         let gone: Vec<_> = gone.collect();
         gone.into_iter().for_each(|id| tables.remove(id));

@@ -40,16 +40,30 @@ impl Ingest {
         }
     }
 
-    /// Notes a packet; `retransmitted` ones say nothing of the path's jitter.
-    pub fn record(&mut self, now: Instant, header: &Header, retransmitted: bool) {
+    /// Notes a packet. SRTP has ruled out that it came before.
+    pub fn record(&mut self, now: Instant, header: &Header) {
+        self.note_arrival(now, header.sequence);
         self.reports.record(header.sequence);
-        if !retransmitted {
-            self.reports
-                .record_timing(now, header.timestamp, self.clock_rate);
+        self.reports
+            .record_timing(now, header.timestamp, self.clock_rate);
+    }
+
+    /// Notes a packet that came as a retransmission: it says nothing of the path's jitter, and may
+    /// be one that arrived already, sent again to probe the bandwidth. Returns whether it is new.
+    pub fn record_retransmission(&mut self, now: Instant, header: &Header) -> bool {
+        let is_new = self.note_arrival(now, header.sequence) != Arrival::Late;
+        if is_new {
+            self.reports.record(header.sequence);
         }
-        if self.loss.record(now, header.sequence) == Arrival::Restart {
+        is_new
+    }
+
+    fn note_arrival(&mut self, now: Instant, sequence: u16) -> Arrival {
+        let arrival = self.loss.record(now, sequence);
+        if arrival == Arrival::Restart {
             self.keyframes.want(now);
         }
+        arrival
     }
 
     /// Notes the sender's report.
@@ -210,12 +224,13 @@ mod tests {
         let start = Instant::now();
         let mut ingest = Ingest::new(9, 0, None, 90_000);
         for sequence in [65533, 65534, 65535, 0, 2, 3, 4] {
-            ingest.record(start, &header(sequence, 0), false);
+            ingest.record(start, &header(sequence, 0));
         }
         let block = ingest.report(start);
         assert_eq!(block.highest_sequence, 65536 + 4);
         assert_eq!((block.total_lost, block.fraction_lost), (1, 32));
-        ingest.record(start, &header(1, 0), true);
+        assert!(ingest.record_retransmission(start, &header(1, 0)));
+        assert!(!ingest.record_retransmission(start, &header(1, 0)), "a probe");
         let block = ingest.report(start);
         assert_eq!((block.total_lost, block.fraction_lost), (0, 0));
     }
@@ -228,8 +243,8 @@ mod tests {
         for i in 0..100u16 {
             let at = start + Duration::from_millis(u64::from(i) * 10);
             let late = Duration::from_millis(u64::from(i % 2) * 4);
-            even.record(at, &header(i, u32::from(i) * 900), false);
-            uneven.record(at + late, &header(i, u32::from(i) * 900), false);
+            even.record(at, &header(i, u32::from(i) * 900));
+            uneven.record(at + late, &header(i, u32::from(i) * 900));
         }
         assert_eq!(even.report(start).jitter, 0);
         // 4 ms on a 90 kHz clock.

@@ -115,16 +115,13 @@ mod tests {
         let mut tracker = LossTracker::default();
         assert_eq!(tracker.record(start, 65534), Arrival::Newest);
         assert_eq!(tracker.record(start, 2), Arrival::Newest);
-        assert_eq!(
-            ask(&mut tracker, start).0,
-            [],
-            "not before reordering is ruled out"
-        );
+        let (early, _) = ask(&mut tracker, start);
+        assert!(early.is_empty(), "not before reordering is ruled out");
         let due = tracker.poll_timeout().unwrap();
         assert_eq!(ask(&mut tracker, due).0, [65535, 0, 1]);
         assert_eq!(tracker.record(due, 0), Arrival::Recovered);
         assert_eq!(tracker.record(due, 0), Arrival::Late);
-        assert_eq!(ask(&mut tracker, due).0, []);
+        assert!(ask(&mut tracker, due).0.is_empty());
         let retry = tracker.poll_timeout().unwrap();
         assert_eq!(retry - due, Duration::from_millis(100));
         assert_eq!(ask(&mut tracker, retry).0, [65535, 1]);

@@ -192,9 +192,7 @@ impl Peer {
     /// was authentic, so that the path may be remembered as this peer's.
     pub fn handle_stun(&mut self, now: Instant, path: FourTuple, message: &mut Message) -> bool {
         let crypto = self.identity.provider.clone();
-        let answered = self
-            .ice
-            .handle_request(now, path, message, crypto.crypto());
+        let answered = self.ice.handle_request(now, path, message, crypto.crypto());
         let Some(answered) = answered else {
             return false;
         };
@@ -240,9 +238,7 @@ impl Peer {
         let Ok(compound) = srtp.unprotect_rtcp(datagram) else {
             return;
         };
-        let heard = self
-            .streams
-            .receive_rtcp(now, &compound, &mut self.outputs);
+        let heard = self.streams.receive_rtcp(now, &compound, &mut self.outputs);
         if let Some(block) = heard.report {
             self.measure_rtt(now, block.last_sender_report, block.delay_since);
         }

@@ -1,5 +1,6 @@
 //! The media plane as the control plane sees it: start it, make peers, hear of their states.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -112,6 +113,14 @@ pub struct PeerOptions {
 /// The media plane.
 #[derive(Clone)]
 pub struct MediaPlane(Arc<Inner>);
+
+impl fmt::Debug for MediaPlane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaPlane")
+            .field("port", &self.0.port)
+            .finish_non_exhaustive()
+    }
+}
 
 struct Inner {
     port: u16,
@@ -266,6 +275,14 @@ pub struct PeerHandle {
     closing: Arc<AtomicBool>,
 }
 
+impl fmt::Debug for PeerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerHandle")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Negotiation {
     local: Local,
     session: Option<Session>,
@@ -286,7 +303,9 @@ impl PeerHandle {
             .is_some_and(|previous| previous.ice_ufrag != answer.session.ice_ufrag)
             .then(new_credentials);
         if let Some(credentials) = &restart {
-            credentials.ufrag.clone_into(&mut negotiation.local.ice_ufrag);
+            credentials
+                .ufrag
+                .clone_into(&mut negotiation.local.ice_ufrag);
             credentials.pwd.clone_into(&mut negotiation.local.ice_pwd);
             self.directory.register(&credentials.ufrag, self.id);
             answer = sdp::answer(offer, &negotiation.local, previous, &mut random)?;
@@ -316,9 +335,8 @@ impl PeerHandle {
         if text.is_empty() {
             return Ok(());
         }
-        check_candidate(text).ok_or_else(|| {
-            CandidateError("the candidate is none of RFC 8839 §5.1".to_owned())
-        })
+        check_candidate(text)
+            .ok_or_else(|| CandidateError("the candidate is none of RFC 8839 §5.1".to_owned()))
     }
 
     /// Closes the peer.
@@ -330,9 +348,10 @@ impl PeerHandle {
 
     fn command(&self, command: Command) -> Result<(), super::directory::Busy> {
         let now = Instant::now();
-        self.directory.command(self.id, command, |resident, command| {
-            command.apply(now, resident)
-        })
+        self.directory
+            .command(self.id, command, |resident, command| {
+                command.apply(now, resident)
+            })
     }
 }
 
@@ -396,7 +415,10 @@ fn probe(port: u16) -> Result<u16, MediaError> {
 
 /// One shard's sockets: IPv4, and IPv6 where the machine has it.
 fn open_sockets(port: u16) -> io::Result<Vec<Socket>> {
-    let mut sockets = vec![open_socket(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?];
+    let mut sockets = vec![open_socket(SocketAddr::from((
+        Ipv4Addr::UNSPECIFIED,
+        port,
+    )))?];
     match open_socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
         Ok(socket) => sockets.push(socket),
         Err(error) => tracing::debug!(%error, "no IPv6"),
@@ -405,7 +427,11 @@ fn open_sockets(port: u16) -> io::Result<Vec<Socket>> {
 }
 
 fn open_socket(address: SocketAddr) -> io::Result<Socket> {
-    let raw = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let raw = RawSocket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
     if address.is_ipv6() {
         raw.set_only_v6(true)?;
     }

@@ -73,7 +73,7 @@ impl Resident {
 
     fn report(&mut self, state: &PeerState) {
         let connection = connection_state(state);
-        tracing::info!(
+        tracing::debug!(
             session = %self.session,
             ice = ?state.ice,
             dtls = ?state.dtls,

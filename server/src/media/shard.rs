@@ -3,8 +3,8 @@
 //! The only file with IO. The kernel gives each path's datagrams to the same shard (SO_REUSEPORT),
 //! and peers live where their packets land, so nothing is locked per packet.
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -160,7 +160,11 @@ impl Prepared {
         let mut events = Events::with_capacity(16);
         let mut more = false;
         while shard.running {
-            let timeout = if more { Duration::ZERO } else { shard.timeout() };
+            let timeout = if more {
+                Duration::ZERO
+            } else {
+                shard.timeout()
+            };
             if let Err(error) = poll.poll(&mut events, Some(timeout))
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -418,7 +422,11 @@ impl Shard {
 
     /// The peer moved while the command was on its way.
     fn pass_on(&self, id: PeerId, command: Command) {
-        if self.directory.shard_of(id).is_some_and(|at| at != self.index) {
+        if self
+            .directory
+            .shard_of(id)
+            .is_some_and(|at| at != self.index)
+        {
             let _ = self.directory.command(id, command, |_, _| true);
         }
     }
@@ -477,7 +485,12 @@ impl Shard {
                 continue;
             }
             slot.deadline = None;
-            if slot.resident.peer.poll_timeout().is_some_and(|due| due <= now) {
+            if slot
+                .resident
+                .peer
+                .poll_timeout()
+                .is_some_and(|due| due <= now)
+            {
                 slot.resident.peer.handle_timeout(now);
             }
             self.settle(now, id);

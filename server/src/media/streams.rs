@@ -149,14 +149,20 @@ impl Streams {
             return None;
         }
         let (header, packet) = match role {
-            Role::Media(_) => (header, packet),
+            Role::Media(_) => {
+                ingest.record(now, &header);
+                (header, packet)
+            }
             Role::Retransmission(_) => {
                 let codec = codec_of_rtx(media, header.payload_type)?;
                 let original = unwrap_rtx(&packet, &header, codec.payload_type, ingest.ssrc)?;
-                (Header::parse(&original)?, original.into())
+                let header = Header::parse(&original)?;
+                if !ingest.record_retransmission(now, &header) {
+                    return None;
+                }
+                (header, original.into())
             }
         };
-        ingest.record(now, &header, matches!(role, Role::Retransmission(_)));
         // Of several simulcast layers the first offered goes out.
         if ingest.layer.is_some_and(|layer| layer != 0) {
             return None;

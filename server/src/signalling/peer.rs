@@ -8,6 +8,7 @@ use ferrite_protocol::{
 use tokio::sync::mpsc;
 use tracing::info;
 
+use crate::behaviour::Echo;
 use crate::media::{MediaPlane, PeerEvent, PeerHandle, PeerOptions};
 
 /// The peer connection and what its client knows of it.
@@ -30,7 +31,11 @@ struct State {
 
 impl Peer {
     pub(super) fn new(media: &MediaPlane, session: SessionId, loopback: bool) -> Self {
-        let (handle, events) = media.create_peer(PeerOptions { session, loopback });
+        let (handle, events) = media.create_peer(PeerOptions {
+            session,
+            loopback,
+            behaviour: Box::new(Echo),
+        });
         Self {
             handle,
             events,

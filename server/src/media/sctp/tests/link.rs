@@ -1,0 +1,299 @@
+//! A pair of ends, the link between them, and the clock: everything a test needs, and no wall clock.
+
+use crate::media::sctp::{ChannelId, ChannelOptions, MessageKind, Sctp, SctpConfig, SctpEvent};
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// What the link does to packets, in percent and milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Conditions {
+    pub(super) loss: u32,
+    pub(super) duplication: u32,
+    pub(super) delay: u64,
+    pub(super) jitter: u64,
+}
+
+/// Nothing goes wrong.
+pub(super) const PERFECT: Conditions = Conditions {
+    loss: 0,
+    duplication: 0,
+    delay: 10,
+    jitter: 0,
+};
+
+/// A tenth is lost, some come twice, and most overtake others.
+pub(super) const ROUGH: Conditions = Conditions {
+    loss: 10,
+    duplication: 5,
+    delay: 10,
+    jitter: 30,
+};
+
+/// What an end does with its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behaviour {
+    /// Keeps them.
+    Collect,
+    /// Keeps them, and sends messages back.
+    Echo,
+    /// Does not ask for them.
+    Ignore,
+}
+
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) sctp: Sctp,
+    pub(super) behaviour: Behaviour,
+    pub(super) events: Vec<SctpEvent>,
+    /// Packets sent, lost ones too.
+    pub(super) sent: Vec<Bytes>,
+    /// The most that was ever buffered.
+    pub(super) peak: usize,
+    /// Echoes that were refused.
+    pub(super) refused: usize,
+}
+
+pub(super) struct Pair {
+    pub(super) now: Instant,
+    pub(super) ends: [End; 2],
+    pub(super) conditions: Conditions,
+    rng: StdRng,
+    /// By time of arrival and then order of sending: to which end, and what.
+    flying: BTreeMap<(Instant, u64), (usize, Bytes)>,
+    count: u64,
+    /// Keep what is sent.
+    pub(super) record: bool,
+}
+
+pub(super) const A: usize = 0;
+pub(super) const B: usize = 1;
+
+pub(super) fn config(dtls_client: bool) -> SctpConfig {
+    SctpConfig {
+        local_port: 5000,
+        remote_port: 5000,
+        max_message_size: 256 * 1024,
+        remote_max_message_size: 256 * 1024,
+        dtls_client,
+    }
+}
+
+impl End {
+    fn new(now: Instant, config: SctpConfig) -> End {
+        End {
+            sctp: Sctp::new(now, config),
+            behaviour: Behaviour::Collect,
+            events: Vec::new(),
+            sent: Vec::new(),
+            peak: 0,
+            refused: 0,
+        }
+    }
+
+    fn take_events(&mut self, now: Instant) {
+        if self.behaviour == Behaviour::Ignore {
+            return;
+        }
+        while let Some(event) = self.sctp.poll_event() {
+            if let (
+                Behaviour::Echo,
+                SctpEvent::Message {
+                    channel,
+                    kind,
+                    data,
+                },
+            ) = (self.behaviour, &event)
+            {
+                let sent = self.sctp.send(now, *channel, *kind, data.clone());
+                self.refused += usize::from(sent.is_err());
+            }
+            self.peak = self.peak.max(self.sctp.buffered());
+            self.events.push(event);
+        }
+    }
+
+    pub(super) fn messages(&self) -> Vec<(ChannelId, MessageKind, Bytes)> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                SctpEvent::Message {
+                    channel,
+                    kind,
+                    data,
+                } => Some((*channel, *kind, data.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn has(&self, wanted: &SctpEvent) -> bool {
+        self.events.contains(wanted)
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.has(&SctpEvent::Connected)
+    }
+
+    pub(super) fn opened(&self) -> Vec<(ChannelId, ChannelOptions)> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                SctpEvent::ChannelOpened { channel, options } => Some((*channel, options.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn closed(&self) -> Vec<ChannelId> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                SctpEvent::ChannelClosed { channel } => Some(*channel),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(super) fn end(&self) -> Option<String> {
+        self.events.iter().find_map(|event| match event {
+            SctpEvent::Closed { reason } => Some(reason.clone()),
+            _ => None,
+        })
+    }
+}
+
+impl Pair {
+    /// Two ends that have not exchanged a packet; A is the DTLS client, so it initiates.
+    pub(super) fn new(seed: u64, conditions: Conditions) -> Pair {
+        Pair::with(seed, conditions, [config(true), config(false)])
+    }
+
+    pub(super) fn with(seed: u64, conditions: Conditions, configs: [SctpConfig; 2]) -> Pair {
+        let now = Instant::now();
+        Pair {
+            now,
+            ends: configs.map(|config| End::new(now, config)),
+            conditions,
+            rng: StdRng::seed_from_u64(seed),
+            flying: BTreeMap::new(),
+            count: 0,
+            record: false,
+        }
+    }
+
+    /// Two ends that are connected.
+    pub(super) fn connected(seed: u64, conditions: Conditions) -> Pair {
+        let mut pair = Pair::new(seed, conditions);
+        pair.run_until("both are connected", |pair| {
+            pair.ends.iter().all(End::is_connected)
+        });
+        pair
+    }
+
+    pub(super) fn open(&mut self, end: usize, options: ChannelOptions) -> ChannelId {
+        self.ends[end]
+            .sctp
+            .open_channel(self.now, options)
+            .expect("the association is connected")
+    }
+
+    pub(super) fn send(&mut self, end: usize, channel: ChannelId, data: &Bytes) {
+        self.ends[end]
+            .sctp
+            .send(self.now, channel, MessageKind::Binary, data.clone())
+            .expect("there is room");
+    }
+
+    /// Lets time pass until `done`, an hour at most.
+    pub(super) fn run_until(&mut self, what: &str, mut done: impl FnMut(&Pair) -> bool) {
+        let limit = self.now + Duration::from_secs(3600);
+        self.settle();
+        while !done(self) {
+            assert!(
+                self.step(limit),
+                "nothing more happens, or an hour passed, before {what}: {:?}",
+                self.ends.each_ref().map(|end| (&end.sctp, end.end()))
+            );
+        }
+    }
+
+    /// Lets `duration` pass.
+    pub(super) fn run_for(&mut self, duration: Duration) {
+        let limit = self.now + duration;
+        self.settle();
+        while self.step(limit) {}
+        self.now = limit;
+    }
+
+    /// Lets time pass until nothing more is to happen, an hour at most.
+    pub(super) fn run_out(&mut self) {
+        self.run_for(Duration::from_secs(3600));
+    }
+
+    /// Goes to the next arrival or timeout, unless that is after `limit`.
+    fn step(&mut self, limit: Instant) -> bool {
+        let arrival = self.flying.keys().next().map(|(at, _)| *at);
+        let timeouts = self.ends.iter().filter_map(|end| end.sctp.poll_timeout());
+        let Some(next) = arrival.into_iter().chain(timeouts).min() else {
+            return false;
+        };
+        if next > limit {
+            return false;
+        }
+        self.now = self.now.max(next);
+        for end in &mut self.ends {
+            if end.sctp.poll_timeout().is_some_and(|at| at <= self.now) {
+                end.sctp.handle_timeout(self.now);
+            }
+        }
+        while let Some(entry) = self.flying.first_entry()
+            && entry.key().0 <= self.now
+        {
+            let (to, packet) = entry.remove();
+            self.ends[to].sctp.handle_packet(self.now, packet);
+        }
+        self.settle();
+        true
+    }
+
+    /// Takes what both ends have to say now.
+    pub(super) fn settle(&mut self) {
+        for from in [A, B] {
+            self.ends[from].take_events(self.now);
+            while let Some(packet) = self.ends[from].sctp.poll_transmit(self.now) {
+                if self.record {
+                    self.ends[from].sent.push(packet.clone());
+                }
+                self.launch(1 - from, packet);
+            }
+            self.ends[from].take_events(self.now);
+        }
+    }
+
+    fn launch(&mut self, to: usize, packet: Bytes) {
+        assert!(
+            packet.len() <= crate::media::sctp::MAX_PACKET_SIZE,
+            "{} bytes",
+            packet.len()
+        );
+        let Conditions {
+            loss,
+            duplication,
+            delay,
+            jitter,
+        } = self.conditions;
+        if self.rng.random_range(0..100) < loss {
+            return;
+        }
+        let copies = 1 + u32::from(self.rng.random_range(0..100) < duplication);
+        for _ in 0..copies {
+            let delay = delay + self.rng.random_range(0..=jitter);
+            let at = self.now + Duration::from_millis(delay);
+            self.count += 1;
+            self.flying.insert((at, self.count), (to, packet.clone()));
+        }
+    }
+}

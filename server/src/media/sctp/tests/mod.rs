@@ -1,0 +1,6 @@
+//! Two ends on a virtual link in virtual time.
+
+mod link;
+
+mod connecting;
+mod messages;
