@@ -64,7 +64,7 @@ impl Default for Config {
             max_sessions: 10_000,
             max_participants: 500,
             max_message_rate: 50,
-            log: "info".to_owned(),
+            log: "info,rtc_dtls=error,rtc_sctp=error".to_owned(),
             log_format: LogFormat::Text,
         }
     }
@@ -214,7 +214,7 @@ struct Settings {
     max_message_rate: Option<u32>,
 
     /// Which log lines to write: error, warn, info, debug or trace, also by module, as in
-    /// info,ferrite_server::signalling=debug [default: info]
+    /// info,ferrite_server::signalling=debug [default: info,rtc_dtls=error,rtc_sctp=error]
     #[arg(long, env = "FERRITE_LOG", value_name = "FILTER")]
     log: Option<String>,
 

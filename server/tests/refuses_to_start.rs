@@ -91,7 +91,6 @@ async fn a_port_in_use_is_named() {
 }
 
 #[tokio::test]
-#[ignore = "the media plane opens no port yet"]
 async fn a_media_port_in_use_is_named() {
     let udp = UdpSocket::bind("0.0.0.0:0").unwrap();
     let port = udp.local_addr().unwrap().port().to_string();
@@ -145,7 +144,6 @@ async fn help_is_no_refusal() {
 }
 
 #[tokio::test]
-#[ignore = "the media plane opens no port yet"]
 async fn a_good_start_says_where_to_go() {
     let mut server = Running::start(&[]).await;
     assert_ne!(server.media_port, 0);

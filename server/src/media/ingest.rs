@@ -230,7 +230,10 @@ mod tests {
         assert_eq!(block.highest_sequence, 65536 + 4);
         assert_eq!((block.total_lost, block.fraction_lost), (1, 32));
         assert!(ingest.record_retransmission(start, &header(1, 0)));
-        assert!(!ingest.record_retransmission(start, &header(1, 0)), "a probe");
+        assert!(
+            !ingest.record_retransmission(start, &header(1, 0)),
+            "a probe"
+        );
         let block = ingest.report(start);
         assert_eq!((block.total_lost, block.fraction_lost), (0, 0));
     }
