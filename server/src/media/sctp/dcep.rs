@@ -27,9 +27,9 @@ pub(super) enum Dcep {
 
 /// Reads a message; `None` when it is malformed (RFC 8832 §6: the channel is then to be closed).
 pub(super) fn decode(message: &[u8]) -> Option<Dcep> {
-    match message.first()? {
-        &DATA_CHANNEL_ACK => Some(Dcep::Ack),
-        &DATA_CHANNEL_OPEN => decode_open(message).map(Dcep::Open),
+    match *message.first()? {
+        DATA_CHANNEL_ACK => Some(Dcep::Ack),
+        DATA_CHANNEL_OPEN => decode_open(message).map(Dcep::Open),
         _ => None,
     }
 }

@@ -114,8 +114,10 @@ impl Guard {
 
     /// Sorts the chunks of a packet from the wire into what the library takes and what it must not see.
     pub(super) fn inbound(&mut self, packet: Bytes) -> Inbound {
-        let mut inbound = Inbound::default();
-        inbound.shutdown = packet::chunks(&packet).any(|chunk| chunk.kind == packet::SHUTDOWN);
+        let mut inbound = Inbound {
+            shutdown: packet::chunks(&packet).any(|chunk| chunk.kind == packet::SHUTDOWN),
+            ..Inbound::default()
+        };
         if packet::chunks(&packet).all(|chunk| self.passes(chunk)) {
             inbound.pass = Some(packet);
         } else if packet::has_valid_checksum(&packet) {
@@ -307,7 +309,7 @@ impl Guard {
         let mut value = Vec::with_capacity(DATA_HEADER_LENGTH + 1);
         value.put_u32(self.received?);
         value.put_bytes(0, DATA_HEADER_LENGTH - 4 + 1);
-        Some(self.from_peer(packet::DATA, COMPLETE_NOW_FLAGS, &value))
+        Some(self.as_peer(packet::DATA, COMPLETE_NOW_FLAGS, &value))
     }
 
     /// A reset of `stream`, for which the library forgets the stream in both directions.
@@ -319,7 +321,7 @@ impl Guard {
         value.put_u32(0);
         value.put_u32(self.received?);
         value.put_u16(stream);
-        Some(self.from_peer(packet::RECONFIG, 0, &value))
+        Some(self.as_peer(packet::RECONFIG, 0, &value))
     }
 
     /// Answers to the requests the library made in turn, which are not sent.
@@ -333,12 +335,12 @@ impl Guard {
                 value.put_u16(12);
                 value.put_u32(request);
                 value.put_u32(1);
-                self.from_peer(packet::RECONFIG, 0, &value)
+                self.as_peer(packet::RECONFIG, 0, &value)
             })
             .collect()
     }
 
-    fn from_peer(&self, kind: u8, flags: u8, value: &[u8]) -> Bytes {
+    fn as_peer(&self, kind: u8, flags: u8, value: &[u8]) -> Bytes {
         let header = Header {
             source_port: super::DEFAULT_PORT,
             destination_port: super::DEFAULT_PORT,
