@@ -60,10 +60,7 @@ impl Session {
             *known = seat.snapshot();
             messages.push(joined(None, seat, known));
         }
-        if let Some(peer) = &mut self.peer {
-            peer.forget_what_was_sent();
-            messages.extend(peer.state());
-        }
+        messages.extend(self.peer.as_ref().and_then(Peer::state));
         messages
     }
 
