@@ -8,7 +8,7 @@
 //! | `task` | the session's task: waits for whatever comes next, and sends |
 //! | `peer` | the session's peer connection |
 //! | `resumption` | who may resume which session |
-//! | `rate` | how much is too much |
+//! | `keepalive`, `rate` | when to ping and give up, how much is too much |
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use crate::media::MediaPlane;
 use crate::room::Rooms;
 
 mod greeting;
+mod keepalive;
 mod peer;
 mod rate;
 mod resumption;
@@ -122,7 +123,7 @@ impl Signalling {
                 let loopback = arrival.is_local();
                 tracing::debug!(remote = %arrival.remote, loopback, "a client connected");
                 let socket = Socket::new(websocket, &signalling.config, arrival.place);
-                let task = greeting::run(signalling.clone(), socket, loopback);
+                let task = task::run(signalling.clone(), socket, loopback);
                 signalling.spawn(task);
             })
     }

@@ -129,6 +129,9 @@ impl<'a> Description<'a> {
 
 impl<'a> Media<'a> {
     fn parse(line: &'a str) -> Result<Self, &'static str> {
+        if !line.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+            return Err("is an m= line with more than ASCII in it");
+        }
         let mut words = line.split_ascii_whitespace();
         let mut word = || words.next().ok_or("is a short m= line");
         let (kind, port, protocol) = (word()?, word()?, word()?);

@@ -40,7 +40,7 @@ pub(super) fn drafts<'a>(offer: &Offer<'a>) -> Result<Vec<Draft<'a>>, SdpError> 
     for offered in &offer.sections {
         let data_taken = drafts.iter().any(|d| matches!(d, Draft::Data(..)));
         drafts.push(match offered.media.kind {
-            _ if !offered.is_live() => Draft::Rejected("is stopped"),
+            _ if !offered.live => Draft::Rejected("is stopped"),
             "audio" => media(MediaKind::Audio, offer, offered)?,
             "video" => media(MediaKind::Video, offer, offered)?,
             // All data channels share one SCTP association (RFC 8832 §2).

@@ -74,7 +74,8 @@ pub struct Session {
     pub dtls_role: DtlsRole,
     /// Digests of the other end's certificate; one match is enough (RFC 8122 §5).
     pub fingerprints: Vec<Fingerprint>,
-    /// Every media section of the offer, in its order.
+    /// Every media section of the offer, in its order. Where all are [`Section::Rejected`] nothing is left
+    /// to carry: the other end drops ICE and DTLS, and a later offer begins both anew.
     pub sections: Vec<Section>,
 }
 
@@ -134,6 +135,8 @@ pub struct MediaSection {
     pub codecs: Vec<Codec>,
     /// The header extensions of the answer.
     pub extensions: Extensions,
+    /// Whether RTCP may come without a report in front (RFC 5506).
+    pub reduced_size_rtcp: bool,
     /// What this end sends on the section, if it sends.
     pub send: Option<SendStream>,
     /// The streams the offer announced by `a=ssrc`, where it did.
@@ -361,6 +364,7 @@ fn sections(
                 direction: media.direction,
                 codecs: media.codecs.meaning(),
                 extensions: extensions::ids(&media.mappings),
+                reduced_size_rtcp: offered.media.attributes.has("rtcp-rsize"),
                 send: kept.of(offered, media),
                 remote_streams: media.announced.streams.clone(),
                 rids: media.layers.iter().map(|l| l.rid.to_owned()).collect(),

@@ -32,6 +32,8 @@ pub(super) struct Offered<'a> {
     pub(super) label: Cow<'a, str>,
     /// Its lines.
     pub(super) media: Media<'a>,
+    /// Whether the other end wants it.
+    pub(super) live: bool,
 }
 
 impl<'a> Offer<'a> {
@@ -47,16 +49,27 @@ impl<'a> Offer<'a> {
         let sections = sections
             .map(|(index, media)| Offered::new(index, media))
             .collect::<Result<Vec<_>, _>>()?;
-        check_labels(&sections)?;
-        let bundle = bundle(&description.attributes, &sections)?;
-        Ok(Offer {
+        let mut offer = Offer {
+            bundle: bundle(&description.attributes, &sections)?,
             session: description.attributes,
             sections,
-            bundle,
-        })
+        };
+        offer.mark_bundle_only();
+        check_labels(&offer.sections)?;
+        Ok(offer)
     }
 
-    /// Whether the section may be in the one transport there is: it is in the group, or it needs none.
+    /// Port 0 with `bundle-only` says in a group, and nowhere else, that the section has no
+    /// transport of its own (RFC 9143 §6).
+    fn mark_bundle_only(&mut self) {
+        for section in &mut self.sections {
+            let tags = self.bundle.as_deref().unwrap_or_default();
+            let bundled = section.mid.is_some_and(|mid| tags.contains(&mid));
+            section.live |= bundled && section.media.attributes.has("bundle-only");
+        }
+    }
+
+    /// Whether the section is in the group.
     pub(super) fn bundles(&self, section: &Offered<'_>) -> bool {
         match (&self.bundle, section.mid) {
             (Some(tags), Some(mid)) => tags.contains(&mid),
@@ -74,7 +87,7 @@ impl<'a> Offer<'a> {
         }
         let pairs = self.sections.iter().zip(&previous.sections);
         pairs
-            .filter(|(offered, _)| offered.is_live())
+            .filter(|(offered, _)| offered.live)
             .try_for_each(|(offered, before)| offered.check_continues(before))
     }
 }
@@ -88,14 +101,9 @@ impl<'a> Offered<'a> {
         Ok(Offered {
             mid,
             label: mid.map_or_else(|| index.to_string().into(), Cow::from),
+            live: media.port != 0,
             media,
         })
-    }
-
-    /// Whether the other end wants the section. Port 0 with `bundle-only` only says that it has
-    /// no transport of its own (RFC 9143 §6).
-    pub(super) fn is_live(&self) -> bool {
-        self.media.port != 0 || self.media.attributes.has("bundle-only")
     }
 
     /// How an error calls the section.
@@ -131,7 +139,7 @@ fn check_labels(sections: &[Offered<'_>]) -> Result<(), SdpError> {
             return refuse(format!("two media sections have the mid \"{mid}\""));
         }
     }
-    let live = || sections.iter().filter(|section| section.is_live());
+    let live = || sections.iter().filter(|section| section.live);
     if live().any(|s| s.mid.is_some()) && live().any(|s| s.mid.is_none()) {
         return refuse("some media sections have an a=mid and some have none");
     }

@@ -27,27 +27,22 @@ pub(super) struct Announced {
 pub(super) fn announced(offered: &Offered<'_>) -> Result<Announced, SdpError> {
     let attributes = &offered.media.attributes;
     check_one_track(offered)?;
-    let mut ssrcs: Vec<u32> = Vec::new();
-    for ssrc in attributes.values("ssrc").filter_map(first_number) {
-        if !ssrcs.contains(&ssrc) {
-            ssrcs.push(ssrc);
-        }
-        if ssrcs.len() > MAX_SSRCS {
-            return refuse(format!(
-                "{} announces more than {MAX_SSRCS} SSRCs",
-                offered.name()
-            ));
-        }
-    }
     let retransmissions = pairs(attributes, "FID");
     let repairs = pairs(attributes, "FEC-FR");
-    let secondary: HashSet<u32> = retransmissions
-        .iter()
-        .chain(&repairs)
-        .map(|p| p.1)
-        .collect();
-    let media = ssrcs.iter().filter(|ssrc| !secondary.contains(ssrc));
-    let streams = media.map(|&ssrc| RemoteStream {
+    let lines = attributes.values("ssrc").filter_map(first_number);
+    // A group may name an SSRC that has no line of its own (ffmpeg's retransmissions).
+    let grouped = retransmissions.iter().chain(&repairs);
+    let grouped = grouped.flat_map(|&(first, second)| [first, second]);
+    let ssrcs = distinct(lines.chain(grouped));
+    if ssrcs.len() > MAX_SSRCS {
+        return refuse(format!(
+            "{} announces more than {MAX_SSRCS} SSRCs",
+            offered.name()
+        ));
+    }
+    let secondary = |ssrc: &u32| retransmissions.iter().chain(&repairs).any(|p| p.1 == *ssrc);
+    let media = ssrcs.iter().copied().filter(|ssrc| !secondary(ssrc));
+    let streams = media.map(|ssrc| RemoteStream {
         ssrc,
         rtx_ssrc: retransmissions.iter().find(|p| p.0 == ssrc).map(|p| p.1),
     });
@@ -55,6 +50,13 @@ pub(super) fn announced(offered: &Offered<'_>) -> Result<Announced, SdpError> {
         streams: streams.collect(),
         ssrcs,
     })
+}
+
+/// Each once, in the order of their first appearance; cut off where there are too many.
+fn distinct(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut seen = HashSet::new();
+    let fresh = numbers.filter(|&number| seen.insert(number));
+    fresh.take(MAX_SSRCS + 1).collect()
 }
 
 /// The pairs of an `a=ssrc-group` (RFC 5576 §4.2).

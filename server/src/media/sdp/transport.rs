@@ -5,7 +5,7 @@
 
 use super::description::Attributes;
 use super::offer::{Offer, Offered};
-use super::{DtlsRole, Fingerprint, HashAlgorithm, SdpError, Session, refuse};
+use super::{DtlsRole, Fingerprint, HashAlgorithm, SdpError, Section, Session, refuse};
 
 /// What the offer says of its end of the transport.
 #[derive(Debug)]
@@ -58,8 +58,7 @@ impl Transport {
             );
         }
         let fingerprints = fingerprints(&lookup)?;
-        let previous =
-            previous.filter(|before| same_certificate(&before.fingerprints, &fingerprints));
+        let previous = previous.filter(|before| same_association(before, &fingerprints));
         Ok(Transport {
             ice_ufrag: credential(&lookup, "ice-ufrag", 4)?,
             ice_pwd: credential(&lookup, "ice-pwd", 22)?,
@@ -131,9 +130,12 @@ fn hex_byte(text: &str) -> Option<u8> {
     two_digits.then(|| u8::from_str_radix(text, 16).ok())?
 }
 
-/// Whether two sets of digests can be of one certificate.
-fn same_certificate(before: &[Fingerprint], now: &[Fingerprint]) -> bool {
-    before.iter().any(|fingerprint| now.contains(fingerprint))
+/// Whether the DTLS association goes on: something still carried it, and no digest says that the
+/// certificate changed (RFC 8842 §4).
+fn same_association(before: &Session, now: &[Fingerprint]) -> bool {
+    let carried = |section: &Section| !matches!(section, Section::Rejected { .. });
+    let known = |fingerprint: &Fingerprint| now.contains(fingerprint);
+    before.sections.iter().any(carried) && before.fingerprints.iter().any(known)
 }
 
 /// Roles stay for as long as the DTLS association does (RFC 8842 §5.3); `before` is its role.

@@ -44,8 +44,8 @@ impl Writer<'_, '_> {
         for (index, (offered, draft)) in sections.enumerate() {
             match draft {
                 Draft::Rejected(_) => self.rejected(&mut text, offered),
-                Draft::Media(media) => self.media(&mut text, index, media),
-                Draft::Data(_, spelling) => self.data(&mut text, index, *spelling),
+                Draft::Media(media) => self.media(&mut text, index, offered, media),
+                Draft::Data(_, spelling) => self.data(&mut text, index, offered, *spelling),
             }
         }
         text.0
@@ -91,7 +91,9 @@ impl Writer<'_, '_> {
         sections
             .chain([&self.offer.session])
             .flat_map(|attributes| attributes.values("ice-options"))
-            .any(|options| options.split(' ').any(|option| option == "trickle"))
+            // Spaces part the options; libdatachannel has commas.
+            .flat_map(|options| options.split([' ', ',']))
+            .any(|option| option == "trickle")
     }
 
     fn rejected(&self, text: &mut Text, offered: &Offered<'_>) {
@@ -103,10 +105,7 @@ impl Writer<'_, '_> {
         line!(text, "a=inactive");
     }
 
-    fn media(&self, text: &mut Text, index: usize, draft: &MediaDraft<'_>) {
-        let Some(offered) = self.offer.sections.get(index) else {
-            return;
-        };
+    fn media(&self, text: &mut Text, index: usize, offered: &Offered<'_>, draft: &MediaDraft<'_>) {
         let attributes = &offered.media.attributes;
         let payload_types = draft.codecs.payload_types.iter();
         let formats: Vec<_> = payload_types.map(u8::to_string).collect();
@@ -144,10 +143,7 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn data(&self, text: &mut Text, index: usize, spelling: Spelling) {
-        let Some(offered) = self.offer.sections.get(index) else {
-            return;
-        };
+    fn data(&self, text: &mut Text, index: usize, offered: &Offered<'_>, spelling: Spelling) {
         let protocol = offered.media.protocol;
         match spelling {
             Spelling::Standard => line!(text, "m=application 9 {protocol} webrtc-datachannel"),
