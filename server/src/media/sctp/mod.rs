@@ -8,11 +8,11 @@
 //! What one peer can make this end hold is bounded:
 //! * received and not yet read: [`RECEIVE_WINDOW`] (4 MiB), which the peer is told and beyond which its data is
 //!   dropped, in at most 16384 chunks;
-//! * sent and not yet acknowledged: [`SEND_LIMIT`] (4 MiB) in at most [`SEND_LIMIT_MESSAGES`] messages, by refusing;
+//! * sent and not yet acknowledged: [`SEND_LIMIT`] (8 MiB) in at most [`SEND_LIMIT_MESSAGES`] messages, by refusing;
 //! * [`MAX_CHANNELS`] channels.
 //!
 //! Reading stops while more than [`HIGH_WATER`] (1 MiB) is waiting to be acknowledged, so that whoever answers each
-//! message with a message stays below the limit, and the window closes on a peer that sends but does not receive.
+//! message with a message is never refused, and the window closes on a peer that sends but does not receive.
 
 mod backlog;
 mod channel;
@@ -55,11 +55,12 @@ pub const HIGH_WATER: usize = 1 << 20;
 /// As [`HIGH_WATER`], in messages: each costs some 250 bytes besides its own.
 pub const HIGH_WATER_MESSAGES: usize = 4096;
 
-/// With this much waiting to be acknowledged, nothing more is taken to send.
-pub const SEND_LIMIT: usize = 4 << 20;
+/// With this much waiting to be acknowledged, nothing more is taken to send. More than [`HIGH_WATER`] and
+/// [`RECEIVE_WINDOW`] together, so that everything may be read first and answered then.
+pub const SEND_LIMIT: usize = 8 << 20;
 
 /// As [`SEND_LIMIT`], in messages.
-pub const SEND_LIMIT_MESSAGES: usize = 16_384;
+pub const SEND_LIMIT_MESSAGES: usize = 32_768;
 
 /// How many channels may be open at a time. One more is closed as soon as it is opened.
 pub const MAX_CHANNELS: usize = 1024;
@@ -486,8 +487,7 @@ impl Sctp {
     }
 
     // Data on a stream that nobody opened: the peer's application negotiated the channel (RFC 8832 §4 leaves how to
-    // it), with options unknown here. Only the order shows: it is answered in kind. The library also needs to know,
-    // or it never forgets the unordered fragments that the peer gave up.
+    // it), with options unknown here. Only the order shows, and is answered in kind.
     fn accept_unannounced(&mut self, id: u16, unordered: bool) {
         if !self.channels.contains_key(&id) {
             let options = ChannelOptions {

@@ -96,25 +96,24 @@ impl Reset {
         }
     }
 
-    /// Asks the peer to reset its incoming side of `stream`, on which nothing is unacknowledged.
-    pub(super) fn request(&mut self, stream: u16) {
+    /// Asks the peer to reset its incoming side of `stream`, on which nothing is unacknowledged. Whether the stream is
+    /// over: no side will use it again as it is.
+    pub(super) fn request(&mut self, stream: u16) -> bool {
         let directions = self.streams.entry(stream).or_default();
         if directions.outgoing == Outgoing::Open {
             directions.outgoing = Outgoing::Requested;
             self.waiting.push_back(stream);
         }
-    }
-
-    /// Whether no side will use the stream as it is: the peer's is reset, and ours is being.
-    pub(super) fn is_over(&self, stream: u16) -> bool {
-        self.streams.get(&stream).is_some_and(|directions| {
-            directions.incoming_reset && directions.outgoing != Outgoing::Open
-        })
+        directions.incoming_reset
     }
 
     /// The peer uses a stream anew. It would not before our reset reached it, so that is answered.
     pub(super) fn reused(&mut self, stream: u16) {
-        if !self.is_over(stream) {
+        if !self
+            .streams
+            .get(&stream)
+            .is_some_and(|directions| directions.incoming_reset)
+        {
             return;
         }
         self.finish_outgoing(stream);
@@ -234,25 +233,24 @@ impl Reset {
         self.pending.as_ref()
     }
 
-    /// Grants the pending request, for `streams`.
-    pub(super) fn grant(&mut self, streams: &[u16]) {
-        let Some(pending) = self.pending.take() else {
-            return;
-        };
-        for &stream in streams {
-            self.finish_incoming(stream);
+    /// Grants the pending request, for `streams`; those that are over.
+    pub(super) fn grant(&mut self, mut streams: Vec<u16>) -> Vec<u16> {
+        if let Some(pending) = self.pending.take() {
+            self.answer(pending.number, PERFORMED);
         }
-        self.answer(pending.number, PERFORMED);
+        streams.retain(|&stream| self.finish_incoming(stream));
+        streams
     }
 
-    fn finish_incoming(&mut self, stream: u16) {
+    fn finish_incoming(&mut self, stream: u16) -> bool {
         let directions = self.streams.entry(stream).or_default();
-        if directions.incoming_reset {
-            return;
+        let is_over = directions.outgoing != Outgoing::Open;
+        if !directions.incoming_reset {
+            directions.incoming_reset = true;
+            self.outcomes.push_back(Outcome::ByPeer(stream));
+            self.finish(stream);
         }
-        directions.incoming_reset = true;
-        self.outcomes.push_back(Outcome::ByPeer(stream));
-        self.finish(stream);
+        is_over
     }
 
     fn finish_outgoing(&mut self, stream: u16) {

@@ -323,14 +323,7 @@ impl Streams {
 
     fn handle_stream_event(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Opened { id } => {
-                // The library remembers every stream until it is accepted.
-                if let Some(library) = &mut self.library {
-                    library.association.accept_stream();
-                }
-                self.reset.reused(id);
-                self.take_outcomes();
-            }
+            StreamEvent::Opened { id } => self.opened(id),
             StreamEvent::Readable { id } => self.mark_readable(id),
             StreamEvent::BufferedAmountReleased { id, n_bytes } => {
                 self.events.push_back(StreamsEvent::Released {
@@ -340,6 +333,19 @@ impl Streams {
             }
             _ => {}
         }
+    }
+
+    fn opened(&mut self, stream: u16) {
+        // The library remembers every stream until it is accepted.
+        if let Some(library) = &mut self.library {
+            library.association.accept_stream();
+        }
+        // It never forgets unordered fragments that the peer gave up, unless this end sends unordered too.
+        if self.guard.is_unordered(stream) {
+            self.configure(stream, false, Reliability::Reliable);
+        }
+        self.reset.reused(stream);
+        self.take_outcomes();
     }
 
     fn mark_readable(&mut self, stream: u16) {
@@ -452,9 +458,16 @@ impl Streams {
 
     /// Resets `stream` in the direction of the peer. Everything written to it was acknowledged or given up.
     pub(super) fn reset(&mut self, now: Instant, stream: u16) {
-        self.reset.request(stream);
-        self.forget_if_over(now, stream);
+        if self.reset.request(stream) {
+            self.forget(now, stream);
+        }
         self.dirty = true;
+    }
+
+    /// Whether a request of this end's is unanswered.
+    #[cfg(test)]
+    pub(super) fn is_resetting(&self) -> bool {
+        self.reset.poll_timeout().is_some()
     }
 
     /// Does what waits for data to come or to be read.
@@ -485,10 +498,9 @@ impl Streams {
         if streams.iter().any(|stream| self.readable.contains(stream)) {
             return;
         }
-        self.reset.grant(&streams);
         self.dirty = true;
-        for stream in streams {
-            self.forget_if_over(now, stream);
+        for stream in self.reset.grant(streams) {
+            self.forget(now, stream);
         }
     }
 
@@ -511,17 +523,14 @@ impl Streams {
     }
 
     // The library must start counting a stream's messages from 0 again before the peer does.
-    fn forget_if_over(&mut self, now: Instant, stream: u16) {
+    fn forget(&mut self, now: Instant, stream: u16) {
         let known = self
             .library
             .as_mut()
             .is_some_and(|library| library.association.stream(stream).is_ok());
-        if !known || !self.reset.is_over(stream) {
-            return;
-        }
         self.guard.forget(stream);
         self.readable.retain(|&readable| readable != stream);
-        if let Some(reset) = self.guard.reset(stream) {
+        if known && let Some(reset) = self.guard.reset(stream) {
             self.inject(now, reset);
         }
     }

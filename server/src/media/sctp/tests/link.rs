@@ -97,21 +97,28 @@ impl End {
         if self.behaviour == Behaviour::Ignore {
             return;
         }
+        let first = self.events.len();
         while let Some(event) = self.sctp.poll_event() {
-            if let (
-                Behaviour::Echo,
-                SctpEvent::Message {
-                    channel,
-                    kind,
-                    data,
-                },
-            ) = (self.behaviour, &event)
+            self.events.push(event);
+        }
+        if self.behaviour == Behaviour::Echo {
+            self.echo(now, first);
+        }
+        self.peak = self.peak.max(self.sctp.buffered());
+    }
+
+    // After all are read, as whoever keeps them in a queue would.
+    fn echo(&mut self, now: Instant, first: usize) {
+        for event in &self.events[first..] {
+            if let SctpEvent::Message {
+                channel,
+                kind,
+                data,
+            } = event
             {
                 let sent = self.sctp.send(now, *channel, *kind, data.clone());
                 self.refused += usize::from(sent.is_err());
             }
-            self.peak = self.peak.max(self.sctp.buffered());
-            self.events.push(event);
         }
     }
 

@@ -2,5 +2,7 @@
 
 mod link;
 
+mod closing;
 mod connecting;
 mod messages;
+mod reliability;
