@@ -1,1 +1,57 @@
 //! The browser client.
+//!
+//! What lives where:
+//!
+//! * [`app`]: the page's one loop. It owns the view, the devices and the client by value.
+//! * [`api`]: the JavaScript-facing class, and the loop behind each instance.
+//! * [`client`]: one session: the rules of [`call`] joined to [`signalling`] and [`peer`].
+//! * [`call`], [`stats`], [`codec`], [`chat`], [`backoff`], [`words`]: pure, tested natively.
+//! * [`media`], [`signalling`], [`peer`], [`settings`], [`view`]: the browser, piece by piece.
+//! * [`dom`]: listeners, timers and tasks that end when dropped, and the queue they post to.
+//!
+//! Browser callbacks only post to a queue; whatever they change is owned by a loop.
+
+mod api;
+mod app;
+mod backoff;
+mod call;
+mod chat;
+mod client;
+mod codec;
+mod dom;
+mod gaps;
+mod media;
+mod panic;
+mod peer;
+mod settings;
+mod signalling;
+mod stats;
+mod url;
+mod view;
+mod words;
+
+pub use api::FerriteClient;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsError, JsValue};
+
+/// Runs once when the module is loaded.
+#[wasm_bindgen(start)]
+fn main() {
+    panic::install();
+}
+
+/// Starts the app on the page that loaded it.
+///
+/// # Errors
+/// On a page without the app's elements.
+#[wasm_bindgen(js_name = startApp)]
+pub fn start_app() -> Result<(), JsValue> {
+    app::start().map_err(|error| {
+        let words = match error {
+            app::StartError::NoPage => "there is no page".to_owned(),
+            app::StartError::Missing(missing) => format!("the page has no #{}", missing.0),
+        };
+        JsError::new(&words).into()
+    })
+}

@@ -299,10 +299,10 @@ impl Config {
         if let Err(problem) = check_filter(&self.log) {
             return senseless("--log", format!("{problem}; give a level such as info"));
         }
-        // A client could not even answer in less, and `welcome` counts milliseconds in 32 bits.
-        let hour = Duration::from_secs(3600);
-        if !(Duration::from_millis(10)..=hour).contains(&self.ping_interval) {
-            return senseless("--ping-interval", "give a time from 10ms to 1h".to_owned());
+        // The protocol's rules make a second of anything less.
+        let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
+        if !(second..=hour).contains(&self.ping_interval) {
+            return senseless("--ping-interval", "give a time from 1s to 1h".to_owned());
         }
         if self.resume_time > 24 * hour {
             return senseless("--resume-time", "give a time of at most 24h".to_owned());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
@@ -215,14 +215,12 @@ impl MediaPlane {
             max_message_size: MAX_MESSAGE_SIZE,
         };
         let (events, receiver) = mpsc::channel(EVENTS);
-        let closing = Arc::new(AtomicBool::new(false));
         let resident = Resident::new(
             id,
             options.session,
             Peer::new(Instant::now(), config),
             options.behaviour,
             events,
-            closing.clone(),
         );
         inner.directory.insert(id, Box::new(resident));
         inner.directory.register(&credentials.ufrag, id);
@@ -234,7 +232,6 @@ impl MediaPlane {
                 local,
                 session: None,
             }),
-            closing,
         };
         (handle, receiver)
     }
@@ -272,7 +269,6 @@ pub struct PeerHandle {
     directory: Arc<Directory>,
     candidates: Vec<IceCandidate>,
     negotiation: Mutex<Negotiation>,
-    closing: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for PeerHandle {
@@ -341,9 +337,8 @@ impl PeerHandle {
 
     /// Closes the peer.
     pub fn close(&self) {
-        if self.command(Command::Close { id: self.id }).is_err() {
-            self.closing.store(true, Ordering::Relaxed);
-        }
+        // A full mailbox is no harm: the shard notices when the session drops its receiver.
+        let _ = self.command(Command::Close { id: self.id });
     }
 
     fn command(&self, command: Command) -> Result<(), super::directory::Busy> {

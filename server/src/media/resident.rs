@@ -1,7 +1,5 @@
 //! A peer as a shard houses it: with the behaviour opposite it and the line to its session.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use ferrite_protocol::SessionId;
@@ -26,8 +24,6 @@ pub struct Resident {
     events: mpsc::Sender<PeerEvent>,
     /// The newest event that did not fit. States replace one another, so one is enough.
     unsent: Option<PeerEvent>,
-    /// Set by the session when it could not send its command to close.
-    closing: Arc<AtomicBool>,
 }
 
 impl Resident {
@@ -38,7 +34,6 @@ impl Resident {
         peer: Peer,
         behaviour: Box<dyn Behaviour>,
         events: mpsc::Sender<PeerEvent>,
-        closing: Arc<AtomicBool>,
     ) -> Self {
         Self {
             id,
@@ -47,7 +42,6 @@ impl Resident {
             behaviour,
             events,
             unsent: None,
-            closing,
         }
     }
 
@@ -63,7 +57,8 @@ impl Resident {
 
     /// Once a second: what the session could not be told or could not tell.
     pub fn sweep(&mut self, now: Instant) {
-        if self.closing.load(Ordering::Relaxed) {
+        // The session is gone, and its command to close may have met a full mailbox.
+        if self.events.is_closed() {
             self.peer.close(now);
         }
         if let Some(event) = self.unsent.take() {

@@ -290,7 +290,7 @@ impl Shard {
                     touch(&mut self.touched, id, slot);
                 }
             }
-            Some(Owner::At(shard, _)) => self.hand_over(*shard, path, datagram),
+            Some(Owner::At(shard, _)) => self.hand_over(*shard, self.index, path, datagram),
             // A stranger's: no check introduced it (RFC 8445 §7.3).
             None => {}
         }
@@ -307,15 +307,15 @@ impl Shard {
         };
         let id = match self.directory.find(&ufrag, self.index) {
             Some(Found::Claimed(resident)) => self.adopt(resident, &[]),
-            Some(Found::At(shard, _)) if shard != self.index => {
+            Some(Found::At(_, id)) if self.peers.contains_key(&id) => id,
+            // Elsewhere; or on its way here, then the mailbox keeps the order.
+            Some(Found::At(shard, _)) => {
                 if landed_on == self.index {
                     let until = now + ELSEWHERE_FOR;
                     self.by_path.insert(path, Owner::At(shard, until));
-                    self.hand_over(shard, path, datagram);
                 }
-                return;
+                return self.hand_over(shard, landed_on, path, datagram);
             }
-            Some(Found::At(_, id)) => id,
             None => return,
         };
         let Some(slot) = self.peers.get_mut(&id) else {
@@ -346,9 +346,9 @@ impl Shard {
         }
     }
 
-    fn hand_over(&self, shard: usize, path: FourTuple, datagram: &[u8]) {
+    fn hand_over(&self, shard: usize, landed_on: usize, path: FourTuple, datagram: &[u8]) {
         let command = Command::Landed {
-            on: self.index,
+            on: landed_on,
             path,
             datagram: datagram.to_vec(),
         };
@@ -366,16 +366,17 @@ impl Shard {
             let until = Instant::now() + ELSEWHERE_FOR;
             self.by_path.insert(*path, Owner::At(shard, until));
         }
-        self.directory.moved(id, shard);
         let command = Command::Adopt {
             resident: slot.resident,
             paths: slot.paths,
         };
+        // First the peer, then the word of it: what is sent after the word arrives after the peer.
         if self.directory.send(shard, command).is_err() {
             // The peer went with the command: it is closed, and its client calls again.
             self.directory.remove(id);
             tracing::warn!(shard, "a peer was lost on its way to a busy shard");
         }
+        self.directory.moved(id, shard);
     }
 
     fn adopt(&mut self, resident: Box<Resident>, paths: &[FourTuple]) -> PeerId {

@@ -1,55 +1,135 @@
-//! A client's first message: it opens a session, or goes on with an earlier one.
+//! A WebSocket before it has a session: its first message opens one, or goes on with an earlier one.
 
-use ferrite_protocol::{ClientMessage, ResumeToken, VersionMismatch, check_client_version};
+use std::sync::Arc;
 
-use super::socket::{Gone, Received, Socket};
+use ferrite_protocol::session::{Admission, Received as Verdict};
+use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ServerMessage, SessionId};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::{Instrument as _, info, info_span};
 
-/// How a client introduced itself.
-#[derive(Debug)]
-pub(super) enum Greeting {
-    /// It said hello.
-    Hello {
-        /// What it calls itself.
-        client: Option<String>,
-        /// The session it wants to go on with.
-        resume_token: Option<ResumeToken>,
-    },
-    /// It came straight to the point.
-    Message(ClientMessage),
+use super::Signalling;
+use super::resumption::{Claim, Resumption};
+use super::session::random_id;
+use super::socket::{Gone, Received, Socket, excess};
+use super::task::{Task, go_away};
+
+/// Serves a WebSocket to its end.
+pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Socket, loopback: bool) {
+    let stopping = signalling.stopping.clone();
+    let greeting = greet(&signalling, &mut socket);
+    let Some(greeting) = stopping.run_until_cancelled(greeting).await else {
+        return go_away(socket).await;
+    };
+    let (message, verdict) = match greeting {
+        Ok(greeting) => greeting,
+        Err(gone) => return socket.part(gone).await,
+    };
+    let newcomer = Newcomer {
+        signalling,
+        socket,
+        loopback,
+    };
+    newcomer.proceed(message, verdict).await;
 }
 
-/// Why there was no greeting.
-#[derive(Debug)]
-pub(super) enum Refused {
-    /// There is nobody to talk to.
-    Gone(Gone),
-    /// The client speaks another version.
-    Version(VersionMismatch),
-}
-
-impl From<Gone> for Refused {
-    fn from(gone: Gone) -> Self {
-        Self::Gone(gone)
-    }
-}
-
-/// Waits for the first frame that is a message. May be cancelled.
-pub(super) async fn greet(socket: &mut Socket) -> Result<Greeting, Refused> {
+/// Waits for the first frame that is a message, and what the rules say of it. May be cancelled:
+/// a claim is used in the same step.
+async fn greet(
+    signalling: &Signalling,
+    socket: &mut Socket,
+) -> Result<(ClientMessage, Verdict<Claim>), Gone> {
     loop {
         match socket.receive().await? {
             Received::Nonsense(reply) => socket.send(&reply).await?,
-            Received::Message(ClientMessage::Hello {
-                version,
-                client,
-                resume_token,
-            }) => {
-                check_client_version(version).map_err(Refused::Version)?;
-                return Ok(Greeting::Hello {
-                    client,
-                    resume_token,
-                });
+            Received::Message(message) => {
+                let verdict = socket.judge(&message, |token| signalling.resumable.claim(token));
+                return Ok((message, verdict));
             }
-            Received::Message(message) => return Ok(Greeting::Message(message)),
         }
+    }
+}
+
+/// A client whose first message was heard.
+struct Newcomer {
+    signalling: Arc<Signalling>,
+    socket: Socket,
+    loopback: bool,
+}
+
+impl Newcomer {
+    async fn proceed(self, message: ClientMessage, verdict: Verdict<Claim>) {
+        match verdict {
+            Verdict::Greeted(Admission::Resumed(claim)) => self.go_on(claim),
+            Verdict::Greeted(Admission::New) => self.hello(&message, None).await,
+            Verdict::Greeted(Admission::ResumeFailed) => {
+                self.hello(&message, Some(resume_failed())).await;
+            }
+            Verdict::Refuse(error, code) => self.socket.refuse(error, code).await,
+            Verdict::Reply(reply) => self.speak(None, Some(reply)).await,
+            Verdict::Done => self.speak(None, None).await,
+            Verdict::Pass => self.speak(Some(message), None).await,
+        }
+    }
+
+    /// The session's own task takes over.
+    fn go_on(self, claim: Claim) {
+        claim.send(Box::new(Resumption {
+            socket: self.socket,
+            loopback: self.loopback,
+        }));
+    }
+
+    /// Opens a session for a client that said hello.
+    async fn hello(self, message: &ClientMessage, error: Option<ServerMessage>) {
+        let client = if let ClientMessage::Hello { client, .. } = message {
+            client.as_deref()
+        } else {
+            None
+        };
+        let Some((socket, task)) = self.session().await else {
+            return;
+        };
+        let span = info_span!("session", id = %task.id());
+        span.in_scope(|| info!(client, "opened"));
+        task.greeted(socket, error).instrument(span).await;
+    }
+
+    /// Opens a session for a client that came straight to the point.
+    async fn speak(self, message: Option<ClientMessage>, reply: Option<ServerMessage>) {
+        let Some((socket, task)) = self.session().await else {
+            return;
+        };
+        let span = info_span!("session", id = %task.id());
+        span.in_scope(|| info!("opened"));
+        task.addressed(socket, message, reply)
+            .instrument(span)
+            .await;
+    }
+
+    /// A session, if the server may have one more.
+    async fn session(self) -> Option<(Socket, Task)> {
+        let Some(place) = self.place() else {
+            let limit = self.signalling.config.max_sessions;
+            let error = excess(format!(
+                "the server has all the {limit} sessions it may have"
+            ));
+            self.socket.refuse(error, CloseCode::LimitExceeded).await;
+            return None;
+        };
+        let id = SessionId(random_id());
+        let task = Task::new(self.signalling, id, self.loopback, place);
+        Some((self.socket, task))
+    }
+
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.signalling.sessions.clone().try_acquire_owned().ok()
+    }
+}
+
+fn resume_failed() -> ServerMessage {
+    ServerMessage::Error {
+        id: None,
+        code: ErrorCode::ResumeFailed,
+        message: "the session to resume is not there any more".to_owned(),
     }
 }

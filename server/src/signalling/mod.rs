@@ -8,7 +8,7 @@
 //! | `task` | the session's task: waits for whatever comes next, and sends |
 //! | `peer` | the session's peer connection |
 //! | `resumption` | who may resume which session |
-//! | `keepalive`, `rate` | when to ping and give up, how much is too much |
+//! | `rate` | how much is too much |
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,7 +27,6 @@ use crate::media::MediaPlane;
 use crate::room::Rooms;
 
 mod greeting;
-mod keepalive;
 mod peer;
 mod rate;
 mod resumption;
@@ -123,7 +122,7 @@ impl Signalling {
                 let loopback = arrival.is_local();
                 tracing::debug!(remote = %arrival.remote, loopback, "a client connected");
                 let socket = Socket::new(websocket, &signalling.config, arrival.place);
-                let task = task::run(signalling.clone(), socket, loopback);
+                let task = greeting::run(signalling.clone(), socket, loopback);
                 signalling.spawn(task);
             })
     }

@@ -16,10 +16,8 @@ use crate::media::{MediaPlane, PeerEvent, PeerHandle, PeerOptions};
 pub(super) struct Peer {
     handle: PeerHandle,
     events: mpsc::Receiver<PeerEvent>,
-    /// An offer was answered.
+    /// An offer was answered, and the candidates were sent after it.
     answered: bool,
-    /// The client was sent the server's candidates.
-    announced: bool,
     state: Option<State>,
 }
 
@@ -40,13 +38,13 @@ impl Peer {
             handle,
             events,
             answered: false,
-            announced: false,
             state: None,
         }
     }
 
     /// Answers an offer. The first answer is followed by the candidates: a browser takes none
-    /// before it has a remote description.
+    /// before it has a remote description. Every answer has them inside, too, so those that a
+    /// broken WebSocket swallows are not missed.
     pub(super) fn offer(&mut self, id: Option<RequestId>, sdp: &str) -> Vec<ServerMessage> {
         let sdp = match self.handle.offer(sdp) {
             Ok(sdp) => sdp,
@@ -58,10 +56,9 @@ impl Peer {
                 }];
             }
         };
-        self.answered = true;
         let mut messages = vec![ServerMessage::Answer { id, sdp }];
-        if !self.announced {
-            self.announced = true;
+        if !self.answered {
+            self.answered = true;
             let candidates = self.handle.candidates().iter().cloned();
             messages.extend(candidates.map(|candidate| ServerMessage::Candidate { candidate }));
             messages.push(ServerMessage::EndOfCandidates {});
@@ -130,10 +127,5 @@ impl Peer {
         self.state
             .as_ref()
             .is_some_and(|state| state.connection == PeerConnectionState::Closed)
-    }
-
-    /// The client lost its WebSocket, and maybe what was under way on it.
-    pub(super) fn forget_what_was_sent(&mut self) {
-        self.announced = false;
     }
 }

@@ -20,6 +20,12 @@ pub(super) struct Resumption {
     pub(super) loopback: bool,
 }
 
+/// Where a session finds the client that comes back. There is at most one: so is the token.
+pub(super) type Mailbox = mpsc::Receiver<Box<Resumption>>;
+
+/// A used token: the right to leave one client in one mailbox.
+pub(super) type Claim = mpsc::OwnedPermit<Box<Resumption>>;
+
 /// Sessions whose token has not been used.
 #[derive(Debug, Default)]
 pub(super) struct Resumable(Mutex<HashMap<SessionId, Entry>>);
@@ -27,7 +33,7 @@ pub(super) struct Resumable(Mutex<HashMap<SessionId, Entry>>);
 #[derive(Debug)]
 struct Entry {
     secret: Secret,
-    session: mpsc::Sender<Box<Resumption>>,
+    letterbox: mpsc::Sender<Box<Resumption>>,
 }
 
 /// 256 random bits, in hexadecimal digits.
@@ -54,44 +60,26 @@ impl Secret {
 
 impl Resumable {
     /// Makes a session resumable, with a token that was never used. An earlier one is void.
-    pub(super) fn offer(
-        &self,
-        id: &SessionId,
-        session: mpsc::Sender<Box<Resumption>>,
-    ) -> ResumeToken {
+    pub(super) fn offer(&self, id: &SessionId) -> (ResumeToken, Mailbox) {
+        let (letterbox, mailbox) = mpsc::channel(1);
         let secret = Secret::random();
         let token = ResumeToken(format!("{id}.{}", secret.0));
-        self.lock().insert(id.clone(), Entry { secret, session });
-        token
+        self.lock().insert(id.clone(), Entry { secret, letterbox });
+        (token, mailbox)
     }
 
-    /// Passes a client on to its session. Gives it back if the token is not good, or no more.
-    pub(super) fn claim(
-        &self,
-        token: &ResumeToken,
-        resumption: Box<Resumption>,
-    ) -> Result<(), Box<Resumption>> {
-        let Some((id, secret)) = token.0.split_once('.') else {
-            return Err(resumption);
-        };
+    /// Uses a token. None if it is not good, or no more.
+    pub(super) fn claim(&self, token: &ResumeToken) -> Option<Claim> {
+        let (id, secret) = token.0.split_once('.')?;
         let id = SessionId::from(id);
         let mut entries = self.lock();
         // A wrong secret leaves the entry: who merely knows an id must not be able to void it.
-        if !entries
-            .get(&id)
-            .is_some_and(|entry| entry.secret.is(secret))
-        {
-            return Err(resumption);
+        if !entries.get(&id)?.secret.is(secret) {
+            return None;
         }
-        let Some(entry) = entries.remove(&id) else {
-            return Err(resumption);
-        };
-        // Still under the lock: after `withdraw`, nothing can come any more. There is room for
-        // one, and there is only one token at a time.
-        entry
-            .session
-            .try_send(resumption)
-            .map_err(mpsc::error::TrySendError::into_inner)
+        let entry = entries.remove(&id)?;
+        // Still under the lock: a session that withdraws knows that no claim comes after that.
+        entry.letterbox.try_reserve_owned().ok()
     }
 
     /// Makes a session's token void.

@@ -60,26 +60,23 @@ impl Session {
             *known = seat.snapshot();
             messages.push(joined(None, seat, known));
         }
-        if let Some(peer) = &mut self.peer {
-            peer.forget_what_was_sent();
-            messages.extend(peer.state());
-        }
+        messages.extend(self.peer.as_ref().and_then(Peer::state));
         messages
     }
 
     /// Answers a message.
     pub(super) fn answer(&mut self, message: ClientMessage) -> Vec<ServerMessage> {
         match message {
-            ClientMessage::Hello { .. } => refuse(None, "hello has to be the first message"),
             ClientMessage::Join { id, room, name } => self.join(id, room, name),
             ClientMessage::Leave { id } => self.leave(id),
             ClientMessage::Offer { id, sdp } => self.offer(id, &sdp),
             ClientMessage::Candidate { candidate } => self.candidate(candidate.as_ref()),
             ClientMessage::EndOfCandidates {} => self.candidate(None),
             ClientMessage::HangUp { id } => self.hang_up(id),
-            ClientMessage::Ping { id } => vec![ServerMessage::Pong { id }],
-            // It was heard, which is what it was for.
-            ClientMessage::Pong { .. } => Vec::new(),
+            // The rules of the session itself have seen to these.
+            ClientMessage::Hello { .. }
+            | ClientMessage::Ping { .. }
+            | ClientMessage::Pong { .. } => Vec::new(),
         }
     }
 

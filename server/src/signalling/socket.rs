@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
-use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, RequestId, ServerMessage};
+use ferrite_protocol::session::{Due, Received as Verdict, ServerSession};
+use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ResumeToken, ServerMessage};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{sleep_until, timeout};
 use tracing::{debug, trace};
 use tungstenite::error::{CapacityError, Error as WebSocketError};
 
-use super::keepalive::{Keepalive, Silence};
 use super::rate::{BURST_SECONDS, Rate};
 use crate::config::Config;
 
@@ -24,20 +24,14 @@ const CLOSING_TIME: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Socket {
     websocket: WebSocket,
-    keepalive: Keepalive,
+    /// The protocol's rules for this end, which count time from `opened`.
+    rules: ServerSession,
+    opened: Instant,
+    /// How long a client may leave a message unread.
+    patience: Duration,
     rate: Rate,
     messages_per_second: u32,
-    ping: Ping,
     _place: OwnedSemaphorePermit,
-}
-
-/// How to ask whether the client is there.
-#[derive(Clone, Copy, Debug)]
-enum Ping {
-    /// A client that said no hello may know nothing of our pings. Its browser answers these.
-    Frame,
-    /// A browser hides the others from its page, which has to see a dead connection, too.
-    Message { next: RequestId },
 }
 
 /// What a client sent.
@@ -64,35 +58,40 @@ pub(super) enum Gone {
 
 impl Socket {
     pub(super) fn new(websocket: WebSocket, config: &Config, place: OwnedSemaphorePermit) -> Self {
-        let now = Instant::now();
+        let opened = Instant::now();
         Self {
             websocket,
-            keepalive: Keepalive::new(config.ping_interval, now),
-            rate: Rate::new(config.max_message_rate, now),
+            rules: ServerSession::new(config.ping_interval, Duration::ZERO),
+            opened,
+            patience: config.ping_interval * 3,
+            rate: Rate::new(config.max_message_rate, opened),
             messages_per_second: config.max_message_rate,
-            ping: Ping::Frame,
             _place: place,
         }
-    }
-
-    /// From now on the client is asked in messages whether it is there.
-    pub(super) fn ping_in_messages(&mut self) {
-        self.ping = Ping::Message { next: RequestId(1) };
     }
 
     /// Waits for what the client sends. May be cancelled: nothing is lost.
     pub(super) async fn receive(&mut self) -> Result<Received, Gone> {
         loop {
-            let look = self.keepalive.next();
+            let due = self.opened + self.rules.deadline();
             tokio::select! {
                 message = self.websocket.recv() => {
                     if let Some(received) = self.take(message)? {
                         return Ok(received);
                     }
                 }
-                () = sleep_until(look.into()) => self.ask().await?,
+                () = sleep_until(due.into()) => self.tick().await?,
             }
         }
+    }
+
+    /// Asks the protocol's rules about a message. `find` looks a session up by its token.
+    pub(super) fn judge<S>(
+        &mut self,
+        message: &ClientMessage,
+        find: impl FnOnce(&ResumeToken) -> Option<S>,
+    ) -> Verdict<S> {
+        self.rules.receive(message, self.opened.elapsed(), find)
     }
 
     fn take(
@@ -100,9 +99,8 @@ impl Socket {
         message: Option<Result<Message, axum::Error>>,
     ) -> Result<Option<Received>, Gone> {
         let message = message.ok_or(Gone::Lost)?.map_err(broken)?;
-        let now = Instant::now();
-        self.keepalive.heard(now);
-        if !self.rate.admit(now) {
+        self.rules.heard(self.opened.elapsed());
+        if !self.rate.admit(Instant::now()) {
             return Err(self.too_many());
         }
         match message {
@@ -122,18 +120,13 @@ impl Socket {
         ))
     }
 
-    async fn ask(&mut self) -> Result<(), Gone> {
-        match self.keepalive.look(Instant::now()) {
-            Silence::Short => Ok(()),
-            Silence::TooLong => Err(Gone::Silent),
-            Silence::Ask => match &mut self.ping {
-                Ping::Frame => self.write(Message::Ping(Default::default())).await,
-                Ping::Message { next } => {
-                    let id = Some(*next);
-                    next.0 = next.0.wrapping_add(1);
-                    self.send(&ServerMessage::Ping { id }).await
-                }
-            },
+    /// Pings are WebSocket's own: browsers answer them for clients that know no others, and for
+    /// pages that sleep.
+    async fn tick(&mut self) -> Result<(), Gone> {
+        match self.rules.tick(self.opened.elapsed()) {
+            None => Ok(()),
+            Some(Due::Ping) => self.write(Message::Ping(Default::default())).await,
+            Some(Due::Gone) => Err(Gone::Silent),
         }
     }
 
@@ -145,7 +138,7 @@ impl Socket {
     }
 
     async fn write(&mut self, message: Message) -> Result<(), Gone> {
-        match timeout_at(self.keepalive.end().into(), self.websocket.send(message)).await {
+        match timeout(self.patience, self.websocket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(broken(error)),
             Err(_) => Err(Gone::Silent),
@@ -161,22 +154,19 @@ impl Socket {
                 self.close(CloseCode::TimedOut, "nothing was heard".to_owned())
                     .await;
             }
-            Gone::Excess(message) => {
-                self.refuse(ErrorCode::LimitExceeded, CloseCode::LimitExceeded, message)
-                    .await;
-            }
+            Gone::Excess(message) => self.refuse(excess(message), CloseCode::LimitExceeded).await,
         }
     }
 
     /// Closes, with an error message before for programs that do not see the reason.
-    pub(super) async fn refuse(mut self, error: ErrorCode, close: CloseCode, message: String) {
-        let error = ServerMessage::Error {
-            id: None,
-            code: error,
-            message: message.clone(),
-        };
+    pub(super) async fn refuse(mut self, error: ServerMessage, code: CloseCode) {
         if self.send(&error).await.is_ok() {
-            self.close(close, message).await;
+            let reason = if let ServerMessage::Error { message, .. } = error {
+                message
+            } else {
+                String::new()
+            };
+            self.close(code, reason).await;
         }
     }
 
@@ -202,6 +192,15 @@ impl Socket {
         if timeout(CLOSING_TIME, closing).await.is_err() {
             debug!("the client did not answer the close frame");
         }
+    }
+}
+
+/// Says that a limit was passed.
+pub(super) fn excess(message: String) -> ServerMessage {
+    ServerMessage::Error {
+        id: None,
+        code: ErrorCode::LimitExceeded,
+        message,
     }
 }
 

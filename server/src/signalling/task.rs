@@ -6,18 +6,18 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 
+use ferrite_protocol::session::Received as Verdict;
 use ferrite_protocol::{
-    ClientMessage, CloseCode, ErrorCode, ResumeToken, RoomSnapshot, ServerMessage, SessionId,
+    ClientMessage, CloseCode, ResumeToken, RoomSnapshot, ServerMessage, SessionId,
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
-use tracing::{Instrument as _, debug, info, info_span};
+use tracing::{debug, info};
 
 use super::Signalling;
-use super::greeting::{Greeting, Refused, greet};
 use super::peer::Peer;
-use super::resumption::Resumption;
-use super::session::{Session, random_id};
+use super::resumption::{Mailbox, Resumption};
+use super::session::Session;
 use super::socket::{Gone, Received, Socket};
 use crate::media::PeerEvent;
 use crate::room::Seat;
@@ -37,67 +37,8 @@ impl Gone {
     }
 }
 
-/// Serves one WebSocket, and those that resume its session.
-pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Socket, loopback: bool) {
-    let stopping = signalling.stopping.clone();
-    let Some(greeting) = stopping.run_until_cancelled(greet(&mut socket)).await else {
-        return go_away(socket).await;
-    };
-    match greeting {
-        Ok(greeting) => begin(signalling, socket, loopback, greeting).await,
-        Err(Refused::Gone(gone)) => socket.part(gone).await,
-        Err(Refused::Version(mismatch)) => {
-            let message = mismatch.to_string();
-            socket
-                .refuse(mismatch.code(), CloseCode::VersionMismatch, message)
-                .await;
-        }
-    }
-}
-
-async fn begin(
-    signalling: Arc<Signalling>,
-    mut socket: Socket,
-    loopback: bool,
-    greeting: Greeting,
-) {
-    let mut failed = None;
-    if let Greeting::Hello {
-        resume_token: Some(token),
-        ..
-    } = &greeting
-    {
-        match signalling
-            .resumable
-            .claim(token, Box::new(Resumption { socket, loopback }))
-        {
-            // The session's own task goes on with it.
-            Ok(()) => return,
-            Err(back) => socket = back.socket,
-        }
-        failed = Some(ServerMessage::Error {
-            id: None,
-            code: ErrorCode::ResumeFailed,
-            message: "the session to resume is not there any more".to_owned(),
-        });
-    }
-    let Ok(place) = signalling.sessions.clone().try_acquire_owned() else {
-        return turn_away(socket, signalling.config.max_sessions).await;
-    };
-    let id = SessionId(random_id());
-    let span = info_span!("session", %id);
-    let task = Task::new(signalling, id, loopback, place);
-    task.run(socket, greeting, failed).instrument(span).await;
-}
-
-async fn turn_away(socket: Socket, limit: usize) {
-    let message = format!("the server has all the {limit} sessions it may have");
-    socket
-        .refuse(ErrorCode::LimitExceeded, CloseCode::LimitExceeded, message)
-        .await;
-}
-
-async fn go_away(mut socket: Socket) {
+/// Says that the server goes away.
+pub(super) async fn go_away(mut socket: Socket) {
     let farewell = ServerMessage::GoingAway {
         retry_after_ms: RETRY_AFTER_MS,
     };
@@ -107,14 +48,13 @@ async fn go_away(mut socket: Socket) {
     }
 }
 
-struct Task {
+/// A session and what keeps it going.
+pub(super) struct Task {
     id: SessionId,
     signalling: Arc<Signalling>,
     session: Session,
-    /// The client said hello: it has a token.
-    resumable: bool,
-    letterbox: mpsc::Sender<Box<Resumption>>,
-    mailbox: mpsc::Receiver<Box<Resumption>>,
+    /// Of a client that said hello, and so has a token.
+    mailbox: Option<Mailbox>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -141,27 +81,48 @@ enum Event {
 }
 
 impl Task {
-    fn new(
+    pub(super) fn new(
         signalling: Arc<Signalling>,
         id: SessionId,
         loopback: bool,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        // One token at a time, so at most one client that comes back.
-        let (letterbox, mailbox) = mpsc::channel(1);
         Self {
             session: Session::new(signalling.clone(), id.clone(), loopback),
             id,
             signalling,
-            resumable: false,
-            letterbox,
-            mailbox,
+            mailbox: None,
             _place: place,
         }
     }
 
-    async fn run(mut self, mut socket: Socket, greeting: Greeting, failed: Option<ServerMessage>) {
-        let mut began = self.greeted(&mut socket, greeting, failed).await;
+    pub(super) fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// Serves a client that said hello, from the welcome to the end.
+    pub(super) async fn greeted(mut self, mut socket: Socket, error: Option<ServerMessage>) {
+        let welcome = self.welcome(false);
+        let began = send(&mut socket, error.into_iter().chain([welcome])).await;
+        self.run(socket, began).await;
+    }
+
+    /// Serves a client that said something else, or only what was answered already.
+    pub(super) async fn addressed(
+        mut self,
+        mut socket: Socket,
+        message: Option<ClientMessage>,
+        reply: Option<ServerMessage>,
+    ) {
+        let answers = message
+            .into_iter()
+            .flat_map(|said| self.session.answer(said));
+        let answers: Vec<_> = reply.into_iter().chain(answers).collect();
+        let began = send(&mut socket, answers).await;
+        self.run(socket, began).await;
+    }
+
+    async fn run(mut self, mut socket: Socket, mut began: Result<(), Gone>) {
         loop {
             let detached = match began {
                 Ok(()) => self.serve(&mut socket).await.map_or_else(|end| end, never),
@@ -180,45 +141,28 @@ impl Task {
                     None => return,
                 },
             };
-            info!("resumed");
-            self.session.loopback = resumption.loopback;
             socket = resumption.socket;
-            began = self.welcome_back(&mut socket).await;
+            began = self.resumed(&mut socket, resumption.loopback).await;
         }
     }
 
-    async fn greeted(
-        &mut self,
-        socket: &mut Socket,
-        greeting: Greeting,
-        failed: Option<ServerMessage>,
-    ) -> Result<(), Gone> {
-        match greeting {
-            Greeting::Message(message) => {
-                info!("opened");
-                self.answer(socket, message).await
-            }
-            Greeting::Hello { client, .. } => {
-                info!(client, "opened");
-                self.resumable = true;
-                socket.ping_in_messages();
-                let welcome = self.session.welcome(self.token(), false);
-                send(socket, failed.into_iter().chain([welcome])).await
-            }
-        }
-    }
-
-    async fn welcome_back(&mut self, socket: &mut Socket) -> Result<(), Gone> {
-        socket.ping_in_messages();
-        let welcome = self.session.welcome(self.token(), true);
+    async fn resumed(&mut self, socket: &mut Socket, loopback: bool) -> Result<(), Gone> {
+        info!("resumed");
+        self.session.loopback = loopback;
+        let welcome = self.welcome(true);
         let state = self.session.state();
         send(socket, [welcome].into_iter().chain(state)).await
     }
 
-    fn token(&self) -> ResumeToken {
-        self.signalling
-            .resumable
-            .offer(&self.id, self.letterbox.clone())
+    fn welcome(&mut self, resumed: bool) -> ServerMessage {
+        let token = self.token();
+        self.session.welcome(token, resumed)
+    }
+
+    fn token(&mut self) -> ResumeToken {
+        let (token, mailbox) = self.signalling.resumable.offer(&self.id);
+        self.mailbox = Some(mailbox);
+        token
     }
 
     /// Serves a WebSocket until something is in the way.
@@ -241,7 +185,7 @@ impl Task {
         let Session { peer, seat, .. } = &mut self.session;
         tokio::select! {
             () = self.signalling.stopping.cancelled() => Event::Stopping,
-            Some(resumption) = self.mailbox.recv() => Event::Resumed(resumption),
+            resumption = arrival(&mut self.mailbox) => Event::Resumed(resumption),
             received = socket.receive() => Event::Received(received),
             event = Peer::event(peer) => Event::Peer(event),
             () = changed(seat) => Event::Room,
@@ -249,19 +193,27 @@ impl Task {
     }
 
     async fn answer(&mut self, socket: &mut Socket, message: ClientMessage) -> Result<(), Gone> {
-        send(socket, self.session.answer(message)).await
+        match socket.judge(&message, |_| None::<Infallible>) {
+            Verdict::Pass => send(socket, self.session.answer(message)).await,
+            Verdict::Reply(reply) => socket.send(&reply).await,
+            // Only a first message is greeted or refused.
+            Verdict::Done | Verdict::Greeted(_) | Verdict::Refuse(..) => Ok(()),
+        }
     }
 
     /// Waits for the client to come back, if it may.
     async fn detached(&mut self, socket: Socket, gone: Gone) -> Option<Box<Resumption>> {
         debug!(?gone, "the WebSocket is gone");
-        let is_final = gone.is_final() || !self.resumable;
-        if is_final {
+        if gone.is_final() {
             self.signalling.resumable.withdraw(&self.id);
+            self.mailbox = None;
         }
         // In a task of its own: the client may take its time to agree.
         self.signalling.spawn(socket.part(gone));
-        let resumption = if is_final { None } else { self.park().await };
+        let resumption = match self.mailbox {
+            Some(_) => self.park().await,
+            None => None,
+        };
         if resumption.is_none() {
             info!("closed");
         }
@@ -275,7 +227,7 @@ impl Task {
         loop {
             tokio::select! {
                 () = self.signalling.stopping.cancelled() => return None,
-                Some(resumption) = self.mailbox.recv() => return Some(resumption),
+                resumption = arrival(&mut self.mailbox) => return Some(resumption),
                 event = Peer::event(&mut self.session.peer) => {
                     self.session.note(event);
                 }
@@ -283,8 +235,10 @@ impl Task {
             }
         }
         self.signalling.resumable.withdraw(&self.id);
-        // Somebody may have come in the last moment.
-        self.mailbox.try_recv().ok()
+        // Somebody may have used the token in the last moment.
+        let mailbox = self.mailbox.as_mut()?;
+        mailbox.close();
+        mailbox.recv().await
     }
 }
 
@@ -292,6 +246,16 @@ impl Drop for Task {
     fn drop(&mut self) {
         self.signalling.resumable.withdraw(&self.id);
     }
+}
+
+/// Waits for the client to come back.
+async fn arrival(mailbox: &mut Option<Mailbox>) -> Box<Resumption> {
+    if let Some(mailbox) = mailbox
+        && let Some(resumption) = mailbox.recv().await
+    {
+        return resumption;
+    }
+    pending().await
 }
 
 /// Waits until the room is not as the client was last shown it.

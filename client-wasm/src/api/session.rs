@@ -1,0 +1,223 @@
+//! The loop behind one `FerriteClient`. Owns the client, the callbacks and whoever waits for
+//! something, all by value.
+
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+use js_sys::Function;
+use wasm_bindgen::JsValue;
+
+use super::{Glance, translate};
+use crate::call::{LinkState, Phase, Problem, Status};
+use crate::client::{self, Client, Command, Event};
+use crate::codec::VideoCodec;
+use crate::dom::{Inbox, Post};
+use crate::gaps;
+use crate::peer::SendError;
+use crate::stats::Stats;
+
+/// Everything the loop reacts to.
+pub(super) enum Input {
+    Client(client::Input),
+    Ask(Ask),
+}
+
+/// Who waits for an answer.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
+
+/// What the class asks for.
+pub(super) enum Ask {
+    Do(Command),
+    Connect(Reply<()>),
+    Start(Reply<()>),
+    Stats(Reply<Box<Stats>>),
+    On(String, Function),
+    Off(String, Function),
+}
+
+/// Why something asked for did not come.
+pub(super) enum Failure {
+    /// The call cannot go on without help.
+    Problem(Problem),
+    /// The client was closed.
+    Closed,
+    /// The call was ended before it began.
+    HungUp,
+    /// The message was not sent.
+    Send(SendError),
+    /// Neither text nor bytes.
+    BadData,
+}
+
+pub(super) struct Session {
+    client: Client,
+    glance: Rc<Glance>,
+    callbacks: Vec<(String, Function)>,
+    connecting: Vec<Reply<()>>,
+    starting: Vec<Reply<()>>,
+    sampling: Vec<Reply<Box<Stats>>>,
+}
+
+impl Session {
+    pub(super) fn new(
+        url: String,
+        codec: Option<VideoCodec>,
+        post: &Post<Input>,
+        glance: Rc<Glance>,
+    ) -> Self {
+        let client = Client::new(url, codec, post.map(Input::Client));
+        *glance.status.borrow_mut() = translate::status(client.status());
+        Self {
+            client,
+            glance,
+            callbacks: Vec::new(),
+            connecting: Vec::new(),
+            starting: Vec::new(),
+            sampling: Vec::new(),
+        }
+    }
+
+    /// Until the client is closed. What still waits then hears that from its dropped channel.
+    pub(super) async fn run(mut self, mut inbox: Inbox<Input>) {
+        while let Some(input) = inbox.next().await {
+            self.handle(input);
+            if self.client.status().phase == Phase::Closed {
+                return;
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        match input {
+            Input::Client(input) => self.tell(input),
+            Input::Ask(ask) => self.on_ask(ask),
+        }
+    }
+
+    fn on_ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Do(command) => self.command(command),
+            Ask::Connect(reply) => {
+                self.connecting.push(reply);
+                self.command(Command::Connect);
+            }
+            Ask::Start(reply) => {
+                self.command(Command::Start);
+                self.starting.push(reply);
+            }
+            Ask::Stats(reply) => {
+                self.sampling.push(reply);
+                self.command(Command::Sample);
+            }
+            Ask::On(event, callback) => self.callbacks.push((event, callback)),
+            Ask::Off(event, callback) => self
+                .callbacks
+                .retain(|(name, known)| *name != event || *known != callback),
+        }
+        self.settle();
+    }
+
+    fn command(&mut self, command: Command) {
+        self.tell(client::Input::Do(command));
+    }
+
+    fn tell(&mut self, input: client::Input) {
+        for event in self.client.handle(input) {
+            self.on_client(event);
+        }
+    }
+
+    fn on_client(&mut self, event: Event) {
+        match event {
+            Event::Status(status) => self.on_status(&status),
+            Event::ServerState { state, reason } => {
+                self.emit("serverState", &translate::server_state(state, reason));
+            }
+            Event::PeerConnection(connection) => {
+                *self.glance.connection.borrow_mut() = Some(connection.clone());
+                self.emit("peerConnection", &connection);
+            }
+            Event::PeerClosed => {
+                *self.glance.connection.borrow_mut() = None;
+                self.emit("channelClose", &JsValue::UNDEFINED);
+            }
+            Event::Track(event) => self.emit("track", &event),
+            Event::ChannelOpen => self.emit("channelOpen", &JsValue::UNDEFINED),
+            Event::ChannelClosed => self.emit("channelClose", &JsValue::UNDEFINED),
+            Event::Message(data) => self.emit("message", &data),
+            Event::Stats(stats) => {
+                for reply in self.sampling.drain(..) {
+                    // Nobody has to wait for an answer, here and below.
+                    let _ = reply.send(Ok(stats.clone()));
+                }
+            }
+        }
+    }
+
+    fn on_status(&mut self, status: &Status) {
+        let shown = translate::status(status);
+        *self.glance.status.borrow_mut() = shown.clone();
+        self.emit("status", &shown);
+        self.settle();
+    }
+
+    /// Tells those who wait what has become of what they wait for.
+    fn settle(&mut self) {
+        let status = self.client.status().clone();
+        if let Some(verdict) = linked(&status) {
+            answer(&mut self.connecting, &status, verdict);
+        }
+        if let Some(verdict) = started(&status) {
+            answer(&mut self.starting, &status, verdict);
+        }
+    }
+
+    fn emit(&self, event: &str, detail: &JsValue) {
+        for (name, callback) in &self.callbacks {
+            if name == event
+                && let Err(error) = callback.call1(&JsValue::UNDEFINED, detail)
+            {
+                gaps::report_error(&error);
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Verdict {
+    Done,
+    Failed,
+    HungUp,
+}
+
+fn linked(status: &Status) -> Option<Verdict> {
+    match status.link {
+        LinkState::Ready => Some(Verdict::Done),
+        LinkState::Stopped => Some(Verdict::Failed),
+        LinkState::Idle | LinkState::Opening | LinkState::Greeting | LinkState::Waiting { .. } => {
+            None
+        }
+    }
+}
+
+fn started(status: &Status) -> Option<Verdict> {
+    match status.phase {
+        Phase::Connected => Some(Verdict::Done),
+        Phase::Failed => Some(Verdict::Failed),
+        Phase::Idle => Some(Verdict::HungUp),
+        Phase::Connecting | Phase::Negotiating | Phase::Reconnecting | Phase::Closed => None,
+    }
+}
+
+fn answer(waiting: &mut Vec<Reply<()>>, status: &Status, verdict: Verdict) {
+    for reply in waiting.drain(..) {
+        let _ = reply.send(match verdict {
+            Verdict::Done => Ok(()),
+            Verdict::HungUp => Err(Failure::HungUp),
+            Verdict::Failed => {
+                let problem = status.problem.clone();
+                Err(problem.map_or(Failure::Closed, Failure::Problem))
+            }
+        });
+    }
+}

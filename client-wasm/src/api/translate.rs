@@ -1,0 +1,136 @@
+//! JavaScript values in and out of the class, in the shapes that `types.d.ts` promises.
+
+use ferrite_protocol::message::PeerConnectionState as PeerState;
+use js_sys::{ArrayBuffer, Error, Reflect, Uint8Array};
+use serde::Serialize;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::session::Failure;
+use crate::call::{Problem, Status};
+use crate::codec::VideoCodec;
+use crate::gaps;
+use crate::peer::{Payload, SendError};
+use crate::stats::Stats;
+use crate::{url, words};
+
+/// The server's address and the codec to prefer.
+pub(super) fn options(options: &JsValue) -> Result<(String, Option<VideoCodec>), JsValue> {
+    let text = |name: &str| {
+        let value = Reflect::get(options, &name.into()).ok();
+        value.and_then(|value| value.as_string())
+    };
+    let url = match text("url") {
+        Some(address) => url::from(&address),
+        None => web_sys::window().map(|window| url::beside_the_page(&window)),
+    };
+    let url = url.ok_or_else(|| js_sys::TypeError::new("FerriteOptions.url is not a URL"))?;
+    let codec = text("codec").and_then(|name| VideoCodec::parse(&name));
+    Ok((url, codec))
+}
+
+/// Text or bytes.
+pub(super) fn payload(data: &JsValue) -> Option<Payload> {
+    if let Some(text) = data.as_string() {
+        return Some(Payload::Text(text));
+    }
+    if let Some(buffer) = data.dyn_ref::<ArrayBuffer>() {
+        return Some(Payload::Bytes(Uint8Array::new(buffer).to_vec()));
+    }
+    if !ArrayBuffer::is_view(data) {
+        return None;
+    }
+    let of = |name: &str| Reflect::get(data, &name.into()).ok();
+    let number = |name: &str| of(name)?.as_f64();
+    let (offset, length) = (number("byteOffset")?, number("byteLength")?);
+    let buffer = of("buffer")?;
+    let view = Uint8Array::new_with_byte_offset_and_length(&buffer, offset as u32, length as u32);
+    Some(Payload::Bytes(view.to_vec()))
+}
+
+#[derive(Serialize)]
+struct StatusDto<'a> {
+    phase: &'a str,
+    link: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<ProblemDto<'a>>,
+}
+
+#[derive(Serialize)]
+struct ProblemDto<'a> {
+    code: &'a str,
+    message: String,
+}
+
+/// `FerriteStatus`.
+pub(super) fn status(status: &Status) -> JsValue {
+    let problem = status.problem.as_ref().map(|problem| ProblemDto {
+        code: problem_code(problem),
+        message: words::problem(problem),
+    });
+    object(&StatusDto {
+        phase: words::phase_name(status.phase),
+        link: words::link_name(&status.link),
+        problem,
+    })
+}
+
+#[derive(Serialize)]
+struct ServerStateDto<'a> {
+    state: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The detail of `serverState`.
+pub(super) fn server_state(state: PeerState, reason: Option<String>) -> JsValue {
+    let state = words::server_state_name(state);
+    object(&ServerStateDto { state, reason })
+}
+
+/// `FerriteStats`.
+pub(super) fn stats(stats: &Stats) -> JsValue {
+    object(stats)
+}
+
+/// `FerriteError`.
+pub(super) fn failure(failure: &Failure) -> JsValue {
+    let (code, message) = match failure {
+        Failure::Problem(problem) => (problem_code(problem), words::problem(problem)),
+        Failure::Closed => ("closed", "The client is closed.".to_owned()),
+        Failure::HungUp => ("hungUp", "The call was ended.".to_owned()),
+        Failure::BadData => ("badData", "Only text and bytes can be sent.".to_owned()),
+        Failure::Send(error) => send_error(*error),
+    };
+    let error = Error::new(&message);
+    error.set_name("FerriteError");
+    let _ = Reflect::set(&error, &"code".into(), &code.into());
+    error.into()
+}
+
+fn send_error(error: SendError) -> (&'static str, String) {
+    let (code, message) = match error {
+        SendError::NotOpen => ("notOpen", "The data channel is not open."),
+        SendError::TooLarge => ("tooLarge", "The server takes no message of this size."),
+        SendError::Full => ("full", "Too many messages wait to be sent."),
+    };
+    (code, message.to_owned())
+}
+
+fn problem_code(problem: &Problem) -> &'static str {
+    match problem {
+        Problem::ServerAway => "serverAway",
+        Problem::ServerRestarting => "serverRestarting",
+        Problem::OtherVersion(_) => "otherVersion",
+        Problem::Superseded => "superseded",
+        Problem::LimitExceeded => "limitExceeded",
+        Problem::Refused(_) => "refused",
+        Problem::NoAnswer => "noAnswer",
+        Problem::Browser(_) => "browser",
+        Problem::SlowPath(_) => "slowPath",
+        Problem::NoPath(_) => "noPath",
+    }
+}
+
+fn object(value: &impl Serialize) -> JsValue {
+    gaps::object_from(value).map_or(JsValue::UNDEFINED, JsValue::from)
+}

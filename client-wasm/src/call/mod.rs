@@ -1,0 +1,516 @@
+//! The call as a pure state machine: [`Input`]s in, [`Effect`]s out. Owns every rule of calling;
+//! knows no browser. Randomness comes in as an argument, time as [`Timer`]s that fire.
+//!
+//! Three parts with one rule book each: [`link`] (the WebSocket), [`negotiation`] (offers and
+//! answers of one peer connection) and [`path`] (what ICE and DTLS make of it). State is
+//! level-triggered: what the user wants is compared with what there is, after every input.
+
+mod link;
+mod negotiation;
+mod path;
+#[cfg(test)]
+mod tests;
+
+use ferrite_protocol::message::PeerConnectionState as PeerState;
+use ferrite_protocol::{ClientMessage, IceCandidate, IceServer, RequestId, ServerMessage};
+
+pub(crate) use link::LinkState;
+use link::{Link, LinkEvent, LinkTimer};
+use negotiation::Negotiation;
+use path::{Path, Repair};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// The user wants the signalling link.
+    Connect,
+    /// The user wants a call.
+    Start,
+    /// The user wants a new media path.
+    RestartIce,
+    /// The user wants no call, and keeps the link.
+    HangUp,
+    /// The user wants nothing any more.
+    Close,
+    /// Try again now: the user asked, or the network came back.
+    Retry,
+    /// The WebSocket opened.
+    SocketOpened,
+    /// The WebSocket closed or could not be opened.
+    SocketClosed {
+        /// RFC 6455 §7.4.
+        code: u16,
+    },
+    /// The server said something.
+    Heard(ServerMessage),
+    /// The peer connection could not be made.
+    PeerFailed(String),
+    /// The peer connection needs an offer.
+    NegotiationNeeded,
+    /// The offer asked for with [`Effect::MakeOffer`], set as local description.
+    OfferMade(Result<String, String>),
+    /// How [`Effect::ApplyAnswer`] went.
+    AnswerApplied(Result<(), String>),
+    /// The browser gathered a candidate, or all (`None`).
+    LocalCandidate(Option<IceCandidate>),
+    /// The peer connection's `connectionState` changed.
+    PeerState(PeerState),
+    /// A timer set with [`Effect::Arm`] fired.
+    Fired(Timer),
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// Open a WebSocket.
+    Connect,
+    /// Close the WebSocket, and say no more about it.
+    Disconnect,
+    /// Send on the WebSocket.
+    Send(ClientMessage),
+    /// Make a peer connection; it will ask for negotiation.
+    CreatePeer(Vec<IceServer>),
+    /// Close the peer connection.
+    ClosePeer,
+    /// Make an offer and set it as local description.
+    MakeOffer,
+    /// Set the remote description.
+    ApplyAnswer(String),
+    /// Add a remote candidate.
+    AddCandidate(Option<IceCandidate>),
+    /// Have the next offer restart ICE; the peer connection will ask for negotiation.
+    RestartIce,
+    /// Fire this timer after so many milliseconds, and forget when it was to fire before.
+    Arm(Timer, u32),
+    /// Do not fire this timer.
+    Disarm(Timer),
+}
+
+/// The timers of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// Open the WebSocket again.
+    Retry,
+    /// The welcome is late.
+    Greeting,
+    /// Time to ping.
+    Ping,
+    /// The answer is late.
+    Answer,
+    /// The media path should work by now.
+    Path,
+    /// The first connection takes unusually long.
+    Slow,
+}
+
+/// Where the call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nobody wants one.
+    Idle,
+    /// The server is being called.
+    Connecting,
+    /// Server and browser look for a media path.
+    Negotiating,
+    /// Media and data flow.
+    Connected,
+    /// They did, and will again.
+    Reconnecting,
+    /// It did not work, and only the user can start it again.
+    Failed,
+    /// Closed for good.
+    Closed,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Problem {
+    /// The server does not answer.
+    ServerAway,
+    /// The server said that it restarts.
+    ServerRestarting,
+    /// The server speaks another version; its own words.
+    OtherVersion(String),
+    /// The session went on in another tab.
+    Superseded,
+    /// The server says that this client sent too much.
+    LimitExceeded,
+    /// The server refused; its own words.
+    Refused(String),
+    /// The server did not answer the offer.
+    NoAnswer,
+    /// The browser refused; its own words.
+    Browser(String),
+    /// No media path yet; what the server makes of it.
+    SlowPath(Option<String>),
+    /// No media path at all; what the server makes of it.
+    NoPath(Option<String>),
+}
+
+/// What one shows of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Status {
+    pub(crate) phase: Phase,
+    pub(crate) link: LinkState,
+    pub(crate) problem: Option<Problem>,
+}
+
+/// One call, or the wish for none.
+#[derive(Debug)]
+pub(crate) struct Call {
+    link: Link,
+    wanted: bool,
+    closed: bool,
+    /// The exchange on the peer connection that there is.
+    peer: Option<Negotiation>,
+    path: Path,
+    ice_servers: Vec<IceServer>,
+    /// The link's trouble, if any.
+    link_problem: Option<Problem>,
+    /// What ended the call; only the user starts it again.
+    failure: Option<Problem>,
+    next_id: u32,
+}
+
+impl Call {
+    pub(crate) fn new() -> Self {
+        Self {
+            link: Link::new(),
+            wanted: false,
+            closed: false,
+            peer: None,
+            path: Path::new(),
+            ice_servers: Vec::new(),
+            link_problem: None,
+            failure: None,
+            next_id: 0,
+        }
+    }
+
+    /// The one entrance. `random` lies in `0.0..1.0`.
+    pub(crate) fn handle(&mut self, input: Input, random: f64) -> Vec<Effect> {
+        let mut out = Vec::new();
+        if !self.closed {
+            self.step(input, random, &mut out);
+            self.want(&mut out);
+        }
+        out
+    }
+
+    /// What one shows.
+    pub(crate) fn status(&self) -> Status {
+        Status {
+            phase: self.phase(),
+            link: self.link.state().clone(),
+            problem: self.problem(),
+        }
+    }
+
+    fn step(&mut self, input: Input, random: f64, out: &mut Vec<Effect>) {
+        match input {
+            Input::Connect => self.link.open(out),
+            Input::Start => self.start(out),
+            Input::RestartIce => self.restart_ice(out),
+            Input::HangUp => self.hang_up(out),
+            Input::Close => self.close(out),
+            Input::Retry => self.retry(out),
+            Input::SocketOpened => self.link.opened(out),
+            Input::SocketClosed { code } => {
+                let event = self.link.closed(code, random, out);
+                self.on_link(event, out);
+            }
+            Input::Heard(message) => self.heard(message, random, out),
+            Input::PeerFailed(words) => self.fail(Problem::Browser(words), out),
+            Input::NegotiationNeeded => {
+                let ready = self.link.is_ready();
+                if let Some(peer) = &mut self.peer {
+                    peer.request(ready, out);
+                }
+            }
+            Input::OfferMade(result) => self.offer_made(result, out),
+            Input::AnswerApplied(result) => self.answer_applied(result, out),
+            Input::LocalCandidate(candidate) => {
+                let ready = self.link.is_ready();
+                if let Some(peer) = &mut self.peer {
+                    peer.local_candidate(candidate, ready, out);
+                }
+            }
+            Input::PeerState(state) => {
+                let repair = self.path.changed(state, out);
+                self.repair(repair, out);
+            }
+            Input::Fired(timer) => self.fired(timer, random, out),
+        }
+    }
+
+    /// Compares what is wanted with what there is.
+    fn want(&mut self, out: &mut Vec<Effect>) {
+        let missing = self.wanted && self.failure.is_none() && self.peer.is_none();
+        if missing && self.link.is_ready() {
+            self.peer = Some(Negotiation::new());
+            self.path.replaced();
+            out.push(Effect::CreatePeer(self.ice_servers.clone()));
+        }
+    }
+
+    fn start(&mut self, out: &mut Vec<Effect>) {
+        if self.wanted {
+            return self.retry(out);
+        }
+        self.wanted = true;
+        self.path = Path::new();
+        self.link.open(out);
+    }
+
+    fn restart_ice(&mut self, out: &mut Vec<Effect>) {
+        if self.peer.is_some() {
+            out.push(Effect::RestartIce);
+        }
+    }
+
+    fn hang_up(&mut self, out: &mut Vec<Effect>) {
+        self.wanted = false;
+        self.failure = None;
+        self.drop_peer(out);
+    }
+
+    fn close(&mut self, out: &mut Vec<Effect>) {
+        self.hang_up(out);
+        self.link.shut(out);
+        self.link_problem = None;
+        self.closed = true;
+    }
+
+    fn retry(&mut self, out: &mut Vec<Effect>) {
+        self.path.forgive();
+        if self.failure.take().is_some() {
+            self.drop_peer(out);
+        }
+        if *self.link.state() != LinkState::Idle || self.wanted {
+            self.link.open(out);
+        }
+        self.mend(out);
+    }
+
+    /// A path that worked and does not work now gets new credentials at once.
+    fn mend(&mut self, out: &mut Vec<Effect>) {
+        let broken = self.path.was_connected() && !self.path.is_connected();
+        if broken && self.peer.is_some() {
+            let repair = self.path.repair(out);
+            self.repair(Some(repair), out);
+        }
+    }
+
+    fn heard(&mut self, message: ServerMessage, random: f64, out: &mut Vec<Effect>) {
+        let event = self.link.heard(&message, random, out);
+        self.on_link(event, out);
+        match message {
+            ServerMessage::Answer { id, sdp } => {
+                if let Some(peer) = &mut self.peer {
+                    peer.answered(id, sdp, out);
+                }
+            }
+            ServerMessage::Candidate { candidate } => self.remote_candidate(Some(candidate), out),
+            ServerMessage::EndOfCandidates {} => self.remote_candidate(None, out),
+            ServerMessage::PeerState { state, reason } => self.server_sees(state, reason, out),
+            ServerMessage::Error { id, message, .. } => self.refused(id, message, out),
+            ServerMessage::Welcome { .. }
+            | ServerMessage::Joined { .. }
+            | ServerMessage::Left { .. }
+            | ServerMessage::ParticipantJoined { .. }
+            | ServerMessage::ParticipantLeft { .. }
+            | ServerMessage::HungUp { .. }
+            | ServerMessage::GoingAway { .. }
+            | ServerMessage::Ping { .. }
+            | ServerMessage::Pong { .. } => {}
+        }
+    }
+
+    fn on_link(&mut self, event: LinkEvent, out: &mut Vec<Effect>) {
+        match event {
+            LinkEvent::Nothing => {}
+            LinkEvent::Up {
+                resumed,
+                ice_servers,
+            } => self.link_up(resumed, ice_servers, out),
+            LinkEvent::Down(problem) => {
+                self.link_problem = Some(problem);
+                if let Some(peer) = &mut self.peer {
+                    peer.suspend(out);
+                }
+            }
+        }
+    }
+
+    fn link_up(&mut self, resumed: bool, ice_servers: Vec<IceServer>, out: &mut Vec<Effect>) {
+        self.link_problem = None;
+        self.ice_servers = ice_servers;
+        let known = self.peer.as_ref().is_some_and(Negotiation::is_offered);
+        if known && !resumed {
+            // The server has forgotten its end, so nothing this end holds is of use.
+            self.forget_peer(out);
+        } else if let Some(peer) = &mut self.peer {
+            peer.resume(out);
+            self.mend(out);
+        }
+    }
+
+    fn remote_candidate(&mut self, candidate: Option<IceCandidate>, out: &mut Vec<Effect>) {
+        if let Some(peer) = &mut self.peer {
+            peer.remote_candidate(candidate, out);
+        }
+    }
+
+    fn server_sees(&mut self, state: PeerState, reason: Option<String>, out: &mut Vec<Effect>) {
+        self.path.explain(reason);
+        // Before the first answer this is still about the peer connection that was given up.
+        let ours = self.peer.as_ref().is_some_and(Negotiation::is_answered);
+        let lost = match state {
+            PeerState::Failed | PeerState::Closed => true,
+            PeerState::New
+            | PeerState::Connecting
+            | PeerState::Connected
+            | PeerState::Disconnected => false,
+        };
+        if ours && lost {
+            let repair = self.path.repair(out);
+            // The server's end is gone: new credentials alone do not bring it back.
+            self.repair(
+                Some(match repair {
+                    Repair::Restart | Repair::Rebuild => Repair::Rebuild,
+                    Repair::GiveUp => Repair::GiveUp,
+                }),
+                out,
+            );
+        }
+    }
+
+    fn refused(&mut self, id: Option<RequestId>, words: String, out: &mut Vec<Effect>) {
+        let ours = id.is_some() && self.peer.as_ref().is_some_and(|peer| peer.is_asking(id));
+        if ours {
+            out.push(Effect::Disarm(Timer::Answer));
+            self.fail(Problem::Refused(words), out);
+        }
+    }
+
+    fn offer_made(&mut self, result: Result<String, String>, out: &mut Vec<Effect>) {
+        match result {
+            Ok(sdp) => {
+                let id = self.request_id();
+                let ready = self.link.is_ready();
+                if let Some(peer) = &mut self.peer {
+                    peer.made(sdp, id, ready, out);
+                }
+            }
+            Err(words) => self.fail(Problem::Browser(words), out),
+        }
+    }
+
+    fn answer_applied(&mut self, result: Result<(), String>, out: &mut Vec<Effect>) {
+        match result {
+            Ok(()) => {
+                let ready = self.link.is_ready();
+                if let Some(peer) = &mut self.peer {
+                    peer.applied(ready, out);
+                    self.path.expect(out);
+                }
+            }
+            Err(words) => self.fail(Problem::Browser(words), out),
+        }
+    }
+
+    fn fired(&mut self, timer: Timer, random: f64, out: &mut Vec<Effect>) {
+        let link_timer = match timer {
+            Timer::Retry => LinkTimer::Retry,
+            Timer::Greeting => LinkTimer::Greeting,
+            Timer::Ping => LinkTimer::Ping,
+            Timer::Answer => return self.fail(Problem::NoAnswer, out),
+            // Without the link nothing can be repaired; its return starts the next repair.
+            Timer::Path if !self.link.is_ready() => return,
+            Timer::Path => {
+                let repair = self.path.overdue(out);
+                return self.repair(repair, out);
+            }
+            Timer::Slow => return self.path.lags(),
+        };
+        let event = self.link.fired(link_timer, random, out);
+        self.on_link(event, out);
+    }
+
+    fn repair(&mut self, repair: Option<Repair>, out: &mut Vec<Effect>) {
+        if self.peer.is_none() {
+            return;
+        }
+        match repair {
+            None => {}
+            Some(Repair::Restart) => out.push(Effect::RestartIce),
+            Some(Repair::Rebuild) => self.drop_peer(out),
+            Some(Repair::GiveUp) => {
+                let reason = self.path.reason().map(str::to_owned);
+                self.fail(Problem::NoPath(reason), out);
+            }
+        }
+    }
+
+    fn fail(&mut self, problem: Problem, out: &mut Vec<Effect>) {
+        if self.wanted {
+            self.failure = Some(problem);
+            self.drop_peer(out);
+        }
+    }
+
+    fn drop_peer(&mut self, out: &mut Vec<Effect>) {
+        let offered = self.peer.as_ref().is_some_and(Negotiation::is_offered);
+        if offered && self.link.is_ready() {
+            let id = Some(self.request_id());
+            out.push(Effect::Send(ClientMessage::HangUp { id }));
+        }
+        self.forget_peer(out);
+    }
+
+    /// Drops the peer connection without a word to the server.
+    fn forget_peer(&mut self, out: &mut Vec<Effect>) {
+        if self.peer.take().is_none() {
+            return;
+        }
+        for timer in [Timer::Answer, Timer::Path, Timer::Slow] {
+            out.push(Effect::Disarm(timer));
+        }
+        out.push(Effect::ClosePeer);
+    }
+
+    fn request_id(&mut self) -> RequestId {
+        self.next_id = self.next_id.wrapping_add(1);
+        RequestId(self.next_id)
+    }
+
+    fn phase(&self) -> Phase {
+        let stopped = *self.link.state() == LinkState::Stopped;
+        if self.closed {
+            Phase::Closed
+        } else if !self.wanted {
+            Phase::Idle
+        } else if self.failure.is_some() {
+            Phase::Failed
+        } else if self.peer.is_some() && self.path.is_connected() {
+            Phase::Connected
+        } else if stopped {
+            Phase::Failed
+        } else if self.path.was_connected() {
+            Phase::Reconnecting
+        } else if self.peer.is_some() {
+            Phase::Negotiating
+        } else {
+            Phase::Connecting
+        }
+    }
+
+    fn problem(&self) -> Option<Problem> {
+        let slow = || {
+            let slow = self.peer.is_some() && self.path.is_slow();
+            slow.then(|| Problem::SlowPath(self.path.reason().map(str::to_owned)))
+        };
+        let failure = self.failure.clone();
+        failure.or_else(|| self.link_problem.clone()).or_else(slow)
+    }
+}

@@ -1,0 +1,139 @@
+//! The media path of one call: what to do when ICE or DTLS has trouble. Owns the count of repair
+//! attempts; knows neither offers nor the WebSocket.
+
+use ferrite_protocol::message::PeerConnectionState as PeerState;
+
+use super::{Effect, Timer};
+
+/// ICE often recovers by itself within a few seconds (a roaming phone, a busy access point).
+const GRACE_MS: u32 = 2_000;
+/// How long a repair may take before the next one.
+const REPAIR_MS: u32 = 8_000;
+/// A first connection normally takes milliseconds; after this the user is told what may be wrong.
+const SLOW_MS: u32 = 5_000;
+
+/// What to do about a broken path.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Repair {
+    /// New ICE credentials on the same peer connection (RFC 8445 §9).
+    Restart,
+    /// A new peer connection: whatever is wrong, it is not in the new one.
+    Rebuild,
+    /// Stop trying without the user.
+    GiveUp,
+}
+
+#[derive(Debug)]
+pub(super) struct Path {
+    state: PeerState,
+    attempts: u8,
+    was_connected: bool,
+    slow: bool,
+    /// What the server says is wrong.
+    reason: Option<String>,
+}
+
+impl Path {
+    pub(super) fn new() -> Self {
+        Self {
+            state: PeerState::New,
+            attempts: 0,
+            was_connected: false,
+            slow: false,
+            reason: None,
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.state == PeerState::Connected
+    }
+
+    pub(super) fn was_connected(&self) -> bool {
+        self.was_connected
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        self.slow && !self.is_connected()
+    }
+
+    pub(super) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// What the server sees, and why.
+    pub(super) fn explain(&mut self, reason: Option<String>) {
+        self.reason = reason;
+    }
+
+    /// The browser's peer connection changed its state.
+    pub(super) fn changed(&mut self, state: PeerState, out: &mut Vec<Effect>) -> Option<Repair> {
+        self.state = state;
+        match state {
+            PeerState::Connected => {
+                self.recovered(out);
+                None
+            }
+            PeerState::Disconnected => {
+                out.push(Effect::Arm(Timer::Path, GRACE_MS));
+                None
+            }
+            PeerState::Failed | PeerState::Closed => Some(self.repair(out)),
+            PeerState::New | PeerState::Connecting => None,
+        }
+    }
+
+    /// An answer was applied: from now on a connection is expected.
+    pub(super) fn expect(&mut self, out: &mut Vec<Effect>) {
+        if !self.is_connected() {
+            out.push(match self.attempts {
+                0 => Effect::Arm(Timer::Slow, SLOW_MS),
+                _ => Effect::Arm(Timer::Path, REPAIR_MS),
+            });
+        }
+    }
+
+    /// `Timer::Slow` fired.
+    pub(super) fn lags(&mut self) {
+        self.slow = true;
+    }
+
+    /// `Timer::Path` fired.
+    pub(super) fn overdue(&mut self, out: &mut Vec<Effect>) -> Option<Repair> {
+        (!self.is_connected()).then(|| self.repair(out))
+    }
+
+    /// The path is broken: the next thing to try.
+    pub(super) fn repair(&mut self, out: &mut Vec<Effect>) -> Repair {
+        self.attempts = self.attempts.saturating_add(1);
+        let repair = match self.attempts {
+            1..=2 => Repair::Restart,
+            3..=4 => Repair::Rebuild,
+            _ => Repair::GiveUp,
+        };
+        match repair {
+            Repair::Restart | Repair::Rebuild => out.push(Effect::Arm(Timer::Path, REPAIR_MS)),
+            Repair::GiveUp => out.push(Effect::Disarm(Timer::Path)),
+        }
+        repair
+    }
+
+    /// A new peer connection stands in for the old one. Attempts go on counting.
+    pub(super) fn replaced(&mut self) {
+        self.state = PeerState::New;
+        self.slow = false;
+    }
+
+    /// The user asked for another round.
+    pub(super) fn forgive(&mut self) {
+        self.attempts = 0;
+    }
+
+    fn recovered(&mut self, out: &mut Vec<Effect>) {
+        self.attempts = 0;
+        self.was_connected = true;
+        self.slow = false;
+        self.reason = None;
+        out.push(Effect::Disarm(Timer::Path));
+        out.push(Effect::Disarm(Timer::Slow));
+    }
+}

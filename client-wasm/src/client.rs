@@ -1,0 +1,360 @@
+//! One client session in the browser: joins the [`Call`]'s rules to the WebSocket, the peer
+//! connection and the timers. Owns all of them by value; knows nothing of pages.
+//!
+//! Whoever embeds it (the page's loop or the JavaScript class) feeds every [`Input`] of its queue
+//! into [`Client::handle`] and acts on the [`Event`]s that come out.
+
+use std::collections::BTreeMap;
+
+use ferrite_protocol::message::PeerConnectionState as PeerState;
+use ferrite_protocol::{ClientMessage, IceServer, ServerMessage};
+use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, console};
+
+use crate::call::{self, Call, Effect, Status, Timer};
+use crate::codec::VideoCodec;
+use crate::dom::{self, Post, Timeout};
+use crate::peer::{ChannelEvent, Outgoing, Peer, PeerEvent, PeerOptions, SendError};
+use crate::signalling::{Signalling, SocketEvent};
+use crate::stats::{self, Stats};
+
+/// What a client is to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Open the signalling link.
+    Connect,
+    /// Call the server.
+    Start,
+    /// Send these tracks, now or with the next peer connection.
+    Publish(Vec<MediaStreamTrack>),
+    /// Stop sending this track.
+    Unpublish(MediaStreamTrack),
+    /// Prefer this video codec from the next peer connection on.
+    Prefer(Option<VideoCodec>),
+    /// Send on the data channel.
+    Send(Outgoing),
+    /// Find a new media path.
+    RestartIce,
+    /// Try again now.
+    Retry,
+    /// Take a sample; it comes as [`Event::Stats`].
+    Sample,
+    /// End the call.
+    HangUp,
+    /// End everything.
+    Close,
+}
+
+/// Everything a client reacts to.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// From whoever embeds it.
+    Do(Command),
+    /// From the WebSocket of this number.
+    Socket(u32, SocketEvent),
+    /// From the peer connection of this number.
+    Peer(u32, PeerEvent),
+    /// From a timer.
+    Fired(Timer),
+}
+
+/// What a client tells.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The call changed.
+    Status(Status),
+    /// The server's side of the peer connection changed.
+    ServerState {
+        state: PeerState,
+        reason: Option<String>,
+    },
+    /// There is a new peer connection; what came over the one before is gone.
+    PeerConnection(RtcPeerConnection),
+    /// The peer connection is gone.
+    PeerClosed,
+    /// A track comes from the server.
+    Track(RtcTrackEvent),
+    /// The data channel can be used.
+    ChannelOpen,
+    /// The data channel cannot be used any more.
+    ChannelClosed,
+    /// A string or an `ArrayBuffer` came over the data channel.
+    Message(wasm_bindgen::JsValue),
+    /// The sample asked for.
+    Stats(Box<Stats>),
+}
+
+/// A client session.
+pub(crate) struct Client {
+    url: String,
+    codec: Option<VideoCodec>,
+    call: Call,
+    status: Status,
+    post: Post<Input>,
+    signalling: Option<Signalling>,
+    peer: Option<Peer>,
+    tracks: Vec<MediaStreamTrack>,
+    timers: BTreeMap<Timer, Timeout>,
+    sample: Option<Stats>,
+    /// Numbers sockets and peer connections, so that what a dropped one left in the queue is known.
+    socket_number: u32,
+    peer_number: u32,
+}
+
+impl Client {
+    /// A client that does nothing until it is told. `url` is the WebSocket's.
+    pub(crate) fn new(url: String, codec: Option<VideoCodec>, post: Post<Input>) -> Self {
+        let call = Call::new();
+        Self {
+            url,
+            codec,
+            status: call.status(),
+            call,
+            post,
+            signalling: None,
+            peer: None,
+            tracks: Vec::new(),
+            timers: BTreeMap::new(),
+            sample: None,
+            socket_number: 0,
+            peer_number: 0,
+        }
+    }
+
+    /// The call as it is.
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// The one entrance.
+    pub(crate) fn handle(&mut self, input: Input) -> Vec<Event> {
+        let mut events = Vec::new();
+        match input {
+            Input::Do(command) => self.command(command, &mut events),
+            Input::Socket(number, event) if number == self.socket_number => {
+                self.on_socket(event, &mut events);
+            }
+            Input::Peer(number, event) if number == self.peer_number => {
+                self.on_peer(event, &mut events);
+            }
+            // Left in the queue by one that is gone.
+            Input::Socket(..) | Input::Peer(..) => {}
+            Input::Fired(timer) => {
+                self.timers.remove(&timer);
+                self.advance(call::Input::Fired(timer), &mut events);
+            }
+        }
+        events
+    }
+
+    fn command(&mut self, command: Command, events: &mut Vec<Event>) {
+        let input = match command {
+            Command::Connect => call::Input::Connect,
+            Command::Start => call::Input::Start,
+            Command::RestartIce => call::Input::RestartIce,
+            Command::Retry => call::Input::Retry,
+            Command::HangUp => call::Input::HangUp,
+            Command::Close => call::Input::Close,
+            Command::Publish(tracks) => return self.publish(tracks),
+            Command::Unpublish(track) => return self.unpublish(&track),
+            Command::Prefer(codec) => {
+                self.codec = codec;
+                return;
+            }
+            Command::Send(message) => return self.send(message),
+            Command::Sample => return self.take_sample(events),
+        };
+        self.advance(input, events);
+    }
+
+    fn on_socket(&mut self, event: SocketEvent, events: &mut Vec<Event>) {
+        let input = match event {
+            SocketEvent::Opened => call::Input::SocketOpened,
+            SocketEvent::Closed { code } => call::Input::SocketClosed { code },
+            SocketEvent::Heard(message) => {
+                note(&message, events);
+                call::Input::Heard(*message)
+            }
+        };
+        self.advance(input, events);
+    }
+
+    fn on_peer(&mut self, event: PeerEvent, events: &mut Vec<Event>) {
+        let input = match event {
+            PeerEvent::NegotiationNeeded => call::Input::NegotiationNeeded,
+            PeerEvent::OfferMade(result) => call::Input::OfferMade(result),
+            PeerEvent::AnswerApplied(result) => call::Input::AnswerApplied(result),
+            PeerEvent::Candidate(candidate) => call::Input::LocalCandidate(candidate),
+            PeerEvent::State(state) => call::Input::PeerState(state),
+            PeerEvent::Track(event) => return events.push(Event::Track(event)),
+            PeerEvent::Channel(event) => return self.on_channel(event, events),
+            PeerEvent::Stats(report) => return self.on_sample(report, events),
+        };
+        self.advance(input, events);
+    }
+
+    fn on_channel(&mut self, event: ChannelEvent, events: &mut Vec<Event>) {
+        match event {
+            ChannelEvent::Opened => events.push(Event::ChannelOpen),
+            ChannelEvent::Closed => events.push(Event::ChannelClosed),
+            ChannelEvent::Message(data) => events.push(Event::Message(data)),
+            ChannelEvent::Drained => {
+                if let Some(peer) = &mut self.peer {
+                    peer.drain();
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, input: call::Input, events: &mut Vec<Event>) {
+        for effect in self.call.handle(input, js_sys::Math::random()) {
+            self.perform(effect, events);
+        }
+        let status = self.call.status();
+        if status != self.status {
+            self.status = status.clone();
+            events.push(Event::Status(status));
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, events: &mut Vec<Event>) {
+        match effect {
+            Effect::Connect => self.connect(),
+            Effect::Disconnect => self.disconnect(),
+            Effect::Send(message) => self.say(&message),
+            Effect::CreatePeer(ice_servers) => self.create_peer(&ice_servers, events),
+            Effect::ClosePeer => self.close_peer(events),
+            Effect::MakeOffer => self.with_peer(Peer::make_offer),
+            Effect::ApplyAnswer(sdp) => self.with_peer(|peer| peer.apply_answer(sdp)),
+            Effect::AddCandidate(it) => self.with_peer(|peer| peer.add_candidate(it.as_ref())),
+            Effect::RestartIce => self.with_peer(|peer| peer.restart_ice()),
+            Effect::Arm(timer, ms) => self.arm(timer, ms),
+            Effect::Disarm(timer) => {
+                self.timers.remove(&timer);
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.disconnect();
+        let number = self.socket_number;
+        let post = self.post.map(move |event| Input::Socket(number, event));
+        match Signalling::open(&self.url, &post) {
+            Ok(signalling) => self.signalling = Some(signalling),
+            Err(words) => {
+                console::error_1(&format!("Ferrite: {words}").into());
+                post.send(SocketEvent::Closed { code: 1006 });
+            }
+        }
+    }
+
+    fn disconnect(&mut self) {
+        self.signalling = None;
+        self.socket_number = self.socket_number.wrapping_add(1);
+    }
+
+    fn say(&self, message: &ClientMessage) {
+        if let Some(signalling) = &self.signalling {
+            signalling.send(message);
+        }
+    }
+
+    fn create_peer(&mut self, ice_servers: &[IceServer], events: &mut Vec<Event>) {
+        self.close_peer(events);
+        let number = self.peer_number;
+        let post = self.post.map(move |event| Input::Peer(number, event));
+        let options = PeerOptions {
+            ice_servers,
+            codec: self.codec,
+            tracks: &self.tracks,
+        };
+        match Peer::new(&options, &post) {
+            Ok(peer) => {
+                events.push(Event::PeerConnection(peer.connection().clone()));
+                self.peer = Some(peer);
+            }
+            Err(error) => {
+                let input = call::Input::PeerFailed(dom::words(&error));
+                self.advance(input, events);
+            }
+        }
+    }
+
+    fn close_peer(&mut self, events: &mut Vec<Event>) {
+        self.sample = None;
+        self.peer_number = self.peer_number.wrapping_add(1);
+        if self.peer.take().is_some() {
+            events.push(Event::PeerClosed);
+        }
+    }
+
+    fn with_peer(&mut self, act: impl FnOnce(&mut Peer)) {
+        if let Some(peer) = &mut self.peer {
+            act(peer);
+        }
+    }
+
+    fn arm(&mut self, timer: Timer, ms: u32) {
+        let post = self.post.clone();
+        let timeout = Timeout::new(ms, move || post.send(Input::Fired(timer)));
+        self.timers.insert(timer, timeout);
+    }
+
+    fn publish(&mut self, tracks: Vec<MediaStreamTrack>) {
+        for track in tracks {
+            if self.tracks.iter().any(|known| known.id() == track.id()) {
+                continue;
+            }
+            if let Some(Err(error)) = self.peer.as_ref().map(|peer| peer.publish(&track)) {
+                console::error_2(&"Ferrite: track not published".into(), &error);
+            }
+            self.tracks.push(track);
+        }
+    }
+
+    fn unpublish(&mut self, track: &MediaStreamTrack) {
+        self.tracks.retain(|known| known.id() != track.id());
+        if let Some(peer) = &self.peer {
+            peer.unpublish(track);
+        }
+    }
+
+    fn send(&mut self, message: Outgoing) {
+        match &mut self.peer {
+            Some(peer) => peer.send(message),
+            None => message.finish(Err(SendError::NotOpen)),
+        }
+    }
+
+    fn take_sample(&mut self, events: &mut Vec<Event>) {
+        match &mut self.peer {
+            Some(peer) => peer.sample(),
+            None => events.push(Event::Stats(Box::default())),
+        }
+    }
+
+    fn on_sample(&mut self, report: Result<String, String>, events: &mut Vec<Event>) {
+        let read = |json: String| {
+            stats::read(&json, self.sample.as_ref()).map_err(|error| error.to_string())
+        };
+        match report.and_then(read) {
+            Ok(stats) => {
+                self.sample = Some(stats.clone());
+                events.push(Event::Stats(Box::new(stats)));
+            }
+            Err(words) => {
+                console::debug_1(&format!("Ferrite: no stats: {words}").into());
+                events.push(Event::Stats(Box::default()));
+            }
+        }
+    }
+}
+
+/// What the server says that only the onlooker needs.
+fn note(message: &ServerMessage, events: &mut Vec<Event>) {
+    if let ServerMessage::PeerState { state, reason } = message {
+        events.push(Event::ServerState {
+            state: *state,
+            reason: reason.clone(),
+        });
+    }
+}

@@ -1,0 +1,26 @@
+//! A future on the browser's microtask queue that stops when it is dropped.
+
+use std::future::Future;
+
+use futures_util::future::{AbortHandle, abortable};
+
+/// Whoever holds it owns the future.
+pub(crate) struct Task(AbortHandle);
+
+impl Task {
+    /// Starts the future.
+    pub(crate) fn new(future: impl Future<Output = ()> + 'static) -> Self {
+        let (future, handle) = abortable(future);
+        js_sys::futures::spawn_local(async move {
+            // Aborted means that its owner is gone: nobody is left to be told.
+            let _ = future.await;
+        });
+        Self(handle)
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,88 @@
+//! What `web-sys` lacks, or binds without `catch` although it throws.
+
+use js_sys::{Array, Object, Promise};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{
+    MediaStreamTrack, RtcDataChannel, RtcPeerConnection, RtcRtpCapabilities, RtcRtpTransceiver,
+    RtcSessionDescription,
+};
+
+#[wasm_bindgen]
+extern "C" {
+    /// `RTCPeerConnection` with the methods of this decade.
+    #[wasm_bindgen(extends = RtcPeerConnection, js_name = RTCPeerConnection)]
+    #[derive(Clone)]
+    pub(crate) type Connection;
+
+    /// Has the next offer carry new ICE credentials.
+    #[wasm_bindgen(method, js_name = restartIce)]
+    pub(crate) fn restart_ice(this: &Connection);
+
+    /// Makes the description that fits the signalling state, and sets it.
+    #[wasm_bindgen(method, js_name = setLocalDescription)]
+    pub(crate) fn set_local_description_implicitly(this: &Connection) -> Promise;
+
+    /// `addTransceiver` that may throw.
+    #[wasm_bindgen(method, catch, js_name = addTransceiver)]
+    pub(crate) fn add_transceiver(
+        this: &Connection,
+        track: &MediaStreamTrack,
+        init: &Object,
+    ) -> Result<RtcRtpTransceiver, JsValue>;
+
+    /// `createDataChannel` that may throw.
+    #[wasm_bindgen(method, catch, js_name = createDataChannel)]
+    pub(crate) fn create_channel(this: &Connection, label: &str)
+    -> Result<RtcDataChannel, JsValue>;
+
+    /// The SCTP transport, once there is one.
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn sctp(this: &Connection) -> Option<SctpTransport>;
+
+    /// `RTCSctpTransport`.
+    #[wasm_bindgen(js_name = RTCSctpTransport)]
+    pub(crate) type SctpTransport;
+
+    /// The largest message both ends take; infinite where there is no limit.
+    #[wasm_bindgen(method, getter, js_name = maxMessageSize)]
+    pub(crate) fn max_message_size(this: &SctpTransport) -> f64;
+
+    /// `RTCRtpTransceiver` whose preferences may be refused.
+    #[wasm_bindgen(extends = RtcRtpTransceiver, js_name = RTCRtpTransceiver)]
+    pub(crate) type Transceiver;
+
+    /// `setCodecPreferences` that may throw.
+    #[wasm_bindgen(method, catch, js_name = setCodecPreferences)]
+    pub(crate) fn prefer_codecs(this: &Transceiver, codecs: &Array) -> Result<(), JsValue>;
+
+    /// The static half of `RTCRtpReceiver`.
+    #[wasm_bindgen(js_name = RTCRtpReceiver)]
+    type Receiver;
+
+    /// `getCapabilities`, which older browsers lack.
+    #[wasm_bindgen(static_method_of = Receiver, catch, js_class = RTCRtpReceiver, js_name = getCapabilities)]
+    fn capabilities(kind: &str) -> Result<Option<RtcRtpCapabilities>, JsValue>;
+
+    /// Shows an error as the browser shows one that nobody caught.
+    #[wasm_bindgen(js_name = reportError)]
+    pub(crate) fn report_error(error: &JsValue);
+}
+
+/// What the browser can receive of a kind of media. Fails where it does not tell.
+pub(crate) fn receiver_capabilities(kind: &str) -> Result<Option<RtcRtpCapabilities>, JsValue> {
+    Receiver::capabilities(kind)
+}
+
+/// The SDP of a description, or nothing.
+pub(crate) fn sdp_of(description: Option<RtcSessionDescription>) -> String {
+    description.map(|it| it.sdp()).unwrap_or_default()
+}
+
+/// A plain object made of JSON: how W3C dictionaries get in.
+pub(crate) fn object_from<T: serde::Serialize>(value: &T) -> Result<Object, JsValue> {
+    let json = serde_json::to_string(value).map_err(|error| error.to_string())?;
+    js_sys::JSON::parse(&json)?
+        .dyn_into()
+        .map_err(|_| "not an object".into())
+}

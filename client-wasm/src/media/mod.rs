@@ -1,0 +1,286 @@
+//! The user's camera and microphone: asked for, held and given back. Owns the tracks; knows
+//! nothing of who shows or sends them.
+
+mod acquire;
+mod level;
+
+use js_sys::Array;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{MediaDeviceInfo, MediaDeviceKind, MediaDevices, MediaStream, MediaStreamTrack};
+
+pub(crate) use acquire::{Acquired, AudioWish, VideoWish, Wish};
+use level::Level;
+
+use crate::dom::{Listener, Post, Task};
+
+/// A microphone or a camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Audio,
+    Video,
+}
+
+/// Why a device cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The user, the system or a policy says no.
+    Denied,
+    /// There is none.
+    Missing,
+    /// It is there and cannot be opened.
+    Busy,
+    /// The page does not come over https.
+    Insecure,
+    /// It was there.
+    Unplugged,
+    /// The browser's own words.
+    Other(String),
+}
+
+impl Trouble {
+    /// From the name of the exception that `getUserMedia` throws (W3C mediacapture-streams §10.2).
+    fn of(name: &str, words: String) -> Self {
+        match name {
+            "NotAllowedError" | "SecurityError" => Self::Denied,
+            "NotFoundError" | "OverconstrainedError" => Self::Missing,
+            "NotReadableError" | "AbortError" => Self::Busy,
+            _ => Self::Other(words),
+        }
+    }
+}
+
+/// What happens to devices.
+#[derive(Debug)]
+pub(crate) enum MediaEvent {
+    /// The answer to [`Media::acquire`].
+    Acquired(Box<Acquired>),
+    /// The device of a track is gone.
+    Ended(Kind),
+    /// A device was plugged in or out.
+    Changed,
+    /// The answer to [`Media::list`].
+    Devices(Vec<Device>),
+}
+
+/// A device one may choose.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Device {
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+    /// Empty as long as the page has no permission.
+    pub(crate) label: String,
+}
+
+/// A running track; dropping it turns the device off.
+#[derive(Debug)]
+pub(crate) struct Capture(MediaStreamTrack);
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+struct Held {
+    // Before the capture: a stopped track's listener has nothing to say.
+    _ended: Listener,
+    capture: Capture,
+    stream: MediaStream,
+}
+
+/// The devices in use.
+pub(crate) struct Media {
+    post: Post<MediaEvent>,
+    devices: Option<MediaDevices>,
+    audio: Option<Held>,
+    video: Option<Held>,
+    level: Option<Level>,
+    listing: Option<Task>,
+    /// Numbers requests, so that a late answer to an old one is recognised.
+    request: [u32; 2],
+    _changed: Option<Listener>,
+}
+
+impl Media {
+    pub(crate) fn new(post: Post<MediaEvent>) -> Self {
+        let devices = media_devices();
+        let changed = devices.as_ref().map(|devices| {
+            let post = post.clone();
+            Listener::new(devices, "devicechange", move |_| {
+                post.send(MediaEvent::Changed);
+            })
+        });
+        Self {
+            post,
+            devices,
+            audio: None,
+            video: None,
+            level: None,
+            listing: None,
+            request: [0, 0],
+            _changed: changed,
+        }
+    }
+
+    /// Asks for devices; the answer comes as [`MediaEvent::Acquired`]. What they replace is given
+    /// back first: many devices cannot be opened twice.
+    ///
+    /// The request itself is never abandoned. A stream that nobody waited for would keep the camera
+    /// on until the garbage collector came by.
+    pub(crate) fn acquire(&mut self, wish: Wish) {
+        for kind in wish.kinds() {
+            self.release(kind);
+        }
+        let numbers = self.request;
+        let (devices, post) = (self.devices.clone(), self.post.clone());
+        js_sys::futures::spawn_local(async move {
+            let acquired = acquire::acquire(devices, wish, numbers).await;
+            post.send(MediaEvent::Acquired(Box::new(acquired)));
+        });
+    }
+
+    /// Takes what was acquired into use, unless it has been asked for again or given back since.
+    /// What is not taken is turned off.
+    pub(crate) fn accept(&mut self, acquired: Acquired) -> [Option<Trouble>; 2] {
+        let mut troubles = [None, None];
+        for (kind, number, result) in acquired.into_parts() {
+            if number != self.request[kind as usize] {
+                continue;
+            }
+            match result {
+                Ok(capture) => self.hold(kind, capture),
+                Err(trouble) => troubles[kind as usize] = Some(trouble),
+            }
+        }
+        troubles
+    }
+
+    /// Turns a device off.
+    pub(crate) fn release(&mut self, kind: Kind) {
+        let number = &mut self.request[kind as usize];
+        *number = number.wrapping_add(1);
+        match kind {
+            Kind::Audio => {
+                self.level = None;
+                self.audio = None;
+            }
+            Kind::Video => self.video = None,
+        }
+    }
+
+    /// The track of a device in use.
+    pub(crate) fn track(&self, kind: Kind) -> Option<&MediaStreamTrack> {
+        let held = match kind {
+            Kind::Audio => &self.audio,
+            Kind::Video => &self.video,
+        };
+        held.as_ref().map(|held| &held.capture.0)
+    }
+
+    /// Every track in use.
+    pub(crate) fn tracks(&self) -> Vec<MediaStreamTrack> {
+        let kinds = [Kind::Audio, Kind::Video].into_iter();
+        kinds.filter_map(|kind| self.track(kind).cloned()).collect()
+    }
+
+    /// The picture alone, to be shown to its owner: nobody wants to hear himself twice.
+    pub(crate) fn picture(&self) -> Option<&MediaStream> {
+        self.video.as_ref().map(|held| &held.stream)
+    }
+
+    /// How loud the microphone is, 0 to 1.
+    pub(crate) fn loudness(&mut self) -> f32 {
+        self.level.as_mut().map_or(0.0, Level::read)
+    }
+
+    /// The user did something: a browser may have waited for that before it measures sound.
+    pub(crate) fn wake(&self) {
+        if let Some(level) = &self.level {
+            level.wake();
+        }
+    }
+
+    /// Asks which devices there are; the answer comes as [`MediaEvent::Devices`].
+    pub(crate) fn list(&mut self) {
+        let Some(devices) = self.devices.clone() else {
+            return;
+        };
+        let post = self.post.clone();
+        self.listing = Some(Task::new(async move {
+            if let Some(devices) = enumerate(&devices).await {
+                post.send(MediaEvent::Devices(devices));
+            }
+        }));
+    }
+
+    fn hold(&mut self, kind: Kind, capture: Capture) {
+        let post = self.post.clone();
+        let ended = Listener::new(&capture.0, "ended", move |_| {
+            post.send(MediaEvent::Ended(kind));
+        });
+        let Ok(stream) = MediaStream::new() else {
+            return;
+        };
+        stream.add_track(&capture.0);
+        if kind == Kind::Audio {
+            self.level = Level::of(&stream).ok();
+        }
+        let held = Some(Held {
+            _ended: ended,
+            capture,
+            stream,
+        });
+        match kind {
+            Kind::Audio => self.audio = held,
+            Kind::Video => self.video = held,
+        }
+    }
+}
+
+/// Absent where the page does not come over https.
+fn media_devices() -> Option<MediaDevices> {
+    let devices = web_sys::window()?.navigator().media_devices().ok()?;
+    let devices: JsValue = devices.into();
+    devices.dyn_into().ok()
+}
+
+async fn enumerate(devices: &MediaDevices) -> Option<Vec<Device>> {
+    let list: Array = devices
+        .enumerate_devices()
+        .ok()?
+        .await
+        .ok()?
+        .dyn_into()
+        .ok()?;
+    let infos = list.iter().filter_map(|info| info.dyn_into().ok());
+    Some(infos.filter_map(|info| device(&info)).collect())
+}
+
+fn device(info: &MediaDeviceInfo) -> Option<Device> {
+    let kind = match info.kind() {
+        MediaDeviceKind::Audioinput => Kind::Audio,
+        MediaDeviceKind::Videoinput => Kind::Video,
+        _ => return None,
+    };
+    // Without permission browsers list nameless stand-ins.
+    let id = info.device_id();
+    (!id.is_empty()).then(|| Device {
+        kind,
+        id,
+        label: info.label(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exceptions_are_told_apart() {
+        let of = |name| Trouble::of(name, "words".to_owned());
+        assert_eq!(of("NotAllowedError"), Trouble::Denied);
+        assert_eq!(of("NotFoundError"), Trouble::Missing);
+        assert_eq!(of("NotReadableError"), Trouble::Busy);
+        assert_eq!(of("TypeError"), Trouble::Other("words".to_owned()));
+    }
+}

@@ -1,0 +1,152 @@
+//! The data channel: messages out under back-pressure, messages in as they come. Knows nothing of
+//! what is said on it.
+
+use std::collections::VecDeque;
+
+use futures_channel::oneshot;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Event, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType};
+
+use crate::dom::{Listener, Post};
+use crate::gaps::Connection;
+
+const LABEL: &str = "chat";
+/// Chromium closes a channel whose send buffer it finds too full, so ours stays well below.
+const HIGH_WATER: u32 = 1024 * 1024;
+const LOW_WATER: u32 = 256 * 1024;
+/// Messages that wait for room, beyond the browser's own buffer.
+const WAITING: usize = 256;
+
+/// What became of the channel.
+#[derive(Debug)]
+pub(crate) enum ChannelEvent {
+    /// It can be used.
+    Opened,
+    /// It cannot be used any more.
+    Closed,
+    /// The server sent a string or an `ArrayBuffer`.
+    Message(JsValue),
+    /// The send buffer has room again.
+    Drained,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendError {
+    /// There is no open channel.
+    NotOpen,
+    /// The other end takes no message of this size.
+    TooLarge,
+    /// Too many messages wait.
+    Full,
+}
+
+/// What to send.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// A message and who waits for its departure.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) payload: Payload,
+    pub(crate) done: Option<oneshot::Sender<Result<(), SendError>>>,
+}
+
+impl Outgoing {
+    /// Tells whoever waits.
+    pub(crate) fn finish(self, result: Result<(), SendError>) {
+        if let Some(done) = self.done {
+            // Nobody has to wait.
+            let _ = done.send(result);
+        }
+    }
+
+    fn size(&self) -> usize {
+        match &self.payload {
+            Payload::Text(text) => text.len(),
+            Payload::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+pub(super) struct Channel {
+    channel: RtcDataChannel,
+    waiting: VecDeque<Outgoing>,
+    _listeners: [Listener; 4],
+}
+
+impl Channel {
+    pub(super) fn open(
+        connection: &Connection,
+        post: &Post<ChannelEvent>,
+    ) -> Result<Self, JsValue> {
+        let channel = connection.create_channel(LABEL)?;
+        channel.set_binary_type(RtcDataChannelType::Arraybuffer);
+        channel.set_buffered_amount_low_threshold(LOW_WATER);
+        let listeners = listeners(&channel, post);
+        Ok(Self {
+            channel,
+            waiting: VecDeque::new(),
+            _listeners: listeners,
+        })
+    }
+
+    /// Sends, or queues while the buffer is full.
+    pub(super) fn send(&mut self, message: Outgoing, limit: f64) {
+        if message.size() as f64 > limit {
+            message.finish(Err(SendError::TooLarge));
+        } else if self.channel.ready_state() != RtcDataChannelState::Open {
+            message.finish(Err(SendError::NotOpen));
+        } else if self.waiting.len() >= WAITING {
+            message.finish(Err(SendError::Full));
+        } else {
+            self.waiting.push_back(message);
+            self.drain();
+        }
+    }
+
+    /// Sends what fits.
+    pub(super) fn drain(&mut self) {
+        while self.channel.buffered_amount() < HIGH_WATER {
+            let Some(message) = self.waiting.pop_front() else {
+                return;
+            };
+            let sent = match &message.payload {
+                Payload::Text(text) => self.channel.send_with_str(text),
+                Payload::Bytes(bytes) => self.channel.send_with_u8_array(bytes),
+            };
+            message.finish(sent.map_err(|_| SendError::NotOpen));
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        for message in self.waiting.drain(..) {
+            message.finish(Err(SendError::NotOpen));
+        }
+    }
+}
+
+fn listeners(channel: &RtcDataChannel, post: &Post<ChannelEvent>) -> [Listener; 4] {
+    let listen = |kind, read: fn(Event) -> Option<ChannelEvent>| {
+        let post = post.clone();
+        Listener::new(channel, kind, move |event| {
+            if let Some(event) = read(event) {
+                post.send(event);
+            }
+        })
+    };
+    [
+        listen("open", |_| Some(ChannelEvent::Opened)),
+        listen("close", |_| Some(ChannelEvent::Closed)),
+        listen("bufferedamountlow", |_| Some(ChannelEvent::Drained)),
+        listen("message", |event| {
+            let event: MessageEvent = event.dyn_into().ok()?;
+            Some(ChannelEvent::Message(event.data()))
+        }),
+    ]
+}

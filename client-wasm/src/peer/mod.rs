@@ -1,0 +1,318 @@
+//! The browser's peer connection: performs what it is told and posts what happens. Owns the
+//! `RTCPeerConnection`, its transceivers and its data channel; decides nothing.
+
+mod channel;
+mod report;
+
+use ferrite_protocol::message::PeerConnectionState as PeerState;
+use ferrite_protocol::{IceCandidate, IceServer, SdpType, SessionDescription};
+use js_sys::{Array, JSON, Object, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{
+    Event, MediaStream, MediaStreamTrack, RtcBundlePolicy, RtcConfiguration, RtcIceCandidate,
+    RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcRtpSender,
+    RtcTrackEvent, console,
+};
+
+use channel::Channel;
+pub(crate) use channel::{ChannelEvent, Outgoing, Payload, SendError};
+
+use crate::codec::{self, VideoCodec};
+use crate::dom::{self, Listener, Post, Task};
+use crate::gaps::{self, Connection, Transceiver};
+
+/// What became of the peer connection.
+#[derive(Debug)]
+pub(crate) enum PeerEvent {
+    /// An offer is needed.
+    NegotiationNeeded,
+    /// The offer, set as local description.
+    OfferMade(Result<String, String>),
+    /// The answer was set as remote description, or not.
+    AnswerApplied(Result<(), String>),
+    /// A candidate was gathered, or all (`None`).
+    Candidate(Option<IceCandidate>),
+    /// `connectionState` changed.
+    State(PeerState),
+    /// A track comes from the server.
+    Track(RtcTrackEvent),
+    /// Something about the data channel.
+    Channel(ChannelEvent),
+    /// A `getStats` report, as JSON.
+    Stats(Result<String, String>),
+}
+
+/// What a new peer connection starts with.
+pub(crate) struct PeerOptions<'a> {
+    pub(crate) ice_servers: &'a [IceServer],
+    pub(crate) codec: Option<VideoCodec>,
+    pub(crate) tracks: &'a [MediaStreamTrack],
+}
+
+/// A peer connection; dropping it closes it.
+pub(crate) struct Peer {
+    connection: Connection,
+    channel: Channel,
+    codec: Option<VideoCodec>,
+    post: Post<PeerEvent>,
+    /// The exchange under way: an offer being made or an answer being applied.
+    exchange: Option<Task>,
+    sampling: Option<Task>,
+    _listeners: [Listener; 4],
+}
+
+impl Peer {
+    /// Makes a peer connection with the tracks and the data channel; it will ask for negotiation.
+    pub(crate) fn new(options: &PeerOptions<'_>, post: &Post<PeerEvent>) -> Result<Self, JsValue> {
+        let connection = connect(options.ice_servers)?;
+        let listeners = listeners(&connection, post);
+        let channel = Channel::open(&connection, &post.map(PeerEvent::Channel))?;
+        let peer = Self {
+            connection,
+            channel,
+            codec: options.codec,
+            post: post.clone(),
+            exchange: None,
+            sampling: None,
+            _listeners: listeners,
+        };
+        for track in options.tracks {
+            peer.publish(track)?;
+        }
+        Ok(peer)
+    }
+
+    /// The `RTCPeerConnection` itself.
+    pub(crate) fn connection(&self) -> &RtcPeerConnection {
+        &self.connection
+    }
+
+    /// Sends a track: on a transceiver whose sender fell silent, or on a new one.
+    pub(crate) fn publish(&self, track: &MediaStreamTrack) -> Result<(), JsValue> {
+        match self.sender(|sent, kind| sent.is_none() && kind == track.kind()) {
+            Some(sender) => replace(&sender, Some(track)),
+            None => self.add(track)?,
+        }
+        Ok(())
+    }
+
+    /// Stops sending a track. Its transceiver stays for the next one.
+    pub(crate) fn unpublish(&self, track: &MediaStreamTrack) {
+        let is_it = |sent: Option<&MediaStreamTrack>, _: String| {
+            sent.is_some_and(|sent| sent.id() == track.id())
+        };
+        if let Some(sender) = self.sender(is_it) {
+            replace(&sender, None);
+        }
+    }
+
+    /// Makes an offer and sets it as local description.
+    pub(crate) fn make_offer(&mut self) {
+        let connection = self.connection.clone();
+        let post = self.post.clone();
+        self.exchange = Some(Task::new(async move {
+            let set = connection.set_local_description_implicitly().await;
+            let offer = set.map(|_| gaps::sdp_of(connection.local_description()));
+            post.send(PeerEvent::OfferMade(offer.map_err(|e| dom::words(&e))));
+        }));
+    }
+
+    /// Sets the remote description.
+    pub(crate) fn apply_answer(&mut self, sdp: String) {
+        let connection = self.connection.clone();
+        let post = self.post.clone();
+        self.exchange = Some(Task::new(async move {
+            let applied = set_answer(&connection, sdp).await;
+            post.send(PeerEvent::AnswerApplied(
+                applied.map_err(|e| dom::words(&e)),
+            ));
+        }));
+    }
+
+    /// Adds a remote candidate. One the browser refuses costs a path, not the call.
+    pub(crate) fn add_candidate(&self, candidate: Option<&IceCandidate>) {
+        let init = candidate.map(gaps::object_from).transpose();
+        let Ok(init) = init else { return };
+        let init = init.as_ref().map(|object| object.unchecked_ref());
+        quietly(
+            self.connection
+                .add_ice_candidate_with_opt_rtc_ice_candidate_init(init),
+            "candidate refused",
+        );
+    }
+
+    /// Has the next offer carry new ICE credentials.
+    pub(crate) fn restart_ice(&self) {
+        self.connection.restart_ice();
+    }
+
+    /// Sends on the data channel; `done` hears how it went.
+    pub(crate) fn send(&mut self, message: Outgoing) {
+        let limit = self.connection.sctp().map(|sctp| sctp.max_message_size());
+        self.channel.send(message, limit.unwrap_or(f64::INFINITY));
+    }
+
+    /// The data channel's send buffer has room again.
+    pub(crate) fn drain(&mut self) {
+        self.channel.drain();
+    }
+
+    /// Asks for a report; it comes as [`PeerEvent::Stats`].
+    pub(crate) fn sample(&mut self) {
+        let promise = self.connection.get_stats();
+        let post = self.post.clone();
+        self.sampling = Some(Task::new(async move {
+            let report = promise.await.and_then(|report| report::to_json(&report));
+            post.send(PeerEvent::Stats(report.map_err(|e| dom::words(&e))));
+        }));
+    }
+
+    fn add(&self, track: &MediaStreamTrack) -> Result<(), JsValue> {
+        let stream = MediaStream::new()?;
+        stream.add_track(track);
+        let init = Object::new();
+        Reflect::set(&init, &"direction".into(), &"sendrecv".into())?;
+        Reflect::set(&init, &"streams".into(), &Array::of1(&stream))?;
+        let transceiver = self.connection.add_transceiver(track, &init)?;
+        if let (Some(codec), "video") = (self.codec, track.kind().as_str()) {
+            prefer(transceiver.unchecked_ref(), codec);
+        }
+        Ok(())
+    }
+
+    /// The first sender whose track and kind please.
+    fn sender(
+        &self,
+        pleases: impl Fn(Option<&MediaStreamTrack>, String) -> bool,
+    ) -> Option<RtcRtpSender> {
+        let transceivers = self.connection.get_transceivers().into_iter();
+        transceivers
+            .map(|it| it.unchecked_into::<web_sys::RtcRtpTransceiver>())
+            .find(|it| pleases(it.sender().track().as_ref(), it.receiver().track().kind()))
+            .map(|it| it.sender())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.connection.close();
+    }
+}
+
+fn connect(ice_servers: &[IceServer]) -> Result<Connection, JsValue> {
+    let configuration = RtcConfiguration::new();
+    configuration.set_bundle_policy(RtcBundlePolicy::MaxBundle);
+    let servers = ice_servers.iter().map(gaps::object_from);
+    let servers = servers.collect::<Result<Vec<_>, _>>()?;
+    configuration.set_ice_servers(&servers.into_iter().collect::<Array>());
+    // Throws where the browser has no WebRTC, or is offline, or dislikes a server's URL.
+    let connection = RtcPeerConnection::new_with_configuration(&configuration)?;
+    Ok(connection.unchecked_into())
+}
+
+fn listeners(connection: &Connection, post: &Post<PeerEvent>) -> [Listener; 4] {
+    let listen = |kind, read: fn(Event) -> Option<PeerEvent>| {
+        let post = post.clone();
+        Listener::new(connection, kind, move |event| {
+            if let Some(event) = read(event) {
+                post.send(event);
+            }
+        })
+    };
+    [
+        listen("negotiationneeded", |_| Some(PeerEvent::NegotiationNeeded)),
+        listen("icecandidate", candidate),
+        listen("connectionstatechange", state),
+        listen("track", |event| event.dyn_into().ok().map(PeerEvent::Track)),
+    ]
+}
+
+fn candidate(event: Event) -> Option<PeerEvent> {
+    let event: RtcPeerConnectionIceEvent = event.dyn_into().ok()?;
+    let Some(candidate) = event.candidate() else {
+        return Some(PeerEvent::Candidate(None));
+    };
+    from_browser(&candidate).map(|it| PeerEvent::Candidate(Some(it)))
+}
+
+/// Through the browser's own `toJSON`, so that the `usernameFragment` comes along: without it a
+/// candidate of before a restart would be applied after it.
+fn from_browser(candidate: &RtcIceCandidate) -> Option<IceCandidate> {
+    let json = JSON::stringify(&candidate.to_json()).ok()?;
+    serde_json::from_str(&String::from(json)).ok()
+}
+
+fn state(event: Event) -> Option<PeerEvent> {
+    let connection: RtcPeerConnection = event.target()?.dyn_into().ok()?;
+    let state = match connection.connection_state() {
+        RtcPeerConnectionState::New => PeerState::New,
+        RtcPeerConnectionState::Connecting => PeerState::Connecting,
+        RtcPeerConnectionState::Connected => PeerState::Connected,
+        RtcPeerConnectionState::Disconnected => PeerState::Disconnected,
+        RtcPeerConnectionState::Failed => PeerState::Failed,
+        RtcPeerConnectionState::Closed => PeerState::Closed,
+        _ => return None,
+    };
+    Some(PeerEvent::State(state))
+}
+
+async fn set_answer(connection: &Connection, sdp: String) -> Result<(), JsValue> {
+    let answer = SessionDescription {
+        kind: SdpType::Answer,
+        sdp,
+    };
+    let answer = gaps::object_from(&answer)?;
+    connection
+        .set_remote_description(answer.unchecked_ref())
+        .await?;
+    Ok(())
+}
+
+fn replace(sender: &RtcRtpSender, track: Option<&MediaStreamTrack>) {
+    quietly(sender.replace_track(track), "track not replaced");
+}
+
+/// Puts the wanted codec first. A browser that cannot keeps its own order.
+fn prefer(transceiver: &Transceiver, wanted: VideoCodec) {
+    let Ok(Some(capabilities)) = gaps::receiver_capabilities("video") else {
+        return;
+    };
+    let codecs = capabilities.get_codecs();
+    let order = codec::preferred(&codec_names(&codecs), wanted);
+    let Some(order) = order else { return };
+    let ordered: Array = order.iter().map(|&i| codecs.get(i as u32)).collect();
+    if let Err(error) = transceiver.prefer_codecs(&ordered) {
+        console::warn_2(&"Ferrite: codec order refused".into(), &error);
+    }
+}
+
+fn codec_names(codecs: &Array) -> Vec<String> {
+    let name = |codec: JsValue| Reflect::get(&codec, &"mimeType".into()).ok()?.as_string();
+    let names = codecs.iter().map(|codec| name(codec).unwrap_or_default());
+    names.collect()
+}
+
+/// Whether this browser has WebRTC.
+pub(crate) fn is_supported() -> bool {
+    Reflect::has(&js_sys::global(), &"RTCPeerConnection".into()).unwrap_or(false)
+}
+
+/// The video codecs this browser can offer.
+pub(crate) fn video_codecs() -> Vec<VideoCodec> {
+    let Ok(Some(capabilities)) = gaps::receiver_capabilities("video") else {
+        return Vec::new();
+    };
+    let names = codec_names(&capabilities.get_codecs());
+    let mut codecs = VideoCodec::ALL.to_vec();
+    codecs.retain(|&wanted| codec::preferred(&names, wanted).is_some());
+    codecs
+}
+
+/// Waits for a promise of which only the failure is of interest, and that not much.
+fn quietly(promise: Promise, what: &'static str) {
+    js_sys::futures::spawn_local(async move {
+        if let Err(error) = promise.await {
+            console::debug_2(&format!("Ferrite: {what}").into(), &error);
+        }
+    });
+}

@@ -1,0 +1,87 @@
+//! The WebSocket: bytes to messages and back. Knows nothing of what the messages mean, nor of when
+//! to connect.
+
+use ferrite_protocol::{ClientMessage, SUBPROTOCOL, ServerMessage};
+use wasm_bindgen::JsCast;
+use web_sys::{CloseEvent, Event, MessageEvent, WebSocket, console};
+
+use crate::dom::{self, Listener, Post};
+
+/// What became of the WebSocket.
+#[derive(Debug)]
+pub(crate) enum SocketEvent {
+    /// It opened.
+    Opened,
+    /// It closed, or could not be opened.
+    Closed {
+        /// RFC 6455 §7.4.
+        code: u16,
+    },
+    /// The server sent a message this version knows.
+    Heard(Box<ServerMessage>),
+}
+
+/// An open or opening WebSocket; dropping it closes it.
+pub(crate) struct Signalling {
+    socket: WebSocket,
+    _listeners: [Listener; 3],
+}
+
+impl Signalling {
+    /// Starts to open a WebSocket. Fails at once only for an impossible URL.
+    pub(crate) fn open(url: &str, post: &Post<SocketEvent>) -> Result<Self, String> {
+        let socket = WebSocket::new_with_str(url, SUBPROTOCOL).map_err(|e| dom::words(&e))?;
+        let listeners = [
+            listen(&socket, "open", post, |_| Some(SocketEvent::Opened)),
+            listen(&socket, "close", post, closed),
+            listen(&socket, "message", post, heard),
+        ];
+        Ok(Self {
+            socket,
+            _listeners: listeners,
+        })
+    }
+
+    /// Sends a message. One for a closed socket is dropped: its `Closed` is under way.
+    pub(crate) fn send(&self, message: &ClientMessage) {
+        let _ = self.socket.send_with_str(&message.encode());
+    }
+}
+
+impl Drop for Signalling {
+    fn drop(&mut self) {
+        let _ = self.socket.close_with_code(1000);
+    }
+}
+
+fn listen(
+    socket: &WebSocket,
+    kind: &'static str,
+    post: &Post<SocketEvent>,
+    read: fn(Event) -> Option<SocketEvent>,
+) -> Listener {
+    let post = post.clone();
+    Listener::new(socket, kind, move |event| {
+        if let Some(event) = read(event) {
+            post.send(event);
+        }
+    })
+}
+
+fn closed(event: Event) -> Option<SocketEvent> {
+    let event: CloseEvent = event.dyn_into().ok()?;
+    Some(SocketEvent::Closed { code: event.code() })
+}
+
+fn heard(event: Event) -> Option<SocketEvent> {
+    let event: MessageEvent = event.dyn_into().ok()?;
+    let text = event.data().as_string()?;
+    match ServerMessage::decode(&text) {
+        Ok(message) => Some(SocketEvent::Heard(Box::new(message))),
+        Err(error) => {
+            // A later version may say more than this one knows.
+            console::debug_1(&format!("Ferrite: message ignored: {error}").into());
+            None
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The log of messages and the line to write one.
+
+use wasm_bindgen::JsCast;
+use web_sys::{
+    Element, HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTemplateElement,
+};
+
+use super::Action;
+use super::element::{Finder, Missing, on, set_text};
+use crate::chat::Line;
+use crate::dom::{Listener, Post};
+
+/// Lines kept on the page.
+const KEPT: u32 = 200;
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum LineState {
+    Sent,
+    /// After so many milliseconds.
+    Returned(f64),
+    Lost,
+    /// Nobody here said it.
+    Received,
+}
+
+/// The log and the line.
+pub(crate) struct Log {
+    list: HtmlElement,
+    template: HtmlTemplateElement,
+    input: HtmlInputElement,
+    button: HtmlButtonElement,
+    _submitted: Listener,
+}
+
+impl Log {
+    pub(super) fn new(find: &Finder<'_>, post: &Post<Action>) -> Result<Self, Missing> {
+        let form: HtmlFormElement = find.get("chat-form")?;
+        let input: HtmlInputElement = find.get("chat-input")?;
+        let line = input.clone();
+        let submitted = on(&form, "submit", post, move |event| {
+            event.prevent_default();
+            let text = line.value();
+            (!text.is_empty()).then_some(Action::Say(text))
+        });
+        Ok(Self {
+            list: find.get("chat-log")?,
+            template: find.get("chat-item")?,
+            input,
+            button: find.get("chat-send")?,
+            _submitted: submitted,
+        })
+    }
+
+    /// Whether one can write.
+    pub(crate) fn enable(&self, enabled: bool) {
+        self.input.set_disabled(!enabled);
+        self.button.set_disabled(!enabled);
+    }
+
+    /// Empties the line, once what stood there is on its way.
+    pub(crate) fn clear_input(&self) {
+        self.input.set_value("");
+    }
+
+    /// Forgets the conversation.
+    pub(crate) fn clear(&self) {
+        self.list.set_text_content(None);
+    }
+
+    /// Adds a line.
+    pub(crate) fn add(&self, line: Option<Line>, text: &str, state: LineState) {
+        let Some(item) = self.item() else { return };
+        if let Some(line) = line {
+            let _ = item.set_attribute("data-line", &line.to_string());
+        }
+        if let Some(element) = child(&item, ".text") {
+            element.set_text_content(Some(text));
+        }
+        mark(&item, state);
+        let _ = self.list.append_child(&item);
+        while self.list.child_element_count() > KEPT {
+            self.list
+                .first_element_child()
+                .iter()
+                .for_each(Element::remove);
+        }
+        self.list.set_scroll_top(self.list.scroll_height());
+    }
+
+    /// Shows what became of a line.
+    pub(crate) fn mark(&self, line: Line, state: LineState) {
+        let selector = format!("[data-line=\"{line}\"]");
+        if let Some(item) = child(&self.list, &selector) {
+            mark(&item, state);
+        }
+    }
+
+    fn item(&self) -> Option<Element> {
+        let content = self.template.content().clone_node_with_deep(true).ok()?;
+        let item = content.first_child()?;
+        let mut node = Some(item);
+        // The first child may be white space.
+        while let Some(candidate) = node {
+            match candidate.dyn_into::<Element>() {
+                Ok(element) => return Some(element),
+                Err(other) => node = other.next_sibling(),
+            }
+        }
+        None
+    }
+}
+
+fn mark(item: &Element, state: LineState) {
+    let (name, note) = match state {
+        LineState::Sent => ("sent", "sent…".to_owned()),
+        LineState::Returned(ms) => {
+            let _ = item.set_attribute("data-rtt", &format!("{ms:.1}"));
+            ("returned", format!("came back after {ms:.1} ms"))
+        }
+        LineState::Lost => ("lost", "did not come back".to_owned()),
+        LineState::Received => ("received", "from the server".to_owned()),
+    };
+    let _ = item.set_attribute("data-state", name);
+    if let Some(element) = child(item, ".note") {
+        set_text(&element, &note);
+    }
+}
+
+fn child(element: &Element, selector: &str) -> Option<Element> {
+    element.query_selector(selector).ok().flatten()
+}

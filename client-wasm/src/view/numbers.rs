@@ -1,0 +1,145 @@
+//! The panel of numbers: one element per `data-stat`, and what each says.
+
+use std::collections::BTreeMap;
+
+use wasm_bindgen::JsCast;
+use web_sys::{Document, Element};
+
+use super::element::set_text;
+use crate::stats::{Flow, Flows, Stats};
+
+/// The elements, by name.
+pub(crate) struct Numbers(BTreeMap<String, Element>);
+
+impl Numbers {
+    pub(super) fn new(document: &Document) -> Self {
+        let mut elements = BTreeMap::new();
+        let Ok(list) = document.query_selector_all("[data-stat]") else {
+            return Self(elements);
+        };
+        for index in 0..list.length() {
+            let element: Option<Element> = list.get(index).and_then(|it| it.dyn_into().ok());
+            let named = element.and_then(|it| Some((it.get_attribute("data-stat")?, it)));
+            elements.extend(named);
+        }
+        Self(elements)
+    }
+
+    /// Shows the numbers. What is unknown is a dash.
+    pub(crate) fn show(&self, stats: &Stats) {
+        let rows = rows(stats);
+        for (name, element) in &self.0 {
+            set_text(element, rows.get(name.as_str()).map_or("–", String::as_str));
+        }
+    }
+}
+
+fn rows(stats: &Stats) -> BTreeMap<String, String> {
+    let mut rows = Rows(BTreeMap::new());
+    rows.flows("sent", &stats.sent);
+    rows.flows("received", &stats.received);
+    if let Some(path) = &stats.path {
+        rows.put("path-local", Some(path.local.clone()));
+        rows.put("path-remote", Some(path.remote.clone()));
+        rows.put("path-rtt", path.round_trip.map(milliseconds));
+        rows.put("path-sent", path.sent.map(bitrate));
+        rows.put("path-received", path.received.map(bitrate));
+    }
+    rows.0
+}
+
+struct Rows(BTreeMap<String, String>);
+
+impl Rows {
+    fn put(&mut self, name: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.0.insert(name.to_owned(), value);
+        }
+    }
+
+    fn flows(&mut self, direction: &str, flows: &Flows) {
+        for (kind, flow) in [("audio", &flows.audio), ("video", &flows.video)] {
+            if let Some(flow) = flow {
+                self.flow(&format!("{kind}-{direction}"), flow);
+            }
+        }
+    }
+
+    fn flow(&mut self, prefix: &str, flow: &Flow) {
+        let limit = flow.limited_by.as_deref().map(limit);
+        let size = flow.width.zip(flow.height);
+        let values = [
+            ("codec", flow.codec.clone()),
+            ("bitrate", flow.bitrate.map(bitrate)),
+            ("resolution", size.map(|(w, h)| format!("{w} × {h}"))),
+            (
+                "rate",
+                flow.frames_per_second.map(|it| format!("{it:.0}/s")),
+            ),
+            ("frames", flow.frames.map(|it| format!("{it:.0}"))),
+            ("loss", flow.loss.map(percent)),
+            ("jitter", flow.jitter.map(milliseconds)),
+            ("limit", limit.map(str::to_owned)),
+        ];
+        for (name, value) in values {
+            self.put(&format!("{prefix}-{name}"), value);
+        }
+    }
+}
+
+fn limit(reason: &str) -> &str {
+    match reason {
+        "none" => "nothing",
+        "cpu" => "processor",
+        "bandwidth" => "bandwidth",
+        _ => reason,
+    }
+}
+
+fn bitrate(bits: f64) -> String {
+    if bits >= 1e6 {
+        format!("{:.2} Mbit/s", bits / 1e6)
+    } else {
+        format!("{:.0} kbit/s", bits / 1e3)
+    }
+}
+
+fn milliseconds(ms: f64) -> String {
+    format!("{ms:.1} ms")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_number_has_its_row() {
+        let flow = Flow {
+            codec: Some("VP8".to_owned()),
+            bitrate: Some(1_234_567.0),
+            width: Some(1280.0),
+            height: Some(720.0),
+            frames: Some(1234.0),
+            loss: Some(0.0123),
+            ..Flow::default()
+        };
+        let stats = Stats {
+            received: Flows {
+                audio: None,
+                video: Some(flow),
+            },
+            ..Stats::default()
+        };
+        let rows = rows(&stats);
+        assert_eq!(rows["video-received-codec"], "VP8");
+        assert_eq!(rows["video-received-bitrate"], "1.23 Mbit/s");
+        assert_eq!(rows["video-received-resolution"], "1280 × 720");
+        assert_eq!(rows["video-received-frames"], "1234");
+        assert_eq!(rows["video-received-loss"], "1.2 %");
+        assert!(!rows.contains_key("video-sent-codec"));
+    }
+}

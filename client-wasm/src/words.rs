@@ -1,0 +1,206 @@
+//! What the page says: states and troubles in plain words, and what to do about them. Owns every
+//! sentence; knows neither the DOM nor what leads to a trouble.
+
+use ferrite_protocol::message::PeerConnectionState as PeerState;
+
+use crate::call::{LinkState, Phase, Problem, Status};
+use crate::media::{Kind, Trouble};
+
+/// The state of the call, for the chip at the top.
+pub(crate) fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Idle => "Not in a call",
+        Phase::Connecting => "Calling the server…",
+        Phase::Negotiating => "Looking for a path…",
+        Phase::Connected => "Connected",
+        Phase::Reconnecting => "Reconnecting…",
+        Phase::Failed => "Not connected",
+        Phase::Closed => "Closed",
+    }
+}
+
+/// The name of a state, for programs and style sheets.
+pub(crate) fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Idle => "idle",
+        Phase::Connecting => "connecting",
+        Phase::Negotiating => "negotiating",
+        Phase::Connected => "connected",
+        Phase::Reconnecting => "reconnecting",
+        Phase::Failed => "failed",
+        Phase::Closed => "closed",
+    }
+}
+
+/// The name of a link's state, for programs and style sheets.
+pub(crate) fn link_name(link: &LinkState) -> &'static str {
+    match link {
+        LinkState::Idle => "idle",
+        LinkState::Opening => "opening",
+        LinkState::Greeting => "greeting",
+        LinkState::Ready => "ready",
+        LinkState::Waiting { .. } => "waiting",
+        LinkState::Stopped => "stopped",
+    }
+}
+
+/// What the server sees of the connection.
+pub(crate) fn server_state(state: PeerState, reason: Option<&str>) -> String {
+    let state = server_state_name(state);
+    match reason {
+        Some(reason) => format!("Server: {state} ({reason})"),
+        None => format!("Server: {state}"),
+    }
+}
+
+/// The W3C's name of a state.
+pub(crate) fn server_state_name(state: PeerState) -> &'static str {
+    match state {
+        PeerState::New => "new",
+        PeerState::Connecting => "connecting",
+        PeerState::Connected => "connected",
+        PeerState::Disconnected => "disconnected",
+        PeerState::Failed => "failed",
+        PeerState::Closed => "closed",
+    }
+}
+
+/// What is wrong with the call, if anything.
+pub(crate) fn trouble(status: &Status) -> Option<String> {
+    let words = problem(status.problem.as_ref()?);
+    Some(match status.phase {
+        Phase::Connected => format!("{words} The call itself goes on."),
+        Phase::Idle
+        | Phase::Connecting
+        | Phase::Negotiating
+        | Phase::Reconnecting
+        | Phase::Failed
+        | Phase::Closed => words,
+    })
+}
+
+/// What is wrong with a call.
+pub(crate) fn problem(problem: &Problem) -> String {
+    match problem {
+        Problem::ServerAway => "The server does not answer. Trying again by itself.".to_owned(),
+        Problem::ServerRestarting => {
+            "The server is restarting. Calling again when it is back.".to_owned()
+        }
+        Problem::OtherVersion(words) if words.is_empty() => {
+            "The server speaks another version than this page. Reload the page.".to_owned()
+        }
+        Problem::OtherVersion(words) => format!("Reload the page: {words}."),
+        Problem::Superseded => "This session was taken over by another tab.".to_owned(),
+        Problem::LimitExceeded => {
+            "The server closed the connection: this page sent too much.".to_owned()
+        }
+        Problem::Refused(words) => format!("The server refused the call: {words}."),
+        Problem::NoAnswer => "The server did not answer the call.".to_owned(),
+        Problem::Browser(words) => format!("The browser could not make the call: {words}."),
+        Problem::SlowPath(reason) => format!(
+            "Still looking for a way to send media to the server. A firewall may be blocking UDP.{}",
+            server_says(reason.as_deref())
+        ),
+        Problem::NoPath(reason) => format!(
+            "There is no way to send media to the server. A firewall may be blocking UDP, or the \
+             server may not know its public address.{}",
+            server_says(reason.as_deref())
+        ),
+    }
+}
+
+fn server_says(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(" The server says: {reason}."))
+}
+
+/// The browser cannot do calls at all.
+pub(crate) const NO_WEBRTC: &str = "This browser has no WebRTC, or it is switched off. A current Firefox, Chrome, Edge or Safari has it.";
+
+/// What is wrong with camera and microphone, if anything.
+pub(crate) fn devices(audio: Option<&Trouble>, video: Option<&Trouble>) -> Option<String> {
+    match (audio, video) {
+        (None, None) => None,
+        (Some(a), Some(v)) if a == v => Some(device("camera and microphone", a)),
+        (Some(a), Some(v)) => Some(format!(
+            "{} {}",
+            device(name(Kind::Video), v),
+            device(name(Kind::Audio), a)
+        )),
+        (Some(a), None) => Some(device(name(Kind::Audio), a)),
+        (None, Some(v)) => Some(device(name(Kind::Video), v)),
+    }
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Audio => "microphone",
+        Kind::Video => "camera",
+    }
+}
+
+fn device(name: &str, trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Denied => format!(
+            "The browser was not allowed to use the {name}. Allow it in the address bar's site \
+             settings (and in the system's privacy settings), then try again."
+        ),
+        Trouble::Missing => format!("No {name} was found. Connect one, then try again."),
+        Trouble::Busy => format!(
+            "The {name} cannot be opened; another program may be using it. Close that program, \
+             then try again."
+        ),
+        Trouble::Insecure => format!(
+            "The browser gives the {name} only to pages that come over https or from this \
+             computer. You can start without."
+        ),
+        Trouble::Unplugged => format!("The {name} was disconnected. Reconnect it, then try again."),
+        Trouble::Other(words) => format!("The {name} does not work ({words})."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(phase: Phase, problem: Problem) -> Status {
+        Status {
+            phase,
+            link: LinkState::Idle,
+            problem: Some(problem),
+        }
+    }
+
+    #[test]
+    fn one_sentence_when_both_devices_share_a_trouble() {
+        let words = devices(Some(&Trouble::Denied), Some(&Trouble::Denied));
+        let words = words.unwrap();
+        assert!(words.contains("camera and microphone"));
+        assert_eq!(words.matches("not allowed").count(), 1);
+    }
+
+    #[test]
+    fn one_sentence_each_when_they_differ() {
+        let words = devices(Some(&Trouble::Missing), Some(&Trouble::Busy)).unwrap();
+        assert!(words.contains("No microphone was found"));
+        assert!(words.contains("The camera cannot be opened"));
+    }
+
+    #[test]
+    fn nothing_to_say_when_both_work() {
+        assert_eq!(devices(None, None), None);
+    }
+
+    #[test]
+    fn says_that_media_goes_on_only_when_it_does() {
+        let words = |phase| trouble(&status(phase, Problem::ServerAway)).unwrap();
+        assert!(words(Phase::Connected).contains("goes on"));
+        assert!(!words(Phase::Reconnecting).contains("goes on"));
+    }
+
+    #[test]
+    fn passes_on_what_the_server_says() {
+        let problem = Problem::NoPath(Some("no packet from the browser".to_owned()));
+        let words = trouble(&status(Phase::Failed, problem)).unwrap();
+        assert!(words.ends_with("The server says: no packet from the browser."));
+    }
+}

@@ -1,0 +1,162 @@
+//! What a client gets for its offer, before a single packet has flowed.
+
+// Clippy knows only the tests themselves to be tests, not what they call.
+#![allow(clippy::unwrap_used)]
+
+use ferrite_protocol::{ClientMessage, ErrorCode, IceCandidate, RequestId, ServerMessage};
+use ferrite_server::Config;
+
+use crate::support::{Client, config, start};
+
+mod support;
+
+/// A browser's, with one data channel.
+const OFFER: &str = include_str!("../src/media/sdp/testdata/chromium-data.offer.sdp");
+
+async fn offer(client: &mut Client, id: Option<u32>) -> String {
+    client
+        .send(ClientMessage::Offer {
+            id: id.map(RequestId),
+            sdp: OFFER.to_owned(),
+        })
+        .await;
+    match client.receive().await {
+        ServerMessage::Answer { id: found, sdp } => {
+            assert_eq!(found.map(|id| id.0), id);
+            sdp
+        }
+        other => panic!("expected an answer, got {other:?}"),
+    }
+}
+
+/// The candidates that come after a first answer, to their end.
+async fn candidates(client: &mut Client) -> Vec<IceCandidate> {
+    let mut candidates = Vec::new();
+    loop {
+        match client.receive().await {
+            ServerMessage::Candidate { candidate } => candidates.push(candidate),
+            ServerMessage::EndOfCandidates {} => return candidates,
+            other => panic!("expected a candidate, got {other:?}"),
+        }
+    }
+}
+
+fn has_loopback(candidates: &[IceCandidate]) -> bool {
+    candidates
+        .iter()
+        .any(|candidate| candidate.candidate.contains(" 127.0.0.1 "))
+}
+
+#[tokio::test]
+async fn a_client_that_only_offers_gets_an_answer_and_candidates() {
+    let server = start(config()).await;
+    let mut client = Client::connect_with(server.addr(), &[]).await.unwrap();
+    let answer = offer(&mut client, None).await;
+    assert!(answer.starts_with("v=0\r\n") && answer.contains("webrtc-datachannel"));
+    let candidates = candidates(&mut client).await;
+    let port = format!(" {} typ host", server.media_port());
+    assert!(!candidates.is_empty());
+    for candidate in &candidates {
+        assert!(candidate.candidate.contains(&port), "{candidate:?}");
+    }
+    // As browsers say it at the end.
+    client
+        .send_text(r#"{"type":"candidate","candidate":null}"#)
+        .await;
+    client.is_served().await;
+}
+
+#[tokio::test]
+async fn candidates_come_with_the_first_answer_only() {
+    let server = start(config()).await;
+    let (mut client, _) = Client::greeted(&server).await;
+    let first = offer(&mut client, Some(1)).await;
+    candidates(&mut client).await;
+    let second = offer(&mut client, Some(2)).await;
+    client.is_served().await;
+    let ufrag = |sdp: &str| {
+        let line = sdp.lines().find(|line| line.starts_with("a=ice-ufrag:"));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(ufrag(&first), ufrag(&second));
+
+    // After hanging up it is another peer connection.
+    client.send_text(r#"{"type":"hangUp"}"#).await;
+    assert_eq!(client.receive().await, ServerMessage::HungUp { id: None });
+    let third = offer(&mut client, Some(3)).await;
+    candidates(&mut client).await;
+    assert_ne!(ufrag(&first), ufrag(&third));
+}
+
+#[tokio::test]
+async fn the_peer_outlives_the_websocket() {
+    let server = start(config()).await;
+    let (mut client, welcome) = Client::greeted(&server).await;
+    offer(&mut client, None).await;
+    candidates(&mut client).await;
+    client.drop_connection().await;
+    let (mut client, again) = Client::resuming(&server, &welcome.token).await;
+    assert!(again.resumed);
+    // The same one: its candidates were sent, and what its answers need is inside them.
+    let answer = offer(&mut client, None).await;
+    assert!(answer.contains("a=candidate:"));
+    client.is_served().await;
+}
+
+#[tokio::test]
+async fn loopback_is_offered_to_pages_of_this_machine_only() {
+    let server = start(config()).await;
+    let mut here = Client::connect(&server).await;
+    offer(&mut here, None).await;
+    assert!(has_loopback(&candidates(&mut here).await));
+
+    let proxied = [("x-forwarded-for", "203.0.113.9")];
+    let mut there = Client::connect_with(server.addr(), &proxied).await.unwrap();
+    offer(&mut there, None).await;
+    assert!(!has_loopback(&candidates(&mut there).await));
+}
+
+#[tokio::test]
+async fn the_address_behind_a_nat_is_offered() {
+    let server = start(Config {
+        external_ips: vec!["203.0.113.7".parse().unwrap()],
+        ..config()
+    })
+    .await;
+    let mut client = Client::connect(&server).await;
+    offer(&mut client, None).await;
+    let candidates = candidates(&mut client).await;
+    let is_there = |candidate: &IceCandidate| candidate.candidate.contains(" 203.0.113.7 ");
+    assert!(candidates.iter().any(is_there), "{candidates:?}");
+}
+
+#[tokio::test]
+async fn a_bad_candidate_is_refused_and_the_call_goes_on() {
+    let server = start(config()).await;
+    let (mut client, _) = Client::greeted(&server).await;
+    offer(&mut client, None).await;
+    candidates(&mut client).await;
+    client
+        .send_text(r#"{"type":"candidate","candidate":{"candidate":"nonsense"}}"#)
+        .await;
+    assert_eq!(client.error().await.1, ErrorCode::BadCandidate);
+    offer(&mut client, None).await;
+    client.is_served().await;
+}
+
+#[tokio::test]
+async fn a_bad_offer_changes_nothing() {
+    let server = start(config()).await;
+    let (mut client, _) = Client::greeted(&server).await;
+    let first = offer(&mut client, None).await;
+    candidates(&mut client).await;
+    client.send_text(r#"{"type":"offer","sdp":"v=0"}"#).await;
+    assert_eq!(client.error().await.1, ErrorCode::BadOffer);
+    let again = offer(&mut client, None).await;
+    let fingerprint = |sdp: &str| {
+        let line = sdp.lines().find(|line| line.starts_with("a=fingerprint:"));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(fingerprint(&first), fingerprint(&again));
+    client.is_served().await;
+}

@@ -1,0 +1,167 @@
+//! A peer's checks come over paths that the kernel spreads over all shards: each is answered, and
+//! the peer goes to live on the shard of the path that is nominated.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use ferrite_server::behaviour::Echo;
+use ferrite_server::media::{MediaConfig, MediaPlane, PeerEvent, PeerHandle, PeerOptions};
+use rtc::stun::attributes::{
+    ATTR_ICE_CONTROLLING, ATTR_USE_CANDIDATE, ATTR_USERNAME, RawAttribute,
+};
+use rtc::stun::fingerprint::FINGERPRINT;
+use rtc::stun::integrity::MessageIntegrity;
+use rtc::stun::message::{
+    BINDING_ERROR, BINDING_REQUEST, BINDING_SUCCESS, Message, MessageType, Setter, TransactionId,
+};
+use tokio::sync::mpsc;
+
+const OFFER: &str = "v=0\r\n\
+    o=- 1 1 IN IP4 127.0.0.1\r\n\
+    s=-\r\n\
+    t=0 0\r\n\
+    a=group:BUNDLE 0\r\n\
+    m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n\
+    c=IN IP4 0.0.0.0\r\n\
+    a=ice-ufrag:them\r\n\
+    a=ice-pwd:theirpasswordtheirpassword\r\n\
+    a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n\
+    a=setup:actpass\r\n\
+    a=mid:0\r\n\
+    a=sctp-port:5000\r\n";
+
+struct Caller {
+    plane: MediaPlane,
+    _handle: PeerHandle,
+    events: mpsc::Receiver<PeerEvent>,
+    ufrag: String,
+    pwd: String,
+}
+
+impl Caller {
+    fn call(shards: usize) -> Self {
+        let plane = MediaPlane::start(MediaConfig {
+            shards,
+            ..MediaConfig::default()
+        })
+        .unwrap();
+        let (handle, events) = plane.create_peer(PeerOptions {
+            session: "test".into(),
+            loopback: true,
+            behaviour: Box::new(Echo),
+        });
+        let answer = handle.offer(OFFER).unwrap();
+        let attribute = |name: &str| {
+            let mut lines = answer.lines();
+            let value = lines.find_map(|line| line.strip_prefix(&format!("a={name}:")));
+            value.unwrap().to_owned()
+        };
+        Self {
+            ufrag: attribute("ice-ufrag"),
+            pwd: attribute("ice-pwd"),
+            plane,
+            _handle: handle,
+            events,
+        }
+    }
+
+    /// Sends a check and gives the response's type.
+    fn check(&self, socket: &UdpSocket, pwd: &str, nominate: bool) -> MessageType {
+        let provider = rtc::crypto::default_provider().unwrap();
+        let attribute = |typ, value: &[u8]| RawAttribute {
+            typ,
+            length: value.len() as u16,
+            value: value.to_vec(),
+        };
+        let mut setters: Vec<Box<dyn Setter>> = vec![
+            Box::new(TransactionId::new()),
+            Box::new(BINDING_REQUEST),
+            Box::new(attribute(
+                ATTR_USERNAME,
+                format!("{}:them", self.ufrag).as_bytes(),
+            )),
+            Box::new(attribute(ATTR_ICE_CONTROLLING, &[1; 8])),
+        ];
+        if nominate {
+            setters.push(Box::new(attribute(ATTR_USE_CANDIDATE, &[])));
+        }
+        setters.push(Box::new(
+            MessageIntegrity::new_short_term_integrity_with_provider(
+                pwd.to_owned(),
+                provider.crypto(),
+            ),
+        ));
+        setters.push(Box::new(FINGERPRINT));
+        let mut request = Message::new();
+        request.build(&setters).unwrap();
+        let server = ("127.0.0.1", self.plane.port());
+        socket.send_to(&request.raw, server).unwrap();
+        let mut buffer = [0; 1500];
+        let (len, from) = socket
+            .recv_from(&mut buffer)
+            .expect("the check is answered");
+        assert_eq!(from.port(), self.plane.port());
+        let mut response = Message::new();
+        response.unmarshal_binary(&buffer[..len]).unwrap();
+        assert_eq!(response.transaction_id, request.transaction_id);
+        response.typ
+    }
+}
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    socket
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_are_answered_whichever_shard_they_land_on() {
+    let mut caller = Caller::call(4);
+    let sockets: Vec<_> = (0..24).map(|_| socket()).collect();
+    for socket in &sockets {
+        let pwd = caller.pwd.clone();
+        assert_eq!(caller.check(socket, &pwd, false), BINDING_SUCCESS);
+    }
+    // Each nomination moves the peer, over and over; no check goes unanswered on the way.
+    for socket in sockets.iter().chain(&sockets) {
+        let pwd = caller.pwd.clone();
+        assert_eq!(caller.check(socket, &pwd, true), BINDING_SUCCESS);
+    }
+    assert_eq!(caller.plane.peers(), 1);
+    assert!(matches!(
+        caller.events.recv().await,
+        Some(PeerEvent::State { .. })
+    ));
+    caller.plane.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_refused_and_moves_nothing() {
+    let caller = Caller::call(4);
+    let good = socket();
+    let pwd = caller.pwd.clone();
+    assert_eq!(caller.check(&good, &pwd, true), BINDING_SUCCESS);
+    for _ in 0..8 {
+        assert_eq!(caller.check(&socket(), "wrong", true), BINDING_ERROR);
+    }
+    assert_eq!(caller.check(&good, &pwd, true), BINDING_SUCCESS);
+    caller.plane.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_peer_leaves_nothing_behind() {
+    let caller = Caller::call(2);
+    let Caller {
+        plane,
+        _handle: handle,
+        mut events,
+        ..
+    } = caller;
+    assert_eq!(plane.peers(), 1);
+    drop(handle);
+    while events.recv().await.is_some() {}
+    assert_eq!(plane.peers(), 0);
+    plane.shutdown().await;
+}
