@@ -10,8 +10,23 @@ use crate::support::{Client, config, start};
 
 mod support;
 
-/// A browser's, with one data channel.
-const OFFER: &str = include_str!("../src/media/sdp/testdata/chromium-data.offer.sdp");
+/// A browser's, with data channels and nothing else.
+const OFFER: &str = "v=0\r\n\
+    o=- 2163386196775218674 2 IN IP4 127.0.0.1\r\n\
+    s=-\r\n\
+    t=0 0\r\n\
+    a=group:BUNDLE 0\r\n\
+    m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n\
+    c=IN IP4 0.0.0.0\r\n\
+    a=ice-ufrag:cg3+\r\n\
+    a=ice-pwd:t0DZ5HaE9+j8AL20xZVVRlh5\r\n\
+    a=ice-options:trickle\r\n\
+    a=fingerprint:sha-256 C9:38:87:35:3F:5D:50:C0:1B:3D:7B:FE:2E:64:41:C1:\
+    6F:9B:46:D9:EB:03:70:31:B1:4F:C2:67:3F:EB:20:54\r\n\
+    a=setup:actpass\r\n\
+    a=mid:0\r\n\
+    a=sctp-port:5000\r\n\
+    a=max-message-size:262144\r\n";
 
 async fn offer(client: &mut Client, id: Option<u32>) -> String {
     client

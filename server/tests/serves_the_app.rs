@@ -20,6 +20,11 @@ const GLUE: &str = "/ferrite_client.js";
 async fn every_file_has_its_type() {
     let server = start(config()).await;
     for (path, expected) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/index.html", "text/html; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/favicon.svg", "image/svg+xml"),
+        ("/main.js", "text/javascript; charset=utf-8"),
         (GLUE, "text/javascript; charset=utf-8"),
         ("/ferrite_client_bg.wasm", "application/wasm"),
         ("/ferrite_client.d.ts", "text/plain; charset=utf-8"),
