@@ -155,7 +155,6 @@ impl App {
             Action::Gesture => self.media.wake(),
             Action::Leave if self.screen == Screen::Call => self.hang_up(),
             Action::Leave => {}
-            Action::Online => self.command(Command::Retry),
             Action::RemotePlays => self.show_remote(),
         }
     }

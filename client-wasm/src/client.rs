@@ -5,14 +5,15 @@
 //! into [`Client::handle`] and acts on the [`Event`]s that come out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{ClientMessage, IceServer, ServerMessage};
 use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, console};
 
-use crate::call::{self, Call, Effect, Status, Timer};
+use crate::call::{self, Call, Clock, Effect, Status, Timer};
 use crate::codec::VideoCodec;
-use crate::dom::{self, Post, Timeout};
+use crate::dom::{self, Listener, Post, Timeout};
 use crate::peer::{ChannelEvent, Outgoing, Peer, PeerEvent, PeerOptions, SendError};
 use crate::signalling::{Signalling, SocketEvent};
 use crate::stats::{self, Stats};
@@ -55,6 +56,10 @@ pub(crate) enum Input {
     Peer(u32, PeerEvent),
     /// From a timer.
     Fired(Timer),
+    /// The browser thinks that there is a network, or none.
+    Online(bool),
+    /// The page went to the back, or came to the front.
+    Hidden(bool),
 }
 
 /// What a client tells.
@@ -98,6 +103,7 @@ pub(crate) struct Client {
     /// Numbers sockets and peer connections, so that what a dropped one left in the queue is known.
     socket_number: u32,
     peer_number: u32,
+    _listeners: Vec<Listener>,
 }
 
 impl Client {
@@ -109,6 +115,7 @@ impl Client {
             codec,
             status: call.status(),
             call,
+            _listeners: surroundings(&post),
             post,
             signalling: None,
             peer: None,
@@ -142,6 +149,8 @@ impl Client {
                 self.timers.remove(&timer);
                 self.advance(call::Input::Fired(timer), &mut events);
             }
+            Input::Online(online) => self.advance(call::Input::Online(online), &mut events),
+            Input::Hidden(hidden) => self.advance(call::Input::Hidden(hidden), &mut events),
         }
         events
     }
@@ -206,7 +215,7 @@ impl Client {
     }
 
     fn advance(&mut self, input: call::Input, events: &mut Vec<Event>) {
-        for effect in self.call.handle(input, js_sys::Math::random()) {
+        for effect in self.call.handle(input, clock()) {
             self.perform(effect, events);
         }
         let status = self.call.status();
@@ -346,6 +355,32 @@ impl Client {
                 events.push(Event::Stats(Box::default()));
             }
         }
+    }
+}
+
+/// What happens around the page and matters to a connection.
+fn surroundings(post: &Post<Input>) -> Vec<Listener> {
+    let Some(window) = web_sys::window() else {
+        return Vec::new();
+    };
+    let online = |kind, online| {
+        let post = post.clone();
+        Listener::new(&window, kind, move |_| post.send(Input::Online(online)))
+    };
+    let mut listeners = vec![online("online", true), online("offline", false)];
+    if let Some(document) = window.document() {
+        let (page, post) = (document.clone(), post.clone());
+        listeners.push(Listener::new(&document, "visibilitychange", move |_| {
+            post.send(Input::Hidden(page.hidden()));
+        }));
+    }
+    listeners
+}
+
+fn clock() -> Clock {
+    Clock {
+        now: Duration::from_secs_f64(dom::now().max(0.0) / 1_000.0),
+        random: js_sys::Math::random(),
     }
 }
 

@@ -5,7 +5,7 @@
 //! * [`app`]: the page's one loop. It owns the view, the devices and the client by value.
 //! * [`api`]: the JavaScript-facing class, and the loop behind each instance.
 //! * [`client`]: one session: the rules of [`call`] joined to [`signalling`] and [`peer`].
-//! * [`call`], [`stats`], [`codec`], [`chat`], [`backoff`], [`words`]: pure, tested natively.
+//! * [`call`], [`stats`], [`codec`], [`chat`], [`words`]: pure, tested natively.
 //! * [`media`], [`signalling`], [`peer`], [`settings`], [`view`]: the browser, piece by piece.
 //! * [`dom`]: listeners, timers and tasks that end when dropped, and the queue they post to.
 //!
@@ -13,7 +13,6 @@
 
 mod api;
 mod app;
-mod backoff;
 mod call;
 mod chat;
 mod client;

@@ -33,13 +33,13 @@ pub(crate) fn phase_name(phase: Phase) -> &'static str {
 }
 
 /// The name of a link's state, for programs and style sheets.
-pub(crate) fn link_name(link: &LinkState) -> &'static str {
+pub(crate) fn link_name(link: LinkState) -> &'static str {
     match link {
         LinkState::Idle => "idle",
         LinkState::Opening => "opening",
         LinkState::Greeting => "greeting",
         LinkState::Ready => "ready",
-        LinkState::Waiting { .. } => "waiting",
+        LinkState::Waiting => "waiting",
         LinkState::Stopped => "stopped",
     }
 }
@@ -83,6 +83,7 @@ pub(crate) fn trouble(status: &Status) -> Option<String> {
 pub(crate) fn problem(problem: &Problem) -> String {
     match problem {
         Problem::ServerAway => "The server does not answer. Trying again by itself.".to_owned(),
+        Problem::Offline => "This device has no network. Trying again by itself.".to_owned(),
         Problem::ServerRestarting => {
             "The server is restarting. Calling again when it is back.".to_owned()
         }

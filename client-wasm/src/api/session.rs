@@ -194,9 +194,7 @@ fn linked(status: &Status) -> Option<Verdict> {
     match status.link {
         LinkState::Ready => Some(Verdict::Done),
         LinkState::Stopped => Some(Verdict::Failed),
-        LinkState::Idle | LinkState::Opening | LinkState::Greeting | LinkState::Waiting { .. } => {
-            None
-        }
+        LinkState::Idle | LinkState::Opening | LinkState::Greeting | LinkState::Waiting => None,
     }
 }
 

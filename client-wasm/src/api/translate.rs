@@ -69,7 +69,7 @@ pub(super) fn status(status: &Status) -> JsValue {
     });
     object(&StatusDto {
         phase: words::phase_name(status.phase),
-        link: words::link_name(&status.link),
+        link: words::link_name(status.link),
         problem,
     })
 }
@@ -119,6 +119,7 @@ fn send_error(error: SendError) -> (&'static str, String) {
 fn problem_code(problem: &Problem) -> &'static str {
     match problem {
         Problem::ServerAway => "serverAway",
+        Problem::Offline => "offline",
         Problem::ServerRestarting => "serverRestarting",
         Problem::OtherVersion(_) => "otherVersion",
         Problem::Superseded => "superseded",

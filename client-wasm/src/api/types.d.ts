@@ -21,7 +21,7 @@ export type FerriteLink = "idle" | "opening" | "greeting" | "ready" | "waiting" 
 export interface FerriteProblem {
   /** For programs. */
   code:
-    | "serverAway" | "serverRestarting" | "otherVersion" | "superseded" | "limitExceeded"
+    | "serverAway" | "offline" | "serverRestarting" | "otherVersion" | "superseded" | "limitExceeded"
     | "refused" | "noAnswer" | "browser" | "slowPath" | "noPath";
   /** For people. */
   message: string;

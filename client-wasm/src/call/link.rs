@@ -1,22 +1,17 @@
-//! The signalling link: when to open the WebSocket, greet, ping, give up on it and try again.
-//! Owns the resume token and the backoff; knows nothing of offers and media.
+//! The signalling link as the call sees it: the protocol's own
+//! [`ClientSession`] decides, and this translates between its deadlines and the call's timers.
 
-use ferrite_protocol::{
-    ClientMessage, CloseCode, ErrorCode, IceServer, PROTOCOL_VERSION, ResumeToken, ServerMessage,
-    check_server_version,
-};
+use std::time::Duration;
+
+use ferrite_protocol::session::{Action, ClientSession, ClientState, Input, Why};
+use ferrite_protocol::{IceServer, ServerMessage};
 
 use super::{Effect, Problem, Timer};
-use crate::backoff::Backoff;
 
 const CLIENT: &str = concat!("ferrite-client/", env!("CARGO_PKG_VERSION"));
-/// From the first SYN to the welcome.
-const GREETING_MS: u32 = 10_000;
-/// The server closes a session after three silent intervals; so does this end.
-const SILENT_INTERVALS: u8 = 3;
 
 /// Where the WebSocket is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkState {
     /// Nobody asked for it.
     Idle,
@@ -26,11 +21,8 @@ pub(crate) enum LinkState {
     Greeting,
     /// Welcomed.
     Ready,
-    /// Lost; the next attempt comes after the delay.
-    Waiting {
-        /// In milliseconds.
-        delay: u32,
-    },
+    /// Lost; the next attempt comes by itself.
+    Waiting,
     /// Trying again by itself would not help.
     Stopped,
 }
@@ -38,251 +30,187 @@ pub(crate) enum LinkState {
 /// What a link's input means for the call.
 #[derive(Debug, PartialEq)]
 pub(super) enum LinkEvent {
-    /// Nothing.
-    Nothing,
     /// The link works. `resumed`: the server still has the session and its peer.
     Up {
         resumed: bool,
         ice_servers: Vec<IceServer>,
     },
     /// The link is gone.
-    Down(Problem),
+    Down,
 }
 
 #[derive(Debug)]
 pub(super) struct Link {
-    state: LinkState,
-    token: Option<ResumeToken>,
-    backoff: Backoff,
-    ping_interval: u32,
-    silent: u8,
-    /// The server said when to come back.
-    retry_after: Option<u32>,
-    /// Why the server refused, in its own words.
-    refusal: Option<String>,
+    session: ClientSession,
+    /// The deadline that [`Timer::Link`] is set for.
+    armed: Option<Duration>,
+    problem: Option<Problem>,
+    offline: bool,
 }
 
 impl Link {
     pub(super) fn new() -> Self {
         Self {
-            state: LinkState::Idle,
-            token: None,
-            backoff: Backoff::new(500, 15_000),
-            ping_interval: 0,
-            silent: 0,
-            retry_after: None,
-            refusal: None,
+            session: ClientSession::new(CLIENT),
+            armed: None,
+            problem: None,
+            offline: false,
         }
     }
 
-    pub(super) fn state(&self) -> &LinkState {
-        &self.state
+    pub(super) fn state(&self) -> LinkState {
+        match self.session.state() {
+            ClientState::Stopped if self.problem.is_some() => LinkState::Stopped,
+            ClientState::Stopped => LinkState::Idle,
+            ClientState::Disconnected { .. } => LinkState::Waiting,
+            ClientState::Connecting { .. } => LinkState::Opening,
+            ClientState::Greeting { .. } => LinkState::Greeting,
+            ClientState::Open { .. } => LinkState::Ready,
+        }
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.state == LinkState::Ready
+        self.session.is_open()
+    }
+
+    /// What keeps the link down.
+    pub(super) fn problem(&self) -> Option<&Problem> {
+        match &self.problem {
+            Some(Problem::ServerAway) if self.offline => Some(&Problem::Offline),
+            problem => problem.as_ref(),
+        }
     }
 
     /// Opens the WebSocket now, unless it is open or opening.
-    pub(super) fn open(&mut self, out: &mut Vec<Effect>) {
-        match self.state {
-            LinkState::Idle | LinkState::Waiting { .. } | LinkState::Stopped => {
-                self.state = LinkState::Opening;
-                self.refusal = None;
-                out.push(Effect::Disarm(Timer::Retry));
-                out.push(Effect::Connect);
-                out.push(Effect::Arm(Timer::Greeting, GREETING_MS));
-            }
-            LinkState::Opening | LinkState::Greeting | LinkState::Ready => {}
-        }
+    pub(super) fn open(&mut self, clock: Clock, out: &mut Vec<Effect>) -> Option<LinkEvent> {
+        self.feed(Input::Connect, clock, out)
     }
 
     /// Closes it for good. The session ends with it.
-    pub(super) fn shut(&mut self, out: &mut Vec<Effect>) {
-        for timer in [Timer::Retry, Timer::Greeting, Timer::Ping] {
-            out.push(Effect::Disarm(timer));
-        }
-        out.push(Effect::Disconnect);
-        *self = Self::new();
+    pub(super) fn shut(&mut self, clock: Clock, out: &mut Vec<Effect>) -> Option<LinkEvent> {
+        self.problem = None;
+        self.feed(Input::Stop, clock, out)
     }
 
-    /// The WebSocket opened: greet.
-    pub(super) fn opened(&mut self, out: &mut Vec<Effect>) {
-        self.state = LinkState::Greeting;
-        out.push(Effect::Send(ClientMessage::Hello {
-            version: PROTOCOL_VERSION,
-            client: Some(CLIENT.to_owned()),
-            // A token works once; the welcome brings the next.
-            resume_token: self.token.take(),
-        }));
+    /// The WebSocket opened.
+    pub(super) fn opened(&mut self, clock: Clock, out: &mut Vec<Effect>) -> Option<LinkEvent> {
+        self.feed(Input::Opened, clock, out)
     }
 
-    /// The WebSocket closed by itself, or never opened.
-    pub(super) fn closed(&mut self, code: u16, random: f64, out: &mut Vec<Effect>) -> LinkEvent {
-        if self.is_off() {
-            return LinkEvent::Nothing;
-        }
-        match self.verdict(code) {
-            Some(problem) => self.stop(problem, out),
-            None => self.wait(random, out),
-        }
+    /// The WebSocket closed, or never opened.
+    pub(super) fn closed(
+        &mut self,
+        code: u16,
+        clock: Clock,
+        out: &mut Vec<Effect>,
+    ) -> Option<LinkEvent> {
+        self.feed(Input::Closed { code }, clock, out)
     }
 
     /// Anything the server sent.
     pub(super) fn heard(
         &mut self,
         message: &ServerMessage,
-        random: f64,
+        clock: Clock,
         out: &mut Vec<Effect>,
-    ) -> LinkEvent {
-        self.silent = 0;
-        match message {
-            ServerMessage::Welcome {
-                version,
-                resume_token,
+    ) -> Option<LinkEvent> {
+        self.feed(Input::Heard(message), clock, out)
+    }
+
+    /// The browser thinks that there is a network, or none.
+    pub(super) fn online(
+        &mut self,
+        online: bool,
+        clock: Clock,
+        out: &mut Vec<Effect>,
+    ) -> Option<LinkEvent> {
+        self.offline = !online;
+        self.feed(Input::Online(online), clock, out)
+    }
+
+    /// The page came to the front, or went to the back.
+    pub(super) fn hidden(
+        &mut self,
+        hidden: bool,
+        clock: Clock,
+        out: &mut Vec<Effect>,
+    ) -> Option<LinkEvent> {
+        self.feed(Input::Hidden(hidden), clock, out)
+    }
+
+    /// [`Timer::Link`] fired.
+    pub(super) fn fired(&mut self, clock: Clock, out: &mut Vec<Effect>) -> Option<LinkEvent> {
+        self.armed = None;
+        self.feed(Input::Tick, clock, out)
+    }
+
+    fn feed(&mut self, input: Input<'_>, clock: Clock, out: &mut Vec<Effect>) -> Option<LinkEvent> {
+        let mut event = None;
+        for action in self.session.handle(input, clock.now, clock.random) {
+            event = self.perform(action, out).or(event);
+        }
+        self.rearm(clock.now, out);
+        event
+    }
+
+    fn perform(&mut self, action: Action, out: &mut Vec<Effect>) -> Option<LinkEvent> {
+        match action {
+            Action::Connect => out.push(Effect::Connect),
+            Action::Disconnect => out.push(Effect::Disconnect),
+            Action::Send(message) => out.push(Effect::Send(message)),
+            Action::Up {
                 resumed,
-                ping_interval_ms,
                 ice_servers,
                 ..
             } => {
-                if let Err(mismatch) = check_server_version(*version) {
-                    out.push(Effect::Disconnect);
-                    return self.stop(Problem::OtherVersion(mismatch.to_string()), out);
-                }
-                self.token = Some(resume_token.clone());
-                self.welcomed(*ping_interval_ms, out);
-                LinkEvent::Up {
-                    resumed: *resumed,
-                    ice_servers: ice_servers.clone(),
-                }
+                self.problem = None;
+                return Some(LinkEvent::Up {
+                    resumed,
+                    ice_servers,
+                });
             }
-            ServerMessage::GoingAway { retry_after_ms } => {
-                self.retry_after = Some(*retry_after_ms);
-                out.push(Effect::Disconnect);
-                self.wait(random, out)
+            Action::Down { why, .. } => {
+                self.problem = Some(problem(why));
+                return Some(LinkEvent::Down);
             }
-            ServerMessage::Ping { id } => {
-                out.push(Effect::Send(ClientMessage::Pong { id: *id }));
-                LinkEvent::Nothing
-            }
-            ServerMessage::Error {
-                code: ErrorCode::VersionMismatch,
-                message,
-                ..
-            } => {
-                self.refusal = Some(message.clone());
-                LinkEvent::Nothing
-            }
-            ServerMessage::Error { .. }
-            | ServerMessage::Joined { .. }
-            | ServerMessage::Left { .. }
-            | ServerMessage::ParticipantJoined { .. }
-            | ServerMessage::ParticipantLeft { .. }
-            | ServerMessage::Answer { .. }
-            | ServerMessage::Candidate { .. }
-            | ServerMessage::EndOfCandidates {}
-            | ServerMessage::PeerState { .. }
-            | ServerMessage::HungUp { .. }
-            | ServerMessage::Pong { .. } => LinkEvent::Nothing,
-        }
-    }
-
-    /// One of the link's timers fired.
-    pub(super) fn fired(
-        &mut self,
-        timer: LinkTimer,
-        random: f64,
-        out: &mut Vec<Effect>,
-    ) -> LinkEvent {
-        match timer {
-            LinkTimer::Retry => {
-                self.open(out);
-                LinkEvent::Nothing
-            }
-            LinkTimer::Greeting if self.is_ready() => LinkEvent::Nothing,
-            LinkTimer::Greeting => self.abandon(random, out),
-            LinkTimer::Ping => self.ping(random, out),
-        }
-    }
-
-    fn ping(&mut self, random: f64, out: &mut Vec<Effect>) -> LinkEvent {
-        if self.silent >= SILENT_INTERVALS {
-            return self.abandon(random, out);
-        }
-        self.silent += 1;
-        out.push(Effect::Send(ClientMessage::Ping { id: None }));
-        out.push(Effect::Arm(Timer::Ping, self.ping_interval));
-        LinkEvent::Nothing
-    }
-
-    fn welcomed(&mut self, ping_interval: u32, out: &mut Vec<Effect>) {
-        self.state = LinkState::Ready;
-        self.backoff.reset();
-        self.ping_interval = ping_interval.max(1_000);
-        out.push(Effect::Disarm(Timer::Greeting));
-        out.push(Effect::Arm(Timer::Ping, self.ping_interval));
-    }
-
-    /// The WebSocket is open and useless.
-    fn abandon(&mut self, random: f64, out: &mut Vec<Effect>) -> LinkEvent {
-        if self.is_off() {
-            return LinkEvent::Nothing;
-        }
-        out.push(Effect::Disconnect);
-        self.wait(random, out)
-    }
-
-    fn wait(&mut self, random: f64, out: &mut Vec<Effect>) -> LinkEvent {
-        let told = self.retry_after.take();
-        let delay = self.backoff.next(random).saturating_add(told.unwrap_or(0));
-        self.settle(LinkState::Waiting { delay }, out);
-        out.push(Effect::Arm(Timer::Retry, delay));
-        LinkEvent::Down(match told {
-            Some(_) => Problem::ServerRestarting,
-            None => Problem::ServerAway,
-        })
-    }
-
-    fn stop(&mut self, problem: Problem, out: &mut Vec<Effect>) -> LinkEvent {
-        self.token = None;
-        self.settle(LinkState::Stopped, out);
-        LinkEvent::Down(problem)
-    }
-
-    fn settle(&mut self, state: LinkState, out: &mut Vec<Effect>) {
-        self.state = state;
-        self.silent = 0;
-        out.push(Effect::Disarm(Timer::Greeting));
-        out.push(Effect::Disarm(Timer::Ping));
-    }
-
-    fn is_off(&self) -> bool {
-        match self.state {
-            LinkState::Idle | LinkState::Waiting { .. } | LinkState::Stopped => true,
-            LinkState::Opening | LinkState::Greeting | LinkState::Ready => false,
-        }
-    }
-
-    /// Why a close code forbids another attempt, if it does.
-    fn verdict(&mut self, code: u16) -> Option<Problem> {
-        if code == CloseCode::VersionMismatch as u16 {
-            let words = self.refusal.take().unwrap_or_default();
-            return Some(Problem::OtherVersion(words));
-        }
-        if code == CloseCode::Superseded as u16 {
-            return Some(Problem::Superseded);
-        }
-        if code == CloseCode::LimitExceeded as u16 {
-            return Some(Problem::LimitExceeded);
         }
         None
     }
+
+    fn rearm(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        let deadline = self.session.deadline();
+        if deadline == self.armed {
+            return;
+        }
+        self.armed = deadline;
+        out.push(match deadline {
+            Some(deadline) => Effect::Arm(Timer::Link, until(now, deadline)),
+            None => Effect::Disarm(Timer::Link),
+        });
+    }
 }
 
-/// The timers that belong to the link.
+/// The time, and a random number in `0.0..1.0`.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum LinkTimer {
-    Retry,
-    Greeting,
-    Ping,
+pub(crate) struct Clock {
+    /// Since any fixed moment.
+    pub(crate) now: Duration,
+    /// New every time.
+    pub(crate) random: f64,
+}
+
+/// Milliseconds, rounded up: a timer that fires too early would find nothing to do.
+fn until(now: Duration, deadline: Duration) -> u32 {
+    let left = deadline.saturating_sub(now).as_nanos().div_ceil(1_000_000);
+    u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+fn problem(why: Why) -> Problem {
+    match why {
+        Why::Closed | Why::NoWelcome | Why::Silent => Problem::ServerAway,
+        Why::GoingAway => Problem::ServerRestarting,
+        Why::OtherVersion(words) => Problem::OtherVersion(words),
+        Why::Superseded => Problem::Superseded,
+        Why::LimitExceeded => Problem::LimitExceeded,
+    }
 }

@@ -1,5 +1,5 @@
 //! The call as a pure state machine: [`Input`]s in, [`Effect`]s out. Owns every rule of calling;
-//! knows no browser. Randomness comes in as an argument, time as [`Timer`]s that fire.
+//! knows no browser. Time and randomness come in as an argument.
 //!
 //! Three parts with one rule book each: [`link`] (the WebSocket), [`negotiation`] (offers and
 //! answers of one peer connection) and [`path`] (what ICE and DTLS make of it). State is
@@ -14,8 +14,8 @@ mod tests;
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{ClientMessage, IceCandidate, IceServer, RequestId, ServerMessage};
 
-pub(crate) use link::LinkState;
-use link::{Link, LinkEvent, LinkTimer};
+pub(crate) use link::{Clock, LinkState};
+use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
 
@@ -32,8 +32,12 @@ pub(crate) enum Input {
     HangUp,
     /// The user wants nothing any more.
     Close,
-    /// Try again now: the user asked, or the network came back.
+    /// The user wants another attempt now.
     Retry,
+    /// The browser thinks that there is a network, or none.
+    Online(bool),
+    /// The page went to the back, or came to the front.
+    Hidden(bool),
     /// The WebSocket opened.
     SocketOpened,
     /// The WebSocket closed or could not be opened.
@@ -89,12 +93,8 @@ pub(crate) enum Effect {
 /// The timers of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// Open the WebSocket again.
-    Retry,
-    /// The welcome is late.
-    Greeting,
-    /// Time to ping.
-    Ping,
+    /// The link's deadline has come.
+    Link,
     /// The answer is late.
     Answer,
     /// The media path should work by now.
@@ -127,6 +127,8 @@ pub(crate) enum Phase {
 pub(crate) enum Problem {
     /// The server does not answer.
     ServerAway,
+    /// Nor can it: there is no network.
+    Offline,
     /// The server said that it restarts.
     ServerRestarting,
     /// The server speaks another version; its own words.
@@ -165,8 +167,6 @@ pub(crate) struct Call {
     peer: Option<Negotiation>,
     path: Path,
     ice_servers: Vec<IceServer>,
-    /// The link's trouble, if any.
-    link_problem: Option<Problem>,
     /// What ended the call; only the user starts it again.
     failure: Option<Problem>,
     next_id: u32,
@@ -181,17 +181,16 @@ impl Call {
             peer: None,
             path: Path::new(),
             ice_servers: Vec::new(),
-            link_problem: None,
             failure: None,
             next_id: 0,
         }
     }
 
-    /// The one entrance. `random` lies in `0.0..1.0`.
-    pub(crate) fn handle(&mut self, input: Input, random: f64) -> Vec<Effect> {
+    /// The one entrance.
+    pub(crate) fn handle(&mut self, input: Input, clock: Clock) -> Vec<Effect> {
         let mut out = Vec::new();
         if !self.closed {
-            self.step(input, random, &mut out);
+            self.step(input, clock, &mut out);
             self.want(&mut out);
         }
         out
@@ -201,25 +200,36 @@ impl Call {
     pub(crate) fn status(&self) -> Status {
         Status {
             phase: self.phase(),
-            link: self.link.state().clone(),
+            link: self.link.state(),
             problem: self.problem(),
         }
     }
 
-    fn step(&mut self, input: Input, random: f64, out: &mut Vec<Effect>) {
+    fn step(&mut self, input: Input, clock: Clock, out: &mut Vec<Effect>) {
         match input {
-            Input::Connect => self.link.open(out),
-            Input::Start => self.start(out),
+            Input::Connect => self.open(clock, out),
+            Input::Start => self.start(clock, out),
             Input::RestartIce => self.restart_ice(out),
             Input::HangUp => self.hang_up(out),
-            Input::Close => self.close(out),
-            Input::Retry => self.retry(out),
-            Input::SocketOpened => self.link.opened(out),
-            Input::SocketClosed { code } => {
-                let event = self.link.closed(code, random, out);
+            Input::Close => self.close(clock, out),
+            Input::Retry => self.retry(clock, out),
+            Input::Online(online) => {
+                let event = self.link.online(online, clock, out);
                 self.on_link(event, out);
             }
-            Input::Heard(message) => self.heard(message, random, out),
+            Input::Hidden(hidden) => {
+                let event = self.link.hidden(hidden, clock, out);
+                self.on_link(event, out);
+            }
+            Input::SocketOpened => {
+                let event = self.link.opened(clock, out);
+                self.on_link(event, out);
+            }
+            Input::SocketClosed { code } => {
+                let event = self.link.closed(code, clock, out);
+                self.on_link(event, out);
+            }
+            Input::Heard(message) => self.heard(message, clock, out),
             Input::PeerFailed(words) => self.fail(Problem::Browser(words), out),
             Input::NegotiationNeeded => {
                 let ready = self.link.is_ready();
@@ -239,7 +249,7 @@ impl Call {
                 let repair = self.path.changed(state, out);
                 self.repair(repair, out);
             }
-            Input::Fired(timer) => self.fired(timer, random, out),
+            Input::Fired(timer) => self.fired(timer, clock, out),
         }
     }
 
@@ -253,13 +263,18 @@ impl Call {
         }
     }
 
-    fn start(&mut self, out: &mut Vec<Effect>) {
+    fn open(&mut self, clock: Clock, out: &mut Vec<Effect>) {
+        let event = self.link.open(clock, out);
+        self.on_link(event, out);
+    }
+
+    fn start(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         if self.wanted {
-            return self.retry(out);
+            return self.retry(clock, out);
         }
         self.wanted = true;
         self.path = Path::new();
-        self.link.open(out);
+        self.open(clock, out);
     }
 
     fn restart_ice(&mut self, out: &mut Vec<Effect>) {
@@ -274,20 +289,20 @@ impl Call {
         self.drop_peer(out);
     }
 
-    fn close(&mut self, out: &mut Vec<Effect>) {
+    fn close(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         self.hang_up(out);
-        self.link.shut(out);
-        self.link_problem = None;
+        let event = self.link.shut(clock, out);
+        self.on_link(event, out);
         self.closed = true;
     }
 
-    fn retry(&mut self, out: &mut Vec<Effect>) {
+    fn retry(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         self.path.forgive();
         if self.failure.take().is_some() {
             self.drop_peer(out);
         }
-        if *self.link.state() != LinkState::Idle || self.wanted {
-            self.link.open(out);
+        if self.link.state() != LinkState::Idle || self.wanted {
+            self.open(clock, out);
         }
         self.mend(out);
     }
@@ -301,8 +316,8 @@ impl Call {
         }
     }
 
-    fn heard(&mut self, message: ServerMessage, random: f64, out: &mut Vec<Effect>) {
-        let event = self.link.heard(&message, random, out);
+    fn heard(&mut self, message: ServerMessage, clock: Clock, out: &mut Vec<Effect>) {
+        let event = self.link.heard(&message, clock, out);
         self.on_link(event, out);
         match message {
             ServerMessage::Answer { id, sdp } => {
@@ -326,15 +341,14 @@ impl Call {
         }
     }
 
-    fn on_link(&mut self, event: LinkEvent, out: &mut Vec<Effect>) {
+    fn on_link(&mut self, event: Option<LinkEvent>, out: &mut Vec<Effect>) {
         match event {
-            LinkEvent::Nothing => {}
-            LinkEvent::Up {
+            None => {}
+            Some(LinkEvent::Up {
                 resumed,
                 ice_servers,
-            } => self.link_up(resumed, ice_servers, out),
-            LinkEvent::Down(problem) => {
-                self.link_problem = Some(problem);
+            }) => self.link_up(resumed, ice_servers, out),
+            Some(LinkEvent::Down) => {
                 if let Some(peer) = &mut self.peer {
                     peer.suspend(out);
                 }
@@ -343,7 +357,6 @@ impl Call {
     }
 
     fn link_up(&mut self, resumed: bool, ice_servers: Vec<IceServer>, out: &mut Vec<Effect>) {
-        self.link_problem = None;
         self.ice_servers = ice_servers;
         let known = self.peer.as_ref().is_some_and(Negotiation::is_offered);
         if known && !resumed {
@@ -419,22 +432,21 @@ impl Call {
         }
     }
 
-    fn fired(&mut self, timer: Timer, random: f64, out: &mut Vec<Effect>) {
-        let link_timer = match timer {
-            Timer::Retry => LinkTimer::Retry,
-            Timer::Greeting => LinkTimer::Greeting,
-            Timer::Ping => LinkTimer::Ping,
-            Timer::Answer => return self.fail(Problem::NoAnswer, out),
+    fn fired(&mut self, timer: Timer, clock: Clock, out: &mut Vec<Effect>) {
+        match timer {
+            Timer::Link => {
+                let event = self.link.fired(clock, out);
+                self.on_link(event, out);
+            }
+            Timer::Answer => self.fail(Problem::NoAnswer, out),
             // Without the link nothing can be repaired; its return starts the next repair.
-            Timer::Path if !self.link.is_ready() => return,
+            Timer::Path if !self.link.is_ready() => {}
             Timer::Path => {
                 let repair = self.path.overdue(out);
-                return self.repair(repair, out);
+                self.repair(repair, out);
             }
-            Timer::Slow => return self.path.lags(),
-        };
-        let event = self.link.fired(link_timer, random, out);
-        self.on_link(event, out);
+            Timer::Slow => self.path.lags(),
+        }
     }
 
     fn repair(&mut self, repair: Option<Repair>, out: &mut Vec<Effect>) {
@@ -485,7 +497,7 @@ impl Call {
     }
 
     fn phase(&self) -> Phase {
-        let stopped = *self.link.state() == LinkState::Stopped;
+        let stopped = self.link.state() == LinkState::Stopped;
         if self.closed {
             Phase::Closed
         } else if !self.wanted {
@@ -511,6 +523,8 @@ impl Call {
             slow.then(|| Problem::SlowPath(self.path.reason().map(str::to_owned)))
         };
         let failure = self.failure.clone();
-        failure.or_else(|| self.link_problem.clone()).or_else(slow)
+        failure
+            .or_else(|| self.link.problem().cloned())
+            .or_else(slow)
     }
 }

@@ -1,1 +1,547 @@
+//! The call's rules, played through without a browser.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ferrite_protocol::message::PeerConnectionState as PeerState;
+use ferrite_protocol::{
+    ClientMessage, CloseCode, ErrorCode, IceCandidate, RequestId, ServerMessage,
+};
+
+use super::{Call, Clock, Effect, Input, LinkState, Phase, Problem, Timer};
+
+/// A call and what a browser would hold for it.
+struct Rig {
+    call: Call,
+    now: Duration,
+    timers: BTreeMap<Timer, Duration>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self {
+            call: Call::new(),
+            now: Duration::from_secs(100),
+            timers: BTreeMap::new(),
+        }
+    }
+
+    fn feed(&mut self, input: Input) -> Vec<Effect> {
+        let clock = Clock {
+            now: self.now,
+            random: 0.5,
+        };
+        let mut effects = self.call.handle(input, clock);
+        for effect in &effects {
+            match effect {
+                Effect::Arm(timer, ms) => {
+                    let due = self.now + Duration::from_millis(u64::from(*ms));
+                    self.timers.insert(*timer, due);
+                }
+                Effect::Disarm(timer) => {
+                    self.timers.remove(timer);
+                }
+                _ => {}
+            }
+        }
+        effects.retain(|effect| !matches!(effect, Effect::Arm(..) | Effect::Disarm(..)));
+        effects
+    }
+
+    fn hear(&mut self, message: ServerMessage) -> Vec<Effect> {
+        self.feed(Input::Heard(message))
+    }
+
+    /// Lets the time come for which a timer is set.
+    fn fire(&mut self, timer: Timer) -> Vec<Effect> {
+        self.now = self.timers.remove(&timer).expect("the timer is set");
+        self.feed(Input::Fired(timer))
+    }
+
+    fn phase(&self) -> Phase {
+        self.call.status().phase
+    }
+
+    fn problem(&self) -> Option<Problem> {
+        self.call.status().problem
+    }
+
+    /// Up to the welcome.
+    fn linked() -> Self {
+        let mut rig = Self::new();
+        rig.feed(Input::Start);
+        rig.feed(Input::SocketOpened);
+        rig.hear(welcome(false));
+        rig
+    }
+
+    /// Up to the offer, whose id is returned.
+    fn asking() -> (Self, RequestId) {
+        let mut rig = Self::linked();
+        rig.feed(Input::NegotiationNeeded);
+        let id = offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+        (rig, id)
+    }
+
+    /// Up to media.
+    fn connected() -> Self {
+        let (mut rig, id) = Self::asking();
+        rig.hear(answer(id));
+        rig.feed(Input::AnswerApplied(Ok(())));
+        rig.feed(Input::PeerState(PeerState::Connected));
+        rig
+    }
+
+    /// The WebSocket breaks and comes back.
+    fn relink(&mut self, resumed: bool) -> Vec<Effect> {
+        self.fire(Timer::Link);
+        self.feed(Input::SocketOpened);
+        self.hear(welcome(resumed))
+    }
+}
+
+fn welcome(resumed: bool) -> ServerMessage {
+    ServerMessage::Welcome {
+        version: 1,
+        session: "s".into(),
+        resume_token: "token".into(),
+        resumed,
+        ping_interval_ms: 20_000,
+        ice_servers: Vec::new(),
+    }
+}
+
+fn answer(id: RequestId) -> ServerMessage {
+    ServerMessage::Answer {
+        id: Some(id),
+        sdp: "answer".to_owned(),
+    }
+}
+
+fn sees(state: PeerState) -> ServerMessage {
+    ServerMessage::PeerState {
+        state,
+        reason: Some("because".to_owned()),
+    }
+}
+
+fn candidate(name: &str) -> IceCandidate {
+    IceCandidate {
+        candidate: name.to_owned(),
+        ..IceCandidate::default()
+    }
+}
+
+fn send_candidate(name: &str) -> Effect {
+    Effect::Send(ClientMessage::Candidate {
+        candidate: Some(candidate(name)),
+    })
+}
+
+/// The id of the offer among these effects.
+fn offered(effects: &[Effect]) -> RequestId {
+    let id = effects.iter().find_map(|effect| match effect {
+        Effect::Send(ClientMessage::Offer { id, .. }) => *id,
+        _ => None,
+    });
+    id.expect("an offer was sent")
+}
+
+fn create() -> Effect {
+    Effect::CreatePeer(Vec::new())
+}
+
+fn is_hang_up(effect: &Effect) -> bool {
+    matches!(effect, Effect::Send(ClientMessage::HangUp { .. }))
+}
+
+#[test]
+fn a_call_goes_from_start_to_media() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.phase(), Phase::Idle);
+    assert_eq!(rig.feed(Input::Start), [Effect::Connect]);
+    assert_eq!(rig.phase(), Phase::Connecting);
+    let hello = rig.feed(Input::SocketOpened);
+    assert!(matches!(
+        hello[..],
+        [Effect::Send(ClientMessage::Hello { .. })]
+    ));
+    assert_eq!(rig.hear(welcome(false)), [create()]);
+    assert_eq!(rig.phase(), Phase::Negotiating);
+    assert_eq!(rig.feed(Input::NegotiationNeeded), [Effect::MakeOffer]);
+    let id = offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+    assert_eq!(
+        rig.hear(answer(id)),
+        [Effect::ApplyAnswer("answer".to_owned())]
+    );
+    assert_eq!(rig.feed(Input::AnswerApplied(Ok(()))), []);
+    rig.feed(Input::PeerState(PeerState::Connected));
+    assert_eq!(rig.phase(), Phase::Connected);
+    assert_eq!(rig.problem(), None);
+}
+
+#[test]
+fn no_candidate_overtakes_its_offer() {
+    let mut rig = Rig::linked();
+    rig.feed(Input::NegotiationNeeded);
+    assert_eq!(rig.feed(Input::LocalCandidate(Some(candidate("a")))), []);
+    let effects = rig.feed(Input::OfferMade(Ok("offer".to_owned())));
+    assert!(matches!(
+        effects[0],
+        Effect::Send(ClientMessage::Offer { .. })
+    ));
+    assert_eq!(effects[1..], [send_candidate("a")]);
+    let later = rig.feed(Input::LocalCandidate(Some(candidate("b"))));
+    assert_eq!(later, [send_candidate("b")]);
+    let last = rig.feed(Input::LocalCandidate(None));
+    assert_eq!(last, [Effect::Send(ClientMessage::EndOfCandidates {})]);
+}
+
+#[test]
+fn the_servers_candidates_wait_for_its_answer() {
+    let (mut rig, id) = Rig::asking();
+    let early = ServerMessage::Candidate {
+        candidate: candidate("early"),
+    };
+    assert_eq!(rig.hear(early), []);
+    rig.hear(answer(id));
+    assert_eq!(rig.hear(ServerMessage::EndOfCandidates {}), []);
+    assert_eq!(
+        rig.feed(Input::AnswerApplied(Ok(()))),
+        [
+            Effect::AddCandidate(Some(candidate("early"))),
+            Effect::AddCandidate(None)
+        ]
+    );
+}
+
+#[test]
+fn only_the_answer_to_this_offer_counts() {
+    let (mut rig, RequestId(id)) = Rig::asking();
+    assert_eq!(rig.hear(answer(RequestId(id.wrapping_sub(1)))), []);
+    assert_eq!(rig.hear(answer(RequestId(id))).len(), 1);
+    assert_eq!(rig.hear(answer(RequestId(id))), []);
+}
+
+#[test]
+fn one_exchange_at_a_time_and_the_next_one_remembered() {
+    let (mut rig, id) = Rig::asking();
+    assert_eq!(rig.feed(Input::NegotiationNeeded), []);
+    rig.hear(answer(id));
+    assert_eq!(rig.feed(Input::AnswerApplied(Ok(()))), [Effect::MakeOffer]);
+}
+
+#[test]
+fn media_goes_on_while_the_server_is_away() {
+    let mut rig = Rig::connected();
+    assert_eq!(rig.feed(Input::SocketClosed { code: 1006 }), []);
+    assert_eq!(rig.phase(), Phase::Connected);
+    assert_eq!(rig.call.status().link, LinkState::Waiting);
+    assert_eq!(rig.problem(), Some(Problem::ServerAway));
+    assert_eq!(rig.relink(true), []);
+    assert_eq!(rig.problem(), None);
+    assert_eq!(rig.call.status().link, LinkState::Ready);
+}
+
+#[test]
+fn a_server_that_forgot_the_session_gets_a_new_peer() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::SocketClosed { code: 1006 });
+    // No hang-up: there is nothing the server could hang up.
+    assert_eq!(rig.relink(false), [Effect::ClosePeer, create()]);
+    assert_eq!(rig.phase(), Phase::Reconnecting);
+}
+
+#[test]
+fn going_away_is_taken_at_its_word() {
+    let mut rig = Rig::connected();
+    let away = ServerMessage::GoingAway {
+        retry_after_ms: 7_000,
+    };
+    assert_eq!(rig.hear(away), [Effect::Disconnect]);
+    assert_eq!(rig.problem(), Some(Problem::ServerRestarting));
+    assert!(rig.timers[&Timer::Link] >= rig.now + Duration::from_secs(7));
+    assert_eq!(rig.fire(Timer::Link), [Effect::Connect]);
+}
+
+#[test]
+fn trying_again_does_not_wait() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::SocketClosed { code: 1006 });
+    assert_eq!(rig.feed(Input::Retry), [Effect::Connect]);
+    assert_eq!(rig.feed(Input::Retry), []);
+}
+
+#[test]
+fn without_a_network_that_is_said() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::Online(false));
+    assert_eq!(rig.problem(), None);
+    rig.feed(Input::SocketClosed { code: 1006 });
+    assert_eq!(rig.problem(), Some(Problem::Offline));
+    assert_eq!(rig.feed(Input::Online(true)), [Effect::Connect]);
+}
+
+#[test]
+fn another_version_ends_the_attempts() {
+    let mut rig = Rig::new();
+    rig.feed(Input::Start);
+    rig.feed(Input::SocketOpened);
+    let refusal = ServerMessage::Error {
+        id: None,
+        code: ErrorCode::VersionMismatch,
+        message: "1 and 2".to_owned(),
+    };
+    rig.hear(refusal);
+    rig.feed(Input::SocketClosed {
+        code: CloseCode::VersionMismatch as u16,
+    });
+    assert_eq!(rig.phase(), Phase::Failed);
+    assert_eq!(
+        rig.problem(),
+        Some(Problem::OtherVersion("1 and 2".to_owned()))
+    );
+    assert!(!rig.timers.contains_key(&Timer::Link));
+}
+
+#[test]
+fn an_offer_lost_with_the_link_is_made_again() {
+    let (mut rig, id) = Rig::asking();
+    rig.feed(Input::SocketClosed { code: 1006 });
+    assert!(!rig.timers.contains_key(&Timer::Answer));
+    assert_eq!(rig.relink(true), [Effect::MakeOffer]);
+    let again = offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+    assert_ne!(again, id);
+    assert_eq!(rig.hear(answer(id)), []);
+}
+
+#[test]
+fn an_offer_made_while_the_link_is_down_is_made_anew() {
+    let mut rig = Rig::linked();
+    rig.feed(Input::NegotiationNeeded);
+    rig.feed(Input::SocketClosed { code: 1006 });
+    assert_eq!(rig.feed(Input::OfferMade(Ok("offer".to_owned()))), []);
+    rig.feed(Input::LocalCandidate(Some(candidate("a"))));
+    assert_eq!(rig.relink(true), [Effect::MakeOffer]);
+    let effects = rig.feed(Input::OfferMade(Ok("offer".to_owned())));
+    assert_eq!(effects[1..], [send_candidate("a")]);
+}
+
+#[test]
+fn candidates_gathered_without_a_link_follow_when_it_is_back() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::SocketClosed { code: 1006 });
+    assert_eq!(rig.feed(Input::LocalCandidate(Some(candidate("a")))), []);
+    assert_eq!(rig.relink(true), [send_candidate("a")]);
+}
+
+#[test]
+fn a_short_disturbance_is_waited_out() {
+    let mut rig = Rig::connected();
+    assert_eq!(rig.feed(Input::PeerState(PeerState::Disconnected)), []);
+    assert_eq!(rig.phase(), Phase::Reconnecting);
+    rig.feed(Input::PeerState(PeerState::Connected));
+    assert!(!rig.timers.contains_key(&Timer::Path));
+}
+
+#[test]
+fn a_broken_path_is_restarted_then_rebuilt_then_given_up() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::PeerState(PeerState::Disconnected));
+    assert_eq!(rig.fire(Timer::Path), [Effect::RestartIce]);
+    assert_eq!(
+        rig.feed(Input::PeerState(PeerState::Failed)),
+        [Effect::RestartIce]
+    );
+    for _ in 0..2 {
+        let effects = rig.fire(Timer::Path);
+        assert!(is_hang_up(&effects[0]), "{effects:?}");
+        assert_eq!(effects[1..], [Effect::ClosePeer, create()]);
+        let id = {
+            rig.feed(Input::NegotiationNeeded);
+            offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))))
+        };
+        rig.hear(answer(id));
+        rig.feed(Input::AnswerApplied(Ok(())));
+    }
+    rig.fire(Timer::Path);
+    assert_eq!(rig.phase(), Phase::Failed);
+    assert_eq!(rig.problem(), Some(Problem::NoPath(None)));
+    assert_eq!(rig.feed(Input::Retry), [create()]);
+    assert_eq!(rig.phase(), Phase::Reconnecting);
+}
+
+#[test]
+fn a_path_is_not_repaired_without_a_link() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::SocketClosed { code: 1006 });
+    rig.feed(Input::PeerState(PeerState::Disconnected));
+    assert_eq!(rig.fire(Timer::Path), []);
+    assert_eq!(rig.relink(true), [Effect::RestartIce]);
+}
+
+#[test]
+fn a_slow_first_path_is_explained() {
+    let (mut rig, id) = Rig::asking();
+    rig.hear(answer(id));
+    rig.feed(Input::AnswerApplied(Ok(())));
+    rig.hear(sees(PeerState::New));
+    rig.fire(Timer::Slow);
+    let reason = Some("because".to_owned());
+    assert_eq!(rig.problem(), Some(Problem::SlowPath(reason)));
+    rig.feed(Input::PeerState(PeerState::Connected));
+    assert_eq!(rig.problem(), None);
+}
+
+#[test]
+fn a_peer_the_server_lost_is_rebuilt() {
+    let mut rig = Rig::connected();
+    let effects = rig.hear(sees(PeerState::Failed));
+    assert!(is_hang_up(&effects[0]));
+    assert_eq!(effects[1..], [Effect::ClosePeer, create()]);
+    // What is still on its way about the old one does not touch the new one.
+    assert_eq!(rig.hear(sees(PeerState::Closed)), []);
+}
+
+#[test]
+fn a_refused_offer_ends_the_call_with_the_servers_words() {
+    let (mut rig, id) = Rig::asking();
+    let other = ServerMessage::Error {
+        id: None,
+        code: ErrorCode::BadCandidate,
+        message: "never mind".to_owned(),
+    };
+    assert_eq!(rig.hear(other), []);
+    rig.hear(ServerMessage::Error {
+        id: Some(id),
+        code: ErrorCode::BadOffer,
+        message: "no BUNDLE".to_owned(),
+    });
+    assert_eq!(rig.phase(), Phase::Failed);
+    assert_eq!(
+        rig.problem(),
+        Some(Problem::Refused("no BUNDLE".to_owned()))
+    );
+    // Starting again is another attempt.
+    assert_eq!(rig.feed(Input::Start), [create()]);
+}
+
+#[test]
+fn an_answer_that_never_comes_ends_the_call() {
+    let (mut rig, _) = Rig::asking();
+    rig.fire(Timer::Answer);
+    assert_eq!(rig.phase(), Phase::Failed);
+    assert_eq!(rig.problem(), Some(Problem::NoAnswer));
+}
+
+#[test]
+fn hanging_up_keeps_the_link() {
+    let mut rig = Rig::connected();
+    let effects = rig.feed(Input::HangUp);
+    assert!(is_hang_up(&effects[0]));
+    assert_eq!(effects[1..], [Effect::ClosePeer]);
+    assert_eq!(rig.phase(), Phase::Idle);
+    assert_eq!(rig.feed(Input::Start), [create()]);
+}
+
+#[test]
+fn closing_is_for_good() {
+    let mut rig = Rig::connected();
+    let effects = rig.feed(Input::Close);
+    assert!(effects.contains(&Effect::ClosePeer));
+    assert!(effects.contains(&Effect::Disconnect));
+    assert_eq!(rig.phase(), Phase::Closed);
+    assert!(rig.timers.is_empty());
+    assert_eq!(rig.feed(Input::Start), []);
+}
+
+/// Whatever comes, in whatever order: no message without an open link, no deed on a peer
+/// connection that is not there, never two of them.
+#[test]
+fn no_order_of_events_breaks_the_rules() {
+    for seed in 1..400_u64 {
+        let mut chance = Chance(seed);
+        let mut rig = Rig::new();
+        let (mut peer, mut socket) = (false, false);
+        for _ in 0..200 {
+            let link = rig.call.status().link;
+            let Some(input) = chance.input(&rig, peer) else {
+                continue;
+            };
+            rig.now += Duration::from_millis(chance.below(3_000));
+            socket &= !matches!(input, Input::SocketClosed { .. });
+            for effect in rig.feed(input) {
+                match effect {
+                    Effect::Connect => socket = true,
+                    Effect::Disconnect => socket = false,
+                    Effect::Send(ClientMessage::Hello { .. }) => assert!(socket),
+                    Effect::Send(message) => {
+                        let open = socket && link == LinkState::Ready
+                            || rig.call.status().link == LinkState::Ready;
+                        assert!(open, "seed {seed}: {message:?} while {link:?}");
+                    }
+                    Effect::CreatePeer(_) => {
+                        assert!(!peer, "seed {seed}: a second peer");
+                        peer = true;
+                    }
+                    Effect::ClosePeer => {
+                        assert!(peer, "seed {seed}: no peer to close");
+                        peer = false;
+                    }
+                    Effect::MakeOffer
+                    | Effect::ApplyAnswer(_)
+                    | Effect::AddCandidate(_)
+                    | Effect::RestartIce => assert!(peer, "seed {seed}: no peer for {effect:?}"),
+                    Effect::Arm(..) | Effect::Disarm(..) => {}
+                }
+            }
+            let phase = rig.phase();
+            assert!(phase != Phase::Connected || peer, "seed {seed}");
+        }
+    }
+}
+
+/// A small generator of chance (xorshift), the same for the same seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+
+    /// Something that could happen now. What a peer connection says comes only from one.
+    fn input(&mut self, rig: &Rig, peer: bool) -> Option<Input> {
+        let state = [
+            PeerState::Connecting,
+            PeerState::Connected,
+            PeerState::Disconnected,
+            PeerState::Failed,
+            PeerState::Closed,
+        ][self.below(5) as usize];
+        let id = RequestId(rig.call.next_id);
+        let timers: Vec<Timer> = rig.timers.keys().copied().collect();
+        let input = match self.below(18) {
+            0 | 1 => Input::Start,
+            2 => Input::Retry,
+            3 if self.below(4) == 0 => Input::HangUp,
+            4 | 5 => Input::SocketOpened,
+            6 => Input::SocketClosed { code: 1006 },
+            7 | 8 => Input::Heard(welcome(self.below(2) == 0)),
+            9 | 10 => Input::Heard(answer(id)),
+            11 => Input::Heard(sees(state)),
+            12 if peer => Input::NegotiationNeeded,
+            13 if peer => Input::OfferMade(Ok("offer".to_owned())),
+            14 if peer => Input::AnswerApplied(Ok(())),
+            15 if peer => Input::PeerState(state),
+            16 if peer => Input::LocalCandidate(Some(candidate("a"))),
+            _ => {
+                let timer = timers.get(self.below(timers.len().max(1) as u64) as usize);
+                Input::Fired(*timer?)
+            }
+        };
+        Some(input)
+    }
+}

@@ -43,8 +43,6 @@ pub(crate) enum Action {
     Gesture,
     /// Leave the page.
     Leave,
-    /// The network came back.
-    Online,
     /// The returned picture started.
     RemotePlays,
 }
@@ -89,7 +87,6 @@ impl View {
         ];
         if let Some(window) = document.default_view() {
             listeners.push(on(&window, "pagehide", post, |_| Some(Action::Leave)));
-            listeners.push(on(&window, "online", post, |_| Some(Action::Online)));
         }
         Ok(Self {
             prejoin: Prejoin::new(&find, post)?,
@@ -127,7 +124,7 @@ impl View {
     pub(crate) fn status(&self, status: &Status) {
         let state = self.state.dataset();
         let _ = state.set("phase", words::phase_name(status.phase));
-        let _ = state.set("link", words::link_name(&status.link));
+        let _ = state.set("link", words::link_name(status.link));
         set_text(&self.state_text, words::phase(status.phase));
         self.trouble(words::trouble(status).as_deref(), true);
     }
