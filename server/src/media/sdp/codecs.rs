@@ -3,7 +3,7 @@
 //! The server forwards and never decodes, so it takes a codec exactly as it is offered: what one
 //! end is told of the other's decoder is true end to end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::description::Media;
 use super::{Codec, CodecKind, MediaKind};
@@ -28,11 +28,12 @@ pub(super) struct Chosen<'a> {
     pub(super) rtx: Option<(&'a str, &'a str)>,
 }
 
-/// The formats of a section: what `a=rtpmap` and `a=fmtp` say of each payload type.
+/// The formats of a section: what its attributes say of each payload type.
 struct Formats<'a> {
     order: Vec<u8>,
     encodings: BTreeMap<u8, &'a str>,
     parameters: BTreeMap<u8, &'a str>,
+    feedback: BTreeMap<Option<u8>, BTreeSet<&'a str>>,
 }
 
 /// Chooses from a section.
@@ -45,7 +46,7 @@ pub(super) fn choose<'a>(kind: MediaKind, media: &Media<'a>) -> Codecs<'a> {
         .collect();
     for choice in &mut chosen {
         choice.add_rtx(&formats);
-        choice.add_feedback(kind, media);
+        choice.add_feedback(kind, &formats);
     }
     let taken = |payload_type: &u8| {
         let payload_type = Some(*payload_type);
@@ -83,6 +84,7 @@ impl<'a> Formats<'a> {
             order,
             encodings: by_payload_type(media, "rtpmap"),
             parameters: by_payload_type(media, "fmtp"),
+            feedback: feedback(media),
         }
     }
 
@@ -119,10 +121,13 @@ impl<'a> Formats<'a> {
     fn rtx_of(&self, payload_type: u8, clock_rate: u32) -> Option<(u8, &'a str, &'a str)> {
         let encoding = format!("rtx/{clock_rate}");
         self.order.iter().find_map(|&rtx| {
-            let (offered, fmtp) = (*self.encodings.get(&rtx)?, self.fmtp(rtx));
+            let offered = *self.encodings.get(&rtx)?;
+            if !offered.eq_ignore_ascii_case(&encoding) {
+                return None;
+            }
+            let fmtp = self.fmtp(rtx);
             let apt = parameter(fmtp, "apt").and_then(self::payload_type);
-            (offered.eq_ignore_ascii_case(&encoding) && apt == Some(payload_type))
-                .then_some((rtx, offered, fmtp))
+            (apt == Some(payload_type)).then_some((rtx, offered, fmtp))
         })
     }
 }
@@ -136,23 +141,34 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    fn add_feedback(&mut self, kind: MediaKind, media: &Media<'a>) {
-        let video = kind == MediaKind::Video;
-        for value in media.attributes.values("rtcp-fb") {
-            let (target, feedback) = value.split_once(' ').unwrap_or((value, ""));
-            if target != "*" && payload_type(target) != Some(self.codec.payload_type) {
-                continue;
-            }
-            match feedback.trim() {
-                "nack" => self.codec.nack = true,
-                "nack pli" => self.codec.pli = video,
-                "ccm fir" => self.codec.fir = video,
-                "transport-cc" => self.codec.transport_cc = true,
-                // goog-remb would be a promise to estimate for a peer without transport-cc.
-                _ => {}
+    fn add_feedback(&mut self, kind: MediaKind, formats: &Formats<'a>) {
+        let (codec, video) = (&mut self.codec, kind == MediaKind::Video);
+        for target in [None, Some(codec.payload_type)] {
+            for &feedback in formats.feedback.get(&target).into_iter().flatten() {
+                match feedback {
+                    "nack" => codec.nack = true,
+                    "nack pli" => codec.pli = video,
+                    "ccm fir" => codec.fir = video,
+                    "transport-cc" => codec.transport_cc = true,
+                    // goog-remb would be a promise to estimate for a peer without transport-cc.
+                    _ => {}
+                }
             }
         }
     }
+}
+
+/// The kinds of feedback (`a=rtcp-fb`, RFC 4585 §4.2) of each payload type; `None` is for "*".
+fn feedback<'a>(media: &Media<'a>) -> BTreeMap<Option<u8>, BTreeSet<&'a str>> {
+    let mut feedback: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for value in media.attributes.values("rtcp-fb") {
+        let (target, kind) = value.split_once(' ').unwrap_or((value, ""));
+        let target = payload_type(target);
+        if target.is_some() || value.starts_with("* ") {
+            feedback.entry(target).or_default().insert(kind.trim());
+        }
+    }
+    feedback
 }
 
 /// What codec an encoding is, if it is one that is forwarded, and its clock rate.

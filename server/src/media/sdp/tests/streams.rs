@@ -151,6 +151,31 @@ fn an_ssrc_that_the_other_end_took_is_given_up() {
 }
 
 #[test]
+fn so_is_an_ssrc_of_retransmissions() {
+    let first = answered(&offer(&[video("0")]));
+    let ours = media(&first, 0).send.clone().unwrap();
+    let taken = ours.rtx_ssrc.unwrap();
+    let clash = offer(&[video("0") + &format!("a=ssrc:{taken} cname:x\r\n")]);
+    let second = answer_to(&clash, Some(&first.session)).unwrap();
+    let now = media(&second, 0).send.clone().unwrap();
+    assert_eq!(now.ssrc, ours.ssrc);
+    assert_ne!(now.rtx_ssrc, ours.rtx_ssrc);
+}
+
+#[test]
+fn an_ssrc_that_only_a_group_names_is_announced() {
+    // ffmpeg writes no line of its own for its retransmissions; 1001 is the first number drawn.
+    let lines = "a=ssrc-group:FID 1000 1001\r\na=ssrc:1000 cname:x\r\n";
+    let answer = answered(&offer(&[video("0") + lines]));
+    assert_ne!(media(&answer, 0).send.as_ref().unwrap().ssrc, 1001);
+    let why = refused(&offer(&[
+        video("0") + lines,
+        audio("1") + "a=ssrc:1001 cname:y\r\n",
+    ]));
+    assert!(why.contains("announce the SSRC 1001"), "{why}");
+}
+
+#[test]
 fn plan_b_is_refused_by_name() {
     let lines = "a=ssrc:11 msid:s one\r\na=ssrc:12 msid:s two\r\n";
     let why = refused(&offer(&[video("video") + lines]));
