@@ -172,7 +172,7 @@ struct Settings {
     external_ips: Option<Vec<IpAddr>>,
 
     /// Origins besides the server's own whose pages may open sessions, such as
-    /// https://app.example.com; * allows every page. May be given several times, or with commas
+    /// `https://app.example.com`; `*` allows every page. May be given several times, or with commas
     #[arg(
         long,
         env = "FERRITE_ALLOWED_ORIGINS",
