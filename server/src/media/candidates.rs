@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-/// The candidate attributes (RFC 8839 §5.1), best first. `loopback` says that the other end runs on
+/// The candidate attributes (RFC 8839 §5.1), UDP and passive TCP (RFC 6544), best first. `loopback` says that the other end runs on
 /// this machine, so that loopback addresses reach it, too.
 pub fn host_candidates(addresses: &[IpAddr], port: u16, loopback: bool) -> Vec<String> {
     let mut addresses: Vec<_> = addresses
@@ -14,13 +14,22 @@ pub fn host_candidates(addresses: &[IpAddr], port: u16, loopback: bool) -> Vec<S
     addresses.sort_by_key(|address| (address.is_loopback(), address.is_ipv4()));
     addresses.dedup();
     let count = addresses.len() as u32;
-    let attribute = |(at, address): (usize, &&IpAddr)| {
-        // RFC 8445 §5.1.2.1 with type preference 126 for host and component 1.
-        let local_preference = 65_535 - count.min(65_535) + count - at as u32;
-        let priority = (126 << 24) | (local_preference.min(65_535) << 8) | 255;
-        format!("candidate:{at} 1 udp {priority} {address} {port} typ host")
+    let attributes = |transport: &'static str, type_preference: u32, suffix: &'static str| {
+        let addresses = addresses.iter().enumerate();
+        addresses.map(move |(at, address)| {
+            // RFC 8445 §5.1.2.1 for component 1.
+            let local_preference = 65_535 - at as u32;
+            let priority = (type_preference << 24) | (local_preference << 8) | 255;
+            let foundation = at as u32 + if transport == "tcp" { count } else { 0 };
+            format!(
+                "candidate:{foundation} 1 {transport} {priority} {address} {port} typ host{suffix}"
+            )
+        })
     };
-    addresses.iter().enumerate().map(attribute).collect()
+    // TCP after all UDP (RFC 6544 §4.2): what is lost there holds up what follows.
+    let udp = attributes("udp", 126, "");
+    udp.chain(attributes("tcp", 90, " tcptype passive"))
+        .collect()
 }
 
 /// Link-local addresses need a zone that another machine cannot know; the rest are no one's.
@@ -54,11 +63,15 @@ mod tests {
     fn offers_what_the_other_end_can_reach() {
         let all = ips(&["127.0.0.1", "192.0.2.1", "fe80::1", "::1", "2001:db8::1"]);
         let away = host_candidates(&all, 3478, false);
-        assert_eq!(away.len(), 2);
+        assert_eq!(away.len(), 4);
         assert!(away[0].ends_with(" 2001:db8::1 3478 typ host"), "{away:?}");
         assert!(away[1].ends_with(" 192.0.2.1 3478 typ host"), "{away:?}");
         let here = host_candidates(&all, 3478, true);
-        assert_eq!(here.len(), 4);
+        assert!(
+            away[3].ends_with(" 192.0.2.1 3478 typ host tcptype passive"),
+            "{away:?}"
+        );
+        assert_eq!(here.len(), 8);
         let priorities: Vec<u32> = here
             .iter()
             .map(|candidate| candidate.split(' ').nth(3).unwrap().parse().unwrap())

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::mailbox::{Command, Mailbox};
 use super::resident::Resident;
-use super::shard::{Command, Mailbox};
 
 /// A peer's name in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::clock::{Clock, ntp_seconds};
+use super::keyframe::starts_keyframe;
 use super::rtcp::SenderInfo;
 use super::rtp::{ExtensionValues, Header, sequence_diff, write_header};
-use super::sdp::{Codec, Extensions, MediaKind, MediaSection, SendStream};
+use super::sdp::{Codec, CodecKind, Extensions, MediaKind, MediaSection, SendStream};
 
 /// Packets kept for retransmission, at most.
 pub const MAX_HISTORY: usize = 512;
@@ -41,6 +42,8 @@ pub struct Outgoing {
     pub header: Header,
     /// The packet, header included.
     pub packet: Bytes,
+    /// Audio is worth nothing when it is late.
+    pub kind: MediaKind,
 }
 
 struct Sent {
@@ -56,7 +59,10 @@ pub struct Egress {
     mid: String,
     ids: Extensions,
     codecs: Vec<Codec>,
+    kind: MediaKind,
     keeps_history: bool,
+    /// Packets were left out: the decoder cannot go on before the next keyframe.
+    awaits_keyframe: bool,
     source: Option<Source>,
     next_sequence: u16,
     rtx_sequence: u16,
@@ -91,7 +97,9 @@ impl Egress {
             mid: String::new(),
             ids: Extensions::default(),
             codecs: Vec::new(),
+            kind: section.kind,
             keeps_history: false,
+            awaits_keyframe: false,
             source: None,
             next_sequence: first_sequence,
             rtx_sequence: first_sequence,
@@ -113,11 +121,18 @@ impl Egress {
             section.kind == MediaKind::Video && section.codecs.iter().any(|codec| codec.nack);
     }
 
-    /// Rewrites a packet. `None` leaves it out: its codec was not agreed on, or it is only padding.
-    pub fn forward(&mut self, now: Instant, media: &MediaPacket) -> Option<Outgoing> {
+    /// Rewrites a packet. `None` leaves it out: its codec was not agreed on, it is only padding, or
+    /// it is video while the path is congested, and from then on until a keyframe.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        media: &MediaPacket,
+        congested: bool,
+    ) -> Option<Outgoing> {
         let codec = self.codec(media.header.payload_type)?;
-        let clock_rate = codec.clock_rate;
-        if media.header.payload_len(&media.packet) == 0 {
+        let (clock_rate, codec) = (codec.clock_rate, codec.kind);
+        if media.header.payload_len(&media.packet) == 0 || self.leaves_out(codec, media, congested)
+        {
             self.skip(&media.header);
             return None;
         }
@@ -141,6 +156,24 @@ impl Egress {
         self.sent.octets += (outgoing.packet.len() - outgoing.header.len) as u64;
         self.keep(now, &outgoing);
         Some(outgoing)
+    }
+
+    fn leaves_out(&mut self, codec: CodecKind, media: &MediaPacket, congested: bool) -> bool {
+        if self.kind == MediaKind::Audio {
+            return false;
+        }
+        if congested {
+            self.awaits_keyframe = true;
+        } else if self.awaits_keyframe {
+            let payload = media.packet.get(media.header.len..).unwrap_or_default();
+            self.awaits_keyframe = !starts_keyframe(codec, payload);
+        }
+        self.awaits_keyframe
+    }
+
+    /// Whether nothing can be sent before the next keyframe.
+    pub fn awaits_keyframe(&self) -> bool {
+        self.awaits_keyframe
     }
 
     fn codec(&self, payload_type: u8) -> Option<&Codec> {
@@ -205,6 +238,7 @@ impl Egress {
         Some(Outgoing {
             header,
             packet: packet.into(),
+            kind: self.kind,
         })
     }
 
@@ -299,6 +333,7 @@ fn wrap_rtx(original: &Outgoing, payload_type: u8, ssrc: u32, sequence: u16) -> 
     Outgoing {
         header,
         packet: packet.into(),
+        kind: original.kind,
     }
 }
 

@@ -14,9 +14,9 @@ use super::clock::{Clock, ntp_middle};
 use super::demux::{Kind, classify};
 use super::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
 use super::egress::{MediaPacket, Outgoing};
-use super::ice::{Credentials, FourTuple, IceLite, IceState};
+use super::ice::{Credentials, FourTuple, IceLite, IceState, Transport};
 use super::sctp::{ChannelError, ChannelId, MessageKind, Sctp, SctpConfig, SctpEvent};
-use super::sdp::{DtlsRole, Section, Session};
+use super::sdp::{DtlsRole, MediaKind, Section, Session};
 use super::srtp::Srtp;
 use super::streams::Streams;
 
@@ -27,6 +27,9 @@ const SCTP_PORT: u16 = 5000;
 /// dropped, as a full socket would.
 const MAX_TRANSMITS: usize = 4096;
 
+/// How long audio may wait for a slow path.
+const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
+
 /// A datagram to send.
 #[derive(Debug)]
 pub struct Transmit {
@@ -34,6 +37,8 @@ pub struct Transmit {
     pub path: FourTuple,
     /// Its bytes.
     pub data: BytesMut,
+    /// After this it is of no use: a queue that is slow may leave it out.
+    pub expires: Option<Instant>,
 }
 
 /// What a peer tells the one who drives it.
@@ -109,6 +114,8 @@ pub struct Peer {
     rtt: Option<Duration>,
     reported: PeerState,
     closed: bool,
+    /// The path's reader is slow: data waits, video is left out.
+    congested: bool,
     reason: Option<String>,
     transmits: VecDeque<Transmit>,
     outputs: VecDeque<PeerOutput>,
@@ -135,6 +142,7 @@ impl Peer {
                 reason: None,
             },
             closed: false,
+            congested: false,
             reason: None,
             transmits: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -197,6 +205,9 @@ impl Peer {
             return false;
         };
         self.transmit(path, BytesMut::from(&answered.response[..]));
+        if (self.ice.selected()).is_some_and(|path| path.transport == Transport::Udp) {
+            self.set_congested(now, false);
+        }
         if answered.authentic
             && let Some(dtls) = &mut self.dtls
         {
@@ -243,7 +254,7 @@ impl Peer {
             self.measure_rtt(now, block.last_sender_report, block.delay_since);
         }
         for outgoing in heard.retransmissions {
-            self.send_rtp(&outgoing);
+            self.send_rtp(now, &outgoing);
         }
         self.send_due_rtcp(now);
     }
@@ -264,8 +275,9 @@ impl Peer {
 
     /// Sends a packet of another's on a section, rewritten.
     pub fn send_media(&mut self, now: Instant, section: usize, media: &MediaPacket) {
-        if let Some(outgoing) = self.streams.forward(now, section, media) {
-            self.send_rtp(&outgoing);
+        let congested = self.congested;
+        if let Some(outgoing) = self.streams.forward(now, section, media, congested) {
+            self.send_rtp(now, &outgoing);
         }
     }
 
@@ -299,12 +311,16 @@ impl Peer {
         self.sctp.as_ref().map_or(0, |sctp| sctp.buffered())
     }
 
-    fn send_rtp(&mut self, outgoing: &Outgoing) {
+    fn send_rtp(&mut self, now: Instant, outgoing: &Outgoing) {
         let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
             return;
         };
         if let Ok(data) = srtp.protect_rtp(&outgoing.packet, &outgoing.header) {
-            self.transmit(path, data);
+            let expires = match outgoing.kind {
+                MediaKind::Audio => Some(now + AUDIO_LIFETIME),
+                MediaKind::Video => None,
+            };
+            self.transmit_until(path, data, expires);
         }
     }
 
@@ -323,8 +339,31 @@ impl Peer {
     }
 
     fn transmit(&mut self, path: FourTuple, data: BytesMut) {
+        self.transmit_until(path, data, None);
+    }
+
+    fn transmit_until(&mut self, path: FourTuple, data: BytesMut, expires: Option<Instant>) {
         if self.transmits.len() < MAX_TRANSMITS {
-            self.transmits.push_back(Transmit { path, data });
+            self.transmits.push_back(Transmit {
+                path,
+                data,
+                expires,
+            });
+        }
+    }
+
+    /// Takes note of how well the path in use is read. Once it is read well again, data goes on, and
+    /// so does video, with a keyframe.
+    pub fn set_congested(&mut self, now: Instant, congested: bool) {
+        if self.congested && !congested {
+            let sections = self.streams.awaiting_keyframe();
+            let wanted = sections.map(|section| PeerOutput::KeyframeWanted { section });
+            self.outputs.extend(wanted);
+        }
+        let relieved = self.congested && !congested;
+        self.congested = congested;
+        if relieved {
+            self.pump_sctp(now);
         }
     }
 
@@ -394,7 +433,9 @@ impl Peer {
                 | SctpEvent::ChannelClosed { .. } => {}
             }
         }
-        while let Some(packet) = sctp.poll_transmit(now) {
+        while !self.congested
+            && let Some(packet) = sctp.poll_transmit(now)
+        {
             dtls.send(now, &packet);
         }
         self.pump_dtls();

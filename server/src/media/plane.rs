@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -10,11 +10,8 @@ use std::time::{Instant, SystemTime};
 
 use ferrite_protocol::message::PeerConnectionState;
 use ferrite_protocol::{IceCandidate, SessionId};
-use mio::net::UdpSocket;
-use quinn_udp::{UdpSockRef, UdpSocketState};
 use rand::Rng;
 use rand::distr::Alphanumeric;
-use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -28,20 +25,18 @@ use super::clock::Clock;
 use super::directory::{Directory, PeerId};
 use super::dtls::{DtlsError, Identity};
 use super::ice::Credentials;
-use super::outbox::Socket;
+use super::mailbox::Command;
 use super::peer::{Peer, PeerConfig};
 use super::resident::Resident;
 use super::sdp::{self, Local, Session};
-use super::shard::{Command, Prepared};
+use super::shard::Prepared;
+use super::sockets::{open_listeners, open_sockets, probe};
 
 /// The largest data channel message taken, in bytes.
 pub const MAX_MESSAGE_SIZE: u32 = 262_144;
 
 /// Events waiting for a session that is slow. After that the newest state waits alone.
 const EVENTS: usize = 16;
-
-/// Kernel buffers of each socket, in bytes: a tenth of a second at 300 Mbit/s.
-const SOCKET_BUFFER: usize = 4 << 20;
 
 /// What the media plane has to know before it starts.
 #[derive(Clone, Debug, Default)]
@@ -58,13 +53,15 @@ pub struct MediaConfig {
 #[derive(Debug, Error)]
 pub enum MediaError {
     /// Another process has the port.
-    #[error("UDP port {port} is in use")]
+    #[error("{transport} port {port} is in use")]
     PortInUse {
+        /// `UDP` or `TCP`.
+        transport: &'static str,
         /// The port asked for.
         port: u16,
     },
     /// The sockets could not be opened.
-    #[error("UDP port {port} cannot be opened: {source}")]
+    #[error("media port {port} cannot be opened: {source}")]
     Bind {
         /// The port asked for.
         port: u16,
@@ -146,7 +143,8 @@ impl MediaPlane {
         let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
         for _ in 0..shards {
             let sockets = open_sockets(port).map_err(bind)?;
-            let (shard, mailbox) = Prepared::new(sockets, port).map_err(bind)?;
+            let listeners = open_listeners(port).map_err(bind)?;
+            let (shard, mailbox) = Prepared::new(sockets, listeners, port).map_err(bind)?;
             prepared.push(shard);
             mailboxes.push(mailbox);
         }
@@ -392,55 +390,4 @@ fn new_credentials() -> Credentials {
 fn random_text(len: usize) -> String {
     let letters = rand::rng().sample_iter(Alphanumeric);
     letters.take(len).map(char::from).collect()
-}
-
-/// Finds out whether the port is free, and which one port 0 gives. The shards' own sockets share
-/// the port, so with them alone two servers on one port would not notice each other.
-fn probe(port: u16) -> Result<u16, MediaError> {
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    let socket = std::net::UdpSocket::bind(address).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => MediaError::PortInUse { port },
-        _ => MediaError::Bind { port, source },
-    })?;
-    let bound = socket.local_addr();
-    bound
-        .map(|address| address.port())
-        .map_err(|source| MediaError::Bind { port, source })
-}
-
-/// One shard's sockets: IPv4, and IPv6 where the machine has it.
-fn open_sockets(port: u16) -> io::Result<Vec<Socket>> {
-    let mut sockets = vec![open_socket(SocketAddr::from((
-        Ipv4Addr::UNSPECIFIED,
-        port,
-    )))?];
-    match open_socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
-        Ok(socket) => sockets.push(socket),
-        Err(error) => tracing::debug!(%error, "no IPv6"),
-    }
-    Ok(sockets)
-}
-
-fn open_socket(address: SocketAddr) -> io::Result<Socket> {
-    let raw = RawSocket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
-    if address.is_ipv6() {
-        raw.set_only_v6(true)?;
-    }
-    raw.set_reuse_port(true)?;
-    raw.set_nonblocking(true)?;
-    raw.bind(&address.into())?;
-    let socket = UdpSocket::from_std(raw.into());
-    let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-    // As much as the system allows.
-    let _ = state.set_recv_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
-    let _ = state.set_send_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
-    Ok(Socket {
-        socket,
-        state,
-        is_ipv6: address.is_ipv6(),
-    })
 }

@@ -9,25 +9,23 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef};
 use rtc::stun::message::Message;
 use rustc_hash::FxHashMap;
 
 use super::demux::{Kind, classify};
-use super::directory::{Busy, Directory, Found, PeerId};
-use super::ice::{Credentials, FourTuple, MAX_PAIRS, addressed_ufrag};
+use super::directory::{Directory, Found, PeerId};
+use super::ice::{FourTuple, MAX_PAIRS, Transport, addressed_ufrag};
+use super::mailbox::{self, Command, Mailbox};
 use super::outbox::{Outbox, Socket};
 use super::peer::Transmit;
 use super::resident::Resident;
-use super::sdp::Session;
-
-/// Commands waiting in one shard's mailbox. A full one refuses: offers fail with a clear error,
-/// datagrams that landed on another shard are lost like any other.
-const MAILBOX: usize = 4096;
+use super::tcp::{FIRST_TOKEN, Received, Tcp};
 
 /// Receive calls per socket before the timers and the mailbox get their turn.
 const RECEIVE_ROUNDS: usize = 8;
@@ -40,104 +38,37 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 const MAILBOX_TOKEN: Token = Token(usize::MAX);
 
-/// What a shard is told.
-pub enum Command {
-    /// A peer's session changed.
-    SetSession {
-        /// The peer.
-        id: PeerId,
-        /// What was agreed.
-        session: Box<Session>,
-        /// The credentials of a new ICE generation.
-        restart: Option<Credentials>,
-    },
-    /// Close a peer.
-    Close {
-        /// The peer.
-        id: PeerId,
-    },
-    /// Take a peer in: its packets land here.
-    Adopt {
-        /// The peer.
-        resident: Box<Resident>,
-        /// The paths known to be its own.
-        paths: Vec<FourTuple>,
-    },
-    /// A datagram for one of your peers landed on another shard.
-    Landed {
-        /// That shard.
-        on: usize,
-        /// Its path.
-        path: FourTuple,
-        /// Its bytes.
-        datagram: Vec<u8>,
-    },
-    /// Close every peer and end.
-    Shutdown,
-}
-
-impl Command {
-    /// Carries a command out on a peer. Returns whether the peer stays.
-    pub fn apply(self, now: Instant, resident: &mut Resident) -> bool {
-        match self {
-            Self::SetSession {
-                session, restart, ..
-            } => resident.peer.set_session(now, *session, restart),
-            Self::Close { .. } => resident.peer.close(now),
-            Self::Adopt { .. } | Self::Landed { .. } | Self::Shutdown => {}
-        }
-        resident.drive(now);
-        !resident.peer.is_finished()
-    }
-}
-
-/// The way to a shard.
-pub struct Mailbox {
-    sender: SyncSender<Command>,
-    waker: Arc<Waker>,
-}
-
-impl Mailbox {
-    /// Leaves a command and wakes the shard.
-    pub fn send(&self, command: Command) -> Result<(), Busy> {
-        match self.sender.try_send(command) {
-            Ok(()) => {
-                // Fails only when the shard is gone, which then needs no waking.
-                let _ = self.waker.wake();
-                Ok(())
-            }
-            Err(TrySendError::Full(_)) => Err(Busy),
-            // The media plane has shut down.
-            Err(TrySendError::Disconnected(_)) => Ok(()),
-        }
-    }
-}
-
 /// A shard before its thread starts.
 pub struct Prepared {
     poll: Poll,
     sockets: Vec<Socket>,
+    tcp: Tcp,
     mailbox: Receiver<Command>,
     port: u16,
 }
 
 impl Prepared {
     /// Registers the sockets and makes the mailbox.
-    pub fn new(mut sockets: Vec<Socket>, port: u16) -> io::Result<(Self, Mailbox)> {
+    pub fn new(
+        mut sockets: Vec<Socket>,
+        listeners: Vec<TcpListener>,
+        port: u16,
+    ) -> io::Result<(Self, Mailbox)> {
         let poll = Poll::new()?;
         for (at, socket) in sockets.iter_mut().enumerate() {
             poll.registry()
                 .register(&mut socket.socket, Token(at), Interest::READABLE)?;
         }
-        let waker = Arc::new(Waker::new(poll.registry(), MAILBOX_TOKEN)?);
-        let (sender, mailbox) = sync_channel(MAILBOX);
+        let waker = Waker::new(poll.registry(), MAILBOX_TOKEN)?;
+        let (sender, mailbox) = mailbox::new(waker);
         let prepared = Self {
+            tcp: Tcp::new(listeners, poll.registry().try_clone()?)?,
             poll,
             sockets,
             mailbox,
             port,
         };
-        Ok((prepared, Mailbox { sender, waker }))
+        Ok((prepared, sender))
     }
 
     /// Serves until told to shut down.
@@ -152,6 +83,8 @@ impl Prepared {
             touched: Vec::new(),
             outbox: Outbox::default(),
             sockets: self.sockets,
+            tcp: self.tcp,
+            landed: FxHashMap::default(),
             dropped,
             running: true,
         };
@@ -171,10 +104,11 @@ impl Prepared {
                 tracing::error!(%error, shard = index, "a shard cannot wait for its sockets");
                 break;
             }
-            for command in self.mailbox.try_iter().take(MAILBOX) {
+            for command in self.mailbox.try_iter().take(mailbox::CAPACITY) {
                 shard.handle_command(Instant::now(), command);
             }
-            more = receiver.receive(&mut shard);
+            shard.handle_tcp(Instant::now(), &events);
+            more = receiver.receive(&mut shard) | shard.tcp.has_unread();
             shard.run_timers(Instant::now());
             shard.flush();
         }
@@ -224,6 +158,7 @@ impl Receive {
         for (buffer, meta) in buffers.iter().zip(&self.metas).take(count) {
             let local = meta.dst_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             let path = FourTuple {
+                transport: Transport::Udp,
                 local: SocketAddr::new(local, self.port),
                 remote: meta.addr,
             };
@@ -267,6 +202,9 @@ struct Shard {
     touched: Vec<PeerId>,
     outbox: Outbox,
     sockets: Vec<Socket>,
+    tcp: Tcp,
+    /// TCP paths of this shard's peers whose connections other shards have.
+    landed: FxHashMap<FourTuple, (usize, Instant)>,
     dropped: Arc<AtomicU64>,
     running: bool,
 }
@@ -276,6 +214,40 @@ impl Shard {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
         let next = timer.map_or(self.next_sweep, |at| at.min(self.next_sweep));
         next.saturating_duration_since(Instant::now())
+    }
+
+    fn handle_tcp(&mut self, now: Instant, events: &Events) {
+        let mut received = Received::default();
+        self.tcp.read_on(&mut received);
+        for event in events {
+            if event.token() != MAILBOX_TOKEN && event.token().0 >= FIRST_TOKEN {
+                self.tcp.handle_event(now, event, &mut received);
+            }
+        }
+        self.take_tcp(now, received);
+    }
+
+    fn take_tcp(&mut self, now: Instant, received: Received) {
+        for (path, datagram) in &received.datagrams {
+            self.handle_datagram(now, *path, datagram);
+        }
+        for path in &received.relieved {
+            if let Some(Owner::Here(id)) = self.by_path.get(path).copied()
+                && let Some(slot) = self.peers.get_mut(&id)
+                && slot.resident.peer.selected_path() == Some(*path)
+            {
+                slot.resident.peer.set_congested(now, false);
+                touch(&mut self.touched, id, slot);
+            }
+        }
+        for path in &received.closed {
+            if let Some(Owner::Here(id)) = self.by_path.remove(path)
+                && let Some(slot) = self.peers.get_mut(&id)
+            {
+                slot.paths.retain(|known| known != path);
+            }
+        }
+        self.settle_touched(now);
     }
 
     fn handle_datagram(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
@@ -321,6 +293,9 @@ impl Shard {
         let Some(slot) = self.peers.get_mut(&id) else {
             return;
         };
+        if path.transport == Transport::Tcp && landed_on != self.index {
+            self.landed.insert(path, (landed_on, now + ELSEWHERE_FOR));
+        }
         let authentic = slot.resident.peer.handle_stun(now, path, &mut message);
         touch(&mut self.touched, id, slot);
         if authentic {
@@ -340,6 +315,7 @@ impl Shard {
             slot.paths.push(path);
         }
         self.by_path.insert(path, Owner::Here(id));
+        self.tcp.introduce(&path);
         let selected = slot.resident.peer.selected_path();
         if landed_on != self.index && selected == Some(path) {
             self.move_out(id, landed_on);
@@ -416,6 +392,10 @@ impl Shard {
                     None => self.pass_on(id, command),
                 }
             }
+            Command::Relay { path, data } => {
+                self.tcp.introduce(&path);
+                self.tcp.send(now, &path, data, None);
+            }
             Command::Shutdown => self.shut_down(now),
         }
         self.settle_touched(now);
@@ -446,8 +426,27 @@ impl Shard {
         slot.touched = false;
         slot.resident.drive(now);
         while let Some(transmit) = slot.resident.peer.poll_transmit() {
-            let Transmit { path, data } = transmit;
-            self.outbox.push(path, &data, &self.sockets, &self.dropped);
+            let Transmit {
+                path,
+                data,
+                expires,
+            } = transmit;
+            match path.transport {
+                Transport::Udp => {
+                    self.outbox.push(path, &data, &self.sockets, &self.dropped);
+                }
+                Transport::Tcp if self.tcp.has(&path) => {
+                    let congested = self.tcp.send(now, &path, data, expires);
+                    if slot.resident.peer.selected_path() == Some(path) {
+                        slot.resident.peer.set_congested(now, congested);
+                    }
+                }
+                Transport::Tcp => {
+                    if let Some((shard, _)) = self.landed.get(&path) {
+                        let _ = self.directory.send(*shard, Command::Relay { path, data });
+                    }
+                }
+            }
         }
         if slot.resident.peer.is_finished() {
             return self.remove(id);
@@ -503,6 +502,10 @@ impl Shard {
     }
 
     fn sweep(&mut self, now: Instant) {
+        let mut received = Received::default();
+        self.tcp.sweep(now, &mut received);
+        self.take_tcp(now, received);
+        self.landed.retain(|_, (_, until)| now < *until);
         self.by_path
             .retain(|_, owner| !matches!(owner, Owner::At(_, until) if *until <= now));
         for (id, slot) in &mut self.peers {

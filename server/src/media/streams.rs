@@ -325,9 +325,19 @@ impl Streams {
         now: Instant,
         section: usize,
         media: &MediaPacket,
+        congested: bool,
     ) -> Option<Outgoing> {
         let egress = self.sections.get_mut(section)?.egress.as_mut()?;
-        egress.forward(now, media)
+        egress.forward(now, media, congested)
+    }
+
+    /// The sections whose streams cannot go on before a keyframe.
+    pub fn awaiting_keyframe(&self) -> impl Iterator<Item = usize> {
+        let sections = self.sections.iter().enumerate();
+        sections.filter_map(|(at, section)| {
+            let egress = section.egress.as_ref()?;
+            egress.awaits_keyframe().then_some(at)
+        })
     }
 
     /// Tells a section's stream its source's clock.

@@ -1,0 +1,238 @@
+//! Datagrams on a TCP stream (RFC 4571): cutting them out, and queueing them for a slow reader.
+//!
+//! Pure: bytes and times in, bytes out. The stream itself is the shard's.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+/// The longest frame taken. Everything WebRTC sends fits into an Ethernet packet.
+pub const MAX_FRAME: usize = 2048;
+
+/// Bytes waiting in one queue, at most. More are dropped; they are no datagrams any network would keep.
+pub const MAX_QUEUED: usize = 512 * 1024;
+/// From here on the sender should hold back what can wait or be left out.
+pub const CONGESTED_FROM: usize = 64 * 1024;
+/// Down to here before it may go on.
+pub const CONGESTED_UNTIL: usize = 16 * 1024;
+
+const LENGTH: usize = 2;
+
+/// A frame is longer than [`MAX_FRAME`]: the stream is not what it should be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+/// Cuts frames out of a stream.
+#[derive(Default)]
+pub struct Deframer {
+    partial: Vec<u8>,
+}
+
+impl Deframer {
+    /// Takes the next bytes and gives every frame they complete.
+    pub fn push(&mut self, bytes: &[u8], mut frame: impl FnMut(&[u8])) -> Result<(), TooLong> {
+        self.partial.extend_from_slice(bytes);
+        let mut rest = &self.partial[..];
+        while let Some((length, after)) = rest.split_first_chunk::<LENGTH>() {
+            let length = usize::from(u16::from_be_bytes(*length));
+            if length > MAX_FRAME {
+                return Err(TooLong);
+            }
+            let Some((complete, after)) = after.split_at_checked(length) else {
+                break;
+            };
+            frame(complete);
+            rest = after;
+        }
+        let used = self.partial.len() - rest.len();
+        self.partial.drain(..used);
+        Ok(())
+    }
+}
+
+struct Queued {
+    data: BytesMut,
+    /// After this the frame is of no use to anybody.
+    expires: Option<Instant>,
+}
+
+/// Frames waiting for a stream that takes them when it can.
+#[derive(Default)]
+pub struct SendQueue {
+    frames: VecDeque<Queued>,
+    bytes: usize,
+    /// How much of the first frame, its length included, was written.
+    written: usize,
+    congested: bool,
+}
+
+impl SendQueue {
+    /// Queues a frame. Returns whether there was room.
+    pub fn push(&mut self, data: BytesMut, expires: Option<Instant>) -> bool {
+        let room = self.bytes + data.len() <= MAX_QUEUED && data.len() <= usize::from(u16::MAX);
+        if room {
+            self.bytes += data.len();
+            self.frames.push_back(Queued { data, expires });
+        }
+        room
+    }
+
+    /// Writes as much as `write` takes. `write` returns how many bytes it took, 0 for none.
+    pub fn flush<E>(
+        &mut self,
+        now: Instant,
+        mut write: impl FnMut(&[u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let mut batch = Vec::new();
+        loop {
+            self.drop_expired(now);
+            self.fill(&mut batch);
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let taken = write(&batch)?;
+            self.advance(taken);
+            if taken < batch.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A frame of which a part was written must be completed, or the reader loses its place.
+    fn drop_expired(&mut self, now: Instant) {
+        let untouched = usize::from(self.written > 0);
+        let mut at = 0;
+        let bytes = &mut self.bytes;
+        self.frames.retain(|frame| {
+            at += 1;
+            let keep = at <= untouched || frame.expires.is_none_or(|expires| now < expires);
+            if !keep {
+                *bytes -= frame.data.len();
+            }
+            keep
+        });
+    }
+
+    /// Puts frames together, so that one write takes many.
+    fn fill(&self, batch: &mut Vec<u8>) {
+        batch.clear();
+        for frame in &self.frames {
+            batch.extend_from_slice(&(frame.data.len() as u16).to_be_bytes());
+            batch.extend_from_slice(&frame.data);
+            if batch.len() >= 16 * 1024 {
+                break;
+            }
+        }
+        batch.drain(..self.written.min(batch.len()));
+    }
+
+    fn advance(&mut self, taken: usize) {
+        self.written += taken;
+        while let Some(frame) = self.frames.front()
+            && self.written >= frame.data.len() + LENGTH
+        {
+            self.written -= frame.data.len() + LENGTH;
+            self.bytes -= frame.data.len();
+            self.frames.pop_front();
+        }
+    }
+
+    /// Bytes waiting.
+    pub fn queued(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether the reader is slow; with hysteresis, so that it does not flicker.
+    pub fn is_congested(&mut self) -> bool {
+        let limit = match self.congested {
+            true => CONGESTED_UNTIL,
+            false => CONGESTED_FROM,
+        };
+        self.congested = self.bytes > limit;
+        self.congested
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    fn framed(frames: &[&[u8]]) -> Vec<u8> {
+        let mut stream = Vec::new();
+        for frame in frames {
+            stream.extend_from_slice(&(frame.len() as u16).to_be_bytes());
+            stream.extend_from_slice(frame);
+        }
+        stream
+    }
+
+    #[test]
+    fn a_frame_too_long_ends_the_stream() {
+        let mut deframer = Deframer::default();
+        let mut count = 0;
+        let stream = framed(&[b"ok", &[0; MAX_FRAME + 1]]);
+        assert_eq!(deframer.push(&stream, |_| count += 1), Err(TooLong));
+        assert_eq!(count, 1);
+    }
+
+    #[test]
+    fn a_slow_reader_gets_no_stale_frames_and_costs_bounded_memory() {
+        let start = Instant::now();
+        let mut queue = SendQueue::default();
+        let soon = Some(start + Duration::from_millis(200));
+        queue.push(BytesMut::from(&[1; 100][..]), soon);
+        queue.push(BytesMut::from(&[2; 100][..]), soon);
+        queue.push(BytesMut::from(&[3; 100][..]), None);
+        let mut out = Vec::new();
+        let mut budget = 10;
+        let mut write = |bytes: &[u8]| -> Result<usize, Infallible> {
+            let taken = bytes.len().min(budget);
+            out.extend_from_slice(&bytes[..taken]);
+            budget = 10_000;
+            Ok(taken)
+        };
+        queue.flush(start, &mut write).unwrap();
+        queue
+            .flush(start + Duration::from_secs(1), &mut write)
+            .unwrap();
+        assert_eq!(
+            out,
+            framed(&[&[1; 100], &[3; 100]]),
+            "the begun frame is completed, the stale one is not sent"
+        );
+        assert_eq!(queue.queued(), 0);
+        while queue.push(BytesMut::from(&[0; 1000][..]), None) {}
+        assert!(queue.queued() <= MAX_QUEUED && queue.is_congested());
+    }
+
+    proptest! {
+        #[test]
+        fn frames_survive_any_cutting(
+            frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..20),
+            cuts in proptest::collection::vec(1usize..30, 1..50),
+        ) {
+            let mut queue = SendQueue::default();
+            for frame in &frames {
+                queue.push(BytesMut::from(&frame[..]), None);
+            }
+            let (mut deframer, mut received) = (Deframer::default(), Vec::new());
+            let mut cuts = cuts.into_iter().cycle();
+            while queue.frames.front().is_some() {
+                let mut limit = cuts.next().unwrap();
+                let mut piece = Vec::new();
+                queue.flush(Instant::now(), |bytes| -> Result<usize, Infallible> {
+                    let taken = bytes.len().min(limit);
+                    limit -= taken;
+                    piece.extend_from_slice(&bytes[..taken]);
+                    Ok(taken)
+                }).unwrap();
+                deframer.push(&piece, |frame| received.push(frame.to_vec())).unwrap();
+            }
+            prop_assert_eq!(received, frames);
+        }
+    }
+}
