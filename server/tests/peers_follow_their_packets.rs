@@ -1,7 +1,8 @@
 //! A peer's checks come over paths that the kernel spreads over all shards: each is answered, and
 //! the peer goes to live on the shard of the path that is nominated.
 
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
 use ferrite_server::behaviour::Echo;
@@ -29,6 +30,9 @@ const OFFER: &str = "v=0\r\n\
     a=setup:actpass\r\n\
     a=mid:0\r\n\
     a=sctp-port:5000\r\n";
+
+/// Only a failure takes this long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Caller {
     plane: MediaPlane,
@@ -65,21 +69,18 @@ impl Caller {
         }
     }
 
-    /// Sends a check and gives the response's type.
-    fn check(&self, socket: &UdpSocket, pwd: &str, nominate: bool) -> MessageType {
+    fn request(&self, pwd: &str, nominate: bool) -> Message {
         let provider = rtc::crypto::default_provider().unwrap();
         let attribute = |typ, value: &[u8]| RawAttribute {
             typ,
             length: value.len() as u16,
             value: value.to_vec(),
         };
+        let username = format!("{}:them", self.ufrag);
         let mut setters: Vec<Box<dyn Setter>> = vec![
             Box::new(TransactionId::new()),
             Box::new(BINDING_REQUEST),
-            Box::new(attribute(
-                ATTR_USERNAME,
-                format!("{}:them", self.ufrag).as_bytes(),
-            )),
+            Box::new(attribute(ATTR_USERNAME, username.as_bytes())),
             Box::new(attribute(ATTR_ICE_CONTROLLING, &[1; 8])),
         ];
         if nominate {
@@ -94,6 +95,12 @@ impl Caller {
         setters.push(Box::new(FINGERPRINT));
         let mut request = Message::new();
         request.build(&setters).unwrap();
+        request
+    }
+
+    /// Sends a check and gives the response's type.
+    fn check(&self, socket: &UdpSocket, pwd: &str, nominate: bool) -> MessageType {
+        let request = self.request(pwd, nominate);
         let server = ("127.0.0.1", self.plane.port());
         socket.send_to(&request.raw, server).unwrap();
         let mut buffer = [0; 1500];
@@ -101,18 +108,41 @@ impl Caller {
             .recv_from(&mut buffer)
             .expect("the check is answered");
         assert_eq!(from.port(), self.plane.port());
-        let mut response = Message::new();
-        response.unmarshal_binary(&buffer[..len]).unwrap();
-        assert_eq!(response.transaction_id, request.transaction_id);
-        response.typ
+        response_type(&request, &buffer[..len])
     }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.plane.port())).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// The same over TCP, framed (RFC 4571).
+    fn check_tcp(&self, stream: &mut TcpStream, pwd: &str, nominate: bool) -> MessageType {
+        let request = self.request(pwd, nominate);
+        let length = (request.raw.len() as u16).to_be_bytes();
+        stream.write_all(&length).unwrap();
+        stream.write_all(&request.raw).unwrap();
+        let mut length = [0; 2];
+        stream
+            .read_exact(&mut length)
+            .expect("the check is answered");
+        let mut response = vec![0; u16::from_be_bytes(length).into()];
+        stream.read_exact(&mut response).unwrap();
+        response_type(&request, &response)
+    }
+}
+
+fn response_type(request: &Message, response: &[u8]) -> MessageType {
+    let mut message = Message::new();
+    message.unmarshal_binary(response).unwrap();
+    assert_eq!(message.transaction_id, request.transaction_id);
+    message.typ
 }
 
 fn socket() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
 
@@ -164,4 +194,37 @@ async fn a_closed_peer_leaves_nothing_behind() {
     while events.recv().await.is_some() {}
     assert_eq!(plane.peers(), 0);
     plane.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_over_tcp_are_answered_on_the_same_port() {
+    let caller = Caller::call(4);
+    let pwd = caller.pwd.clone();
+    let udp = socket();
+    let mut streams: Vec<_> = (0..12).map(|_| caller.connect()).collect();
+    for stream in &mut streams {
+        assert_eq!(caller.check_tcp(stream, &pwd, false), BINDING_SUCCESS);
+    }
+    // From UDP to each connection and back again, whichever shard has it.
+    for stream in &mut streams {
+        assert_eq!(caller.check_tcp(stream, &pwd, true), BINDING_SUCCESS);
+        assert_eq!(caller.check(&udp, &pwd, true), BINDING_SUCCESS);
+    }
+    assert_eq!(caller.plane.peers(), 1);
+    caller.plane.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_not_framed_is_closed_and_harms_nobody() {
+    let caller = Caller::call(2);
+    let pwd = caller.pwd.clone();
+    let mut good = caller.connect();
+    assert_eq!(caller.check_tcp(&mut good, &pwd, true), BINDING_SUCCESS);
+    let mut bad = caller.connect();
+    bad.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    // Closed, or reset with what was not read.
+    assert!(matches!(bad.read(&mut [0; 16]), Ok(0) | Err(_)));
+    assert_eq!(caller.check_tcp(&mut good, "wrong", true), BINDING_ERROR);
+    assert_eq!(caller.check_tcp(&mut good, &pwd, true), BINDING_SUCCESS);
+    caller.plane.shutdown().await;
 }

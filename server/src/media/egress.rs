@@ -352,3 +352,129 @@ pub fn unwrap_rtx(packet: &[u8], header: &Header, payload_type: u8, ssrc: u32) -
     original.extend_from_slice(&payload[2..]);
     Some(original)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::sdp::Direction;
+
+    fn section(kind: MediaKind) -> MediaSection {
+        MediaSection {
+            mid: "v".to_owned(),
+            kind,
+            direction: Direction {
+                send: true,
+                recv: true,
+            },
+            codecs: vec![Codec {
+                kind: CodecKind::Vp8,
+                payload_type: 96,
+                rtx_payload_type: Some(97),
+                clock_rate: 90_000,
+                fmtp: String::new(),
+                nack: true,
+                pli: true,
+                fir: true,
+                transport_cc: true,
+            }],
+            extensions: Extensions {
+                mid: Some(4),
+                ..Extensions::default()
+            },
+            send: Some(stream()),
+            remote_streams: Vec::new(),
+            rids: Vec::new(),
+            reduced_size_rtcp: true,
+        }
+    }
+
+    fn stream() -> SendStream {
+        SendStream {
+            ssrc: 1000,
+            rtx_ssrc: Some(1001),
+            stream_id: "s".to_owned(),
+            track_id: "t".to_owned(),
+        }
+    }
+
+    fn egress(kind: MediaKind) -> Egress {
+        Egress::new(&section(kind), stream(), 500)
+    }
+
+    fn packet(ssrc: u32, sequence: u16, payload: &[u8]) -> MediaPacket {
+        let mut packet = vec![0x80, 96, 0, 0, 0, 0, 0, 0];
+        packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+        packet.extend_from_slice(&ssrc.to_be_bytes());
+        packet.extend_from_slice(payload);
+        MediaPacket {
+            section: 0,
+            header: Header::parse(&packet).unwrap(),
+            ids: Extensions::default(),
+            packet: packet.into(),
+        }
+    }
+
+    const KEY: &[u8] = &[0x10, 0x00, 1, 2];
+    const DELTA: &[u8] = &[0x10, 0x01, 1, 2];
+
+    fn sequences(egress: &mut Egress, media: &[(MediaPacket, bool)]) -> Vec<Option<u16>> {
+        let now = Instant::now();
+        let forward = |(packet, congested): &(MediaPacket, bool)| {
+            let outgoing = egress.forward(now, packet, *congested)?;
+            assert_eq!(outgoing.header.ssrc, 1000);
+            Some(outgoing.header.sequence)
+        };
+        media.iter().map(forward).collect()
+    }
+
+    #[test]
+    fn numbers_go_on_over_padding_a_wrap_and_another_source() {
+        let mut egress = egress(MediaKind::Video);
+        let media = [
+            (packet(7, 65534, KEY), false),
+            (packet(7, 65535, &[]), false),
+            (packet(7, 0, DELTA), false),
+            (packet(7, 2, DELTA), false),
+            (packet(7, 1, DELTA), false),
+            (packet(8, 30_000, KEY), false),
+        ];
+        let expected = [Some(500), None, Some(501), Some(503), Some(502), Some(504)];
+        assert_eq!(sequences(&mut egress, &media), expected);
+    }
+
+    #[test]
+    fn a_congested_path_gets_no_video_until_the_next_keyframe() {
+        let mut egress = egress(MediaKind::Video);
+        let media = [
+            (packet(7, 1, KEY), false),
+            (packet(7, 2, DELTA), true),
+            (packet(7, 3, DELTA), false),
+            (packet(7, 4, KEY), false),
+            (packet(7, 5, DELTA), false),
+        ];
+        let expected = [Some(500), None, None, Some(501), Some(502)];
+        assert_eq!(sequences(&mut egress, &media), expected);
+        assert!(!egress.awaits_keyframe());
+    }
+
+    #[test]
+    fn retransmits_once_in_a_while_and_not_more_than_its_share() {
+        let mut egress = egress(MediaKind::Video);
+        let now = Instant::now();
+        egress.forward(now, &packet(7, 1, KEY), false).unwrap();
+        let again = egress.retransmit(now, 500).unwrap();
+        assert_eq!((again.header.ssrc, again.header.payload_type), (1001, 97));
+        let original = unwrap_rtx(&again.packet, &again.header, 96, 1000).unwrap();
+        let header = Header::parse(&original).unwrap();
+        assert_eq!((header.sequence, &original[header.len..]), (500, KEY));
+        assert!(egress.retransmit(now, 500).is_none(), "just sent");
+        assert!(egress.retransmit(now, 499).is_none(), "never sent");
+        let answered = (1..100)
+            .filter(|i| {
+                let at = now + RETRANSMIT_INTERVAL * *i;
+                egress.retransmit(at, 500).is_some()
+            })
+            .count();
+        assert!(answered < 4, "{answered} answers to a flood");
+    }
+}

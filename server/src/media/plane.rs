@@ -41,7 +41,7 @@ const EVENTS: usize = 16;
 /// What the media plane has to know before it starts.
 #[derive(Clone, Debug, Default)]
 pub struct MediaConfig {
-    /// The UDP port. 0 takes any that is free.
+    /// The port, UDP and TCP. 0 takes any that is free.
     pub port: u16,
     /// Addresses that a 1:1 NAT maps to this machine.
     pub external_ips: Vec<IpAddr>,
@@ -171,7 +171,7 @@ impl MediaPlane {
         })))
     }
 
-    /// The UDP port in use.
+    /// The port in use.
     pub fn port(&self) -> u16 {
         self.0.port
     }

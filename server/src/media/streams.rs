@@ -370,6 +370,24 @@ impl Streams {
             self.next_report = now + REPORT_INTERVAL;
             self.write_reports(now, out);
         }
+        let reported = !out.is_empty();
+        self.write_feedback(now, rtt, out);
+        if !reported && !out.is_empty() && self.needs_compounds() {
+            let mut compound = Vec::with_capacity(out.len() + 48);
+            rtcp::write_receiver_report(&mut compound, self.reporting_ssrc(), &[]);
+            rtcp::write_cname(&mut compound, self.reporting_ssrc(), &self.cname);
+            compound.append(out);
+            *out = compound;
+        }
+    }
+
+    /// RFC 3550 §6.1: a report comes first, unless both ends agreed to do without (RFC 5506).
+    fn needs_compounds(&self) -> bool {
+        let mut media = self.sections.iter().filter_map(|s| s.media.as_ref());
+        media.any(|media| !media.reduced_size_rtcp)
+    }
+
+    fn write_feedback(&mut self, now: Instant, rtt: Duration, out: &mut Vec<u8>) {
         let sender = self.reporting_ssrc();
         if let Some(body) = self.arrivals.feedback(now) {
             let media = self.ingests.first().map_or(0, |ingest| ingest.ssrc);
