@@ -24,7 +24,7 @@ use crate::origin::AllowedOrigin;
 pub struct Config {
     /// Where HTTP and WebSockets are served. Port 0 takes any that is free.
     pub listen: SocketAddr,
-    /// The UDP port of all media. 0 takes any that is free.
+    /// The port of all media, UDP and TCP. 0 takes any that is free.
     pub media_port: u16,
     /// Addresses that a 1:1 NAT maps to this machine.
     pub external_ips: Vec<IpAddr>,
@@ -142,7 +142,7 @@ impl Config {
     about = "A WebRTC server with its browser client inside.",
     long_about = "A WebRTC server with its browser client inside.\n\n\
         Started without any flag, it serves the client at http://localhost:8080, signalling at \
-        /ws, and all media on UDP port 3478. Both ports have to be open in a firewall.",
+        /ws, and all media on port 3478, UDP and TCP. Both ports have to be open in a firewall.",
     after_help = AFTER_HELP,
     after_long_help = AFTER_HELP
 )]
@@ -156,7 +156,7 @@ struct Settings {
     #[arg(long, env = "FERRITE_LISTEN", value_name = "ADDRESS:PORT", value_parser = listen_address)]
     listen: Option<SocketAddr>,
 
-    /// The one UDP port for all media; 0 takes any that is free [default: 3478]
+    /// The one port for all media, UDP and TCP; 0 takes any that is free [default: 3478]
     #[arg(long, env = "FERRITE_MEDIA_PORT", value_name = "PORT")]
     media_port: Option<u16>,
 

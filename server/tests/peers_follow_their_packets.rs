@@ -1,6 +1,8 @@
 //! A peer's checks come over paths that the kernel spreads over all shards: each is answered, and
 //! the peer goes to live on the shard of the path that is nominated.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
