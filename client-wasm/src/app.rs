@@ -171,6 +171,9 @@ impl App {
     fn begin(&mut self) {
         self.eager = false;
         self.screen = Screen::Call;
+        // Whoever starts without a device knows that it is not there.
+        self.troubles = [None, None];
+        self.show_devices();
         self.view.screen(Screen::Call);
         self.view.log.clear();
         self.command(Command::Prefer(self.settings.codec()));
@@ -344,14 +347,17 @@ impl App {
     fn on_client(&mut self, event: Event) {
         match event {
             Event::Status(status) => self.on_status(&status),
+            // The last word on a call that was hung up comes when nobody looks any more.
+            Event::ServerState { .. } if self.screen == Screen::Prejoin => {}
             Event::ServerState { state, reason } => {
                 let words = words::server_state(state, reason.as_deref());
                 self.view
-                    .server_state(words::server_state_name(state), &words);
+                    .server_state(Some((words::server_state_name(state), &words)));
             }
             Event::PeerConnection(_) => self.remote(MediaStream::new().ok()),
             Event::PeerClosed => {
                 self.remote(None);
+                self.view.server_state(None);
                 self.on_channel_closed();
             }
             Event::Track(event) => self.on_track(&event),

@@ -191,7 +191,11 @@ impl Client {
         let input = match event {
             PeerEvent::NegotiationNeeded => call::Input::NegotiationNeeded,
             PeerEvent::OfferMade(result) => call::Input::OfferMade(result),
-            PeerEvent::AnswerApplied(result) => call::Input::AnswerApplied(result),
+            PeerEvent::AnswerApplied(result) => {
+                self.with_peer(Peer::watch_transport);
+                call::Input::AnswerApplied(result)
+            }
+            PeerEvent::Closed => call::Input::PeerClosed,
             PeerEvent::Candidate(candidate) => call::Input::LocalCandidate(candidate),
             PeerEvent::State(state) => call::Input::PeerState(state),
             PeerEvent::Track(event) => return events.push(Event::Track(event)),

@@ -4,8 +4,8 @@ use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
-    MediaStreamTrack, RtcDataChannel, RtcPeerConnection, RtcRtpCapabilities, RtcRtpTransceiver,
-    RtcSessionDescription,
+    EventTarget, MediaStreamTrack, RtcDataChannel, RtcPeerConnection, RtcRtpCapabilities,
+    RtcRtpTransceiver, RtcSessionDescription,
 };
 
 #[wasm_bindgen]
@@ -47,6 +47,19 @@ extern "C" {
     /// The largest message both ends take; infinite where there is no limit.
     #[wasm_bindgen(method, getter, js_name = maxMessageSize)]
     pub(crate) fn max_message_size(this: &SctpTransport) -> f64;
+
+    /// What SCTP runs over.
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn transport(this: &SctpTransport) -> DtlsTransport;
+
+    /// `RTCDtlsTransport`.
+    #[wasm_bindgen(extends = EventTarget, js_name = RTCDtlsTransport)]
+    #[derive(Clone)]
+    pub(crate) type DtlsTransport;
+
+    /// `new`, `connecting`, `connected`, `closed` or `failed`.
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn state(this: &DtlsTransport) -> String;
 
     /// `RTCRtpTransceiver` whose preferences may be refused.
     #[wasm_bindgen(extends = RtcRtpTransceiver, js_name = RTCRtpTransceiver)]

@@ -121,7 +121,7 @@ pub(crate) const NO_WEBRTC: &str = "This browser has no WebRTC, or it is switche
 pub(crate) fn devices(audio: Option<&Trouble>, video: Option<&Trouble>) -> Option<String> {
     match (audio, video) {
         (None, None) => None,
-        (Some(a), Some(v)) if a == v => Some(device("camera and microphone", a)),
+        (Some(a), Some(v)) if a == v => Some(device("camera or microphone", a)),
         (Some(a), Some(v)) => Some(format!(
             "{} {}",
             device(name(Kind::Video), v),
@@ -175,7 +175,7 @@ mod tests {
     fn one_sentence_when_both_devices_share_a_trouble() {
         let words = devices(Some(&Trouble::Denied), Some(&Trouble::Denied));
         let words = words.unwrap();
-        assert!(words.contains("camera and microphone"));
+        assert!(words.contains("camera or microphone"));
         assert_eq!(words.matches("not allowed").count(), 1);
     }
 

@@ -59,6 +59,8 @@ pub(crate) enum Input {
     LocalCandidate(Option<IceCandidate>),
     /// The peer connection's `connectionState` changed.
     PeerState(PeerState),
+    /// The server closed the peer connection.
+    PeerClosed,
     /// A timer set with [`Effect::Arm`] fired.
     Fired(Timer),
 }
@@ -249,6 +251,7 @@ impl Call {
                 let repair = self.path.changed(state, out);
                 self.repair(repair, out);
             }
+            Input::PeerClosed => self.lost(out),
             Input::Fired(timer) => self.fired(timer, clock, out),
         }
     }
@@ -386,16 +389,17 @@ impl Call {
             | PeerState::Disconnected => false,
         };
         if ours && lost {
-            let repair = self.path.repair(out);
-            // The server's end is gone: new credentials alone do not bring it back.
-            self.repair(
-                Some(match repair {
-                    Repair::Restart | Repair::Rebuild => Repair::Rebuild,
-                    Repair::GiveUp => Repair::GiveUp,
-                }),
-                out,
-            );
+            self.lost(out);
         }
+    }
+
+    /// The server's end is gone: new credentials alone do not bring it back.
+    fn lost(&mut self, out: &mut Vec<Effect>) {
+        let repair = match self.path.repair(out) {
+            Repair::Restart | Repair::Rebuild => Repair::Rebuild,
+            Repair::GiveUp => Repair::GiveUp,
+        };
+        self.repair(Some(repair), out);
     }
 
     fn refused(&mut self, id: Option<RequestId>, words: String, out: &mut Vec<Effect>) {

@@ -404,6 +404,18 @@ fn a_peer_the_server_lost_is_rebuilt() {
 }
 
 #[test]
+fn a_peer_the_server_closed_on_leaving_is_rebuilt_when_it_is_back() {
+    let mut rig = Rig::connected();
+    let away = ServerMessage::GoingAway {
+        retry_after_ms: 1_000,
+    };
+    rig.hear(away);
+    assert_eq!(rig.feed(Input::PeerClosed), [Effect::ClosePeer]);
+    assert_eq!(rig.phase(), Phase::Reconnecting);
+    assert_eq!(rig.relink(false), [create()]);
+}
+
+#[test]
 fn a_refused_offer_ends_the_call_with_the_servers_words() {
     let (mut rig, id) = Rig::asking();
     let other = ServerMessage::Error {
@@ -523,7 +535,7 @@ impl Chance {
         ][self.below(5) as usize];
         let id = RequestId(rig.call.next_id);
         let timers: Vec<Timer> = rig.timers.keys().copied().collect();
-        let input = match self.below(18) {
+        let input = match self.below(20) {
             0 | 1 => Input::Start,
             2 => Input::Retry,
             3 if self.below(4) == 0 => Input::HangUp,
@@ -536,6 +548,7 @@ impl Chance {
             13 if peer => Input::OfferMade(Ok("offer".to_owned())),
             14 if peer => Input::AnswerApplied(Ok(())),
             15 if peer => Input::PeerState(state),
+            17 if peer && self.below(4) == 0 => Input::PeerClosed,
             16 if peer => Input::LocalCandidate(Some(candidate("a"))),
             _ => {
                 let timer = timers.get(self.below(timers.len().max(1) as u64) as usize);

@@ -34,6 +34,9 @@ pub(crate) enum PeerEvent {
     Candidate(Option<IceCandidate>),
     /// `connectionState` changed.
     State(PeerState),
+    /// The server closed DTLS (RFC 8446 §6.1): nothing comes over this connection any more, whatever
+    /// ICE still says.
+    Closed,
     /// A track comes from the server.
     Track(RtcTrackEvent),
     /// Something about the data channel.
@@ -58,6 +61,8 @@ pub(crate) struct Peer {
     /// The exchange under way: an offer being made or an answer being applied.
     exchange: Option<Task>,
     sampling: Option<Task>,
+    /// Once there is a transport.
+    transport: Option<Listener>,
     _listeners: [Listener; 4],
 }
 
@@ -74,6 +79,7 @@ impl Peer {
             post: post.clone(),
             exchange: None,
             sampling: None,
+            transport: None,
             _listeners: listeners,
         };
         for track in options.tracks {
@@ -127,6 +133,22 @@ impl Peer {
                 applied.map_err(|e| dom::words(&e)),
             ));
         }));
+    }
+
+    /// Watches the transport that the first answer brought.
+    pub(crate) fn watch_transport(&mut self) {
+        let Some(sctp) = self.connection.sctp() else {
+            return;
+        };
+        if self.transport.is_none() {
+            let (dtls, post) = (sctp.transport(), self.post.clone());
+            let watched = dtls.clone();
+            self.transport = Some(Listener::new(&dtls, "statechange", move |_| {
+                if watched.state() == "closed" {
+                    post.send(PeerEvent::Closed);
+                }
+            }));
+        }
     }
 
     /// Adds a remote candidate. One the browser refuses costs a path, not the call.

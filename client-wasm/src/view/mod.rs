@@ -111,7 +111,6 @@ impl View {
     pub(crate) fn screen(&self, screen: Screen) {
         self.prejoin.show(screen == Screen::Prejoin);
         show(&self.call, screen == Screen::Call);
-        show(&self.server_state, false);
         match screen {
             Screen::Prejoin => self.prejoin.focus(),
             Screen::Call => {
@@ -140,11 +139,12 @@ impl View {
         banner(&self.device_error, &self.device_error_text, words);
     }
 
-    /// Shows what the server sees.
-    pub(crate) fn server_state(&self, state: &str, words: &str) {
+    /// Shows what the server sees, by name and in words, or that it sees nothing.
+    pub(crate) fn server_state(&self, seen: Option<(&str, &str)>) {
+        let (state, words) = seen.unwrap_or_default();
         let _ = self.server_state.dataset().set("state", state);
         set_text(&self.server_state, words);
-        show(&self.server_state, true);
+        show(&self.server_state, seen.is_some());
     }
 }
 
