@@ -2,9 +2,11 @@
 //! camera and microphone, and keeps what its console said. Knows nothing of the page.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::wd::{Capabilities, TimeoutConfiguration, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use http::Method;
@@ -67,7 +69,7 @@ pub struct ConsoleLine {
 pub struct Browser {
     client: Client,
     console: Vec<ConsoleLine>,
-    shots: u32,
+    shots: AtomicU32,
     dir: PathBuf,
     // Last, so that the browser's end is asked for before its driver is killed.
     _driver: Process,
@@ -92,7 +94,7 @@ impl Browser {
         Ok(Self {
             client,
             console: Vec::new(),
-            shots: 0,
+            shots: AtomicU32::new(0),
             dir: dir.to_owned(),
             _driver: driver,
         })
@@ -167,6 +169,14 @@ impl Browser {
         Ok(element.send_keys(keys).await?)
     }
 
+    /// Presses and releases a key, wherever the focus is. Special keys have WebDriver's codes.
+    pub async fn press(&self, key: char) -> Result<()> {
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value: key })
+            .then(KeyAction::Up { value: key });
+        Ok(self.client.perform_actions(keys).await?)
+    }
+
     /// Waits until an expression of the page's is what `done` likes, and returns it.
     pub async fn until(
         &self,
@@ -190,10 +200,10 @@ impl Browser {
     }
 
     /// Keeps a picture of the page as an artefact.
-    pub async fn screenshot(&mut self, name: &str) -> Result<()> {
+    pub async fn screenshot(&self, name: &str) -> Result<()> {
         let png = self.client.screenshot().await?;
-        self.shots += 1;
-        let file = format!("{:02}-{name}.png", self.shots);
+        let number = self.shots.fetch_add(1, Ordering::Relaxed) + 1;
+        let file = format!("{number:02}-{name}.png");
         Ok(std::fs::write(self.dir.join(file), png)?)
     }
 

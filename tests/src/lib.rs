@@ -4,6 +4,7 @@
 //! * [`scene`] runs one test: a server, a browser, and the clean-up that follows either way.
 //! * [`server`] starts and stops the `ferrite` binary.
 //! * [`browser`] drives Chromium through WebDriver, and keeps what its console said.
+//! * [`app`] is the app's page as its user meets it.
 //! * [`process`] owns a child process and its output.
 //! * [`artefacts`] says where screenshots and logs go.
 //! * [`wait`] polls with a deadline. Nothing in the tests sleeps to synchronise.
@@ -13,6 +14,7 @@
 //! The harness knows nothing of the server's insides: it speaks to a process and to its ports.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod artefacts;
 pub mod browser;
 pub mod process;
@@ -22,6 +24,7 @@ pub mod server;
 pub mod tone;
 pub mod wait;
 
+pub use app::App;
 pub use browser::{Browser, BrowserOptions, Permission};
 pub use scene::{Scene, scene, scene_with};
 pub use server::Server;

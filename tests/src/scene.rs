@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
+use crate::app::App;
 use crate::artefacts;
 use crate::browser::{Browser, BrowserOptions};
 use crate::server::Server;
@@ -38,10 +39,19 @@ impl Scene {
         self.load_lab().await
     }
 
-    /// Opens the app, and loads `lab` beside it.
-    pub async fn open_app(&self) -> Result<()> {
-        self.browser.open(&self.server.url("/")).await?;
-        self.load_lab().await
+    /// Opens the app, with this query, and loads `lab` beside it.
+    pub async fn open_app(&self, query: &str) -> Result<App<'_>> {
+        self.browser
+            .open(&self.server.url(&format!("/{query}")))
+            .await?;
+        self.load_lab().await?;
+        Ok(self.app())
+    }
+
+    /// The app in the current tab.
+    #[must_use]
+    pub fn app(&self) -> App<'_> {
+        App(&self.browser)
     }
 
     /// Loads `lab` into the current page.

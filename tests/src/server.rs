@@ -12,8 +12,8 @@ use tokio::sync::OnceCell;
 use crate::artefacts;
 use crate::process::Process;
 
-/// Both ports chosen by the system, and nothing reachable from outside the machine.
-const QUIET_CORNER: [&str; 4] = ["--listen", "127.0.0.1:0", "--media-port", "0"];
+/// A port chosen by the system, not reachable from outside the machine.
+const ANY_PORT: &str = "127.0.0.1:0";
 
 const START: Duration = Duration::from_secs(10);
 
@@ -28,8 +28,14 @@ pub struct Server {
 impl Server {
     /// Starts the server and waits until it listens. Its log goes to `dir`.
     pub async fn start(dir: &Path, flags: &[&str]) -> Result<Self> {
+        Self::start_at(dir, ANY_PORT, flags).await
+    }
+
+    /// Starts the server on this address, as one that comes back does.
+    pub async fn start_at(dir: &Path, listen: &str, flags: &[&str]) -> Result<Self> {
         let mut command = command().await?;
-        command.args(QUIET_CORNER).args(flags).current_dir(dir);
+        command.args(["--listen", listen, "--media-port", "0"]);
+        command.args(flags).current_dir(dir);
         command.env("FERRITE_LOG", "info,ferrite_server=debug");
         let mut process = Process::spawn(&mut command, &dir.join("server.log"))?;
         let (address, media_port) = process
