@@ -157,6 +157,11 @@ impl Peer {
             Some(local) => self.ice.restart(now, local, &session.ice_ufrag),
             None => self.ice.set_remote_ufrag(&session.ice_ufrag),
         }
+        if (self.session.as_ref()).is_some_and(|before| needs_new_association(before, &session)) {
+            self.dtls = None;
+            self.srtp = None;
+            self.sctp = None;
+        }
         if self.dtls.is_none() {
             let fingerprints = session.fingerprints.clone();
             self.dtls = Some(Dtls::new(
@@ -535,4 +540,11 @@ impl Peer {
         self.send_due_rtcp(now);
         self.settle(now);
     }
+}
+
+/// RFC 8842 §4: another certificate means another association. So does an offer after every section
+/// was rejected: the transport they were bundled on is gone (RFC 9429 §3.5.1).
+fn needs_new_association(before: &Session, now: &Session) -> bool {
+    let is_rejected = |section: &Section| matches!(section, Section::Rejected { .. });
+    before.sections.iter().all(is_rejected) || before.fingerprints != now.fingerprints
 }
