@@ -93,6 +93,12 @@ impl Guard {
             .is_some_and(|received| !packet::is_before(received, tsn))
     }
 
+    /// How many chunks are held unread.
+    #[cfg(test)]
+    pub(super) fn held_chunks(&self) -> usize {
+        self.held_chunks
+    }
+
     /// The header of a packet this end sends.
     pub(super) fn outgoing_header(&self, ports: (u16, u16)) -> Header {
         Header {
@@ -250,15 +256,17 @@ impl Guard {
 
     // The library reports every gap, so that under loss an acknowledgement outgrows a datagram and is itself lost;
     // the earliest gaps are what the sender needs first (RFC 9260 §6.2 lets the rest wait). Its arithmetic also fails
-    // where TSNs wrap around: the first gap then starts at 0, which no gap can, and the peer would object.
+    // where TSNs wrap around: those past it are reported at 0, where no gap can be, and the peer would object.
     fn outbound_sack(&mut self, packet: &Bytes, sack: Chunk<'_>) -> Bytes {
         self.note_sack(sack);
         let gaps = usize::from(sack.u16(8).unwrap_or(0));
-        let broken = sack.u16(SACK_HEADER_LENGTH) == Some(0);
-        if gaps <= MAX_GAP_BLOCKS && !(gaps > 0 && broken) {
+        let sound = (0..gaps)
+            .take_while(|index| sack.u16(SACK_HEADER_LENGTH + 4 * index) > Some(0))
+            .count();
+        let kept = sound.min(MAX_GAP_BLOCKS);
+        if kept == gaps {
             return packet.clone();
         }
-        let kept = if broken { 0 } else { MAX_GAP_BLOCKS };
         with_gaps(packet, sack, kept).unwrap_or_else(|| packet.clone())
     }
 

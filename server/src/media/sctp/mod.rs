@@ -12,7 +12,8 @@
 //! * [`MAX_CHANNELS`] channels.
 //!
 //! Reading stops while more than [`HIGH_WATER`] (1 MiB) is waiting to be acknowledged, so that whoever answers each
-//! message with a message is never refused, and the window closes on a peer that sends but does not receive.
+//! message with a message is never refused, and the window closes on a peer that sends but does not receive. So
+//! whoever sends unasked should keep [`Sctp::buffered`] below that, or not read what is answered until it is.
 
 mod backlog;
 mod channel;
@@ -226,14 +227,20 @@ impl Sctp {
             if self.is_congested() && !self.streams.is_ending() {
                 return None;
             }
-            let message = self.streams.read(self.now);
-            self.take_events();
-            match message {
-                Some(message) => self.handle_message(message),
-                None if self.events.is_empty() => return None,
-                None => {}
+            if !self.read_message() && self.events.is_empty() {
+                return None;
             }
         }
+    }
+
+    fn read_message(&mut self) -> bool {
+        let message = self.streams.read(self.now);
+        self.take_events();
+        let is_some = message.is_some();
+        message
+            .into_iter()
+            .for_each(|message| self.handle_message(message));
+        is_some
     }
 
     fn is_congested(&self) -> bool {

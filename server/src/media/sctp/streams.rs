@@ -470,6 +470,12 @@ impl Streams {
         self.reset.poll_timeout().is_some()
     }
 
+    /// How many chunks are held unread.
+    #[cfg(test)]
+    pub(super) fn held_chunks(&self) -> usize {
+        self.guard.held_chunks()
+    }
+
     /// Does what waits for data to come or to be read.
     fn settle(&mut self, now: Instant) {
         if self.is_connected() {

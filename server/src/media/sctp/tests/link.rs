@@ -1,5 +1,6 @@
 //! A pair of ends, the link between them, and the clock: everything a test needs, and no wall clock.
 
+use crate::media::sctp::packet::{self, HEADER_LENGTH};
 use crate::media::sctp::{ChannelId, ChannelOptions, MessageKind, Sctp, SctpConfig, SctpEvent};
 use bytes::Bytes;
 use rand::rngs::StdRng;
@@ -37,6 +38,8 @@ pub(super) const ROUGH: Conditions = Conditions {
 pub(super) enum Behaviour {
     /// Keeps them.
     Collect,
+    /// Keeps them, and reads even while much is unacknowledged.
+    Gulp,
     /// Keeps them, and sends messages back.
     Echo,
     /// Does not ask for them.
@@ -66,6 +69,8 @@ pub(super) struct Pair {
     count: u64,
     /// Keep what is sent.
     pub(super) record: bool,
+    /// How many packets in a hundred are changed on the way, with a checksum that is right again.
+    pub(super) mutation: u32,
 }
 
 pub(super) const A: usize = 0;
@@ -98,8 +103,13 @@ impl End {
             return;
         }
         let first = self.events.len();
-        while let Some(event) = self.sctp.poll_event() {
-            self.events.push(event);
+        loop {
+            while let Some(event) = self.sctp.poll_event() {
+                self.events.push(event);
+            }
+            if self.behaviour != Behaviour::Gulp || !self.sctp.read_message() {
+                break;
+            }
         }
         if self.behaviour == Behaviour::Echo {
             self.echo(now, first);
@@ -188,6 +198,7 @@ impl Pair {
             flying: BTreeMap::new(),
             count: 0,
             record: false,
+            mutation: 0,
         }
     }
 
@@ -297,10 +308,48 @@ impl Pair {
         }
         let copies = 1 + u32::from(self.rng.random_range(0..100) < duplication);
         for _ in 0..copies {
+            let packet = match self.rng.random_range(0..100) < self.mutation {
+                true => mutated(&mut self.rng, &packet),
+                false => packet.clone(),
+            };
             let delay = delay + self.rng.random_range(0..=jitter);
             let at = self.now + Duration::from_millis(delay);
             self.count += 1;
-            self.flying.insert((at, self.count), (to, packet.clone()));
+            self.flying.insert((at, self.count), (to, packet));
         }
     }
+}
+
+/// A packet with some of its bytes changed, or a length, or its end missing, or chunks repeated; the header stays, so
+/// that the packet gets as far as it can.
+pub(super) fn mutated(rng: &mut StdRng, packet: &Bytes) -> Bytes {
+    let mut bytes = packet.to_vec();
+    for _ in 0..rng.random_range(1..4) {
+        let body = HEADER_LENGTH..bytes.len();
+        if body.is_empty() {
+            break;
+        }
+        let at = rng.random_range(body.clone());
+        match rng.random_range(0..6) {
+            0 => bytes[at] ^= 1 << rng.random_range(0..8),
+            1 => bytes[at] = rng.random(),
+            // The type, the flags or the length of the first chunk.
+            2 => bytes[(body.start + rng.random_range(0..4)).min(body.end - 1)] = rng.random(),
+            3 => bytes.truncate(at),
+            4 => bytes.extend_from_within(at..),
+            _ => {
+                let end = (at + 4).min(bytes.len());
+                bytes[at..end].fill([0, 0xff][rng.random_range(0..2)]);
+            }
+        }
+    }
+    resealed(bytes)
+}
+
+/// The packet with a checksum that is right.
+pub(super) fn resealed(bytes: Vec<u8>) -> Bytes {
+    let Some(header) = packet::header(&bytes) else {
+        return bytes.into();
+    };
+    packet::with_ports(&bytes, header.source_port, header.destination_port)
 }

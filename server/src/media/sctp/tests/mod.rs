@@ -1,8 +1,12 @@
 //! Two ends on a virtual link in virtual time.
 
 mod link;
+mod raw;
 
 mod closing;
 mod connecting;
+mod hostile;
 mod messages;
+mod operations;
+mod pressure;
 mod reliability;
