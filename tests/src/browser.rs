@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::wd::{Capabilities, TimeoutConfiguration, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -199,9 +200,14 @@ impl Browser {
         Ok(self.client.set_window_size(width, height).await?)
     }
 
-    /// Keeps a picture of the page as an artefact.
+    /// Keeps a picture of the page as an artefact: all of it, whatever the window shows.
     pub async fn screenshot(&self, name: &str) -> Result<()> {
-        let png = self.client.screenshot().await?;
+        let layout = self.devtools("Page.getLayoutMetrics", json!({})).await?;
+        let mut clip = layout["cssContentSize"].clone();
+        clip["scale"] = json!(1);
+        let params = json!({ "captureBeyondViewport": true, "clip": clip });
+        let picture = self.devtools("Page.captureScreenshot", params).await?;
+        let png = BASE64_STANDARD.decode(picture["data"].as_str().context("a picture")?)?;
         let number = self.shots.fetch_add(1, Ordering::Relaxed) + 1;
         let file = format!("{number:02}-{name}.png");
         Ok(std::fs::write(self.dir.join(file), png)?)

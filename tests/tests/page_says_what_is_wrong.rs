@@ -66,6 +66,11 @@ async fn when_the_server_goes_and_comes_back() -> Result<()> {
             .text("#error-text", |text| text.contains("server"))
             .await?;
         scene.app().shows("#retry", true).await?;
+        let phase = "document.querySelector('#state').dataset.phase";
+        scene
+            .browser
+            .until("the call to be over", phase, |now| now != "connected")
+            .await?;
         scene.browser.screenshot("away").await?;
         let again = scene.dir.join("again");
         std::fs::create_dir(&again)?;
