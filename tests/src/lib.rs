@@ -5,6 +5,8 @@
 //! * [`server`] starts and stops the `ferrite` binary.
 //! * [`browser`] drives Chromium through WebDriver, and keeps what its console said.
 //! * [`app`] is the app's page as its user meets it.
+//! * [`firefox`] drives Firefox, through [`marionette`].
+//! * [`network`] gives a test a network of its own.
 //! * [`process`] owns a child process and its output.
 //! * [`artefacts`] says where screenshots and logs go.
 //! * [`wait`] polls with a deadline. Nothing in the tests sleeps to synchronise.
@@ -17,6 +19,9 @@
 pub mod app;
 pub mod artefacts;
 pub mod browser;
+pub mod firefox;
+pub mod marionette;
+pub mod network;
 pub mod process;
 pub mod readme;
 pub mod scene;
@@ -26,5 +31,6 @@ pub mod wait;
 
 pub use app::App;
 pub use browser::{Browser, BrowserOptions, Permission};
+pub use firefox::{Firefox, firefox_lab};
 pub use scene::{Scene, scene, scene_with};
 pub use server::Server;

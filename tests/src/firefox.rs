@@ -1,0 +1,162 @@
+//! Firefox, which no driver in Debian drives. Knows the preferences that make it quiet and give it
+//! a fake camera and microphone. Knows nothing of the page.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::marionette::Marionette;
+use crate::process::Process;
+use crate::scene::LAB;
+use crate::{Server, artefacts, network, wait};
+
+/// Two browsers that encode video at once starve each other on two cores.
+static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
+
+const SCRIPT: Duration = Duration::from_secs(60);
+
+const END: Duration = Duration::from_secs(10);
+
+/// Preferences, as `user.js` has them.
+const PREFERENCES: [(&str, &str); 24] = [
+    // Firefox chooses, and writes its choice into the profile.
+    ("marionette.port", "0"),
+    ("media.navigator.streams.fake", "true"),
+    ("media.navigator.audio.fake_frequency", "440"),
+    ("media.navigator.permission.disabled", "true"),
+    ("media.autoplay.default", "0"),
+    ("media.peerconnection.ice.loopback", "true"),
+    ("media.peerconnection.ice.obfuscate_host_addresses", "false"),
+    // No codec is downloaded.
+    ("media.gmp-manager.updateEnabled", "false"),
+    ("media.gmp-provider.enabled", "false"),
+    // Nothing calls home.
+    ("app.normandy.enabled", "false"),
+    ("app.update.enabled", "false"),
+    ("browser.newtabpage.enabled", "false"),
+    ("browser.region.update.enabled", "false"),
+    ("browser.safebrowsing.malware.enabled", "false"),
+    ("browser.safebrowsing.phishing.enabled", "false"),
+    ("browser.startup.page", "0"),
+    ("datareporting.policy.dataSubmissionEnabled", "false"),
+    ("extensions.update.enabled", "false"),
+    ("network.captive-portal-service.enabled", "false"),
+    // It would wait for the answers when it is told to quit.
+    ("network.dns.disabled", "true"),
+    ("network.connectivity-service.enabled", "false"),
+    ("services.settings.server", "\"http://127.0.0.1:9\""),
+    ("toolkit.telemetry.enabled", "false"),
+    // What pages write to the console goes to the log.
+    ("devtools.console.stdout.content", "true"),
+];
+
+/// A running Firefox.
+#[derive(Debug)]
+pub struct Firefox {
+    marionette: Mutex<Marionette>,
+    process: Process,
+    profile: PathBuf,
+}
+
+impl Firefox {
+    /// Starts Firefox with a new profile. Its log goes to `dir`.
+    pub async fn start(dir: &Path) -> Result<Self> {
+        let profile = dir.join("profile");
+        std::fs::create_dir_all(&profile)?;
+        std::fs::write(profile.join("user.js"), preferences())?;
+        let mut command = Command::new("firefox-esr");
+        command
+            .args(["-headless", "-marionette", "-no-remote", "-profile"])
+            .arg(&profile)
+            .env("HOME", &profile)
+            .env("MOZ_CRASHREPORTER_DISABLE", "1");
+        let process = Process::spawn(&mut command, &dir.join("firefox.log"))?;
+        let port = port(&profile).await?;
+        let mut marionette = Marionette::connect(port).await?;
+        let session = json!({ "capabilities": {} });
+        marionette.command("WebDriver:NewSession", session).await?;
+        let timeouts = json!({ "script": SCRIPT.as_millis() });
+        marionette
+            .command("WebDriver:SetTimeouts", timeouts)
+            .await?;
+        Ok(Self {
+            marionette: Mutex::new(marionette),
+            process,
+            profile,
+        })
+    }
+
+    /// Opens `url`.
+    pub async fn open(&self, url: &str) -> Result<()> {
+        let parameters = json!({ "url": url });
+        self.command("WebDriver:Navigate", parameters)
+            .await
+            .map(drop)
+    }
+
+    /// Runs the body of an async JavaScript function in the page, and returns what it resolves
+    /// to. Rejections are errors. The arguments are in `args`.
+    pub async fn run(&self, body: &str, args: Vec<Value>) -> Result<Value> {
+        let script = format!("return (async (...args) => {{\n{body}\n}})(...arguments);");
+        let parameters = json!({ "script": script, "args": args });
+        let result = self.command("WebDriver:ExecuteScript", parameters).await?;
+        Ok(result["value"].clone())
+    }
+
+    /// Ends Firefox, and forgets its profile.
+    pub async fn close(mut self) -> Result<()> {
+        let how = json!({ "flags": ["eForceQuit"] });
+        self.command("Marionette:Quit", how).await?;
+        self.process.ended(END).await?;
+        Ok(std::fs::remove_dir_all(&self.profile)?)
+    }
+
+    async fn command(&self, name: &str, parameters: Value) -> Result<Value> {
+        self.marionette.lock().await.command(name, parameters).await
+    }
+}
+
+/// Runs `play` in a Firefox that has `lab` loaded into a page of a fresh server, in a network of
+/// their own.
+pub fn firefox_lab(
+    name: &str,
+    play: impl AsyncFnOnce(&Firefox) -> Result<()> + Send,
+) -> Result<()> {
+    network::apart(async || {
+        let _turn = ONE_AT_A_TIME.acquire().await?;
+        let dir = artefacts::fresh(name)?;
+        let server = Server::start(&dir, &[]).await?;
+        let firefox = Firefox::start(&dir).await?;
+        firefox.open(&server.url("/healthz")).await?;
+        firefox.run(LAB, vec![]).await?;
+        let played = play(&firefox).await;
+        let closed = firefox.close().await;
+        played
+            .and(closed)
+            .with_context(|| format!("see {}", dir.display()))
+    })
+}
+
+fn preferences() -> String {
+    PREFERENCES
+        .iter()
+        .fold(String::new(), |mut text, (name, value)| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "user_pref(\"{name}\", {value});");
+            text
+        })
+}
+
+/// Waits for the port that Firefox writes down when it listens.
+async fn port(profile: &Path) -> Result<u16> {
+    let file = profile.join("MarionetteActivePort");
+    let written = async || Ok(std::fs::read_to_string(&file).unwrap_or_default());
+    let is_port = |text: &String| text.trim().parse::<u16>().is_ok();
+    let port = wait::until("Firefox to listen", wait::PATIENCE, written, is_port).await?;
+    Ok(port.trim().parse()?)
+}

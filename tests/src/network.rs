@@ -1,0 +1,53 @@
+//! A network of a test's own: a namespace with loopback, one address and a default route that
+//! leads nowhere. Peers that gather no candidates without a default route work in it whatever the
+//! machine's network is, and nothing of a test gets out. Knows nothing of who uses it.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::sched::{CloneFlags, unshare};
+
+/// Both ends of the link are inside, so that the namespace needs nothing of the machine's. The
+/// addresses are for documentation (RFC 5737 §3).
+const LINKS: &str = "\
+link set lo up
+link add outside type veth peer name gateway
+link set gateway up
+link set outside up
+address add 198.51.100.1/24 dev outside
+route add default via 198.51.100.2
+";
+
+/// Runs an async test in a network of its own, on a thread of its own. The sockets and processes
+/// it makes are in that network; the system ends it with the last of them, however they end.
+///
+/// Only root may make one. Anyone else gets the machine's network.
+pub fn apart(test: impl AsyncFnOnce() -> Result<()> + Send) -> Result<()> {
+    let apart = || {
+        if nix::unistd::geteuid().is_root() {
+            leave()?;
+        }
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build()?.block_on(test())
+    };
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(apart);
+        thread
+            .join()
+            .map_err(|_| anyhow!("the test's thread panicked"))?
+    })
+}
+
+/// Takes this thread, and no other, into a new network.
+fn leave() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace")?;
+    for line in LINKS.lines() {
+        let output = Command::new("ip")
+            .args(line.split(' '))
+            .output()
+            .context("running ip")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "ip {line}: {said}");
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! Firefox's sound, picture and data come back to it as it sent them. Its peer connection shares no
+//! code with ours, its offers have another shape than Chromium's, and it has no H264.
+
+use anyhow::Result;
+use ferrite_tests::firefox_lab;
+use serde_json::json;
+
+/// Sends a canvas in one codec. The picture must come back in that codec, go on coming, and have
+/// its colours where they were.
+fn video_comes_back(codec: &str) -> Result<()> {
+    let test = format!("firefox_{}", codec.to_lowercase());
+    firefox_lab(&test, async |firefox| {
+        let seen = firefox.run(VIDEO, vec![json!(codec)]).await?;
+        println!("{codec}: {seen}");
+        Ok(())
+    })
+}
+
+const VIDEO: &str = r"
+    const [codec] = args;
+    const call = new lab.Call();
+    const transceiver = call.pc.addTransceiver(lab.picture(), { direction: 'sendrecv' });
+    const { codecs } = RTCRtpSender.getCapabilities('video');
+    const named = (name) => ({ mimeType }) => mimeType.toLowerCase() === `video/${name.toLowerCase()}`;
+    const wanted = codecs.filter(named(codec));
+    if (wanted.length === 0) throw new Error(`this browser does not send ${codec}`);
+    transceiver.setCodecPreferences([...wanted, ...codecs.filter(named('rtx'))]);
+    await call.connect();
+
+    const look = lab.eye(await call.returned('video'));
+    const red = ([r, g, b]) => r > 150 && g < 90 && b < 90;
+    const blue = ([r, g, b]) => b > 150 && r < 90 && g < 90;
+    const view = await lab.until('the picture, with its colours', () => {
+        const view = look();
+        return view && red(view.left) && blue(view.right) && view;
+    });
+    const before = await call.inbound('video');
+    if (!named(codec)(before)) throw new Error(`came back as ${before.mimeType}`);
+    const after = await lab.until('30 more frames', async () => {
+        const now = await call.inbound('video');
+        return now.framesDecoded >= before.framesDecoded + 30 && now;
+    });
+    const { framesDecoded, packetsLost, mimeType } = after;
+    return { ...view, framesDecoded, packetsLost, mimeType };
+";
+
+#[test]
+fn firefox_gets_back_vp8() -> Result<()> {
+    video_comes_back("VP8")
+}
+
+#[test]
+fn firefox_gets_back_vp9() -> Result<()> {
+    video_comes_back("VP9")
+}
+
+#[test]
+fn firefox_gets_back_av1() -> Result<()> {
+    video_comes_back("AV1")
+}
+
+#[test]
+fn firefox_gets_back_its_sound() -> Result<()> {
+    firefox_lab("firefox_sound", async |firefox| {
+        let heard = firefox.run(SOUND, vec![]).await?;
+        println!("opus: {heard}");
+        Ok(())
+    })
+}
+
+/// Where there is no loudspeaker, Firefox suspends every `AudioContext` but an offline one. So the
+/// tone is the fake microphone's, and what came back is recorded, decoded, and its waves counted.
+const SOUND: &str = r"
+    const call = new lab.Call();
+    const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+    call.pc.addTrack(microphone.getTracks()[0]);
+    await call.connect();
+    const returned = await call.returned('audio');
+    const element = Object.assign(new Audio(), { srcObject: returned, muted: true });
+    element.play();
+    const { mimeType } = await lab.until('sound', async () => {
+        const now = await call.inbound('audio');
+        return now?.audioLevel > 0.01 && now;
+    });
+    if (mimeType !== 'audio/opus') throw new Error(`came back as ${mimeType}`);
+
+    const recorder = new MediaRecorder(returned);
+    const piece = new Promise((resolve) => { recorder.ondataavailable = resolve; });
+    const start = element.currentTime;
+    recorder.start();
+    await lab.until('a second of sound', () => element.currentTime > start + 1);
+    recorder.stop();
+    const record = await (await piece).data.arrayBuffer();
+    const sound = await new OfflineAudioContext(1, 48000, 48000).decodeAudioData(record);
+    const wave = sound.getChannelData(0).slice(-24000);
+    const rises = wave.filter((value, n) => value >= 0 && wave[n - 1] < 0).length;
+    const hertz = rises * sound.sampleRate / wave.length;
+    if (Math.abs(hertz - 440) > 12) throw new Error(`sent 440 Hz, got ${hertz} Hz`);
+    return hertz;
+";
+
+#[test]
+fn firefox_gets_back_its_data() -> Result<()> {
+    firefox_lab("firefox_data", async |firefox| {
+        firefox.run(DATA, vec![]).await.map(drop)
+    })
+}
+
+const DATA: &str = r"
+    const call = new lab.Call();
+    const channel = call.pc.createDataChannel('echo');
+    await call.connect();
+    const sizes = [0, 1, 64 * 1024, 256 * 1024];
+    const sent = sizes.flatMap((size) => [lab.message(size, false), lab.message(size, true)]);
+    const back = await lab.exchange(channel, sent);
+    sent.forEach((message, n) => {
+        if (!lab.same(message, back[n])) throw new Error(`message ${n} came back changed`);
+    });
+";
+
+/// What a web page can ask for, and what older devices have: their certificates are not of the kind
+/// that the server's own is.
+#[test]
+fn firefox_connects_with_an_rsa_certificate() -> Result<()> {
+    firefox_lab("firefox_rsa_certificate", async |firefox| {
+        firefox.run(RSA, vec![]).await.map(drop)
+    })
+}
+
+const RSA: &str = r"
+    const certificate = await RTCPeerConnection.generateCertificate({
+        name: 'RSASSA-PKCS1-v1_5',
+        modulusLength: 2048,
+        publicExponent: new Uint8Array([1, 0, 1]),
+        hash: 'SHA-256',
+    });
+    const call = new lab.Call({ certificates: [certificate] });
+    const channel = call.pc.createDataChannel('echo');
+    await call.connect();
+    const [back] = await lab.exchange(channel, ['signed']);
+    if (back !== 'signed') throw new Error(`got ${back}`);
+";
