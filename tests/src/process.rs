@@ -62,10 +62,17 @@ impl Process {
         Ok(String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned())
     }
 
+    /// Its process id.
+    pub fn id(&self) -> Result<u32> {
+        self.child.id().context("the process has ended")
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) -> Result<()> {
-        let id = self.child.id().context("the process has ended")?;
-        Ok(kill(Pid::from_raw(id.try_into()?), Signal::SIGTERM)?)
+        Ok(kill(
+            Pid::from_raw(self.id()?.try_into()?),
+            Signal::SIGTERM,
+        )?)
     }
 
     /// Waits for the process to end by itself.

@@ -60,6 +60,11 @@ impl Server {
         self.media_port
     }
 
+    /// The server's process id.
+    pub fn pid(&self) -> Result<u32> {
+        self.process.id()
+    }
+
     /// Everything the server has printed and logged.
     pub fn output(&self) -> Result<String> {
         self.process.output()

@@ -1,0 +1,193 @@
+//! The raw limit: what a packet costs on this machine that is only received, opened, sealed and
+//! sent, in one thread, over two plain UDP sockets on the loopback interface, with nobody to wake.
+//!
+//! A round is 32 packets of 1100 bytes. Each step is timed by itself with the thread's CPU clock,
+//! and the median of all rounds counts.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
+use ring::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
+
+use crate::meter::thread_cpu;
+
+/// An RTP packet before encryption.
+pub(crate) const PACKET: usize = 1100;
+/// What SRTP authenticates but does not encrypt: the least RTP header.
+const HEADER: usize = 12;
+const TAG: usize = 16;
+/// What one system call takes; quinn-udp's batch is the same.
+const BATCH: usize = 32;
+
+/// What one packet costs, in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) receive: f64,
+    pub(crate) open: f64,
+    pub(crate) seal: f64,
+    pub(crate) send: f64,
+}
+
+impl Limits {
+    /// The least an echo costs.
+    pub(crate) fn echo(&self) -> f64 {
+        self.receive + self.open + self.seal + self.send
+    }
+
+    /// The least it costs to send one packet that is there already.
+    pub(crate) fn send_alone(&self) -> f64 {
+        self.seal + self.send
+    }
+}
+
+/// Two sockets and a key.
+pub(crate) struct Raw {
+    far: UdpSocket,
+    near: UdpSocket,
+    key: LessSafeKey,
+    sequence: u64,
+    batch: Vec<Vec<u8>>,
+    /// Nanoseconds per round, by step.
+    rounds: [Vec<u64>; 4],
+}
+
+impl Raw {
+    pub(crate) fn new() -> Result<Self> {
+        let key = UnboundKey::new(&AES_128_GCM, &[7; 16])
+            .ok()
+            .context("AES-128-GCM")?;
+        let (far, near) = (socket()?, socket()?);
+        Ok(Self {
+            far,
+            near,
+            key: LessSafeKey::new(key),
+            sequence: 0,
+            batch: vec![vec![0; PACKET + TAG]; BATCH],
+            rounds: Default::default(),
+        })
+    }
+
+    /// Measures so many rounds.
+    pub(crate) fn measure(&mut self, rounds: usize) -> Result<()> {
+        for _ in 0..rounds {
+            self.seal()?;
+            send(&self.far, &self.batch, self.near.local_addr()?)?;
+            let times = [
+                thread_cpu()?,
+                self.receive()?,
+                self.open()?,
+                self.seal()?,
+                self.send()?,
+            ];
+            for (at, step) in self.rounds.iter_mut().enumerate() {
+                step.push((times[at + 1] - times[at]).as_nanos() as u64);
+            }
+            receive(&self.far, &mut self.batch)?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<std::time::Duration> {
+        receive(&self.near, &mut self.batch)?;
+        thread_cpu()
+    }
+
+    fn open(&mut self) -> Result<std::time::Duration> {
+        for (at, packet) in self.batch.iter_mut().enumerate() {
+            let (header, body) = packet.split_at_mut(HEADER);
+            let opened =
+                (self.key).open_in_place(nonce(self.sequence, at), Aad::from(&*header), body);
+            ensure!(opened.is_ok(), "a packet came back changed");
+        }
+        thread_cpu()
+    }
+
+    fn seal(&mut self) -> Result<std::time::Duration> {
+        self.sequence += 1;
+        for (at, packet) in self.batch.iter_mut().enumerate() {
+            let (header, body) = packet.split_at_mut(HEADER);
+            let (body, tag) = body.split_at_mut(PACKET - HEADER);
+            let nonce = nonce(self.sequence, at);
+            let sealed: Tag = (self.key)
+                .seal_in_place_separate_tag(nonce, Aad::from(&*header), body)
+                .ok()
+                .context("sealing")?;
+            tag.copy_from_slice(sealed.as_ref());
+        }
+        thread_cpu()
+    }
+
+    fn send(&mut self) -> Result<std::time::Duration> {
+        send(&self.near, &self.batch, self.far.local_addr()?)?;
+        thread_cpu()
+    }
+
+    /// The medians of everything measured.
+    pub(crate) fn limits(&self) -> Limits {
+        let [receive, open, seal, send] = self.rounds.each_ref().map(|rounds| {
+            let mut rounds = rounds.clone();
+            rounds.sort_unstable();
+            rounds[rounds.len() / 2] as f64 / 1000.0 / BATCH as f64
+        });
+        Limits {
+            receive,
+            open,
+            seal,
+            send,
+        }
+    }
+}
+
+fn socket() -> Result<UdpSocket> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?)
+}
+
+fn nonce(sequence: u64, at: usize) -> Nonce {
+    let mut bytes = [at as u8; NONCE_LEN];
+    bytes[4..].copy_from_slice(&sequence.to_be_bytes());
+    Nonce::assume_unique_for_key(bytes)
+}
+
+fn receive(socket: &UdpSocket, batch: &mut [Vec<u8>]) -> Result<()> {
+    let mut slices: Vec<_> = batch
+        .iter_mut()
+        .map(|packet| [IoSliceMut::new(packet)])
+        .collect();
+    let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
+    let descriptor = socket.as_raw_fd();
+    let received = recvmmsg(
+        descriptor,
+        &mut headers,
+        slices.iter_mut(),
+        MsgFlags::MSG_DONTWAIT,
+        None,
+    )?;
+    ensure!(
+        received.count() == BATCH,
+        "a packet was lost inside the machine"
+    );
+    Ok(())
+}
+
+fn send(socket: &UdpSocket, batch: &[Vec<u8>], to: SocketAddr) -> Result<()> {
+    let SocketAddr::V4(to) = to else {
+        anyhow::bail!("the sockets are IPv4");
+    };
+    let slices: Vec<_> = batch.iter().map(|packet| [IoSlice::new(packet)]).collect();
+    let addresses = [Some(SockaddrIn::from(to)); BATCH];
+    let mut headers = MultiHeaders::preallocate(BATCH, None);
+    let flags = MsgFlags::empty();
+    let sent = sendmmsg(
+        socket.as_raw_fd(),
+        &mut headers,
+        &slices,
+        addresses,
+        [],
+        flags,
+    )?;
+    ensure!(sent.count() == BATCH, "a packet was not sent");
+    Ok(())
+}
