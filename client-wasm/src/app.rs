@@ -458,6 +458,7 @@ impl App {
         let sending = self.media.track(Kind::Video).is_some();
         let words = match self.client.status().phase {
             _ if !sending => Some("No picture is sent, so none comes back"),
+            Phase::Reconnecting if self.remote.is_none() => Some("Waiting for the server"),
             Phase::Connected | Phase::Reconnecting => None,
             Phase::Idle | Phase::Connecting | Phase::Negotiating => Some("Not here yet"),
             Phase::Failed | Phase::Closed => Some("Not connected"),

@@ -208,7 +208,7 @@ impl Report {
             })
     }
 
-    /// By the transport's word, or (Firefox) the pair that is nominated and works.
+    /// By the transport's word, or (older Firefox) the pair that is nominated and works.
     fn pair(&self) -> Option<&Entry> {
         let transport = self.0.iter().find(|entry| entry.of == "transport");
         let selected = transport.and_then(|entry| entry.selected_candidate_pair_id.as_deref());
@@ -307,4 +307,129 @@ fn loss(now: &Flow, then: &Flow) -> Option<f64> {
 
 fn ms(seconds: f64) -> f64 {
     seconds * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHROMIUM: &str = include_str!("../tests/reports/chromium.json");
+    const FIREFOX: &str = include_str!("../tests/reports/firefox.json");
+
+    /// Two reports of one call, a second apart, read one after the other.
+    fn second_of(recording: &str) -> Stats {
+        let reports: Vec<serde_json::Value> = serde_json::from_str(recording).unwrap();
+        let first = read(&reports[0].to_string(), None).unwrap();
+        read(&reports[1].to_string(), Some(&first)).unwrap()
+    }
+
+    fn report(entries: &serde_json::Value) -> String {
+        entries.to_string()
+    }
+
+    #[test]
+    fn reads_what_browsers_really_report() {
+        for recording in [CHROMIUM, FIREFOX] {
+            let stats = second_of(recording);
+            let Flows { audio, video } = stats.received;
+            let (audio, video) = (audio.unwrap(), video.unwrap());
+            assert_eq!(audio.codec.as_deref(), Some("opus"));
+            assert_eq!(video.codec.as_deref(), Some("VP8"));
+            assert!(video.frames.unwrap() > 100.0);
+            assert!(video.key_frames.unwrap() >= 1.0);
+            assert_eq!(video.loss, Some(0.0));
+            // What opus takes by default.
+            let bitrate = audio.bitrate.unwrap();
+            assert!((15_000.0..70_000.0).contains(&bitrate), "{bitrate}");
+            let path = stats.path.unwrap();
+            assert!(
+                path.remote.starts_with("host udp [2001:db8::2]:"),
+                "{}",
+                path.remote
+            );
+            assert!(path.sent.unwrap() > bitrate);
+            let sent = stats.sent.video.unwrap();
+            assert_eq!((sent.width, sent.height), (video.width, video.height));
+            assert!(sent.round_trip.unwrap() < 100.0);
+        }
+    }
+
+    #[test]
+    fn a_first_report_has_totals_and_no_rates() {
+        let reports: Vec<serde_json::Value> = serde_json::from_str(CHROMIUM).unwrap();
+        let stats = read(&reports[0].to_string(), None).unwrap();
+        let video = stats.received.video.unwrap();
+        assert!(video.bytes > 0.0);
+        assert_eq!((video.bitrate, video.loss), (None, None));
+    }
+
+    #[test]
+    fn rates_and_loss_are_those_of_the_interval() {
+        let at = |ms: f64, bytes: u32, packets: u32, lost: i32| {
+            report(&serde_json::json!([{
+                "type": "inbound-rtp", "id": "v", "timestamp": ms, "kind": "video",
+                "bytesReceived": bytes, "packetsReceived": packets, "packetsLost": lost,
+            }]))
+        };
+        let first = read(&at(1_000.0, 1_000, 100, 10), None).unwrap();
+        let second = read(&at(3_000.0, 26_000, 190, 20), Some(&first)).unwrap();
+        let video = second.received.video.clone().unwrap();
+        assert_eq!(video.bitrate, Some(100_000.0));
+        assert_eq!(video.loss, Some(0.1));
+        // A packet thought lost came after all.
+        let third = read(&at(4_000.0, 27_000, 200, 19), Some(&second)).unwrap();
+        assert_eq!(third.received.video.unwrap().loss, Some(0.0));
+    }
+
+    #[test]
+    fn counters_that_start_over_make_no_negative_rate() {
+        let at = |ms: f64, bytes: u32| {
+            report(&serde_json::json!([{
+                "type": "outbound-rtp", "id": "a", "timestamp": ms, "kind": "audio",
+                "bytesSent": bytes,
+            }]))
+        };
+        let first = read(&at(1_000.0, 9_000), None).unwrap();
+        let second = read(&at(2_000.0, 10), Some(&first)).unwrap();
+        assert_eq!(second.sent.audio.unwrap().bitrate, None);
+    }
+
+    #[test]
+    fn of_several_flows_the_busiest_is_shown() {
+        let flow = |id: &str, bytes: u32| {
+            serde_json::json!({
+                "type": "inbound-rtp", "id": id, "kind": "audio", "bytesReceived": bytes,
+            })
+        };
+        let json = report(&serde_json::json!([
+            flow("a", 1),
+            flow("b", 7),
+            flow("c", 3)
+        ]));
+        let stats = read(&json, None).unwrap();
+        assert_eq!(stats.received.audio.unwrap().bytes, 7.0);
+    }
+
+    #[test]
+    fn a_pair_is_found_without_a_transport() {
+        let json = report(&serde_json::json!([
+            { "type": "candidate-pair", "id": "1", "nominated": false, "state": "succeeded" },
+            { "type": "candidate-pair", "id": "2", "nominated": true, "state": "succeeded",
+              "localCandidateId": "l", "remoteCandidateId": "r", "currentRoundTripTime": 0.02 },
+            { "type": "local-candidate", "id": "l", "candidateType": "relay",
+              "protocol": "udp", "relayProtocol": "tls" },
+            { "type": "remote-candidate", "id": "r", "candidateType": "host",
+              "protocol": "udp", "address": "192.0.2.1", "port": 3478 },
+        ]));
+        let path = read(&json, None).unwrap().path.unwrap();
+        assert_eq!(path.local, "relay tls");
+        assert_eq!(path.remote, "host udp 192.0.2.1:3478");
+        assert_eq!(path.round_trip, Some(20.0));
+    }
+
+    #[test]
+    fn an_empty_report_is_no_error() {
+        assert_eq!(read("[]", None).unwrap(), Stats::default());
+        assert!(read("{", None).is_err());
+    }
 }

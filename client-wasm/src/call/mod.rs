@@ -5,159 +5,23 @@
 //! answers of one peer connection) and [`path`] (what ICE and DTLS make of it). State is
 //! level-triggered: what the user wants is compared with what there is, after every input.
 
+mod effect;
 mod link;
 mod negotiation;
 mod path;
+mod status;
 #[cfg(test)]
 mod tests;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{ClientMessage, IceCandidate, IceServer, RequestId, ServerMessage};
 
+pub(crate) use effect::{Effect, Input, Timer};
 pub(crate) use link::{Clock, LinkState};
 use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
-
-/// Something that happened.
-#[derive(Clone, Debug)]
-pub(crate) enum Input {
-    /// The user wants the signalling link.
-    Connect,
-    /// The user wants a call.
-    Start,
-    /// The user wants a new media path.
-    RestartIce,
-    /// The user wants no call, and keeps the link.
-    HangUp,
-    /// The user wants nothing any more.
-    Close,
-    /// The user wants another attempt now.
-    Retry,
-    /// The browser thinks that there is a network, or none.
-    Online(bool),
-    /// The page went to the back, or came to the front.
-    Hidden(bool),
-    /// The WebSocket opened.
-    SocketOpened,
-    /// The WebSocket closed or could not be opened.
-    SocketClosed {
-        /// RFC 6455 §7.4.
-        code: u16,
-    },
-    /// The server said something.
-    Heard(ServerMessage),
-    /// The peer connection could not be made.
-    PeerFailed(String),
-    /// The peer connection needs an offer.
-    NegotiationNeeded,
-    /// The offer asked for with [`Effect::MakeOffer`], set as local description.
-    OfferMade(Result<String, String>),
-    /// How [`Effect::ApplyAnswer`] went.
-    AnswerApplied(Result<(), String>),
-    /// The browser gathered a candidate, or all (`None`).
-    LocalCandidate(Option<IceCandidate>),
-    /// The peer connection's `connectionState` changed.
-    PeerState(PeerState),
-    /// The server closed the peer connection.
-    PeerClosed,
-    /// A timer set with [`Effect::Arm`] fired.
-    Fired(Timer),
-}
-
-/// Something to do.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Effect {
-    /// Open a WebSocket.
-    Connect,
-    /// Close the WebSocket, and say no more about it.
-    Disconnect,
-    /// Send on the WebSocket.
-    Send(ClientMessage),
-    /// Make a peer connection; it will ask for negotiation.
-    CreatePeer(Vec<IceServer>),
-    /// Close the peer connection.
-    ClosePeer,
-    /// Make an offer and set it as local description.
-    MakeOffer,
-    /// Set the remote description.
-    ApplyAnswer(String),
-    /// Add a remote candidate.
-    AddCandidate(Option<IceCandidate>),
-    /// Have the next offer restart ICE; the peer connection will ask for negotiation.
-    RestartIce,
-    /// Fire this timer after so many milliseconds, and forget when it was to fire before.
-    Arm(Timer, u32),
-    /// Do not fire this timer.
-    Disarm(Timer),
-}
-
-/// The timers of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Timer {
-    /// The link's deadline has come.
-    Link,
-    /// The answer is late.
-    Answer,
-    /// The media path should work by now.
-    Path,
-    /// The first connection takes unusually long.
-    Slow,
-}
-
-/// Where the call is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Nobody wants one.
-    Idle,
-    /// The server is being called.
-    Connecting,
-    /// Server and browser look for a media path.
-    Negotiating,
-    /// Media and data flow.
-    Connected,
-    /// They did, and will again.
-    Reconnecting,
-    /// It did not work, and only the user can start it again.
-    Failed,
-    /// Closed for good.
-    Closed,
-}
-
-/// What is wrong.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Problem {
-    /// The server does not answer.
-    ServerAway,
-    /// Nor can it: there is no network.
-    Offline,
-    /// The server said that it restarts.
-    ServerRestarting,
-    /// The server speaks another version; its own words.
-    OtherVersion(String),
-    /// The session went on in another tab.
-    Superseded,
-    /// The server says that this client sent too much.
-    LimitExceeded,
-    /// The server refused; its own words.
-    Refused(String),
-    /// The server did not answer the offer.
-    NoAnswer,
-    /// The browser refused; its own words.
-    Browser(String),
-    /// No media path yet; what the server makes of it.
-    SlowPath(Option<String>),
-    /// No media path at all; what the server makes of it.
-    NoPath(Option<String>),
-}
-
-/// What one shows of a call.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Status {
-    pub(crate) phase: Phase,
-    pub(crate) link: LinkState,
-    pub(crate) problem: Option<Problem>,
-}
+pub(crate) use status::{Phase, Problem, Status};
 
 /// One call, or the wish for none.
 #[derive(Debug)]

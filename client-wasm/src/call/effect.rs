@@ -1,0 +1,90 @@
+//! What goes into a call and what comes out: the words its machine and its surroundings share.
+
+use ferrite_protocol::message::PeerConnectionState as PeerState;
+use ferrite_protocol::{ClientMessage, IceCandidate, IceServer, ServerMessage};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// The user wants the signalling link.
+    Connect,
+    /// The user wants a call.
+    Start,
+    /// The user wants a new media path.
+    RestartIce,
+    /// The user wants no call, and keeps the link.
+    HangUp,
+    /// The user wants nothing any more.
+    Close,
+    /// The user wants another attempt now.
+    Retry,
+    /// The browser thinks that there is a network, or none.
+    Online(bool),
+    /// The page went to the back, or came to the front.
+    Hidden(bool),
+    /// The WebSocket opened.
+    SocketOpened,
+    /// The WebSocket closed or could not be opened.
+    SocketClosed {
+        /// RFC 6455 §7.4.
+        code: u16,
+    },
+    /// The server said something.
+    Heard(ServerMessage),
+    /// The peer connection could not be made.
+    PeerFailed(String),
+    /// The peer connection needs an offer.
+    NegotiationNeeded,
+    /// The offer asked for with [`Effect::MakeOffer`], set as local description.
+    OfferMade(Result<String, String>),
+    /// How [`Effect::ApplyAnswer`] went.
+    AnswerApplied(Result<(), String>),
+    /// The browser gathered a candidate, or all (`None`).
+    LocalCandidate(Option<IceCandidate>),
+    /// The peer connection's `connectionState` changed.
+    PeerState(PeerState),
+    /// The server closed the peer connection.
+    PeerClosed,
+    /// A timer set with [`Effect::Arm`] fired.
+    Fired(Timer),
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// Open a WebSocket.
+    Connect,
+    /// Close the WebSocket, and say no more about it.
+    Disconnect,
+    /// Send on the WebSocket.
+    Send(ClientMessage),
+    /// Make a peer connection; it will ask for negotiation.
+    CreatePeer(Vec<IceServer>),
+    /// Close the peer connection.
+    ClosePeer,
+    /// Make an offer and set it as local description.
+    MakeOffer,
+    /// Set the remote description.
+    ApplyAnswer(String),
+    /// Add a remote candidate.
+    AddCandidate(Option<IceCandidate>),
+    /// Have the next offer restart ICE; the peer connection will ask for negotiation.
+    RestartIce,
+    /// Fire this timer after so many milliseconds, and forget when it was to fire before.
+    Arm(Timer, u32),
+    /// Do not fire this timer.
+    Disarm(Timer),
+}
+
+/// The timers of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// The link's deadline has come.
+    Link,
+    /// The answer is late.
+    Answer,
+    /// The media path should work by now.
+    Path,
+    /// The first connection takes unusually long.
+    Slow,
+}

@@ -1,0 +1,57 @@
+//! How a call is, for whoever shows it.
+
+use super::LinkState;
+
+/// Where the call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nobody wants one.
+    Idle,
+    /// The server is being called.
+    Connecting,
+    /// Server and browser look for a media path.
+    Negotiating,
+    /// Media and data flow.
+    Connected,
+    /// They did, and will again.
+    Reconnecting,
+    /// It did not work, and only the user can start it again.
+    Failed,
+    /// Closed for good.
+    Closed,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Problem {
+    /// The server does not answer.
+    ServerAway,
+    /// Nor can it: there is no network.
+    Offline,
+    /// The server said that it restarts.
+    ServerRestarting,
+    /// The server speaks another version; its own words.
+    OtherVersion(String),
+    /// The session went on in another tab.
+    Superseded,
+    /// The server says that this client sent too much.
+    LimitExceeded,
+    /// The server refused; its own words.
+    Refused(String),
+    /// The server did not answer the offer.
+    NoAnswer,
+    /// The browser refused; its own words.
+    Browser(String),
+    /// No media path yet; what the server makes of it.
+    SlowPath(Option<String>),
+    /// No media path at all; what the server makes of it.
+    NoPath(Option<String>),
+}
+
+/// What one shows of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Status {
+    pub(crate) phase: Phase,
+    pub(crate) link: LinkState,
+    pub(crate) problem: Option<Problem>,
+}
