@@ -5,10 +5,12 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferrite_server::behaviour::Echo;
-use ferrite_server::media::{MediaConfig, MediaPlane, PeerEvent, PeerHandle, PeerOptions};
+use ferrite_server::media::{
+    Behaviour, MediaConfig, MediaPlane, Peer, PeerEvent, PeerHandle, PeerOptions, PeerOutput,
+};
 use rtc::stun::attributes::{
     ATTR_ICE_CONTROLLING, ATTR_USE_CANDIDATE, ATTR_USERNAME, RawAttribute,
 };
@@ -46,15 +48,16 @@ struct Caller {
 
 impl Caller {
     fn call(shards: usize) -> Self {
-        let plane = MediaPlane::start(MediaConfig {
-            shards,
-            ..MediaConfig::default()
-        })
-        .unwrap();
+        let plane = plane(shards);
+        Self::call_on(&plane, Box::new(Echo))
+    }
+
+    fn call_on(plane: &MediaPlane, behaviour: Box<dyn Behaviour>) -> Self {
+        let plane = plane.clone();
         let (handle, events) = plane.create_peer(PeerOptions {
             session: "test".into(),
             loopback: true,
-            behaviour: Box::new(Echo),
+            behaviour,
         });
         let answer = handle.offer(OFFER).unwrap();
         let attribute = |name: &str| {
@@ -133,6 +136,14 @@ impl Caller {
         stream.read_exact(&mut response).unwrap();
         response_type(&request, &response)
     }
+}
+
+fn plane(shards: usize) -> MediaPlane {
+    MediaPlane::start(MediaConfig {
+        shards,
+        ..MediaConfig::default()
+    })
+    .unwrap()
 }
 
 fn response_type(request: &Message, response: &[u8]) -> MessageType {
@@ -229,4 +240,32 @@ async fn a_stream_that_is_not_framed_is_closed_and_harms_nobody() {
     assert_eq!(caller.check_tcp(&mut good, "wrong", true), BINDING_ERROR);
     assert_eq!(caller.check_tcp(&mut good, &pwd, true), BINDING_SUCCESS);
     caller.plane.shutdown().await;
+}
+
+/// Stands for a bug: panics at the first sign of life of its peer.
+struct Broken;
+
+impl Behaviour for Broken {
+    fn handle(&mut self, _: Instant, _: &mut Peer, output: PeerOutput) {
+        panic!("on purpose, at {output:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_the_peers_of_its_shard_and_the_shard_goes_on() {
+    let plane = plane(1);
+    let mut broken = Caller::call_on(&plane, Box::new(Broken));
+    let request = broken.request(&broken.pwd, true);
+    let caller = socket();
+    caller
+        .send_to(&request.raw, ("127.0.0.1", plane.port()))
+        .unwrap();
+    while broken.events.recv().await.is_some() {}
+    assert_eq!(plane.peers(), 0);
+    let next = Caller::call_on(&plane, Box::new(Echo));
+    let pwd = next.pwd.clone();
+    assert_eq!(next.check(&socket(), &pwd, true), BINDING_SUCCESS);
+    let mut stream = next.connect();
+    assert_eq!(next.check_tcp(&mut stream, &pwd, true), BINDING_SUCCESS);
+    plane.shutdown().await;
 }

@@ -116,6 +116,14 @@ impl Directory {
         }
     }
 
+    /// The peers of a shard.
+    pub fn of_shard(&self, shard: usize) -> Vec<PeerId> {
+        let tables = self.lock();
+        let here = |record: &Record| matches!(record.place, Place::Shard(at) if at == shard);
+        let peers = tables.peers.iter().filter(|(_, record)| here(record));
+        peers.map(|(id, _)| *id).collect()
+    }
+
     /// Notes that a peer is now with another shard.
     pub fn moved(&self, id: PeerId, shard: usize) {
         if let Some(record) = self.lock().peers.get_mut(&id) {

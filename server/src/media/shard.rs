@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Receiver;
@@ -71,8 +72,8 @@ impl Prepared {
         Ok((prepared, sender))
     }
 
-    /// Serves until told to shut down.
-    pub fn run(self, index: usize, directory: Arc<Directory>, dropped: Arc<AtomicU64>) {
+    /// Serves until told to shut down. A panic ends the shard's peers, and nothing else.
+    pub fn run(mut self, index: usize, directory: Arc<Directory>, dropped: Arc<AtomicU64>) {
         let mut shard = Shard {
             index,
             directory,
@@ -86,32 +87,43 @@ impl Prepared {
             tcp: self.tcp,
             landed: FxHashMap::default(),
             dropped,
+            busy_with: None,
             running: true,
         };
         let mut receiver = Receive::new(self.port);
-        let mut poll = self.poll;
-        let mut events = Events::with_capacity(16);
-        let mut more = false;
         while shard.running {
-            let timeout = if more {
-                Duration::ZERO
-            } else {
-                shard.timeout()
-            };
-            if let Err(error) = poll.poll(&mut events, Some(timeout))
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                tracing::error!(%error, shard = index, "a shard cannot wait for its sockets");
-                break;
+            // Whatever the panic left half done belongs to peers that go with it.
+            let turns = AssertUnwindSafe(|| {
+                serve(&mut shard, &mut receiver, &mut self.poll, &self.mailbox);
+            });
+            if catch_unwind(turns).is_err() {
+                shard.start_over();
             }
-            for command in self.mailbox.try_iter().take(mailbox::CAPACITY) {
-                shard.handle_command(Instant::now(), command);
-            }
-            shard.handle_tcp(Instant::now(), &events);
-            more = receiver.receive(&mut shard) | shard.tcp.has_unread();
-            shard.run_timers(Instant::now());
-            shard.flush();
         }
+    }
+}
+
+fn serve(shard: &mut Shard, receiver: &mut Receive, poll: &mut Poll, mailbox: &Receiver<Command>) {
+    let mut events = Events::with_capacity(64);
+    let mut more = false;
+    while shard.running {
+        let timeout = match more {
+            true => Duration::ZERO,
+            false => shard.timeout(),
+        };
+        if let Err(error) = poll.poll(&mut events, Some(timeout))
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            tracing::error!(%error, shard = shard.index, "a shard cannot wait for its sockets");
+            shard.running = false;
+        }
+        for command in mailbox.try_iter().take(mailbox::CAPACITY) {
+            shard.handle_command(Instant::now(), command);
+        }
+        shard.handle_tcp(Instant::now(), &events);
+        more = receiver.receive(shard) | shard.tcp.has_unread();
+        shard.run_timers(Instant::now());
+        shard.flush();
     }
 }
 
@@ -206,10 +218,33 @@ struct Shard {
     /// TCP paths of this shard's peers whose connections other shards have.
     landed: FxHashMap<FourTuple, (usize, Instant)>,
     dropped: Arc<AtomicU64>,
+    /// The peer in hand, for the log of a panic.
+    busy_with: Option<PeerId>,
     running: bool,
 }
 
 impl Shard {
+    /// After a panic: forgets every peer. Their sessions notice, and their clients call again.
+    fn start_over(&mut self) {
+        let busy_with = self.busy_with.take().and_then(|id| self.peers.get(&id));
+        let session = busy_with.map(|slot| slot.resident.session.to_string());
+        let peers = self.peers.len();
+        tracing::error!(
+            shard = self.index,
+            session,
+            peers,
+            "a shard panicked and starts over"
+        );
+        let mut ids: Vec<_> = self.peers.drain().map(|(id, _)| id).collect();
+        ids.extend(self.directory.of_shard(self.index));
+        ids.into_iter().for_each(|id| self.directory.remove(id));
+        self.by_path.clear();
+        self.landed.clear();
+        self.timers.clear();
+        self.touched.clear();
+        self.outbox = Outbox::default();
+    }
+
     fn timeout(&self) -> Duration {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
         let next = timer.map_or(self.next_sweep, |at| at.min(self.next_sweep));
@@ -258,6 +293,7 @@ impl Shard {
             Some(Owner::Here(id)) => {
                 let id = *id;
                 if let Some(slot) = self.peers.get_mut(&id) {
+                    self.busy_with = Some(id);
                     slot.resident.peer.handle_datagram(now, datagram);
                     touch(&mut self.touched, id, slot);
                 }
@@ -424,6 +460,7 @@ impl Shard {
             return;
         };
         slot.touched = false;
+        self.busy_with = Some(id);
         slot.resident.drive(now);
         while let Some(transmit) = slot.resident.peer.poll_transmit() {
             let Transmit {
@@ -485,6 +522,7 @@ impl Shard {
                 continue;
             }
             slot.deadline = None;
+            self.busy_with = Some(id);
             if slot
                 .resident
                 .peer
