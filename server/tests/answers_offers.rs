@@ -82,6 +82,19 @@ async fn a_client_that_only_offers_gets_an_answer_and_candidates() {
 }
 
 #[tokio::test]
+async fn a_client_may_send_its_candidates_before_its_offer() {
+    let server = start(config()).await;
+    let mut client = Client::connect_with(server.addr(), &[]).await.unwrap();
+    let candidate = r#"{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host","sdpMid":"0"}"#;
+    for candidate in [candidate, "null"] {
+        let text = format!(r#"{{"type":"candidate","candidate":{candidate}}}"#);
+        client.send_text(&text).await;
+    }
+    // An error would come before the answer.
+    offer(&mut client, None).await;
+}
+
+#[tokio::test]
 async fn candidates_come_with_the_first_answer_only() {
     let server = start(config()).await;
     let (mut client, _) = Client::greeted(&server).await;

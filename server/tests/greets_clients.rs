@@ -101,11 +101,6 @@ async fn whatever_a_client_gets_wrong_its_session_goes_on() {
                 ErrorCode::BadOffer,
             ),
             (r#"{"type":"offer","sdp":""}"#, None, ErrorCode::BadOffer),
-            (
-                r#"{"type":"candidate","candidate":null}"#,
-                None,
-                ErrorCode::BadState,
-            ),
             (r#"{"type":"leave","id":6}"#, Some(6), ErrorCode::BadState),
             (
                 r#"{"type":"join","id":7,"room":""}"#,

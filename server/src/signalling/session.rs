@@ -131,10 +131,12 @@ impl Session {
         messages
     }
 
+    /// Candidates may overtake their offer, and outlive it if it was refused. Neither is worth an
+    /// error: a lite agent needs none of them (RFC 8445 §2.5).
     fn candidate(&mut self, candidate: Option<&IceCandidate>) -> Vec<ServerMessage> {
         match &self.peer {
             Some(peer) => peer.add_candidate(candidate),
-            None => refuse(None, "a candidate belongs to an offer; send that first"),
+            None => Vec::new(),
         }
     }
 
