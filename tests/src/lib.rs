@@ -6,6 +6,7 @@
 //! * [`browser`] drives Chromium through WebDriver, and keeps what its console said.
 //! * [`app`] is the app's page as its user meets it.
 //! * [`firefox`] drives Firefox, through [`marionette`].
+//! * [`aiortc`] makes calls with a peer in Python.
 //! * [`network`] gives a test a network of its own.
 //! * [`process`] owns a child process and its output.
 //! * [`artefacts`] says where screenshots and logs go.
@@ -16,6 +17,7 @@
 //! The harness knows nothing of the server's insides: it speaks to a process and to its ports.
 #![forbid(unsafe_code)]
 
+pub mod aiortc;
 pub mod app;
 pub mod artefacts;
 pub mod browser;
@@ -29,6 +31,7 @@ pub mod server;
 pub mod tone;
 pub mod wait;
 
+pub use aiortc::aiortc_call;
 pub use app::App;
 pub use browser::{Browser, BrowserOptions, Permission};
 pub use firefox::{Firefox, firefox_lab};

@@ -1,0 +1,96 @@
+//! aiortc's sound, picture and data come back to it as it sent them. Its offers have all candidates
+//! inside, and three fingerprints at each section. Edited on their way out, they stand for those
+//! of many devices.
+
+use anyhow::{Result, ensure};
+use ferrite_tests::aiortc_call;
+use serde_json::{Value, json};
+
+/// Sends a 440 Hz tone, messages, and a picture if the options say so.
+fn comes_back(test: &str, options: Value) -> Result<()> {
+    let seen = aiortc_call(test, &options)?;
+    let hertz = seen["hertz"].as_f64().unwrap_or_default();
+    ensure!((hertz - 440.0).abs() < 12.0, "sent 440 Hz, got {hertz} Hz");
+    ensure!(seen["messages"] == true, "messages came back changed");
+    Ok(())
+}
+
+/// Sends an offer to which these edits were made: pairs of a pattern and its replacement.
+fn comes_back_edited(test: &str, edits: &[(&str, &str)]) -> Result<()> {
+    comes_back(test, json!({ "edits": edits }))
+}
+
+#[test]
+fn aiortc_gets_back_opus_data_and_vp8() -> Result<()> {
+    comes_back("aiortc_vp8", json!({ "video": "VP8" }))
+}
+
+#[test]
+fn aiortc_gets_back_opus_data_and_h264() -> Result<()> {
+    comes_back("aiortc_h264", json!({ "video": "H264" }))
+}
+
+/// WHIP clients offer so: the server is the DTLS client then.
+#[test]
+fn aiortc_is_the_dtls_server() -> Result<()> {
+    comes_back_edited("aiortc_passive", &[("a=setup:actpass", "a=setup:passive")])
+}
+
+#[test]
+fn aiortc_is_the_dtls_client_by_its_own_wish() -> Result<()> {
+    comes_back_edited("aiortc_active", &[("a=setup:actpass", "a=setup:active")])
+}
+
+/// The server learns where the peer is from its checks.
+#[test]
+fn aiortc_offers_no_candidates() -> Result<()> {
+    let edits = [(r"a=(candidate:.*|end-of-candidates)\r\n", "")];
+    comes_back_edited("aiortc_no_candidates", &edits)
+}
+
+#[test]
+fn aiortc_sends_its_candidates_before_its_offer() -> Result<()> {
+    comes_back("aiortc_candidates_first", json!({ "candidates": "first" }))
+}
+
+/// Nobody answers for this name.
+#[test]
+fn aiortc_hides_its_address_behind_mdns() -> Result<()> {
+    let hidden = r"\g<1>0c1b8a8e-4a4c-4a3e-9d57-3c6e0a1a1b2f.local\g<2>";
+    let edits = [(r"(a=candidate:\w+ 1 udp \d+ )\S+( \d+ typ host)", hidden)];
+    comes_back_edited("aiortc_mdns", &edits)
+}
+
+/// Its packets then say nothing of what they belong to but their SSRC.
+#[test]
+fn aiortc_has_no_header_extensions() -> Result<()> {
+    let options = json!({ "video": "VP8", "edits": [[r"a=extmap:.*\r\n", ""]] });
+    comes_back("aiortc_no_extensions", options)
+}
+
+#[test]
+fn aiortc_has_a_sha_384_fingerprint() -> Result<()> {
+    let edits = [(r"a=fingerprint:sha-(256|512).*\r\n", "")];
+    comes_back_edited("aiortc_sha_384", &edits)
+}
+
+#[test]
+fn aiortc_has_a_sha_512_fingerprint_at_session_level() -> Result<()> {
+    let edits = [
+        (r"a=fingerprint:sha-(256|384).*\r\n", ""),
+        (r"(?s)\A(.*?)(m=.*?)(a=fingerprint:[^\r]*\r\n)", r"\1\3\2"),
+        (r"(a=ice-pwd:.*\r\n)a=fingerprint:.*\r\n", r"\1"),
+    ];
+    comes_back_edited("aiortc_sha_512", &edits)
+}
+
+/// Whoever it is, it is not who the offer says: nothing but the fingerprint tells.
+#[test]
+fn aiortc_is_refused_with_a_certificate_that_is_not_the_offers() -> Result<()> {
+    let edits = [[r"(a=fingerprint:\S+ ).{11}", r"\g<1>DE:AD:BE:EF"]];
+    let options = json!({ "edits": edits, "fails": true });
+    let seen = aiortc_call("aiortc_wrong_fingerprint", &options)?;
+    let reason = seen["state"]["reason"].as_str().unwrap_or_default();
+    ensure!(reason.contains("fingerprint"), "the reason is {reason:?}");
+    Ok(())
+}
