@@ -7,6 +7,7 @@ use super::clock::{Clock, ntp_middle, report_delay};
 use super::loss::{Arrival, LossTracker};
 use super::rtcp::ReportBlock;
 use super::rtp::{Header, sequence_diff};
+use super::sdp::MediaKind;
 
 /// The least time between two keyframe requests: a keyframe costs the sender many packets, and one
 /// serves everybody who wants it.
@@ -20,6 +21,7 @@ pub struct Ingest {
     pub section: usize,
     /// Its simulcast layer, by index into the section's.
     pub layer: Option<usize>,
+    kind: MediaKind,
     clock_rate: u32,
     reports: Reception,
     loss: LossTracker,
@@ -28,11 +30,18 @@ pub struct Ingest {
 
 impl Ingest {
     /// A stream of which nothing was received yet.
-    pub fn new(ssrc: u32, section: usize, layer: Option<usize>, clock_rate: u32) -> Self {
+    pub fn new(
+        ssrc: u32,
+        section: usize,
+        layer: Option<usize>,
+        kind: MediaKind,
+        clock_rate: u32,
+    ) -> Self {
         Self {
             ssrc,
             section,
             layer,
+            kind,
             clock_rate,
             reports: Reception::default(),
             loss: LossTracker::default(),
@@ -61,7 +70,7 @@ impl Ingest {
     fn note_arrival(&mut self, now: Instant, sequence: u16) -> Arrival {
         let arrival = self.loss.record(now, sequence);
         if arrival == Arrival::Restart {
-            self.keyframes.want(now);
+            self.want_keyframe(now);
         }
         arrival
     }
@@ -76,9 +85,11 @@ impl Ingest {
         self.reports.block(now, self.ssrc)
     }
 
-    /// Wants a keyframe soon.
+    /// Wants a keyframe soon. Audio has none.
     pub fn want_keyframe(&mut self, now: Instant) {
-        self.keyframes.want(now);
+        if self.kind == MediaKind::Video {
+            self.keyframes.want(now);
+        }
     }
 
     /// Whether to ask for a keyframe now.
@@ -89,7 +100,7 @@ impl Ingest {
     /// Collects the sequence numbers to ask for again.
     pub fn requests(&mut self, now: Instant, rtt: Duration, lost: &mut Vec<u16>) {
         if self.loss.requests(now, rtt, lost) {
-            self.keyframes.want(now);
+            self.want_keyframe(now);
         }
     }
 
@@ -222,7 +233,7 @@ mod tests {
     #[test]
     fn reports_loss_and_wraps() {
         let start = Instant::now();
-        let mut ingest = Ingest::new(9, 0, None, 90_000);
+        let mut ingest = Ingest::new(9, 0, None, MediaKind::Video, 90_000);
         for sequence in [65533, 65534, 65535, 0, 2, 3, 4] {
             ingest.record(start, &header(sequence, 0));
         }
@@ -241,8 +252,8 @@ mod tests {
     #[test]
     fn jitter_is_none_for_an_even_stream_and_grows_with_uneven_arrival() {
         let start = Instant::now();
-        let mut even = Ingest::new(9, 0, None, 90_000);
-        let mut uneven = Ingest::new(9, 0, None, 90_000);
+        let mut even = Ingest::new(9, 0, None, MediaKind::Video, 90_000);
+        let mut uneven = Ingest::new(9, 0, None, MediaKind::Video, 90_000);
         for i in 0..100u16 {
             let at = start + Duration::from_millis(u64::from(i) * 10);
             let late = Duration::from_millis(u64::from(i % 2) * 4);
@@ -255,9 +266,19 @@ mod tests {
     }
 
     #[test]
+    fn audio_that_starts_anew_leaves_nothing_due() {
+        let start = Instant::now();
+        let mut ingest = Ingest::new(9, 0, None, MediaKind::Audio, 48_000);
+        ingest.record(start, &header(1, 0));
+        ingest.record(start, &header(30_000, 0));
+        ingest.want_keyframe(start);
+        assert_eq!(ingest.poll_timeout(), None);
+    }
+
+    #[test]
     fn keyframe_requests_are_coalesced() {
         let start = Instant::now();
-        let mut ingest = Ingest::new(9, 0, None, 90_000);
+        let mut ingest = Ingest::new(9, 0, None, MediaKind::Video, 90_000);
         assert!(!ingest.take_keyframe_request(start));
         ingest.want_keyframe(start);
         assert!(ingest.take_keyframe_request(start));

@@ -37,6 +37,9 @@ const RECEIVE_BUFFER: usize = 65_536;
 /// How often what has no deadline of its own is looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The least time between two looks at one peer's timers.
+const MIN_TIMER: Duration = Duration::from_micros(500);
+
 const MAILBOX_TOKEN: Token = Token(usize::MAX);
 
 /// A shard before its thread starts.
@@ -489,6 +492,8 @@ impl Shard {
             return self.remove(id);
         }
         let wanted = slot.resident.peer.poll_timeout();
+        // A timer due at once gets its turn after everybody else's, so that no peer can hold a shard.
+        let wanted = wanted.map(|at| at.max(now + MIN_TIMER));
         if let Some(at) = wanted
             && slot.deadline.is_none_or(|deadline| at < deadline)
         {

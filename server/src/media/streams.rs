@@ -12,7 +12,7 @@ use super::ingest::{Ingest, WallClockMap};
 use super::peer::PeerOutput;
 use super::rtcp::{self, MAX_BLOCKS, Packet, ReportBlock};
 use super::rtp::{ExtensionValues, Header};
-use super::sdp::{Codec, MediaKind, MediaSection, Section, Session};
+use super::sdp::{Codec, MediaSection, Section, Session};
 use super::srtp::Srtp;
 use super::transport_cc::ArrivalRecorder;
 
@@ -203,9 +203,8 @@ impl Streams {
             if self.ingests.len() == MAX_INGESTS {
                 return None;
             }
-            let is_video = section.kind == MediaKind::Video;
-            let mut ingest = Ingest::new(header.ssrc, at, layer, codec.clock_rate);
-            if is_video && layer.is_none_or(|layer| layer == 0) {
+            let mut ingest = Ingest::new(header.ssrc, at, layer, section.kind, codec.clock_rate);
+            if layer.is_none_or(|layer| layer == 0) {
                 ingest.want_keyframe(now);
             }
             self.ingests.push(ingest);
@@ -397,16 +396,15 @@ impl Streams {
             if ingest.poll_timeout().is_none_or(|due| now < due) {
                 continue;
             }
-            let section = self.sections.get(ingest.section);
-            let Some(media) = section.and_then(|section| section.media.as_ref()) else {
-                continue;
-            };
             self.lost.clear();
             ingest.requests(now, rtt, &mut self.lost);
-            if !self.lost.is_empty() && media.codecs.iter().any(|codec| codec.nack) {
+            let section = self.sections.get(ingest.section);
+            let media = section.and_then(|section| section.media.as_ref());
+            let nack = media.is_some_and(|media| media.codecs.iter().any(|codec| codec.nack));
+            if !self.lost.is_empty() && nack {
                 rtcp::write_nack(out, sender, ingest.ssrc, &self.lost);
             }
-            if media.kind == MediaKind::Video && ingest.take_keyframe_request(now) {
+            if ingest.take_keyframe_request(now) {
                 rtcp::write_pli(out, sender, ingest.ssrc);
             }
         }
