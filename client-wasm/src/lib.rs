@@ -29,7 +29,7 @@ mod url;
 mod view;
 mod words;
 
-pub use api::FerriteClient;
+pub use api::{FerriteClient, FerriteOptions};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsError, JsValue};

@@ -99,11 +99,11 @@ pub(crate) fn problem(problem: &Problem) -> String {
         Problem::NoAnswer => "The server did not answer the call.".to_owned(),
         Problem::Browser(words) => format!("The browser could not make the call: {words}."),
         Problem::SlowPath(reason) => format!(
-            "Still looking for a way to send media to the server. A firewall may be blocking UDP.{}",
+            "Still looking for a way to send media to the server. A firewall may be blocking its media port.{}",
             server_says(reason.as_deref())
         ),
         Problem::NoPath(reason) => format!(
-            "There is no way to send media to the server. A firewall may be blocking UDP, or the \
+            "There is no way to send media to the server. A firewall may be blocking its media port, or the \
              server may not know its public address.{}",
             server_says(reason.as_deref())
         ),

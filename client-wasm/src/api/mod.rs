@@ -22,6 +22,13 @@ use session::{Ask, Failure, Input, Reply, Session};
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = include_str!("types.d.ts");
 
+#[wasm_bindgen]
+extern "C" {
+    /// See `types.d.ts`.
+    #[wasm_bindgen(typescript_type = "FerriteOptions")]
+    pub type FerriteOptions;
+}
+
 /// What the getters read. The session's loop writes it, and nothing else does.
 #[derive(Default)]
 struct Glance {
@@ -39,7 +46,8 @@ struct Glance {
 /// await client.send("hello");
 /// ```
 ///
-/// It lives until `close()`, whether or not anything still refers to it.
+/// It lives until `close()`, whether or not anything still refers to it; `free()` only lets go of
+/// the handle.
 #[wasm_bindgen]
 pub struct FerriteClient {
     post: Post<Input>,
@@ -48,15 +56,10 @@ pub struct FerriteClient {
 
 #[wasm_bindgen]
 impl FerriteClient {
-    /// A client that does nothing yet.
-    ///
-    /// # Errors
-    /// When the address is none.
+    /// A client that does nothing yet. Throws when the address is none.
     #[wasm_bindgen(constructor)]
-    pub fn new(
-        #[wasm_bindgen(unchecked_param_type = "FerriteOptions | undefined")] options: &JsValue,
-    ) -> Result<FerriteClient, JsValue> {
-        let (url, codec) = translate::options(options)?;
+    pub fn new(options: Option<FerriteOptions>) -> Result<FerriteClient, JsValue> {
+        let (url, codec) = translate::options(&options.map_or(JsValue::UNDEFINED, Into::into))?;
         let (post, inbox) = dom::queue();
         let glance = Rc::new(Glance::default());
         let session = Session::new(url, codec, &post, Rc::clone(&glance));

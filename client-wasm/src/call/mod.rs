@@ -165,7 +165,7 @@ impl Call {
 
     fn retry(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         self.path.forgive();
-        if self.failure.take().is_some() {
+        if self.failure.take().is_some() || self.path.is_slow() {
             self.drop_peer(out);
         }
         if self.link.state() != LinkState::Idle || self.wanted {
@@ -313,7 +313,7 @@ impl Call {
                 let repair = self.path.overdue(out);
                 self.repair(repair, out);
             }
-            Timer::Slow => self.path.lags(),
+            Timer::Slow => self.path.lags(out),
         }
     }
 

@@ -92,9 +92,11 @@ impl Path {
         }
     }
 
-    /// `Timer::Slow` fired.
-    pub(super) fn lags(&mut self) {
+    /// `Timer::Slow` fired. Browsers themselves wait for a path without end as long as they know
+    /// of no remote candidate.
+    pub(super) fn lags(&mut self, out: &mut Vec<Effect>) {
         self.slow = true;
+        out.push(Effect::Arm(Timer::Path, REPAIR_MS));
     }
 
     /// `Timer::Path` fired.
@@ -120,7 +122,6 @@ impl Path {
     /// A new peer connection stands in for the old one. Attempts go on counting.
     pub(super) fn replaced(&mut self) {
         self.state = PeerState::New;
-        self.slow = false;
     }
 
     /// The user asked for another round.

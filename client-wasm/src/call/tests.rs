@@ -394,6 +394,38 @@ fn a_slow_first_path_is_explained() {
 }
 
 #[test]
+fn a_path_that_never_comes_is_given_up() {
+    let (mut rig, id) = Rig::asking();
+    rig.hear(answer(id));
+    rig.feed(Input::AnswerApplied(Ok(())));
+    rig.fire(Timer::Slow);
+    let mut repairs = 0;
+    while rig.phase() == Phase::Negotiating {
+        let effects = rig.fire(Timer::Path);
+        repairs += 1;
+        assert!(repairs < 10);
+        if effects.contains(&create()) {
+            rig.feed(Input::NegotiationNeeded);
+            let id = offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+            rig.hear(answer(id));
+            rig.feed(Input::AnswerApplied(Ok(())));
+        }
+    }
+    assert_eq!(rig.problem(), Some(Problem::NoPath(None)));
+}
+
+#[test]
+fn whoever_tries_again_instead_of_waiting_for_a_slow_path_gets_a_new_peer() {
+    let (mut rig, id) = Rig::asking();
+    rig.hear(answer(id));
+    rig.feed(Input::AnswerApplied(Ok(())));
+    rig.fire(Timer::Slow);
+    let effects = rig.feed(Input::Retry);
+    assert!(is_hang_up(&effects[0]));
+    assert_eq!(effects[1..], [Effect::ClosePeer, create()]);
+}
+
+#[test]
 fn a_peer_the_server_lost_is_rebuilt() {
     let mut rig = Rig::connected();
     let effects = rig.hear(sees(PeerState::Failed));

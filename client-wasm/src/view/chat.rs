@@ -26,6 +26,7 @@ pub(crate) enum LineState {
 
 /// The log and the line.
 pub(crate) struct Log {
+    frame: HtmlElement,
     list: HtmlElement,
     template: HtmlTemplateElement,
     input: HtmlInputElement,
@@ -44,7 +45,8 @@ impl Log {
             (!text.is_empty()).then_some(Action::Say(text))
         });
         Ok(Self {
-            list: find.get("chat-log")?,
+            frame: find.get("chat-log")?,
+            list: find.get("chat-lines")?,
             template: find.get("chat-item")?,
             input,
             button: find.get("chat-send")?,
@@ -85,7 +87,7 @@ impl Log {
                 .iter()
                 .for_each(Element::remove);
         }
-        self.list.set_scroll_top(self.list.scroll_height());
+        self.frame.set_scroll_top(self.frame.scroll_height());
     }
 
     /// Shows what became of a line.
