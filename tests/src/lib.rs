@@ -35,5 +35,5 @@ pub use aiortc::aiortc_call;
 pub use app::App;
 pub use browser::{Browser, BrowserOptions, Permission};
 pub use firefox::{Firefox, firefox_lab};
-pub use scene::{Scene, scene, scene_with};
+pub use scene::{Scene, scene, scene_on, scene_with};
 pub use server::Server;

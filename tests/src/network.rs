@@ -7,8 +7,14 @@ use std::process::Command;
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, unshare};
 
-/// Both ends of the link are inside, so that the namespace needs nothing of the machine's. The
-/// addresses are for documentation (RFC 5737 §3).
+/// The only IPv4 address besides loopback. It is for documentation (RFC 5737 §3).
+pub const IPV4: &str = "198.51.100.1";
+
+/// The only IPv6 address besides loopback and link-local. It is for documentation (RFC 3849).
+pub const IPV6: &str = "2001:db8::1";
+
+/// Both ends of the link are inside, so that the namespace needs nothing of the machine's. An
+/// IPv6 address that is still being checked for duplicates (RFC 4862 §5.4) cannot be bound.
 const LINKS: &str = "\
 link set lo up
 link add outside type veth peer name gateway
@@ -16,6 +22,8 @@ link set gateway up
 link set outside up
 address add 198.51.100.1/24 dev outside
 route add default via 198.51.100.2
+address add 2001:db8::1/64 dev outside nodad
+-6 route add default via 2001:db8::2
 ";
 
 /// Runs an async test in a network of its own, on a thread of its own. The sockets and processes
@@ -38,16 +46,27 @@ pub fn apart(test: impl AsyncFnOnce() -> Result<()> + Send) -> Result<()> {
     })
 }
 
+/// From here on, what comes in by UDP and matches this (in `iptables`' words) is dropped.
+pub fn drop_udp(matching: &str) -> Result<()> {
+    for table in ["iptables", "ip6tables"] {
+        let rule = format!("-I INPUT -p udp {matching} -j DROP");
+        command(table, &rule)?;
+    }
+    Ok(())
+}
+
 /// Takes this thread, and no other, into a new network.
 fn leave() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace")?;
-    for line in LINKS.lines() {
-        let output = Command::new("ip")
-            .args(line.split(' '))
-            .output()
-            .context("running ip")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "ip {line}: {said}");
-    }
+    LINKS.lines().try_for_each(|line| command("ip", line))
+}
+
+fn command(program: &str, arguments: &str) -> Result<()> {
+    let output = Command::new(program)
+        .args(arguments.split_whitespace())
+        .output()
+        .with_context(|| format!("running {program}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} {arguments}: {said}");
     Ok(())
 }

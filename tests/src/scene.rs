@@ -102,9 +102,19 @@ pub async fn scene_with(
     options: &BrowserOptions,
     play: impl AsyncFnOnce(&mut Scene) -> Result<()>,
 ) -> Result<()> {
-    let _turn = ONE_AT_A_TIME.acquire().await?;
     let dir = artefacts::fresh(name)?;
     let server = Server::start(&dir, flags).await?;
+    scene_on(server, dir, options, play).await
+}
+
+/// Runs `play` on this server and a browser with these options.
+pub async fn scene_on(
+    server: Server,
+    dir: PathBuf,
+    options: &BrowserOptions,
+    play: impl AsyncFnOnce(&mut Scene) -> Result<()>,
+) -> Result<()> {
+    let _turn = ONE_AT_A_TIME.acquire().await?;
     let browser = Browser::start(&dir, options).await?;
     let mut scene = Scene {
         server,

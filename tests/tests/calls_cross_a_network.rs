@@ -1,0 +1,102 @@
+//! Calls by addresses that are not loopback, and where UDP is blocked.
+//! Each test has a network namespace of its own.
+
+use anyhow::{Result, ensure};
+use ferrite_tests::{BrowserOptions, Scene, Server, artefacts, network, scene_on};
+use serde_json::Value;
+
+/// Plays a scene in a network of its own, with the server at `host`.
+fn at(
+    name: &str,
+    host: &str,
+    play: impl AsyncFnOnce(&mut Scene) -> Result<()> + Send,
+) -> Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "only root can make a network"
+    );
+    network::apart(async || {
+        let dir = artefacts::fresh(name)?;
+        let server = Server::start_at(&dir, &format!("{host}:0"), &[]).await?;
+        // Only loopback and HTTPS get a camera.
+        let secure = format!(
+            "--unsafely-treat-insecure-origin-as-secure={}",
+            server.url("")
+        );
+        let options = BrowserOptions {
+            flags: vec![secure],
+            ..BrowserOptions::default()
+        };
+        scene_on(server, dir, &options, play).await
+    })
+}
+
+/// Calls with picture, sound and data, and returns the remote candidate in use.
+async fn call(scene: &Scene) -> Result<Value> {
+    scene.open_lab().await?;
+    scene
+        .run(
+            r"
+            const call = window.call = new lab.Call();
+            const channel = window.channel = call.pc.createDataChannel('echo');
+            for (const track of [lab.picture(), lab.tone(440)]) call.pc.addTrack(track);
+            await call.connect();
+            await lab.hears(lab.ear(await call.returned('audio')), 440);
+            lab.eye(await call.returned('video'));
+            await lab.until('30 frames', async () => (await call.inbound('video')).framesDecoded > 30);
+            const [back] = await lab.exchange(channel, [lab.message(200_000, true)]);
+            if (!lab.same(lab.message(200_000, true), back)) throw new Error('came back changed');
+            const stats = await call.pc.getStats();
+            const transport = [...stats.values()].find(({ type }) => type === 'transport');
+            const pair = stats.get(transport.selectedCandidatePairId);
+            return stats.get(pair.remoteCandidateId);",
+        )
+        .await
+}
+
+mod over_a_network {
+    use super::*;
+
+    #[test]
+    fn by_ipv4() -> Result<()> {
+        at("by_ipv4", network::IPV4, async |scene| {
+            let candidate = call(scene).await?;
+            ensure!(candidate["protocol"] == "udp", "went by {candidate}");
+            no_loopback_was_offered(scene).await
+        })
+    }
+
+    #[test]
+    fn by_ipv6() -> Result<()> {
+        at("by_ipv6", &format!("[{}]", network::IPV6), async |scene| {
+            let candidate = call(scene).await?;
+            ensure!(candidate["address"] == network::IPV6, "went by {candidate}");
+            no_loopback_was_offered(scene).await
+        })
+    }
+
+    /// Whoever loads the page from another machine has no use for this one's loopback.
+    async fn no_loopback_was_offered(scene: &Scene) -> Result<()> {
+        let said = scene
+            .run("return JSON.stringify(call.said);")
+            .await?
+            .to_string();
+        ensure!(said.contains(network::IPV4), "no IPv4 candidate in {said}");
+        ensure!(said.contains(network::IPV6), "no IPv6 candidate in {said}");
+        ensure!(
+            !said.contains("127.0.0.1 "),
+            "a loopback candidate in {said}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn where_udp_is_blocked() -> Result<()> {
+        at("where_udp_is_blocked", network::IPV4, async |scene| {
+            network::drop_udp("")?;
+            let candidate = call(scene).await?;
+            ensure!(candidate["protocol"] == "tcp", "went by {candidate}");
+            Ok(())
+        })
+    }
+}
