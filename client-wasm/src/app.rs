@@ -11,6 +11,7 @@ use crate::dom::{self, Inbox, Interval, Post};
 use crate::media::{Kind, Media, MediaEvent, Trouble};
 use crate::peer::{self, Outgoing, Payload};
 use crate::settings::{NO_DEVICE, Settings};
+use crate::stats::Stats;
 use crate::view::{Action, Choice, LineState, Missing, Screen, Toggle, View};
 use crate::words;
 
@@ -176,6 +177,7 @@ impl App {
         self.show_devices();
         self.view.screen(Screen::Call);
         self.view.log.clear();
+        self.view.numbers.show(&Stats::default());
         self.command(Command::Prefer(self.settings.codec()));
         self.command(Command::Publish(self.media.tracks()));
         self.command(Command::Start);
@@ -257,14 +259,16 @@ impl App {
     }
 
     fn remember(&mut self, choice: Choice, value: String) {
-        match choice {
-            Choice::Device(Kind::Audio) => self.settings.microphone = value,
-            Choice::Device(Kind::Video) => self.settings.camera = value,
-            Choice::Codec => self.settings.codec = value,
-            Choice::Resolution => self.settings.resolution = value,
-            Choice::Processing => self.settings.processing = value == "true",
-        }
-        self.settings.save();
+        self.settings.change(|settings| {
+            let value = value.clone();
+            match choice {
+                Choice::Device(Kind::Audio) => settings.microphone = value,
+                Choice::Device(Kind::Video) => settings.camera = value,
+                Choice::Codec => settings.codec = value,
+                Choice::Resolution => settings.resolution = value,
+                Choice::Processing => settings.processing = value == "true",
+            }
+        });
     }
 
     // What the devices do.

@@ -2,12 +2,12 @@
 //!
 //! What lives where:
 //!
-//! * [`app`]: the page's one loop. It owns the view, the devices and the client by value.
-//! * [`api`]: the JavaScript-facing class, and the loop behind each instance.
-//! * [`client`]: one session: the rules of [`call`] joined to [`signalling`] and [`peer`].
-//! * [`call`], [`stats`], [`codec`], [`chat`], [`words`]: pure, tested natively.
-//! * [`media`], [`signalling`], [`peer`], [`settings`], [`view`]: the browser, piece by piece.
-//! * [`dom`]: listeners, timers and tasks that end when dropped, and the queue they post to.
+//! * `app`: the page's one loop. It owns the view, the devices and the client by value.
+//! * `api`: the JavaScript-facing class, and the loop behind each instance.
+//! * `client`: one session: the rules of `call` joined to `signalling` and `peer`.
+//! * `call`, `stats`, `codec`, `chat`, `words`: pure, tested natively.
+//! * `media`, `signalling`, `peer`, `settings`, `view`: the browser, piece by piece.
+//! * `dom`: listeners, timers and tasks that end when dropped, and the queue they post to.
 //!
 //! Browser callbacks only post to a queue; whatever they change is owned by a loop.
 

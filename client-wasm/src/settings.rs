@@ -40,8 +40,7 @@ impl Default for Settings {
 impl Settings {
     /// What was chosen last time, and over it what the address asks for.
     pub(crate) fn load() -> Self {
-        let stored = storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
-        let mut settings = parse(stored.as_deref());
+        let mut settings = Self::stored();
         let query = web_sys::window().and_then(|window| window.location().search().ok());
         let params = query.and_then(|query| UrlSearchParams::new_with_str(&query).ok());
         if let Some(params) = params {
@@ -50,8 +49,21 @@ impl Settings {
         settings
     }
 
-    /// Remembers. Where the browser keeps nothing, the next visit starts afresh.
-    pub(crate) fn save(&self) {
+    /// Makes a change and remembers it, and only it: what the address asks for is for this visit.
+    pub(crate) fn change(&mut self, change: impl Fn(&mut Self)) {
+        change(self);
+        let mut stored = Self::stored();
+        change(&mut stored);
+        stored.save();
+    }
+
+    fn stored() -> Self {
+        let stored = storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
+        parse(stored.as_deref())
+    }
+
+    /// Where the browser keeps nothing, the next visit starts afresh.
+    fn save(&self) {
         let json = serde_json::to_string(self).ok();
         if let (Some(storage), Some(json)) = (storage(), json) {
             let _ = storage.set_item(KEY, &json);
