@@ -154,8 +154,8 @@ impl App {
             Action::RetryDevices => self.acquire(&self.troubled()),
             Action::Choose(choice, value) => self.choose(choice, value),
             Action::Gesture => self.media.wake(),
-            Action::Leave if self.screen == Screen::Call => self.hang_up(),
-            Action::Leave => {}
+            Action::Leave => self.leave(),
+            Action::Return => self.acquire(&BOTH),
             Action::RemotePlays => self.show_remote(),
         }
     }
@@ -187,6 +187,12 @@ impl App {
     }
 
     fn hang_up(&mut self) {
+        self.end_call();
+        // What was switched off in the call, or never on, is offered anew.
+        self.acquire(&BOTH);
+    }
+
+    fn end_call(&mut self) {
         self.sampler = None;
         for track in self.media.tracks() {
             self.command(Command::Unpublish(track));
@@ -195,8 +201,14 @@ impl App {
         self.screen = Screen::Prejoin;
         self.muted = false;
         self.view.screen(Screen::Prejoin);
-        // What was switched off in the call, or never on, is offered anew.
-        self.acquire(&BOTH);
+    }
+
+    /// The server need not wait for somebody who went to another page.
+    fn leave(&mut self) {
+        if self.screen == Screen::Call {
+            self.end_call();
+        }
+        BOTH.into_iter().for_each(|kind| self.media.release(kind));
     }
 
     fn toggle(&mut self, toggle: Toggle) {

@@ -7,7 +7,8 @@ mod numbers;
 mod prejoin;
 mod stage;
 
-use web_sys::{Document, Element, HtmlElement};
+use wasm_bindgen::JsCast;
+use web_sys::{Document, Element, HtmlElement, PageTransitionEvent};
 
 pub(crate) use chat::{LineState, Log};
 pub(crate) use element::Missing;
@@ -43,6 +44,8 @@ pub(crate) enum Action {
     Gesture,
     /// Leave the page.
     Leave,
+    /// Come back to the page as it was left.
+    Return,
     /// The returned picture started.
     RemotePlays,
 }
@@ -87,6 +90,10 @@ impl View {
         ];
         if let Some(window) = document.default_view() {
             listeners.push(on(&window, "pagehide", post, |_| Some(Action::Leave)));
+            listeners.push(on(&window, "pageshow", post, |event| {
+                let event: PageTransitionEvent = event.dyn_into().ok()?;
+                event.persisted().then_some(Action::Return)
+            }));
         }
         Ok(Self {
             prejoin: Prejoin::new(&find, post)?,
