@@ -1,7 +1,7 @@
 //! Tells datagrams apart by their first byte (RFC 7983 §7), and STUN by the user name it carries.
 
 /// What a datagram is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// RFC 8489
     Stun,

@@ -16,22 +16,15 @@ use rtc::dtls::crypto::Certificate;
 use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::shared::TransportProtocol;
+use rtc::shared::error::Error;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use super::dtls_gate::Gate;
 use super::sdp::{DtlsRole, Fingerprint, HashAlgorithm};
 use super::srtp::Srtp;
 
 /// How long a handshake may take, from the first datagram.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Handshake records accepted in the life of one peer. A handshake takes about ten, and repeats
-/// some when datagrams are lost; every fragment the library keeps costs memory and search time.
-pub const MAX_HANDSHAKE_RECORDS: u32 = 200;
-
-/// The record type of handshake messages (RFC 6347 §4.3.1).
-const HANDSHAKE: u8 = 22;
-/// The record header: type, version, epoch, sequence number, length.
-const RECORD_HEADER: usize = 13;
 
 /// `Endpoint` tells associations apart by address. Each peer has its own, with one association
 /// that keeps its name when the path changes.
@@ -126,7 +119,7 @@ pub struct Dtls {
     fingerprints: Vec<Fingerprint>,
     state: DtlsState,
     deadline: Option<Instant>,
-    handshake_records: u32,
+    gate: Gate,
     events: VecDeque<DtlsEvent>,
 }
 
@@ -141,7 +134,7 @@ impl Dtls {
             fingerprints,
             state: DtlsState::New,
             deadline: None,
-            handshake_records: 0,
+            gate: Gate::default(),
             events: VecDeque::new(),
         }
     }
@@ -156,15 +149,20 @@ impl Dtls {
         self.role
     }
 
-    /// There is a path: as the client, send the ClientHello.
+    /// There is a path: as the client, send the ClientHello; as the server, wait for it, but not for
+    /// ever.
     pub fn start(&mut self, now: Instant) {
-        if self.state != DtlsState::New || self.role == DtlsRole::Server {
+        if self.state != DtlsState::New {
+            return;
+        }
+        if self.role == DtlsRole::Server {
+            self.deadline.get_or_insert(now + HANDSHAKE_TIMEOUT);
             return;
         }
         self.begin(now);
         let client = self.identity.client.clone();
         if let Err(error) = self.endpoint.connect(now, ASSOCIATION, client, None) {
-            self.fail(DtlsError::of(error));
+            self.fail(now, DtlsError::of(error));
         }
     }
 
@@ -180,26 +178,31 @@ impl Dtls {
             DtlsState::New => self.begin(now),
             DtlsState::Connecting | DtlsState::Connected => {}
         }
-        self.handshake_records = self
-            .handshake_records
-            .saturating_add(count_handshake_records(datagram));
-        if self.handshake_records > MAX_HANDSHAKE_RECORDS {
+        let admitted = self
+            .gate
+            .admit(datagram, self.state == DtlsState::Connected);
+        if admitted.is_empty() {
             return;
         }
-        let read = self
-            .endpoint
-            .read(now, ASSOCIATION, None, BytesMut::from(datagram));
+        let read = self.endpoint.read(now, ASSOCIATION, None, admitted);
         match read {
             Ok(events) => events
                 .into_iter()
-                .for_each(|event| self.handle_event(event)),
+                .for_each(|event| self.handle_event(now, event)),
+            Err(error) if self.state == DtlsState::Connecting => {
+                self.fail(now, DtlsError::of(error));
+            }
+            // Now that alerts are authentic, they are believed.
+            Err(Error::ErrAlertFatalOrClose) => {
+                let why = "the other end reported an error and gave up";
+                self.fail(now, DtlsError(why.to_owned()));
+            }
             // After the handshake a bad record is dropped in silence (RFC 6347 §4.1.2.7).
-            Err(error) if self.state == DtlsState::Connecting => self.fail(DtlsError::of(error)),
             Err(_) => {}
         }
     }
 
-    fn handle_event(&mut self, event: EndpointEvent) {
+    fn handle_event(&mut self, now: Instant, event: EndpointEvent) {
         match event {
             EndpointEvent::HandshakeComplete => match self.complete() {
                 Ok(srtp) => {
@@ -207,7 +210,7 @@ impl Dtls {
                     self.deadline = None;
                     self.events.push_back(DtlsEvent::Connected(Box::new(srtp)));
                 }
-                Err(error) => self.fail(error),
+                Err(error) => self.fail(now, error),
             },
             EndpointEvent::ApplicationData(data) if self.state == DtlsState::Connected => {
                 self.events.push_back(DtlsEvent::Data(data.freeze()));
@@ -250,7 +253,9 @@ impl Dtls {
         }
     }
 
-    fn fail(&mut self, error: DtlsError) {
+    fn fail(&mut self, now: Instant, error: DtlsError) {
+        // The other end learns at once what it would else learn from silence. Nothing is left to fail.
+        let _ = self.endpoint.close(now);
         self.state = DtlsState::Failed;
         self.deadline = None;
         self.events.push_back(DtlsEvent::Failed(error));
@@ -299,23 +304,12 @@ impl Dtls {
             return;
         };
         if now >= deadline {
-            self.fail(DtlsError("the handshake took too long".to_owned()));
+            self.fail(now, DtlsError("the handshake took too long".to_owned()));
         } else if self.endpoint.get_connection_state(ASSOCIATION).is_some()
             && let Err(error) = self.endpoint.handle_timeout(ASSOCIATION, now)
         {
-            self.fail(DtlsError(format!(
-                "the other end stopped answering ({error:?})"
-            )));
+            let why = format!("the other end stopped answering ({error:?})");
+            self.fail(now, DtlsError(why));
         }
     }
-}
-
-fn count_handshake_records(mut datagram: &[u8]) -> u32 {
-    let mut count = 0;
-    while let Some(header) = datagram.first_chunk::<RECORD_HEADER>() {
-        count += u32::from(header[0] == HANDSHAKE);
-        let len = usize::from(u16::from_be_bytes([header[11], header[12]]));
-        datagram = datagram.get(RECORD_HEADER + len..).unwrap_or_default();
-    }
-    count
 }

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod demux;
 pub mod directory;
 pub mod dtls;
+pub mod dtls_gate;
 pub mod egress;
 pub mod framing;
 pub mod ice;

@@ -1,0 +1,237 @@
+//! Which DTLS records may reach the library: a peer's handshake has a budget, and what would harm the
+//! library's handshake is kept from it. Looks at record and handshake headers, decrypts nothing.
+//!
+//! The library keeps every handshake fragment and every record that comes before its keys, and puts
+//! fragments together recursively: without a budget, whoever may send datagrams decides how much
+//! memory and how much stack that takes.
+
+use bytes::BytesMut;
+
+/// Handshake fragments taken in the life of one peer. A handshake takes about ten, and repeats some
+/// when datagrams are lost. It is also how deep the library's reassembly may recurse.
+pub const MAX_FRAGMENTS: usize = 200;
+
+/// Bytes of handshake taken in the life of one peer. Ours are 3 kB without losses.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// Record types (RFC 6347 §4.3.1).
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+
+/// The record header: type, version, epoch, sequence number, length.
+const RECORD_HEADER: usize = 13;
+/// The handshake header: type, length, message sequence, fragment offset and length.
+const HANDSHAKE_HEADER: usize = 12;
+
+/// A part of a handshake message: the message's number, and the part's place and length.
+type Fragment = (u16, u32, u32);
+
+/// What is left of a peer's budget, and what came already.
+#[derive(Default)]
+pub struct Gate {
+    fragments: usize,
+    bytes: usize,
+    /// Fragments that came in plaintext.
+    seen: Vec<Fragment>,
+}
+
+impl Gate {
+    /// The records of a datagram that may pass. `connected` is whether the handshake is done.
+    pub fn admit(&mut self, datagram: &[u8], connected: bool) -> BytesMut {
+        let mut admitted = BytesMut::with_capacity(datagram.len());
+        for record in Records(datagram) {
+            if self.admits(&record, connected) {
+                admitted.extend_from_slice(record.bytes);
+            }
+        }
+        admitted
+    }
+
+    fn admits(&mut self, record: &Record<'_>, connected: bool) -> bool {
+        match (record.kind, record.epoch) {
+            (HANDSHAKE, 0) => self.admits_plaintext(record.body),
+            // The epoch's only handshake message is a Finished. What else is inside cannot be seen,
+            // so each counts for as many fragments as could be.
+            (HANDSHAKE, 1) => self.charge(record.body.len() / HANDSHAKE_HEADER, record.bytes),
+            (CHANGE_CIPHER_SPEC, 0) => record.body == [1] && self.charge(1, record.bytes),
+            (ALERT, 0) => record.body.len() == 2 && !connected,
+            // Before the handshake is done the library keeps them for later.
+            (ALERT | APPLICATION_DATA, 1) => connected || self.charge(1, record.bytes),
+            _ => false,
+        }
+    }
+
+    fn admits_plaintext(&mut self, body: &[u8]) -> bool {
+        let Some(fragments) = fragments(body) else {
+            return false;
+        };
+        // A repetition says nothing new to the library, but stops its timer: where our answer was
+        // lost, the answer would never be sent again. Only the first message's is of use: it asks
+        // for a HelloVerifyRequest again, which has no timer (RFC 6347 §4.2.4).
+        let begun = self.seen.iter().any(|&(message, ..)| message > 0);
+        let is_new = |fragment: &Fragment| !self.seen.contains(fragment);
+        if !fragments.iter().any(|f| is_new(f) || (f.0 == 0 && !begun)) {
+            return false;
+        }
+        if !self.charge(fragments.len(), body) {
+            return false;
+        }
+        for fragment in fragments {
+            if !self.seen.contains(&fragment) {
+                self.seen.push(fragment);
+            }
+        }
+        true
+    }
+
+    fn charge(&mut self, fragments: usize, bytes: &[u8]) -> bool {
+        self.fragments = self.fragments.saturating_add(fragments);
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        self.fragments <= MAX_FRAGMENTS && self.bytes <= MAX_BYTES
+    }
+}
+
+/// The fragments of a plaintext handshake record. `None` where they are not what they say, or where
+/// one that is not whole is followed by another, which the library would take for a part of it.
+fn fragments(mut body: &[u8]) -> Option<Vec<Fragment>> {
+    let mut fragments = Vec::new();
+    while !body.is_empty() {
+        let (header, rest) = body.split_first_chunk::<HANDSHAKE_HEADER>()?;
+        let [_, l0, l1, l2, m0, m1, o0, o1, o2, n0, n1, n2] = *header;
+        let length = u32::from_be_bytes([0, l0, l1, l2]);
+        let offset = u32::from_be_bytes([0, o0, o1, o2]);
+        let fragment = u32::from_be_bytes([0, n0, n1, n2]);
+        if offset + fragment > length {
+            return None;
+        }
+        let (_, after) = rest.split_at_checked(fragment as usize)?;
+        if fragment < length && !after.is_empty() {
+            return None;
+        }
+        fragments.push((u16::from_be_bytes([m0, m1]), offset, fragment));
+        body = after;
+    }
+    Some(fragments)
+}
+
+struct Record<'a> {
+    kind: u8,
+    epoch: u16,
+    body: &'a [u8],
+    /// Header and body.
+    bytes: &'a [u8],
+}
+
+/// Iterates over the records of a datagram; a cut-off one ends it.
+struct Records<'a>(&'a [u8]);
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let header: &[u8; RECORD_HEADER] = self.0.first_chunk()?;
+        let len = usize::from(u16::from_be_bytes([header[11], header[12]]));
+        let (bytes, rest) = self.0.split_at_checked(RECORD_HEADER + len)?;
+        self.0 = rest;
+        Some(Record {
+            kind: header[0],
+            epoch: u16::from_be_bytes([header[3], header[4]]),
+            body: &bytes[RECORD_HEADER..],
+            bytes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(message: u16, length: u32, offset: u32, len: u32) -> Vec<u8> {
+        let mut bytes = vec![1];
+        bytes.extend(&length.to_be_bytes()[1..]);
+        bytes.extend(message.to_be_bytes());
+        bytes.extend(&offset.to_be_bytes()[1..]);
+        bytes.extend(&len.to_be_bytes()[1..]);
+        bytes.resize(HANDSHAKE_HEADER + len as usize, 7);
+        bytes
+    }
+
+    fn record(kind: u8, epoch: u16, body: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![kind, 254, 253];
+        bytes.extend(epoch.to_be_bytes());
+        bytes.extend([0; 6]);
+        bytes.extend((body.len() as u16).to_be_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    fn passes(gate: &mut Gate, datagram: &[u8], connected: bool) -> bool {
+        gate.admit(datagram, connected) == datagram
+    }
+
+    #[test]
+    fn fragments_have_a_budget_however_they_are_packed() {
+        let single = |at| record(HANDSHAKE, 0, &fragment(0, 2000, at, 1));
+        let mut gate = Gate::default();
+        let taken = (0..1000).filter(|&at| passes(&mut gate, &single(at), false));
+        assert_eq!(taken.count(), MAX_FRAGMENTS);
+        let mut gate = Gate::default();
+        let many: Vec<u8> = (0..300).flat_map(|m| fragment(m, 1, 0, 1)).collect();
+        assert!(!passes(&mut gate, &record(HANDSHAKE, 0, &many), false));
+        let sealed = record(HANDSHAKE, 1, &[0; 12 * MAX_FRAGMENTS + 12]);
+        assert!(!passes(&mut Gate::default(), &sealed, true));
+        let finished = record(HANDSHAKE, 1, &[0; 48]);
+        assert!(passes(&mut Gate::default(), &finished, false));
+    }
+
+    #[test]
+    fn bytes_have_a_budget_until_the_handshake_is_done() {
+        let mut gate = Gate::default();
+        let data = record(APPLICATION_DATA, 1, &[0; 1200]);
+        let taken = (0..1000).filter(|_| passes(&mut gate, &data, false));
+        assert!((40..=60).contains(&taken.count()));
+        assert!(
+            passes(&mut gate, &data, true),
+            "a spent budget holds up data"
+        );
+    }
+
+    #[test]
+    fn repetitions_pass_only_for_the_first_message_and_only_at_first() {
+        let hello = record(HANDSHAKE, 0, &fragment(0, 100, 0, 100));
+        let with_cookie = record(HANDSHAKE, 0, &fragment(1, 120, 0, 120));
+        let mut gate = Gate::default();
+        assert!(passes(&mut gate, &hello, false));
+        assert!(passes(&mut gate, &hello, false));
+        assert!(passes(&mut gate, &with_cookie, false));
+        assert!(!passes(&mut gate, &with_cookie, false));
+        assert!(!passes(&mut gate, &hello, false));
+    }
+
+    #[test]
+    fn what_no_handshake_has_is_left_out() {
+        let hello = record(HANDSHAKE, 0, &fragment(0, 100, 0, 100));
+        for stray in [
+            record(APPLICATION_DATA, 0, b"forged"),
+            record(HANDSHAKE, 2, &[0; 40]),
+            record(CHANGE_CIPHER_SPEC, 0, &[2]),
+            record(63, 0, &[]),
+            record(HANDSHAKE, 0, &fragment(0, 10, 8, 8)),
+            record(HANDSHAKE, 0, &[1; 5]),
+            record(
+                HANDSHAKE,
+                0,
+                &[fragment(0, 10, 0, 5), fragment(1, 9, 0, 9)].concat(),
+            ),
+        ] {
+            let both = [&stray[..], &hello].concat();
+            let mut gate = Gate::default();
+            assert_eq!(gate.admit(&both, false), &hello[..], "{stray:?}");
+        }
+        let mut gate = Gate::default();
+        let cut_off = [&hello[..], &hello[..20]].concat();
+        assert_eq!(gate.admit(&cut_off, false), &hello[..]);
+    }
+}
