@@ -179,6 +179,10 @@ impl Streams {
     // library cannot: it makes a second association of an INIT that crosses its own. One INIT of the two is answered
     // instead, and the other treated as lost: the DTLS client keeps to its own, unless nobody answers that.
     fn handle_init(&mut self, now: Instant, packet: Bytes) {
+        // RFC 9260 §8.5.1: any other is discarded, as the library would.
+        if packet::header(&packet).is_none_or(|header| header.tag != 0) {
+            return;
+        }
         let Some(init) = packet::chunks(&packet).next() else {
             return;
         };
@@ -371,6 +375,10 @@ impl Streams {
 
     /// The next message, from the streams in turn.
     pub(super) fn read(&mut self, now: Instant) -> Option<Message> {
+        // Where the end of the handshake is lost, data overtakes it: it could not be answered yet.
+        if !self.is_connected() && !self.is_ending() {
+            return None;
+        }
         while let Some(&stream) = self.readable.front() {
             if let Some(message) = self.read_from(stream) {
                 self.readable.rotate_left(1);
