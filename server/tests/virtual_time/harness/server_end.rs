@@ -1,0 +1,203 @@
+//! Our end: a peer, the echo behind it, and as much of the shard and of the signalling as there is
+//! between them and the network: demultiplexing and the exchange of descriptions.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use ferrite_server::behaviour::Echo;
+use ferrite_server::media::candidates::host_candidates;
+use ferrite_server::media::clock::Clock;
+use ferrite_server::media::demux::{Kind, classify};
+use ferrite_server::media::dtls::{DtlsState, Identity};
+use ferrite_server::media::ice::{Credentials, FourTuple, IceState, Transport, addressed_ufrag};
+use ferrite_server::media::peer::{PeerConfig, PeerState};
+use ferrite_server::media::sdp::{self, Local, SdpError, Session};
+use ferrite_server::media::{Behaviour, MAX_MESSAGE_SIZE, Peer, PeerOutput};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rtc::stun::message::Message;
+
+use super::link::Datagram;
+
+/// Every datagram must pass a path whose MTU is IPv6's least (RFC 8200 §5), less its headers.
+pub const MAX_DATAGRAM: usize = 1280 - 40 - 8;
+
+/// Our end.
+pub struct ServerEnd {
+    pub peer: Peer,
+    pub address: SocketAddr,
+    /// Every state reported, and when.
+    pub states: Vec<(Instant, PeerState)>,
+    /// The session agreed last.
+    pub session: Option<Session>,
+    /// Packets and messages that the peer gave to the echo.
+    pub given_out: u64,
+    /// The other end is finished, and was thrown away.
+    pub finished: bool,
+    behaviour: Box<dyn Behaviour>,
+    local: Local,
+    ufrags: Vec<String>,
+    rng: StdRng,
+}
+
+fn identity() -> Identity {
+    static IDENTITY: OnceLock<Identity> = OnceLock::new();
+    let generated = IDENTITY.get_or_init(|| Identity::generate().unwrap());
+    generated.clone()
+}
+
+fn credentials(rng: &mut StdRng) -> Credentials {
+    Credentials {
+        ufrag: format!("u{:08x}", rng.random::<u32>()),
+        pwd: format!("p{:032x}", rng.random::<u128>()),
+    }
+}
+
+impl ServerEnd {
+    pub fn new(now: Instant, seed: u64, address: SocketAddr) -> Self {
+        let mut rng = StdRng::seed_from_u64(!seed);
+        let first = credentials(&mut rng);
+        let config = PeerConfig {
+            identity: identity(),
+            local: first.clone(),
+            clock: Clock::new(now, UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
+            seed: rng.random(),
+            cname: "virtual".to_owned(),
+            max_message_size: MAX_MESSAGE_SIZE,
+        };
+        let local = Local {
+            ice_ufrag: first.ufrag.clone(),
+            ice_pwd: first.pwd,
+            fingerprint: identity().fingerprint,
+            candidates: host_candidates(&[address.ip()], address.port(), true),
+            session_id: 1,
+            max_message_size: MAX_MESSAGE_SIZE,
+            cname: "virtual".to_owned(),
+        };
+        Self {
+            peer: Peer::new(now, config),
+            address,
+            states: Vec::new(),
+            session: None,
+            given_out: 0,
+            finished: false,
+            behaviour: Box::new(Echo),
+            local,
+            ufrags: vec![first.ufrag],
+            rng,
+        }
+    }
+
+    /// Offer in, answer out.
+    pub fn offer(&mut self, now: Instant, offer: &str) -> Result<String, SdpError> {
+        let before = self.session.as_ref();
+        let mut random = || self.rng.random();
+        let mut answer = sdp::answer(offer, &self.local, before, &mut random)?;
+        let restarts = before.is_some_and(|before| before.ice_ufrag != answer.session.ice_ufrag);
+        let mut restart = None;
+        if restarts {
+            let fresh = credentials(&mut self.rng);
+            self.local.ice_ufrag.clone_from(&fresh.ufrag);
+            self.local.ice_pwd.clone_from(&fresh.pwd);
+            self.ufrags.push(fresh.ufrag.clone());
+            let mut random = || self.rng.random();
+            answer = sdp::answer(offer, &self.local, before, &mut random)?;
+            restart = Some(fresh);
+        }
+        self.session = Some(answer.session.clone());
+        self.peer.set_session(now, answer.session, restart);
+        self.drive(now);
+        Ok(answer.sdp)
+    }
+
+    /// The credentials checks must use now.
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            ufrag: self.local.ice_ufrag.clone(),
+            pwd: self.local.ice_pwd.clone(),
+        }
+    }
+
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.local.fingerprint
+    }
+
+    /// Takes a datagram as a shard does: STUN by the name it is addressed to, the rest by its path.
+    pub fn receive(&mut self, now: Instant, datagram: &Datagram) {
+        if self.finished {
+            return;
+        }
+        let path = path(datagram.to, datagram.from);
+        if classify(&datagram.bytes) == Some(Kind::Stun) {
+            let mut message = Message::new();
+            if message.unmarshal_binary(&datagram.bytes).is_ok()
+                && addressed_ufrag(&message).is_some_and(|ufrag| self.ufrags.contains(&ufrag))
+            {
+                self.peer.handle_stun(now, path, &mut message);
+            }
+        } else if self.peer.knows(&path) {
+            self.peer.handle_datagram(now, &datagram.bytes);
+        }
+        self.drive(now);
+    }
+
+    /// Closes, as the session does when it ends.
+    pub fn close(&mut self, now: Instant) {
+        self.peer.close(now);
+        self.drive(now);
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.finished {
+            return None;
+        }
+        self.peer.poll_timeout()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.poll_timeout().is_some_and(|due| due <= now) {
+            self.peer.handle_timeout(now);
+            self.drive(now);
+        }
+    }
+
+    pub fn poll_transmit(&mut self) -> Option<Datagram> {
+        let transmit = self.peer.poll_transmit()?;
+        Some(Datagram {
+            from: transmit.path.local,
+            to: transmit.path.remote,
+            bytes: transmit.data.to_vec(),
+        })
+    }
+
+    fn drive(&mut self, now: Instant) {
+        while let Some(output) = self.peer.poll_output() {
+            match &output {
+                PeerOutput::State(state) => self.states.push((now, state.clone())),
+                PeerOutput::Media(_) | PeerOutput::Data { .. } => self.given_out += 1,
+                PeerOutput::KeyframeWanted { .. } | PeerOutput::SourceClock { .. } => {}
+            }
+            self.behaviour.handle(now, &mut self.peer, output);
+        }
+        self.finished |= self.peer.is_finished();
+    }
+
+    pub fn is_connected(&self) -> bool {
+        let state = self.peer.state();
+        (state.ice, state.dtls) == (IceState::Connected, DtlsState::Connected)
+    }
+
+    /// Why the newest state is not good news.
+    pub fn reason(&self) -> String {
+        self.peer.state().reason.unwrap_or_default()
+    }
+}
+
+pub fn path(local: SocketAddr, remote: SocketAddr) -> FourTuple {
+    FourTuple {
+        transport: Transport::Udp,
+        local,
+        remote,
+    }
+}

@@ -1,0 +1,12 @@
+//! Two ends in virtual time: a peer of ours and one of somebody else's, over a link that loses,
+//! reorders, duplicates, delays and cuts. No socket and no sleep: an hour takes milliseconds.
+//!
+//! A failing test prints its seed; `FERRITE_SEED=… cargo test --test virtual_time NAME` plays the
+//! same link again. (The far end draws its keys from the system, so runs may differ in a byte.)
+// Helpers are shared by the tests of this program, and none but them sees them.
+#![allow(unreachable_pub, dead_code, clippy::unwrap_used)]
+
+mod connects;
+mod handshakes;
+mod harness;
+mod withstands_floods;

@@ -1,0 +1,138 @@
+//! What a far end can make the server hold and do by sending more than a call needs.
+
+use std::time::Duration;
+
+use ferrite_server::media::dtls::DtlsState;
+
+use crate::harness::offer::Section;
+use crate::harness::records::{HANDSHAKE, Record, Renumber, fragment};
+use crate::harness::{Bare, World, seed};
+
+const AUDIO: Section = Section::Audio {
+    mid: "0",
+    direction: "sendrecv",
+};
+
+/// A far end whose path is known, and which has not begun DTLS.
+fn before_the_handshake(own_seed: u64) -> World<Bare> {
+    let mut world = World::bare(seed(own_seed));
+    let offer = world.bare_offer("active", &[AUDIO]);
+    world.exchange(&offer).unwrap();
+    world.far.dtls = None;
+    world.run_until(Duration::from_secs(1), "a check was answered", |world| {
+        !world.far.answers.is_empty()
+    });
+    world
+}
+
+/// Sends the records, a datagram each, and says how many bytes more are held afterwards.
+fn held_after(world: &mut World<Bare>, flood: impl Iterator<Item = Record>) -> i64 {
+    let path = ferrite_path(world);
+    let now = world.now;
+    let datagrams: Vec<_> = flood.map(|record| record.write()).collect();
+    let peer = &mut world.server.peer;
+    let measured = allocation_counter::measure(|| {
+        for datagram in &datagrams {
+            peer.handle_datagram(now, datagram);
+            while peer.poll_transmit().is_some() {}
+        }
+    });
+    assert!(peer.knows(&path));
+    measured.bytes_current
+}
+
+fn ferrite_path(world: &World<Bare>) -> ferrite_server::media::ice::FourTuple {
+    world.server.peer.selected_path().unwrap()
+}
+
+fn sealed(content_type: u8, epoch: u16, len: usize) -> Record {
+    Record {
+        content_type,
+        version: [254, 253],
+        epoch,
+        sequence: 0,
+        body: vec![7; len],
+    }
+}
+
+#[test]
+fn of_handshake_records_without_end_a_few_are_kept() {
+    let mut world = before_the_handshake(1);
+    let mut renumber = Renumber::default();
+    let flood = (0..20_000).map(|n| renumber.next(fragment(11, n, &[0; 1000], 0..999)));
+    let held = held_after(&mut world, flood);
+    assert!(held < 300_000, "{held} bytes");
+}
+
+#[test]
+fn of_records_that_come_before_their_keys_a_few_are_kept() {
+    for content_type in [20, 21, 22, 23] {
+        let mut world = before_the_handshake(2);
+        let flood = (0..20_000).map(|sequence| Record {
+            sequence,
+            ..sealed(content_type, 1, 1200)
+        });
+        let held = held_after(&mut world, flood);
+        assert!(held < 300_000, "{held} bytes of type {content_type}");
+    }
+}
+
+#[test]
+fn a_message_in_pieces_of_one_byte_does_not_exhaust_the_stack() {
+    let whole = [7; 60_000];
+    for in_one_record in [1, 2, 1000] {
+        let mut world = before_the_handshake(3);
+        let mut renumber = Renumber::default();
+        // The last piece comes first, so that all are looked at when the first completes the row.
+        let pieces: Vec<_> = (0..whole.len()).rev().collect();
+        let flood = pieces.chunks(in_one_record).map(|ats| {
+            let mut packed: Option<Record> = None;
+            for &at in ats {
+                // A length of no more than the piece lets several stand in a record.
+                let mut piece = fragment(1, 0, &whole, at..at + 1);
+                if in_one_record > 1 {
+                    piece.body[1..4].copy_from_slice(&[0, 0, 1]);
+                }
+                match &mut packed {
+                    Some(record) => record.body.extend(piece.body),
+                    None => packed = Some(piece),
+                }
+            }
+            renumber.next(packed.unwrap())
+        });
+        let flood: Vec<_> = flood.collect();
+        let held = held_after(&mut world, flood.into_iter());
+        assert!(held < 300_000, "{held} bytes");
+    }
+}
+
+#[test]
+fn a_flood_of_handshake_records_does_not_stop_a_call() {
+    let mut world = World::bare(seed(4));
+    world.connect_bare(&[AUDIO, Section::Data { mid: "1" }]);
+    let mut renumber = Renumber::default();
+    for n in 0..1000 {
+        let forged = renumber.next(fragment(1, n, &[0; 100], 0..100));
+        world.far.send_raw(forged.write());
+        world.far.send_raw(sealed(HANDSHAKE, 1, 40).write());
+    }
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.server_dtls(), DtlsState::Connected);
+    // The server's INIT, or its answer to ours, still comes.
+    let before = world.far.data.len();
+    let now = world.now;
+    world.far.send_data(now, &init());
+    world.run_for(Duration::from_secs(1));
+    assert!(world.far.data.len() > before, "no answer to an INIT");
+    assert_eq!(world.server_dtls(), DtlsState::Connected);
+}
+
+/// An SCTP INIT (RFC 9260 §3.3.2).
+fn init() -> Vec<u8> {
+    let mut packet = vec![0x13, 0x88, 0x13, 0x88, 0, 0, 0, 0, 0, 0, 0, 0];
+    packet.extend([1, 0, 0, 20]);
+    packet.extend([0, 0, 0, 9, 0, 16, 0, 0, 4, 0, 4, 0, 0, 0, 0, 5]);
+    let checksum = crc32c::crc32c(&packet);
+    packet[8..12].copy_from_slice(&checksum.to_le_bytes());
+    packet
+}
