@@ -11,6 +11,7 @@
 //! * [`process`] owns a child process and its output.
 //! * [`artefacts`] says where screenshots and logs go.
 //! * [`wait`] polls with a deadline. Nothing in the tests sleeps to synchronise.
+//! * [`signalling`] calls for peers that have no signalling of their own.
 //! * [`tone`] writes the sound a fake microphone plays.
 //! * [`readme`] reads what README.md promises.
 //!
@@ -28,6 +29,7 @@ pub mod process;
 pub mod readme;
 pub mod scene;
 pub mod server;
+pub mod signalling;
 pub mod tone;
 pub mod wait;
 
@@ -37,3 +39,4 @@ pub use browser::{Browser, BrowserOptions, Permission};
 pub use firefox::{Firefox, firefox_lab};
 pub use scene::{Scene, scene, scene_on, scene_with};
 pub use server::Server;
+pub use signalling::Signalling;
