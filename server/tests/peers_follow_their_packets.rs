@@ -269,3 +269,27 @@ async fn a_panic_ends_the_peers_of_its_shard_and_the_shard_goes_on() {
     assert_eq!(next.check_tcp(&mut stream, &pwd, true), BINDING_SUCCESS);
     plane.shutdown().await;
 }
+
+/// Stands for a worse bug: never comes back.
+struct Stuck;
+
+impl Behaviour for Stuck {
+    fn handle(&mut self, _: Instant, _: &mut Peer, _: PeerOutput) {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_hangs_does_not_keep_the_server_from_ending() {
+    let plane = plane(1);
+    let stuck = Caller::call_on(&plane, Box::new(Stuck));
+    let request = stuck.request(&stuck.pwd, true);
+    let caller = socket();
+    let server = ("127.0.0.1", plane.port());
+    caller.send_to(&request.raw, server).unwrap();
+    let began = Instant::now();
+    plane.shutdown().await;
+    assert!(began.elapsed() < PATIENCE);
+}

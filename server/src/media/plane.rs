@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ferrite_protocol::message::PeerConnectionState;
 use ferrite_protocol::{IceCandidate, SessionId};
@@ -37,6 +37,9 @@ pub const MAX_MESSAGE_SIZE: u32 = 262_144;
 
 /// Events waiting for a session that is slow. After that the newest state waits alone.
 const EVENTS: usize = 16;
+
+/// How long the shards have to close their peers.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(1);
 
 /// What the media plane has to know before it starts.
 #[derive(Clone, Debug, Default)]
@@ -237,9 +240,14 @@ impl MediaPlane {
     /// Closes every peer and joins the workers.
     pub async fn shutdown(&self) {
         let inner = self.0.clone();
-        let ended = tokio::task::spawn_blocking(move || inner.shut_down()).await;
-        if let Err(error) = ended {
-            tracing::error!(%error, "the media plane did not shut down in order");
+        let (done, ended) = tokio::sync::oneshot::channel();
+        // A thread of its own: a shard that hangs must not keep the runtime or the process.
+        std::thread::spawn(move || {
+            inner.shut_down();
+            let _ = done.send(());
+        });
+        if !matches!(tokio::time::timeout(SHUTDOWN_TIME, ended).await, Ok(Ok(()))) {
+            tracing::error!("a shard does not answer; it is left behind");
         }
     }
 }

@@ -238,9 +238,10 @@ impl Shard {
             peers,
             "a shard panicked and starts over"
         );
-        let mut ids: Vec<_> = self.peers.drain().map(|(id, _)| id).collect();
-        ids.extend(self.directory.of_shard(self.index));
-        ids.into_iter().for_each(|id| self.directory.remove(id));
+        // First the table, then the peers: who sees a peer end finds its place empty.
+        let residents = self.directory.of_shard(self.index).into_iter();
+        residents.for_each(|id| self.directory.remove(id));
+        self.peers.clear();
         self.by_path.clear();
         self.landed.clear();
         self.timers.clear();
