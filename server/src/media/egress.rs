@@ -9,8 +9,9 @@ use bytes::Bytes;
 
 use super::clock::{Clock, ntp_seconds};
 use super::keyframe::starts_keyframe;
+use super::numbering::Numbering;
 use super::rtcp::SenderInfo;
-use super::rtp::{ExtensionValues, Header, sequence_diff, write_header};
+use super::rtp::{ExtensionValues, Header, write_header};
 use super::sdp::{Codec, CodecKind, Extensions, MediaKind, MediaSection, SendStream};
 
 /// Packets kept for retransmission, at most.
@@ -64,7 +65,7 @@ pub struct Egress {
     /// Packets were left out: the decoder cannot go on before the next keyframe.
     awaits_keyframe: bool,
     source: Option<Source>,
-    next_sequence: u16,
+    first_sequence: u16,
     rtx_sequence: u16,
     history: VecDeque<Sent>,
     sent: Totals,
@@ -75,9 +76,8 @@ pub struct Egress {
 /// How the present source's numbers become ours.
 struct Source {
     ssrc: u32,
-    sequence_offset: u16,
+    numbering: Numbering,
     timestamp_offset: u32,
-    newest: u16,
     last_timestamp: u32,
     last_at: Instant,
     payload_type: u8,
@@ -101,7 +101,7 @@ impl Egress {
             keeps_history: false,
             awaits_keyframe: false,
             source: None,
-            next_sequence: first_sequence,
+            first_sequence,
             rtx_sequence: first_sequence,
             history: VecDeque::new(),
             sent: Totals::default(),
@@ -131,25 +131,28 @@ impl Egress {
     ) -> Option<Outgoing> {
         let codec = self.codec(media.header.payload_type)?;
         let (clock_rate, codec) = (codec.clock_rate, codec.kind);
-        if media.header.payload_len(&media.packet) == 0 || self.leaves_out(codec, media, congested)
-        {
+        let is_padding = media.header.payload_len(&media.packet) == 0;
+        if self.leaves_out(codec, media, congested) {
             self.skip(&media.header);
+            return None;
+        }
+        // Padding that comes late has its number already: it is forwarded, lest it be missed.
+        if is_padding && (self.skip(&media.header) || !self.follows(&media.header)) {
             return None;
         }
         self.follow(now, &media.header, clock_rate);
         let source = self.source.as_mut()?;
+        let is_newest = source.numbering.is_newest(media.header.sequence);
         let header = Header {
-            sequence: media.header.sequence.wrapping_add(source.sequence_offset),
+            sequence: source.numbering.number(media.header.sequence)?,
             timestamp: media.header.timestamp.wrapping_add(source.timestamp_offset),
             ssrc: self.stream.ssrc,
             ..media.header
         };
-        if sequence_diff(media.header.sequence, source.newest) >= 0 {
-            source.newest = media.header.sequence;
+        if is_newest {
             source.last_timestamp = header.timestamp;
             source.last_at = now;
             source.payload_type = header.payload_type;
-            self.next_sequence = header.sequence.wrapping_add(1);
         }
         let outgoing = self.write(&header, media)?;
         self.sent.packets = self.sent.packets.wrapping_add(1);
@@ -181,23 +184,34 @@ impl Egress {
         codecs.find(|codec| codec.payload_type == payload_type)
     }
 
+    fn follows(&self, header: &Header) -> bool {
+        self.source.as_ref().is_some_and(|s| s.ssrc == header.ssrc)
+    }
+
     /// Continues our numbers where another source takes over.
     fn follow(&mut self, now: Instant, header: &Header, clock_rate: u32) {
-        let timestamp = match &self.source {
-            Some(source) if source.ssrc == header.ssrc => return,
+        if self.follows(header) {
+            return;
+        }
+        let (numbering, timestamp) = match &self.source {
             Some(source) => {
                 let elapsed = now.saturating_duration_since(source.last_at).as_micros() as u64;
                 let ticks = elapsed * u64::from(clock_rate) / 1_000_000;
-                source.last_timestamp.wrapping_add(ticks.max(1) as u32)
+                let next = source.numbering.next();
+                let numbering = Numbering::after_another(header.sequence, next);
+                let timestamp = source.last_timestamp.wrapping_add(ticks.max(1) as u32);
+                (numbering, timestamp)
             }
             // The first source keeps its timestamps; nothing is gained by hiding them from its echo.
-            None => header.timestamp,
+            None => {
+                let numbering = Numbering::new(header.sequence, self.first_sequence);
+                (numbering, header.timestamp)
+            }
         };
         self.source = Some(Source {
             ssrc: header.ssrc,
-            sequence_offset: self.next_sequence.wrapping_sub(header.sequence),
+            numbering,
             timestamp_offset: timestamp.wrapping_sub(header.timestamp),
-            newest: header.sequence,
             last_timestamp: timestamp,
             last_at: now,
             payload_type: header.payload_type,
@@ -205,15 +219,12 @@ impl Egress {
         self.source_clock = None;
     }
 
-    /// Closes the gap a packet leaves that is not forwarded, where it is the newest.
-    fn skip(&mut self, header: &Header) {
-        if let Some(source) = &mut self.source
-            && source.ssrc == header.ssrc
-            && sequence_diff(header.sequence, source.newest) > 0
-        {
-            source.newest = header.sequence;
-            source.sequence_offset = source.sequence_offset.wrapping_sub(1);
-        }
+    /// Closes the gap a packet leaves that is not forwarded, where it is the newest. Returns whether
+    /// it did.
+    fn skip(&mut self, header: &Header) -> bool {
+        let source = self.source.as_mut();
+        let source = source.filter(|source| source.ssrc == header.ssrc);
+        source.is_some_and(|source| source.numbering.leave_out(header.sequence))
     }
 
     fn write(&self, header: &Header, media: &MediaPacket) -> Option<Outgoing> {

@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod keyframe;
 pub mod loss;
 pub mod mailbox;
+pub mod numbering;
 pub mod outbox;
 pub mod peer;
 pub mod plane;
