@@ -1,6 +1,7 @@
 //! One stream a peer sends us: what arrived and what is missing, its reports, and the keyframes it
 //! is asked for. Knows nothing of who receives it.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::clock::{Clock, ntp_middle, report_delay};
@@ -13,6 +14,9 @@ use super::sdp::MediaKind;
 /// serves everybody who wants it.
 pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(400);
 
+/// Retransmissions remembered, so that a late original is not taken for another packet.
+const MAX_REPAIRED: usize = 256;
+
 /// A stream received.
 pub struct Ingest {
     /// Its synchronization source.
@@ -23,14 +27,18 @@ pub struct Ingest {
     pub layer: Option<usize>,
     kind: MediaKind,
     clock_rate: u32,
+    heard: Instant,
     reports: Reception,
     loss: LossTracker,
+    /// The packets that came as retransmissions last, whose originals may still come.
+    repaired: VecDeque<u16>,
     keyframes: KeyframeRequests,
 }
 
 impl Ingest {
     /// A stream of which nothing was received yet.
     pub fn new(
+        now: Instant,
         ssrc: u32,
         section: usize,
         layer: Option<usize>,
@@ -43,18 +51,30 @@ impl Ingest {
             layer,
             kind,
             clock_rate,
+            heard: now,
             reports: Reception::default(),
             loss: LossTracker::default(),
+            repaired: VecDeque::new(),
             keyframes: KeyframeRequests::default(),
         }
     }
 
-    /// Notes a packet. SRTP has ruled out that it came before.
-    pub fn record(&mut self, now: Instant, header: &Header) {
-        self.note_arrival(now, header.sequence);
-        self.reports.record(header.sequence);
+    /// When a packet came last.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Notes a packet. SRTP has ruled out that it came before, but not that its retransmission did:
+    /// returns whether it is new.
+    pub fn record(&mut self, now: Instant, header: &Header) -> bool {
         self.reports
             .record_timing(now, header.timestamp, self.clock_rate);
+        let late = self.note_arrival(now, header.sequence) == Arrival::Late;
+        if late && self.repaired.contains(&header.sequence) {
+            return false;
+        }
+        self.reports.record(header.sequence);
+        true
     }
 
     /// Notes a packet that came as a retransmission: it says nothing of the path's jitter, and may
@@ -63,11 +83,16 @@ impl Ingest {
         let is_new = self.note_arrival(now, header.sequence) != Arrival::Late;
         if is_new {
             self.reports.record(header.sequence);
+            if self.repaired.len() == MAX_REPAIRED {
+                self.repaired.pop_front();
+            }
+            self.repaired.push_back(header.sequence);
         }
         is_new
     }
 
     fn note_arrival(&mut self, now: Instant, sequence: u16) -> Arrival {
+        self.heard = now;
         let arrival = self.loss.record(now, sequence);
         if arrival == Arrival::Restart {
             self.want_keyframe(now);
@@ -233,7 +258,7 @@ mod tests {
     #[test]
     fn reports_loss_and_wraps() {
         let start = Instant::now();
-        let mut ingest = Ingest::new(9, 0, None, MediaKind::Video, 90_000);
+        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
         for sequence in [65533, 65534, 65535, 0, 2, 3, 4] {
             ingest.record(start, &header(sequence, 0));
         }
@@ -252,8 +277,8 @@ mod tests {
     #[test]
     fn jitter_is_none_for_an_even_stream_and_grows_with_uneven_arrival() {
         let start = Instant::now();
-        let mut even = Ingest::new(9, 0, None, MediaKind::Video, 90_000);
-        let mut uneven = Ingest::new(9, 0, None, MediaKind::Video, 90_000);
+        let mut even = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        let mut uneven = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
         for i in 0..100u16 {
             let at = start + Duration::from_millis(u64::from(i) * 10);
             let late = Duration::from_millis(u64::from(i % 2) * 4);
@@ -268,7 +293,7 @@ mod tests {
     #[test]
     fn audio_that_starts_anew_leaves_nothing_due() {
         let start = Instant::now();
-        let mut ingest = Ingest::new(9, 0, None, MediaKind::Audio, 48_000);
+        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Audio, 48_000);
         ingest.record(start, &header(1, 0));
         ingest.record(start, &header(30_000, 0));
         ingest.want_keyframe(start);
@@ -278,7 +303,7 @@ mod tests {
     #[test]
     fn keyframe_requests_are_coalesced() {
         let start = Instant::now();
-        let mut ingest = Ingest::new(9, 0, None, MediaKind::Video, 90_000);
+        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
         assert!(!ingest.take_keyframe_request(start));
         ingest.want_keyframe(start);
         assert!(ingest.take_keyframe_request(start));

@@ -14,6 +14,8 @@ pub const MAX_MISSING: usize = 256;
 const REORDER_TOLERANCE: Duration = Duration::from_millis(8);
 /// The least time between two requests for the same packet; else the round-trip time.
 const MIN_RETRY: Duration = Duration::from_millis(40);
+/// The most, whatever the other end makes of the round trip.
+const MAX_RETRY: Duration = Duration::from_secs(1);
 /// After this many requests a packet is given up.
 const MAX_TRIES: u8 = 8;
 
@@ -91,7 +93,7 @@ impl LossTracker {
         for missing in &mut self.missing {
             if missing.ask_at <= now {
                 missing.tries += 1;
-                missing.ask_at = now + rtt.max(MIN_RETRY);
+                missing.ask_at = now + rtt.clamp(MIN_RETRY, MAX_RETRY);
                 lost.push(missing.sequence);
             }
         }

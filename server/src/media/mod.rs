@@ -16,6 +16,7 @@ pub mod egress;
 pub mod framing;
 pub mod ice;
 pub mod ingest;
+pub mod ingests;
 pub mod keyframe;
 pub mod loss;
 pub mod mailbox;

@@ -30,6 +30,9 @@ const MAX_TRANSMITS: usize = 4096;
 /// How long audio may wait for a slow path.
 const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
 
+/// The longest round trip believed, in 65536ths of a second: 8 s.
+const MAX_RTT_TICKS: u32 = 8 << 16;
+
 /// A datagram to send.
 #[derive(Debug)]
 pub struct Transmit {
@@ -272,8 +275,8 @@ impl Peer {
         let ticks = ntp_middle(self.clock.ntp(now))
             .wrapping_sub(last_sender_report)
             .wrapping_sub(delay);
-        // A negative round trip is a clock or a peer that lies.
-        if ticks < 1 << 31 {
+        // More than this, or less than nothing, is a clock or a peer that lies.
+        if ticks < MAX_RTT_TICKS {
             self.rtt = Some(Duration::from_micros(u64::from(ticks) * 1_000_000 / 65_536));
         }
     }

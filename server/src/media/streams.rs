@@ -4,35 +4,22 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
-
 use super::clock::Clock;
 use super::egress::{Egress, MediaPacket, Outgoing, unwrap_rtx};
 use super::ingest::{Ingest, WallClockMap};
+use super::ingests::{Ingests, Role, SILENCE, codec_of_rtx};
 use super::peer::PeerOutput;
 use super::rtcp::{self, MAX_BLOCKS, Packet, ReportBlock};
-use super::rtp::{ExtensionValues, Header};
-use super::sdp::{Codec, MediaSection, Section, Session};
+use super::rtp::Header;
+use super::sdp::{MediaSection, Section, Session};
 use super::srtp::Srtp;
 use super::transport_cc::ArrivalRecorder;
-
-/// Streams received from one peer at a time. RFC 8108 allows many; browsers send two to seven.
-pub const MAX_INGESTS: usize = 64;
 
 /// Retransmissions sent for one NACK.
 const MAX_RETRANSMISSIONS: usize = 64;
 
 /// How often sender and receiver reports go out.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What an SSRC is.
-#[derive(Clone, Copy)]
-enum Role {
-    /// Media of this ingest.
-    Media(usize),
-    /// Retransmissions for this ingest.
-    Retransmission(usize),
-}
 
 /// What a compound packet asks of us.
 #[derive(Default)]
@@ -50,19 +37,15 @@ pub struct Streams {
     /// The SSRC of reports while no stream is sent.
     reporter: u32,
     next_first_sequence: u16,
-    sections: Vec<SectionState>,
-    roles: FxHashMap<u32, Role>,
-    ingests: Vec<Ingest>,
+    /// By section; `None` is one without media.
+    media: Vec<Option<MediaSection>>,
+    /// By section; `None` is one on which nothing is sent.
+    egresses: Vec<Option<Box<Egress>>>,
+    ingests: Ingests,
     wall_clock: WallClockMap,
     arrivals: ArrivalRecorder,
     next_report: Instant,
     lost: Vec<u16>,
-}
-
-/// What is known of one section; `None` inside is one without media.
-struct SectionState {
-    media: Option<MediaSection>,
-    egress: Option<Box<Egress>>,
 }
 
 impl Streams {
@@ -72,11 +55,10 @@ impl Streams {
             clock,
             cname,
             reporter: (seed >> 32) as u32 | 1,
-            // The first half of the space, so that early reordering does not wrap.
-            next_first_sequence: seed as u16 & 0x7FFF,
-            sections: Vec::new(),
-            roles: FxHashMap::default(),
-            ingests: Vec::new(),
+            next_first_sequence: seed as u16,
+            media: Vec::new(),
+            egresses: Vec::new(),
+            ingests: Ingests::default(),
             wall_clock: WallClockMap::default(),
             arrivals: ArrivalRecorder::new(now),
             next_report: now + REPORT_INTERVAL,
@@ -86,28 +68,28 @@ impl Streams {
 
     /// Takes what an answer says; streams that go on keep their state.
     pub fn set_session(&mut self, session: &Session) {
-        let mut before = std::mem::take(&mut self.sections).into_iter();
-        for section in &session.sections {
-            let before = before.next();
-            let media = match section {
-                Section::Media(media) => Some(media.clone()),
-                Section::Data(_) | Section::Rejected { .. } => None,
-            };
-            let egress = media
-                .as_ref()
-                .and_then(|media| self.egress_for(media, before.and_then(|b| b.egress)));
-            self.sections.push(SectionState { media, egress });
+        let media = session.sections.iter().map(|section| match section {
+            Section::Media(media) => Some(media.clone()),
+            Section::Data(_) | Section::Rejected { .. } => None,
+        });
+        let before = std::mem::replace(&mut self.media, media.collect());
+        self.ingests.retain(|ingest| {
+            let (at, now) = (ingest.section, &self.media);
+            let section = |all: &[Option<MediaSection>]| all.get(at).cloned().flatten();
+            section(&before)
+                .zip(section(now))
+                .is_some_and(|(before, now)| goes_on(&before, &now))
+        });
+        let mut egresses = std::mem::take(&mut self.egresses).into_iter();
+        for at in 0..self.media.len() {
+            let before = egresses.next().flatten();
+            let egress = self.egress_for(at, before);
+            self.egresses.push(egress);
         }
-        // What the other end may send changed: its streams are recognised anew.
-        self.ingests.clear();
-        self.roles.clear();
     }
 
-    fn egress_for(
-        &mut self,
-        media: &MediaSection,
-        before: Option<Box<Egress>>,
-    ) -> Option<Box<Egress>> {
+    fn egress_for(&mut self, at: usize, before: Option<Box<Egress>>) -> Option<Box<Egress>> {
+        let media = self.media.get(at)?.as_ref()?;
         let stream = media.send.as_ref()?;
         match before {
             Some(mut egress) if egress.stream.ssrc == stream.ssrc => {
@@ -115,8 +97,11 @@ impl Streams {
                 Some(egress)
             }
             _ => {
-                self.next_first_sequence = self.next_first_sequence.wrapping_add(7919) & 0x7FFF;
-                let egress = Egress::new(media, stream.clone(), self.next_first_sequence);
+                self.next_first_sequence = self.next_first_sequence.wrapping_add(7919);
+                // In the first half of the space, and not at its beginning: neither early loss nor
+                // early reordering wraps, which a receiver could not follow (RFC 3711 §3.3.1).
+                let first = self.next_first_sequence & 0x7FFF | 0x0100;
+                let egress = Egress::new(media, stream.clone(), first);
                 Some(Box::new(egress))
             }
         }
@@ -132,13 +117,12 @@ impl Streams {
         let header = Header::parse(datagram)?;
         let packet = srtp.unprotect_rtp(datagram, &header).ok()?.freeze();
         // The extensions' ids are the same in every bundled section (RFC 8843 §9.2).
-        let role = match self.roles.get(&header.ssrc) {
-            Some(&role) => role,
-            None => self.recognise(now, &header, &packet)?,
+        let role = match self.ingests.role(header.ssrc) {
+            Some(role) => role,
+            None => (self.ingests).recognise(now, &self.media, &header, &packet)?,
         };
-        let (Role::Media(at) | Role::Retransmission(at)) = role;
-        let ingest = self.ingests.get_mut(at)?;
-        let media = self.sections.get(ingest.section)?.media.as_ref()?;
+        let ingest = self.ingests.get_mut(role)?;
+        let media = self.media.get(ingest.section)?.as_ref()?;
         if let Some(id) = media.extensions.transport_cc
             && let Some(sequence) = header.extensions(&packet).get(id)
             && let Some(sequence) = sequence.first_chunk()
@@ -150,7 +134,9 @@ impl Streams {
         }
         let (header, packet) = match role {
             Role::Media(_) => {
-                ingest.record(now, &header);
+                if !ingest.record(now, &header) {
+                    return None;
+                }
                 (header, packet)
             }
             Role::Retransmission(_) => {
@@ -173,71 +159,6 @@ impl Streams {
             ids: media.extensions,
             packet,
         })
-    }
-
-    /// Finds what an SSRC not heard before is: by the section its packet names, by what the session
-    /// description announced, else by the one section that has its payload type (RFC 8843 §9.2).
-    fn recognise(&mut self, now: Instant, header: &Header, packet: &[u8]) -> Option<Role> {
-        let (at, section) = self.section_of(header, packet)?;
-        let values = ExtensionValues::read(header.extensions(packet), &section.extensions);
-        let announced = section
-            .remote_streams
-            .iter()
-            .find(|stream| stream.ssrc == header.ssrc || stream.rtx_ssrc == Some(header.ssrc));
-        let rid = values.repaired_rid.or(values.rid);
-        let layer = rid.and_then(|rid| {
-            let mut rids = section.rids.iter();
-            rids.position(|known| known.as_bytes() == rid)
-        });
-        let is_rtx = codec_of_rtx(section, header.payload_type).is_some();
-        let role = if is_rtx {
-            let media_ssrc = announced.map(|stream| stream.ssrc);
-            let mut ingests = self.ingests.iter();
-            let ingest = ingests.position(|ingest| {
-                media_ssrc.is_none_or(|ssrc| ssrc == ingest.ssrc)
-                    && (ingest.section, ingest.layer) == (at, layer)
-            })?;
-            Role::Retransmission(ingest)
-        } else {
-            let codec = codec_of(section, header.payload_type)?;
-            if self.ingests.len() == MAX_INGESTS {
-                return None;
-            }
-            let mut ingest = Ingest::new(header.ssrc, at, layer, section.kind, codec.clock_rate);
-            if layer.is_none_or(|layer| layer == 0) {
-                ingest.want_keyframe(now);
-            }
-            self.ingests.push(ingest);
-            Role::Media(self.ingests.len() - 1)
-        };
-        self.roles.insert(header.ssrc, role);
-        Some(role)
-    }
-
-    fn section_of(&self, header: &Header, packet: &[u8]) -> Option<(usize, &MediaSection)> {
-        let media = || {
-            let sections = self.sections.iter().enumerate();
-            sections.filter_map(|(at, section)| Some((at, section.media.as_ref()?)))
-        };
-        let named = media().find(|(_, section)| {
-            let mid = ExtensionValues::read(header.extensions(packet), &section.extensions).mid;
-            mid == Some(section.mid.as_bytes())
-        });
-        let announced = || {
-            media().find(|(_, section)| {
-                let mut streams = section.remote_streams.iter();
-                streams.any(|s| s.ssrc == header.ssrc || s.rtx_ssrc == Some(header.ssrc))
-            })
-        };
-        let only = || {
-            let mut with = media().filter(|(_, section)| {
-                codec_of(section, header.payload_type)
-                    .or(codec_of_rtx(section, header.payload_type))
-                    .is_some()
-            });
-            with.next().filter(|_| with.next().is_none())
-        };
-        named.or_else(announced).or_else(only)
     }
 
     /// Notes a compound packet.
@@ -272,10 +193,7 @@ impl Streams {
                         outputs.push_back(PeerOutput::KeyframeWanted { section });
                     }
                 }
-                Packet::Goodbye { ssrc } => {
-                    // Its place is kept, so that other streams' indices stay; a new one may come.
-                    self.roles.remove(&ssrc);
-                }
+                Packet::Goodbye { ssrc } => self.ingests.forget(ssrc),
             }
         }
         heard
@@ -289,10 +207,10 @@ impl Streams {
         rtp: u32,
         outputs: &mut VecDeque<PeerOutput>,
     ) {
-        let Some(&Role::Media(at)) = self.roles.get(&ssrc) else {
+        let Some(role @ Role::Media(_)) = self.ingests.role(ssrc) else {
             return;
         };
-        if let Some(ingest) = self.ingests.get_mut(at) {
+        if let Some(ingest) = self.ingests.get_mut(role) {
             ingest.record_sender_report(now, ntp);
             outputs.push_back(PeerOutput::SourceClock {
                 section: ingest.section,
@@ -311,9 +229,9 @@ impl Streams {
     }
 
     fn egress_of(&mut self, ssrc: u32) -> Option<(usize, &mut Egress)> {
-        let mut sections = self.sections.iter_mut().enumerate();
-        sections.find_map(|(at, section)| {
-            let egress = section.egress.as_deref_mut()?;
+        let mut egresses = self.egresses.iter_mut().enumerate();
+        egresses.find_map(|(at, egress)| {
+            let egress = egress.as_deref_mut()?;
             (egress.stream.ssrc == ssrc).then_some((at, egress))
         })
     }
@@ -326,23 +244,19 @@ impl Streams {
         media: &MediaPacket,
         congested: bool,
     ) -> Option<Outgoing> {
-        let egress = self.sections.get_mut(section)?.egress.as_mut()?;
+        let egress = self.egresses.get_mut(section)?.as_mut()?;
         egress.forward(now, media, congested)
     }
 
     /// The sections whose streams cannot go on before a keyframe.
     pub fn awaiting_keyframe(&self) -> impl Iterator<Item = usize> {
-        let sections = self.sections.iter().enumerate();
-        sections.filter_map(|(at, section)| {
-            let egress = section.egress.as_ref()?;
-            egress.awaits_keyframe().then_some(at)
-        })
+        let egresses = self.egresses.iter().enumerate();
+        egresses.filter_map(|(at, egress)| egress.as_ref()?.awaits_keyframe().then_some(at))
     }
 
     /// Tells a section's stream its source's clock.
     pub fn set_source_clock(&mut self, section: usize, ntp: u64, rtp: u32) {
-        let section = self.sections.get_mut(section);
-        if let Some(egress) = section.and_then(|section| section.egress.as_mut()) {
+        if let Some(Some(egress)) = self.egresses.get_mut(section) {
             egress.set_source_clock(ntp, rtp);
         }
     }
@@ -382,24 +296,23 @@ impl Streams {
 
     /// RFC 3550 §6.1: a report comes first, unless both ends agreed to do without (RFC 5506).
     fn needs_compounds(&self) -> bool {
-        let mut media = self.sections.iter().filter_map(|s| s.media.as_ref());
+        let mut media = self.media.iter().flatten();
         media.any(|media| !media.reduced_size_rtcp)
     }
 
     fn write_feedback(&mut self, now: Instant, rtt: Duration, out: &mut Vec<u8>) {
         let sender = self.reporting_ssrc();
         if let Some(body) = self.arrivals.feedback(now) {
-            let media = self.ingests.first().map_or(0, |ingest| ingest.ssrc);
+            let media = self.ingests.iter().next().map_or(0, |ingest| ingest.ssrc);
             rtcp::write_transport_cc(out, sender, media, &body);
         }
-        for ingest in &mut self.ingests {
+        for ingest in self.ingests.iter_mut() {
             if ingest.poll_timeout().is_none_or(|due| now < due) {
                 continue;
             }
             self.lost.clear();
             ingest.requests(now, rtt, &mut self.lost);
-            let section = self.sections.get(ingest.section);
-            let media = section.and_then(|section| section.media.as_ref());
+            let media = self.media.get(ingest.section).and_then(Option::as_ref);
             let nack = media.is_some_and(|media| media.codecs.iter().any(|codec| codec.nack));
             if !self.lost.is_empty() && nack {
                 rtcp::write_nack(out, sender, ingest.ssrc, &self.lost);
@@ -411,9 +324,10 @@ impl Streams {
     }
 
     fn write_reports(&mut self, now: Instant, out: &mut Vec<u8>) {
-        let blocks = self.ingests.iter_mut().take(MAX_BLOCKS);
-        let mut blocks: Vec<_> = blocks.map(|ingest| ingest.report(now)).collect();
-        let egresses = self.sections.iter().filter_map(|s| s.egress.as_deref());
+        let heard = (self.ingests.iter_mut()).filter(|ingest| now < ingest.heard() + SILENCE);
+        let blocks = heard.take(MAX_BLOCKS).map(|ingest| ingest.report(now));
+        let mut blocks: Vec<_> = blocks.collect();
+        let egresses = self.egresses.iter().flatten();
         let infos = egresses.filter_map(|egress| egress.sender_info(now, &self.clock));
         let mut described = None;
         for info in infos {
@@ -431,27 +345,20 @@ impl Streams {
     }
 
     fn reporting_ssrc(&self) -> u32 {
-        let mut sections = self.sections.iter();
-        let egress = sections.find_map(|section| section.egress.as_ref());
+        let egress = self.egresses.iter().flatten().next();
         egress.map_or(self.reporter, |egress| egress.stream.ssrc)
     }
 
     /// Appends a goodbye for every stream sent (RFC 3550 §6.6).
     pub fn write_goodbyes(&self, out: &mut Vec<u8>) {
-        for section in &self.sections {
-            if let Some(egress) = &section.egress {
-                rtcp::write_goodbye(out, egress.stream.ssrc);
-            }
+        for egress in self.egresses.iter().flatten() {
+            rtcp::write_goodbye(out, egress.stream.ssrc);
         }
     }
 }
 
-fn codec_of(section: &MediaSection, payload_type: u8) -> Option<&Codec> {
-    let mut codecs = section.codecs.iter();
-    codecs.find(|codec| codec.payload_type == payload_type)
-}
-
-fn codec_of_rtx(section: &MediaSection, payload_type: u8) -> Option<&Codec> {
-    let mut codecs = section.codecs.iter();
-    codecs.find(|codec| codec.rtx_payload_type == Some(payload_type))
+/// Whether what is received on a section goes on after a new answer.
+fn goes_on(before: &MediaSection, now: &MediaSection) -> bool {
+    let same = (&before.mid, before.kind, &before.rids) == (&now.mid, now.kind, &now.rids);
+    same && now.direction.recv
 }
