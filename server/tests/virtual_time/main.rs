@@ -7,6 +7,10 @@
 #![allow(unreachable_pub, dead_code, clippy::unwrap_used)]
 
 mod connects;
+mod echoes_media;
+mod forwards_once;
 mod handshakes;
 mod harness;
+mod recovers_losses;
+mod reports;
 mod withstands_floods;

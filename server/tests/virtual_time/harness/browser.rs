@@ -22,7 +22,9 @@ pub const BROWSER: &str = "198.51.100.7:40000";
 pub struct Track {
     pub mid: Mid,
     pub kind: MediaKind,
+    pub first_sequence: u64,
     pub next_sequence: u64,
+    pub first_timestamp: u32,
     pub timestamp: u32,
     /// Packets per frame.
     pub burst: u32,
@@ -35,6 +37,15 @@ pub struct Track {
 }
 
 impl Track {
+    /// The media clock's ticks from frame to frame.
+    pub fn ticks(&self) -> u32 {
+        let clock_rate = match self.kind {
+            MediaKind::Audio => 48_000.0,
+            MediaKind::Video => 90_000.0,
+        };
+        (self.interval.as_secs_f64() * clock_rate).round() as u32
+    }
+
     fn payload(&self) -> Vec<u8> {
         let mut payload = vec![self.next_sequence as u8; self.payload_len];
         payload[..8].copy_from_slice(&self.next_sequence.to_be_bytes());
@@ -119,7 +130,9 @@ impl Browser {
         self.tracks.push(Track {
             mid,
             kind,
+            first_sequence,
             next_sequence: first_sequence,
+            first_timestamp,
             timestamp: first_timestamp,
             burst,
             interval,
@@ -221,12 +234,7 @@ impl Browser {
             while track.next_at <= now {
                 let at = track.next_at;
                 track.next_at += track.interval;
-                let clock_rate = match track.kind {
-                    MediaKind::Audio => 48_000.0,
-                    MediaKind::Video => 90_000.0,
-                };
-                let ticks = (track.interval.as_secs_f64() * clock_rate).round() as u32;
-                track.timestamp = track.timestamp.wrapping_add(ticks);
+                track.timestamp = track.timestamp.wrapping_add(track.ticks());
                 if track.muted || !self.rtc.is_connected() {
                     continue;
                 }

@@ -131,6 +131,9 @@ pub struct Link {
     /// Datagrams put in, each way.
     pub count_up: u64,
     pub count_down: u64,
+    /// Their bytes.
+    pub bytes_up: usize,
+    pub bytes_down: usize,
     start: Instant,
     /// `FERRITE_TRACE` is set: every datagram is printed.
     trace: bool,
@@ -171,6 +174,8 @@ impl Link {
             largest_down: 0,
             count_up: 0,
             count_down: 0,
+            bytes_up: 0,
+            bytes_down: 0,
         }
     }
 
@@ -186,9 +191,13 @@ impl Link {
 
     pub fn send(&mut self, now: Instant, way: Way, datagram: Datagram) {
         match way {
-            Way::Up => self.count_up += 1,
+            Way::Up => {
+                self.count_up += 1;
+                self.bytes_up += datagram.bytes.len();
+            }
             Way::Down => {
                 self.count_down += 1;
+                self.bytes_down += datagram.bytes.len();
                 self.largest_down = self.largest_down.max(datagram.bytes.len());
             }
         }
