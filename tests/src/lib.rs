@@ -1,7 +1,7 @@
 //! The harness of Ferrite's black-box tests: it starts the real server and real browsers, and
 //! leaves behind what a person needs to see why a test failed.
 //!
-//! * [`scene`] runs one test: a server, a browser, and the clean-up that follows either way.
+//! * [`scene()`] runs one test: a server, a browser, and the clean-up that follows either way.
 //! * [`server`] starts and stops the `ferrite` binary.
 //! * [`browser`] drives Chromium through WebDriver, and keeps what its console said.
 //! * [`app`] is the app's page as its user meets it.
