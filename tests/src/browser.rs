@@ -11,6 +11,7 @@ use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::wd::{Capabilities, TimeoutConfiguration, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -85,7 +86,7 @@ impl Browser {
         let port = driver
             .line("chromedriver to listen", wait::PATIENCE, driver_port)
             .await?;
-        let client = ClientBuilder::rustls()?
+        let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(options))
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
