@@ -26,6 +26,11 @@ pub const DISCONNECTED_AFTER: Duration = Duration::from_secs(11);
 /// Without a check for this long consent has expired (RFC 7675 §5.1).
 pub const CONSENT_EXPIRES_AFTER: Duration = Duration::from_secs(30);
 
+/// When the pair in use was not checked for this long and another is, the other is taken: a check was
+/// lost, or its path is. Agents that nominate but once say no more than this when a NAT gives them
+/// another address. Longer than any agent waits between two checks (RFC 7675 §5.1: 5 s, and a fifth).
+pub const FOLLOW_AFTER: Duration = Duration::from_millis(6500);
+
 /// A user name fragment and password (RFC 8445 §5.3).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -124,8 +129,11 @@ impl IceLite {
         &self.current.local
     }
 
-    /// Sets what the other end's checks must be addressed from.
-    pub fn set_remote_ufrag(&mut self, ufrag: &str) {
+    /// Sets what the other end's checks must be addressed from. Waiting for them begins.
+    pub fn set_remote_ufrag(&mut self, now: Instant, ufrag: &str) {
+        if self.current.remote_ufrag.is_empty() {
+            self.heard = now;
+        }
         ufrag.clone_into(&mut self.current.remote_ufrag);
     }
 
@@ -139,6 +147,10 @@ impl IceLite {
         self.heard = now;
         if self.state == IceState::Failed {
             self.state = IceState::Checking;
+            // There is no consent to send there (RFC 7675 §5.1).
+            self.selected = None;
+            self.pairs.clear();
+            self.previous = None;
         }
     }
 
@@ -147,9 +159,9 @@ impl IceLite {
         self.state
     }
 
-    /// The path to send on: the nominated pair, else the one last checked.
+    /// The path to send on: the nominated pair, else the one last checked; none without consent.
     pub fn selected(&self) -> Option<FourTuple> {
-        self.selected
+        self.selected.filter(|_| self.state != IceState::Failed)
     }
 
     /// Whether an authentic check came over this path. Media from other paths is a stranger's.
@@ -166,6 +178,10 @@ impl IceLite {
         crypto: &dyn RTCCrypto,
     ) -> Option<Answered> {
         if request.typ != BINDING_REQUEST || FINGERPRINT.check(request).is_err() {
+            return None;
+        }
+        // RFC 7675 §5.1: expired consent is not renewed with the same credentials.
+        if self.state == IceState::Failed {
             return None;
         }
         let Ok(username) = request.get(ATTR_USERNAME) else {
@@ -218,16 +234,25 @@ impl IceLite {
                 self.previous = None;
             }
         }
-        // Before nomination any checked path will do (RFC 8445 §12.1.2).
-        let selected = *self.selected.get_or_insert(tuple);
-        let usable = self
-            .pairs
-            .iter()
-            .any(|p| p.tuple == selected && p.nominated);
+        self.follow(now, tuple);
+        let usable = (self.pairs.iter()).any(|p| Some(p.tuple) == self.selected && p.nominated);
         self.state = match usable {
             true => IceState::Connected,
             false => IceState::Checking,
         };
+    }
+
+    /// Takes the pair just checked where there is none in use, or the one in use fell silent.
+    fn follow(&mut self, now: Instant, checked: FourTuple) {
+        let in_use = (self.pairs.iter()).find(|pair| Some(pair.tuple) == self.selected);
+        let in_use = match in_use {
+            // Before nomination any checked path will do (RFC 8445 §12.1.2).
+            None => false,
+            Some(pair) if now < pair.heard + FOLLOW_AFTER => return,
+            Some(pair) => pair.nominated,
+        };
+        self.selected = Some(checked);
+        self.remember(now, checked).nominated |= in_use;
     }
 
     fn remember(&mut self, now: Instant, tuple: FourTuple) -> &mut Pair {
@@ -264,6 +289,8 @@ impl IceLite {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             IceState::Failed => None,
+            // Nobody was asked to check yet.
+            IceState::New if self.current.remote_ufrag.is_empty() => None,
             IceState::Connected => Some(self.heard + DISCONNECTED_AFTER),
             IceState::New | IceState::Checking | IceState::Disconnected => {
                 Some(self.heard + CONSENT_EXPIRES_AFTER)
@@ -274,7 +301,7 @@ impl IceLite {
     /// Lets time pass: consent gets late, and expires.
     pub fn handle_timeout(&mut self, now: Instant) {
         let silence = now.saturating_duration_since(self.heard);
-        if self.state == IceState::Failed {
+        if self.poll_timeout().is_none() {
             return;
         }
         if silence >= CONSENT_EXPIRES_AFTER {

@@ -158,7 +158,7 @@ impl Peer {
     pub fn set_session(&mut self, now: Instant, session: Session, restart: Option<Credentials>) {
         match restart {
             Some(local) => self.ice.restart(now, local, &session.ice_ufrag),
-            None => self.ice.set_remote_ufrag(&session.ice_ufrag),
+            None => self.ice.set_remote_ufrag(now, &session.ice_ufrag),
         }
         if (self.session.as_ref()).is_some_and(|before| needs_new_association(before, &session)) {
             self.dtls = None;
@@ -184,8 +184,13 @@ impl Peer {
         PeerState {
             ice: self.ice.state(),
             dtls: if self.closed { DtlsState::Closed } else { dtls },
-            reason: self.reason.clone(),
+            reason: self.reason.clone().or_else(|| self.ice_failure()),
         }
+    }
+
+    fn ice_failure(&self) -> Option<String> {
+        let failed = self.ice.state() == IceState::Failed;
+        failed.then(|| "nothing was heard from the other end for 30 s".to_owned())
     }
 
     /// Nothing more will come of this peer: closed by either end, or failed for good.
@@ -513,7 +518,9 @@ impl Peer {
         if self.closed {
             return None;
         }
-        let streams = self.srtp.as_ref().map(|_| self.streams.poll_timeout());
+        // Without a path no report is due.
+        let sends = self.srtp.is_some() && self.ice.selected().is_some();
+        let streams = sends.then(|| self.streams.poll_timeout());
         [
             self.ice.poll_timeout(),
             self.dtls.as_ref().and_then(Dtls::poll_timeout),
@@ -531,9 +538,6 @@ impl Peer {
             return;
         }
         self.ice.handle_timeout(now);
-        if self.ice.state() == IceState::Failed && self.reason.is_none() {
-            self.reason = Some("nothing was heard from the other end for 30 s".to_owned());
-        }
         if let Some(dtls) = &mut self.dtls {
             dtls.handle_timeout(now);
         }
