@@ -8,6 +8,7 @@
 
 mod connects;
 mod echoes_media;
+mod follows_paths;
 mod forwards_once;
 mod handshakes;
 mod harness;

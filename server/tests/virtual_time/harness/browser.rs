@@ -33,7 +33,15 @@ pub struct Track {
     pub muted: bool,
     next_at: Instant,
     /// Packets written, by sequence number.
-    pub sent: BTreeMap<u64, Vec<u8>>,
+    pub sent: BTreeMap<u64, Sent>,
+}
+
+/// A packet written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub payload: Vec<u8>,
+    pub timestamp: u32,
+    pub marker: bool,
 }
 
 impl Track {
@@ -257,7 +265,12 @@ impl Browser {
                             .marker(index + 1 == track.burst)
                             .nackable(track.kind == MediaKind::Video);
                     stream.write_rtp(packet);
-                    track.sent.insert(sequence, payload);
+                    let sent = Sent {
+                        payload,
+                        timestamp: track.timestamp,
+                        marker: index + 1 == track.burst,
+                    };
+                    track.sent.insert(sequence, sent);
                     track.next_sequence += 1;
                 }
             }
