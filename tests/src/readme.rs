@@ -10,11 +10,14 @@ pub fn text() -> Result<String> {
     std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
 }
 
-/// The only code block in JavaScript: the tutorial's client.
-pub fn tutorial() -> Result<String> {
+/// The JavaScript in the section with this heading.
+pub fn javascript(heading: &str) -> Result<String> {
     let text = text()?;
-    let (_, rest) = text.split_once("\n```js\n").context("no JavaScript")?;
-    let (code, rest) = rest.split_once("\n```\n").context("an open code block")?;
-    anyhow::ensure!(!rest.contains("\n```js\n"), "two blocks of JavaScript");
+    let section = text
+        .split("\n## ")
+        .find(|section| section.starts_with(heading));
+    let section = section.with_context(|| format!("no section {heading}"))?;
+    let (_, rest) = section.split_once("\n```js\n").context("no JavaScript")?;
+    let (code, _) = rest.split_once("\n```\n").context("an open code block")?;
     Ok(code.to_owned())
 }

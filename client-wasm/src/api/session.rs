@@ -52,6 +52,8 @@ pub(super) enum Failure {
 pub(super) struct Session {
     client: Client,
     glance: Rc<Glance>,
+    /// Whether messages can be sent.
+    channel_open: bool,
     callbacks: Vec<(String, Function)>,
     connecting: Vec<Reply<()>>,
     starting: Vec<Reply<()>>,
@@ -70,6 +72,7 @@ impl Session {
         Self {
             client,
             glance,
+            channel_open: false,
             callbacks: Vec::new(),
             connecting: Vec::new(),
             starting: Vec::new(),
@@ -139,11 +142,11 @@ impl Session {
             }
             Event::PeerClosed => {
                 *self.glance.connection.borrow_mut() = None;
-                self.emit("channelClose", &JsValue::UNDEFINED);
+                self.on_channel(false);
             }
             Event::Track(event) => self.emit("track", &event),
-            Event::ChannelOpen => self.emit("channelOpen", &JsValue::UNDEFINED),
-            Event::ChannelClosed => self.emit("channelClose", &JsValue::UNDEFINED),
+            Event::ChannelOpen => self.on_channel(true),
+            Event::ChannelClosed => self.on_channel(false),
             Event::Message(data) => self.emit("message", &data),
             Event::Stats(stats) => {
                 for reply in self.sampling.drain(..) {
@@ -161,13 +164,20 @@ impl Session {
         self.settle();
     }
 
+    fn on_channel(&mut self, open: bool) {
+        self.channel_open = open;
+        let event = if open { "channelOpen" } else { "channelClose" };
+        self.emit(event, &JsValue::UNDEFINED);
+        self.settle();
+    }
+
     /// Tells those who wait what has become of what they wait for.
     fn settle(&mut self) {
         let status = self.client.status().clone();
         if let Some(verdict) = linked(&status) {
             answer(&mut self.connecting, &status, verdict);
         }
-        if let Some(verdict) = started(&status) {
+        if let Some(verdict) = started(&status, self.channel_open) {
             answer(&mut self.starting, &status, verdict);
         }
     }
@@ -198,9 +208,10 @@ fn linked(status: &Status) -> Option<Verdict> {
     }
 }
 
-fn started(status: &Status) -> Option<Verdict> {
+/// A call has begun when media and data can flow: the channel opens a moment after the connection.
+fn started(status: &Status, channel_open: bool) -> Option<Verdict> {
     match status.phase {
-        Phase::Connected => Some(Verdict::Done),
+        Phase::Connected => channel_open.then_some(Verdict::Done),
         Phase::Failed => Some(Verdict::Failed),
         Phase::Idle => Some(Verdict::HungUp),
         Phase::Connecting | Phase::Negotiating | Phase::Reconnecting | Phase::Closed => None,
