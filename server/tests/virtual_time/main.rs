@@ -6,6 +6,7 @@
 // Helpers are shared by the tests of this program, and none but them sees them.
 #![allow(unreachable_pub, dead_code, clippy::unwrap_used)]
 
+mod carries_data_and_closes;
 mod connects;
 mod echoes_media;
 mod follows_paths;

@@ -1,0 +1,67 @@
+//! Messages come back over bad links, and either end can close.
+
+use std::time::Duration;
+
+use ferrite_server::media::dtls::DtlsState;
+
+use crate::harness::offer::Section;
+use crate::harness::{Conditions, World, browser, seed};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn messages_come_back_over(own_seed: u64, conditions: Conditions) {
+    let mut world = World::browser(seed(own_seed), browser::config());
+    world.link.set(conditions);
+    world.call();
+    world.run_until(10 * MINUTE, "a channel", |world| {
+        world.far.channel("chat").is_some()
+    });
+    let channel = world.far.channel("chat").unwrap();
+    let sent: Vec<(bool, Vec<u8>)> = [1usize, 1000, 60_000]
+        .into_iter()
+        .flat_map(|size| [(true, vec![b'b'; size]), (false, vec![b't'; size])])
+        .collect();
+    for (at, (binary, data)) in sent.iter().enumerate() {
+        assert!(world.far.send(world.now, channel, *binary, data));
+        world.run_until(10 * MINUTE, "the message", |world| {
+            world.far.messages.len() > at
+        });
+    }
+    let back = world.far.messages.iter();
+    let back: Vec<_> = back.map(|m| (m.binary, m.data.clone())).collect();
+    assert!(back == sent, "seed {}", world.seed);
+}
+
+#[test]
+fn messages_come_back_over_a_perfect_link() {
+    messages_come_back_over(1, Conditions::PERFECT);
+}
+
+#[test]
+fn messages_come_back_over_links_that_lose_reorder_and_duplicate() {
+    for own_seed in 0..5 {
+        messages_come_back_over(own_seed, Conditions::lossy(0.05));
+        messages_come_back_over(own_seed, Conditions::reordering());
+        messages_come_back_over(own_seed, Conditions::duplicating());
+    }
+}
+
+#[test]
+fn the_server_closes_and_the_other_end_notices() {
+    let mut world = World::bare(seed(1));
+    world.connect_bare(&[Section::Data { mid: "0" }]);
+    world.server.close(world.now);
+    world.run_until(MINUTE, "closed", |world| world.far.closed);
+    assert_eq!(world.server_dtls(), DtlsState::Closed);
+    let timeout = world.server.peer.poll_timeout();
+    assert_eq!(timeout, None, "nothing is left to do");
+}
+
+#[test]
+fn the_other_end_closes_and_the_server_notices() {
+    let mut world = World::bare(seed(1));
+    world.connect_bare(&[Section::Data { mid: "0" }]);
+    world.far.close(world.now);
+    world.run_until(MINUTE, "finished", |world| world.server.finished);
+    assert_eq!(world.server_dtls(), DtlsState::Closed);
+}
