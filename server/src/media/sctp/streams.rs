@@ -697,7 +697,17 @@ impl Streams {
 
     fn shut(&mut self) {
         self.state = State::Closed;
-        self.library = None;
+        if let Some(library) = self.library.take() {
+            let mut stats = library.association.stats();
+            tracing::debug!(
+                data = stats.get_num_datas(),
+                acknowledgements = stats.get_num_sacks(),
+                fast_retransmissions = stats.get_num_fast_retrans(),
+                timeouts = stats.get_num_t3timeouts(),
+                rtt = ?library.association.rtt(),
+                "SCTP association over"
+            );
+        }
         self.reset = Reset::default();
         self.readable.clear();
         self.dirty = false;
