@@ -4,10 +4,12 @@
 //! packet passes here in both directions. Owns the numbers both ends have let be known (tags, sequence numbers, the
 //! window) and the memory bound of what is received but not yet read. Knows nothing of channels.
 
+use super::pacing::Pacing;
 use super::packet::{self, Builder, Chunk, Header};
 use super::{MAX_PACKET_SIZE, RECEIVE_WINDOW};
 use bytes::{BufMut, Bytes};
 use rustc_hash::FxHashSet;
+use std::time::Instant;
 
 /// How far past the last acknowledged TSN a chunk may be. The library keeps every such chunk, walks them for each
 /// selective acknowledgement, and counts a FORWARD TSN up one by one: without a bound, one chunk costs 2^31 steps.
@@ -45,7 +47,7 @@ pub(super) struct Inbound {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Guard {
     local_tag: u32,
     peer_tag: u32,
@@ -60,6 +62,7 @@ pub(super) struct Guard {
     overrun: usize,
     /// The streams on which unordered data has come.
     unordered: FxHashSet<u16>,
+    pacing: Pacing,
     /// Reset requests the library made that must be answered, since they never reach the peer.
     unsent_requests: Vec<u32>,
 }
@@ -67,8 +70,17 @@ pub(super) struct Guard {
 impl Guard {
     pub(super) fn new() -> Guard {
         Guard {
+            local_tag: 0,
+            peer_tag: 0,
+            last_sent: 0,
+            received: None,
             advertised: RECEIVE_WINDOW as usize,
-            ..Guard::default()
+            read_since: 0,
+            held_chunks: 0,
+            overrun: 0,
+            unordered: FxHashSet::default(),
+            pacing: Pacing::new(),
+            unsent_requests: Vec::new(),
         }
     }
 
@@ -119,34 +131,49 @@ impl Guard {
     }
 
     /// Sorts the chunks of a packet from the wire into what the library takes and what it must not see.
-    pub(super) fn inbound(&mut self, packet: Bytes) -> Inbound {
-        let mut inbound = Inbound {
-            shutdown: packet::chunks(&packet).any(|chunk| chunk.kind == packet::SHUTDOWN),
-            ..Inbound::default()
-        };
-        if packet::chunks(&packet).all(|chunk| self.passes(chunk)) {
+    pub(super) fn inbound(&mut self, now: Instant, packet: Bytes) -> Inbound {
+        let mut inbound = Inbound::default();
+        let as_it_is =
+            packet::chunks(&packet).all(|chunk| chunk.kind != packet::SACK && self.passes(chunk));
+        if as_it_is {
+            inbound.shutdown = packet::chunks(&packet).any(|chunk| chunk.kind == packet::SHUTDOWN);
             inbound.pass = Some(packet);
         } else if packet::has_valid_checksum(&packet) {
-            self.sort(&packet, &mut inbound);
+            self.sort(now, &packet, &mut inbound);
         }
         inbound
     }
 
-    fn sort(&mut self, packet: &Bytes, inbound: &mut Inbound) {
+    fn sort(&mut self, now: Instant, packet: &Bytes, inbound: &mut Inbound) {
         let Some(header) = packet::header(packet) else {
             return;
         };
         let mut pass = Builder::new(header);
         for chunk in packet::chunks(packet) {
-            if self.passes(chunk) {
+            let is_from_peer = self.is_from_peer(header, chunk);
+            if chunk.kind == packet::SACK && is_from_peer && passes_sack(chunk) {
+                pass = pass.chunk(chunk.kind, chunk.flags, &self.paced(now, chunk));
+            } else if self.passes(chunk) {
                 pass = pass.chunk(chunk.kind, chunk.flags, chunk.value);
-            } else if self.is_from_peer(header, chunk) {
+            } else if is_from_peer {
                 note(chunk, packet, inbound);
             }
         }
         if !pass.is_empty() {
             inbound.pass = Some(pass.finish());
         }
+    }
+
+    /// An acknowledgement with the window that the library is to keep to.
+    fn paced(&mut self, now: Instant, sack: Chunk<'_>) -> Vec<u8> {
+        let mut value = sack.value.to_vec();
+        if let (Some(tsn), Some(window)) = (sack.u32(0), sack.u32(4)) {
+            let window = self
+                .pacing
+                .acknowledged(now, tsn, gaps(sack), window as usize);
+            value[4..8].copy_from_slice(&(window as u32).to_be_bytes());
+        }
+        value
     }
 
     // RFC 9260 §8.5: the tag of every packet is the one its receiver chose, except that an ABORT with the T bit
@@ -167,7 +194,6 @@ impl Guard {
     fn passes(&mut self, chunk: Chunk<'_>) -> bool {
         match chunk.kind {
             packet::DATA => self.passes_data(chunk),
-            packet::SACK => passes_sack(chunk),
             packet::FORWARD_TSN => self.passes_forward_tsn(chunk),
             packet::INIT_ACK => self.passes_init_ack(chunk),
             packet::SHUTDOWN
@@ -217,10 +243,11 @@ impl Guard {
     }
 
     /// Notes what the library says, and holds back what it should not; the packet as it is to go out.
-    pub(super) fn outbound(&mut self, packet: Bytes) -> Option<Bytes> {
+    pub(super) fn outbound(&mut self, now: Instant, packet: Bytes) -> Option<Bytes> {
         for chunk in packet::chunks(&packet) {
             match chunk.kind {
-                packet::DATA | packet::FORWARD_TSN => self.note_sent(chunk),
+                packet::DATA => self.note_data(now, chunk),
+                packet::FORWARD_TSN => self.note_sent(chunk),
                 packet::SACK => return Some(self.outbound_sack(&packet, chunk)),
                 packet::INIT | packet::INIT_ACK => self.note_local(chunk),
                 packet::RECONFIG => {
@@ -231,6 +258,13 @@ impl Guard {
             }
         }
         Some(packet)
+    }
+
+    fn note_data(&mut self, now: Instant, chunk: Chunk<'_>) {
+        self.note_sent(chunk);
+        if let Some(tsn) = chunk.u32(0) {
+            self.pacing.sent(now, tsn, chunk.value.len());
+        }
     }
 
     fn note_sent(&mut self, chunk: Chunk<'_>) {
@@ -361,18 +395,21 @@ impl Guard {
 // Blocks in ascending order and apart. The library looks every TSN of every block up, so overlapping ones would make
 // it look up the same thousands for each, and one that starts at 0 makes it close the association.
 fn passes_sack(chunk: Chunk<'_>) -> bool {
-    let Some(gaps) = chunk.u16(8) else {
-        return false;
-    };
     let mut last = 0;
-    (0..usize::from(gaps)).all(|index| {
-        let offset = SACK_HEADER_LENGTH + 4 * index;
-        let (Some(start), Some(end)) = (chunk.u16(offset), chunk.u16(offset + 2)) else {
-            return false;
-        };
+    let apart = gaps(chunk).all(|(start, end)| {
         let apart = start > last && end >= start;
         last = end;
         apart
+    });
+    chunk.u16(8).map(usize::from) == Some(gaps(chunk).count()) && apart
+}
+
+/// The gap blocks of an acknowledgement, as far as they are there.
+fn gaps(sack: Chunk<'_>) -> impl Iterator<Item = (u16, u16)> {
+    let count = usize::from(sack.u16(8).unwrap_or(0));
+    (0..count).map_while(move |index| {
+        let offset = SACK_HEADER_LENGTH + 4 * index;
+        Some((sack.u16(offset)?, sack.u16(offset + 2)?))
     })
 }
 
@@ -389,6 +426,7 @@ fn with_gaps(packet: &Bytes, sack: Chunk<'_>, gaps: usize) -> Option<Bytes> {
 fn note(chunk: Chunk<'_>, packet: &Bytes, inbound: &mut Inbound) {
     match chunk.kind {
         packet::RECONFIG => inbound.reconfigs.push(packet.slice_ref(chunk.value)),
+        packet::SHUTDOWN => inbound.shutdown = true,
         packet::ABORT => inbound.aborted = Some(abort_reason(chunk)),
         packet::ERROR => tracing::debug!(cause = chunk.u16(0), "SCTP error reported by the peer"),
         _ => {}

@@ -19,6 +19,7 @@ mod backlog;
 mod channel;
 mod dcep;
 mod guard;
+mod pacing;
 mod packet;
 mod reset;
 mod streams;

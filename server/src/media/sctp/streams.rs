@@ -242,7 +242,7 @@ impl Streams {
         if self.library.is_none() || self.is_ending() {
             return;
         }
-        let inbound = self.guard.inbound(packet);
+        let inbound = self.guard.inbound(now, packet);
         self.handle_inbound(now, inbound);
     }
 
@@ -586,7 +586,7 @@ impl Streams {
                 continue;
             };
             for packet in packets {
-                let Some(packet) = self.guard.outbound(packet) else {
+                let Some(packet) = self.guard.outbound(now, packet) else {
                     continue;
                 };
                 self.transmit

@@ -69,6 +69,11 @@ pub(super) struct Pair {
     count: u64,
     /// Keep what is sent.
     pub(super) record: bool,
+    /// What the narrowest hop passes in a second, and the bytes that may wait before it.
+    pub(super) bottleneck: Option<(u32, u32)>,
+    busy_until: [Instant; 2],
+    /// Packets that found no room before the bottleneck.
+    pub(super) dropped: usize,
     /// How many packets in a hundred are changed on the way, with a checksum that is right again.
     pub(super) mutation: u32,
 }
@@ -198,6 +203,9 @@ impl Pair {
             flying: BTreeMap::new(),
             count: 0,
             record: false,
+            bottleneck: None,
+            busy_until: [now; 2],
+            dropped: 0,
             mutation: 0,
         }
     }
@@ -306,6 +314,10 @@ impl Pair {
         if self.rng.random_range(0..100) < loss {
             return;
         }
+        let Some(wait) = self.wait(to, packet.len()) else {
+            self.dropped += 1;
+            return;
+        };
         let copies = 1 + u32::from(self.rng.random_range(0..100) < duplication);
         for _ in 0..copies {
             let packet = match self.rng.random_range(0..100) < self.mutation {
@@ -313,10 +325,26 @@ impl Pair {
                 false => packet.clone(),
             };
             let delay = delay + self.rng.random_range(0..=jitter);
-            let at = self.now + Duration::from_millis(delay);
+            let at = self.now + wait + Duration::from_millis(delay);
             self.count += 1;
             self.flying.insert((at, self.count), (to, packet));
         }
+    }
+}
+
+impl Pair {
+    /// How long a packet takes to pass the bottleneck, if there is room before it.
+    fn wait(&mut self, to: usize, length: usize) -> Option<Duration> {
+        let Some((rate, room)) = self.bottleneck else {
+            return Some(Duration::ZERO);
+        };
+        let busy = self.busy_until[to].saturating_duration_since(self.now);
+        if busy.as_secs_f64() * f64::from(rate) + length as f64 > f64::from(room) {
+            return None;
+        }
+        let wait = busy + Duration::from_secs_f64(length as f64 / f64::from(rate));
+        self.busy_until[to] = self.now + wait;
+        Some(wait)
     }
 }
 

@@ -142,6 +142,34 @@ fn a_big_window_fills_a_long_path() {
     assert!(rate > 150.0, "{rate} Mbit/s");
 }
 
+// 20 Mbit/s with the queue of a home router. The library by itself loses hundreds of packets at once, and then stands
+// still for seven seconds.
+#[test]
+fn a_narrow_path_is_filled_without_standing_still() {
+    for queue in [32_000, 64_000, 256_000] {
+        let path = Conditions {
+            delay: 25,
+            ..PERFECT
+        };
+        let (mut pair, channel) = ready(path);
+        pair.bottleneck = Some((20_000_000 / 8, queue));
+        let start = pair.now;
+        let mut last = start;
+        for count in 1..=80 {
+            pour(&mut pair, channel, 1, 100_000);
+            pair.run_until("another message arrived", |pair| {
+                pair.ends[B].messages().len() * 2 >= count
+            });
+            assert!(pair.now - last < Duration::from_secs(2));
+            last = pair.now;
+        }
+        pair.run_until("all arrived", |pair| pair.ends[B].messages().len() == 80);
+        let rate = 80.0 * 100_000.0 * 8.0 / (pair.now - start).as_secs_f64() / 1e6;
+        assert!(rate > 10.0, "{rate} of 20 Mbit/s");
+        assert!(pair.dropped < 30, "{} lost", pair.dropped);
+    }
+}
+
 #[test]
 fn a_rough_path_slows_a_long_transfer_and_no_more() {
     let rough = Conditions {
