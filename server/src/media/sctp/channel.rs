@@ -1,5 +1,6 @@
 //! What a data channel is: its identifier, its options, the kinds of message, and why an operation on it fails.
 
+use super::backlog::Backlog;
 use thiserror::Error;
 
 /// A channel's identifier: the SCTP stream it uses in both directions (RFC 8831 §6.4).
@@ -77,4 +78,48 @@ pub enum ChannelError {
     /// Too much is waiting to be acknowledged: try again when [`buffered`](super::Sctp::buffered) has fallen.
     #[error("the send buffer is full")]
     Full,
+}
+
+/// How far a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChannelState {
+    /// Opened by this end, not confirmed.
+    Opening,
+    Open,
+    /// To be reset once everything sent is acknowledged.
+    Closing,
+    /// Reset requested.
+    Resetting,
+}
+
+/// What is kept of a channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) state: ChannelState,
+    /// As asked; the names only until they are announced, since they may be long.
+    pub(super) options: ChannelOptions,
+    /// Whether the user was told that it opened, and not yet that it closed.
+    pub(super) announced: bool,
+    pub(super) backlog: Backlog,
+}
+
+impl Channel {
+    pub(super) fn new(state: ChannelState, options: ChannelOptions) -> Channel {
+        Channel {
+            state,
+            options,
+            announced: false,
+            backlog: Backlog::default(),
+        }
+    }
+
+    pub(super) fn is_open_like(&self, options: &ChannelOptions) -> bool {
+        self.state == ChannelState::Open
+            && self.options.ordered == options.ordered
+            && self.options.reliability == options.reliability
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        matches!(self.state, ChannelState::Opening | ChannelState::Open)
+    }
 }

@@ -19,6 +19,8 @@ mod backlog;
 mod channel;
 mod dcep;
 mod guard;
+mod handshake;
+mod library;
 mod pacing;
 mod packet;
 mod reset;
@@ -30,8 +32,8 @@ pub use channel::{
     ChannelError, ChannelId, ChannelOptions, DEFAULT_PRIORITY, MessageKind, Reliability,
 };
 
-use backlog::Backlog;
 use bytes::Bytes;
+use channel::{Channel, ChannelState};
 use dcep::Dcep;
 use rtc::sctp::PayloadProtocolIdentifier as Protocol;
 use rustc_hash::FxHashMap;
@@ -120,48 +122,6 @@ pub enum SctpEvent {
         /// For a log.
         reason: String,
     },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ChannelState {
-    /// Opened by this end, not confirmed.
-    Opening,
-    Open,
-    /// To be reset once everything sent is acknowledged.
-    Closing,
-    /// Reset requested.
-    Resetting,
-}
-
-#[derive(Debug)]
-struct Channel {
-    state: ChannelState,
-    /// As asked; the names only until they are announced, since they may be long.
-    options: ChannelOptions,
-    /// Whether the user was told that it opened, and not yet that it closed.
-    announced: bool,
-    backlog: Backlog,
-}
-
-impl Channel {
-    fn new(state: ChannelState, options: ChannelOptions) -> Channel {
-        Channel {
-            state,
-            options,
-            announced: false,
-            backlog: Backlog::default(),
-        }
-    }
-
-    fn is_open_like(&self, options: &ChannelOptions) -> bool {
-        self.state == ChannelState::Open
-            && self.options.ordered == options.ordered
-            && self.options.reliability == options.reliability
-    }
-
-    fn is_usable(&self) -> bool {
-        matches!(self.state, ChannelState::Opening | ChannelState::Open)
-    }
 }
 
 /// The data channels of one peer. Made when the DTLS handshake is complete: the association is set up at once.

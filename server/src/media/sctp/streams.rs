@@ -5,33 +5,18 @@
 
 use super::channel::Reliability;
 use super::guard::{Guard, Inbound};
+use super::handshake::{PATIENCE, State};
+use super::library::Library;
 use super::packet::{self, Builder};
 use super::reset::{Outcome, Reset};
-use super::{DEFAULT_PORT, MAX_PACKET_SIZE, RECEIVE_WINDOW, SctpConfig};
+use super::{DEFAULT_PORT, SctpConfig};
 use bytes::Bytes;
-use rtc::sctp::{
-    Association, AssociationError, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event,
-    Payload, PayloadProtocolIdentifier, ReliabilityType, ServerConfig, StreamEvent, TimerConfig,
-    TransportConfig, max_payload_size_for_mtu,
-};
-use rtc::shared::TransportProtocol;
+use rtc::sctp::{Event, PayloadProtocolIdentifier, ReliabilityType, Stream, StreamEvent};
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long an end that the peer should initiate to waits before it initiates itself. Longer than a browser's first
-/// repetition of a lost INIT takes to arrive, so that two ends seldom initiate at once.
-const PATIENCE: Duration = Duration::from_millis(1500);
-
-/// How long an initiating DTLS client insists, before an INIT of the peer's replaces its own.
-const INSISTENCE: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 /// More streams than this, announced or not, are held by no honest peer; the library allocates for each.
 const MAX_STREAMS: usize = 4096;
-
-/// The library wants addresses; below DTLS there are none.
-const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT);
 
 /// What happened.
 #[derive(Debug)]
@@ -61,47 +46,18 @@ pub(super) struct Message {
     pub(super) unordered: bool,
 }
 
-/// Who initiated the association, and how far it is.
-#[derive(Debug)]
-enum State {
-    /// For the peer's INIT, until this end loses patience.
-    Waiting {
-        until: Instant,
-    },
-    /// This end's INIT was sent.
-    Initiating {
-        since: Instant,
-    },
-    /// The peer's INIT was answered: its tag and first TSN, and the answer.
-    Accepting {
-        init: (u32, u32),
-        answer: Vec<Bytes>,
-    },
-    Connected,
-    /// Over for this reason, but for what is to be read.
-    Ending {
-        reason: String,
-    },
-    Closed,
-}
-
-struct Library {
-    endpoint: Endpoint,
-    association: Association,
-}
-
 /// See the module.
 pub(super) struct Streams {
-    config: SctpConfig,
-    state: State,
-    library: Option<Library>,
-    guard: Guard,
+    pub(super) config: SctpConfig,
+    pub(super) state: State,
+    pub(super) library: Option<Library>,
+    pub(super) guard: Guard,
     reset: Reset,
     /// Streams that may have a complete message, the next to read first.
     readable: VecDeque<u16>,
-    transmit: VecDeque<Bytes>,
+    pub(super) transmit: VecDeque<Bytes>,
     /// Whether the library may have something to send.
-    dirty: bool,
+    pub(super) dirty: bool,
     events: VecDeque<StreamsEvent>,
 }
 
@@ -137,97 +93,11 @@ impl Streams {
 
     /// One more than the highest stream both ends allow.
     pub(super) fn stream_limit(&self) -> u16 {
-        self.library
-            .as_ref()
-            .and_then(|library| library.association.negotiated_max_streams())
-            .unwrap_or_default()
+        self.library.as_ref().map_or(0, Library::stream_limit)
     }
 
     pub(super) fn poll_event(&mut self) -> Option<StreamsEvent> {
         self.events.pop_front()
-    }
-
-    // The handshake.
-
-    fn initiate(&mut self, now: Instant) {
-        let mut endpoint = Endpoint::new(
-            NOWHERE,
-            TransportProtocol::UDP,
-            Arc::new(endpoint_config()),
-            None,
-        );
-        match endpoint.connect(now, ClientConfig::new(transport_config()), NOWHERE) {
-            Ok((_, association)) => {
-                self.start(endpoint, association);
-                self.state = State::Initiating { since: now };
-                self.flush(now);
-            }
-            Err(error) => self.fail(now, format!("cannot initiate: {error}")),
-        }
-    }
-
-    fn start(&mut self, endpoint: Endpoint, association: Association) {
-        self.guard = Guard::new();
-        self.dirty = true;
-        self.library = Some(Library {
-            endpoint,
-            association,
-        });
-    }
-
-    // Both ends of a WebRTC association may initiate it (RFC 8831 §6.2, RFC 8841 §9.3), and every browser does. The
-    // library cannot: it makes a second association of an INIT that crosses its own. One INIT of the two is answered
-    // instead, and the other treated as lost: the DTLS client keeps to its own, unless nobody answers that.
-    fn handle_init(&mut self, now: Instant, packet: Bytes) {
-        // RFC 9260 §8.5.1: any other is discarded, as the library would.
-        if packet::header(&packet).is_none_or(|header| header.tag != 0) {
-            return;
-        }
-        let Some(init) = packet::chunks(&packet).next() else {
-            return;
-        };
-        let (Some(tag), Some(first)) = (init.u32(0), init.u32(12)) else {
-            return;
-        };
-        match &self.state {
-            State::Waiting { .. } => self.accept(now, &packet, (tag, first)),
-            State::Initiating { since } => {
-                let insists = self.config.dtls_client && now < *since + INSISTENCE;
-                if !insists && !self.guard.knows_peer() {
-                    self.accept(now, &packet, (tag, first));
-                }
-            }
-            // A repetition gets the same answer: another cookie would leave the peer with one that opens nothing.
-            State::Accepting { init, answer } if *init == (tag, first) => {
-                self.transmit.extend(answer.iter().cloned());
-            }
-            State::Accepting { .. } => self.accept(now, &packet, (tag, first)),
-            State::Connected | State::Ending { .. } | State::Closed => {}
-        }
-    }
-
-    fn accept(&mut self, now: Instant, packet: &Bytes, init: (u32, u32)) {
-        let mut endpoint = Endpoint::new(
-            NOWHERE,
-            TransportProtocol::UDP,
-            Arc::new(endpoint_config()),
-            Some(Arc::new(ServerConfig::new(transport_config()))),
-        );
-        let Some((_, DatagramEvent::NewAssociation(association))) =
-            endpoint.handle(now, NOWHERE, None, packet.clone())
-        else {
-            return;
-        };
-        self.start(endpoint, association);
-        if let Some(chunk) = packet::chunks(packet).next() {
-            self.guard.note_peer(chunk);
-        }
-        self.transmit.clear();
-        self.flush(now);
-        self.state = State::Accepting {
-            init,
-            answer: self.transmit.iter().cloned().collect(),
-        };
     }
 
     // Input.
@@ -282,11 +152,7 @@ impl Streams {
         let Some(library) = &mut self.library else {
             return;
         };
-        if let Some((_, DatagramEvent::AssociationEvent(event))) =
-            library.endpoint.handle(now, NOWHERE, None, packet)
-        {
-            library.association.handle_event(event);
-        }
+        library.handle_packet(now, packet);
         self.dirty = true;
         let taken = self.take_events();
         let readable = !self.readable.is_empty();
@@ -299,7 +165,7 @@ impl Streams {
     /// Turns the library's events into ours; how many chunks it took.
     fn take_events(&mut self) -> usize {
         let mut taken = 0;
-        while let Some(event) = self.library.as_mut().and_then(|l| l.association.poll()) {
+        while let Some(event) = self.library.as_mut().and_then(Library::poll_event) {
             match event {
                 Event::Connected => self.connected(),
                 Event::DatagramReceived => taken += 1,
@@ -340,9 +206,8 @@ impl Streams {
     }
 
     fn opened(&mut self, stream: u16) {
-        // The library remembers every stream until it is accepted.
         if let Some(library) = &mut self.library {
-            library.association.accept_stream();
+            library.accept_stream();
         }
         // It never forgets unordered fragments that the peer gave up, unless this end sends unordered too.
         if self.guard.is_unordered(stream) {
@@ -364,9 +229,9 @@ impl Streams {
             return;
         };
         let initiating = matches!(self.state, State::Initiating { .. });
-        if library.association.is_closed() && (initiating || self.is_connected()) {
+        if library.is_closed() && (initiating || self.is_connected()) {
             self.end("protocol error".to_owned());
-        } else if library.association.stream_ids().len() > MAX_STREAMS {
+        } else if library.stream_ids().len() > MAX_STREAMS {
             self.fail(now, "too many streams".to_owned());
         }
     }
@@ -392,8 +257,8 @@ impl Streams {
     }
 
     fn read_from(&mut self, stream: u16) -> Option<Message> {
-        let association = &mut self.library.as_mut()?.association;
-        let chunks = association.stream(stream).ok()?.read_sctp().ok()??;
+        let library = self.library.as_mut()?;
+        let chunks = library.stream(stream)?.read_sctp().ok()??;
         let length = chunks.len();
         self.guard.note_read(chunks.chunks.len(), length);
         let limit = self.config.max_message_size as usize;
@@ -441,11 +306,7 @@ impl Streams {
         });
     }
 
-    fn with_stream(
-        &mut self,
-        stream: u16,
-        act: impl FnOnce(&mut rtc::sctp::Stream<'_>) -> bool,
-    ) -> bool {
+    fn with_stream(&mut self, stream: u16, act: impl FnOnce(&mut Stream<'_>) -> bool) -> bool {
         let Some(library) = self
             .library
             .as_mut()
@@ -453,13 +314,9 @@ impl Streams {
         else {
             return false;
         };
-        if let Ok(mut stream) = library.association.stream(stream) {
-            return act(&mut stream);
-        }
         library
-            .association
-            .open_stream(stream, PayloadProtocolIdentifier::Binary)
-            .is_ok_and(|mut stream| act(&mut stream))
+            .open_stream(stream)
+            .is_some_and(|mut stream| act(&mut stream))
     }
 
     // Resetting.
@@ -532,7 +389,7 @@ impl Streams {
     fn stream_ids(&self) -> Vec<u16> {
         self.library
             .as_ref()
-            .map(|library| library.association.stream_ids())
+            .map(|library| library.stream_ids())
             .unwrap_or_default()
     }
 
@@ -541,7 +398,7 @@ impl Streams {
         let known = self
             .library
             .as_mut()
-            .is_some_and(|library| library.association.stream(stream).is_ok());
+            .is_some_and(|library| library.stream(stream).is_some());
         self.guard.forget(stream);
         self.readable.retain(|&readable| readable != stream);
         if known && let Some(reset) = self.guard.reset(stream) {
@@ -567,7 +424,7 @@ impl Streams {
         self.transmit.pop_front()
     }
 
-    fn flush(&mut self, now: Instant) {
+    pub(super) fn flush(&mut self, now: Instant) {
         self.dirty = false;
         self.flush_library(now);
         for response in self.guard.responses() {
@@ -581,10 +438,7 @@ impl Streams {
         let Some(library) = &mut self.library else {
             return;
         };
-        while let Some(message) = library.association.poll_transmit(now) {
-            let Payload::RawEncode(packets) = message.message else {
-                continue;
-            };
+        while let Some(packets) = library.poll_transmit(now) {
             for packet in packets {
                 let Some(packet) = self.guard.outbound(now, packet) else {
                     continue;
@@ -610,7 +464,7 @@ impl Streams {
         else {
             return;
         };
-        let rtt = library.association.rtt();
+        let rtt = library.rtt();
         let header = self
             .guard
             .outgoing_header((self.config.local_port, self.config.remote_port));
@@ -631,7 +485,7 @@ impl Streams {
         let library = self
             .library
             .as_ref()
-            .and_then(|library| library.association.poll_timeout());
+            .and_then(|library| library.poll_timeout());
         [waiting, library, self.reset.poll_timeout()]
             .into_iter()
             .flatten()
@@ -646,7 +500,7 @@ impl Streams {
             return;
         }
         if let Some(library) = &mut self.library {
-            library.association.handle_timeout(now);
+            library.handle_timeout(now);
             self.dirty = true;
             self.take_events();
             self.check(now);
@@ -665,8 +519,7 @@ impl Streams {
         if self.is_connected()
             && let Some(library) = &mut self.library
         {
-            // Only fails when closed already.
-            let _ = library.association.abort();
+            library.abort();
             self.flush_library(now);
         }
         self.shut();
@@ -685,12 +538,6 @@ impl Streams {
         if matches!(self.state, State::Closed) {
             return;
         }
-        if let Some(library) = &mut self.library {
-            // Only fails when closed already.
-            let _ = library
-                .association
-                .close(AssociationError::ApplicationClosed);
-        }
         self.shut();
         self.events.push_back(StreamsEvent::Closed(reason));
     }
@@ -698,13 +545,13 @@ impl Streams {
     fn shut(&mut self) {
         self.state = State::Closed;
         if let Some(library) = self.library.take() {
-            let mut stats = library.association.stats();
+            let mut stats = library.stats();
             tracing::debug!(
                 data = stats.get_num_datas(),
                 acknowledgements = stats.get_num_sacks(),
                 fast_retransmissions = stats.get_num_fast_retrans(),
                 timeouts = stats.get_num_t3timeouts(),
-                rtt = ?library.association.rtt(),
+                rtt = ?library.rtt(),
                 "SCTP association over"
             );
         }
@@ -712,25 +559,4 @@ impl Streams {
         self.readable.clear();
         self.dirty = false;
     }
-}
-
-fn endpoint_config() -> EndpointConfig {
-    let mut config = EndpointConfig::new();
-    config.max_payload_size(max_payload_size_for_mtu(MAX_PACKET_SIZE as u32));
-    config
-}
-
-// What limits a message is checked where it is written and read. The timers never give up on an established
-// association: whether the peer is there is for consent (RFC 7675) to say, and the library, having given up, would
-// not end the association but merely never send again.
-fn transport_config() -> TransportConfig {
-    TransportConfig::default()
-        .with_max_receive_buffer_size(RECEIVE_WINDOW)
-        .with_max_message_size(u32::MAX)
-        .with_timer_config(TimerConfig {
-            max_t3_rtx_retrans: usize::MAX,
-            max_reconfig_retrans: usize::MAX,
-            max_ack_retrans: usize::MAX,
-            ..TimerConfig::default()
-        })
 }
