@@ -93,7 +93,7 @@ impl Prepared {
             busy_with: None,
             running: true,
         };
-        let mut receiver = Receive::new(self.port);
+        let mut receiver = Receive::new(self.port, shard.sockets.len());
         while shard.running {
             // Whatever the panic left half done belongs to peers that go with it.
             let turns = AssertUnwindSafe(|| {
@@ -108,7 +108,8 @@ impl Prepared {
 
 fn serve(shard: &mut Shard, receiver: &mut Receive, poll: &mut Poll, mailbox: &Receiver<Command>) {
     let mut events = Events::with_capacity(64);
-    let mut more = false;
+    // What a panic left unread is no event any more.
+    let mut more = true;
     while shard.running {
         let timeout = match more {
             true => Duration::ZERO,
@@ -124,41 +125,50 @@ fn serve(shard: &mut Shard, receiver: &mut Receive, poll: &mut Poll, mailbox: &R
             shard.handle_command(Instant::now(), command);
         }
         shard.handle_tcp(Instant::now(), &events);
-        more = receiver.receive(shard) | shard.tcp.has_unread();
+        more = receiver.receive(shard, &events) | shard.tcp.has_unread();
         shard.run_timers(Instant::now());
         shard.flush();
     }
 }
 
-/// Buffers for one receive call.
+/// Buffers for one receive call, and which sockets are worth one.
 struct Receive {
     port: u16,
     storage: Vec<u8>,
     metas: Vec<RecvMeta>,
+    /// The sockets that may hold datagrams. Their events come once for all that is there.
+    unread: Vec<bool>,
 }
 
 impl Receive {
-    fn new(port: u16) -> Self {
+    fn new(port: u16, sockets: usize) -> Self {
         Self {
             port,
             storage: vec![0; RECEIVE_BUFFER * BATCH_SIZE],
             metas: vec![RecvMeta::default(); BATCH_SIZE],
+            unread: vec![true; sockets],
         }
     }
 
     /// Reads the sockets, but not for ever. Returns whether there may be more.
-    fn receive(&mut self, shard: &mut Shard) -> bool {
-        let mut more = false;
-        for socket in 0..shard.sockets.len() {
+    fn receive(&mut self, shard: &mut Shard, events: &Events) -> bool {
+        for event in events {
+            if let Some(unread) = self.unread.get_mut(event.token().0) {
+                *unread = true;
+            }
+        }
+        for socket in 0..self.unread.len() {
             let mut rounds = 0;
-            while rounds < RECEIVE_ROUNDS && self.receive_batch(socket, shard) {
+            while rounds < RECEIVE_ROUNDS && self.unread[socket] {
+                self.unread[socket] = self.receive_batch(socket, shard);
                 rounds += 1;
             }
-            more |= rounds == RECEIVE_ROUNDS;
         }
-        more
+        self.unread.contains(&true)
     }
 
+    /// Returns whether there may be more. A batch that is not full has emptied the socket: what
+    /// came after it is another event, and asking again would cost a system call to hear so.
     fn receive_batch(&mut self, socket: usize, shard: &mut Shard) -> bool {
         let socket = &shard.sockets[socket];
         let mut chunks = self.storage.chunks_mut(RECEIVE_BUFFER);
@@ -182,7 +192,7 @@ impl Receive {
             }
         }
         shard.settle_touched(now);
-        true
+        count == BATCH_SIZE
     }
 }
 
