@@ -337,6 +337,14 @@ impl Peer {
         }
     }
 
+    /// Adds the feedback that may go with what is sent after a batch of packets: it is short, so it
+    /// leaves behind them in the same system call, and no timer has to wake anybody for it.
+    pub fn send_feedback(&mut self, now: Instant) {
+        if self.streams.has_due_feedback(now) {
+            self.send_due_rtcp(now);
+        }
+    }
+
     fn send_due_rtcp(&mut self, now: Instant) {
         let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
             return;

@@ -37,8 +37,8 @@ const RECEIVE_BUFFER: usize = 65_536;
 /// How often what has no deadline of its own is looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The least time between two looks at one peer's timers.
-const MIN_TIMER: Duration = Duration::from_micros(500);
+/// Timers are rounded up to multiples of this, so that those of many peers share a wake-up.
+const TIMER_GRAIN: Duration = Duration::from_millis(4);
 
 const MAILBOX_TOKEN: Token = Token(usize::MAX);
 
@@ -83,6 +83,7 @@ impl Prepared {
             peers: FxHashMap::default(),
             by_path: FxHashMap::default(),
             timers: BinaryHeap::new(),
+            began: Instant::now(),
             next_sweep: Instant::now() + SWEEP_INTERVAL,
             touched: Vec::new(),
             outbox: Outbox::default(),
@@ -222,6 +223,7 @@ struct Shard {
     peers: FxHashMap<PeerId, Slot>,
     by_path: FxHashMap<FourTuple, Owner>,
     timers: BinaryHeap<Reverse<(Instant, PeerId)>>,
+    began: Instant,
     next_sweep: Instant,
     /// Peers with something to pass on or send after this batch.
     touched: Vec<PeerId>,
@@ -476,6 +478,7 @@ impl Shard {
         slot.touched = false;
         self.busy_with = Some(id);
         slot.resident.drive(now);
+        slot.resident.peer.send_feedback(now);
         while let Some(transmit) = slot.resident.peer.poll_transmit() {
             let Transmit {
                 path,
@@ -502,9 +505,9 @@ impl Shard {
         if slot.resident.peer.is_finished() {
             return self.remove(id);
         }
-        let wanted = slot.resident.peer.poll_timeout();
         // A timer due at once gets its turn after everybody else's, so that no peer can hold a shard.
-        let wanted = wanted.map(|at| at.max(now + MIN_TIMER));
+        let wanted = slot.resident.peer.poll_timeout();
+        let wanted = wanted.map(|at| round_up(self.began, at.max(now)));
         if let Some(at) = wanted
             && slot.deadline.is_none_or(|deadline| at < deadline)
         {
@@ -594,6 +597,14 @@ impl Shard {
     fn flush(&mut self) {
         self.outbox.flush(&self.sockets, &self.dropped);
     }
+}
+
+/// The next whole [`TIMER_GRAIN`] after `at`.
+fn round_up(began: Instant, at: Instant) -> Instant {
+    // 64 bits of nanoseconds are 584 years.
+    let grain = TIMER_GRAIN.as_nanos() as u64;
+    let since = at.saturating_duration_since(began).as_nanos() as u64;
+    began + Duration::from_nanos((since / grain + 1) * grain)
 }
 
 fn touch(touched: &mut Vec<PeerId>, id: PeerId, slot: &mut Slot) {

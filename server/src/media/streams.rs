@@ -20,6 +20,8 @@ const MAX_RETRANSMISSIONS: usize = 64;
 
 /// How often sender and receiver reports go out.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// How much earlier a report may leave.
+const REPORT_SLACK: Duration = Duration::from_millis(100);
 
 /// What a compound packet asks of us.
 #[derive(Default)]
@@ -277,9 +279,15 @@ impl Streams {
             .fold(self.next_report, Instant::min)
     }
 
+    /// Whether [`Self::write_due_rtcp`] has something that may leave with what leaves now.
+    pub fn has_due_feedback(&self, now: Instant) -> bool {
+        self.arrivals.is_due(now)
+    }
+
     /// Appends the RTCP that is due: reports, feedback on arrivals, NACKs, keyframe requests.
     pub fn write_due_rtcp(&mut self, now: Instant, rtt: Duration, out: &mut Vec<u8>) {
-        if now >= self.next_report {
+        // Intervals may vary (RFC 3550 §6.2), and a report that goes with feedback goes for free.
+        if now + REPORT_SLACK >= self.next_report {
             self.next_report = now + REPORT_INTERVAL;
             self.write_reports(now, out);
         }

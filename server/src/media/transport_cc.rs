@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::rtp::sequence_diff;
 
-/// How often feedback is sent while packets arrive.
+/// How often feedback is sent while packets arrive: with the next ones after this time, so that it
+/// leaves in one system call with their echo.
 pub const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// After this time feedback is sent by itself. libwebrtc's receiver, too, stays between 50 and 250 ms.
+pub const MAX_FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Packets reported at once. More between two reports means feedback goes out early.
 pub const MAX_PACKETS: usize = 512;
@@ -47,17 +51,23 @@ impl ArrivalRecorder {
         }
     }
 
-    /// When feedback is due, if any packet waits for it.
+    /// When feedback is due at the latest, if any packet waits for it.
     pub fn poll_timeout(&self) -> Option<Instant> {
         (!self.arrivals.is_empty()).then_some(match self.arrivals.len() {
             MAX_PACKETS => self.last_feedback,
-            _ => self.last_feedback + FEEDBACK_INTERVAL,
+            _ => self.last_feedback + MAX_FEEDBACK_INTERVAL,
         })
+    }
+
+    /// Whether feedback may leave with what leaves now.
+    pub fn is_due(&self, now: Instant) -> bool {
+        let due = self.last_feedback + FEEDBACK_INTERVAL;
+        !self.arrivals.is_empty() && (now >= due || self.arrivals.len() == MAX_PACKETS)
     }
 
     /// The body of a feedback packet on all that arrived since the last one, if one is due.
     pub fn feedback(&mut self, now: Instant) -> Option<Vec<u8>> {
-        if self.poll_timeout().is_none_or(|due| now < due) {
+        if !self.is_due(now) {
             return None;
         }
         self.last_feedback = now;
