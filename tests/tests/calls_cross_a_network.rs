@@ -1,4 +1,4 @@
-//! Calls by addresses that are not loopback, and where UDP is blocked.
+//! Calls by addresses that are not loopback, where packets are lost, and where UDP is blocked.
 //! Each test has a network namespace of its own.
 
 use anyhow::{Result, ensure};
@@ -90,6 +90,18 @@ mod over_a_network {
         Ok(())
     }
 
+    /// Picture and data must come whole through what loses one datagram in twenty, both ways.
+    #[test]
+    fn with_one_packet_in_twenty_lost() -> Result<()> {
+        at("with_loss", network::IPV4, async |scene| {
+            network::drop_udp("-m statistic --mode random --probability 0.05")?;
+            call(scene).await?;
+            let recovered = scene.run(RECOVERED).await?;
+            println!("{recovered}");
+            Ok(())
+        })
+    }
+
     #[test]
     fn where_udp_is_blocked() -> Result<()> {
         at("where_udp_is_blocked", network::IPV4, async |scene| {
@@ -100,3 +112,17 @@ mod over_a_network {
         })
     }
 }
+
+/// The picture goes on for 150 frames, both ends ask for what is lost, and both get it.
+const RECOVERED: &str = r"
+    const outbound = async () => [...(await call.pc.getStats()).values()]
+        .find(({ type, kind }) => type === 'outbound-rtp' && kind === 'video');
+    const before = await call.inbound('video');
+    await lab.until('150 more frames', async () =>
+        (await call.inbound('video')).framesDecoded >= before.framesDecoded + 150);
+    const { nackCount: asked, framesDecoded, freezeCount, packetsLost } = await call.inbound('video');
+    const { nackCount: wasAsked, retransmittedPacketsSent: resent } = await outbound();
+    const seen = { asked, wasAsked, resent, framesDecoded, freezeCount, packetsLost };
+    if (!asked) throw new Error(`the browser lost nothing: ${JSON.stringify(seen)}`);
+    if (!wasAsked || !resent) throw new Error(`the server asked for nothing: ${JSON.stringify(seen)}`);
+    return seen;";
