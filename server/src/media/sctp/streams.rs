@@ -244,6 +244,8 @@ impl Streams {
         if !self.is_connected() && !self.is_ending() {
             return None;
         }
+        // Settling asks the library for an acknowledgement: only where there is something new to settle.
+        let was_readable = !self.readable.is_empty();
         while let Some(&stream) = self.readable.front() {
             if let Some(message) = self.read_from(stream) {
                 self.readable.rotate_left(1);
@@ -252,7 +254,9 @@ impl Streams {
             }
             self.readable.pop_front();
         }
-        self.settle(now);
+        if was_readable {
+            self.settle(now);
+        }
         None
     }
 
