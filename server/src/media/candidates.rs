@@ -1,5 +1,5 @@
 //! The server's host candidates (RFC 8445 §5.1.1.1): every address of this machine, or the ones a
-//! 1:1 NAT gives it.
+//! 1:1 NAT gives it; and whether what the other end sends is a candidate at all.
 
 use std::net::IpAddr;
 
@@ -49,6 +49,25 @@ pub fn interface_addresses() -> Vec<IpAddr> {
             Vec::new()
         }
     }
+}
+
+/// Whether a text is a candidate attribute:
+/// `candidate:foundation component transport priority address port typ type …`
+pub fn is_candidate(text: &str) -> bool {
+    parse(text).is_some()
+}
+
+fn parse(text: &str) -> Option<()> {
+    let text = text.strip_prefix("a=").unwrap_or(text);
+    let mut fields = text.strip_prefix("candidate:")?.split(' ');
+    fields.next().filter(|foundation| !foundation.is_empty())?;
+    fields.next()?.parse::<u16>().ok()?;
+    fields.next()?;
+    fields.next()?.parse::<u32>().ok()?;
+    fields.next()?;
+    fields.next()?.parse::<u16>().ok()?;
+    (fields.next()? == "typ").then_some(())?;
+    fields.next().map(drop)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub use super::ice::IceState as IceConnectionState;
 pub use super::sdp::SdpError;
 
 use super::Behaviour;
-use super::candidates::{host_candidates, interface_addresses};
+use super::candidates::{host_candidates, interface_addresses, is_candidate};
 use super::clock::Clock;
 use super::directory::{Directory, PeerId};
 use super::dtls::{DtlsError, Identity};
@@ -337,8 +337,12 @@ impl PeerHandle {
         if text.is_empty() {
             return Ok(());
         }
-        check_candidate(text)
-            .ok_or_else(|| CandidateError("the candidate is none of RFC 8839 §5.1".to_owned()))
+        match is_candidate(text) {
+            true => Ok(()),
+            false => Err(CandidateError(
+                "the candidate is none of RFC 8839 §5.1".to_owned(),
+            )),
+        }
     }
 
     /// Closes the peer.
@@ -360,20 +364,6 @@ impl Drop for PeerHandle {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// `candidate:foundation component transport priority address port typ type …`
-fn check_candidate(text: &str) -> Option<()> {
-    let text = text.strip_prefix("a=").unwrap_or(text);
-    let mut fields = text.strip_prefix("candidate:")?.split(' ');
-    fields.next().filter(|foundation| !foundation.is_empty())?;
-    fields.next()?.parse::<u16>().ok()?;
-    fields.next()?;
-    fields.next()?.parse::<u32>().ok()?;
-    fields.next()?;
-    fields.next()?.parse::<u16>().ok()?;
-    (fields.next()? == "typ").then_some(())?;
-    fields.next().map(drop)
 }
 
 fn to_init(candidates: &[String], ufrag: &str) -> Vec<IceCandidate> {

@@ -1,0 +1,117 @@
+//! The corpus of every target, and changes of it.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+
+use crate::mutation::Mutations;
+use crate::targets::{TARGETS, run};
+
+/// What one input may make a target hold at any time. Most hold some kilobytes.
+const MAX_HELD: u64 = 16 << 20;
+
+/// What a target may leave behind: what the program keeps from its first use on.
+const MAX_LEFT: i64 = 0;
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every input kept of a target.
+pub fn corpus(name: &str) -> Vec<Vec<u8>> {
+    let directory = project().join("tests/fuzz/corpus").join(name);
+    let files = fs::read_dir(&directory).unwrap_or_else(|_| panic!("no {}", directory.display()));
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "nothing in {}", directory.display());
+    (paths.iter().map(|path| fs::read(path).unwrap())).collect()
+}
+
+/// Runs a target on its corpus and on so many changes of it.
+fn explore(name: &str, changes: usize) {
+    let inputs = corpus(name);
+    // What is made once is made before anything is measured.
+    run(name, &inputs[0]);
+    let mutations = Mutations::new(&inputs, 1).take(changes);
+    for input in inputs.iter().cloned().chain(mutations) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(name, &input))) {
+            eprintln!("{name} fails on {}", keep(name, &input).display());
+            resume_unwind(panic);
+        }
+    }
+}
+
+fn check(name: &str, input: &[u8]) {
+    let measured = allocation_counter::measure(|| run(name, input));
+    let (held, left) = (measured.bytes_max, measured.bytes_current);
+    assert!(held <= MAX_HELD, "{held} bytes held");
+    assert!(left <= MAX_LEFT, "{left} bytes left behind");
+}
+
+/// Leaves an input where the next run does not lose it.
+fn keep(name: &str, input: &[u8]) -> PathBuf {
+    let directory = project().join("tests/artefacts/fuzz");
+    fs::create_dir_all(&directory).unwrap();
+    let path = directory.join(format!("{name}-{:08x}", crc32c::crc32c(input)));
+    fs::write(&path, input).unwrap();
+    path
+}
+
+#[test]
+fn a_client_message_is_read_or_refused() {
+    explore("client_message", 5000);
+}
+
+#[test]
+fn a_candidate_is_one_or_not() {
+    explore("candidate", 20_000);
+}
+
+#[test]
+fn an_offer_is_refused_or_answered_soundly() {
+    explore("sdp_offer", 300);
+}
+
+#[test]
+fn a_stream_has_the_same_frames_however_it_is_cut() {
+    explore("framing", 5000);
+}
+
+#[test]
+fn rtcp_of_any_content_asks_for_little() {
+    explore("rtcp", 1000);
+}
+
+#[test]
+fn rtp_of_any_content_is_forwarded_soundly() {
+    explore("rtp", 1000);
+}
+
+#[test]
+fn a_channel_opens_as_it_was_asked_for() {
+    explore("dcep", 1000);
+}
+
+#[test]
+fn chunks_of_any_content_cost_little() {
+    explore("sctp", 1000);
+}
+
+/// `FERRITE_INPUT=sdp_offer:FILE` runs one input.
+#[test]
+fn one_input() {
+    let Ok(named) = std::env::var("FERRITE_INPUT") else {
+        return;
+    };
+    let (name, path) = named.split_once(':').unwrap();
+    check(name, &fs::read(project().join(path)).unwrap());
+}
+
+#[test]
+fn every_target_is_explored_and_has_a_corpus() {
+    let source = include_str!("corpus.rs");
+    for (name, _) in TARGETS {
+        assert!(source.contains(&format!("explore(\"{name}\"")), "{name}");
+        assert!(!corpus(name).is_empty());
+    }
+}

@@ -1,0 +1,34 @@
+//! Where bytes of others come in. Each target takes any bytes at all, and checks what must hold
+//! whatever they are; it panics where something does not.
+//!
+//! Time is virtual and randomness is seeded, so that an input that fails does so again. What DTLS
+//! and SCTP draw for themselves cannot be seeded; inputs are relative to it.
+
+mod framing;
+pub mod input;
+mod rtp;
+mod sctp;
+mod sdp;
+mod signalling;
+mod speaker;
+
+/// A target's name, and the target.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("client_message", signalling::client_message),
+    ("candidate", signalling::candidate),
+    ("sdp_offer", sdp::offer),
+    ("framing", framing::framing),
+    ("rtcp", rtp::rtcp),
+    ("rtp", rtp::rtp),
+    ("dcep", sctp::dcep),
+    ("sctp", sctp::sctp),
+];
+
+/// Runs a target on an input.
+pub fn run(name: &str, input: &[u8]) {
+    let (_, target) = TARGETS.iter().find(|(known, _)| *known == name).unwrap();
+    target(input);
+}

@@ -1,0 +1,345 @@
+//! What a peer that has its keys may say in RTP and RTCP: the streams of one peer and an echo, without
+//! the transports below them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use bytes::Bytes;
+use ferrite_server::media::PeerOutput;
+use ferrite_server::media::clock::Clock;
+use ferrite_server::media::egress::{MediaPacket, Outgoing};
+use ferrite_server::media::ice::Credentials;
+use ferrite_server::media::rtcp::{Packet, packets};
+use ferrite_server::media::rtp::{Header, sequence_diff};
+use ferrite_server::media::sdp::{Local, MAX_SECTIONS, Session, answer};
+use ferrite_server::media::srtp::Srtp;
+use ferrite_server::media::streams::Streams;
+use rtc::srtp::protection_profile::ProtectionProfile;
+
+use super::input::Input;
+use crate::harness::bare::packet_with;
+use crate::harness::offer::{MID, OPUS, Offer, Section, TRANSPORT_CC, VP8, VP8_RTX};
+
+/// The SSRCs that the first session announces, and some that it does not.
+const SSRCS: [u32; 6] = [1000, 1001, 2000, 2001, 3000, 4000];
+
+/// Retransmissions asked for in one NACK that are sent.
+const MAX_RETRANSMISSIONS: usize = 64;
+
+/// The longest RTCP written at a time. It fills one datagram.
+const MAX_RTCP: usize = 65_000;
+
+/// Ends of timers that may fall on one moment.
+const MAX_STANDING: usize = 1000;
+
+/// Packets and compounds of any content, in any order, at any time.
+pub fn rtp(input: &[u8]) {
+    let mut input = Input(input);
+    let mut media = Media::new();
+    while !input.is_empty() {
+        media.act(&mut input);
+    }
+}
+
+/// Compounds to a peer that sends and receives.
+pub fn rtcp(input: &[u8]) {
+    let mut input = Input(input);
+    let mut media = Media::new();
+    media.warm_up();
+    while !input.is_empty() {
+        media.pass(Duration::from_millis(input.u8().into()));
+        media.receive_rtcp(input.piece());
+    }
+    media.pass(Duration::from_secs(2));
+}
+
+struct Media {
+    now: Instant,
+    streams: Streams,
+    ours: Srtp,
+    far: Srtp,
+    next: HashMap<u32, (u16, u32)>,
+    congested: bool,
+    sent: Sent,
+    /// Payload bytes forwarded, and sent again.
+    forwarded: usize,
+    again: usize,
+    largest: usize,
+}
+
+impl Media {
+    fn new() -> Self {
+        let now = Instant::now();
+        let clock = Clock::new(now, UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        let mut streams = Streams::new(now, clock, "fuzz".to_owned(), 0x1234_5678_9ABC_DEF0);
+        streams.set_session(&sessions()[0]);
+        let (ours, far) = srtp();
+        Self {
+            now,
+            streams,
+            ours,
+            far,
+            next: HashMap::new(),
+            congested: false,
+            sent: Sent::default(),
+            forwarded: 0,
+            again: 0,
+            largest: 0,
+        }
+    }
+
+    /// Some packets of every kind, so that there is something to report and to ask for again.
+    fn warm_up(&mut self) {
+        for at in 0..20 {
+            for (pt, ssrc, mid) in [(OPUS, 2000, "0"), (VP8, 1000, "1"), (VP8, 3000, "2")] {
+                let (sequence, timestamp) = (100 + at, 3000 * u32::from(at));
+                let extensions = [(MID, mid.as_bytes()), (TRANSPORT_CC, &[0, at as u8][..])];
+                let packet = packet_with(pt, ssrc, sequence, timestamp, &extensions, &[0x10; 500]);
+                self.receive_sealed(&packet);
+            }
+            self.pass(Duration::from_millis(20));
+        }
+    }
+
+    fn act(&mut self, input: &mut Input<'_>) {
+        match input.u8() % 10 {
+            0..=2 => {
+                let packet = self.packet(input);
+                self.receive_sealed(&packet);
+            }
+            3 => self.receive_sealed(input.piece()),
+            4 => {
+                let datagram = input.piece();
+                self.receive(datagram);
+            }
+            5 => self.receive_rtcp(input.piece()),
+            6 => self.pass(Duration::from_millis(input.u8().into())),
+            7 => self.pass(Duration::from_millis(100 * u64::from(input.u8()))),
+            8 => {
+                let which = usize::from(input.u8()) % sessions().len();
+                self.streams.set_session(&sessions()[which]);
+            }
+            _ => {
+                let byte = input.u8();
+                self.congested = byte & 1 == 1;
+                self.streams
+                    .request_keyframe(self.now, usize::from(byte >> 4));
+            }
+        }
+    }
+
+    /// A packet that goes on where its stream was, more or less.
+    fn packet(&mut self, input: &mut Input<'_>) -> Vec<u8> {
+        let shape = input.u8();
+        let pt = match shape & 3 {
+            0 => OPUS,
+            1 => VP8,
+            2 => VP8_RTX,
+            _ => input.u8(),
+        };
+        let ssrc = match usize::from(input.u8()) {
+            known if known < 128 => SSRCS[known % SSRCS.len()],
+            other => other as u32,
+        };
+        let (sequence, timestamp) = self.next.entry(ssrc).or_insert((1000, 0));
+        let step = match shape & 4 {
+            0 => i32::from(input.small()),
+            _ => i32::from(input.u16()),
+        };
+        *sequence = sequence.wrapping_add(step as u16);
+        *timestamp = timestamp.wrapping_add(u32::from(input.u8()) << (shape >> 4));
+        let (mid, counted) = ([b'0' + (input.u8() & 3)], sequence.to_be_bytes());
+        let extensions = [(MID, &mid[..]), (TRANSPORT_CC, &counted[..])];
+        let extensions = &extensions[..usize::from(shape >> 3 & 3).min(2)];
+        let payload = input.piece();
+        let mut packet = packet_with(pt, ssrc, *sequence, *timestamp, extensions, payload);
+        packet[0] |= shape & 0x20;
+        packet
+    }
+
+    fn receive_sealed(&mut self, packet: &[u8]) {
+        let Some(header) = Header::parse(packet) else {
+            return;
+        };
+        if let Ok(sealed) = self.far.protect_rtp(packet, &header) {
+            self.receive(&sealed);
+        }
+    }
+
+    fn receive(&mut self, datagram: &[u8]) {
+        let received = (self.streams).receive_rtp(self.now, datagram, &mut self.ours);
+        if let Some(media) = received {
+            self.echo(&media);
+        }
+        self.pass(Duration::ZERO);
+    }
+
+    fn echo(&mut self, media: &MediaPacket) {
+        let (now, section) = (self.now, media.section);
+        let Some(outgoing) = (self.streams).forward(now, section, media, self.congested) else {
+            return;
+        };
+        let received = &media.packet[media.header.len..];
+        assert_eq!(&outgoing.packet[outgoing.header.len..], received);
+        self.forwarded += received.len();
+        self.largest = self.largest.max(received.len());
+        self.check(&outgoing);
+    }
+
+    fn check(&mut self, outgoing: &Outgoing) {
+        let header = Header::parse(&outgoing.packet).unwrap();
+        let own = &outgoing.header;
+        let numbers =
+            |header: &Header| (header.ssrc, header.sequence, header.timestamp, header.len);
+        assert_eq!(numbers(&header), numbers(own));
+        self.sent.note(own, &outgoing.packet);
+        assert!(self.ours.protect_rtp(&outgoing.packet, own).is_ok());
+    }
+
+    fn receive_rtcp(&mut self, compound: &[u8]) {
+        let asked = (packets(compound)).filter(|packet| matches!(packet, Packet::Nack { .. }));
+        let most = asked.count() * MAX_RETRANSMISSIONS;
+        let mut outputs = VecDeque::new();
+        let heard = (self.streams).receive_rtcp(self.now, compound, &mut outputs);
+        assert!(heard.retransmissions.len() <= most);
+        assert!(outputs.len() <= compound.len() / 4);
+        for outgoing in &heard.retransmissions {
+            // A retransmission adds two bytes to its original (RFC 4588 §4).
+            let bytes = outgoing.packet.len() - outgoing.header.len;
+            self.again += bytes.saturating_sub(2);
+            self.check(outgoing);
+        }
+        let limit = 2 * self.forwarded + MAX_SECTIONS * self.largest;
+        assert!(self.again <= limit, "NACKs amplify");
+        outputs.into_iter().for_each(|output| self.follow(output));
+        self.pass(Duration::ZERO);
+    }
+
+    /// Does as the echo does.
+    fn follow(&mut self, output: PeerOutput) {
+        match output {
+            PeerOutput::KeyframeWanted { section } => {
+                self.streams.request_keyframe(self.now, section);
+            }
+            PeerOutput::SourceClock { section, ntp, rtp } => {
+                self.streams.set_source_clock(section, ntp, rtp);
+            }
+            PeerOutput::Media(_) | PeerOutput::Data { .. } | PeerOutput::State(_) => {}
+        }
+    }
+
+    /// Lets time pass; what is due is written.
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        let mut standing = 0;
+        loop {
+            let due = self.streams.poll_timeout();
+            if due > end {
+                break;
+            }
+            standing = if due > self.now { 0 } else { standing + 1 };
+            assert!(standing < MAX_STANDING, "time stands still");
+            self.now = self.now.max(due);
+            self.write_rtcp();
+        }
+        self.now = end;
+    }
+
+    fn write_rtcp(&mut self) {
+        let mut compound = Vec::new();
+        let rtt = Duration::from_millis(100);
+        self.streams.write_due_rtcp(self.now, rtt, &mut compound);
+        assert!(compound.len() <= MAX_RTCP, "{} bytes", compound.len());
+        if !compound.is_empty() {
+            let read = rtc::rtcp::packet::unmarshal(&mut Bytes::copy_from_slice(&compound));
+            assert!(read.is_ok(), "{read:?} of {compound:02x?}");
+        }
+    }
+}
+
+/// What was sent, by SSRC and by the whole of its sequence number (RFC 3711 §3.3.1).
+#[derive(Default)]
+struct Sent {
+    newest: HashMap<u32, i64>,
+    packets: HashMap<(u32, i64), Vec<u8>>,
+}
+
+impl Sent {
+    /// No two packets have the same number: with the same key, that would undo the encryption of both.
+    fn note(&mut self, header: &Header, packet: &[u8]) {
+        let newest = self
+            .newest
+            .entry(header.ssrc)
+            .or_insert(header.sequence.into());
+        let whole = *newest + i64::from(sequence_diff(header.sequence, *newest as u16));
+        *newest = whole.max(*newest);
+        let key = (header.ssrc, whole);
+        let before = self.packets.entry(key).or_insert_with(|| packet.to_vec());
+        assert_eq!(before, packet, "two packets of one number");
+    }
+}
+
+fn srtp() -> (Srtp, Srtp) {
+    let profile = ProtectionProfile::AeadAes128Gcm;
+    let provider = rtc::crypto::default_provider().unwrap();
+    let material = vec![7; 2 * (profile.key_len() + profile.salt_len())];
+    let end =
+        |is_client| Srtp::from_keying_material(profile, &material, is_client, &provider).unwrap();
+    (end(false), end(true))
+}
+
+/// Some sessions: one known to the last number, and what browsers make.
+fn sessions() -> &'static [Session] {
+    static SESSIONS: OnceLock<Vec<Session>> = OnceLock::new();
+    SESSIONS.get_or_init(|| {
+        let offers = [
+            &plain_offer()[..],
+            include_str!("../../../src/media/sdp/testdata/chromium-simulcast/1-first.offer.sdp"),
+            include_str!("../../../src/media/sdp/testdata/chromium-two-cameras/1-first.offer.sdp"),
+            include_str!("../../../src/media/sdp/testdata/firefox-simulcast/1-first.offer.sdp"),
+        ];
+        offers.into_iter().map(session).collect()
+    })
+}
+
+fn plain_offer() -> String {
+    let direction = "sendrecv";
+    let video = |mid, ssrcs| Section::Video {
+        mid,
+        direction,
+        ssrcs,
+    };
+    let audio = Section::Audio {
+        mid: "0",
+        direction,
+    };
+    let offer = Offer {
+        ice: Credentials {
+            ufrag: "fuzz".to_owned(),
+            pwd: "thepasswordofthefuzzedend".to_owned(),
+        },
+        fingerprint: [7; 32],
+        setup: "active",
+        sections: vec![audio, video("1", Some((1000, 1001))), video("2", None)],
+    };
+    offer.write()
+}
+
+fn session(offer: &str) -> Session {
+    let local = Local {
+        ice_ufrag: "ours".to_owned(),
+        ice_pwd: "thepasswordofourownend".to_owned(),
+        fingerprint: [7; 32],
+        candidates: Vec::new(),
+        session_id: 1,
+        max_message_size: 1 << 18,
+        cname: "fuzz".to_owned(),
+    };
+    let mut next = 0xF000_0000;
+    let mut random = || {
+        next += 1;
+        next
+    };
+    answer(offer, &local, None, &mut random).unwrap().session
+}
