@@ -1,4 +1,5 @@
-//! A session outlives its WebSocket, for whoever has the token, for a while, once.
+//! A session outlives its WebSocket, for whoever has the token, for a while. A token is used once,
+//! and again only where its successor got lost.
 
 use std::time::Duration;
 
@@ -33,11 +34,39 @@ async fn a_token_is_good_for_one_use() {
     let (client, first) = Client::greeted(&server).await;
     client.drop_connection().await;
     let (mut client, _) = Client::resuming(&server, &first.token).await;
+    client.is_served().await;
     let (mut thief, stolen) = Client::resuming(&server, &first.token).await;
     assert!(!stolen.resumed);
     assert_ne!(stolen.session, first.session);
     client.is_served().await;
     thief.is_served().await;
+}
+
+#[tokio::test]
+async fn a_welcome_that_got_lost_costs_no_session() {
+    let server = start(config()).await;
+    let (client, first) = Client::greeted(&server).await;
+    client.drop_connection().await;
+    // As far as the server can tell, none of these clients read its welcome.
+    let mut unread = Vec::new();
+    for _ in 0..3 {
+        let (client, welcome) = Client::resuming(&server, &first.token).await;
+        assert!(welcome.resumed);
+        assert_eq!(welcome.session, first.session);
+        client.drop_connection().await;
+        unread.push(welcome.token);
+    }
+    // One did, and its connection broke before it could say so.
+    let (mut client, last) = Client::resuming(&server, &unread[2]).await;
+    assert!(last.resumed);
+    client.is_served().await;
+    for void in unread.iter().chain([&first.token]) {
+        let (_, refused) = Client::resuming(&server, void).await;
+        assert!(!refused.resumed);
+    }
+    client.is_served().await;
+    let (_, again) = Client::resuming(&server, &last.token).await;
+    assert!(again.resumed);
 }
 
 #[tokio::test]

@@ -46,8 +46,9 @@ export type ServerMessage = { "type": "welcome",
     version: number,
     /** The session's id, as the server's log has it. */
     session: SessionId,
-    /** Resumes this session, within the server's resume time and until a later welcome brings
-     * another. A welcome can get lost, so using it does not use it up. */
+    /** Resumes this session, once, within the server's resume time. A welcome can get lost, so
+     * a used token is void only when a later welcome's has been confirmed: by any message over
+     * the WebSocket that brought it. So whoever resumes waits for the welcome, then speaks. */
     resumeToken: ResumeToken,
     /** Whether an earlier session goes on. */
     resumed: boolean,

@@ -101,8 +101,9 @@ pub enum ServerMessage {
         version: u16,
         /// The session's id, as the server's log has it.
         session: SessionId,
-        /// Resumes this session, within the server's resume time and until a later welcome brings
-        /// another. A welcome can get lost, so using it does not use it up.
+        /// Resumes this session, once, within the server's resume time. A welcome can get lost, so
+        /// a used token is void only when a later welcome's has been confirmed: by any message over
+        /// the WebSocket that brought it. So whoever resumes waits for the welcome, then speaks.
         resume_token: ResumeToken,
         /// Whether an earlier session goes on.
         resumed: bool,

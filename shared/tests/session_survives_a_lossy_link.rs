@@ -25,6 +25,14 @@ fn world_cut_at(cuts: &[usize], told: Told) -> World {
     world
 }
 
+/// The same, where the frames arrive and only their answers do not.
+fn world_cut_after(cuts: &[usize], told: Told) -> World {
+    let mut world = world_cut_at(&[], told);
+    world.cut_at = cuts.to_vec();
+    world.cut_after = true;
+    world
+}
+
 /// The frames of the first 25 s: the opening, both ends' words, two pings.
 fn frames() -> usize {
     let mut world = world_cut_at(&[], Told::Both);
@@ -56,36 +64,102 @@ fn a_good_link_needs_one_socket() {
 fn cut_at_every_frame_it_comes_back() {
     for told in Told::ALL {
         for cut in 0..frames() {
-            let mut world = world_cut_at(&[cut], told);
-            while world.last_cut.is_none() {
-                world.run(ms(10));
-            }
-            let client_knew_session = world.client_session.is_some();
-            let within = match told {
-                Told::Both | Told::Client => s(2),
-                Told::Server | Told::Nobody => UNTOLD,
-            };
-            assert_recovers(&mut world, within, &format!("cut {cut}, told {told:?}"));
-            // Only a client that never saw a welcome may leave a session behind.
-            if client_knew_session {
-                assert_eq!(world.sessions_made, 1, "cut {cut}, told {told:?}");
+            for world in [world_cut_at, world_cut_after] {
+                cut_once(world(&[cut], told), &format!("cut {cut}, told {told:?}"));
             }
         }
     }
 }
 
+fn cut_once(mut world: World, what: &str) {
+    while world.last_cut.is_none() {
+        world.run(ms(10));
+    }
+    let client_knew_session = world.client_session.is_some();
+    let within = match world.told {
+        Told::Both | Told::Client => s(2),
+        Told::Server | Told::Nobody => UNTOLD,
+    };
+    assert_recovers(&mut world, within, what);
+    // Only a client that never saw a welcome may leave a session behind.
+    if client_knew_session {
+        assert_eq!(world.sessions_made, 1, "{what}");
+    }
+}
+
+/// Two cuts hit a session and the way back to it: its `hello`, its welcome, what follows.
 #[test]
-fn cut_at_any_two_frames_it_comes_back() {
+fn cut_at_any_two_frames_it_comes_back_to_the_same_session() {
     let frames = frames() + 6;
     for told in Told::ALL {
         for first in 0..frames {
             for second in first + 1..frames {
-                let mut world = world_cut_at(&[first, second], told);
-                world.run(s(25));
-                let what = format!("cuts {first} and {second}, told {told:?}");
-                assert_recovers(&mut world, 2 * UNTOLD, &what);
+                for world in [world_cut_at, world_cut_after] {
+                    let what = format!("cuts {first} and {second}, told {told:?}");
+                    cut_twice(world(&[first, second], told), &what);
+                }
             }
         }
+    }
+}
+
+fn cut_twice(mut world: World, what: &str) {
+    let mut made_before_it_was_known = None;
+    for _ in 0..2500 {
+        world.run(ms(10));
+        if world.client_session.is_some() {
+            made_before_it_was_known.get_or_insert(world.sessions_made);
+        }
+    }
+    assert_recovers(&mut world, 2 * UNTOLD, what);
+    if let Some(made) = made_before_it_was_known {
+        assert_eq!(world.sessions_made, made, "{what}: {:#?}", world.log);
+    }
+}
+
+#[test]
+fn a_link_that_breaks_again_and_again_while_resuming_costs_no_session() {
+    let mut world = World::open();
+    // The frames of every way back: opened, hello, welcome. Ten are lost in turn.
+    for at in 0..30 {
+        world.cut(Told::Both);
+        world.cut_at = vec![world.deliveries + at % 3];
+        world.cut_after = at % 2 == 0;
+        let cut = world.deliveries + at % 3;
+        while world.deliveries <= cut {
+            world.run(ms(100));
+        }
+    }
+    assert!(world.run_until_agreed(s(30)).is_some(), "{:#?}", world.log);
+    assert_eq!(world.sessions_made, 1, "{:#?}", world.log);
+}
+
+#[test]
+fn a_token_is_good_once_and_no_longer_than_needed() {
+    let mut world = World::open();
+    for _ in 0..5 {
+        world.cut(Told::Both);
+        world.run(s(30));
+        assert!(world.agrees());
+        // The one just given: the client's first words ended the life of the one it used.
+        assert_eq!(world.good_tokens(), 1);
+    }
+    assert_eq!(world.tokens_made.len(), 6);
+}
+
+/// A `hello` that its client gave up arrives after its successor's, which used the same token.
+#[test]
+fn a_hello_that_comes_late_costs_no_session() {
+    for late in [s(9), s(11), s(12), s(20), s(40)] {
+        let mut world = World::open();
+        let session = world.client_session.clone();
+        world.cut(Told::Both);
+        world.run_until_connecting();
+        let mut first = Some(late);
+        world.delay = Box::new(move || first.take().unwrap_or(ms(50)));
+        world.run(s(100));
+        assert!(world.agrees(), "{late:?}: {:#?}", world.log);
+        assert_eq!(world.client_session, session, "{late:?}: {:#?}", world.log);
     }
 }
 

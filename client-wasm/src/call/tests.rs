@@ -96,7 +96,12 @@ impl Rig {
     fn relink(&mut self, resumed: bool) -> Vec<Effect> {
         self.fire(Timer::Link);
         self.feed(Input::SocketOpened);
-        self.hear(welcome(resumed))
+        let mut effects = self.hear(welcome(resumed));
+        // The server learns that the new token arrived.
+        let confirmation = Effect::Send(ClientMessage::Ping { id: None });
+        assert_eq!(effects.first() == Some(&confirmation), resumed);
+        effects.drain(..usize::from(resumed));
+        effects
     }
 }
 

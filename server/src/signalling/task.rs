@@ -55,6 +55,8 @@ pub(super) struct Task {
     session: Session,
     /// Of a client that said hello, and so has a token.
     mailbox: Option<Mailbox>,
+    /// The client spoke since the latest welcome: it has the token.
+    confirmed: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -92,6 +94,7 @@ impl Task {
             id,
             signalling,
             mailbox: None,
+            confirmed: false,
             _place: place,
         }
     }
@@ -160,9 +163,17 @@ impl Task {
     }
 
     fn token(&mut self) -> ResumeToken {
-        let (token, mailbox) = self.signalling.resumable.offer(&self.id);
-        self.mailbox = Some(mailbox);
-        token
+        let resumable = &self.signalling.resumable;
+        (self.mailbox).get_or_insert_with(|| resumable.open(&self.id));
+        self.confirmed = false;
+        resumable.issue(&self.id)
+    }
+
+    /// Takes note that the client speaks.
+    fn confirm(&mut self) {
+        if !std::mem::replace(&mut self.confirmed, true) {
+            self.signalling.resumable.confirm(&self.id);
+        }
     }
 
     /// Serves a WebSocket until something is in the way.
@@ -171,10 +182,7 @@ impl Task {
             match self.next(socket).await {
                 Event::Stopping => return Err(Detached::Stopping),
                 Event::Resumed(resumption) => return Err(Detached::Superseded(resumption)),
-                Event::Received(received) => match received? {
-                    Received::Message(message) => self.answer(socket, message).await?,
-                    Received::Nonsense(reply) => socket.send(&reply).await?,
-                },
+                Event::Received(received) => self.hear(socket, received?).await?,
                 Event::Peer(event) => send(socket, self.session.note(event)).await?,
                 Event::Room => send(socket, self.session.news_of_the_room()).await?,
             }
@@ -189,6 +197,14 @@ impl Task {
             received = socket.receive() => Event::Received(received),
             event = Peer::event(peer) => Event::Peer(event),
             () = changed(seat) => Event::Room,
+        }
+    }
+
+    async fn hear(&mut self, socket: &mut Socket, received: Received) -> Result<(), Gone> {
+        self.confirm();
+        match received {
+            Received::Message(message) => self.answer(socket, message).await,
+            Received::Nonsense(reply) => socket.send(&reply).await,
         }
     }
 
@@ -235,8 +251,8 @@ impl Task {
             }
         }
         self.signalling.resumable.withdraw(&self.id);
-        // Somebody may have used the token in the last moment.
-        let mailbox = self.mailbox.as_mut()?;
+        // Somebody may have used a token in the last moment. What it goes on with is another one.
+        let mut mailbox = self.mailbox.take()?;
         mailbox.close();
         mailbox.recv().await
     }

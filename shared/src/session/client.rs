@@ -296,11 +296,14 @@ impl ClientSession {
             since: now,
             liveness: Liveness::new(interval, now),
         };
-        vec![Action::Up {
+        let up = Action::Up {
             session: session.clone(),
             resumed: *resumed,
             ice_servers: ice_servers.clone(),
-        }]
+        };
+        // So that the server learns that the token arrived, and lets go of the one before.
+        let confirmation = resumed.then(ping);
+        std::iter::once(up).chain(confirmation).collect()
     }
 
     /// The network or the user came back: what was good may be broken, what failed may work.

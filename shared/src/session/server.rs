@@ -64,7 +64,8 @@ impl ServerSession {
         self.liveness.heard(now);
     }
 
-    /// A message came. `find` looks a session up by a token that resumes it.
+    /// A message came. `find` looks a session up by a token that resumes it. Every message after a
+    /// welcome [confirms](super::ResumeTokens::confirm) the token that it brought.
     pub fn receive<S>(
         &mut self,
         message: &ClientMessage,

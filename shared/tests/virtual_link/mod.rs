@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use ferrite_protocol::session::{
-    Action, ClientSession, ClientState, Due, Input, ServerSession, Why,
+    Action, ClientSession, ClientState, Due, Input, ResumeTokens, ServerSession, Why,
 };
 use ferrite_protocol::{ClientMessage, CloseCode, ResumeToken, ServerMessage, SessionId};
 
@@ -66,7 +66,7 @@ struct Socket {
 
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) token: ResumeToken,
+    pub(crate) tokens: ResumeTokens<ResumeToken>,
     pub(crate) socket: Option<usize>,
     pub(crate) joined: bool,
     lost_at: Duration,
@@ -83,12 +83,16 @@ pub(crate) struct World {
     /// The sessions the server has, by number.
     pub(crate) sessions: HashMap<usize, Session>,
     pub(crate) sessions_made: usize,
+    /// Every token ever given out, with its session.
+    pub(crate) tokens_made: Vec<(usize, ResumeToken)>,
     /// Whether new WebSockets open and frames arrive.
     pub(crate) network: bool,
     /// How long a frame takes; asked for each.
     pub(crate) delay: Box<dyn FnMut() -> Duration>,
     /// Frames to be lost with their WebSocket: the numbers of deliveries, from 0.
     pub(crate) cut_at: Vec<usize>,
+    /// The frames arrive, and what they led to is lost with their WebSocket.
+    pub(crate) cut_after: bool,
     pub(crate) told: Told,
     pub(crate) deliveries: usize,
     pub(crate) last_cut: Option<Duration>,
@@ -115,9 +119,11 @@ impl World {
             client_joined: false,
             sessions: HashMap::new(),
             sessions_made: 0,
+            tokens_made: Vec::new(),
             network: true,
             delay: Box::new(|| ms(50)),
             cut_at: Vec::new(),
+            cut_after: false,
             told: Told::Both,
             deliveries: 0,
             last_cut: None,
@@ -160,6 +166,15 @@ impl World {
         let start = self.now;
         self.run_until(start + at_most, Self::agrees);
         self.agrees().then(|| self.now - start)
+    }
+
+    /// Runs until the client opens another WebSocket: its `hello` is yet to be sent.
+    pub(crate) fn run_until_connecting(&mut self) {
+        let is_connecting = |world: &Self| {
+            let state = world.client.state();
+            matches!(state, ClientState::Connecting { .. })
+        };
+        self.run_until(self.now + s(20), is_connecting);
     }
 
     fn run_until(&mut self, end: Duration, done: impl Fn(&Self) -> bool) {
@@ -229,6 +244,15 @@ impl World {
         let now = self.now;
         self.sessions
             .retain(|_, w| w.socket.is_some() || now - w.lost_at < RESUME_TIME);
+    }
+
+    /// The tokens that resume a session of the server's.
+    pub(crate) fn good_tokens(&self) -> usize {
+        let is_good = |(number, token): &&(usize, ResumeToken)| {
+            let session = self.sessions.get(number);
+            session.is_some_and(|session| session.tokens.clone().claim(|good| good == token))
+        };
+        self.tokens_made.iter().filter(is_good).count()
     }
 
     /// Whether both ends are of one mind about the one session.
@@ -394,9 +418,16 @@ impl World {
         ) {
             self.deliveries += 1;
             if self.cut_at.contains(&(self.deliveries - 1)) {
+                if self.cut_after {
+                    self.hand_over(socket, event);
+                }
                 return self.break_socket(socket, self.told);
             }
         }
+        self.hand_over(socket, event);
+    }
+
+    fn hand_over(&mut self, socket: usize, event: Event) {
         match event {
             Event::ToServer(text) => self.server_hears(socket, &text),
             Event::WebSocketPong => self.server_hears_pong(socket),

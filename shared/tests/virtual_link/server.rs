@@ -1,6 +1,6 @@
 //! The server's end of the world: sessions, found by token, and the WebSockets they have.
 
-use ferrite_protocol::session::{Admission, Received};
+use ferrite_protocol::session::{Admission, Received, ResumeTokens};
 use ferrite_protocol::{
     ClientMessage, CloseCode, ResumeToken, RoomSnapshot, ServerMessage, SessionId,
 };
@@ -17,13 +17,21 @@ impl World {
 
     pub(super) fn server_hears(&mut self, socket: usize, text: &str) {
         let message = ClientMessage::decode(text).unwrap();
+        let socket_session = self.sockets[socket].session;
         let Some(server) = &mut self.sockets[socket].server else {
             return;
         };
-        let sessions = &self.sessions;
+        // The hello comes before there is a session.
+        if let Some(session) = socket_session.and_then(|number| self.sessions.get_mut(&number)) {
+            session.tokens.confirm();
+        }
+        let sessions = &mut self.sessions;
         let find = |token: &ResumeToken| {
-            let mut found = sessions.iter().filter(|(_, w)| w.token == *token);
-            found.next().map(|(number, _)| *number)
+            let mut sessions = sessions.iter_mut();
+            sessions.find_map(|(number, session)| {
+                let is_good = session.tokens.claim(|good| good == token);
+                is_good.then_some(*number)
+            })
         };
         match server.receive(&message, self.now, find) {
             Received::Greeted(admission) => self.admit(socket, admission),
@@ -42,8 +50,10 @@ impl World {
             Admission::Resumed(number) => (number, true),
             Admission::New | Admission::ResumeFailed => (self.make_session(), false),
         };
+        let token = ResumeToken(format!("token {}", self.tokens_made.len()));
+        self.tokens_made.push((number, token.clone()));
         let session = self.sessions.get_mut(&number).unwrap();
-        let token = session.token.clone();
+        session.tokens.issue(token.clone());
         if let Some(old) = session.socket.replace(socket) {
             self.server_closes(old, CloseCode::Superseded);
         }
@@ -62,7 +72,7 @@ impl World {
     fn make_session(&mut self) -> usize {
         self.sessions_made += 1;
         let session = Session {
-            token: ResumeToken(format!("token {}", self.sessions_made)),
+            tokens: ResumeTokens::default(),
             socket: None,
             joined: false,
             lost_at: self.now,
