@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, dead_code, unused_imports, clippy::unwrap_used)]
 
 mod corpus;
+mod growth;
 #[path = "../virtual_time/harness/mod.rs"]
 mod harness;
 mod mutation;

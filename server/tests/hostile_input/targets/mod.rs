@@ -4,6 +4,7 @@
 //! Time is virtual and randomness is seeded, so that an input that fails does so again. What DTLS
 //! and SCTP draw for themselves cannot be seeded; inputs are relative to it.
 
+pub mod datagram;
 mod framing;
 pub mod input;
 mod rtp;
@@ -25,6 +26,10 @@ pub const TARGETS: &[Target] = &[
     ("rtp", rtp::rtp),
     ("dcep", sctp::dcep),
     ("sctp", sctp::sctp),
+    ("datagram_new", datagram::new),
+    ("datagram_checked", datagram::checked),
+    ("datagram_handshake", datagram::handshake),
+    ("datagram_connected", datagram::connected),
 ];
 
 /// Runs a target on an input.

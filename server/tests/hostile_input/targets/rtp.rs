@@ -59,7 +59,7 @@ struct Media {
     streams: Streams,
     ours: Srtp,
     far: Srtp,
-    next: HashMap<u32, (u16, u32)>,
+    packets: Packets,
     congested: bool,
     sent: Sent,
     /// Payload bytes forwarded, and sent again.
@@ -80,7 +80,7 @@ impl Media {
             streams,
             ours,
             far,
-            next: HashMap::new(),
+            packets: Packets::default(),
             congested: false,
             sent: Sent::default(),
             forwarded: 0,
@@ -105,7 +105,7 @@ impl Media {
     fn act(&mut self, input: &mut Input<'_>) {
         match input.u8() % 10 {
             0..=2 => {
-                let packet = self.packet(input);
+                let packet = self.packets.next(input);
                 self.receive_sealed(&packet);
             }
             3 => self.receive_sealed(input.piece()),
@@ -127,35 +127,6 @@ impl Media {
                     .request_keyframe(self.now, usize::from(byte >> 4));
             }
         }
-    }
-
-    /// A packet that goes on where its stream was, more or less.
-    fn packet(&mut self, input: &mut Input<'_>) -> Vec<u8> {
-        let shape = input.u8();
-        let pt = match shape & 3 {
-            0 => OPUS,
-            1 => VP8,
-            2 => VP8_RTX,
-            _ => input.u8(),
-        };
-        let ssrc = match usize::from(input.u8()) {
-            known if known < 128 => SSRCS[known % SSRCS.len()],
-            other => other as u32,
-        };
-        let (sequence, timestamp) = self.next.entry(ssrc).or_insert((1000, 0));
-        let step = match shape & 4 {
-            0 => i32::from(input.small()),
-            _ => i32::from(input.u16()),
-        };
-        *sequence = sequence.wrapping_add(step as u16);
-        *timestamp = timestamp.wrapping_add(u32::from(input.u8()) << (shape >> 4));
-        let (mid, counted) = ([b'0' + (input.u8() & 3)], sequence.to_be_bytes());
-        let extensions = [(MID, &mid[..]), (TRANSPORT_CC, &counted[..])];
-        let extensions = &extensions[..usize::from(shape >> 3 & 3).min(2)];
-        let payload = input.piece();
-        let mut packet = packet_with(pt, ssrc, *sequence, *timestamp, extensions, payload);
-        packet[0] |= shape & 0x20;
-        packet
     }
 
     fn receive_sealed(&mut self, packet: &[u8]) {
@@ -255,6 +226,44 @@ impl Media {
             let read = rtc::rtcp::packet::unmarshal(&mut Bytes::copy_from_slice(&compound));
             assert!(read.is_ok(), "{read:?} of {compound:02x?}");
         }
+    }
+}
+
+/// Packets of several streams, in an order that the input decides.
+#[derive(Default)]
+pub struct Packets {
+    /// The sequence number and the timestamp of each SSRC's last packet.
+    next: HashMap<u32, (u16, u32)>,
+}
+
+impl Packets {
+    /// A packet that goes on where its stream was, more or less.
+    pub fn next(&mut self, input: &mut Input<'_>) -> Vec<u8> {
+        let shape = input.u8();
+        let pt = match shape & 3 {
+            0 => OPUS,
+            1 => VP8,
+            2 => VP8_RTX,
+            _ => input.u8(),
+        };
+        let ssrc = match usize::from(input.u8()) {
+            known if known < 128 => SSRCS[known % SSRCS.len()],
+            other => other as u32,
+        };
+        let (sequence, timestamp) = self.next.entry(ssrc).or_insert((1000, 0));
+        let step = match shape & 4 {
+            0 => i32::from(input.small()),
+            _ => i32::from(input.u16()),
+        };
+        *sequence = sequence.wrapping_add(step as u16);
+        *timestamp = timestamp.wrapping_add(u32::from(input.u8()) << (shape >> 4));
+        let (mid, counted) = ([b'0' + (input.u8() & 3)], sequence.to_be_bytes());
+        let extensions = [(MID, &mid[..]), (TRANSPORT_CC, &counted[..])];
+        let extensions = &extensions[..usize::from(shape >> 3 & 3).min(2)];
+        let payload = input.piece();
+        let mut packet = packet_with(pt, ssrc, *sequence, *timestamp, extensions, payload);
+        packet[0] |= shape & 0x20;
+        packet
     }
 }
 
