@@ -4,7 +4,7 @@
 //! one of them claims it. After that the table says only where it is; no packet of a known path
 //! looks here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::mailbox::{Command, Mailbox};
@@ -14,11 +14,14 @@ use super::resident::Resident;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub u64);
 
+/// ICE answers to the present generation's name and to the one before (RFC 8445 §9).
+const GENERATIONS: usize = 2;
+
 /// A peer's entry.
 struct Record {
     place: Place,
-    /// What leads to it, so that it can be removed.
-    ufrags: Vec<String>,
+    /// What leads to it, the newest last: no more than [`GENERATIONS`].
+    ufrags: VecDeque<String>,
 }
 
 /// Where a peer is.
@@ -80,16 +83,21 @@ impl Directory {
     pub fn insert(&self, id: PeerId, resident: Box<Resident>) {
         let record = Record {
             place: Place::Pending(resident),
-            ufrags: Vec::new(),
+            ufrags: VecDeque::new(),
         };
         self.lock().peers.insert(id, record);
     }
 
-    /// Makes a user name fragment lead to a peer.
+    /// Makes a user name fragment lead to a peer, and the one before the last no more.
     pub fn register(&self, ufrag: &str, id: PeerId) {
-        let mut tables = self.lock();
+        let tables = &mut *self.lock();
         if let Some(record) = tables.peers.get_mut(&id) {
-            record.ufrags.push(ufrag.to_owned());
+            while record.ufrags.len() >= GENERATIONS
+                && let Some(oldest) = record.ufrags.pop_front()
+            {
+                tables.by_ufrag.remove(&oldest);
+            }
+            record.ufrags.push_back(ufrag.to_owned());
             tables.by_ufrag.insert(ufrag.to_owned(), id);
         }
     }
@@ -192,5 +200,34 @@ impl Directory {
     /// Whether there is no peer.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::resident;
+
+    #[test]
+    fn a_peer_is_found_by_its_newest_two_names_and_no_table_grows_with_its_restarts() {
+        let directory = Directory::new(Vec::new());
+        let id = PeerId(1);
+        let (resident, _events) = resident::tests::resident(id, "ours");
+        directory.insert(id, resident);
+        for n in 0..1000 {
+            directory.register(&format!("ufrag{n}"), id);
+        }
+        assert!(directory.find("ufrag997", 0).is_none());
+        assert!(matches!(
+            directory.find("ufrag998", 0),
+            Some(Found::Claimed(_))
+        ));
+        assert!(matches!(
+            directory.find("ufrag999", 0),
+            Some(Found::At(0, _))
+        ));
+        let tables = directory.lock();
+        let kept = tables.peers.values().map(|record| record.ufrags.len());
+        assert_eq!((tables.by_ufrag.len(), kept.sum()), (2, 2));
     }
 }

@@ -298,20 +298,19 @@ impl PeerHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let previous = negotiation.session.as_ref();
+        let mut local = negotiation.local.clone();
         let mut random = rand::random;
-        let mut answer = sdp::answer(offer, &negotiation.local, previous, &mut random)?;
+        let mut answer = sdp::answer(offer, &local, previous, &mut random)?;
         // RFC 8839 §4.4.3.1.1: new credentials ask for an ICE restart, answered with new ones.
         let restart = previous
             .is_some_and(|previous| previous.ice_ufrag != answer.session.ice_ufrag)
             .then(new_credentials);
         if let Some(credentials) = &restart {
-            credentials
-                .ufrag
-                .clone_into(&mut negotiation.local.ice_ufrag);
-            credentials.pwd.clone_into(&mut negotiation.local.ice_pwd);
-            self.directory.register(&credentials.ufrag, self.id);
-            answer = sdp::answer(offer, &negotiation.local, previous, &mut random)?;
+            credentials.ufrag.clone_into(&mut local.ice_ufrag);
+            credentials.pwd.clone_into(&mut local.ice_pwd);
+            answer = sdp::answer(offer, &local, previous, &mut random)?;
         }
+        let restarts = restart.is_some();
         let command = Command::SetSession {
             id: self.id,
             session: Box::new(answer.session.clone()),
@@ -319,6 +318,12 @@ impl PeerHandle {
         };
         self.command(command)
             .map_err(|_| SdpError("the server is too busy; try again".to_owned()))?;
+        // Not before: names that no shard was told of must not displace those in use. Nor is it
+        // late: the other end learns the new name from the answer.
+        if restarts {
+            self.directory.register(&local.ice_ufrag, self.id);
+        }
+        negotiation.local = local;
         negotiation.session = Some(answer.session);
         Ok(answer.sdp)
     }

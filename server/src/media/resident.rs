@@ -106,3 +106,47 @@ fn connection_state(state: &PeerState) -> PeerConnectionState {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::OnceLock;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::behaviour::Echo;
+    use crate::media::clock::Clock;
+    use crate::media::dtls::Identity;
+    use crate::media::ice::Credentials;
+    use crate::media::peer::PeerConfig;
+
+    fn identity() -> Identity {
+        static IDENTITY: OnceLock<Identity> = OnceLock::new();
+        IDENTITY
+            .get_or_init(|| Identity::generate().unwrap())
+            .clone()
+    }
+
+    /// A peer that has not called yet, and what its session hears of it.
+    pub(in crate::media) fn resident(
+        id: PeerId,
+        ufrag: &str,
+    ) -> (Box<Resident>, mpsc::Receiver<PeerEvent>) {
+        let now = Instant::now();
+        let config = PeerConfig {
+            identity: identity(),
+            local: Credentials {
+                ufrag: ufrag.to_owned(),
+                pwd: "ourpasswordourpassword".to_owned(),
+            },
+            clock: Clock::new(now, SystemTime::now()),
+            seed: 1,
+            cname: "test".to_owned(),
+            max_message_size: 65_536,
+        };
+        let (events, receiver) = mpsc::channel(16);
+        let session = SessionId("a-session".to_owned());
+        let peer = Peer::new(now, config);
+        let resident = Resident::new(id, session, peer, Box::new(Echo), events);
+        (Box::new(resident), receiver)
+    }
+}

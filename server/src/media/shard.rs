@@ -77,23 +77,7 @@ impl Prepared {
 
     /// Serves until told to shut down. A panic ends the shard's peers, and nothing else.
     pub fn run(mut self, index: usize, directory: Arc<Directory>, dropped: Arc<AtomicU64>) {
-        let mut shard = Shard {
-            index,
-            directory,
-            peers: FxHashMap::default(),
-            by_path: FxHashMap::default(),
-            timers: BinaryHeap::new(),
-            began: Instant::now(),
-            next_sweep: Instant::now() + SWEEP_INTERVAL,
-            touched: Vec::new(),
-            outbox: Outbox::default(),
-            sockets: self.sockets,
-            tcp: self.tcp,
-            landed: FxHashMap::default(),
-            dropped,
-            busy_with: None,
-            running: true,
-        };
+        let mut shard = Shard::new(index, directory, dropped, self.sockets, self.tcp);
         let mut receiver = Receive::new(self.port, shard.sockets.len());
         while shard.running {
             // Whatever the panic left half done belongs to peers that go with it.
@@ -209,6 +193,10 @@ enum Owner {
 /// How long a path is remembered as another shard's without a check.
 const ELSEWHERE_FOR: Duration = Duration::from_secs(30);
 
+/// Paths remembered as other shards'. Whoever knows a peer's user name fragment can make some up, so
+/// there is an end; without an entry, only packets on a path that is not nominated yet are lost.
+const MAX_ELSEWHERE: usize = 1 << 14;
+
 struct Slot {
     resident: Box<Resident>,
     paths: Vec<FourTuple>,
@@ -239,6 +227,32 @@ struct Shard {
 }
 
 impl Shard {
+    fn new(
+        index: usize,
+        directory: Arc<Directory>,
+        dropped: Arc<AtomicU64>,
+        sockets: Vec<Socket>,
+        tcp: Tcp,
+    ) -> Self {
+        Self {
+            index,
+            directory,
+            peers: FxHashMap::default(),
+            by_path: FxHashMap::default(),
+            timers: BinaryHeap::new(),
+            began: Instant::now(),
+            next_sweep: Instant::now() + SWEEP_INTERVAL,
+            touched: Vec::new(),
+            outbox: Outbox::default(),
+            sockets,
+            tcp,
+            landed: FxHashMap::default(),
+            dropped,
+            busy_with: None,
+            running: true,
+        }
+    }
+
     /// After a panic: forgets every peer. Their sessions notice, and their clients call again.
     fn start_over(&mut self) {
         let busy_with = self.busy_with.take().and_then(|id| self.peers.get(&id));
@@ -335,8 +349,7 @@ impl Shard {
             // Elsewhere; or on its way here, then the mailbox keeps the order.
             Some(Found::At(shard, _)) => {
                 if landed_on == self.index {
-                    let until = now + ELSEWHERE_FOR;
-                    self.by_path.insert(path, Owner::At(shard, until));
+                    self.note_elsewhere(path, shard, now);
                 }
                 return self.hand_over(shard, landed_on, path, datagram);
             }
@@ -355,6 +368,20 @@ impl Shard {
         }
     }
 
+    /// Nobody has looked at the check's integrity yet, so it takes a path from none of this shard's.
+    fn note_elsewhere(&mut self, path: FourTuple, shard: usize, now: Instant) {
+        let limit = MAX_ELSEWHERE + 2 * MAX_PAIRS * self.peers.len();
+        let may = match self.by_path.get(&path) {
+            Some(Owner::Here(_)) => false,
+            Some(Owner::At(..)) => true,
+            None => self.by_path.len() < limit,
+        };
+        if may {
+            let until = now + ELSEWHERE_FOR;
+            self.by_path.insert(path, Owner::At(shard, until));
+        }
+    }
+
     fn learn_path(&mut self, id: PeerId, landed_on: usize, path: FourTuple) {
         let Some(slot) = self.peers.get_mut(&id) else {
             return;
@@ -362,7 +389,8 @@ impl Shard {
         if !slot.paths.contains(&path) {
             if slot.paths.len() >= 2 * MAX_PAIRS {
                 let peer = &slot.resident.peer;
-                slot.paths.retain(|path| peer.knows(path));
+                let forgotten = slot.paths.extract_if(.., |path| !peer.knows(path));
+                forgotten.for_each(|path| forget_path(&mut self.by_path, id, path));
             }
             slot.paths.push(path);
         }
@@ -426,7 +454,10 @@ impl Shard {
     fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Adopt { resident, paths } => {
-                self.adopt(resident, &paths);
+                // A shard that started over has forgotten those on their way to it, too.
+                if self.directory.shard_of(resident.id).is_some() {
+                    self.adopt(resident, &paths);
+                }
             }
             Command::Landed { on, path, datagram } => match classify(&datagram) {
                 Some(Kind::Stun) => self.handle_stun(now, on, path, &datagram),
@@ -520,11 +551,8 @@ impl Shard {
         let Some(slot) = self.peers.remove(&id) else {
             return;
         };
-        for path in slot.paths {
-            if self.by_path.get(&path) == Some(&Owner::Here(id)) {
-                self.by_path.remove(&path);
-            }
-        }
+        let paths = slot.paths.into_iter();
+        paths.for_each(|path| forget_path(&mut self.by_path, id, path));
         self.directory.remove(id);
     }
 
@@ -565,6 +593,12 @@ impl Shard {
         self.landed.retain(|_, (_, until)| now < *until);
         self.by_path
             .retain(|_, owner| !matches!(owner, Owner::At(_, until) if *until <= now));
+        // An earlier timer leaves the one it replaces behind, and so does a peer that ends.
+        if self.timers.len() > 2 * self.peers.len() {
+            self.timers.retain(|Reverse((at, id))| {
+                (self.peers.get(id)).is_some_and(|slot| slot.deadline == Some(*at))
+            });
+        }
         for (id, slot) in &mut self.peers {
             slot.resident.sweep(now);
             touch(&mut self.touched, *id, slot);
@@ -607,8 +641,17 @@ fn round_up(began: Instant, at: Instant) -> Instant {
     began + Duration::from_nanos((since / grain + 1) * grain)
 }
 
+fn forget_path(by_path: &mut FxHashMap<FourTuple, Owner>, id: PeerId, path: FourTuple) {
+    if by_path.get(&path) == Some(&Owner::Here(id)) {
+        by_path.remove(&path);
+    }
+}
+
 fn touch(touched: &mut Vec<PeerId>, id: PeerId, slot: &mut Slot) {
     if !std::mem::replace(&mut slot.touched, true) {
         touched.push(id);
     }
 }
+
+#[cfg(test)]
+mod tests;
