@@ -17,7 +17,11 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::network::Network;
 use crate::origin::AllowedOrigin;
+
+/// More than any machine has file descriptors for.
+const MAX_SESSIONS: usize = 10_000_000;
 
 /// Everything the server is told from outside.
 #[derive(Clone, Debug)]
@@ -40,6 +44,11 @@ pub struct Config {
     pub ping_interval: Duration,
     /// The most sessions at a time, those that wait to be resumed included.
     pub max_sessions: usize,
+    /// The most sessions at a time of one client address: an IPv4 address, or an IPv6 /64. 0 sets
+    /// no limit.
+    pub max_sessions_per_address: usize,
+    /// Reverse proxies, which are believed about whom they pass on.
+    pub trusted_proxies: Vec<Network>,
     /// The most participants in one room.
     pub max_participants: usize,
     /// Frames a client may send per second, sustained. Four times as many may come at once.
@@ -62,6 +71,8 @@ impl Default for Config {
             resume_time: Duration::from_secs(30),
             ping_interval: Duration::from_secs(15),
             max_sessions: 10_000,
+            max_sessions_per_address: 256,
+            trusted_proxies: Vec::new(),
             max_participants: 500,
             max_message_rate: 50,
             log: "info,rtc_dtls=error,rtc_sctp=error".to_owned(),
@@ -204,6 +215,22 @@ struct Settings {
     #[arg(long, env = "FERRITE_MAX_SESSIONS", value_name = "COUNT")]
     max_sessions: Option<usize>,
 
+    /// The most sessions at a time of one client address (IPv4 address or IPv6 /64), those that
+    /// wait for their client included; 0 sets no limit [default: 256]
+    #[arg(long, env = "FERRITE_MAX_SESSIONS_PER_ADDRESS", value_name = "COUNT")]
+    max_sessions_per_address: Option<usize>,
+
+    /// Reverse proxies, as addresses or networks such as 172.16.0.0/12, whose X-Forwarded-For says
+    /// where a client is; else all of a proxy's clients count as one address. May be given several
+    /// times, or with commas
+    #[arg(
+        long,
+        env = "FERRITE_TRUSTED_PROXIES",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    trusted_proxies: Option<Vec<Network>>,
+
     /// The most participants in one room [default: 500]
     #[arg(long, env = "FERRITE_MAX_PARTICIPANTS", value_name = "COUNT")]
     max_participants: Option<usize>,
@@ -256,6 +283,10 @@ impl Settings {
             resume_time: self.resume_time.or(weaker.resume_time),
             ping_interval: self.ping_interval.or(weaker.ping_interval),
             max_sessions: self.max_sessions.or(weaker.max_sessions),
+            max_sessions_per_address: self
+                .max_sessions_per_address
+                .or(weaker.max_sessions_per_address),
+            trusted_proxies: self.trusted_proxies.or(weaker.trusted_proxies),
             max_participants: self.max_participants.or(weaker.max_participants),
             max_message_rate: self.max_message_rate.or(weaker.max_message_rate),
             log: self.log.or(weaker.log),
@@ -276,6 +307,10 @@ impl Settings {
             resume_time: time(self.resume_time, default.resume_time),
             ping_interval: time(self.ping_interval, default.ping_interval),
             max_sessions: self.max_sessions.unwrap_or(default.max_sessions),
+            max_sessions_per_address: self
+                .max_sessions_per_address
+                .unwrap_or(default.max_sessions_per_address),
+            trusted_proxies: self.trusted_proxies.unwrap_or(default.trusted_proxies),
             max_participants: self.max_participants.unwrap_or(default.max_participants),
             max_message_rate: self.max_message_rate.unwrap_or(default.max_message_rate),
             log: self.log.unwrap_or(default.log),
@@ -315,6 +350,9 @@ impl Config {
             if is_zero {
                 return senseless(setting, "give at least 1".to_owned());
             }
+        }
+        if self.max_sessions > MAX_SESSIONS {
+            return senseless("--max-sessions", format!("give at most {MAX_SESSIONS}"));
         }
         Ok(())
     }

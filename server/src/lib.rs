@@ -6,6 +6,7 @@
 //! | [`server`] | starting and stopping everything in order |
 //! | `http` | the app, `/ws`, health |
 //! | `origin` | which web pages may open a session |
+//! | `network` | whom an address stands for |
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
 //! | [`room`] | who is where: plain data |
 //! | [`media`] | the sans-IO media plane |
@@ -16,6 +17,7 @@ pub mod behaviour;
 pub mod config;
 mod http;
 pub mod media;
+pub mod network;
 pub mod origin;
 pub mod room;
 pub mod server;

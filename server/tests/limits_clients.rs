@@ -1,9 +1,14 @@
 //! What is too much, and that it ends no session but the one it comes from.
 
-use ferrite_protocol::ErrorCode;
+// Clippy knows only the tests themselves to be tests, not what they call.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
 use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
-use ferrite_server::Config;
-use tokio_tungstenite::tungstenite::Message;
+use ferrite_protocol::{ErrorCode, ServerMessage};
+use ferrite_server::{Config, Server};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::{Client, config, start};
 
@@ -98,6 +103,151 @@ async fn a_full_server_says_so_and_has_room_again_later() {
     while !is_welcomed(&mut client).await {
         client = Client::connect(&server).await;
     }
+}
+
+/// Connects by way of a proxy that says where its client is.
+async fn from(server: &Server, address: &str) -> Result<Client, Error> {
+    Client::connect_with(server.addr(), &[("x-forwarded-for", address)]).await
+}
+
+/// Two sessions an address, and tests that can be at any.
+fn two_per_address() -> Config {
+    Config {
+        max_sessions_per_address: 2,
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        ..config()
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_has_all_its_sessions_is_told_so_and_takes_none_from_others() {
+    let server = start(two_per_address()).await;
+    let mut here = Vec::new();
+    for _ in 0..2 {
+        let mut client = from(&server, "203.0.113.1").await.unwrap();
+        client.hello(None).await;
+        here.push(client);
+    }
+    for text in [r#"{"type":"hello","version":1}"#, r#"{"type":"ping"}"#] {
+        let mut third = from(&server, "203.0.113.1").await.unwrap();
+        third.send_text(text).await;
+        let (_, code, message) = third.error().await;
+        assert_eq!(code, ErrorCode::LimitExceeded);
+        assert!(message.contains("your address has all the 2"), "{message}");
+        assert_eq!(third.closed().await, 4001);
+    }
+    for elsewhere in ["203.0.113.2", "2001:db8::1"] {
+        let mut client = from(&server, elsewhere).await.unwrap();
+        client.hello(None).await;
+        client.is_served().await;
+    }
+    for client in &mut here {
+        client.is_served().await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_waits_for_its_client_counts_where_it_was_opened() {
+    let server = start(Config {
+        resume_time: Duration::from_secs(3600),
+        ..two_per_address()
+    })
+    .await;
+    let mut first = from(&server, "203.0.113.1").await.unwrap();
+    let welcome = first.hello(None).await;
+    let mut second = from(&server, "203.0.113.1").await.unwrap();
+    second.hello(None).await;
+    first.drop_connection().await;
+    let mut third = from(&server, "203.0.113.1").await.unwrap();
+    third.send_text(r#"{"type":"hello","version":1}"#).await;
+    assert_eq!(third.error().await.1, ErrorCode::LimitExceeded);
+    // It may be resumed, from another network as well, and needs no place of its own for that.
+    for address in ["203.0.113.2", "203.0.113.1"] {
+        let mut client = from(&server, address).await.unwrap();
+        assert!(client.hello(Some(&welcome.token)).await.resumed);
+    }
+}
+
+#[tokio::test]
+async fn websockets_that_say_nothing_are_few_at_one_address() {
+    let server = start(two_per_address()).await;
+    let mut mute = Vec::new();
+    let refused = loop {
+        match from(&server, "203.0.113.1").await {
+            Ok(client) => mute.push(client),
+            Err(Error::Http(response)) => break response.status().as_u16(),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!((refused, mute.len()), (429, 4));
+    let mut client = from(&server, "203.0.113.2").await.unwrap();
+    client.hello(None).await;
+}
+
+#[tokio::test]
+async fn who_is_no_trusted_proxy_is_not_believed() {
+    let server = start(Config {
+        trusted_proxies: vec!["192.0.2.1".parse().unwrap()],
+        ..two_per_address()
+    })
+    .await;
+    let mut clients = Vec::new();
+    for address in ["203.0.113.1", "203.0.113.2", "203.0.113.3"] {
+        let mut client = from(&server, address).await.unwrap();
+        client.send_text(r#"{"type":"hello","version":1}"#).await;
+        clients.push(client);
+    }
+    // Whatever they claim: they are here, and two may be.
+    let mut refused = 0;
+    for client in &mut clients {
+        match client.receive().await {
+            ServerMessage::Welcome { .. } => {}
+            ServerMessage::Error { code, .. } => {
+                assert_eq!(code, ErrorCode::LimitExceeded);
+                refused += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(refused, 1);
+}
+
+#[tokio::test]
+async fn without_a_limit_one_address_may_have_all_sessions() {
+    let server = start(Config {
+        max_sessions_per_address: 0,
+        ..config()
+    })
+    .await;
+    let mut clients = Vec::new();
+    for _ in 0..300 {
+        let (mut client, _) = Client::greeted(&server).await;
+        client.is_served().await;
+        clients.push(client);
+    }
+}
+
+#[tokio::test]
+async fn too_many_offers_are_refused_and_the_session_goes_on() {
+    let server = start(config()).await;
+    let (mut client, _) = Client::greeted(&server).await;
+    let mut answers = Vec::new();
+    for id in 0..40 {
+        let text = format!(r#"{{"type":"offer","id":{id},"sdp":"x"}}"#);
+        client.send_text(&text).await;
+        let (found, code, message) = client.error().await;
+        assert_eq!(found, Some(id));
+        answers.push((code, message));
+    }
+    let (taken, refused) = answers.split_at(20);
+    assert!(taken.iter().all(|(code, _)| *code == ErrorCode::BadOffer));
+    // On a slow machine time passes, and some more are taken.
+    let refused = refused
+        .iter()
+        .find(|(code, _)| *code == ErrorCode::LimitExceeded);
+    let (_, message) = refused.expect("one refused");
+    assert!(message.contains("2 a second"), "{message}");
+    client.is_served().await;
 }
 
 async fn is_welcomed(client: &mut Client) -> bool {

@@ -43,6 +43,12 @@ async fn a_flag_that_makes_no_sense_is_named() {
         (&["--resume-time", "soon"], "--resume-time"),
         (&["--ping-interval", "0"], "--ping-interval"),
         (&["--max-sessions", "0"], "--max-sessions"),
+        (&["--max-sessions", "99999999999"], "--max-sessions"),
+        (
+            &["--max-sessions-per-address", "few"],
+            "--max-sessions-per-address",
+        ),
+        (&["--trusted-proxies", "10.0.0.0/40"], "--trusted-proxies"),
     ] {
         let text = refusal(ferrite(arguments)).await;
         assert!(text.contains(expected), "{text}");
@@ -71,6 +77,7 @@ async fn a_file_that_makes_no_sense_is_named_with_the_line() {
         ("type.toml", "media-port = \"x\"", "line 1: invalid type"),
         ("syntax.toml", "listen = ", "line 1"),
         ("time.toml", "resume-time = \"soon\"", "give a time"),
+        ("proxy.toml", "trusted-proxies = [\"x\"]", "give an address"),
         ("origin.toml", "allowed-origins = [\"x\"]", "give an origin"),
     ] {
         let path = file(name, content);

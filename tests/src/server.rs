@@ -35,6 +35,8 @@ impl Server {
     pub async fn start_at(dir: &Path, listen: &str, flags: &[&str]) -> Result<Self> {
         let mut command = command().await?;
         command.args(["--listen", listen, "--media-port", "0"]);
+        // All peers of a test come from one address.
+        command.env("FERRITE_MAX_SESSIONS_PER_ADDRESS", "0");
         command.args(flags).current_dir(dir);
         command.env("FERRITE_LOG", "info,ferrite_server=debug");
         let mut process = Process::spawn(&mut command, &dir.join("server.log"))?;

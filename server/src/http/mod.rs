@@ -3,7 +3,7 @@
 //! It owns paths, headers and status codes. What happens on a WebSocket is `signalling`'s.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -15,8 +15,9 @@ use axum::routing::get;
 use axum::{Extension, Router, middleware};
 
 use crate::config::Config;
+use crate::network::client_address;
 use crate::origin::may_connect;
-use crate::signalling::{Arrival, Signalling};
+use crate::signalling::{Arrival, Caller, Full, Signalling};
 
 mod assets;
 mod headers;
@@ -86,21 +87,61 @@ async fn websocket(
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    let Some(place) = app.signalling.place() else {
-        let later = [(RETRY_AFTER, "1")];
-        return (StatusCode::SERVICE_UNAVAILABLE, later, FULL).into_response();
+    let remote = remote.ip();
+    let trusted = &app.config.trusted_proxies;
+    let client = client_address(remote, &texts(&headers, FORWARDED_FOR), trusted);
+    let forwarded = headers.contains_key(FORWARDED) || headers.contains_key(FORWARDED_FOR);
+    if forwarded && client == remote.to_canonical() {
+        unknown_proxy();
+    }
+    let place = match app.signalling.place(client) {
+        Ok(place) => place,
+        Err(full) => return refuse(full),
     };
-    let arrival = Arrival {
-        remote: remote.ip(),
-        forwarded: headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for"),
-        place,
+    let caller = Caller {
+        address: client,
+        loopback: remote.to_canonical().is_loopback() && !forwarded,
     };
+    let arrival = Arrival { caller, place };
     app.signalling.upgrade(upgrade, arrival)
 }
 
 const OTHER_ORIGIN: &str = "Pages of this origin may not use this server. \
     Its administrator can allow them with --allowed-origins.";
-const FULL: &str = "The server takes no more clients at the moment.";
+const FORWARDED: &str = "forwarded";
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Says that there is no place for one more WebSocket.
+fn refuse(full: Full) -> Response {
+    let (status, text) = match full {
+        Full::Server => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The server takes no more clients at the moment.",
+        ),
+        Full::Address => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "The server takes no more clients from this address at the moment.",
+        ),
+    };
+    (status, [(RETRY_AFTER, "1")], text).into_response()
+}
+
+/// Tells the administrator, once.
+fn unknown_proxy() {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        tracing::warn!(
+            "a proxy passes clients on that --trusted-proxies does not name: \
+             all its clients share the sessions of one address"
+        );
+    });
+}
+
+/// The values of a header that are text, line by line.
+fn texts<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+    let lines = headers.get_all(name).iter();
+    lines.filter_map(|line| line.to_str().ok()).collect()
+}
 
 /// A header's value, if it is there and text.
 fn text(headers: &HeaderMap, name: axum::http::HeaderName) -> Option<&str> {

@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use ferrite_protocol::session::{Admission, Received as Verdict};
 use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ServerMessage, SessionId};
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, info, info_span};
 
-use super::Signalling;
 use super::resumption::{Claim, Resumption};
 use super::session::random_id;
 use super::socket::{Gone, Received, Socket, excess};
 use super::task::{Task, go_away};
+use super::{Caller, Full, Signalling};
 
 /// Serves a WebSocket to its end.
-pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Socket, loopback: bool) {
+pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Socket, caller: Caller) {
     let stopping = signalling.stopping.clone();
     let greeting = greet(&signalling, &mut socket);
     let Some(greeting) = stopping.run_until_cancelled(greeting).await else {
@@ -27,7 +26,7 @@ pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Socket, loopbac
     let newcomer = Newcomer {
         signalling,
         socket,
-        loopback,
+        caller,
     };
     newcomer.proceed(message, verdict).await;
 }
@@ -53,7 +52,7 @@ async fn greet(
 struct Newcomer {
     signalling: Arc<Signalling>,
     socket: Socket,
-    loopback: bool,
+    caller: Caller,
 }
 
 impl Newcomer {
@@ -75,7 +74,7 @@ impl Newcomer {
     fn go_on(self, claim: Claim) {
         claim.send(Box::new(Resumption {
             socket: self.socket,
-            loopback: self.loopback,
+            loopback: self.caller.loopback,
         }));
     }
 
@@ -106,23 +105,33 @@ impl Newcomer {
             .await;
     }
 
-    /// A session, if the server may have one more.
+    /// A session, if the server and the client's address may have one more.
     async fn session(self) -> Option<(Socket, Task)> {
-        let Some(place) = self.place() else {
-            let limit = self.signalling.config.max_sessions;
-            let error = excess(format!(
-                "the server has all the {limit} sessions it may have"
-            ));
-            self.socket.refuse(error, CloseCode::LimitExceeded).await;
-            return None;
+        let place = match self.signalling.session_place(self.caller.address) {
+            Ok(place) => place,
+            Err(full) => {
+                let error = excess(self.full(full));
+                self.socket.refuse(error, CloseCode::LimitExceeded).await;
+                return None;
+            }
         };
         let id = SessionId(random_id());
-        let task = Task::new(self.signalling, id, self.loopback, place);
+        let task = Task::new(self.signalling, id, self.caller.loopback, place);
         Some((self.socket, task))
     }
 
-    fn place(&self) -> Option<OwnedSemaphorePermit> {
-        self.signalling.sessions.clone().try_acquire_owned().ok()
+    fn full(&self, full: Full) -> String {
+        let config = &self.signalling.config;
+        match full {
+            Full::Server => {
+                let limit = config.max_sessions;
+                format!("the server has all the {limit} sessions it may have")
+            }
+            Full::Address => {
+                let limit = config.max_sessions_per_address;
+                format!("your address has all the {limit} sessions it may have")
+            }
+        }
     }
 }
 

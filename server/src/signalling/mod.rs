@@ -8,7 +8,8 @@
 //! | `task` | the session's task: waits for whatever comes next, and sends |
 //! | `peer` | the session's peer connection |
 //! | `resumption` | who may resume which session |
-//! | `rate` | how much is too much |
+//! | `rate` | how often is too often |
+//! | `shares` | how many at a time are too many, by address |
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,10 +32,12 @@ mod peer;
 mod rate;
 mod resumption;
 mod session;
+mod shares;
 mod socket;
 mod task;
 
 use resumption::Resumable;
+use shares::{Share, Shares};
 use socket::Socket;
 
 /// A frame up to the first limit is answered, one up to the second is read to be refused in good
@@ -43,6 +46,10 @@ const READ_LIMIT: usize = 2 * MAX_MESSAGE_BYTES;
 
 /// WebSockets beyond the session limit: to say that it is reached, and for clients that resume.
 const SPARE_PLACES: usize = 256;
+
+/// WebSockets of one address for each session it may have: one that broke unnoticed, and the one its
+/// client comes back on.
+const WEBSOCKETS_PER_SESSION: usize = 2;
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -53,35 +60,57 @@ pub(crate) struct Signalling {
     resumable: Resumable,
     places: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
+    places_by_address: Shares,
+    sessions_by_address: Shares,
     tasks: TaskTracker,
     stopping: CancellationToken,
     abandoned: CancellationToken,
 }
 
+/// Where a client is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// Its address.
+    pub(crate) address: IpAddr,
+    /// It is on this machine: it can reach loopback addresses.
+    pub(crate) loopback: bool,
+}
+
 /// A client at the door.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    /// Where it comes from.
-    pub(crate) remote: IpAddr,
-    /// A proxy says that it passed the request on.
-    pub(crate) forwarded: bool,
+    /// Where it is.
+    pub(crate) caller: Caller,
     /// Kept for as long as the WebSocket is there.
-    pub(crate) place: OwnedSemaphorePermit,
+    pub(crate) place: Place,
 }
 
-impl Arrival {
-    /// The client is on this machine: it can reach loopback addresses.
-    fn is_local(&self) -> bool {
-        self.remote.to_canonical().is_loopback() && !self.forwarded
-    }
+/// A WebSocket's place, among all and among those of its address.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_address: Share,
+}
+
+/// What has no place for one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The server.
+    Server,
+    /// What one address may have of it.
+    Address,
 }
 
 impl Signalling {
     pub(crate) fn new(config: Arc<Config>, media: MediaPlane) -> Self {
+        let places_by_address =
+            WEBSOCKETS_PER_SESSION.saturating_mul(config.max_sessions_per_address);
         Self {
             rooms: Arc::new(Rooms::new(config.max_participants)),
             places: Arc::new(Semaphore::new(config.max_sessions + SPARE_PLACES)),
             sessions: Arc::new(Semaphore::new(config.max_sessions)),
+            places_by_address: Shares::new(places_by_address),
+            sessions_by_address: Shares::new(config.max_sessions_per_address),
             config,
             media,
             resumable: Resumable::default(),
@@ -92,11 +121,26 @@ impl Signalling {
     }
 
     /// A place for one more WebSocket. None while shutting down.
-    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn place(&self, client: IpAddr) -> Result<Place, Full> {
         if self.is_stopping() {
-            return None;
+            return Err(Full::Server);
         }
-        self.places.clone().try_acquire_owned().ok()
+        let of_address = self.places_by_address.take(client).ok_or(Full::Address)?;
+        let of_all = self.places.clone().try_acquire_owned();
+        Ok(Place {
+            _of_all: of_all.map_err(|_| Full::Server)?,
+            _of_address: of_address,
+        })
+    }
+
+    /// A place for one more session of an address.
+    fn session_place(&self, client: IpAddr) -> Result<Place, Full> {
+        let of_address = self.sessions_by_address.take(client).ok_or(Full::Address)?;
+        let of_all = self.sessions.clone().try_acquire_owned();
+        Ok(Place {
+            _of_all: of_all.map_err(|_| Full::Server)?,
+            _of_address: of_address,
+        })
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -119,10 +163,9 @@ impl Signalling {
             .write_buffer_size(16 * 1024)
             .max_write_buffer_size(MAX_SERVER_MESSAGE_BYTES)
             .on_upgrade(async move |websocket| {
-                let loopback = arrival.is_local();
-                tracing::debug!(remote = %arrival.remote, loopback, "a client connected");
+                tracing::debug!(caller = ?arrival.caller, "a client connected");
                 let socket = Socket::new(websocket, &signalling.config, arrival.place);
-                let task = greeting::run(signalling.clone(), socket, loopback);
+                let task = greeting::run(signalling.clone(), socket, arrival.caller);
                 signalling.spawn(task);
             })
     }

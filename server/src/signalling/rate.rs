@@ -2,31 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-/// How many seconds' worth of frames may come at once.
-pub(super) const BURST_SECONDS: u32 = 4;
-
-/// Lets so many frames a second through, and four times as many at once.
+/// Lets so many of something through a second, and a burst of more at once.
 ///
 /// It keeps the moment at which the bucket would be full again (a virtual scheduling clock), so
 /// that nothing has to run to refill it.
 #[derive(Clone, Debug)]
 pub(super) struct Rate {
-    per_frame: Duration,
+    each: Duration,
+    burst: Duration,
     full_at: Instant,
 }
 
 impl Rate {
-    pub(super) fn new(per_second: u32, now: Instant) -> Self {
+    /// So many a second, and `at_once` after a quiet time.
+    pub(super) fn new(per_second: u32, at_once: u32, now: Instant) -> Self {
+        let each = Duration::from_secs(1) / per_second.max(1);
         Self {
-            per_frame: Duration::from_secs(1) / per_second.max(1),
+            each,
+            burst: each * at_once,
             full_at: now,
         }
     }
 
-    /// Whether one more frame is within the limit.
+    /// Whether one more is within the limit.
     pub(super) fn admit(&mut self, now: Instant) -> bool {
-        let full_at = self.full_at.max(now) + self.per_frame;
-        let admitted = full_at <= now + Duration::from_secs(BURST_SECONDS.into());
+        let full_at = self.full_at.max(now) + self.each;
+        let admitted = full_at <= now + self.burst;
         if admitted {
             self.full_at = full_at;
         }
@@ -41,7 +42,7 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_the_rate_holds() {
         let start = Instant::now();
-        let mut rate = Rate::new(10, start);
+        let mut rate = Rate::new(10, 40, start);
         assert!((0..40).all(|_| rate.admit(start)));
         assert!(!rate.admit(start));
         // A tenth of a second is one frame.
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn quiet_time_is_saved_up_to_one_burst() {
         let start = Instant::now();
-        let mut rate = Rate::new(10, start);
+        let mut rate = Rate::new(10, 40, start);
         let later = start + Duration::from_secs(3600);
         assert_eq!((0..100).filter(|_| rate.admit(later)).count(), 40);
     }

@@ -4,6 +4,7 @@
 //! the worst that comes of it is an error message.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ferrite_protocol::{
     ClientMessage, ErrorCode, IceCandidate, PROTOCOL_VERSION, Participant, ParticipantId,
@@ -13,8 +14,13 @@ use tracing::{debug, info};
 
 use super::Signalling;
 use super::peer::Peer;
+use super::rate::Rate;
 use crate::media::PeerEvent;
 use crate::room::{Change, Seat, changes};
+
+/// Offers a client may make a second, and at once after a quiet time. Each may begin another peer
+/// connection, whose handshake costs a thousand times what a message does.
+const OFFERS: (u32, u32) = (2, 20);
 
 /// One client, for as long as it is one.
 #[derive(Debug)]
@@ -26,6 +32,7 @@ pub(super) struct Session {
     /// Where it sits, and what it was last shown of the room.
     pub(super) seat: Option<(Seat, Arc<RoomSnapshot>)>,
     pub(super) peer: Option<Peer>,
+    offers: Rate,
 }
 
 impl Session {
@@ -36,6 +43,7 @@ impl Session {
             loopback,
             seat: None,
             peer: None,
+            offers: Rate::new(OFFERS.0, OFFERS.1, Instant::now()),
         }
     }
 
@@ -120,6 +128,13 @@ impl Session {
 
     fn offer(&mut self, id: Option<RequestId>, sdp: &str) -> Vec<ServerMessage> {
         debug!(bytes = sdp.len(), "offer");
+        if !self.offers.admit(Instant::now()) {
+            let (per_second, at_once) = OFFERS;
+            let message = format!(
+                "too many offers: {per_second} a second are allowed, and {at_once} at once"
+            );
+            return error(id, ErrorCode::LimitExceeded, message);
+        }
         let peer = self.peer.get_or_insert_with(|| {
             Peer::new(&self.signalling.media, self.id.clone(), self.loopback)
         });

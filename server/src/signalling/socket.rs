@@ -9,13 +9,16 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
 use ferrite_protocol::session::{Due, Received as Verdict, ServerSession};
 use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ResumeToken, ServerMessage};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, trace};
 use tungstenite::error::{CapacityError, Error as WebSocketError};
 
-use super::rate::{BURST_SECONDS, Rate};
+use super::Place;
+use super::rate::Rate;
 use crate::config::Config;
+
+/// How many seconds' worth of frames may come at once.
+const BURST_SECONDS: u32 = 4;
 
 /// How long the other end has to answer a close frame.
 const CLOSING_TIME: Duration = Duration::from_millis(500);
@@ -30,8 +33,9 @@ pub(super) struct Socket {
     /// How long a client may leave a message unread.
     patience: Duration,
     rate: Rate,
-    messages_per_second: u32,
-    _place: OwnedSemaphorePermit,
+    /// Frames a second, and at once.
+    allowed: (u32, u32),
+    _place: Place,
 }
 
 /// What a client sent.
@@ -57,15 +61,17 @@ pub(super) enum Gone {
 }
 
 impl Socket {
-    pub(super) fn new(websocket: WebSocket, config: &Config, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(websocket: WebSocket, config: &Config, place: Place) -> Self {
         let opened = Instant::now();
+        let per_second = config.max_message_rate;
+        let at_once = per_second.saturating_mul(BURST_SECONDS);
         Self {
             websocket,
             rules: ServerSession::new(config.ping_interval, Duration::ZERO),
             opened,
             patience: config.ping_interval * 3,
-            rate: Rate::new(config.max_message_rate, opened),
-            messages_per_second: config.max_message_rate,
+            rate: Rate::new(per_second, at_once, opened),
+            allowed: (per_second, at_once),
             _place: place,
         }
     }
@@ -113,10 +119,9 @@ impl Socket {
     }
 
     fn too_many(&self) -> Gone {
-        let rate = self.messages_per_second;
-        let burst = rate.saturating_mul(BURST_SECONDS);
+        let (rate, at_once) = self.allowed;
         Gone::Excess(format!(
-            "too many frames: {rate} a second are allowed, and {burst} at once"
+            "too many frames: {rate} a second are allowed, and {at_once} at once"
         ))
     }
 

@@ -10,15 +10,14 @@ use ferrite_protocol::session::Received as Verdict;
 use ferrite_protocol::{
     ClientMessage, CloseCode, ResumeToken, RoomSnapshot, ServerMessage, SessionId,
 };
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
-use super::Signalling;
 use super::peer::Peer;
 use super::resumption::{Mailbox, Resumption};
 use super::session::Session;
 use super::socket::{Gone, Received, Socket};
+use super::{Place, Signalling};
 use crate::media::PeerEvent;
 use crate::room::Seat;
 
@@ -57,7 +56,7 @@ pub(super) struct Task {
     mailbox: Option<Mailbox>,
     /// The client spoke since the latest welcome: it has the token.
     confirmed: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Why a WebSocket is no longer served.
@@ -87,7 +86,7 @@ impl Task {
         signalling: Arc<Signalling>,
         id: SessionId,
         loopback: bool,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         Self {
             session: Session::new(signalling.clone(), id.clone(), loopback),
