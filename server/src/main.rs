@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use ferrite_server::config::LogFormat;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     start_log(&config);
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
@@ -48,6 +49,16 @@ async fn run(config: Config) -> ExitCode {
     tracing::info!(signal, "shutting down");
     server.shutdown().await;
     ExitCode::SUCCESS
+}
+
+/// Signalling has a thread for every two cores. The media plane has one for each; and workers that
+/// wake each other for every message of a few clients cost more than the messages.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.div_ceil(2))
+        .enable_all()
+        .build()
 }
 
 fn signals() -> io::Result<(Signal, Signal)> {

@@ -2,6 +2,8 @@
 //! 1:1 NAT gives it; and whether what the other end sends is a candidate at all.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The candidate attributes (RFC 8839 §5.1), UDP and passive TCP (RFC 6544), best first. `loopback` says that the other end runs on
 /// this machine, so that loopback addresses reach it, too.
@@ -40,8 +42,26 @@ fn is_usable(address: &IpAddr) -> bool {
     }
 }
 
-/// Every address of this machine's interfaces.
-pub fn interface_addresses() -> Vec<IpAddr> {
+/// The addresses of this machine's interfaces. To ask the kernel takes a tenth of what a peer costs
+/// to connect, so that peers which come together share an answer.
+#[derive(Debug, Default)]
+pub struct Interfaces(Mutex<Option<(Instant, Vec<IpAddr>)>>);
+
+/// How long an answer is good for.
+const FRESH: Duration = Duration::from_secs(1);
+
+impl Interfaces {
+    /// Every address.
+    pub fn addresses(&self, now: Instant) -> Vec<IpAddr> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((asked, addresses)) if now < *asked + FRESH => addresses.clone(),
+            _ => known.insert((now, interface_addresses())).1.clone(),
+        }
+    }
+}
+
+fn interface_addresses() -> Vec<IpAddr> {
     match if_addrs::get_if_addrs() {
         Ok(interfaces) => interfaces.iter().map(|interface| interface.ip()).collect(),
         Err(error) => {

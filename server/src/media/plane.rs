@@ -20,7 +20,7 @@ pub use super::ice::IceState as IceConnectionState;
 pub use super::sdp::SdpError;
 
 use super::Behaviour;
-use super::candidates::{host_candidates, interface_addresses, is_candidate};
+use super::candidates::{Interfaces, host_candidates, is_candidate};
 use super::clock::Clock;
 use super::directory::{Directory, PeerId};
 use super::dtls::{DtlsError, Identity};
@@ -125,6 +125,7 @@ impl fmt::Debug for MediaPlane {
 struct Inner {
     port: u16,
     external_ips: Vec<IpAddr>,
+    interfaces: Interfaces,
     identity: Identity,
     clock: Clock,
     directory: Arc<Directory>,
@@ -165,6 +166,7 @@ impl MediaPlane {
         Ok(Self(Arc::new(Inner {
             port,
             external_ips: config.external_ips,
+            interfaces: Interfaces::default(),
             identity,
             clock: Clock::new(Instant::now(), SystemTime::now()),
             directory,
@@ -195,7 +197,7 @@ impl MediaPlane {
         let id = PeerId(inner.next_id.fetch_add(1, Ordering::Relaxed));
         let credentials = new_credentials();
         let mut addresses = inner.external_ips.clone();
-        addresses.extend(interface_addresses());
+        addresses.extend(inner.interfaces.addresses(Instant::now()));
         let candidates = host_candidates(&addresses, inner.port, options.loopback);
         let local = Local {
             ice_ufrag: credentials.ufrag.clone(),

@@ -1,4 +1,7 @@
 //! A WebSocket before it has a session: its first message opens one, or goes on with an earlier one.
+//!
+//! The session gets a task of its own: this one's memory, large enough for every way a greeting can
+//! go, is free again.
 
 use std::sync::Arc;
 
@@ -85,24 +88,24 @@ impl Newcomer {
         } else {
             None
         };
+        let signalling = self.signalling.clone();
         let Some((socket, task)) = self.session().await else {
             return;
         };
         let span = info_span!("session", id = %task.id());
         span.in_scope(|| info!(client, "opened"));
-        task.greeted(socket, error).instrument(span).await;
+        signalling.spawn(task.greeted(socket, error).instrument(span));
     }
 
     /// Opens a session for a client that came straight to the point.
     async fn speak(self, message: Option<ClientMessage>, reply: Option<ServerMessage>) {
+        let signalling = self.signalling.clone();
         let Some((socket, task)) = self.session().await else {
             return;
         };
         let span = info_span!("session", id = %task.id());
         span.in_scope(|| info!("opened"));
-        task.addressed(socket, message, reply)
-            .instrument(span)
-            .await;
+        signalling.spawn(task.addressed(socket, message, reply).instrument(span));
     }
 
     /// A session, if the server and the client's address may have one more.

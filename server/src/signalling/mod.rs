@@ -158,8 +158,8 @@ impl Signalling {
             .protocols([SUBPROTOCOL])
             .max_message_size(READ_LIMIT)
             .max_frame_size(READ_LIMIT)
-            // It is allocated at once, and 128 kB by default.
-            .read_buffer_size(8 * 1024)
+            // It is allocated at once, and 128 kB by default. Longer frames are read in pieces.
+            .read_buffer_size(2 * 1024)
             .write_buffer_size(16 * 1024)
             .max_write_buffer_size(MAX_SERVER_MESSAGE_BYTES)
             .on_upgrade(async move |websocket| {
@@ -190,6 +190,8 @@ impl Signalling {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let abandoned = self.abandoned.clone();
+        // Where it stays: each future that takes another by value has room for it twice.
+        let task = Box::pin(task);
         self.tasks.spawn(async move {
             abandoned.run_until_cancelled(task).await;
         });

@@ -9,6 +9,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
 use ferrite_protocol::session::{Due, Received as Verdict, ServerSession};
 use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ResumeToken, ServerMessage};
+use futures_util::SinkExt as _;
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, trace};
 use tungstenite::error::{CapacityError, Error as WebSocketError};
@@ -142,8 +143,31 @@ impl Socket {
         self.write(Message::Text(message.encode().into())).await
     }
 
+    /// Sends messages, in one piece where they fit.
+    pub(super) async fn send_all(
+        &mut self,
+        messages: impl IntoIterator<Item = ServerMessage>,
+    ) -> Result<(), Gone> {
+        for message in messages {
+            trace!(message = message.type_name(), "send");
+            let message = Message::Text(message.encode().into());
+            self.within_patience(async |websocket| websocket.feed(message).await)
+                .await?;
+        }
+        self.within_patience(async |websocket| websocket.flush().await)
+            .await
+    }
+
     async fn write(&mut self, message: Message) -> Result<(), Gone> {
-        match timeout(self.patience, self.websocket.send(message)).await {
+        self.within_patience(async |websocket| websocket.send(message).await)
+            .await
+    }
+
+    async fn within_patience(
+        &mut self,
+        step: impl AsyncFnOnce(&mut WebSocket) -> Result<(), axum::Error>,
+    ) -> Result<(), Gone> {
+        match timeout(self.patience, step(&mut self.websocket)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(broken(error)),
             Err(_) => Err(Gone::Silent),

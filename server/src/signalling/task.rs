@@ -285,10 +285,7 @@ async fn send(
     socket: &mut Socket,
     messages: impl IntoIterator<Item = ServerMessage>,
 ) -> Result<(), Gone> {
-    for message in messages {
-        socket.send(&message).await?;
-    }
-    Ok(())
+    socket.send_all(messages).await
 }
 
 fn never<T>(infallible: Infallible) -> T {
