@@ -1,7 +1,6 @@
 //! aiortc, a WebRTC written in Python: the environment it runs in, and calls that it makes to a
 //! server. Knows the options and the last line of `python/peer.py`, and nothing of WebRTC.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -43,32 +42,12 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
 }
 
-/// The Python that has what `requirements.txt` says, in `tests/.venv`. Makes it if it is not there,
-/// once for all tests and processes that ask at the same time.
+/// The Python that has what `requirements.txt` says. It is made if it is not there.
 fn python() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let lock = File::create(root.join(".venv.lock"))?;
-    lock.lock()?;
-    let requirements = directory().join("requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements)?;
-    let environment = root.join(".venv");
-    let installed = environment.join("installed.txt");
-    let python = environment.join("bin/python");
-    if std::fs::read_to_string(&installed).ok().as_ref() != Some(&wanted) {
-        let options = ["-m", "venv", "--clear"];
-        run(Command::new("python3").args(options).arg(&environment))?;
-        let pip = ["-m", "pip", "install", "--quiet", "--no-input", "-r"];
-        run(Command::new(&python).args(pip).arg(&requirements))?;
-        std::fs::write(&installed, wanted)?;
-    }
-    Ok(python)
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let name = format!("{command:?}");
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("running {name}"))?;
+    let install = directory().join("install");
+    let output = Command::new(&install).stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("running {}", install.display()))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{name}:\n{said}");
-    Ok(())
+    ensure!(output.status.success(), "{}:\n{said}", install.display());
+    Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"))
 }

@@ -237,12 +237,7 @@ impl Browser {
 
 fn capabilities(options: &BrowserOptions) -> Capabilities {
     let mut flags: Vec<String> = FLAGS.map(String::from).into();
-    // Chromium refuses to start a sandbox as root.
-    flags.extend(
-        nix::unistd::geteuid()
-            .is_root()
-            .then(|| "--no-sandbox".to_owned()),
-    );
+    flags.extend(without_sandbox().then(|| "--no-sandbox".to_owned()));
     flags.push(match options.permission {
         Permission::Granted => "--use-fake-ui-for-media-stream".to_owned(),
         Permission::Denied => "--deny-permission-prompts".to_owned(),
@@ -258,6 +253,11 @@ fn capabilities(options: &BrowserOptions) -> Capabilities {
     capabilities.insert("goog:chromeOptions".into(), json!({ "args": flags }));
     capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));
     capabilities
+}
+
+/// Chromium refuses to start a sandbox as root; where user namespaces are off, it cannot.
+fn without_sandbox() -> bool {
+    nix::unistd::geteuid().is_root() || std::env::var_os("FERRITE_NO_SANDBOX").is_some()
 }
 
 /// Reads `ChromeDriver was started successfully on port 37225.`

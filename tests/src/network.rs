@@ -29,10 +29,10 @@ address add 2001:db8::1/64 dev outside nodad
 /// Runs an async test in a network of its own, on a thread of its own. The sockets and processes
 /// it makes are in that network; the system ends it with the last of them, however they end.
 ///
-/// Only root may make one. Anyone else gets the machine's network.
+/// Who may not make one gets the machine's network.
 pub fn apart(test: impl AsyncFnOnce() -> Result<()> + Send) -> Result<()> {
     let apart = || {
-        if nix::unistd::geteuid().is_root() {
+        if may_be_made() {
             leave()?;
         }
         let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -44,6 +44,13 @@ pub fn apart(test: impl AsyncFnOnce() -> Result<()> + Send) -> Result<()> {
             .join()
             .map_err(|_| anyhow!("the test's thread panicked"))?
     })
+}
+
+/// Whether this process may make networks: only root may, and in most containers nobody.
+#[must_use]
+pub fn may_be_made() -> bool {
+    let tried = std::thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET));
+    tried.join().is_ok_and(|made| made.is_ok())
 }
 
 /// From here on, what comes in by UDP and matches this (in `iptables`' words) is dropped.

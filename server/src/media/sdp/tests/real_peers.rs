@@ -115,7 +115,7 @@ fn ffmpeg_makes_this_end_the_dtls_client() {
 }
 
 #[test]
-fn aiortc_offers_three_digests_of_one_certificate() {
+fn three_digests_of_one_certificate_come_from_aiortc() {
     let session = played("aiortc-data");
     let algorithms: Vec<_> = session.fingerprints.iter().map(|f| f.algorithm).collect();
     use HashAlgorithm::{Sha256, Sha384, Sha512};
