@@ -3,7 +3,8 @@
 //! It owns how the wasm file, its JavaScript glue and its TypeScript definitions come about, their
 //! size limit, and the table `assets.rs` in `OUT_DIR`. It knows nothing of how they are served.
 //!
-//! `FERRITE_NO_CLIENT=1` leaves the client out: for lints and docs, which have no use for it.
+//! `FERRITE_NO_CLIENT=1` leaves the client out: for lints and docs, which have no use for it. So does
+//! `cargo fuzz`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -56,7 +57,8 @@ fn run() -> Outcome<()> {
 }
 
 fn without_client() -> bool {
-    env::var("FERRITE_NO_CLIENT").is_ok_and(|value| !value.is_empty() && value != "0")
+    let asked = env::var("FERRITE_NO_CLIENT").is_ok_and(|value| !value.is_empty() && value != "0");
+    asked || env::var_os("CARGO_CFG_FUZZING").is_some()
 }
 
 /// Everything there is to serve.

@@ -24,10 +24,12 @@ pub fn corpus(name: &str) -> Vec<Vec<u8>> {
     (paths.iter().map(|path| fs::read(path).unwrap())).collect()
 }
 
-/// Runs a target on its corpus and on so many changes of it.
+/// Runs a target on its corpus and on so many changes of it; `FERRITE_CHANGES=100` makes it as many
+/// times more.
 fn explore(name: &str, changes: usize) {
     let inputs = corpus(name);
-    let mutations = Mutations::new(&inputs, 1).take(changes);
+    let times = std::env::var("FERRITE_CHANGES").map_or(1, |times| times.parse().unwrap());
+    let mutations = Mutations::new(&inputs, 1).take(changes * times);
     for input in inputs.iter().cloned().chain(mutations) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(name, &input))) {
             eprintln!("{name} fails on {}", keep(name, &input).display());
