@@ -22,6 +22,11 @@ pub const MAX_CONNECTIONS: usize = 4096;
 /// How long a connection may go without an authentic check.
 const INTRODUCTION: Duration = Duration::from_secs(10);
 
+/// Bytes the system takes before it could send them. By itself it takes megabytes: seconds of media
+/// that a slow reader gets late, and no queue of ours to leave any out of.
+#[cfg(target_os = "linux")]
+const UNSENT_IN_KERNEL: u32 = 16 * 1024;
+
 /// Bytes read from one connection before the others get their turn.
 const READ_BUDGET: usize = 64 * 1024;
 
@@ -124,6 +129,8 @@ impl Tcp {
             remote: stream.peer_addr()?,
         };
         stream.set_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_IN_KERNEL)?;
         let token = Token(self.next_token);
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.registry.register(&mut stream, token, interest)?;
