@@ -85,7 +85,8 @@ export type ServerMessage = { "type": "welcome",
   | { "type": "peerState",
     /** The state. */
     state: PeerConnectionState,
-    /** Why, in words for a person, when it is not good news. */
+    /** Why, in words for a person, when it is not good news. With `connected` it says what ended
+     * although the connection did not: the data channels. */
     reason?: string | null, }
   | { "type": "hungUp",
     /** The request's id. */

@@ -158,7 +158,8 @@ pub enum ServerMessage {
     PeerState {
         /// The state.
         state: PeerConnectionState,
-        /// Why, in words for a person, when it is not good news.
+        /// Why, in words for a person, when it is not good news. With `connected` it says what ended
+        /// although the connection did not: the data channels.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -210,7 +211,8 @@ pub enum PeerConnectionState {
     Connected,
     /// Consent is late.
     Disconnected,
-    /// Consent was lost or DTLS failed.
+    /// Consent was lost or DTLS failed. An ICE restart within 30 s can bring lost consent back; after
+    /// that the peer connection is closed.
     Failed,
     /// Closed by either end.
     Closed,

@@ -268,6 +268,11 @@ impl Egress {
         });
     }
 
+    /// Keeps nothing for retransmission of what was sent until now.
+    pub fn forget_sent(&mut self) {
+        self.history = VecDeque::new();
+    }
+
     /// Answers a NACK for one packet: as a retransmission stream where agreed (RFC 4588), else the
     /// packet itself. `None` where it is gone, was just sent again, or too much was.
     pub fn retransmit(&mut self, now: Instant, sequence: u16) -> Option<Outgoing> {

@@ -26,6 +26,9 @@ pub const DISCONNECTED_AFTER: Duration = Duration::from_secs(11);
 /// Without a check for this long consent has expired (RFC 7675 §5.1).
 pub const CONSENT_EXPIRES_AFTER: Duration = Duration::from_secs(30);
 
+/// How long after that an ICE restart may still bring the path back. Then the peer is given up.
+pub const RESTART_WITHIN: Duration = Duration::from_secs(30);
+
 /// When the pair in use was not checked for this long and another is, the other is taken: a check was
 /// lost, or its path is. Agents that nominate but once say no more than this when a NAT gives them
 /// another address. Longer than any agent waits between two checks (RFC 7675 §5.1: 5 s, and a fifth).
@@ -104,6 +107,8 @@ pub struct IceLite {
     pairs: Vec<Pair>,
     selected: Option<FourTuple>,
     state: IceState,
+    /// Since when the state is [`IceState::Failed`].
+    failed: Option<Instant>,
     /// When the last authentic check came, or when waiting for the first began.
     heard: Instant,
 }
@@ -120,6 +125,7 @@ impl IceLite {
             pairs: Vec::new(),
             selected: None,
             state: IceState::New,
+            failed: None,
             heard: now,
         }
     }
@@ -147,6 +153,7 @@ impl IceLite {
         self.heard = now;
         if self.state == IceState::Failed {
             self.state = IceState::Checking;
+            self.failed = None;
             // There is no consent to send there (RFC 7675 §5.1).
             self.selected = None;
             self.pairs.clear();
@@ -285,10 +292,15 @@ impl IceLite {
         }
     }
 
+    /// Whether it failed, and no restart came within [`RESTART_WITHIN`].
+    pub fn is_given_up(&self, now: Instant) -> bool {
+        self.failed.is_some_and(|at| now >= at + RESTART_WITHIN)
+    }
+
     /// When [`Self::handle_timeout`] next has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            IceState::Failed => None,
+            IceState::Failed => self.failed.map(|at| at + RESTART_WITHIN),
             // Nobody was asked to check yet.
             IceState::New if self.current.remote_ufrag.is_empty() => None,
             IceState::Connected => Some(self.heard + DISCONNECTED_AFTER),
@@ -306,6 +318,7 @@ impl IceLite {
         }
         if silence >= CONSENT_EXPIRES_AFTER {
             self.state = IceState::Failed;
+            self.failed.get_or_insert(now);
         } else if self.state == IceState::Connected && silence >= DISCONNECTED_AFTER {
             self.state = IceState::Disconnected;
         }

@@ -83,7 +83,7 @@ pub struct PeerState {
     pub ice: IceState,
     /// DTLS.
     pub dtls: DtlsState,
-    /// Why, when it is not good news.
+    /// Why, when it is not good news; while connected, why the data channels are over.
     pub reason: Option<String>,
 }
 
@@ -119,7 +119,10 @@ pub struct Peer {
     closed: bool,
     /// The path's reader is slow: data waits, video is left out.
     congested: bool,
+    /// Why DTLS is over.
     reason: Option<String>,
+    /// Why the data channels are over. No others come before another DTLS association.
+    data_over: Option<String>,
     transmits: VecDeque<Transmit>,
     outputs: VecDeque<PeerOutput>,
     scratch: Vec<u8>,
@@ -147,6 +150,7 @@ impl Peer {
             closed: false,
             congested: false,
             reason: None,
+            data_over: None,
             transmits: VecDeque::new(),
             outputs: VecDeque::new(),
             scratch: Vec::new(),
@@ -164,6 +168,7 @@ impl Peer {
             self.dtls = None;
             self.srtp = None;
             self.sctp = None;
+            self.data_over = None;
         }
         if self.dtls.is_none() {
             let fingerprints = session.fingerprints.clone();
@@ -184,13 +189,17 @@ impl Peer {
         PeerState {
             ice: self.ice.state(),
             dtls: if self.closed { DtlsState::Closed } else { dtls },
-            reason: self.reason.clone().or_else(|| self.ice_failure()),
+            reason: self.reason.clone().or_else(|| self.trouble()),
         }
     }
 
-    fn ice_failure(&self) -> Option<String> {
-        let failed = self.ice.state() == IceState::Failed;
-        failed.then(|| "nothing was heard from the other end for 30 s".to_owned())
+    /// What is wrong while DTLS is not.
+    fn trouble(&self) -> Option<String> {
+        match self.ice.state() {
+            IceState::Failed => Some("nothing was heard from the other end for 30 s".to_owned()),
+            IceState::Disconnected => None,
+            IceState::New | IceState::Checking | IceState::Connected => self.data_over.clone(),
+        }
     }
 
     /// Nothing more will come of this peer: closed by either end, or failed for good.
@@ -213,6 +222,7 @@ impl Peer {
     /// was authentic, so that the path may be remembered as this peer's.
     pub fn handle_stun(&mut self, now: Instant, path: FourTuple, message: &mut Message) -> bool {
         let crypto = self.identity.provider.clone();
+        let had_path = self.ice.selected().is_some();
         let answered = self.ice.handle_request(now, path, message, crypto.crypto());
         let Some(answered) = answered else {
             return false;
@@ -220,6 +230,9 @@ impl Peer {
         self.transmit(path, BytesMut::from(&answered.response[..]));
         if (self.ice.selected()).is_some_and(|path| path.transport == Transport::Udp) {
             self.set_congested(now, false);
+        }
+        if !had_path && self.ice.selected().is_some() {
+            self.want_keyframes();
         }
         if answered.authentic
             && let Some(dtls) = &mut self.dtls
@@ -288,7 +301,8 @@ impl Peer {
 
     /// Sends a packet of another's on a section, rewritten.
     pub fn send_media(&mut self, now: Instant, section: usize, media: &MediaPacket) {
-        let congested = self.congested;
+        // Where nothing can be sent nothing is kept to be sent again.
+        let congested = self.congested || self.ice.selected().is_none();
         if let Some(outgoing) = self.streams.forward(now, section, media, congested) {
             self.send_rtp(now, &outgoing);
         }
@@ -376,16 +390,19 @@ impl Peer {
     /// Takes note of how well the path in use is read. Once it is read well again, data goes on, and
     /// so does video, with a keyframe.
     pub fn set_congested(&mut self, now: Instant, congested: bool) {
-        if self.congested && !congested {
-            let sections = self.streams.awaiting_keyframe();
-            let wanted = sections.map(|section| PeerOutput::KeyframeWanted { section });
-            self.outputs.extend(wanted);
-        }
         let relieved = self.congested && !congested;
         self.congested = congested;
         if relieved {
+            self.want_keyframes();
             self.pump_sctp(now);
         }
+    }
+
+    /// Video that was left out goes on with a keyframe.
+    fn want_keyframes(&mut self) {
+        let sections = self.streams.awaiting_keyframe();
+        let wanted = sections.map(|section| PeerOutput::KeyframeWanted { section });
+        self.outputs.extend(wanted);
     }
 
     /// Moves everything on that can move: DTLS and SCTP events, their datagrams, states.
@@ -417,6 +434,9 @@ impl Peer {
         let (None, Some(dtls), Some(session)) = (&self.sctp, &self.dtls, &self.session) else {
             return;
         };
+        if self.data_over.is_some() {
+            return;
+        }
         let data = session.sections.iter().find_map(|section| match section {
             Section::Data(data) => Some(data),
             Section::Media(_) | Section::Rejected { .. } => None,
@@ -448,7 +468,9 @@ impl Peer {
                     kind,
                     data,
                 }),
-                SctpEvent::Closed { reason } => self.reason = Some(reason),
+                SctpEvent::Closed { reason } => {
+                    self.data_over = Some(format!("the data channels are closed: {reason}"));
+                }
                 SctpEvent::Connected
                 | SctpEvent::ChannelOpened { .. }
                 | SctpEvent::ChannelClosed { .. } => {}
@@ -460,6 +482,10 @@ impl Peer {
             dtls.send(now, &packet);
         }
         self.pump_dtls();
+        if self.data_over.is_some() {
+            self.sctp = None;
+            self.report_state();
+        }
     }
 
     fn pump_dtls(&mut self) {
@@ -546,6 +572,12 @@ impl Peer {
             return;
         }
         self.ice.handle_timeout(now);
+        if self.ice.state() == IceState::Failed {
+            self.streams.forget_sent();
+        }
+        if self.ice.is_given_up(now) {
+            return self.close(now);
+        }
         if let Some(dtls) = &mut self.dtls {
             dtls.handle_timeout(now);
         }

@@ -95,7 +95,7 @@ pub enum PeerEvent {
         dtls: DtlsTransportState,
         /// Both together.
         connection: PeerConnectionState,
-        /// Why, when it is not good news.
+        /// Why, when it is not good news; while connected, why the data channels are over.
         reason: Option<String>,
     },
 }

@@ -250,6 +250,12 @@ impl Streams {
         egress.forward(now, media, congested)
     }
 
+    /// Keeps nothing that was sent: nobody will ask for it again.
+    pub fn forget_sent(&mut self) {
+        let egresses = self.egresses.iter_mut().flatten();
+        egresses.for_each(|egress| egress.forget_sent());
+    }
+
     /// The sections whose streams cannot go on before a keyframe.
     pub fn awaiting_keyframe(&self) -> impl Iterator<Item = usize> {
         let egresses = self.egresses.iter().enumerate();

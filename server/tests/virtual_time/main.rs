@@ -9,6 +9,7 @@
 mod carries_data_and_closes;
 mod connects;
 mod echoes_media;
+mod ends_what_is_over;
 mod follows_paths;
 mod forwards_once;
 mod handshakes;

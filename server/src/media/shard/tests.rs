@@ -9,10 +9,11 @@ use rtc::stun::message::{BINDING_REQUEST, Setter, TransactionId};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::media::PeerEvent;
 use crate::media::dtls::HANDSHAKE_TIMEOUT;
+use crate::media::ice::{CONSENT_EXPIRES_AFTER, RESTART_WITHIN};
 use crate::media::resident::tests::resident;
 use crate::media::sdp::{self, Local};
+use crate::media::{IceConnectionState, PeerEvent};
 
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
     m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
@@ -194,6 +195,28 @@ fn a_peer_whose_shard_forgot_it_on_its_way_there_is_not_taken_in() {
     assert!(events.is_closed(), "its session is not told");
 }
 
+/// What a session is told, to the end.
+fn told(events: &mut mpsc::Receiver<PeerEvent>) -> Vec<IceConnectionState> {
+    let mut told = Vec::new();
+    while let Ok(PeerEvent::State { ice, .. }) = events.try_recv() {
+        told.push(ice);
+    }
+    told
+}
+
+#[test]
+fn a_peer_that_is_never_heard_of_is_removed_once_it_could_have_restarted() {
+    let mut bench = Bench::new();
+    let (_, _, mut events) = bench.call();
+    bench.run_for(CONSENT_EXPIRES_AFTER + RESTART_WITHIN - 2 * SECOND);
+    assert_eq!(bench.directory.len(), 1);
+    assert_eq!(told(&mut events).pop(), Some(IceConnectionState::Failed));
+    bench.run_for(5 * SECOND);
+    assert_eq!(bench.directory.len(), 0);
+    told(&mut events);
+    assert!(events.is_closed(), "its session is not told");
+}
+
 #[test]
 fn a_peer_that_never_begins_its_handshake_is_removed() {
     let mut bench = Bench::new();
@@ -207,6 +230,6 @@ fn a_peer_that_never_begins_its_handshake_is_removed() {
     assert_eq!(bench.directory.len(), 0);
     assert!(bench.shard.peers.is_empty() && bench.shard.by_path.is_empty());
     assert!(bench.shard.timers.is_empty());
-    while events.try_recv().is_ok() {}
+    told(&mut events);
     assert!(events.is_closed(), "its session is not told");
 }
