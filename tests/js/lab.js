@@ -16,6 +16,8 @@ class Call {
   constructor(configuration) {
     this.said = [];
     this.tracks = [];
+    // What is done to an offer on its way out.
+    this.edit = (sdp) => sdp;
     this.pc = new RTCPeerConnection(configuration);
     this.pc.onicecandidate = ({ candidate }) => this.send({ type: "candidate", candidate });
     this.pc.ontrack = ({ track }) => this.tracks.push(track);
@@ -44,7 +46,8 @@ class Call {
     await this.opened;
     this.answered = false;
     await this.pc.setLocalDescription();
-    this.send(this.pc.localDescription);
+    const { type, sdp } = this.pc.localDescription;
+    this.send({ type, sdp: this.edit(sdp) });
     await until("an answer", () => {
       const error = this.said.find(({ type }) => type === "error");
       if (error) throw new Error(`the server says ${JSON.stringify(error)}`);

@@ -7,6 +7,8 @@ The options, all of them optional:
     video       the codec of the picture; without one there is none
     edits       pairs of a pattern and its replacement, applied to the offer on its way out
     candidates  "first" sends the candidates before the offer, which then has none
+    srtp        "SHA1_80" is the only way that the peer knows to protect media
+    messages    the sizes of the messages to send, instead of the usual ones
     fails       the server is expected to give the connection up
 
 The last line it prints is `result` and what it saw, as JSON.
@@ -29,6 +31,7 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
     VideoStreamTrack,
+    rtcdtlstransport,
 )
 from av import AudioFrame, VideoFrame
 
@@ -39,6 +42,12 @@ WIDTH, HEIGHT = 320, 240
 # Y, U and V of a picture's left half, and of its right half.
 RED, BLUE = (76, 85, 255), (29, 255, 107)
 MESSAGES = ["", "x", "aé€😀" * 1000, b"\x01", bytes(n % 251 for n in range(65536))]
+
+
+def messages(options):
+    if "messages" not in options:
+        return MESSAGES
+    return [bytes([at]) * size for at, size in enumerate(options["messages"])]
 
 
 class Tone(AudioStreamTrack):
@@ -126,8 +135,11 @@ class Call:
     def __init__(self, options):
         self.options = options
         self.said, self.back = [], []
+        self.sent = messages(options)
+        self.offered = self.connected = None
         self.ear, self.eye = Ear(), Eye()
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc.on("connectionstatechange", self.look_at_state)
         self.pc.on("track", lambda track: asyncio.ensure_future(self.watch(track)))
         self.pc.addTrack(Tone())
         if "video" in options:
@@ -144,8 +156,12 @@ class Call:
         transceiver.setCodecPreferences(wanted)
 
     def send_messages(self):
-        for message in MESSAGES:
+        for message in self.sent:
             self.channel.send(message)
+
+    def look_at_state(self):
+        if self.pc.connectionState == "connected":
+            self.connected = self.connected or time.monotonic()
 
     async def watch(self, track):
         sense = self.ear if track.kind == "audio" else self.eye
@@ -164,6 +180,7 @@ class Call:
             sdp, count = re.subn(pattern, replacement, sdp)
             assert count > 0, f"nothing to edit for {pattern} in {sdp}"
         print("offer", sdp)
+        self.offered = time.monotonic()
         await ws.send(json.dumps({"type": "offer", "sdp": sdp}))
 
     async def hear(self, ws):
@@ -185,13 +202,22 @@ class Call:
 
     async def echoed(self):
         hertz = await until("a second of sound", self.ear.hertz)
-        await until("all messages", lambda: len(self.back) >= len(MESSAGES))
+        # The channel is in order: what is not back with the last one does not come.
+        await until("the last message", lambda: self.back[-1:] == self.sent[-1:])
         if "video" in self.options:
             await until("a picture with its colours", lambda: self.eye.good >= 30)
-        return {"hertz": hertz, "messages": self.back == MESSAGES, "frames": self.eye.good}
+        return {
+            "hertz": hertz,
+            "messages": self.back == self.sent,
+            "sizes": [len(message) for message in self.back],
+            "frames": self.eye.good,
+            "connected_ms": round((self.connected - self.offered) * 1000),
+        }
 
 
 async def main(url, options):
+    if options.get("srtp") == "SHA1_80":
+        rtcdtlstransport.SRTP_PROFILES[:] = [rtcdtlstransport.SRTP_AES128_CM_SHA1_80]
     call = Call(options)
     async with websockets.connect(url, max_size=None) as ws:
         await call.offer(ws)

@@ -62,41 +62,79 @@ fn firefox_gets_back_av1() -> Result<()> {
 #[test]
 fn firefox_gets_back_its_sound() -> Result<()> {
     firefox_lab("firefox_sound", async |firefox| {
-        let heard = firefox.run(SOUND, vec![]).await?;
+        let heard = firefox.run(&format!("{EAR}{SOUND}"), vec![]).await?;
         println!("opus: {heard}");
         Ok(())
     })
 }
 
-/// Where there is no loudspeaker, Firefox suspends every `AudioContext` but an offline one. So the
-/// tone is the fake microphone's, and what came back is recorded, decoded, and its waves counted.
 const SOUND: &str = r"
     const call = new lab.Call();
-    const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
-    call.pc.addTrack(microphone.getTracks()[0]);
+    call.pc.addTrack(await microphone());
     await call.connect();
-    const returned = await call.returned('audio');
-    const element = Object.assign(new Audio(), { srcObject: returned, muted: true });
-    element.play();
-    const { mimeType } = await lab.until('sound', async () => {
-        const now = await call.inbound('audio');
-        return now?.audioLevel > 0.01 && now;
-    });
-    if (mimeType !== 'audio/opus') throw new Error(`came back as ${mimeType}`);
+    return hears(call, 440);
+";
 
-    const recorder = new MediaRecorder(returned);
-    const piece = new Promise((resolve) => { recorder.ondataavailable = resolve; });
-    const start = element.currentTime;
-    recorder.start();
-    await lab.until('a second of sound', () => element.currentTime > start + 1);
-    recorder.stop();
-    const record = await (await piece).data.arrayBuffer();
-    const sound = await new OfflineAudioContext(1, 48000, 48000).decodeAudioData(record);
-    const wave = sound.getChannelData(0).slice(-24000);
-    const rises = wave.filter((value, n) => value >= 0 && wave[n - 1] < 0).length;
-    const hertz = rises * sound.sampleRate / wave.length;
-    if (Math.abs(hertz - 440) > 12) throw new Error(`sent 440 Hz, got ${hertz} Hz`);
-    return hertz;
+/// Where there is no loudspeaker, Firefox suspends every `AudioContext` but an offline one. So the
+/// tone is the fake microphone's, and what came back is recorded, decoded, and its waves counted.
+const EAR: &str = r"
+    const microphone = async () =>
+        (await navigator.mediaDevices.getUserMedia({ audio: true })).getTracks()[0];
+    const hears = async (call, wanted) => {
+        const returned = await call.returned('audio');
+        const element = Object.assign(new Audio(), { srcObject: returned, muted: true });
+        element.play();
+        const { mimeType } = await lab.until('sound', async () => {
+            const now = await call.inbound('audio');
+            return now?.audioLevel > 0.01 && now;
+        });
+        if (mimeType !== 'audio/opus') throw new Error(`came back as ${mimeType}`);
+
+        const recorder = new MediaRecorder(returned);
+        const piece = new Promise((resolve) => { recorder.ondataavailable = resolve; });
+        const start = element.currentTime;
+        recorder.start();
+        await lab.until('a second of sound', () => element.currentTime > start + 1);
+        recorder.stop();
+        const record = await (await piece).data.arrayBuffer();
+        const sound = await new OfflineAudioContext(1, 48000, 48000).decodeAudioData(record);
+        const wave = sound.getChannelData(0).slice(-24000);
+        const rises = wave.filter((value, n) => value >= 0 && wave[n - 1] < 0).length;
+        const hertz = rises * sound.sampleRate / wave.length;
+        if (Math.abs(hertz - wanted) > 12) throw new Error(`sent ${wanted} Hz, got ${hertz} Hz`);
+        return hertz;
+    };
+";
+
+/// Every section but the first is offered with port 0, for those only who bundle (RFC 9143 §6).
+#[test]
+fn firefox_offers_sections_to_those_who_bundle_only() -> Result<()> {
+    firefox_lab("firefox_max_bundle", async |firefox| {
+        let seen = firefox.run(&format!("{EAR}{BUNDLE_ONLY}"), vec![]).await?;
+        println!("max-bundle: {seen}");
+        Ok(())
+    })
+}
+
+const BUNDLE_ONLY: &str = r"
+    const call = new lab.Call({ bundlePolicy: 'max-bundle' });
+    call.pc.addTrack(await microphone());
+    const widths = [320, 160];
+    const pictures = widths.map((width) => call.pc.addTransceiver(lab.picture(width, 120)));
+    const channel = call.pc.createDataChannel('echo');
+    await call.connect();
+    const { sdp } = call.pc.localDescription;
+    const offered = [...sdp.matchAll(/^m=\w+ 0 (?:(?!\nm=).)*a=bundle-only/gms)].length;
+    if (offered !== 3) throw new Error(`${offered} sections for bundles only: ${sdp}`);
+
+    const hertz = await hears(call, 440);
+    for (const [n, { receiver }] of pictures.entries()) {
+        const look = lab.eye(new MediaStream([receiver.track]));
+        await lab.until(`picture ${n}`, () => look()?.width === widths[n] && look().left[0] > 150);
+    }
+    const [back] = await lab.exchange(channel, ['bundled']);
+    if (back !== 'bundled') throw new Error(`got ${back}`);
+    return { hertz, offered };
 ";
 
 #[test]
@@ -122,12 +160,24 @@ const DATA: &str = r"
 /// that the server's own is.
 #[test]
 fn firefox_connects_with_an_rsa_certificate() -> Result<()> {
-    firefox_lab("firefox_rsa_certificate", async |firefox| {
-        firefox.run(RSA, vec![]).await.map(drop)
+    with_an_rsa_certificate("firefox_rsa_certificate", "actpass")
+}
+
+/// The server is the DTLS client then: the suite must suit a certificate that is not its own.
+#[test]
+fn firefox_is_the_dtls_server_with_an_rsa_certificate() -> Result<()> {
+    with_an_rsa_certificate("firefox_rsa_passive", "passive")
+}
+
+fn with_an_rsa_certificate(test: &str, setup: &str) -> Result<()> {
+    firefox_lab(test, async |firefox| {
+        let setup = vec![json!(setup)];
+        firefox.run(&format!("{EAR}{RSA}"), setup).await.map(drop)
     })
 }
 
 const RSA: &str = r"
+    const [setup] = args;
     const certificate = await RTCPeerConnection.generateCertificate({
         name: 'RSASSA-PKCS1-v1_5',
         modulusLength: 2048,
@@ -135,8 +185,13 @@ const RSA: &str = r"
         hash: 'SHA-256',
     });
     const call = new lab.Call({ certificates: [certificate] });
+    call.edit = (sdp) => sdp.replaceAll('a=setup:actpass', `a=setup:${setup}`);
+    call.pc.addTrack(await microphone());
     const channel = call.pc.createDataChannel('echo');
     await call.connect();
+    const role = setup === 'passive' ? 'active' : 'passive';
+    if (!call.pc.remoteDescription.sdp.includes(`a=setup:${role}`)) throw new Error('another role');
     const [back] = await lab.exchange(channel, ['signed']);
     if (back !== 'signed') throw new Error(`got ${back}`);
+    await hears(call, 440);
 ";

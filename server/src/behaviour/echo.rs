@@ -1,4 +1,5 @@
 //! Sends a peer everything back: tracks on the sections they came on, messages on their channels.
+//! A message longer than the peer itself takes (`a=max-message-size`, RFC 8841 §6.1) is left out.
 
 use std::time::Instant;
 
@@ -21,7 +22,8 @@ impl Behaviour for Echo {
                 kind,
                 data,
             } => {
-                // SCTP stops reading before it is full, so only a channel just closed refuses.
+                // SCTP stops reading before it is full. What is refused is too long for the other
+                // end, or its channel was just closed.
                 if let Err(error) = peer.send_data(now, channel, kind, data) {
                     tracing::debug!(%error, "a message was not returned");
                 }
