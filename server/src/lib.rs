@@ -6,7 +6,8 @@
 //! | [`server`] | starting and stopping everything in order |
 //! | `http` | the app, `/ws`, health |
 //! | `origin` | which web pages may open a session |
-//! | `network` | whom an address stands for |
+//! | [`network`] | whom an address stands for |
+//! | `shares` | how much each address may have |
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
 //! | [`room`] | who is where: plain data |
 //! | [`media`] | the sans-IO media plane |
@@ -21,6 +22,7 @@ pub mod network;
 pub mod origin;
 pub mod room;
 pub mod server;
+mod shares;
 mod signalling;
 
 pub use config::{Config, ConfigError};

@@ -73,10 +73,11 @@ impl Server {
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone()));
         let stop_http = CancellationToken::new();
         let router = http::router(App {
-            config,
+            config: config.clone(),
             signalling: signalling.clone(),
         });
-        let http = tokio::spawn(http::serve::serve(listener, router, stop_http.clone()));
+        let serving = http::serve::serve(listener, router, config, stop_http.clone());
+        let http = tokio::spawn(serving);
         Ok(Self {
             addr,
             media,

@@ -8,9 +8,12 @@ use std::time::Duration;
 use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
 use ferrite_protocol::{ErrorCode, ServerMessage};
 use ferrite_server::{Config, Server};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::support::{Client, config, start};
+use crate::support::{Client, PATIENCE, config, start};
 
 mod support;
 
@@ -225,6 +228,36 @@ async fn without_a_limit_one_address_may_have_all_sessions() {
         client.is_served().await;
         clients.push(client);
     }
+}
+
+#[tokio::test]
+async fn connections_that_ask_for_nothing_leave_room_for_others() {
+    let server = start(config()).await;
+    // From 127.0.0.1 as many as it may have, and then some, without a word.
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        idle.push(TcpStream::connect(server.addr()).await.unwrap());
+    }
+    let mut refused = 0;
+    for stream in &mut idle[256..] {
+        let end = timeout(PATIENCE, stream.read(&mut [0])).await.unwrap();
+        refused += usize::from(matches!(end, Ok(0) | Err(_)));
+    }
+    assert_eq!(refused, 44);
+    // All of this machine are one another's loopback: another address is another client.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(server.addr()).await.unwrap();
+    other
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut reply = String::new();
+    timeout(PATIENCE, other.read_to_string(&mut reply))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
 }
 
 #[tokio::test]

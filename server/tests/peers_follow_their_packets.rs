@@ -193,6 +193,61 @@ async fn a_wrong_password_is_refused_and_moves_nothing() {
     caller.plane.shutdown().await;
 }
 
+/// A wrong password is answered (RFC 8445 §7.3, RFC 8489 §9.1.3), with no more than was asked:
+/// whoever forges a source address cannot have us flood it.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_wrong_passwords_are_not_longer_than_the_question() {
+    let caller = Caller::call(1);
+    let server = ("127.0.0.1", caller.plane.port());
+    let socket = socket();
+    let mut buffer = [0; 1500];
+    for _ in 0..1000 {
+        let request = caller.request("wrong", true);
+        socket.send_to(&request.raw, server).unwrap();
+        let (len, _) = socket.recv_from(&mut buffer).unwrap();
+        assert_eq!(response_type(&request, &buffer[..len]), BINDING_ERROR);
+        assert!(len <= request.raw.len(), "{len}");
+    }
+    let pwd = caller.pwd.clone();
+    assert_eq!(caller.check(&socket, &pwd, true), BINDING_SUCCESS);
+    caller.plane.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_get_no_answer_and_harm_nobody() {
+    let caller = Caller::call(1);
+    let server = ("127.0.0.1", caller.plane.port());
+    let pwd = caller.pwd.clone();
+    let (good, stranger) = (socket(), socket());
+    assert_eq!(caller.check(&good, &pwd, true), BINDING_SUCCESS);
+    let of_nobody = Caller {
+        ufrag: "nobody".to_owned(),
+        ..Caller::call_on(&caller.plane, Box::new(Echo))
+    };
+    let mut response = caller.request(&pwd, true);
+    response.raw[0] = 1;
+    let mut datagrams = vec![
+        of_nobody.request(&pwd, true).raw,
+        response.raw,
+        caller.request(&pwd, true).raw[..30].to_vec(),
+        Vec::new(),
+    ];
+    // The rest of what may begin a datagram (RFC 7983): DTLS, TURN, RTP, RTCP, and none of them.
+    let firsts = [0, 19, 20, 22, 63, 64, 79, 128, 191, 255];
+    datagrams.extend(firsts.map(|first| vec![first; 1200]));
+    datagrams.push([&[0x81, 201], &[0; 100][..]].concat());
+    for _ in 0..200 {
+        for datagram in &datagrams {
+            stranger.send_to(datagram, server).unwrap();
+        }
+    }
+    // What comes back first is the answer to this.
+    assert_eq!(caller.check(&stranger, &pwd, false), BINDING_SUCCESS);
+    assert_eq!(caller.check(&good, &pwd, true), BINDING_SUCCESS);
+    assert_eq!(caller.plane.peers(), 2);
+    caller.plane.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_peer_leaves_nothing_behind() {
     let caller = Caller::call(2);

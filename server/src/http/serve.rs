@@ -21,9 +21,13 @@ use tower::ServiceExt as _;
 use tracing::debug;
 
 use super::Remote;
+use crate::config::Config;
+use crate::shares::Shares;
 
 /// Connections at a time. Further ones wait in the kernel. A WebSocket counts only until it is one.
 const MAX_CONNECTIONS: usize = 1024;
+/// Those of one address that is no trusted proxy. Further ones are closed.
+const MAX_CONNECTIONS_PER_ADDRESS: usize = 256;
 /// Also how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one connection may take for all its requests, however slowly it reads.
@@ -32,7 +36,18 @@ const LIFETIME: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then drops what connections there are.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: Arc<Config>,
+    stop: CancellationToken,
+) {
+    // Where one address may have all sessions, it may have all connections.
+    let by_address = Shares::new(match config.max_sessions_per_address {
+        0 => 0,
+        _ => MAX_CONNECTIONS_PER_ADDRESS,
+    });
+    let unlimited = Shares::new(0);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
     let accepting = async {
@@ -41,6 +56,15 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
                 return;
             };
             let (stream, remote) = accept(&listener).await;
+            let mut trusted = config.trusted_proxies.iter();
+            let shares = match trusted.any(|proxy| proxy.contains(remote.ip())) {
+                true => &unlimited,
+                false => &by_address,
+            };
+            let Some(share) = shares.take(remote.ip()) else {
+                debug!(%remote, "one connection too many");
+                continue;
+            };
             let connection = connection(stream, remote, router.clone());
             let stop = stop.clone();
             connections.spawn(async move {
@@ -48,7 +72,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
                 if let Some(Err(_)) = stop.run_until_cancelled(living).await {
                     debug!(%remote, "a connection took too long");
                 }
-                drop(place);
+                drop((place, share));
             });
         }
     };

@@ -364,7 +364,7 @@ impl Shard {
         let authentic = slot.resident.peer.handle_stun(now, path, &mut message);
         touch(&mut self.touched, id, slot);
         if authentic {
-            self.learn_path(id, landed_on, path);
+            self.learn_path(now, id, landed_on, path);
         }
     }
 
@@ -382,7 +382,7 @@ impl Shard {
         }
     }
 
-    fn learn_path(&mut self, id: PeerId, landed_on: usize, path: FourTuple) {
+    fn learn_path(&mut self, now: Instant, id: PeerId, landed_on: usize, path: FourTuple) {
         let Some(slot) = self.peers.get_mut(&id) else {
             return;
         };
@@ -395,7 +395,7 @@ impl Shard {
             slot.paths.push(path);
         }
         self.by_path.insert(path, Owner::Here(id));
-        self.tcp.introduce(&path);
+        self.tcp.introduce(now, &path);
         let selected = slot.resident.peer.selected_path();
         if landed_on != self.index && selected == Some(path) {
             self.move_out(id, landed_on);
@@ -476,7 +476,7 @@ impl Shard {
                 }
             }
             Command::Relay { path, data } => {
-                self.tcp.introduce(&path);
+                self.tcp.introduce(now, &path);
                 self.tcp.send(now, &path, data, None);
             }
             Command::Shutdown => self.shut_down(now),

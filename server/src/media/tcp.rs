@@ -1,7 +1,10 @@
 //! One shard's ICE-TCP connections (RFC 6544, passive side): accepts them, cuts what arrives into
 //! datagrams and queues what leaves. It does not know whose a connection is; checks tell the shard.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -12,6 +15,7 @@ use rustc_hash::FxHashMap;
 
 use super::framing::{Deframer, SendQueue};
 use super::ice::{FourTuple, Transport};
+use crate::network::customer;
 
 /// Tokens of this module, listeners first; below are the shard's own.
 pub const FIRST_TOKEN: usize = 1024;
@@ -19,8 +23,14 @@ pub const FIRST_TOKEN: usize = 1024;
 /// Connections of one shard. Another one is closed as soon as it is accepted.
 pub const MAX_CONNECTIONS: usize = 4096;
 
-/// How long a connection may go without an authentic check.
-const INTRODUCTION: Duration = Duration::from_secs(10);
+/// Connections of one shard that one address (an IPv4 address, or an IPv6 /64) may have.
+pub const MAX_PER_ADDRESS: usize = 512;
+
+/// How long a connection may go without its first authentic check.
+pub const INTRODUCTION: Duration = Duration::from_secs(10);
+
+/// How long a connection may go without another: consent expires after half of it (RFC 7675 §5.1).
+pub const SILENCE: Duration = Duration::from_secs(60);
 
 /// Bytes the system takes before it could send them. By itself it takes megabytes: seconds of media
 /// that a slow reader gets late, and no queue of ours to leave any out of.
@@ -35,8 +45,8 @@ struct Connection {
     path: FourTuple,
     deframer: Deframer,
     queue: SendQueue,
-    since: Instant,
-    introduced: bool,
+    /// It is closed then, unless another authentic check comes.
+    until: Instant,
 }
 
 /// What an event brought.
@@ -57,6 +67,8 @@ pub struct Tcp {
     by_path: FxHashMap<FourTuple, Token>,
     /// Connections that had more to read than their budget.
     unread: Vec<Token>,
+    /// How many connections each address has.
+    by_address: HashMap<IpAddr, usize>,
     next_token: usize,
     registry: Registry,
     buffer: Vec<u8>,
@@ -74,6 +86,7 @@ impl Tcp {
             connections: FxHashMap::default(),
             by_path: FxHashMap::default(),
             unread: Vec::new(),
+            by_address: HashMap::new(),
             registry,
             buffer: vec![0; 16 * 1024],
         })
@@ -109,13 +122,15 @@ impl Tcp {
 
     fn accept(&mut self, now: Instant, listener: usize) {
         loop {
-            let stream = match self.listeners[listener].accept() {
-                Ok((stream, _)) => stream,
+            let (stream, remote) = match self.listeners[listener].accept() {
+                Ok(accepted) => accepted,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 // None left; or no descriptor for it, then it waits in the kernel's queue.
                 Err(_) => return,
             };
-            if self.connections.len() < MAX_CONNECTIONS {
+            let of_address = self.by_address.get(&customer(remote.ip()));
+            let has_room = of_address.is_none_or(|count| *count < MAX_PER_ADDRESS);
+            if has_room && self.connections.len() < MAX_CONNECTIONS {
                 // A connection that is reset already is no loss.
                 let _ = self.add(now, stream);
             }
@@ -141,9 +156,9 @@ impl Tcp {
             path,
             deframer: Deframer::default(),
             queue: SendQueue::default(),
-            since: now,
-            introduced: false,
+            until: now + INTRODUCTION,
         };
+        *(self.by_address.entry(customer(path.remote.ip()))).or_default() += 1;
         self.connections.insert(token, connection);
         Ok(())
     }
@@ -183,7 +198,17 @@ impl Tcp {
             // Dropping the stream closes it, registered or not.
             let _ = self.registry.deregister(&mut connection.stream);
             self.by_path.remove(&connection.path);
+            self.release(connection.path.remote.ip());
             received.closed.push(connection.path);
+        }
+    }
+
+    fn release(&mut self, address: IpAddr) {
+        if let Entry::Occupied(mut count) = self.by_address.entry(customer(address)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
     }
 
@@ -223,18 +248,16 @@ impl Tcp {
     }
 
     /// An authentic check came over a connection: it may stay.
-    pub fn introduce(&mut self, path: &FourTuple) {
+    pub fn introduce(&mut self, now: Instant, path: &FourTuple) {
         let token = self.by_path.get(path);
         if let Some(connection) = token.and_then(|token| self.connections.get_mut(token)) {
-            connection.introduced = true;
+            connection.until = now + SILENCE;
         }
     }
 
-    /// Closes the connections that nobody introduced in time.
+    /// Closes the connections that nobody introduced in time, and those that fell silent.
     pub fn sweep(&mut self, now: Instant, received: &mut Received) {
-        let late = self.connections.iter().filter(|(_, connection)| {
-            !connection.introduced && now >= connection.since + INTRODUCTION
-        });
+        let late = (self.connections.iter()).filter(|(_, connection)| now >= connection.until);
         let late: Vec<_> = late.map(|(token, _)| *token).collect();
         for token in late {
             self.close(token, received);
@@ -251,5 +274,89 @@ impl Connection {
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
             Err(error) => Err(error),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::sockets::open_listeners;
+    use mio::{Events, Poll};
+    use std::net::TcpStream as Caller;
+
+    struct Bench {
+        poll: Poll,
+        tcp: Tcp,
+        port: u16,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let poll = Poll::new().unwrap();
+            let listeners = open_listeners(0).unwrap();
+            let port = listeners[0].local_addr().unwrap().port();
+            let registry = poll.registry().try_clone().unwrap();
+            Self {
+                tcp: Tcp::new(listeners, registry).unwrap(),
+                poll,
+                port,
+                now: Instant::now(),
+            }
+        }
+
+        fn connect(&mut self) -> Caller {
+            let caller = Caller::connect(("127.0.0.1", self.port)).unwrap();
+            let before = self.tcp.connections.len();
+            let mut events = Events::with_capacity(64);
+            let mut received = Received::default();
+            // It is refused by being closed, which the caller sees.
+            self.poll
+                .poll(&mut events, Some(Duration::from_secs(20)))
+                .unwrap();
+            for event in &events {
+                self.tcp.handle_event(self.now, event, &mut received);
+            }
+            assert!(self.tcp.connections.len() <= before + 1);
+            caller
+        }
+
+        fn sweep_after(&mut self, span: Duration) -> usize {
+            self.now += span;
+            let mut received = Received::default();
+            self.tcp.sweep(self.now, &mut received);
+            received.closed.len()
+        }
+    }
+
+    #[test]
+    fn one_address_has_its_share_of_connections_and_gives_it_back() {
+        let mut bench = Bench::new();
+        let mut callers = Vec::new();
+        while callers.len() < MAX_PER_ADDRESS + 10 {
+            callers.push(bench.connect());
+        }
+        assert_eq!(bench.tcp.connections.len(), MAX_PER_ADDRESS);
+        for caller in &mut callers[MAX_PER_ADDRESS..] {
+            assert!(matches!(caller.read(&mut [0; 1]), Ok(0) | Err(_)));
+        }
+        assert_eq!(bench.sweep_after(INTRODUCTION), MAX_PER_ADDRESS);
+        assert!(bench.tcp.by_address.is_empty() && bench.tcp.by_path.is_empty());
+        let _again = bench.connect();
+        assert_eq!(bench.tcp.connections.len(), 1);
+    }
+
+    #[test]
+    fn connections_without_checks_are_closed() {
+        let mut bench = Bench::new();
+        let _callers = [bench.connect(), bench.connect()];
+        let known = *bench.tcp.by_path.keys().next().unwrap();
+        bench.tcp.introduce(bench.now, &known);
+        assert_eq!(bench.sweep_after(INTRODUCTION), 1);
+        assert!(bench.tcp.has(&known));
+        bench.now += SILENCE / 2;
+        bench.tcp.introduce(bench.now, &known);
+        assert_eq!(bench.sweep_after(SILENCE - Duration::from_secs(1)), 0);
+        assert_eq!(bench.sweep_after(Duration::from_secs(1)), 1);
     }
 }

@@ -9,7 +9,6 @@
 //! | `peer` | the session's peer connection |
 //! | `resumption` | who may resume which session |
 //! | `rate` | how often is too often |
-//! | `shares` | how many at a time are too many, by address |
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,18 +25,17 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::media::MediaPlane;
 use crate::room::Rooms;
+use crate::shares::{Share, Shares};
 
 mod greeting;
 mod peer;
 mod rate;
 mod resumption;
 mod session;
-mod shares;
 mod socket;
 mod task;
 
 use resumption::Resumable;
-use shares::{Share, Shares};
 use socket::Socket;
 
 /// A frame up to the first limit is answered, one up to the second is read to be refused in good

@@ -1,4 +1,6 @@
-//! How much each client address may have at a time: a count by [`customer`], given back on drop.
+//! How much each address may have at a time: a count by [`customer`], given back on drop.
+//!
+//! It knows nothing of what is counted.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,7 +10,7 @@ use crate::network::customer;
 
 /// Counts something by address, up to a limit that is the same for each.
 #[derive(Debug)]
-pub(super) struct Shares {
+pub(crate) struct Shares {
     /// `None` counts nothing.
     limit: Option<usize>,
     counts: Arc<Counts>,
@@ -24,7 +26,7 @@ pub(crate) struct Share(Option<(Arc<Counts>, IpAddr)>);
 
 impl Shares {
     /// So many for each address; 0 sets no limit.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit: (limit > 0).then_some(limit),
             counts: Arc::default(),
@@ -32,7 +34,7 @@ impl Shares {
     }
 
     /// One more for an address, if it may have one more.
-    pub(super) fn take(&self, address: IpAddr) -> Option<Share> {
+    pub(crate) fn take(&self, address: IpAddr) -> Option<Share> {
         let Some(limit) = self.limit else {
             return Some(Share(None));
         };
