@@ -366,9 +366,9 @@ impl Peer {
         self.scratch.clear();
         let rtt = self.rtt.unwrap_or(Duration::from_millis(100));
         self.streams.write_due_rtcp(now, rtt, &mut self.scratch);
-        if !self.scratch.is_empty()
-            && let Ok(data) = srtp.protect_rtcp(&self.scratch)
-        {
+        let sealed = (self.streams.compounds(&self.scratch))
+            .filter_map(|compound| srtp.protect_rtcp(&compound).ok());
+        for data in sealed.collect::<Vec<_>>() {
             self.transmit(path, data);
         }
     }

@@ -94,14 +94,41 @@ pub fn packets(compound: &[u8]) -> impl Iterator<Item = Packet<'_>> {
             if header[0] >> 6 != 2 {
                 return None;
             }
-            let len = HEADER + 4 * usize::from(u16::from_be_bytes([header[2], header[3]]));
-            let (packet, after) = rest.split_at_checked(len)?;
+            let (packet, after) = rest.split_at_checked(packet_len(rest)?)?;
             rest = after;
             if let Some(packet) = parse(header[0] & 0x1F, header[1], &packet[HEADER..]) {
                 return Some(packet);
             }
         }
     })
+}
+
+/// Cuts packets that were written one after the other into pieces of at most `limit` bytes, of whole
+/// packets. One that is longer is a piece of its own.
+pub fn pieces(written: &[u8], limit: usize) -> impl Iterator<Item = &[u8]> {
+    let mut rest = written;
+    std::iter::from_fn(move || {
+        let mut end = packet_len(rest)?.min(rest.len());
+        while let Some(next) = packet_len(&rest[end..])
+            && end + next <= limit.min(rest.len())
+        {
+            end += next;
+        }
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some(piece)
+    })
+}
+
+/// The length that the packet at the beginning says it has.
+fn packet_len(bytes: &[u8]) -> Option<usize> {
+    let header: &[u8; HEADER] = bytes.first_chunk()?;
+    Some(HEADER + 4 * usize::from(u16::from_be_bytes([header[2], header[3]])))
+}
+
+/// Whether a compound begins with a report, as RFC 3550 §6.1 has it.
+pub fn begins_with_report(compound: &[u8]) -> bool {
+    matches!(compound, [_, SENDER_REPORT | RECEIVER_REPORT, ..])
 }
 
 fn parse(count: u8, kind: u8, body: &[u8]) -> Option<Packet<'_>> {
@@ -321,6 +348,21 @@ fn write_packet(out: &mut Vec<u8>, kind: u8, count: u8, body: impl FnOnce(&mut V
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn pieces_are_whole_packets_and_fit_where_they_can() {
+        let mut written = Vec::new();
+        write_receiver_report(&mut written, 1, &[]);
+        write_nack(&mut written, 1, 2, &[10, 100, 1000]);
+        write_pli(&mut written, 1, 2);
+        let cut = |limit| -> Vec<usize> { pieces(&written, limit).map(<[u8]>::len).collect() };
+        assert_eq!(cut(0), [8, 24, 12]);
+        assert_eq!(cut(32), [32, 12]);
+        assert_eq!(cut(1200), [44]);
+        let whole: Vec<_> = pieces(&written, 40).collect();
+        assert_eq!(whole.concat(), written);
+        assert_eq!(pieces(&[], 40).count(), 0);
+    }
 
     #[test]
     fn reads_back_what_it_wrote() {

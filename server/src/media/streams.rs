@@ -1,6 +1,7 @@
 //! The RTP streams of one peer, both ways: which section a packet belongs to, what it means for its
 //! reports, and the RTCP that is due. Knows SRTP by its `unprotect`, and nothing of datagrams' paths.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,10 @@ const MAX_RETRANSMISSIONS: usize = 64;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How much earlier a report may leave.
 const REPORT_SLACK: Duration = Duration::from_millis(100);
+
+/// The longest compound sent, unless a single packet is longer: with SRTCP's trailer and the headers
+/// of UDP and IPv6 it passes a path of the least MTU (RFC 8200 §5).
+pub const MAX_COMPOUND: usize = 1200;
 
 /// What a compound packet asks of us.
 #[derive(Default)]
@@ -297,15 +302,23 @@ impl Streams {
             self.next_report = now + REPORT_INTERVAL;
             self.write_reports(now, out);
         }
-        let reported = !out.is_empty();
         self.write_feedback(now, rtt, out);
-        if !reported && !out.is_empty() && self.needs_compounds() {
-            let mut compound = Vec::with_capacity(out.len() + 48);
-            rtcp::write_receiver_report(&mut compound, self.reporting_ssrc(), &[]);
-            rtcp::write_cname(&mut compound, self.reporting_ssrc(), &self.cname);
-            compound.append(out);
-            *out = compound;
+    }
+
+    /// Cuts what [`Self::write_due_rtcp`] wrote into compounds that fit a datagram each: many streams
+    /// may have lost packets at once.
+    pub fn compounds<'a>(&self, written: &'a [u8]) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        let mut head = Vec::new();
+        if self.needs_compounds() {
+            rtcp::write_receiver_report(&mut head, self.reporting_ssrc(), &[]);
+            rtcp::write_cname(&mut head, self.reporting_ssrc(), &self.cname);
         }
+        let pieces = rtcp::pieces(written, MAX_COMPOUND - head.len().min(MAX_COMPOUND));
+        pieces.map(move |piece| match rtcp::begins_with_report(piece) {
+            true => Cow::Borrowed(piece),
+            false if head.is_empty() => Cow::Borrowed(piece),
+            false => Cow::Owned([&head, piece].concat()),
+        })
     }
 
     /// RFC 3550 §6.1: a report comes first, unless both ends agreed to do without (RFC 5506).

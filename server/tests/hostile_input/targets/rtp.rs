@@ -10,11 +10,11 @@ use ferrite_server::media::PeerOutput;
 use ferrite_server::media::clock::Clock;
 use ferrite_server::media::egress::{MediaPacket, Outgoing};
 use ferrite_server::media::ice::Credentials;
-use ferrite_server::media::rtcp::{Packet, packets};
+use ferrite_server::media::rtcp::{self, Packet, packets};
 use ferrite_server::media::rtp::{Header, sequence_diff};
 use ferrite_server::media::sdp::{Local, MAX_SECTIONS, Session, answer};
 use ferrite_server::media::srtp::Srtp;
-use ferrite_server::media::streams::Streams;
+use ferrite_server::media::streams::{MAX_COMPOUND, Streams};
 use rtc::srtp::protection_profile::ProtectionProfile;
 
 use super::input::Input;
@@ -26,9 +26,6 @@ const SSRCS: [u32; 6] = [1000, 1001, 2000, 2001, 3000, 4000];
 
 /// Retransmissions asked for in one NACK that are sent.
 const MAX_RETRANSMISSIONS: usize = 64;
-
-/// The longest RTCP written at a time. It fills one datagram.
-const MAX_RTCP: usize = 65_000;
 
 /// Ends of timers that may fall on one moment.
 const MAX_STANDING: usize = 1000;
@@ -221,8 +218,9 @@ impl Media {
         let mut compound = Vec::new();
         let rtt = Duration::from_millis(100);
         self.streams.write_due_rtcp(self.now, rtt, &mut compound);
-        assert!(compound.len() <= MAX_RTCP, "{} bytes", compound.len());
-        if !compound.is_empty() {
+        for compound in self.streams.compounds(&compound) {
+            let is_single = rtcp::pieces(&compound, 0).count() == 1;
+            assert!(compound.len() <= MAX_COMPOUND || is_single, "too long");
             let read = rtc::rtcp::packet::unmarshal(&mut Bytes::copy_from_slice(&compound));
             assert!(read.is_ok(), "{read:?} of {compound:02x?}");
         }
