@@ -20,6 +20,10 @@ pub const MAX_PACKETS: usize = 512;
 const DELTA_TICK_US: i64 = 250;
 const REFERENCE_TICK_US: i64 = 64_000;
 
+/// Sequence numbers that one feedback packet speaks of, which counts them in 16 bits. What is farther
+/// ahead is no stream that goes on.
+const MAX_SPAN: u16 = 1 << 15;
+
 /// Collects arrivals of one peer, over all its streams.
 pub struct ArrivalRecorder {
     epoch: Instant,
@@ -108,6 +112,9 @@ fn encode(arrivals: &[(u16, i64)], base: u16, feedback_count: u8) -> (Vec<u8>, u
     let (mut statuses, mut deltas) = (Vec::with_capacity(arrivals.len() + 16), Vec::new());
     for &(sequence, at) in arrivals {
         let gap = sequence.wrapping_sub(base);
+        if gap >= MAX_SPAN {
+            continue;
+        }
         statuses.resize(usize::from(gap).max(statuses.len()), Status::Lost);
         let ticks = at / DELTA_TICK_US;
         match (
@@ -223,6 +230,20 @@ mod tests {
         recorder.record(at(500), 6);
         let (base, arrivals) = decode(&recorder.feedback(at(501)).unwrap());
         assert_eq!((base, &arrivals[..]), (4, &[None, None, Some(500)][..]));
+    }
+
+    #[test]
+    fn numbers_from_all_over_are_no_feedback_without_a_count() {
+        let start = Instant::now();
+        let mut recorder = ArrivalRecorder::new(start);
+        recorder.record(start, 100);
+        recorder.feedback(start + FEEDBACK_INTERVAL).unwrap();
+        for sequence in [101 + 0x8000, 101, 100] {
+            recorder.record(start + FEEDBACK_INTERVAL, sequence);
+        }
+        let (base, arrivals) = decode(&recorder.feedback(start + 2 * FEEDBACK_INTERVAL).unwrap());
+        assert_eq!((base, arrivals.len()), (101, 1));
+        assert!(arrivals[0].is_some());
     }
 
     #[test]
