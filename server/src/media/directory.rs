@@ -132,6 +132,14 @@ impl Directory {
         peers.map(|(id, _)| *id).collect()
     }
 
+    /// The session of a peer that nobody has claimed.
+    pub fn session_of_pending(&self, id: PeerId) -> Option<String> {
+        match &self.lock().peers.get(&id)?.place {
+            Place::Pending(resident) => Some(resident.session.to_string()),
+            Place::Shard(_) => None,
+        }
+    }
+
     /// Notes that a peer is now with another shard.
     pub fn moved(&self, id: PeerId, shard: usize) {
         if let Some(record) = self.lock().peers.get_mut(&id) {
@@ -206,13 +214,14 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::behaviour::Echo;
     use crate::media::resident;
 
     #[test]
     fn a_peer_is_found_by_its_newest_two_names_and_no_table_grows_with_its_restarts() {
         let directory = Directory::new(Vec::new());
         let id = PeerId(1);
-        let (resident, _events) = resident::tests::resident(id, "ours");
+        let (resident, _events) = resident::tests::resident(id, "ours", Box::new(Echo));
         directory.insert(id, resident);
         for n in 0..1000 {
             directory.register(&format!("ufrag{n}"), id);

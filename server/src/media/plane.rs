@@ -243,31 +243,40 @@ impl MediaPlane {
     pub async fn shutdown(&self) {
         let inner = self.0.clone();
         let (done, ended) = tokio::sync::oneshot::channel();
-        // A thread of its own: a shard that hangs must not keep the runtime or the process.
+        // A thread of its own, because it waits; but no longer than `SHUTDOWN_TIME`.
         std::thread::spawn(move || {
             inner.shut_down();
             let _ = done.send(());
         });
-        if !matches!(tokio::time::timeout(SHUTDOWN_TIME, ended).await, Ok(Ok(()))) {
-            tracing::error!("a shard does not answer; it is left behind");
-        }
+        let _ = ended.await;
     }
 }
 
 impl Inner {
     fn shut_down(&self) {
-        for shard in 0..self.directory.shards() {
-            // A full mailbox is being emptied: its shard still runs.
-            while self.directory.send(shard, Command::Shutdown).is_err() {
-                std::thread::yield_now();
-            }
-        }
+        let deadline = Instant::now() + SHUTDOWN_TIME;
+        let mut untold: Vec<_> = (0..self.directory.shards()).collect();
+        wait_until(deadline, || {
+            // A full mailbox is being emptied, or its shard hangs. No other shard waits for that.
+            untold.retain(|shard| self.directory.send(*shard, Command::Shutdown).is_err());
+            untold.is_empty()
+        });
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        wait_until(deadline, || threads.iter().all(JoinHandle::is_finished));
         for thread in threads.drain(..) {
-            if thread.join().is_err() {
+            if !thread.is_finished() {
+                tracing::error!("a shard does not answer; it is left behind");
+            } else if thread.join().is_err() {
                 tracing::error!("a shard had panicked");
             }
         }
+    }
+}
+
+/// Asks every millisecond whether something is so, until it is or the time is up.
+fn wait_until(deadline: Instant, mut is_so: impl FnMut() -> bool) {
+    while !is_so() && Instant::now() < deadline {
+        std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 

@@ -113,7 +113,6 @@ pub(super) mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::behaviour::Echo;
     use crate::media::clock::Clock;
     use crate::media::dtls::Identity;
     use crate::media::ice::Credentials;
@@ -130,6 +129,7 @@ pub(super) mod tests {
     pub(in crate::media) fn resident(
         id: PeerId,
         ufrag: &str,
+        behaviour: Box<dyn Behaviour>,
     ) -> (Box<Resident>, mpsc::Receiver<PeerEvent>) {
         let now = Instant::now();
         let config = PeerConfig {
@@ -146,7 +146,7 @@ pub(super) mod tests {
         let (events, receiver) = mpsc::channel(16);
         let session = SessionId("a-session".to_owned());
         let peer = Peer::new(now, config);
-        let resident = Resident::new(id, session, peer, Box::new(Echo), events);
+        let resident = Resident::new(id, session, peer, behaviour, events);
         (Box::new(resident), receiver)
     }
 }

@@ -221,8 +221,8 @@ struct Shard {
     /// TCP paths of this shard's peers whose connections other shards have.
     landed: FxHashMap<FourTuple, (usize, Instant)>,
     dropped: Arc<AtomicU64>,
-    /// The peer in hand, for the log of a panic.
-    busy_with: Option<PeerId>,
+    /// The peer in hand and what is done with it, for the log of a panic.
+    busy: Option<(PeerId, &'static str)>,
     running: bool,
 }
 
@@ -248,25 +248,31 @@ impl Shard {
             tcp,
             landed: FxHashMap::default(),
             dropped,
-            busy_with: None,
+            busy: None,
             running: true,
         }
     }
 
     /// After a panic: forgets every peer. Their sessions notice, and their clients call again.
     fn start_over(&mut self) {
-        let busy_with = self.busy_with.take().and_then(|id| self.peers.get(&id));
-        let session = busy_with.map(|slot| slot.resident.session.to_string());
+        let (culprit, activity) = self.busy.take().unzip();
+        let session = culprit.and_then(|id| match self.peers.get(&id) {
+            Some(slot) => Some(slot.resident.session.to_string()),
+            None => self.directory.session_of_pending(id),
+        });
         let peers = self.peers.len();
         tracing::error!(
             shard = self.index,
             session,
+            activity,
             peers,
             "a shard panicked and starts over"
         );
         // First the table, then the peers: who sees a peer end finds its place empty.
         let residents = self.directory.of_shard(self.index).into_iter();
-        residents.for_each(|id| self.directory.remove(id));
+        // One that nobody has claimed goes too: it would do the same at the next look.
+        let gone = residents.chain(culprit);
+        gone.for_each(|id| self.directory.remove(id));
         self.peers.clear();
         self.by_path.clear();
         self.landed.clear();
@@ -301,7 +307,9 @@ impl Shard {
                 && let Some(slot) = self.peers.get_mut(&id)
                 && slot.resident.peer.selected_path() == Some(*path)
             {
+                self.busy = Some((id, "sending on to a reader that caught up"));
                 slot.resident.peer.set_congested(now, false);
+                self.busy = None;
                 touch(&mut self.touched, id, slot);
             }
         }
@@ -323,8 +331,9 @@ impl Shard {
             Some(Owner::Here(id)) => {
                 let id = *id;
                 if let Some(slot) = self.peers.get_mut(&id) {
-                    self.busy_with = Some(id);
+                    self.busy = Some((id, "taking a datagram"));
                     slot.resident.peer.handle_datagram(now, datagram);
+                    self.busy = None;
                     touch(&mut self.touched, id, slot);
                 }
             }
@@ -361,7 +370,9 @@ impl Shard {
         if path.transport == Transport::Tcp && landed_on != self.index {
             self.landed.insert(path, (landed_on, now + ELSEWHERE_FOR));
         }
+        self.busy = Some((id, "answering a check"));
         let authentic = slot.resident.peer.handle_stun(now, path, &mut message);
+        self.busy = None;
         touch(&mut self.touched, id, slot);
         if authentic {
             self.learn_path(now, id, landed_on, path);
@@ -469,7 +480,9 @@ impl Shard {
             Command::SetSession { id, .. } | Command::Close { id } => {
                 match self.peers.get_mut(&id) {
                     Some(slot) => {
+                        self.busy = Some((id, "following its session"));
                         command.apply(now, &mut slot.resident);
+                        self.busy = None;
                         touch(&mut self.touched, id, slot);
                     }
                     None => self.pass_on(id, command),
@@ -507,7 +520,7 @@ impl Shard {
             return;
         };
         slot.touched = false;
-        self.busy_with = Some(id);
+        self.busy = Some((id, "passing on what a peer gave out"));
         slot.resident.drive(now);
         slot.resident.peer.send_feedback(now);
         while let Some(transmit) = slot.resident.peer.poll_transmit() {
@@ -533,6 +546,7 @@ impl Shard {
                 }
             }
         }
+        self.busy = None;
         if slot.resident.peer.is_finished() {
             return self.remove(id);
         }
@@ -569,7 +583,7 @@ impl Shard {
                 continue;
             }
             slot.deadline = None;
-            self.busy_with = Some(id);
+            self.busy = Some((id, "letting time pass"));
             if slot
                 .resident
                 .peer
@@ -600,12 +614,15 @@ impl Shard {
             });
         }
         for (id, slot) in &mut self.peers {
+            self.busy = Some((*id, "looking after a peer"));
             slot.resident.sweep(now);
+            self.busy = None;
             touch(&mut self.touched, *id, slot);
         }
         self.settle_touched(now);
         if self.index == 0 {
             self.directory.visit_pending(|resident| {
+                self.busy = Some((resident.id, "looking after a peer that nobody heard of"));
                 resident.sweep(now);
                 if resident.peer.poll_timeout().is_some_and(|due| due <= now) {
                     resident.peer.handle_timeout(now);
@@ -613,6 +630,7 @@ impl Shard {
                 resident.drive(now);
                 !resident.peer.is_finished()
             });
+            self.busy = None;
         }
     }
 
@@ -620,6 +638,7 @@ impl Shard {
         let ids: Vec<_> = self.peers.keys().copied().collect();
         for id in ids {
             if let Some(slot) = self.peers.get_mut(&id) {
+                self.busy = Some((id, "closing a peer"));
                 slot.resident.peer.close(now);
             }
             self.settle(now, id);

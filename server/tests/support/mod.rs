@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 pub mod http;
+pub mod native;
 pub mod process;
 
 /// Longer than anything takes on the slowest machine; only a failing test waits for it.

@@ -9,11 +9,12 @@ use rtc::stun::message::{BINDING_REQUEST, Setter, TransactionId};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::behaviour::Echo;
 use crate::media::dtls::HANDSHAKE_TIMEOUT;
 use crate::media::ice::{CONSENT_EXPIRES_AFTER, RESTART_WITHIN};
 use crate::media::resident::tests::resident;
 use crate::media::sdp::{self, Local};
-use crate::media::{IceConnectionState, PeerEvent};
+use crate::media::{Behaviour, IceConnectionState, Peer, PeerEvent, PeerOutput};
 
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
     m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
@@ -52,9 +53,16 @@ impl Bench {
 
     /// A peer whose offer was answered, and which nobody has claimed.
     fn call(&mut self) -> (PeerId, String, mpsc::Receiver<PeerEvent>) {
+        self.call_with(Box::new(Echo))
+    }
+
+    fn call_with(
+        &mut self,
+        behaviour: Box<dyn Behaviour>,
+    ) -> (PeerId, String, mpsc::Receiver<PeerEvent>) {
         self.next += 1;
         let (id, ufrag) = (PeerId(self.next), format!("ours{}", self.next));
-        let (mut resident, events) = resident(id, &ufrag);
+        let (mut resident, events) = resident(id, &ufrag, behaviour);
         let local = Local {
             ice_ufrag: ufrag.clone(),
             ice_pwd: "ourpasswordourpassword".to_owned(),
@@ -232,4 +240,42 @@ fn a_peer_that_never_begins_its_handshake_is_removed() {
     assert!(bench.shard.timers.is_empty());
     told(&mut events);
     assert!(events.is_closed(), "its session is not told");
+}
+
+/// Stands for a bug: panics at the first sign of life of its peer.
+struct Broken;
+
+impl Behaviour for Broken {
+    fn handle(&mut self, _: Instant, _: &mut Peer, output: PeerOutput) {
+        panic!("on purpose, at {output:?}");
+    }
+}
+
+#[test]
+fn a_peer_nobody_heard_of_that_panics_is_named_and_does_not_do_it_again() {
+    let mut bench = Bench::new();
+    let (id, _, mut events) = bench.call_with(Box::new(Broken));
+    let (other, _, _events) = bench.call();
+    let turns = AssertUnwindSafe(|| bench.run_for(CONSENT_EXPIRES_AFTER + 2 * SECOND));
+    assert!(catch_unwind(turns).is_err());
+    let activity = "looking after a peer that nobody heard of";
+    assert_eq!(bench.shard.busy, Some((id, activity)));
+    bench.shard.start_over();
+    while events.try_recv().is_ok() {}
+    assert!(events.is_closed());
+    // The other had nothing to do with it, and has its time.
+    bench.run_for(10 * SECOND);
+    assert!(bench.directory.session_of_pending(other).is_some());
+}
+
+#[test]
+fn nobody_is_blamed_for_what_comes_after_it() {
+    let mut bench = Bench::new();
+    let (id, ufrag, _events) = bench.call();
+    bench.check(&ufrag, 7);
+    assert_eq!(bench.shard.busy, None);
+    bench.run_for(3 * SECOND);
+    assert_eq!(bench.shard.busy, None);
+    bench.shard.handle_command(bench.now, Command::Close { id });
+    assert_eq!(bench.shard.busy, None);
 }

@@ -1,0 +1,167 @@
+//! A peer that shares no code with the server: str0m on a socket of its own, with a microphone and a
+//! data channel.
+
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::channel::ChannelId;
+use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+
+use super::PATIENCE;
+
+/// The time between two frames.
+const PTIME: Duration = Duration::from_millis(20);
+
+pub struct Native {
+    rtc: Rtc,
+    socket: UdpSocket,
+    timeout: Instant,
+    audio: Option<Mid>,
+    pending: Option<SdpPendingOffer>,
+    connected: bool,
+    frames_sent: u32,
+    next_frame: Instant,
+    channel: Option<ChannelId>,
+    /// Frames that came back.
+    pub frames: usize,
+    /// Messages that came back.
+    pub messages: Vec<Vec<u8>>,
+}
+
+impl Native {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut rtc = Rtc::builder().build(now);
+        let candidate = Candidate::host(socket.local_addr().unwrap(), "udp").unwrap();
+        rtc.add_local_candidate(candidate).unwrap();
+        Self {
+            rtc,
+            socket,
+            timeout: now,
+            audio: None,
+            pending: None,
+            connected: false,
+            frames_sent: 0,
+            next_frame: now,
+            channel: None,
+            frames: 0,
+            messages: Vec::new(),
+        }
+    }
+
+    pub fn offer(&mut self) -> String {
+        let mut changes = self.rtc.sdp_api();
+        let both_ways = Direction::SendRecv;
+        let audio = changes.add_media(MediaKind::Audio, both_ways, None, None, None);
+        changes.add_channel("echo".to_owned());
+        let (offer, pending) = changes.apply().unwrap();
+        (self.audio, self.pending) = (Some(audio), Some(pending));
+        offer.to_sdp_string()
+    }
+
+    pub fn take_answer(&mut self, answer: &str) {
+        let answer = SdpAnswer::from_sdp_string(answer).unwrap();
+        let pending = self.pending.take().unwrap();
+        self.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+    }
+
+    /// Goes on until something is so.
+    #[track_caller]
+    pub fn run_until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(Instant::now() < deadline, "not in time: {what}");
+            self.step();
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.channel.is_some()
+    }
+
+    /// Sends a message on the channel, once that is open.
+    pub fn send(&mut self, data: &[u8]) {
+        let mut channel = self.rtc.channel(self.channel.unwrap()).unwrap();
+        assert!(channel.write(true, data).unwrap());
+        self.drain();
+    }
+
+    /// Sends a message and waits until it is back.
+    #[track_caller]
+    pub fn echo(&mut self, data: &[u8]) {
+        let count = self.messages.len();
+        self.send(data);
+        self.run_until("the echo", |native| native.messages.len() > count);
+        assert_eq!(self.messages[count], data);
+    }
+
+    /// Waits for a datagram or for time to pass, and does what is due.
+    fn step(&mut self) {
+        let until = self.timeout.min(self.next_frame);
+        let wait = until.saturating_duration_since(Instant::now());
+        let wait = wait.max(Duration::from_millis(1));
+        self.socket.set_read_timeout(Some(wait)).unwrap();
+        let mut buffer = [0; 2000];
+        match self.socket.recv_from(&mut buffer) {
+            Ok((length, source)) => {
+                let to = self.socket.local_addr().unwrap();
+                let datagram = Receive::new(Protocol::Udp, source, to, &buffer[..length]).unwrap();
+                let input = Input::Receive(Instant::now(), datagram);
+                self.rtc.handle_input(input).unwrap();
+            }
+            Err(error) => assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::ConnectionRefused
+                ),
+                "{error}"
+            ),
+        }
+        let now = Instant::now();
+        if now >= self.next_frame {
+            self.next_frame = now + PTIME;
+            self.send_frame(now);
+        }
+        self.rtc.handle_input(Input::Timeout(now)).unwrap();
+        self.drain();
+    }
+
+    fn send_frame(&mut self, now: Instant) {
+        let Some(audio) = self.audio.filter(|_| self.connected) else {
+            return;
+        };
+        let Some(writer) = self.rtc.writer(audio) else {
+            return;
+        };
+        let pt = writer.payload_params().next().unwrap().pt();
+        let elapsed = PTIME * self.frames_sent;
+        let time = MediaTime::from(elapsed).rebase(Frequency::FORTY_EIGHT_KHZ);
+        self.frames_sent += 1;
+        writer.write(pt, now, time, vec![7; 80]).unwrap();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Timeout(at) => {
+                    self.timeout = at;
+                    return;
+                }
+                Output::Transmit(packet) => {
+                    // The server has addresses that a socket on loopback does not reach.
+                    let _ = self.socket.send_to(&packet.contents, packet.destination);
+                }
+                Output::Event(Event::Connected) => self.connected = true,
+                Output::Event(Event::ChannelOpen(channel, _)) => self.channel = Some(channel),
+                Output::Event(Event::ChannelData(message)) => self.messages.push(message.data),
+                Output::Event(Event::MediaData(_)) => self.frames += 1,
+                Output::Event(_) => {}
+            }
+        }
+    }
+}
