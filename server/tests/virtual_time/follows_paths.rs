@@ -274,7 +274,7 @@ fn a_far_end_that_never_checks_is_given_up() {
 }
 
 /// The longest time between two packets that came back on a section, from `since` on.
-fn longest_gap(world: &World<Browser>, mid: Mid, since: Instant) -> Duration {
+pub fn longest_gap(world: &World<Browser>, mid: Mid, since: Instant) -> Duration {
     let times = world
         .far
         .received_on(mid)
@@ -353,7 +353,7 @@ fn the_far_end_moves_to_another_of_its_addresses() {
 }
 
 /// Restarts ICE, with so long between the offer and its answer.
-fn restart(world: &mut World<Browser>, signalling: Duration) {
+pub fn restart(world: &mut World<Browser>, signalling: Duration) {
     let (offer, pending) = world.make_offer(&mut |api| {
         api.ice_restart(true);
     });

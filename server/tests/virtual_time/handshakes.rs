@@ -22,7 +22,7 @@ const AUDIO: Section = Section::Audio {
 };
 
 /// Calls with an offer whose `a=setup` is this.
-fn call_with_setup(world: &mut World<Browser>, setup: &str) {
+pub fn call_with_setup(world: &mut World<Browser>, setup: &str) {
     let (offer, pending) = world.make_offer(&mut |api| {
         api.add_channel("chat".to_owned());
     });
@@ -55,7 +55,7 @@ fn orders(n: usize) -> Vec<Vec<usize>> {
 
 /// What befalls the pieces of a ClientHello.
 #[derive(Clone, Copy, Debug)]
-enum Mishap {
+pub enum Mishap {
     None,
     /// This piece comes twice.
     Twice(usize),
@@ -65,7 +65,7 @@ enum Mishap {
 
 /// A link that carries every ClientHello in pieces, a datagram each, as browsers send it with their
 /// post-quantum key share.
-fn splits_hello(order: Vec<usize>, mishap: Mishap, split: Rc<Cell<u32>>) -> Tamper {
+pub fn splits_hello(order: Vec<usize>, mishap: Mishap, split: Rc<Cell<u32>>) -> Tamper {
     let mut renumber = Renumber::default();
     let mut lost_before = Vec::new();
     Box::new(move |way, datagram| {

@@ -14,6 +14,7 @@ mod follows_paths;
 mod forwards_once;
 mod handshakes;
 mod harness;
+mod over_a_bad_link;
 mod recovers_losses;
 mod reports;
 mod withstands_floods;

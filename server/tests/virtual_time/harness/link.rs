@@ -69,6 +69,16 @@ impl Conditions {
         }
     }
 
+    /// Everything at once.
+    pub fn bad() -> Self {
+        Self {
+            loss: 0.05,
+            duplicate: 0.1,
+            reorder: 0.2,
+            ..Self::PERFECT
+        }
+    }
+
     pub fn duplicating() -> Self {
         Self {
             duplicate: 0.5,
