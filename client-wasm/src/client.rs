@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use ferrite_protocol::{ClientMessage, IceServer, ServerMessage};
-use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, console};
+use ferrite_protocol::{ClientMessage, CloseCode, IceServer, ServerMessage};
+use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, Window, console};
 
 use crate::call::{self, Call, Clock, Effect, Status, Timer};
 use crate::codec::VideoCodec;
 use crate::dom::{self, Listener, Post, Timeout};
+use crate::gaps;
 use crate::peer::{ChannelEvent, Outgoing, Peer, PeerEvent, PeerOptions, SendError};
 use crate::signalling::{Signalling, SocketEvent};
 use crate::stats::{self, Stats};
@@ -56,7 +57,7 @@ pub(crate) enum Input {
     Peer(u32, PeerEvent),
     /// From a timer.
     Fired(Timer),
-    /// The browser thinks that there is a network, or none.
+    /// The browser thinks that there is a network, perhaps another than before, or none.
     Online(bool),
     /// The page went to the back, or came to the front.
     Hidden(bool),
@@ -232,7 +233,7 @@ impl Client {
     fn perform(&mut self, effect: Effect, events: &mut Vec<Event>) {
         match effect {
             Effect::Connect => self.connect(),
-            Effect::Disconnect => self.disconnect(),
+            Effect::Disconnect(code) => self.disconnect(code),
             Effect::Send(message) => self.say(&message),
             Effect::CreatePeer(ice_servers) => self.create_peer(&ice_servers, events),
             Effect::ClosePeer => self.close_peer(events),
@@ -248,7 +249,7 @@ impl Client {
     }
 
     fn connect(&mut self) {
-        self.disconnect();
+        self.disconnect(CloseCode::TimedOut);
         let number = self.socket_number;
         let post = self.post.map(move |event| Input::Socket(number, event));
         match Signalling::open(&self.url, &post) {
@@ -260,8 +261,10 @@ impl Client {
         }
     }
 
-    fn disconnect(&mut self) {
-        self.signalling = None;
+    fn disconnect(&mut self, code: CloseCode) {
+        if let Some(signalling) = self.signalling.take() {
+            signalling.close(code);
+        }
         self.socket_number = self.socket_number.wrapping_add(1);
     }
 
@@ -372,6 +375,7 @@ fn surroundings(post: &Post<Input>) -> Vec<Listener> {
         Listener::new(&window, kind, move |_| post.send(Input::Online(online)))
     };
     let mut listeners = vec![online("online", true), online("offline", false)];
+    listeners.extend(other_network(&window, post));
     if let Some(document) = window.document() {
         let (page, post) = (document.clone(), post.clone());
         listeners.push(Listener::new(&document, "visibilitychange", move |_| {
@@ -379,6 +383,21 @@ fn surroundings(post: &Post<Input>) -> Vec<Listener> {
         }));
     }
     listeners
+}
+
+/// A phone goes from one network to another without having none between them.
+fn other_network(window: &Window, post: &Post<Input>) -> Option<Listener> {
+    let network = gaps::network(window)?;
+    let (watched, post) = (network.clone(), post.clone());
+    let mut known = network.kind();
+    Some(Listener::new(&network, "change", move |_| {
+        // This event tells of every new estimate of the rate, too.
+        let now = watched.kind();
+        let none = now.as_deref() == Some("none");
+        if std::mem::replace(&mut known, now.clone()) != now && !none {
+            post.send(Input::Online(true));
+        }
+    }))
 }
 
 fn clock() -> Clock {

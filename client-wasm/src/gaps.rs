@@ -1,11 +1,11 @@
 //! What `web-sys` lacks, or binds without `catch` although it throws.
 
-use js_sys::{Array, Object, Promise};
+use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     EventTarget, MediaStreamTrack, RtcDataChannel, RtcPeerConnection, RtcRtpCapabilities,
-    RtcRtpTransceiver, RtcSessionDescription,
+    RtcRtpTransceiver, RtcSessionDescription, Window,
 };
 
 #[wasm_bindgen]
@@ -77,9 +77,24 @@ extern "C" {
     #[wasm_bindgen(static_method_of = Receiver, catch, js_class = RTCRtpReceiver, js_name = getCapabilities)]
     fn capabilities(kind: &str) -> Result<Option<RtcRtpCapabilities>, JsValue>;
 
+    /// `NetworkInformation`, of which few browsers tell anything.
+    #[wasm_bindgen(extends = EventTarget, js_name = NetworkInformation)]
+    #[derive(Clone)]
+    pub(crate) type Network;
+
+    /// `wifi`, `cellular`, `none` and so on, where the browser tells.
+    #[wasm_bindgen(method, getter, js_name = type)]
+    pub(crate) fn kind(this: &Network) -> Option<String>;
+
     /// Shows an error as the browser shows one that nobody caught.
     #[wasm_bindgen(js_name = reportError)]
     pub(crate) fn report_error(error: &JsValue);
+}
+
+/// What the browser tells of its network.
+pub(crate) fn network(window: &Window) -> Option<Network> {
+    let network = Reflect::get(&window.navigator(), &"connection".into()).ok()?;
+    network.is_object().then(|| network.unchecked_into())
 }
 
 /// What the browser can receive of a kind of media. Fails where it does not tell.

@@ -1,7 +1,7 @@
 //! The WebSocket: bytes to messages and back. Knows nothing of what the messages mean, nor of when
 //! to connect.
 
-use ferrite_protocol::{ClientMessage, SUBPROTOCOL, ServerMessage};
+use ferrite_protocol::{ClientMessage, CloseCode, SUBPROTOCOL, ServerMessage};
 use wasm_bindgen::JsCast;
 use web_sys::{CloseEvent, Event, MessageEvent, WebSocket, console};
 
@@ -21,7 +21,7 @@ pub(crate) enum SocketEvent {
     Heard(Box<ServerMessage>),
 }
 
-/// An open or opening WebSocket; dropping it closes it.
+/// An open or opening WebSocket; dropping it closes it, and ends the session.
 pub(crate) struct Signalling {
     socket: WebSocket,
     _listeners: [Listener; 3],
@@ -46,11 +46,17 @@ impl Signalling {
     pub(crate) fn send(&self, message: &ClientMessage) {
         let _ = self.socket.send_with_str(&message.encode());
     }
+
+    /// Closes it; the code tells the server whether to keep the session.
+    pub(crate) fn close(self, code: CloseCode) {
+        let _ = self.socket.close_with_code(code as u16);
+    }
 }
 
 impl Drop for Signalling {
     fn drop(&mut self) {
-        let _ = self.socket.close_with_code(1000);
+        // Does nothing where it was closed before.
+        let _ = self.socket.close_with_code(CloseCode::Normal as u16);
     }
 }
 

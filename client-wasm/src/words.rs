@@ -67,16 +67,29 @@ pub(crate) fn server_state_name(state: PeerState) -> &'static str {
 
 /// What is wrong with the call, if anything.
 pub(crate) fn trouble(status: &Status) -> Option<String> {
-    let words = problem(status.problem.as_ref()?);
-    Some(match status.phase {
-        Phase::Connected => format!("{words} The call itself goes on."),
-        Phase::Idle
-        | Phase::Connecting
-        | Phase::Negotiating
-        | Phase::Reconnecting
-        | Phase::Failed
-        | Phase::Closed => words,
+    let trouble = status.problem.as_ref()?;
+    let words = problem(trouble);
+    let goes_on = status.phase == Phase::Connected && leaves_media_alone(trouble);
+    Some(match goes_on {
+        true => format!("{words} The call itself goes on."),
+        false => words,
     })
+}
+
+/// Whether media can go on: a server that ends the session, or itself, ends the call with it.
+fn leaves_media_alone(problem: &Problem) -> bool {
+    match problem {
+        Problem::ServerAway | Problem::Offline => true,
+        Problem::ServerRestarting
+        | Problem::OtherVersion(_)
+        | Problem::Superseded
+        | Problem::LimitExceeded
+        | Problem::Refused(_)
+        | Problem::NoAnswer
+        | Problem::Browser(_)
+        | Problem::SlowPath(_)
+        | Problem::NoPath(_) => false,
+    }
 }
 
 /// What is wrong with a call.
@@ -85,7 +98,7 @@ pub(crate) fn problem(problem: &Problem) -> String {
         Problem::ServerAway => "The server does not answer. Trying again by itself.".to_owned(),
         Problem::Offline => "This device has no network. Trying again by itself.".to_owned(),
         Problem::ServerRestarting => {
-            "The server is restarting. Calling again when it is back.".to_owned()
+            "The server is going away. Calling again when it is back.".to_owned()
         }
         Problem::OtherVersion(words) if words.is_empty() => {
             "The server speaks another version than this page. Reload the page.".to_owned()
@@ -196,6 +209,12 @@ mod tests {
         let words = |phase| trouble(&status(phase, Problem::ServerAway)).unwrap();
         assert!(words(Phase::Connected).contains("goes on"));
         assert!(!words(Phase::Reconnecting).contains("goes on"));
+    }
+
+    #[test]
+    fn a_server_that_goes_takes_the_call_with_it() {
+        let words = trouble(&status(Phase::Connected, Problem::ServerRestarting)).unwrap();
+        assert!(!words.contains("goes on"), "{words}");
     }
 
     #[test]

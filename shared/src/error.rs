@@ -53,6 +53,8 @@ impl fmt::Display for ErrorCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum CloseCode {
+    /// The client is done, and its session ends (RFC 6455 §7.4.1).
+    Normal = 1000,
     /// Going away: the server shuts down (RFC 6455 §7.4.1).
     GoingAway = 1001,
     /// The client speaks another version of the protocol.

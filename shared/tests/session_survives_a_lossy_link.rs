@@ -247,12 +247,53 @@ fn a_browser_that_is_wrong_about_being_offline_still_connects() {
 }
 
 #[test]
-fn a_change_of_network_is_found_out_in_seconds() {
+fn another_network_gets_another_socket_at_once() {
+    for told in Told::ALL {
+        let mut world = World::open();
+        world.cut(told);
+        world.input(Input::Online(false));
+        world.run(s(1));
+        world.input(Input::Online(true));
+        assert!(world.run_until_agreed(ms(600)).is_some(), "{told:?}");
+        world.run(s(600));
+        assert!(world.agrees());
+        assert_eq!(world.sessions_made, 1);
+    }
+}
+
+#[test]
+fn a_network_that_was_not_lost_costs_a_socket_and_no_session() {
     let mut world = World::open();
-    world.cut(Told::Nobody);
-    world.input(Input::Online(false));
     world.input(Input::Online(true));
-    assert!(world.run_until_agreed(s(5)).is_some());
+    assert!(world.run_until_agreed(ms(600)).is_some());
+    assert_eq!(world.downs(), [&Why::NetworkChanged]);
+    world.run(s(600));
+    assert!(world.agrees());
+    assert_eq!((world.sessions_made, world.attempts().len()), (1, 2));
+}
+
+#[test]
+fn what_failed_in_one_network_does_not_hold_up_the_next() {
+    let mut world = World::open();
+    world.network = false;
+    world.cut(Told::Both);
+    world.run(s(600));
+    // The browser says so a little before the way is there.
+    world.input(Input::Online(true));
+    world.run(ms(150));
+    world.network = true;
+    assert!(world.run_until_agreed(s(1)).is_some());
+}
+
+#[test]
+fn doubt_finds_out_in_a_second_and_costs_a_ping_where_it_is_wrong() {
+    let mut world = World::open();
+    world.input(Input::Doubt);
+    world.run(s(60));
+    assert_eq!(world.attempts().len(), 1);
+    world.cut(Told::Nobody);
+    world.input(Input::Doubt);
+    assert!(world.run_until_agreed(s(1)).is_some());
     assert_eq!(world.sessions_made, 1);
 }
 
@@ -273,6 +314,62 @@ fn a_hidden_tab_s_slow_timers_end_no_session() {
     world.run(s(3_600));
     assert!(world.agrees());
     assert_eq!(world.attempts().len(), 1);
+}
+
+/// A browser freezes a page for hours, a machine sleeps: what comes after is a question, and a few
+/// WebSockets where it is not answered, or where the network is another.
+#[test]
+fn hours_of_sleep_end_without_a_storm() {
+    for told in Told::ALL {
+        for hours in [1, 9] {
+            let mut world = World::open();
+            world.input(Input::Hidden(true));
+            world.asleep_until = world.now + s(hours * 3_600);
+            world.timers_from = world.asleep_until;
+            world.run(s(30));
+            world.cut(told);
+            world.run(s(hours * 3_600 - 30));
+            // All that waited comes in one moment.
+            world.input(Input::Hidden(false));
+            world.input(Input::Online(true));
+            world.input(Input::Online(true));
+            assert!(world.run_until_agreed(s(3)).is_some(), "{told:?}");
+            let attempts = world.attempts().len();
+            assert!(attempts <= 4, "{attempts} attempts, {told:?}");
+            world.run(s(3_600));
+            assert_eq!(world.attempts().len(), attempts);
+        }
+    }
+}
+
+/// A hidden tab whose server is away for hours tries no more often than a visible one.
+#[test]
+fn a_hidden_tab_without_a_server_is_no_storm() {
+    let mut world = World::open();
+    world.input(Input::Hidden(true));
+    world.timers_every = s(60);
+    world.network = false;
+    world.cut(Told::Both);
+    world.run(s(9 * 3_600));
+    let attempts = world.attempts().len();
+    assert!((500..=541).contains(&attempts), "{attempts}");
+    world.timers_every = ms(1);
+    world.network = true;
+    world.input(Input::Hidden(false));
+    assert!(world.run_until_agreed(s(1)).is_some());
+}
+
+/// Timers of once a minute are later than three ping intervals. A socket that answers is kept.
+#[test]
+fn no_late_timer_ends_a_socket_that_was_not_asked() {
+    for every in [1, 7, 31, 60, 600] {
+        let mut world = World::open();
+        world.input(Input::Hidden(true));
+        world.timers_every = s(every);
+        world.run(s(9 * 3_600));
+        assert!(world.agrees(), "every {every} s");
+        assert_eq!(world.attempts().len(), 1, "every {every} s");
+    }
 }
 
 #[test]
@@ -358,6 +455,8 @@ fn who_is_superseded_comes_back_once() {
 fn who_stops_is_gone() {
     let mut world = World::open();
     world.input(Input::Stop);
+    world.run(s(1));
+    assert!(world.sessions.is_empty());
     world.run(s(3_600));
     assert!(world.stopped());
     assert!(world.sessions.is_empty());
@@ -373,6 +472,7 @@ enum Disturbance {
     Sleep(u64),
     SlowTimers(u64),
     Online(bool),
+    Doubt,
     Hidden(bool),
     RestartServer,
 }
@@ -384,6 +484,7 @@ fn disturbance() -> impl Strategy<Value = Disturbance> {
         1 => (1..300_u64).prop_map(Disturbance::Sleep),
         1 => (1..300_u64).prop_map(Disturbance::SlowTimers),
         1 => any::<bool>().prop_map(Disturbance::Online),
+        1 => Just(Disturbance::Doubt),
         1 => any::<bool>().prop_map(Disturbance::Hidden),
         1 => Just(Disturbance::RestartServer),
     ]
@@ -409,6 +510,7 @@ fn disturb(world: &mut World, what: Disturbance) {
             world.timers_every = ms(1);
         }
         Disturbance::Online(online) => world.input(Input::Online(online)),
+        Disturbance::Doubt => world.input(Input::Doubt),
         Disturbance::Hidden(hidden) => world.input(Input::Hidden(hidden)),
         Disturbance::RestartServer => world.restart_server(),
     }

@@ -8,6 +8,8 @@
 //! * [`firefox`] drives Firefox, through [`marionette`].
 //! * [`aiortc`] makes calls with a peer in Python.
 //! * [`network`] gives a test a network of its own.
+//! * [`proxy`] is a TCP proxy that can be cut.
+//! * [`witness`] notes what happens to a call.
 //! * [`process`] owns a child process and its output.
 //! * [`artefacts`] says where screenshots and logs go.
 //! * [`wait`] polls with a deadline. Nothing in the tests sleeps to synchronise.
@@ -26,12 +28,14 @@ pub mod firefox;
 pub mod marionette;
 pub mod network;
 pub mod process;
+pub mod proxy;
 pub mod readme;
 pub mod scene;
 pub mod server;
 pub mod signalling;
 pub mod tone;
 pub mod wait;
+pub mod witness;
 
 pub use aiortc::aiortc_call;
 pub use app::App;
@@ -40,3 +44,4 @@ pub use firefox::{Firefox, firefox_lab};
 pub use scene::{Scene, scene, scene_on, scene_with};
 pub use server::Server;
 pub use signalling::Signalling;
+pub use witness::Witness;

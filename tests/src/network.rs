@@ -1,11 +1,14 @@
 //! A network of a test's own: a namespace with loopback, one address and a default route that
 //! leads nowhere. Peers that gather no candidates without a default route work in it whatever the
-//! machine's network is, and nothing of a test gets out. Knows nothing of who uses it.
+//! machine's network is, and nothing of a test gets out. Or two namespaces with two ways from the
+//! one to the other, for those that move. Knows nothing of who uses it.
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 /// The only IPv4 address besides loopback. It is for documentation (RFC 5737 §3).
 pub const IPV4: &str = "198.51.100.1";
@@ -31,15 +34,124 @@ address add 2001:db8::1/64 dev outside nodad
 ///
 /// Who may not make one gets the machine's network.
 pub fn apart(test: impl AsyncFnOnce() -> Result<()> + Send) -> Result<()> {
-    let apart = || {
+    on_a_thread(|| {
         if may_be_made() {
             leave()?;
+            LINKS.lines().try_for_each(|line| command("ip", line))?;
         }
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_all().build()?.block_on(test())
-    };
+        block_on(test())
+    })
+}
+
+/// The server's address for those that move. It is for documentation (RFC 5737 §3).
+pub const SERVER: &str = "192.0.2.1";
+
+/// A way to the server: a link of its own, with an address of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    name: &'static str,
+    client: &'static str,
+    gateway: &'static str,
+}
+
+/// The way that is there at first.
+pub const WIFI: Way = Way {
+    name: "wifi",
+    client: IPV4,
+    gateway: "198.51.100.2",
+};
+
+/// The other one.
+pub const MOBILE: Way = Way {
+    name: "mobile",
+    client: "203.0.113.1",
+    gateway: "203.0.113.2",
+};
+
+/// Two networks: a client's, in which the test runs, and a server's.
+#[derive(Debug)]
+pub struct Roaming {
+    client: File,
+    server: File,
+}
+
+/// Runs an async test in a client's network, which has one [`Way`] to a server's. Only root may
+/// make them.
+pub fn roaming(test: impl AsyncFnOnce(&Roaming) -> Result<()> + Send) -> Result<()> {
+    on_a_thread(|| {
+        let roaming = Roaming::new()?;
+        block_on(test(&roaming))
+    })
+}
+
+impl Roaming {
+    fn new() -> Result<Self> {
+        leave()?;
+        let server = current()?;
+        command("ip", "link set lo up")?;
+        command("ip", &format!("address add {SERVER}/32 dev lo"))?;
+        leave()?;
+        command("ip", "link set lo up")?;
+        let client = current()?;
+        let roaming = Self { client, server };
+        for way in [WIFI, MOBILE] {
+            roaming.lay(way)?;
+        }
+        roaming.join(WIFI)?;
+        Ok(roaming)
+    }
+
+    fn lay(&self, way: Way) -> Result<()> {
+        let Way { name, gateway, .. } = way;
+        let server = format!(
+            "/proc/{}/fd/{}",
+            std::process::id(),
+            self.server.as_raw_fd()
+        );
+        let pair = format!("link add {name} type veth peer name {name} netns {server}");
+        command("ip", &pair)?;
+        setns(&self.server, CloneFlags::CLONE_NEWNET)?;
+        command("ip", &format!("link set {name} up"))?;
+        command("ip", &format!("address add {gateway}/24 dev {name}"))?;
+        Ok(setns(&self.client, CloneFlags::CLONE_NEWNET)?)
+    }
+
+    /// The client is reached by this way.
+    pub fn join(&self, way: Way) -> Result<()> {
+        let Way {
+            name,
+            client,
+            gateway,
+        } = way;
+        command("ip", &format!("link set {name} up"))?;
+        command("ip", &format!("address add {client}/24 dev {name}"))?;
+        command("ip", &format!("route replace default via {gateway}"))
+    }
+
+    /// The client is no longer reached by this way, and has lost the address it had there.
+    pub fn part(&self, way: Way) -> Result<()> {
+        let name = way.name;
+        command("ip", &format!("address flush dev {name}"))?;
+        command("ip", &format!("link set {name} down"))
+    }
+
+    /// Does something in the server's network, such as to start it.
+    pub async fn at_server<T>(&self, act: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        setns(&self.server, CloneFlags::CLONE_NEWNET)?;
+        let done = act().await;
+        setns(&self.client, CloneFlags::CLONE_NEWNET)?;
+        done
+    }
+}
+
+/// The network of this thread.
+fn current() -> Result<File> {
+    Ok(File::open("/proc/thread-self/ns/net")?)
+}
+
+fn on_a_thread<T: Send>(act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
-        let thread = scope.spawn(apart);
+        let thread = scope.spawn(act);
         thread
             .join()
             .map_err(|_| anyhow!("the test's thread panicked"))?
@@ -53,6 +165,12 @@ pub fn may_be_made() -> bool {
     tried.join().is_ok_and(|made| made.is_ok())
 }
 
+/// On this thread alone: another would be in another network.
+fn block_on(test: impl Future<Output = Result<()>>) -> Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build()?.block_on(test)
+}
+
 /// From here on, what comes in by UDP and matches this (in `iptables`' words) is dropped.
 pub fn drop_udp(matching: &str) -> Result<()> {
     for table in ["iptables", "ip6tables"] {
@@ -64,8 +182,7 @@ pub fn drop_udp(matching: &str) -> Result<()> {
 
 /// Takes this thread, and no other, into a new network.
 fn leave() -> Result<()> {
-    unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace")?;
-    LINKS.lines().try_for_each(|line| command("ip", line))
+    unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace")
 }
 
 fn command(program: &str, arguments: &str) -> Result<()> {

@@ -75,6 +75,11 @@ impl Process {
         )?)
     }
 
+    /// Sends SIGKILL, and waits for the end.
+    pub async fn kill(&mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
     /// Waits for the process to end by itself.
     pub async fn ended(&mut self, patience: Duration) -> Result<ExitStatus> {
         let ended = tokio::time::timeout(patience, self.child.wait()).await;

@@ -33,8 +33,13 @@ impl Server {
 
     /// Starts the server on this address, as one that comes back does.
     pub async fn start_at(dir: &Path, listen: &str, flags: &[&str]) -> Result<Self> {
+        Self::launch(dir, listen, 0, flags).await
+    }
+
+    async fn launch(dir: &Path, listen: &str, media_port: u16, flags: &[&str]) -> Result<Self> {
         let mut command = command().await?;
-        command.args(["--listen", listen, "--media-port", "0"]);
+        let media_port = media_port.to_string();
+        command.args(["--listen", listen, "--media-port", &media_port]);
         // All peers of a test come from one address.
         command.env("FERRITE_MAX_SESSIONS_PER_ADDRESS", "0");
         command.args(flags).current_dir(dir);
@@ -48,6 +53,15 @@ impl Server {
             address,
             media_port,
         })
+    }
+
+    /// Kills the server (SIGKILL), and starts another in its place, on the same ports.
+    pub async fn restart_after_kill(&mut self, dir: &Path) -> Result<()> {
+        self.process.kill().await?;
+        let again = dir.join("again");
+        std::fs::create_dir(&again)?;
+        *self = Self::launch(&again, &self.address, self.media_port, &[]).await?;
+        Ok(())
     }
 
     /// The URL of a page or socket of this server; `path` begins with a slash.

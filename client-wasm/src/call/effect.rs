@@ -1,7 +1,7 @@
 //! What goes into a call and what comes out: the words its machine and its surroundings share.
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use ferrite_protocol::{ClientMessage, IceCandidate, IceServer, ServerMessage};
+use ferrite_protocol::{ClientMessage, CloseCode, IceCandidate, IceServer, ServerMessage};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(crate) enum Input {
     Close,
     /// The user wants another attempt now.
     Retry,
-    /// The browser thinks that there is a network, or none.
+    /// The browser thinks that there is a network, perhaps another than before, or none.
     Online(bool),
     /// The page went to the back, or came to the front.
     Hidden(bool),
@@ -54,8 +54,8 @@ pub(crate) enum Input {
 pub(crate) enum Effect {
     /// Open a WebSocket.
     Connect,
-    /// Close the WebSocket, and say no more about it.
-    Disconnect,
+    /// Close the WebSocket with this code, and say no more about it.
+    Disconnect(CloseCode),
     /// Send on the WebSocket.
     Send(ClientMessage),
     /// Make a peer connection; it will ask for negotiation.

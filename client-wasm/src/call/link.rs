@@ -81,6 +81,11 @@ impl Link {
         }
     }
 
+    /// Whether the browser thinks that there is no network.
+    pub(super) fn is_offline(&self) -> bool {
+        self.offline
+    }
+
     /// Opens the WebSocket now, unless it is open or opening.
     pub(super) fn open(&mut self, clock: Clock, out: &mut Vec<Effect>) -> Option<LinkEvent> {
         self.feed(Input::Connect, clock, out)
@@ -128,6 +133,11 @@ impl Link {
         self.feed(Input::Online(online), clock, out)
     }
 
+    /// There is reason to doubt that the server is still reached.
+    pub(super) fn doubt(&mut self, clock: Clock, out: &mut Vec<Effect>) -> Option<LinkEvent> {
+        self.feed(Input::Doubt, clock, out)
+    }
+
     /// The page came to the front, or went to the back.
     pub(super) fn hidden(
         &mut self,
@@ -147,16 +157,21 @@ impl Link {
     fn feed(&mut self, input: Input<'_>, clock: Clock, out: &mut Vec<Effect>) -> Option<LinkEvent> {
         let mut event = None;
         for action in self.session.handle(input, clock.now, clock.random) {
-            event = self.perform(action, out).or(event);
+            event = self.perform(action, clock.now, out).or(event);
         }
         self.rearm(clock.now, out);
         event
     }
 
-    fn perform(&mut self, action: Action, out: &mut Vec<Effect>) -> Option<LinkEvent> {
+    fn perform(
+        &mut self,
+        action: Action,
+        now: Duration,
+        out: &mut Vec<Effect>,
+    ) -> Option<LinkEvent> {
         match action {
             Action::Connect => out.push(Effect::Connect),
-            Action::Disconnect => out.push(Effect::Disconnect),
+            Action::Disconnect(code) => out.push(Effect::Disconnect(code)),
             Action::Send(message) => out.push(Effect::Send(message)),
             Action::Up {
                 resumed,
@@ -169,8 +184,9 @@ impl Link {
                     ice_servers,
                 });
             }
-            Action::Down { why, .. } => {
-                self.problem = Some(problem(why));
+            Action::Down { why, next_at } => {
+                // What is tried anew in the same moment is no trouble yet.
+                self.problem = (next_at != Some(now)).then(|| problem(why));
                 return Some(LinkEvent::Down);
             }
         }
@@ -207,7 +223,7 @@ fn until(now: Duration, deadline: Duration) -> u32 {
 
 fn problem(why: Why) -> Problem {
     match why {
-        Why::Closed | Why::NoWelcome | Why::Silent => Problem::ServerAway,
+        Why::Closed | Why::NoWelcome | Why::Silent | Why::NetworkChanged => Problem::ServerAway,
         Why::GoingAway => Problem::ServerRestarting,
         Why::OtherVersion(words) => Problem::OtherVersion(words),
         Why::Superseded => Problem::Superseded,

@@ -80,6 +80,9 @@ impl Call {
             Input::Close => self.close(clock, out),
             Input::Retry => self.retry(clock, out),
             Input::Online(online) => {
+                if online && self.peer.is_some() {
+                    self.path.moved();
+                }
                 let event = self.link.online(online, clock, out);
                 self.on_link(event, out);
             }
@@ -112,8 +115,9 @@ impl Call {
                 }
             }
             Input::PeerState(state) => {
-                let repair = self.path.changed(state, out);
-                self.repair(repair, out);
+                if self.path.changed(state, out) {
+                    self.broken(clock, out);
+                }
             }
             Input::PeerClosed => self.lost(out),
             Input::Fired(timer) => self.fired(timer, clock, out),
@@ -161,6 +165,17 @@ impl Call {
         let event = self.link.shut(clock, out);
         self.on_link(event, out);
         self.closed = true;
+    }
+
+    /// The media path is broken, and so may be the link.
+    fn broken(&mut self, clock: Clock, out: &mut Vec<Effect>) {
+        let event = self.link.doubt(clock, out);
+        self.on_link(event, out);
+        if !self.link.is_ready() {
+            return self.path.owe();
+        }
+        let repair = self.path.repair(out);
+        self.repair(Some(repair), out);
     }
 
     fn retry(&mut self, clock: Clock, out: &mut Vec<Effect>) {
@@ -231,7 +246,10 @@ impl Call {
             self.forget_peer(out);
         } else if let Some(peer) = &mut self.peer {
             peer.resume(out);
-            self.mend(out);
+            if self.path.is_due() {
+                let repair = self.path.repair(out);
+                self.repair(Some(repair), out);
+            }
         }
     }
 
@@ -306,15 +324,24 @@ impl Call {
                 let event = self.link.fired(clock, out);
                 self.on_link(event, out);
             }
-            Timer::Answer => self.fail(Problem::NoAnswer, out),
+            Timer::Answer => self.no_answer(clock, out),
             // Without the link nothing can be repaired; its return starts the next repair.
-            Timer::Path if !self.link.is_ready() => {}
+            Timer::Path if !self.link.is_ready() => self.path.owe(),
             Timer::Path => {
                 let repair = self.path.overdue(out);
                 self.repair(repair, out);
             }
             Timer::Slow => self.path.lags(out),
         }
+    }
+
+    fn no_answer(&mut self, clock: Clock, out: &mut Vec<Effect>) {
+        let hopes = self.peer.as_mut().is_some_and(|peer| peer.hopes(out));
+        if !hopes {
+            return self.fail(Problem::NoAnswer, out);
+        }
+        let event = self.link.doubt(clock, out);
+        self.on_link(event, out);
     }
 
     fn repair(&mut self, repair: Option<Repair>, out: &mut Vec<Effect>) {
@@ -390,9 +417,14 @@ impl Call {
             let slow = self.peer.is_some() && self.path.is_slow();
             slow.then(|| Problem::SlowPath(self.path.reason().map(str::to_owned)))
         };
+        let offline = || {
+            let cut = self.peer.is_some() && !self.path.is_connected();
+            (cut && self.link.is_offline()).then_some(Problem::Offline)
+        };
         let failure = self.failure.clone();
         failure
             .or_else(|| self.link.problem().cloned())
+            .or_else(offline)
             .or_else(slow)
     }
 }

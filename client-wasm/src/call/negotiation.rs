@@ -10,6 +10,8 @@ use super::{Effect, Timer};
 
 /// How long the server may take to answer an offer.
 const ANSWER_MS: u32 = 10_000;
+/// How much longer, once the link was asked whether it is still there.
+const LATE_ANSWER_MS: u32 = 5_000;
 /// No browser has so many; more are dropped, and the next offer's SDP carries them anyway.
 const HELD_CANDIDATES: usize = 64;
 
@@ -29,6 +31,8 @@ enum State {
 pub(super) struct Negotiation {
     state: State,
     due: bool,
+    /// The answer is late.
+    late: bool,
     offered: bool,
     answered: bool,
     /// Gathered before they could be sent.
@@ -42,6 +46,7 @@ impl Negotiation {
         Self {
             state: State::Stable,
             due: false,
+            late: false,
             offered: false,
             answered: false,
             local: Vec::new(),
@@ -99,6 +104,7 @@ impl Negotiation {
             return;
         }
         self.state = State::Asking(id);
+        self.late = false;
         self.offered = true;
         out.push(Effect::Send(ClientMessage::Offer { id: Some(id), sdp }));
         out.push(Effect::Arm(Timer::Answer, ANSWER_MS));
@@ -119,6 +125,16 @@ impl Negotiation {
         out.push(Effect::Disarm(Timer::Answer));
         out.push(Effect::ApplyAnswer(sdp));
         true
+    }
+
+    /// [`Timer::Answer`] fired. Whether there is still hope: the offer or its answer may have been
+    /// lost with a link of which nobody says that it is gone.
+    pub(super) fn hopes(&mut self, out: &mut Vec<Effect>) -> bool {
+        let late = std::mem::replace(&mut self.late, true);
+        if !late {
+            out.push(Effect::Arm(Timer::Answer, LATE_ANSWER_MS));
+        }
+        !late
     }
 
     /// The browser applied the answer.

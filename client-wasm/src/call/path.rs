@@ -5,8 +5,6 @@ use ferrite_protocol::message::PeerConnectionState as PeerState;
 
 use super::{Effect, Timer};
 
-/// ICE often recovers by itself within a few seconds (a roaming phone, a busy access point).
-const GRACE_MS: u32 = 2_000;
 /// How long a repair may take before the next one.
 const REPAIR_MS: u32 = 8_000;
 /// A first connection normally takes milliseconds; after this the user is told what may be wrong.
@@ -29,6 +27,10 @@ pub(super) struct Path {
     attempts: u8,
     was_connected: bool,
     slow: bool,
+    /// New credentials were ordered, and no answer brought the server's.
+    restarting: bool,
+    /// A repair is due as soon as there is a link to arrange it over.
+    due: bool,
     /// What the server says is wrong.
     reason: Option<String>,
 }
@@ -40,6 +42,8 @@ impl Path {
             attempts: 0,
             was_connected: false,
             slow: false,
+            restarting: false,
+            due: false,
             reason: None,
         }
     }
@@ -65,25 +69,43 @@ impl Path {
         self.reason = reason;
     }
 
-    /// The browser's peer connection changed its state.
-    pub(super) fn changed(&mut self, state: PeerState, out: &mut Vec<Effect>) -> Option<Repair> {
+    /// The browser's peer connection changed its state. Whether that calls for a repair.
+    ///
+    /// A browser says `disconnected` after seconds of silence. To wait longer would be in vain more
+    /// often than not, and new credentials do no harm to a path that recovers meanwhile: both ends
+    /// keep it until there is a better one.
+    pub(super) fn changed(&mut self, state: PeerState, out: &mut Vec<Effect>) -> bool {
         self.state = state;
         match state {
             PeerState::Connected => {
                 self.recovered(out);
-                None
+                false
             }
-            PeerState::Disconnected => {
-                out.push(Effect::Arm(Timer::Path, GRACE_MS));
-                None
-            }
-            PeerState::Failed | PeerState::Closed => Some(self.repair(out)),
-            PeerState::New | PeerState::Connecting => None,
+            PeerState::Disconnected | PeerState::Failed | PeerState::Closed => !self.restarting,
+            PeerState::New | PeerState::Connecting => false,
         }
+    }
+
+    /// The network is another: whatever the browser still says of the path, it led over the old
+    /// one. And what failed failed in the old one.
+    pub(super) fn moved(&mut self) {
+        self.attempts = 0;
+        self.due = true;
+    }
+
+    /// There is no link to arrange a repair over.
+    pub(super) fn owe(&mut self) {
+        self.due |= !self.is_connected();
+    }
+
+    /// Whether a repair was put off.
+    pub(super) fn is_due(&self) -> bool {
+        self.due
     }
 
     /// An answer was applied: from now on a connection is expected.
     pub(super) fn expect(&mut self, out: &mut Vec<Effect>) {
+        self.restarting = false;
         if !self.is_connected() {
             out.push(match self.attempts {
                 0 => Effect::Arm(Timer::Slow, SLOW_MS),
@@ -112,6 +134,8 @@ impl Path {
             3..=4 => Repair::Rebuild,
             _ => Repair::GiveUp,
         };
+        self.due = false;
+        self.restarting = repair == Repair::Restart;
         match repair {
             Repair::Restart | Repair::Rebuild => out.push(Effect::Arm(Timer::Path, REPAIR_MS)),
             Repair::GiveUp => out.push(Effect::Disarm(Timer::Path)),
@@ -122,6 +146,8 @@ impl Path {
     /// A new peer connection stands in for the old one. Attempts go on counting.
     pub(super) fn replaced(&mut self) {
         self.state = PeerState::New;
+        self.restarting = false;
+        self.due = false;
     }
 
     /// The user asked for another round.
@@ -133,6 +159,8 @@ impl Path {
         self.attempts = 0;
         self.was_connected = true;
         self.slow = false;
+        self.restarting = false;
+        self.due = false;
         self.reason = None;
         out.push(Effect::Disarm(Timer::Path));
         out.push(Effect::Disarm(Timer::Slow));

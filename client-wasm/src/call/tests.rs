@@ -95,6 +95,11 @@ impl Rig {
     /// The WebSocket breaks and comes back.
     fn relink(&mut self, resumed: bool) -> Vec<Effect> {
         self.fire(Timer::Link);
+        self.relink_now(resumed)
+    }
+
+    /// The WebSocket that is on its way is there.
+    fn relink_now(&mut self, resumed: bool) -> Vec<Effect> {
         self.feed(Input::SocketOpened);
         let mut effects = self.hear(welcome(resumed));
         // The server learns that the new token arrived.
@@ -135,6 +140,10 @@ fn candidate(name: &str) -> IceCandidate {
         candidate: name.to_owned(),
         ..IceCandidate::default()
     }
+}
+
+fn ping() -> Effect {
+    Effect::Send(ClientMessage::Ping { id: None })
 }
 
 fn send_candidate(name: &str) -> Effect {
@@ -263,7 +272,8 @@ fn going_away_is_taken_at_its_word() {
     let away = ServerMessage::GoingAway {
         retry_after_ms: 7_000,
     };
-    assert_eq!(rig.hear(away), [Effect::Disconnect]);
+    let leave = Effect::Disconnect(CloseCode::TimedOut);
+    assert_eq!(rig.hear(away), [leave]);
     assert_eq!(rig.problem(), Some(Problem::ServerRestarting));
     assert!(rig.timers[&Timer::Link] >= rig.now + Duration::from_secs(7));
     assert_eq!(rig.fire(Timer::Link), [Effect::Connect]);
@@ -341,23 +351,67 @@ fn candidates_gathered_without_a_link_follow_when_it_is_back() {
 }
 
 #[test]
-fn a_short_disturbance_is_waited_out() {
+fn a_broken_path_is_repaired_at_once_and_the_link_asked() {
     let mut rig = Rig::connected();
-    assert_eq!(rig.feed(Input::PeerState(PeerState::Disconnected)), []);
+    let effects = rig.feed(Input::PeerState(PeerState::Disconnected));
+    assert_eq!(effects, [ping(), Effect::RestartIce]);
     assert_eq!(rig.phase(), Phase::Reconnecting);
     rig.feed(Input::PeerState(PeerState::Connected));
     assert!(!rig.timers.contains_key(&Timer::Path));
 }
 
 #[test]
+fn another_network_gets_a_socket_and_a_path_before_the_old_ones_are_missed() {
+    let mut rig = Rig::connected();
+    assert_eq!(rig.feed(Input::Online(false)), []);
+    let renewed = [Effect::Disconnect(CloseCode::TimedOut), Effect::Connect];
+    assert_eq!(rig.feed(Input::Online(true)), renewed);
+    // Nothing is wrong yet that the user should know.
+    assert_eq!((rig.phase(), rig.problem()), (Phase::Connected, None));
+    assert_eq!(rig.relink_now(true), [Effect::RestartIce]);
+    assert_eq!(rig.feed(Input::NegotiationNeeded), [Effect::MakeOffer]);
+}
+
+#[test]
+fn whatever_the_old_network_cost_counts_for_nothing_in_the_new_one() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::PeerState(PeerState::Disconnected));
+    rig.fire(Timer::Path);
+    rig.feed(Input::Online(true));
+    assert_eq!(rig.relink_now(true), [Effect::RestartIce]);
+    assert_eq!(rig.fire(Timer::Path), [Effect::RestartIce]);
+}
+
+#[test]
+fn a_restart_whose_offer_went_into_a_dead_link_is_ordered_once() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::PeerState(PeerState::Disconnected));
+    assert_eq!(rig.feed(Input::NegotiationNeeded), [Effect::MakeOffer]);
+    offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+    // The link does not answer the ping.
+    let renewed = [Effect::Disconnect(CloseCode::TimedOut), Effect::Connect];
+    assert_eq!(rig.fire(Timer::Link), renewed);
+    assert_eq!(rig.relink_now(true), [Effect::MakeOffer]);
+    assert_eq!(rig.feed(Input::PeerState(PeerState::Failed)), []);
+}
+
+#[test]
+fn a_network_lost_under_a_call_is_said() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::Online(false));
+    rig.feed(Input::PeerState(PeerState::Disconnected));
+    assert_eq!(rig.problem(), Some(Problem::Offline));
+    rig.feed(Input::PeerState(PeerState::Connected));
+    assert_eq!(rig.problem(), None);
+}
+
+#[test]
 fn a_broken_path_is_restarted_then_rebuilt_then_given_up() {
     let mut rig = Rig::connected();
     rig.feed(Input::PeerState(PeerState::Disconnected));
+    // It is being repaired.
+    assert_eq!(rig.feed(Input::PeerState(PeerState::Failed)), []);
     assert_eq!(rig.fire(Timer::Path), [Effect::RestartIce]);
-    assert_eq!(
-        rig.feed(Input::PeerState(PeerState::Failed)),
-        [Effect::RestartIce]
-    );
     for _ in 0..2 {
         let effects = rig.fire(Timer::Path);
         assert!(is_hang_up(&effects[0]), "{effects:?}");
@@ -381,6 +435,9 @@ fn a_path_is_not_repaired_without_a_link() {
     let mut rig = Rig::connected();
     rig.feed(Input::SocketClosed { code: 1006 });
     rig.feed(Input::PeerState(PeerState::Disconnected));
+    assert!(!rig.timers.contains_key(&Timer::Path));
+    assert_eq!(rig.relink(true), [Effect::RestartIce]);
+    rig.feed(Input::SocketClosed { code: 1006 });
     assert_eq!(rig.fire(Timer::Path), []);
     assert_eq!(rig.relink(true), [Effect::RestartIce]);
 }
@@ -478,9 +535,22 @@ fn a_refused_offer_ends_the_call_with_the_servers_words() {
 #[test]
 fn an_answer_that_never_comes_ends_the_call() {
     let (mut rig, _) = Rig::asking();
+    assert_eq!(rig.fire(Timer::Answer), [ping()]);
+    rig.hear(ServerMessage::Pong { id: None });
     rig.fire(Timer::Answer);
     assert_eq!(rig.phase(), Phase::Failed);
     assert_eq!(rig.problem(), Some(Problem::NoAnswer));
+}
+
+#[test]
+fn an_answer_lost_with_a_link_that_went_silent_is_asked_for_again() {
+    let (mut rig, _) = Rig::asking();
+    rig.fire(Timer::Answer);
+    assert!(rig.timers[&Timer::Link] < rig.timers[&Timer::Answer]);
+    rig.fire(Timer::Link);
+    assert_eq!(rig.relink_now(true), [Effect::MakeOffer]);
+    offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+    assert_eq!(rig.fire(Timer::Answer), [ping()]);
 }
 
 #[test]
@@ -498,7 +568,7 @@ fn closing_is_for_good() {
     let mut rig = Rig::connected();
     let effects = rig.feed(Input::Close);
     assert!(effects.contains(&Effect::ClosePeer));
-    assert!(effects.contains(&Effect::Disconnect));
+    assert!(effects.contains(&Effect::Disconnect(CloseCode::Normal)));
     assert_eq!(rig.phase(), Phase::Closed);
     assert!(rig.timers.is_empty());
     assert_eq!(rig.feed(Input::Start), []);
@@ -522,7 +592,7 @@ fn no_order_of_events_breaks_the_rules() {
             for effect in rig.feed(input) {
                 match effect {
                     Effect::Connect => socket = true,
-                    Effect::Disconnect => socket = false,
+                    Effect::Disconnect(_) => socket = false,
                     Effect::Send(ClientMessage::Hello { .. }) => assert!(socket),
                     Effect::Send(message) => {
                         let open = socket && link == LinkState::Ready
@@ -572,8 +642,10 @@ impl Chance {
         ][self.below(5) as usize];
         let id = RequestId(rig.call.next_id);
         let timers: Vec<Timer> = rig.timers.keys().copied().collect();
-        let input = match self.below(20) {
+        let input = match self.below(22) {
             0 | 1 => Input::Start,
+            20 => Input::Online(self.below(2) == 0),
+            21 => Input::Hidden(self.below(2) == 0),
             2 => Input::Retry,
             3 if self.below(4) == 0 => Input::HangUp,
             4 | 5 => Input::SocketOpened,

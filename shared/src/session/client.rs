@@ -31,8 +31,10 @@ pub enum Input<'a> {
     },
     /// The server sent this.
     Heard(&'a ServerMessage),
-    /// The browser's `online` and `offline` events.
+    /// The browser's `online` and `offline` events, and any other sign of another network.
     Online(bool),
+    /// There is reason to doubt that the server is still reached, such as a broken media path.
+    Doubt,
     /// The page's `visibilitychange` event.
     Hidden(bool),
     /// The [deadline](ClientSession::deadline) has come. It may come late.
@@ -44,8 +46,9 @@ pub enum Input<'a> {
 pub enum Action {
     /// Open a WebSocket.
     Connect,
-    /// Close the WebSocket, and report nothing more of it.
-    Disconnect,
+    /// Close the WebSocket with this code, and report nothing more of it. The server keeps what it
+    /// has for the session unless the code is [`CloseCode::Normal`].
+    Disconnect(CloseCode),
     /// Send this on the WebSocket.
     Send(ClientMessage),
     /// The session is open.
@@ -75,6 +78,8 @@ pub enum Why {
     NoWelcome,
     /// Nothing was heard from the server.
     Silent,
+    /// The WebSocket was of another network.
+    NetworkChanged,
     /// The server shuts down.
     GoingAway,
     /// The server speaks another version. The text names both.
@@ -104,6 +109,8 @@ pub enum ClientState {
     },
     /// The `hello` was sent.
     Greeting {
+        /// When.
+        since: Duration,
         /// When to give up.
         until: Duration,
     },
@@ -159,7 +166,7 @@ impl ClientSession {
         match &self.state {
             ClientState::Stopped => None,
             ClientState::Disconnected { next_at, .. } => Some(*next_at),
-            ClientState::Connecting { until } | ClientState::Greeting { until } => Some(*until),
+            ClientState::Connecting { until } | ClientState::Greeting { until, .. } => Some(*until),
             ClientState::Open { liveness, .. } => Some(liveness.deadline()),
         }
     }
@@ -169,13 +176,11 @@ impl ClientSession {
         match input {
             Input::Connect => self.connect(now),
             Input::Stop => self.stop(),
-            Input::Opened => self.greet(),
+            Input::Opened => self.greet(now),
             Input::Closed { code } => self.closed(code, now, random),
             Input::Heard(message) => self.heard(message, now, random),
-            Input::Online(online) => {
-                self.online = online;
-                self.hurry_if(online, now)
-            }
+            Input::Online(online) => self.network(online, now),
+            Input::Doubt => self.doubt(now),
             Input::Hidden(hidden) => self.hurry_if(!hidden, now),
             Input::Tick => self.tick(now, random),
         }
@@ -191,17 +196,17 @@ impl ClientSession {
     }
 
     fn stop(&mut self) -> Vec<Action> {
-        let actions = self.drop_socket();
+        let actions = self.drop_socket(CloseCode::Normal);
         // What is closed on purpose is not resumed.
         self.forget();
         actions
     }
 
-    fn greet(&mut self) -> Vec<Action> {
+    fn greet(&mut self, now: Duration) -> Vec<Action> {
         let ClientState::Connecting { until } = self.state else {
             return Vec::new();
         };
-        self.state = ClientState::Greeting { until };
+        self.state = ClientState::Greeting { since: now, until };
         vec![Action::Send(ClientMessage::Hello {
             version: PROTOCOL_VERSION,
             client: Some(self.client.clone()),
@@ -274,7 +279,7 @@ impl ClientSession {
 
     fn welcomed(&mut self, welcome: &ServerMessage, now: Duration) -> Vec<Action> {
         let (
-            ClientState::Greeting { .. },
+            ClientState::Greeting { since, .. },
             ServerMessage::Welcome {
                 version,
                 session,
@@ -291,10 +296,11 @@ impl ClientSession {
             return self.refuse(Why::OtherVersion(mismatch.to_string()));
         }
         let interval = Duration::from_millis((*ping_interval_ms).into());
+        let round_trip = now.saturating_sub(*since);
         self.token = Some(resume_token.clone());
         self.state = ClientState::Open {
             since: now,
-            liveness: Liveness::new(interval, now),
+            liveness: Liveness::new(interval, now).over(round_trip),
         };
         let up = Action::Up {
             session: session.clone(),
@@ -306,20 +312,35 @@ impl ClientSession {
         std::iter::once(up).chain(confirmation).collect()
     }
 
-    /// The network or the user came back: what was good may be broken, what failed may work.
-    fn hurry_if(&mut self, hurry: bool, now: Duration) -> Vec<Action> {
-        if !hurry {
+    /// A TCP connection does not outlive the address it was made from, and nobody says so.
+    fn network(&mut self, online: bool, now: Duration) -> Vec<Action> {
+        self.online = online;
+        if !online || self.state == ClientState::Stopped {
             return Vec::new();
         }
-        match &mut self.state {
-            ClientState::Disconnected { .. } => self.connect(now),
-            ClientState::Open { liveness, .. } => {
-                liveness.probe(now).then(ping).into_iter().collect()
-            }
-            ClientState::Stopped
-            | ClientState::Connecting { .. }
-            | ClientState::Greeting { .. } => Vec::new(),
+        // What failed before it failed in another network.
+        self.attempt = 0;
+        match self.has_socket() {
+            true => self.renew(Why::NetworkChanged, now),
+            false => self.connect(now),
         }
+    }
+
+    /// The user came back: what was good may be broken, what failed may work.
+    fn hurry_if(&mut self, hurry: bool, now: Duration) -> Vec<Action> {
+        let waits = matches!(self.state, ClientState::Disconnected { .. });
+        match (hurry, waits) {
+            (false, _) => Vec::new(),
+            (true, true) => self.connect(now),
+            (true, false) => self.doubt(now),
+        }
+    }
+
+    fn doubt(&mut self, now: Duration) -> Vec<Action> {
+        let ClientState::Open { liveness, .. } = &mut self.state else {
+            return Vec::new();
+        };
+        liveness.probe(now).then(ping).into_iter().collect()
     }
 
     fn tick(&mut self, now: Duration, random: f64) -> Vec<Action> {
@@ -333,16 +354,36 @@ impl ClientSession {
                 self.abandon(Why::NoWelcome, Duration::ZERO, now, random)
             }
             ClientState::Open { liveness, .. } => match liveness.tick(now) {
-                Some(Due::Gone) => self.abandon(Why::Silent, Duration::ZERO, now, random),
+                Some(Due::Gone) => self.silent(now, random),
                 Some(Due::Ping) => vec![ping()],
                 None => Vec::new(),
             },
         }
     }
 
+    /// The first attempt after a good session comes at once: what went silent is this path, and
+    /// each client finds out at a time of its own.
+    fn silent(&mut self, now: Duration, random: f64) -> Vec<Action> {
+        self.forgive_if_stable(now);
+        match self.attempt {
+            0 => self.renew(Why::Silent, now),
+            _ => self.abandon(Why::Silent, Duration::ZERO, now, random),
+        }
+    }
+
+    /// Another WebSocket in the place of this one, now.
+    fn renew(&mut self, why: Why, now: Duration) -> Vec<Action> {
+        let mut actions = self.drop_socket(CloseCode::TimedOut);
+        let next_at = Some(now);
+        actions.push(Action::Down { why, next_at });
+        self.state = ClientState::Stopped;
+        actions.extend(self.connect(now));
+        actions
+    }
+
     fn abandon(&mut self, why: Why, after: Duration, now: Duration, random: f64) -> Vec<Action> {
         self.forgive_if_stable(now);
-        let mut actions = self.drop_socket();
+        let mut actions = self.drop_socket(CloseCode::TimedOut);
         actions.extend(self.wait(why, after, now, random));
         actions
     }
@@ -370,7 +411,7 @@ impl ClientSession {
     }
 
     fn refuse(&mut self, why: Why) -> Vec<Action> {
-        let mut actions = self.drop_socket();
+        let mut actions = self.drop_socket(CloseCode::Normal);
         actions.extend(self.refused(why));
         actions
     }
@@ -387,8 +428,8 @@ impl ClientSession {
         self.state = ClientState::Stopped;
     }
 
-    fn drop_socket(&self) -> Vec<Action> {
-        let socket = self.has_socket().then_some(Action::Disconnect);
+    fn drop_socket(&self, code: CloseCode) -> Vec<Action> {
+        let socket = self.has_socket().then_some(Action::Disconnect(code));
         socket.into_iter().collect()
     }
 

@@ -8,6 +8,12 @@ const SILENT_INTERVALS: u32 = 3;
 /// How long a probe waits, where three intervals are longer.
 const PROBE: Duration = Duration::from_secs(3);
 
+/// No probe waits less: the other end may be busy.
+const SHORTEST_PROBE: Duration = Duration::from_millis(500);
+
+/// A probe waits for so many round trips, where it is known how long one takes.
+const PROBE_ROUND_TRIPS: u32 = 4;
+
 /// A wake-up later than this was held back: the machine slept, or the tab was hidden. A browser
 /// holds a hidden tab's timers back to one a second, and later to one a minute.
 const LATE: Duration = Duration::from_secs(2);
@@ -31,6 +37,7 @@ pub struct Liveness {
     next_ping: Duration,
     gone_at: Duration,
     probing: bool,
+    patience: Duration,
 }
 
 impl Liveness {
@@ -43,7 +50,16 @@ impl Liveness {
             next_ping: now + interval,
             gone_at: now + interval * SILENT_INTERVALS,
             probing: false,
+            patience: PROBE.min(interval * SILENT_INTERVALS),
         }
+    }
+
+    /// Knows how long a round trip takes: who is this near is missed sooner.
+    #[must_use]
+    pub fn over(mut self, round_trip: Duration) -> Self {
+        let enough = round_trip.saturating_mul(PROBE_ROUND_TRIPS);
+        self.patience = self.patience.min(enough.max(SHORTEST_PROBE));
+        self
     }
 
     /// Anything came from the other end.
@@ -59,7 +75,7 @@ impl Liveness {
             return false;
         }
         self.probing = true;
-        self.gone_at = now + PROBE.min(self.interval * SILENT_INTERVALS);
+        self.gone_at = now + self.patience;
         self.next_ping = now + self.interval;
         true
     }
@@ -140,6 +156,17 @@ mod tests {
         assert!(liveness.probe(s(1)));
         assert!(!liveness.probe(s(3)));
         assert_eq!(liveness.tick(s(4)), Some(Due::Gone));
+    }
+
+    #[test]
+    fn a_near_end_is_missed_sooner_than_a_far_one() {
+        let waits = [0, 200, 600, 5_000].map(|round_trip| {
+            let liveness = Liveness::new(s(10), s(0));
+            let mut liveness = liveness.over(Duration::from_millis(round_trip));
+            liveness.probe(s(0));
+            liveness.deadline().as_millis()
+        });
+        assert_eq!(waits, [500, 800, 2_400, 3_000]);
     }
 
     #[test]

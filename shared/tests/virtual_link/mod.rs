@@ -51,6 +51,7 @@ enum Event {
     WebSocketPong,
     ClientClosed(u16),
     ServerClosed,
+    Farewell(CloseCode),
 }
 
 #[derive(Debug)]
@@ -332,7 +333,7 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Connect => self.open_socket(),
-            Action::Disconnect => self.drop_socket(),
+            Action::Disconnect(code) => self.drop_socket(code),
             Action::Send(message) => self.send(&message),
             Action::Up {
                 session, resumed, ..
@@ -362,9 +363,9 @@ impl World {
         }
     }
 
-    fn drop_socket(&mut self) {
+    fn drop_socket(&mut self, code: CloseCode) {
         let socket = self.client_socket.take().expect("a WebSocket to close");
-        self.send_to_server(socket, Event::ServerClosed);
+        self.send_to_server(socket, Event::Farewell(code));
     }
 
     fn send(&mut self, message: &ClientMessage) {
@@ -432,6 +433,7 @@ impl World {
             Event::ToServer(text) => self.server_hears(socket, &text),
             Event::WebSocketPong => self.server_hears_pong(socket),
             Event::ServerClosed => self.server_loses(socket),
+            Event::Farewell(code) => self.server_hears_farewell(socket, code),
             Event::WebSocketPing => self.answer_websocket_ping(socket),
             Event::Opened => self.opened(socket),
             Event::OpenFailed => self.hand_to_client(socket, Input::Closed { code: 1006 }),

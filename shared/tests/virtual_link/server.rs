@@ -109,6 +109,21 @@ impl World {
         self.server_loses(socket);
     }
 
+    /// A session that its client ended is not kept.
+    pub(super) fn server_hears_farewell(&mut self, socket: usize, code: CloseCode) {
+        self.server_loses(socket);
+        let number = self.sockets[socket].session;
+        let ended = number.filter(|_| code == CloseCode::Normal);
+        if let Some(number) = ended
+            && self
+                .sessions
+                .get(&number)
+                .is_some_and(|w| w.socket.is_none())
+        {
+            self.sessions.remove(&number);
+        }
+    }
+
     pub(super) fn server_loses(&mut self, socket: usize) {
         self.sockets[socket].server = None;
         let number = self.sockets[socket].session;

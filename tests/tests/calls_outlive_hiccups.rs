@@ -1,0 +1,238 @@
+//! What befalls a call that is up, and how it goes on by itself: another network, a server that is
+//! killed and comes back, a WebSocket that is cut, a page that is frozen. Nobody clicks anything.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use ferrite_tests::proxy::Proxy;
+use ferrite_tests::witness::now;
+use ferrite_tests::{Scene, Witness, scene, scene_with, wait};
+use serde_json::json;
+
+/// Starts a call on the page at `url`, and waits until pictures come back.
+async fn call<'a>(scene: &'a Scene, url: &str) -> Result<Witness<'a>> {
+    let witness = Witness::invite(&scene.browser).await?;
+    scene.browser.open(url).await?;
+    scene.app().call().await?;
+    witness.watch().await?;
+    Ok(witness)
+}
+
+/// Lets time pass. Nothing is waited for: what is to be seen is that nothing happens.
+async fn pass(time: Duration) -> Result<()> {
+    let until = now() + time.as_millis() as u64;
+    let probe = async || Ok(now() >= until);
+    wait::until("time to pass", wait::PATIENCE, probe, |past| *past).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_server_is_killed_and_comes_back() -> Result<()> {
+    scene("server_killed", async |scene| {
+        // The browser itself logs every WebSocket that does not open.
+        scene.expect_console_errors();
+        let url = scene.server.url("/?resolution=360");
+        call(scene, &url).await?;
+        let killed = now();
+        scene.server.restart_after_kill(&scene.dir).await?;
+        let back = now();
+        let witness = Witness::of(&scene.browser);
+        let took = witness.sees_pictures_after(back).await?;
+        println!(
+            "pictures {took} ms after the server was back, {} ms after it was killed",
+            took + (back - killed)
+        );
+        ensure!(took < 10_000, "{took} ms: {}", witness.tells(back).await?);
+        let app = scene.app();
+        app.phase("connected").await?;
+        app.shows("#error", false).await?;
+        app.say("here again").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn only_the_websocket_is_cut() -> Result<()> {
+    scene("websocket_cut", async |scene| {
+        scene.expect_console_errors();
+        let address = scene.server.url("").replace("http://", "");
+        let proxy = Proxy::start(address).await?;
+        let witness = call(scene, &proxy.url("/?resolution=360")).await?;
+        let app = scene.app();
+        let cut = now();
+        proxy.cut();
+        let words = app.text("#error-text", |text| !text.is_empty()).await?;
+        ensure!(words.contains("The call itself goes on"), "says {words:?}");
+        scene.browser.screenshot("cut").await?;
+        app.plays("#remote-video", 60).await?;
+        app.say("words need no WebSocket").await?;
+        app.phase("connected").await?;
+        proxy.mend();
+        let ready = "document.querySelector('#state').dataset.link";
+        let mended = now();
+        scene
+            .browser
+            .until("the link to be back", ready, |link| link == "ready")
+            .await?;
+        app.shows("#error", false).await?;
+        app.plays("#remote-video", 30).await?;
+        let gap = witness.longest_gap_after(cut).await?;
+        println!(
+            "the link was back after {} ms; no picture was late by more than {gap} ms",
+            now() - mended
+        );
+        ensure!(gap < 2_000, "a gap of {gap} ms");
+        ensure!(
+            witness.connections().await? == 1,
+            "a new peer connection: {}",
+            witness.tells(cut).await?
+        );
+        let log = scene.server.output()?;
+        ensure!(log.contains("resumed"), "the session was not resumed");
+        // What needs the server works again: the camera goes off, and comes back.
+        scene.browser.click("#camera").await?;
+        scene.browser.click("#camera").await?;
+        app.plays("#remote-video", 10).await
+    })
+    .await
+}
+
+/// What a browser does to the page of a hidden tab, and a lid to the whole machine. Chromium closes
+/// the WebSocket of a page that it freezes; timers that are long past fire in one moment.
+#[tokio::test]
+async fn the_page_is_frozen() -> Result<()> {
+    let flags = ["--ping-interval", "1s"];
+    scene_with("page_frozen", &flags, &Default::default(), async |scene| {
+        scene.expect_console_errors();
+        let url = scene.server.url("/?resolution=360");
+        let witness = call(scene, &url).await?;
+        let command = "Page.setWebLifecycleState";
+        let frozen = json!({ "state": "frozen" });
+        scene.browser.devtools(command, frozen).await?;
+        // Twice the time after which a server that says nothing is gone.
+        pass(Duration::from_secs(6)).await?;
+        let thawed = now();
+        let active = json!({ "state": "active" });
+        scene.browser.devtools(command, active).await?;
+        witness.sees_sockets(2).await?;
+        let app = scene.app();
+        app.phase("connected").await?;
+        app.plays("#remote-video", 30).await?;
+        println!(
+            "30 pictures {} ms after the page was thawed",
+            now() - thawed
+        );
+        let calm = Duration::from_secs(4);
+        pass(calm).await?;
+        let (sockets, connections) = (witness.sockets().await?, witness.connections().await?);
+        ensure!(
+            (sockets, connections) == (2, 2),
+            "{sockets} WebSockets, {connections} connections: {}",
+            witness.tells(thawed).await?
+        );
+        app.shows("#error", false).await
+    })
+    .await
+}
+
+mod over_a_network {
+    use ferrite_tests::network::{MOBILE, Roaming, SERVER, WIFI, may_be_made, roaming};
+    use ferrite_tests::{BrowserOptions, Server, artefacts, scene_on};
+
+    use super::*;
+
+    /// Plays a scene in which the browser is on the move.
+    fn travels(
+        name: &str,
+        play: impl AsyncFnOnce(&mut Scene, &Roaming) -> Result<()> + Send,
+    ) -> Result<()> {
+        ensure!(
+            may_be_made(),
+            "only root, outside of most containers, can make a network"
+        );
+        roaming(async |networks| {
+            let dir = artefacts::fresh(name)?;
+            let listen = format!("{SERVER}:0");
+            let flags = ["--external-ip", SERVER];
+            let start = async || Server::start_at(&dir, &listen, &flags).await;
+            let server = networks.at_server(start).await?;
+            // Only loopback and HTTPS get a camera.
+            let secure = format!(
+                "--unsafely-treat-insecure-origin-as-secure={}",
+                server.url("")
+            );
+            let options = BrowserOptions {
+                flags: vec![secure],
+                ..BrowserOptions::default()
+            };
+            let play = async |scene: &mut Scene| {
+                scene.expect_console_errors();
+                play(scene, networks).await
+            };
+            scene_on(server, dir, &options, play).await
+        })
+    }
+
+    /// The call is still the same one, and everything about it is well.
+    async fn all_is_well(scene: &Scene, witness: &Witness<'_>) -> Result<()> {
+        ensure!(witness.connections().await? == 1, "a new peer connection");
+        let app = scene.app();
+        app.phase("connected").await?;
+        app.shows("#error", false).await?;
+        app.say("elsewhere now").await?;
+        Ok(())
+    }
+
+    #[test]
+    fn the_network_changes() -> Result<()> {
+        travels("network_changes", async |scene, networks| {
+            let url = scene.server.url("/?resolution=360");
+            let witness = call(scene, &url).await?;
+            networks.part(WIFI)?;
+            networks.join(MOBILE)?;
+            let there = now();
+            let took = witness.sees_pictures_after(there).await?;
+            println!("pictures {took} ms after the new network was there");
+            ensure!(took < 5_000, "{took} ms: {}", witness.tells(there).await?);
+            all_is_well(scene, &witness).await
+        })
+    }
+
+    #[test]
+    fn the_network_is_gone_for_a_while() -> Result<()> {
+        travels("network_gone", async |scene, networks| {
+            let url = scene.server.url("/?resolution=360");
+            let witness = call(scene, &url).await?;
+            networks.part(WIFI)?;
+            let words = scene
+                .app()
+                .text("#error-text", |text| text.contains("no network"))
+                .await?;
+            ensure!(!words.contains("goes on"), "says {words:?}");
+            scene.browser.screenshot("no-network").await?;
+            networks.join(MOBILE)?;
+            let there = now();
+            let took = witness.sees_pictures_after(there).await?;
+            println!("pictures {took} ms after a network was there again");
+            ensure!(took < 10_000, "{took} ms: {}", witness.tells(there).await?);
+            all_is_well(scene, &witness).await
+        })
+    }
+
+    /// No event tells the page. ICE misses the other end after some seconds.
+    #[test]
+    fn the_network_changes_and_nobody_says_so() -> Result<()> {
+        travels("network_changes_unseen", async |scene, networks| {
+            let url = scene.server.url("/?resolution=360");
+            let witness = call(scene, &url).await?;
+            networks.join(MOBILE)?;
+            networks.part(WIFI)?;
+            let there = now();
+            let took = witness.sees_pictures_after(there).await?;
+            println!("pictures {took} ms after the new network was the only one");
+            ensure!(took < 20_000, "{took} ms: {}", witness.tells(there).await?);
+            all_is_well(scene, &witness).await
+        })
+    }
+}
