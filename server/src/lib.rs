@@ -16,6 +16,8 @@
 
 pub mod behaviour;
 pub mod config;
+#[cfg(test)]
+mod documented_limits;
 mod http;
 pub mod media;
 pub mod network;

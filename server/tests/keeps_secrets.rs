@@ -1,6 +1,12 @@
 //! What the log tells, and what it does not.
 
-use ferrite_protocol::ClientMessage;
+// Clippy knows only the tests themselves to be tests, not what they call.
+#![allow(clippy::unwrap_used)]
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use ferrite_protocol::{ClientMessage, ResumeToken, ServerMessage};
 
 use crate::support::Client;
 use crate::support::process::Running;
@@ -45,4 +51,125 @@ async fn sessions_can_be_followed_without_tokens_descriptions_or_addresses() {
     for message in ["opened", "joined a room", "resumed"] {
         assert!(said(message), "{message} in {log}");
     }
+}
+
+/// Data channels and nothing else.
+const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 203.0.113.50\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+    m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 203.0.113.51\r\n\
+    a=ice-ufrag:theirufrag\r\na=ice-pwd:theirpasswordtheirpassword\r\n\
+    a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n\
+    a=setup:actpass\r\na=mid:0\r\na=sctp-port:5000\r\n";
+
+/// Calls and gives the answer.
+async fn call(client: &mut Client) -> String {
+    let sdp = OFFER.to_owned();
+    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    let ServerMessage::Answer { sdp, .. } = client.receive().await else {
+        panic!("no answer");
+    };
+    while client.receive().await != (ServerMessage::EndOfCandidates {}) {}
+    sdp
+}
+
+fn attribute(sdp: &str, name: &str) -> String {
+    let mut lines = sdp.lines();
+    let value = lines.find_map(|line| line.strip_prefix(&format!("a={name}:")));
+    value.unwrap().to_owned()
+}
+
+/// A check with a wrong password, as far as anybody can tell before looking at it.
+fn check(ufrag: &str) -> Vec<u8> {
+    let name = format!("{ufrag}:theirufrag");
+    let padded = name.len().div_ceil(4) * 4;
+    let mut datagram = vec![0, 1];
+    datagram.extend((padded as u16 + 4).to_be_bytes());
+    datagram.extend([0x21, 0x12, 0xA4, 0x42]);
+    datagram.extend([7; 12]);
+    datagram.extend([0, 6]);
+    datagram.extend((name.len() as u16).to_be_bytes());
+    datagram.extend(name.as_bytes());
+    datagram.resize(24 + padded, 0);
+    datagram
+}
+
+/// Everything that goes wrong from outside, at the level below which secrets may be logged.
+#[tokio::test]
+async fn whatever_strangers_do_the_log_stays_short_and_keeps_what_is_theirs() {
+    let flags = [
+        "--log",
+        "info",
+        "--max-sessions-per-address",
+        "3",
+        "--max-message-rate",
+        "10",
+        "--trusted-proxies",
+        "127.0.0.1",
+    ];
+    let server = Running::start(&flags).await;
+    let proxied = [("x-forwarded-for", "203.0.113.52")];
+    let mut client = Client::connect_with(server.addr, &proxied).await.unwrap();
+    let first = client.hello(None).await;
+    let answer = call(&mut client).await;
+    let candidate = r#"{"type":"candidate","candidate":{"candidate":"candidate:1 1 udp 1 203.0.113.53 9 typ host"}}"#;
+    client.send_text(candidate).await;
+    client.is_served().await;
+
+    // Strangers at the media port, and wrong passwords.
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let soon = Duration::from_secs(20);
+    stranger.set_read_timeout(Some(soon)).unwrap();
+    let wrong = check(&attribute(&answer, "ice-ufrag"));
+    for _ in 0..500 {
+        for datagram in [
+            &wrong[..],
+            &check("nobody"),
+            &[22; 1200],
+            &[128; 1200],
+            &[7],
+        ] {
+            let to = ("127.0.0.1", server.media_port);
+            stranger.send_to(datagram, to).unwrap();
+        }
+    }
+    // Strangers at the door: another origin, a wrong token, one session too many, too many frames.
+    let origin = [("origin", "http://stranger.example")];
+    assert!(Client::connect_with(server.addr, &origin).await.is_err());
+    for _ in 0..20 {
+        let mut guess = Client::connect_with(server.addr, &[]).await.unwrap();
+        let token = ResumeToken(format!("{}.secretguess", first.session));
+        guess
+            .send(ClientMessage::Hello {
+                version: 1,
+                client: None,
+                resume_token: Some(token),
+            })
+            .await;
+        guess.receive().await;
+        guess.drop_connection().await;
+    }
+    client.drop_connection().await;
+    let mut again = Client::connect_with(server.addr, &proxied).await.unwrap();
+    let second = again.hello(Some(&first.token)).await;
+    for _ in 0..100 {
+        again.send_text("strangeframe").await;
+    }
+    assert_eq!(again.closed().await, 4001);
+    let (_, _, log) = server.end("-TERM").await;
+
+    let secret = |token: &ResumeToken| token.0.split_once('.').unwrap().1.to_owned();
+    let hidden = [
+        secret(&first.token),
+        secret(&second.token),
+        attribute(&answer, "ice-ufrag"),
+        attribute(&answer, "ice-pwd"),
+    ];
+    let words = "secretguess strangeframe stranger.example theirufrag theirpassword a=setup \
+                 203.0.113. 127.0.0.1";
+    let words = words.split_whitespace().map(str::to_owned);
+    for hidden in hidden.into_iter().chain(words) {
+        assert!(!log.contains(&hidden), "{hidden} in {log}");
+    }
+    assert!(log.contains("resumed"), "{log}");
+    // A line or two for each session that was opened; of 2500 datagrams nothing.
+    assert!(log.lines().count() < 100, "{log}");
 }

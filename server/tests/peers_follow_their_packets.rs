@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ferrite_server::behaviour::Echo;
@@ -297,6 +298,21 @@ async fn a_stream_that_is_not_framed_is_closed_and_harms_nobody() {
     caller.plane.shutdown().await;
 }
 
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Stands for a bug: panics at the first sign of life of its peer.
 struct Broken;
 
@@ -308,6 +324,12 @@ impl Behaviour for Broken {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_ends_the_peers_of_its_shard_and_the_shard_goes_on() {
+    let log = Log::default();
+    let lines = log.clone();
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || lines.clone())
+        .init();
     let plane = plane(1);
     let mut broken = Caller::call_on(&plane, Box::new(Broken));
     let request = broken.request(&broken.pwd, true);
@@ -317,6 +339,13 @@ async fn a_panic_ends_the_peers_of_its_shard_and_the_shard_goes_on() {
         .unwrap();
     while broken.events.recv().await.is_some() {}
     assert_eq!(plane.peers(), 0);
+    // Whose packets it had in hand, and how many calls that cost.
+    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let said = said.lines().find(|line| line.contains("panicked"));
+    let said = said.unwrap();
+    for part in ["ERROR", "shard=0", "session=\"test\"", "peers=1"] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
     let next = Caller::call_on(&plane, Box::new(Echo));
     let pwd = next.pwd.clone();
     assert_eq!(next.check(&socket(), &pwd, true), BINDING_SUCCESS);

@@ -1,7 +1,10 @@
 //! A frame that is not a message of this version is refused with a code and a text that help its
 //! sender, and that never repeat much of what was sent.
 
-use ferrite_protocol::limits::{MAX_MESSAGE_BYTES, MAX_ROOM_ID_BYTES};
+use ferrite_protocol::limits::{
+    MAX_CANDIDATE_BYTES, MAX_CLIENT_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
+    MAX_RESUME_TOKEN_BYTES, MAX_ROOM_ID_BYTES,
+};
 use ferrite_protocol::{
     ClientMessage, DecodeError, ErrorCode, RequestId, ServerMessage, check_client_version,
     check_server_version,
@@ -132,6 +135,45 @@ fn a_refusal_carries_the_request_id_back() {
     let says =
         r#"{"type":"error","id":7,"code":"badMessage","message":"offer: missing field `sdp`"}"#;
     assert_eq!(reply.encode(), says);
+}
+
+#[test]
+fn every_text_has_a_limit() {
+    let hello =
+        |field: &str, text: &str| format!(r#"{{"type":"hello","version":1,"{field}":"{text}"}}"#);
+    let candidate = |field: &str, text: &str| {
+        let first = if field == "candidate" {
+            ""
+        } else {
+            r#""candidate":"","#
+        };
+        format!(r#"{{"type":"candidate","candidate":{{{first}"{field}":"{text}"}}}}"#)
+    };
+    let join = |field: &str, text: &str| {
+        let room = if field == "room" {
+            ""
+        } else {
+            r#""room":"r","#
+        };
+        format!(r#"{{"type":"join",{room}"{field}":"{text}"}}"#)
+    };
+    type Write<'a> = &'a dyn Fn(&str, &str) -> String;
+    let fields: [(Write<'_>, &str, usize); 7] = [
+        (&hello, "client", MAX_CLIENT_BYTES),
+        (&hello, "resumeToken", MAX_RESUME_TOKEN_BYTES),
+        (&join, "room", MAX_ROOM_ID_BYTES),
+        (&join, "name", MAX_NAME_BYTES),
+        (&candidate, "candidate", MAX_CANDIDATE_BYTES),
+        (&candidate, "sdpMid", MAX_CANDIDATE_BYTES),
+        (&candidate, "usernameFragment", MAX_CANDIDATE_BYTES),
+    ];
+    for (write, field, limit) in fields {
+        let longest = write(field, &"x".repeat(limit));
+        assert!(ClientMessage::decode(&longest).is_ok(), "{longest}");
+        let says = format!("{field} has {} bytes, the limit is {limit}", limit + 1);
+        let longer = write(field, &"x".repeat(limit + 1));
+        assert_refused(&longer, ErrorCode::LimitExceeded, &says);
+    }
 }
 
 #[test]

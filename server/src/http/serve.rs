@@ -25,9 +25,9 @@ use crate::config::Config;
 use crate::shares::Shares;
 
 /// Connections at a time. Further ones wait in the kernel. A WebSocket counts only until it is one.
-const MAX_CONNECTIONS: usize = 1024;
+pub(crate) const MAX_CONNECTIONS: usize = 1024;
 /// Those of one address that is no trusted proxy. Further ones are closed.
-const MAX_CONNECTIONS_PER_ADDRESS: usize = 256;
+pub(crate) const MAX_CONNECTIONS_PER_ADDRESS: usize = 256;
 /// Also how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one connection may take for all its requests, however slowly it reads.

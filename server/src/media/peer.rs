@@ -28,7 +28,7 @@ const SCTP_PORT: u16 = 5000;
 const MAX_TRANSMITS: usize = 4096;
 
 /// How long audio may wait for a slow path.
-const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
+pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
 
 /// The longest round trip believed, in 65536ths of a second: 8 s.
 const MAX_RTT_TICKS: u32 = 8 << 16;

@@ -36,18 +36,22 @@ mod socket;
 mod task;
 
 use resumption::Resumable;
+#[cfg(test)]
+pub(crate) use session::OFFERS;
+#[cfg(test)]
+pub(crate) use socket::BURST_SECONDS;
 use socket::Socket;
 
 /// A frame up to the first limit is answered, one up to the second is read to be refused in good
 /// order, and a longer one is not read at all.
-const READ_LIMIT: usize = 2 * MAX_MESSAGE_BYTES;
+pub(crate) const READ_LIMIT: usize = 2 * MAX_MESSAGE_BYTES;
 
 /// WebSockets beyond the session limit: to say that it is reached, and for clients that resume.
-const SPARE_PLACES: usize = 256;
+pub(crate) const SPARE_PLACES: usize = 256;
 
 /// WebSockets of one address for each session it may have: one that broke unnoticed, and the one its
 /// client comes back on.
-const WEBSOCKETS_PER_SESSION: usize = 2;
+pub(crate) const WEBSOCKETS_PER_SESSION: usize = 2;
 
 /// What all sessions share.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use crate::room::{Change, Seat, changes};
 
 /// Offers a client may make a second, and at once after a quiet time. Each may begin another peer
 /// connection, whose handshake costs a thousand times what a message does.
-const OFFERS: (u32, u32) = (2, 20);
+pub(crate) const OFFERS: (u32, u32) = (2, 20);
 
 /// One client, for as long as it is one.
 #[derive(Debug)]

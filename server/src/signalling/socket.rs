@@ -19,7 +19,7 @@ use super::rate::Rate;
 use crate::config::Config;
 
 /// How many seconds' worth of frames may come at once.
-const BURST_SECONDS: u32 = 4;
+pub(crate) const BURST_SECONDS: u32 = 4;
 
 /// How long the other end has to answer a close frame.
 const CLOSING_TIME: Duration = Duration::from_millis(500);

@@ -1,0 +1,181 @@
+//! README.md's table of limits says what the constants say.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use ferrite_protocol::limits::{
+    MAX_CANDIDATE_BYTES, MAX_CLIENT_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
+    MAX_RESUME_TOKEN_BYTES, MAX_ROOM_ID_BYTES,
+};
+
+use crate::Config;
+use crate::http::serve;
+use crate::media::{
+    MAX_MESSAGE_SIZE, dtls, dtls_gate, egress, framing, ice, ingests, peer, sctp, sdp, srtp, tcp,
+};
+use crate::signalling::{self, OFFERS};
+
+const README: &str = include_str!("../../README.md");
+
+fn kib(bytes: usize) -> String {
+    format!("{} KiB", bytes / 1024)
+}
+
+fn mib(bytes: usize) -> String {
+    format!("{} MiB", bytes / 1024 / 1024)
+}
+
+fn s(time: Duration) -> String {
+    format!("{} s", time.as_secs())
+}
+
+fn ms(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
+}
+
+/// Something before and after a number, so that it is not a part of another.
+fn n(number: impl Display, unit: &str) -> String {
+    format!("{number}{unit}")
+}
+
+/// What each row has to say, in this order.
+fn rows() -> Vec<(&'static str, Vec<String>)> {
+    let config = Config::default();
+    let for_name = [
+        MAX_NAME_BYTES,
+        MAX_ROOM_ID_BYTES,
+        MAX_CLIENT_BYTES,
+        MAX_RESUME_TOKEN_BYTES,
+    ];
+    assert!(for_name.iter().all(|bytes| *bytes == MAX_NAME_BYTES));
+    vec![
+        (
+            "frame on a WebSocket",
+            vec![kib(MAX_MESSAGE_BYTES), kib(signalling::READ_LIMIT)],
+        ),
+        (
+            "frames of a client",
+            vec![
+                n(config.max_message_rate, " a second"),
+                n(signalling::BURST_SECONDS, " seconds'"),
+            ],
+        ),
+        (
+            "offers of a session",
+            vec![n(OFFERS.0, " a second"), n(OFFERS.1, " at once")],
+        ),
+        ("name of a room", vec![n(MAX_NAME_BYTES, " bytes")]),
+        ("candidate ", vec![n(MAX_CANDIDATE_BYTES, " bytes")]),
+        ("sessions, waiting", vec![n(config.max_sessions, " (")]),
+        (
+            "sessions of an address",
+            vec![n(config.max_sessions_per_address, " (")],
+        ),
+        (
+            "WebSockets of an address",
+            vec![n(signalling::WEBSOCKETS_PER_SESSION, " for each session")],
+        ),
+        (
+            "WebSockets |",
+            vec![n(signalling::SPARE_PLACES, " more than sessions")],
+        ),
+        (
+            "HTTP connections",
+            vec![
+                n(serve::MAX_CONNECTIONS, ","),
+                n(serve::MAX_CONNECTIONS_PER_ADDRESS, " of one address"),
+            ],
+        ),
+        (
+            "participants of a room",
+            vec![n(config.max_participants, " (")],
+        ),
+        (
+            "offer ",
+            vec![
+                n(sdp::MAX_SECTIONS, " sections"),
+                n(sdp::MAX_ATTRIBUTES, " attributes"),
+                n(sdp::MAX_FORMATS, " formats"),
+                n(sdp::MAX_SSRCS, " SSRCs"),
+                n(sdp::MAX_LINE_BYTES, " bytes a line"),
+            ],
+        ),
+        ("simulcast layers", vec![n(sdp::MAX_LAYERS, " |")]),
+        (
+            "peer without a connection",
+            vec![
+                s(ice::CONSENT_EXPIRES_AFTER) + " for its first check",
+                s(dtls::HANDSHAKE_TIMEOUT) + " from there",
+            ],
+        ),
+        (
+            "DTLS handshake",
+            vec![
+                n(dtls_gate::MAX_FRAGMENTS, " fragments"),
+                kib(dtls_gate::MAX_BYTES),
+            ],
+        ),
+        ("paths of a peer", vec![n(ice::MAX_PAIRS, " |")]),
+        (
+            "SSRCs received",
+            vec![n(srtp::MAX_SSRCS, ","), n(ingests::MAX_INGESTS, " streams")],
+        ),
+        (
+            "packets kept",
+            vec![
+                n(egress::MAX_HISTORY, " a stream"),
+                ms(egress::HISTORY_SPAN),
+            ],
+        ),
+        ("data channels", vec![n(sctp::MAX_CHANNELS, " |")]),
+        (
+            "message on a data channel",
+            vec![kib(MAX_MESSAGE_SIZE as usize)],
+        ),
+        (
+            "unacknowledged data",
+            vec![mib(sctp::HIGH_WATER), mib(sctp::SEND_LIMIT)],
+        ),
+        ("data from a peer", vec![mib(sctp::RECEIVE_WINDOW as usize)]),
+        (
+            "ICE-TCP connections",
+            vec![
+                n(tcp::MAX_CONNECTIONS, ","),
+                n(tcp::MAX_PER_ADDRESS, " of one address"),
+            ],
+        ),
+        (
+            "ICE-TCP connection without",
+            vec![s(tcp::INTRODUCTION) + " before", s(tcp::SILENCE) + " after"],
+        ),
+        (
+            "unsent bytes",
+            vec![
+                kib(framing::CONGESTED_FROM),
+                kib(framing::MAX_QUEUED),
+                ms(peer::AUDIO_LIFETIME),
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn the_table_of_limits_says_what_the_code_does() {
+    let (_, after) = README.split_once("\n## Limits\n").unwrap();
+    let (section, _) = after.split_once("\n## ").unwrap();
+    let table: Vec<_> = section
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .collect();
+    for (begin, numbers) in rows() {
+        let row = table.iter().find(|row| row[2..].starts_with(begin));
+        let mut rest = *row.unwrap_or_else(|| panic!("no row {begin}"));
+        for number in numbers {
+            let (before, after) = rest
+                .split_once(&number)
+                .unwrap_or_else(|| panic!("no {number} in the row {begin}"));
+            assert!(!before.ends_with(|c: char| c.is_ascii_digit()), "{number}");
+            rest = after;
+        }
+    }
+}
