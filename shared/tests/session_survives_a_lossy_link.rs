@@ -117,6 +117,20 @@ fn cut_twice(mut world: World, what: &str) {
     }
 }
 
+/// No WebSocket does this; a proxy that sends again what it is not sure of, or an end with a bug, may.
+#[test]
+fn a_message_that_comes_twice_changes_nothing() {
+    for twice in 0..frames() {
+        let mut world = World::new();
+        world.twice_at = vec![twice];
+        world.input(Input::Connect);
+        let what = format!("message {twice}");
+        assert_recovers(&mut world, s(2), &what);
+        assert_eq!(world.sessions_made, 1, "{what}: {:#?}", world.log);
+        assert_eq!(world.attempts().len(), 1, "{what}: {:#?}", world.log);
+    }
+}
+
 #[test]
 fn a_link_that_breaks_again_and_again_while_resuming_costs_no_session() {
     let mut world = World::open();

@@ -94,6 +94,8 @@ pub(crate) struct World {
     pub(crate) cut_at: Vec<usize>,
     /// The frames arrive, and what they led to is lost with their WebSocket.
     pub(crate) cut_after: bool,
+    /// The messages to be delivered twice, by the numbers of deliveries, from 0.
+    pub(crate) twice_at: Vec<usize>,
     pub(crate) told: Told,
     pub(crate) deliveries: usize,
     pub(crate) last_cut: Option<Duration>,
@@ -125,6 +127,7 @@ impl World {
             delay: Box::new(|| ms(50)),
             cut_at: Vec::new(),
             cut_after: false,
+            twice_at: Vec::new(),
             told: Told::Both,
             deliveries: 0,
             last_cut: None,
@@ -423,6 +426,18 @@ impl World {
                     self.hand_over(socket, event);
                 }
                 return self.break_socket(socket, self.told);
+            }
+            if self.twice_at.contains(&(self.deliveries - 1)) {
+                match &event {
+                    Event::ToServer(text) => {
+                        self.hand_over(socket, Event::ToServer(text.clone()));
+                    }
+                    Event::ToClient(text) => {
+                        self.hand_over(socket, Event::ToClient(text.clone()));
+                    }
+                    // A WebSocket opens once.
+                    _ => {}
+                }
             }
         }
         self.hand_over(socket, event);
