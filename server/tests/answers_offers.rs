@@ -172,6 +172,58 @@ async fn a_bad_candidate_is_refused_and_the_call_goes_on() {
     client.is_served().await;
 }
 
+/// A browser's, with sound, pictures and data.
+const CALL: &str =
+    include_str!("../src/media/sdp/testdata/chromium-audio-video-data/1-first.offer.sdp");
+
+/// The offer, each line edited on its own.
+fn edited(edit: impl Fn(&str) -> String) -> String {
+    CALL.lines().map(edit).collect()
+}
+
+#[tokio::test]
+async fn an_offer_of_another_age_is_refused_with_the_reason() {
+    let without = |what: &'static str| {
+        edited(move |line| match line.starts_with(what) {
+            true => String::new(),
+            false => format!("{line}\r\n"),
+        })
+    };
+    let sdes = edited(|line| match line.starts_with("a=fingerprint:") {
+        true => {
+            "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n"
+                .to_owned()
+        }
+        false => format!("{line}\r\n"),
+    });
+    let plan_b = edited(
+        |line| match line.starts_with("a=ssrc:") && line.contains(" msid:") {
+            true => format!("{line}\r\na=ssrc:5 msid:- another-track\r\n"),
+            false => format!("{line}\r\n"),
+        },
+    );
+    let server = start(config()).await;
+    let (mut client, _) = Client::greeted(&server).await;
+    for (sdp, why) in [
+        (without("a=group:BUNDLE"), "a=group:BUNDLE"),
+        (without("a=rtcp-mux"), "a=rtcp-mux"),
+        (sdes, "SDES"),
+        (plan_b, "Plan B"),
+    ] {
+        assert_ne!(sdp, CALL, "{why}");
+        let id = Some(RequestId(7));
+        client.send(ClientMessage::Offer { id, sdp }).await;
+        let (id, code, message) = client.error().await;
+        assert_eq!((id, code), (Some(7), ErrorCode::BadOffer), "{why}");
+        assert!(message.contains(why), "{why}: {message}");
+    }
+    // As it was, it is answered.
+    let sdp = edited(|line| format!("{line}\r\n"));
+    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    let answer = client.receive().await;
+    assert!(matches!(answer, ServerMessage::Answer { .. }), "{answer:?}");
+}
+
 #[tokio::test]
 async fn a_bad_offer_changes_nothing() {
     let server = start(config()).await;
