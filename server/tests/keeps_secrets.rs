@@ -9,6 +9,7 @@ use std::time::Duration;
 use ferrite_protocol::{ClientMessage, ResumeToken, ServerMessage};
 
 use crate::support::Client;
+use crate::support::native::Native;
 use crate::support::process::Running;
 
 mod support;
@@ -172,4 +173,84 @@ async fn whatever_strangers_do_the_log_stays_short_and_keeps_what_is_theirs() {
     assert!(log.contains("resumed"), "{log}");
     // A line or two for each session that was opened; of 2500 datagrams nothing.
     assert!(log.lines().count() < 100, "{log}");
+}
+
+/// What a description must not lend to the log: its credentials, fingerprints and addresses.
+fn secrets(sdp: &str) -> Vec<&str> {
+    let of_line = |line: &'static str| {
+        let values = sdp
+            .lines()
+            .filter_map(move |found| found.strip_prefix(line));
+        values.collect::<Vec<_>>()
+    };
+    let fingerprints = of_line("a=fingerprint:");
+    let fingerprints = fingerprints
+        .iter()
+        .filter_map(|value| value.split(' ').nth(1));
+    let candidates = of_line("a=candidate:");
+    let addresses = candidates
+        .iter()
+        .filter_map(|value| value.split(' ').nth(4));
+    let credentials = [of_line("a=ice-ufrag:"), of_line("a=ice-pwd:")].concat();
+    credentials
+        .into_iter()
+        .chain(fingerprints)
+        .chain(addresses)
+        .collect()
+}
+
+/// Whether a word is in the log, as a whole where it is short enough to be there by chance.
+fn tells(log: &str, word: &str) -> bool {
+    match word.len() {
+        ..8 => log
+            .split(|c: char| !c.is_ascii_alphanumeric() && !"+/.:".contains(c))
+            .any(|found| found == word),
+        _ => log.contains(word),
+    }
+}
+
+#[tokio::test]
+async fn a_call_can_be_followed_without_what_its_descriptions_say() {
+    let server = Running::start(&["--log-format", "json", "--log", "info"]).await;
+    let mut client = Client::connect_with(server.addr, &[]).await.unwrap();
+    let welcome = client.hello(None).await;
+    let mut native = Native::new();
+    let offer = native.offer();
+    let sdp = offer.clone();
+    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    let ServerMessage::Answer { sdp: answer, .. } = client.receive().await else {
+        panic!("no answer");
+    };
+    native.take_answer(&answer);
+    native.run_until("a channel", Native::is_open);
+    native.echo(b"confidential");
+    native.run_until("sound", |native| native.frames > 10);
+    client.send_text(r#"{"type":"hangUp"}"#).await;
+    while !matches!(client.receive().await, ServerMessage::HungUp { .. }) {}
+    let (_, _, log) = server.end("-TERM").await;
+
+    for sdp in [&offer, &answer] {
+        let secrets = secrets(sdp);
+        assert!(secrets.len() >= 4, "{sdp}");
+        for secret in secrets {
+            assert!(!tells(&log, secret), "{secret} in {log}");
+        }
+    }
+    assert!(!log.contains("confidential"));
+    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    let of_session = |line: &serde_json::Value| line["span"]["id"] == welcome.session.as_str();
+    let told: Vec<_> = lines
+        .filter(of_session)
+        .map(|line| line["fields"].clone())
+        .collect();
+    let states = told
+        .iter()
+        .filter(|fields| fields["message"] == "peer connection state");
+    let states: Vec<_> = states.map(|fields| fields["connection"].clone()).collect();
+    assert!(states.contains(&"Connecting".into()), "{log}");
+    assert_eq!(states.last(), Some(&"Connected".into()), "{log}");
+    assert!(
+        told.iter().any(|fields| fields["message"] == "hung up"),
+        "{log}"
+    );
 }
