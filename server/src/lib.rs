@@ -8,11 +8,13 @@
 //! | `origin` | which web pages may open a session |
 //! | [`network`] | whom an address stands for |
 //! | `shares` | how much each address may have |
+//! | [`behaviour`] | what answers a peer's media and data: an echo |
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
 //! | [`room`] | who is where: plain data |
-//! | [`media`] | the sans-IO media plane |
+//! | [`media`] | the sans-IO media plane, and the threads that run it |
 //!
-//! Imports point one way: `http` to `signalling` to `room` and `media` to the protocol crate.
+//! Imports point one way: `http` to `signalling` to `room`, `behaviour` and `media` to the protocol
+//! crate.
 
 pub mod behaviour;
 pub mod config;

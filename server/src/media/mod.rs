@@ -1,8 +1,27 @@
-//! The sans-IO media plane. Imports neither tokio's IO nor axum; only `shard` does IO.
+//! The sans-IO media plane, and the threads that run it. It imports neither axum nor tokio's runtime
+//! and IO: of tokio only the channels, in `plane` and `resident`, over which a session is told things.
 //!
-//! `plane` is the door for the control plane. `shard` owns sockets and peers, `directory` says which
-//! shard has which peer, `peer` ties one remote endpoint together from `ice`, `dtls`, `srtp`, `sctp`
-//! and `streams`; `ingest` and `egress` are the two ends of a stream, `sdp` is offer in, answer out.
+//! | module | what lives there |
+//! |---|---|
+//! | `plane` | the door for the control plane: start, make peers, hear of their states |
+//! | `shard` | one core's thread: its loop, its sockets, its peers |
+//! | `directory`, `mailbox` | which shard has which peer; how a shard is told things |
+//! | `resident` | a peer as a shard houses it: with a behaviour, and a line to its session |
+//! | `sockets`, `tcp`, `outbox` | the IO that `shard` has done for it: opening, ICE-TCP, sending in batches |
+//! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
+//! | `candidates`, `clock` | our addresses as candidates; the monotonic clock and the wall clock |
+//! | `peer` | one remote endpoint, tied together from what follows |
+//! | `ice` | the lite agent: paths, consent, restarts |
+//! | `dtls`, `dtls_gate` | the handshake, and what of it may reach the library |
+//! | `srtp`, `rtp`, `rtcp` | encryption; the packets' formats |
+//! | `sctp` | data channels |
+//! | `streams` | the RTP streams of one peer, both ways |
+//! | `ingest`, `ingests`, `loss`, `transport_cc` | what arrives: reports, losses, feedback |
+//! | `egress`, `numbering`, `keyframe` | what leaves: rewriting, retransmission, where to begin |
+//! | `sdp` | offer in, answer out |
+//!
+//! Only `shard`, `sockets`, `tcp` and `outbox` do IO, and only they and `plane` read a clock;
+//! everything else has datagrams and time come in as arguments.
 
 use std::time::Instant;
 

@@ -1,6 +1,6 @@
 //! One core's worth of the media plane: a thread that owns its sockets and its peers outright.
 //!
-//! The only file with IO. The kernel gives each path's datagrams to the same shard (SO_REUSEPORT),
+//! It waits for its sockets and reads datagrams; `tcp` and `outbox` do the rest of its IO. The kernel gives each path's datagrams to the same shard (SO_REUSEPORT),
 //! and peers live where their packets land, so nothing is locked per packet.
 
 use std::cmp::Reverse;
