@@ -16,8 +16,12 @@ use super::sdp::{Codec, CodecKind, Extensions, MediaKind, MediaSection, SendStre
 
 /// Packets kept for retransmission, at most.
 pub const MAX_HISTORY: usize = 512;
-/// How long packets are kept for retransmission.
+/// How long packets are kept for retransmission, at most: also until the round-trip time is known.
 pub const HISTORY_SPAN: Duration = Duration::from_millis(1000);
+/// How long at least. A radio link can be gone for some tenths of a second whatever its round trip.
+const MIN_HISTORY_SPAN: Duration = Duration::from_millis(400);
+/// Round trips that a packet is kept for: it is asked for after one half, and again after each.
+const HISTORY_ROUND_TRIPS: u32 = 4;
 /// The least time between two retransmissions of one packet: a NACK that crossed it is no new loss.
 const RETRANSMIT_INTERVAL: Duration = Duration::from_millis(20);
 /// Retransmissions may add this many bytes per sent byte, so that NACKs cannot amplify.
@@ -37,18 +41,23 @@ pub struct MediaPacket {
 }
 
 /// A packet ready for SRTP.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Outgoing {
     /// Its header.
     pub header: Header,
     /// The packet, header included.
-    pub packet: Bytes,
+    pub packet: Vec<u8>,
     /// Audio is worth nothing when it is late.
     pub kind: MediaKind,
 }
 
+/// A packet that may be asked for again: as it came, so that everybody it went to shares its bytes,
+/// and what became of its numbers.
 struct Sent {
-    outgoing: Outgoing,
+    packet: Bytes,
+    ids: Extensions,
+    sequence: u16,
+    timestamp: u32,
     at: Instant,
     again: Option<Instant>,
 }
@@ -68,6 +77,7 @@ pub struct Egress {
     first_sequence: u16,
     rtx_sequence: u16,
     history: VecDeque<Sent>,
+    history_span: Duration,
     sent: Totals,
     rtx_sent: Totals,
     source_clock: Option<(u64, u32)>,
@@ -104,6 +114,7 @@ impl Egress {
             first_sequence,
             rtx_sequence: first_sequence,
             history: VecDeque::new(),
+            history_span: HISTORY_SPAN,
             sent: Totals::default(),
             rtx_sent: Totals::default(),
             source_clock: None,
@@ -154,10 +165,10 @@ impl Egress {
             source.last_at = now;
             source.payload_type = header.payload_type;
         }
-        let outgoing = self.write(&header, media)?;
+        let outgoing = self.write(&header, &media.header, &media.packet, &media.ids)?;
         self.sent.packets = self.sent.packets.wrapping_add(1);
         self.sent.octets += (outgoing.packet.len() - outgoing.header.len) as u64;
-        self.keep(now, &outgoing);
+        self.keep(now, &header, media);
         Some(outgoing)
     }
 
@@ -227,10 +238,17 @@ impl Egress {
         source.is_some_and(|source| source.numbering.leave_out(header.sequence))
     }
 
-    fn write(&self, header: &Header, media: &MediaPacket) -> Option<Outgoing> {
-        let values = ExtensionValues::read(media.header.extensions(&media.packet), &media.ids);
-        let payload = media.packet.get(media.header.len..)?;
-        let mut packet = Vec::with_capacity(media.packet.len() + 32);
+    /// A packet with our header instead of its own.
+    fn write(
+        &self,
+        header: &Header,
+        theirs: &Header,
+        received: &[u8],
+        ids: &Extensions,
+    ) -> Option<Outgoing> {
+        let values = ExtensionValues::read(theirs.extensions(received), ids);
+        let payload = received.get(theirs.len..)?;
+        let mut packet = Vec::with_capacity(received.len() + 32);
         write_header(
             &mut packet,
             header,
@@ -248,21 +266,30 @@ impl Egress {
         packet.extend_from_slice(payload);
         Some(Outgoing {
             header,
-            packet: packet.into(),
+            packet,
             kind: self.kind,
         })
     }
 
-    fn keep(&mut self, now: Instant, outgoing: &Outgoing) {
+    /// Keeps packets for as long as they can be asked for over a path with this round trip.
+    pub fn set_round_trip(&mut self, rtt: Duration) {
+        self.history_span = (rtt * HISTORY_ROUND_TRIPS).clamp(MIN_HISTORY_SPAN, HISTORY_SPAN);
+    }
+
+    fn keep(&mut self, now: Instant, header: &Header, media: &MediaPacket) {
         if !self.keeps_history {
             return;
         }
-        let stale = |sent: &Sent| now.saturating_duration_since(sent.at) > HISTORY_SPAN;
+        let span = self.history_span;
+        let stale = |sent: &Sent| now.saturating_duration_since(sent.at) > span;
         while self.history.len() >= MAX_HISTORY || self.history.front().is_some_and(stale) {
             self.history.pop_front();
         }
         self.history.push_back(Sent {
-            outgoing: outgoing.clone(),
+            packet: media.packet.clone(),
+            ids: media.ids,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
             at: now,
             again: None,
         });
@@ -281,12 +308,20 @@ impl Egress {
         }
         // Newest first: that is what is asked for. Retransmissions received late lie out of order.
         let mut history = self.history.iter_mut().rev();
-        let sent = history.find(|sent| sent.outgoing.header.sequence == sequence)?;
+        let sent = history.find(|sent| sent.sequence == sequence)?;
         if sent.again.is_some_and(|at| now < at + RETRANSMIT_INTERVAL) {
             return None;
         }
         sent.again = Some(now);
-        let original = sent.outgoing.clone();
+        let (received, ids) = (sent.packet.clone(), sent.ids);
+        let theirs = Header::parse(&received)?;
+        let header = Header {
+            sequence,
+            timestamp: sent.timestamp,
+            ssrc: self.stream.ssrc,
+            ..theirs
+        };
+        let original = self.write(&header, &theirs, &received, &ids)?;
         self.rtx_sent.packets = self.rtx_sent.packets.wrapping_add(1);
         self.rtx_sent.octets += (original.packet.len() - original.header.len) as u64;
         let rtx_payload_type = self.codec(original.header.payload_type)?.rtx_payload_type;
@@ -348,7 +383,7 @@ fn wrap_rtx(original: &Outgoing, payload_type: u8, ssrc: u32, sequence: u16) -> 
     packet.extend_from_slice(payload);
     Outgoing {
         header,
-        packet: packet.into(),
+        packet,
         kind: original.kind,
     }
 }
@@ -492,5 +527,30 @@ mod tests {
             })
             .count();
         assert!(answered < 4, "{answered} answers to a flood");
+    }
+
+    #[test]
+    fn packets_are_kept_for_some_round_trips() {
+        for (rtt, kept) in [
+            (None, 1000),
+            (Some(10), 400),
+            (Some(150), 600),
+            (Some(3000), 1000),
+        ] {
+            let mut egress = egress(MediaKind::Video);
+            if let Some(rtt) = rtt {
+                egress.set_round_trip(Duration::from_millis(rtt));
+            }
+            let start = Instant::now();
+            egress.forward(start, &packet(7, 1, KEY), false).unwrap();
+            for (after, sequence, is_there) in [(kept, 2, true), (kept + 1, 3, false)] {
+                let now = start + Duration::from_millis(after);
+                egress
+                    .forward(now, &packet(7, sequence, DELTA), false)
+                    .unwrap();
+                let again = egress.retransmit(now, 500);
+                assert_eq!(again.is_some(), is_there, "{after} ms, {rtt:?}");
+            }
+        }
     }
 }

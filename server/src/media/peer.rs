@@ -295,7 +295,9 @@ impl Peer {
             .wrapping_sub(delay);
         // More than this, or less than nothing, is a clock or a peer that lies.
         if ticks < MAX_RTT_TICKS {
-            self.rtt = Some(Duration::from_micros(u64::from(ticks) * 1_000_000 / 65_536));
+            let rtt = Duration::from_micros(u64::from(ticks) * 1_000_000 / 65_536);
+            self.rtt = Some(rtt);
+            self.streams.set_round_trip(rtt);
         }
     }
 

@@ -261,6 +261,12 @@ impl Streams {
         egresses.for_each(|egress| egress.forget_sent());
     }
 
+    /// Takes the round-trip time of the path.
+    pub fn set_round_trip(&mut self, rtt: Duration) {
+        let egresses = self.egresses.iter_mut().flatten();
+        egresses.for_each(|egress| egress.set_round_trip(rtt));
+    }
+
     /// The sections whose streams cannot go on before a keyframe.
     pub fn awaiting_keyframe(&self) -> impl Iterator<Item = usize> {
         let egresses = self.egresses.iter().enumerate();
