@@ -14,6 +14,9 @@ use tracing_subscriber::EnvFilter;
 /// The configuration, or the machine, has to change before the server can start.
 const REFUSED: u8 = 2;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let config = match Config::load(std::env::args_os()) {
         Ok(config) => config,

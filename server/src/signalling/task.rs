@@ -131,7 +131,8 @@ impl Task {
                 Err(gone) => Detached::Gone(gone),
             };
             let resumption = match detached {
-                Detached::Stopping => return go_away(socket).await,
+                // Boxed: every session would have room for its own end from the beginning.
+                Detached::Stopping => return Box::pin(go_away(socket)).await,
                 Detached::Superseded(resumption) => {
                     let reason = "the session goes on elsewhere".to_owned();
                     self.signalling
