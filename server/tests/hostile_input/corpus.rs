@@ -119,6 +119,11 @@ fn a_connected_peer_takes_any_datagram() {
     explore("datagram_connected", 60);
 }
 
+#[test]
+fn a_handshake_takes_any_message() {
+    explore("dtls", 1000);
+}
+
 /// `FERRITE_INPUT=sdp_offer:FILE` runs one input.
 #[test]
 fn one_input() {

@@ -5,6 +5,7 @@
 //! and SCTP draw for themselves cannot be seeded; inputs are relative to it.
 
 pub mod datagram;
+mod dtls;
 mod framing;
 pub mod input;
 mod rtp;
@@ -26,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     ("rtp", rtp::rtp),
     ("dcep", sctp::dcep),
     ("sctp", sctp::sctp),
+    ("dtls", dtls::dtls),
     ("datagram_new", datagram::new),
     ("datagram_checked", datagram::checked),
     ("datagram_handshake", datagram::handshake),
