@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> ExitCode {
     // Before anything else: a signal during the start must not be lost.
-    let (mut terminate, mut interrupt) = match signals() {
+    let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return refuse(&error),
     };
@@ -45,10 +45,7 @@ async fn run(config: Config) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     announce(&server);
-    let signal = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    };
+    let signal = signals.end(&server).await;
     tracing::info!(signal, "shutting down");
     server.shutdown().await;
     ExitCode::SUCCESS
@@ -64,11 +61,31 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-fn signals() -> io::Result<(Signal, Signal)> {
-    Ok((
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    ))
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    count: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            count: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// Waits for the signal to end. Until then, SIGUSR1 makes the server say what it holds.
+    async fn end(&mut self, server: &Server) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.count.recv() => server.log_holdings().await,
+            }
+        }
+    }
 }
 
 /// The first line is for programs, the second for people.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -99,8 +100,29 @@ impl Server {
         self.media.port()
     }
 
+    /// Logs how many of everything the server holds.
+    pub async fn log_holdings(&self) {
+        let (held, media) = (self.signalling.holdings(), self.media.holdings().await);
+        tracing::info!(
+            websockets = held.websockets,
+            sessions = held.sessions,
+            resumable = held.resumable,
+            addresses = held.addresses,
+            rooms = held.rooms,
+            peers = media.peers,
+            ufrags = media.ufrags,
+            housed = media.housed,
+            paths = media.paths,
+            timers = media.timers,
+            connections = media.connections,
+            tasks = Handle::current().metrics().num_alive_tasks(),
+            "holding"
+        );
+    }
+
     /// Tells clients, closes peers, and lets go of the ports.
     pub async fn shutdown(self) {
+        self.log_holdings().await;
         // HTTP goes on for a moment, so that `/readyz` can say why new clients are refused.
         self.signalling.shutdown(FAREWELL).await;
         self.stop_http.cancel();

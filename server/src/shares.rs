@@ -47,6 +47,11 @@ impl Shares {
         *count += 1;
         Some(Share(Some((self.counts.clone(), customer))))
     }
+
+    /// How many addresses have something.
+    pub(crate) fn len(&self) -> usize {
+        self.counts.lock().len()
+    }
 }
 
 impl Counts {

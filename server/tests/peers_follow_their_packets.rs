@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ferrite_server::behaviour::Echo;
+use ferrite_server::media::ice::MAX_PAIRS;
 use ferrite_server::media::{
     Behaviour, MediaConfig, MediaPlane, Peer, PeerEvent, PeerHandle, PeerOptions, PeerOutput,
 };
@@ -262,6 +263,35 @@ async fn a_closed_peer_leaves_nothing_behind() {
     drop(handle);
     while events.recv().await.is_some() {}
     assert_eq!(plane.peers(), 0);
+    plane.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_without_number_are_not_remembered() {
+    let caller = Caller::call(1);
+    let pwd = caller.pwd.clone();
+    for _ in 0..200 {
+        assert_eq!(caller.check(&socket(), &pwd, true), BINDING_SUCCESS);
+    }
+    let held = caller.plane.holdings().await;
+    assert_eq!((held.peers, held.housed), (1, 1));
+    assert!(held.paths <= 2 * MAX_PAIRS, "{held:?}");
+    caller.plane.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_goes_with_its_peer() {
+    let caller = Caller::call(2);
+    let pwd = caller.pwd.clone();
+    let mut stream = caller.connect();
+    assert_eq!(caller.check_tcp(&mut stream, &pwd, true), BINDING_SUCCESS);
+    assert_eq!(caller.plane.holdings().await.connections, 1);
+    let Caller { plane, _handle, .. } = caller;
+    drop(_handle);
+    // The far end says nothing and closes nothing.
+    assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
+    let left = plane.holdings().await;
+    assert_eq!((left.connections, left.paths, left.ufrags), (0, 0, 0));
     plane.shutdown().await;
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::holdings::MediaHoldings;
 use super::mailbox::{Command, Mailbox};
 use super::resident::Resident;
 
@@ -203,6 +204,16 @@ impl Directory {
     /// The number of peers, for metrics and tests.
     pub fn len(&self) -> usize {
         self.lock().peers.len()
+    }
+
+    /// What the table holds.
+    pub fn holdings(&self) -> MediaHoldings {
+        let tables = self.lock();
+        MediaHoldings {
+            peers: tables.peers.len(),
+            ufrags: tables.by_ufrag.len(),
+            ..MediaHoldings::default()
+        }
     }
 
     /// Whether there is no peer.

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use mio::Waker;
+use tokio::sync::oneshot;
 
 use super::directory::{Busy, PeerId};
+use super::holdings::MediaHoldings;
 use super::ice::{Credentials, FourTuple};
 use super::resident::Resident;
 use super::sdp::Session;
@@ -54,6 +56,8 @@ pub enum Command {
         /// The datagram.
         data: BytesMut,
     },
+    /// Say what you hold.
+    Count(oneshot::Sender<MediaHoldings>),
     /// Close every peer and end.
     Shutdown,
 }
@@ -66,7 +70,11 @@ impl Command {
                 session, restart, ..
             } => resident.peer.set_session(now, *session, restart),
             Self::Close { .. } => resident.peer.close(now),
-            Self::Adopt { .. } | Self::Landed { .. } | Self::Relay { .. } | Self::Shutdown => {}
+            Self::Adopt { .. }
+            | Self::Landed { .. }
+            | Self::Relay { .. }
+            | Self::Count(_)
+            | Self::Shutdown => {}
         }
         resident.drive(now);
         !resident.peer.is_finished()

@@ -1,11 +1,13 @@
 //! The sans-IO media plane, and the threads that run it. It imports neither axum nor tokio's runtime
-//! and IO: of tokio only the channels, in `plane` and `resident`, over which a session is told things.
+//! and IO: of tokio only the channels, in `plane`, `resident` and `mailbox`, over which sessions are told
+//! things and shards answer.
 //!
 //! | module | what lives there |
 //! |---|---|
 //! | `plane` | the door for the control plane: start, make peers, hear of their states |
 //! | `shard` | one core's thread: its loop, its sockets, its peers |
 //! | `directory`, `mailbox` | which shard has which peer; how a shard is told things |
+//! | `holdings` | how many of everything there is |
 //! | `resident` | a peer as a shard houses it: with a behaviour, and a line to its session |
 //! | `sockets`, `tcp`, `outbox` | the IO that `shard` has done for it: opening, ICE-TCP, sending in batches |
 //! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
@@ -33,6 +35,7 @@ pub mod dtls;
 pub mod dtls_gate;
 pub mod egress;
 pub mod framing;
+pub mod holdings;
 pub mod ice;
 pub mod ingest;
 pub mod ingests;

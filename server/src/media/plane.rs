@@ -24,6 +24,7 @@ use super::candidates::{Interfaces, host_candidates, is_candidate};
 use super::clock::Clock;
 use super::directory::{Directory, PeerId};
 use super::dtls::{DtlsError, Identity};
+use super::holdings::MediaHoldings;
 use super::ice::Credentials;
 use super::mailbox::Command;
 use super::peer::{Peer, PeerConfig};
@@ -37,6 +38,9 @@ pub const MAX_MESSAGE_SIZE: u32 = 262_144;
 
 /// Events waiting for a session that is slow. After that the newest state waits alone.
 const EVENTS: usize = 16;
+
+/// How long the shards have to say what they hold.
+const COUNT_TIME: Duration = Duration::from_millis(100);
 
 /// How long the shards have to close their peers.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(1);
@@ -237,6 +241,27 @@ impl MediaPlane {
             }),
         };
         (handle, receiver)
+    }
+
+    /// What is held at this moment. A shard too busy to say is left out.
+    pub async fn holdings(&self) -> MediaHoldings {
+        let directory = &self.0.directory;
+        let asked = (0..directory.shards()).map(|shard| {
+            let (answer, counted) = tokio::sync::oneshot::channel();
+            // Full: the answer is dropped with the command.
+            let _ = directory.send(shard, Command::Count(answer));
+            (shard, counted)
+        });
+        let asked: Vec<_> = asked.collect();
+        let deadline = tokio::time::Instant::now() + COUNT_TIME;
+        let mut sum = directory.holdings();
+        for (shard, counted) in asked {
+            match tokio::time::timeout_at(deadline, counted).await {
+                Ok(Ok(held)) => sum += held,
+                _ => tracing::warn!(shard, "a shard does not say what it holds"),
+            }
+        }
+        sum
     }
 
     /// Closes every peer and joins the workers.

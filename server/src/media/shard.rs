@@ -21,6 +21,7 @@ use rustc_hash::FxHashMap;
 
 use super::demux::{Kind, classify};
 use super::directory::{Directory, Found, PeerId};
+use super::holdings::MediaHoldings;
 use super::ice::{FourTuple, MAX_PAIRS, Transport, addressed_ufrag};
 use super::mailbox::{self, Command, Mailbox};
 use super::outbox::{Outbox, Socket};
@@ -398,18 +399,29 @@ impl Shard {
             return;
         };
         if !slot.paths.contains(&path) {
+            let mut forgotten = Vec::new();
             if slot.paths.len() >= 2 * MAX_PAIRS {
                 let peer = &slot.resident.peer;
-                let forgotten = slot.paths.extract_if(.., |path| !peer.knows(path));
-                forgotten.for_each(|path| forget_path(&mut self.by_path, id, path));
+                forgotten.extend(slot.paths.extract_if(.., |path| !peer.knows(path)));
             }
             slot.paths.push(path);
+            self.forget_paths(now, id, forgotten);
         }
         self.by_path.insert(path, Owner::Here(id));
         self.tcp.introduce(now, &path);
-        let selected = slot.resident.peer.selected_path();
+        let slot = self.peers.get(&id);
+        let selected = slot.and_then(|slot| slot.resident.peer.selected_path());
         if landed_on != self.index && selected == Some(path) {
             self.move_out(id, landed_on);
+        }
+    }
+
+    fn forget_paths(&mut self, now: Instant, id: PeerId, paths: Vec<FourTuple>) {
+        for path in paths {
+            if self.by_path.get(&path) == Some(&Owner::Here(id)) {
+                self.by_path.remove(&path);
+                self.tcp.dismiss(now, &path);
+            }
         }
     }
 
@@ -492,6 +504,8 @@ impl Shard {
                 self.tcp.introduce(now, &path);
                 self.tcp.send(now, &path, data, None);
             }
+            // Nobody waits any more: it took too long.
+            Command::Count(answer) => drop(answer.send(self.holdings())),
             Command::Shutdown => self.shut_down(now),
         }
         self.settle_touched(now);
@@ -548,7 +562,7 @@ impl Shard {
         }
         self.busy = None;
         if slot.resident.peer.is_finished() {
-            return self.remove(id);
+            return self.remove(now, id);
         }
         // A timer due at once gets its turn after everybody else's, so that no peer can hold a shard.
         let wanted = slot.resident.peer.poll_timeout();
@@ -561,13 +575,21 @@ impl Shard {
         }
     }
 
-    fn remove(&mut self, id: PeerId) {
-        let Some(slot) = self.peers.remove(&id) else {
-            return;
-        };
-        let paths = slot.paths.into_iter();
-        paths.for_each(|path| forget_path(&mut self.by_path, id, path));
-        self.directory.remove(id);
+    fn remove(&mut self, now: Instant, id: PeerId) {
+        if let Some(slot) = self.peers.remove(&id) {
+            self.forget_paths(now, id, slot.paths);
+            self.directory.remove(id);
+        }
+    }
+
+    fn holdings(&self) -> MediaHoldings {
+        MediaHoldings {
+            housed: self.peers.len(),
+            paths: self.by_path.len() + self.landed.len(),
+            timers: self.timers.len(),
+            connections: self.tcp.len(),
+            ..MediaHoldings::default()
+        }
     }
 
     fn run_timers(&mut self, now: Instant) {
@@ -658,12 +680,6 @@ fn round_up(began: Instant, at: Instant) -> Instant {
     let grain = TIMER_GRAIN.as_nanos() as u64;
     let since = at.saturating_duration_since(began).as_nanos() as u64;
     began + Duration::from_nanos((since / grain + 1) * grain)
-}
-
-fn forget_path(by_path: &mut FxHashMap<FourTuple, Owner>, id: PeerId, path: FourTuple) {
-    if by_path.get(&path) == Some(&Owner::Here(id)) {
-        by_path.remove(&path);
-    }
 }
 
 fn touch(touched: &mut Vec<PeerId>, id: PeerId, slot: &mut Slot) {

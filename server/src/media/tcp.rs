@@ -249,15 +249,34 @@ impl Tcp {
 
     /// An authentic check came over a connection: it may stay.
     pub fn introduce(&mut self, now: Instant, path: &FourTuple) {
+        self.keep_until(path, now + SILENCE);
+    }
+
+    /// A connection's peer is gone: the next sweep closes it.
+    pub fn dismiss(&mut self, now: Instant, path: &FourTuple) {
+        self.keep_until(path, now);
+    }
+
+    fn keep_until(&mut self, path: &FourTuple, until: Instant) {
         let token = self.by_path.get(path);
         if let Some(connection) = token.and_then(|token| self.connections.get_mut(token)) {
-            connection.until = now + SILENCE;
+            connection.until = until;
         }
     }
 
-    /// Closes the connections that nobody introduced in time, and those that fell silent.
+    /// The number of connections.
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether there is no connection.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// Closes the connections that nobody introduced in time, or whose peers are silent or gone.
     pub fn sweep(&mut self, now: Instant, received: &mut Received) {
-        let late = (self.connections.iter()).filter(|(_, connection)| now >= connection.until);
+        let late = (self.connections.iter()).filter(|(_, connection)| connection.until <= now);
         let late: Vec<_> = late.map(|(token, _)| *token).collect();
         for token in late {
             self.close(token, received);

@@ -78,6 +78,19 @@ pub(crate) struct Caller {
     pub(crate) loopback: bool,
 }
 
+/// How many of everything signalling holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holdings {
+    pub(crate) websockets: usize,
+    /// Those that wait for their client included.
+    pub(crate) sessions: usize,
+    /// Those that can be resumed.
+    pub(crate) resumable: usize,
+    /// Addresses that have a share of the places.
+    pub(crate) addresses: usize,
+    pub(crate) rooms: usize,
+}
+
 /// A client at the door.
 #[derive(Debug)]
 pub(crate) struct Arrival {
@@ -119,6 +132,18 @@ impl Signalling {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             abandoned: CancellationToken::new(),
+        }
+    }
+
+    /// What is held at this moment.
+    pub(crate) fn holdings(&self) -> Holdings {
+        let websockets = self.config.max_sessions + SPARE_PLACES;
+        Holdings {
+            websockets: websockets - self.places.available_permits(),
+            sessions: self.config.max_sessions - self.sessions.available_permits(),
+            resumable: self.resumable.len(),
+            addresses: self.places_by_address.len() + self.sessions_by_address.len(),
+            rooms: self.rooms.len(),
         }
     }
 

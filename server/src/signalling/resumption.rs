@@ -108,6 +108,11 @@ impl Resumable {
         self.lock().remove(id);
     }
 
+    /// How many sessions can be resumed.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
         // No step under this lock can leave the map half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
