@@ -13,6 +13,7 @@
 //! * [`process`] owns a child process and its output.
 //! * [`artefacts`] says where screenshots and logs go.
 //! * [`wait`] polls with a deadline. Nothing in the tests sleeps to synchronise.
+//! * [`load`] loads a server with many light peers.
 //! * [`signalling`] calls for peers that have no signalling of their own.
 //! * [`tone`] writes the sound a fake microphone plays.
 //! * [`readme`] reads what README.md promises.
@@ -25,6 +26,7 @@ pub mod app;
 pub mod artefacts;
 pub mod browser;
 pub mod firefox;
+pub mod load;
 pub mod marionette;
 pub mod network;
 pub mod process;

@@ -67,12 +67,14 @@ impl Process {
         self.child.id().context("the process has ended")
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.id()?.try_into()?), signal)?)
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) -> Result<()> {
-        Ok(kill(
-            Pid::from_raw(self.id()?.try_into()?),
-            Signal::SIGTERM,
-        )?)
+        self.signal(Signal::SIGTERM)
     }
 
     /// Sends SIGKILL, and waits for the end.

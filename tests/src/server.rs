@@ -6,11 +6,12 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use crate::artefacts;
 use crate::process::Process;
+use crate::{artefacts, wait};
 
 /// A port chosen by the system, not reachable from outside the machine.
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -81,6 +82,42 @@ impl Server {
         self.process.id()
     }
 
+    /// The host and port that it serves HTTP at.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Asks the server what it holds (SIGUSR1).
+    pub async fn holdings(&mut self) -> Result<Holdings> {
+        let before = self.output()?.matches(HOLDING).count();
+        self.process.signal(Signal::SIGUSR1)?;
+        wait::until(
+            "the server to say what it holds",
+            START,
+            async || {
+                let log = self.process.output()?;
+                let said = log.lines().filter(|line| line.contains(HOLDING));
+                Ok(said.skip(before).last().map(Holdings::read))
+            },
+            Option::is_some,
+        )
+        .await?
+        .context("what the server holds")
+    }
+
+    /// Asks the server to stop (SIGTERM), without waiting for it.
+    pub fn terminate(&self) -> Result<()> {
+        self.process.terminate()
+    }
+
+    /// Ends the server at once (SIGKILL).
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process.signal(Signal::SIGKILL)?;
+        self.process.ended(START).await?;
+        Ok(())
+    }
+
     /// Everything the server has printed and logged.
     pub fn output(&self) -> Result<String> {
         self.process.output()
@@ -90,6 +127,38 @@ impl Server {
     pub async fn stop(&mut self, patience: Duration) -> Result<ExitStatus> {
         self.process.terminate()?;
         self.process.ended(patience).await
+    }
+}
+
+/// What a server says it holds: names and counts, in the order of its log line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holdings(pub Vec<(String, usize)>);
+
+/// What the log line begins with after its time, level and module.
+const HOLDING: &str = ": holding ";
+
+impl Holdings {
+    fn read(line: &str) -> Self {
+        let pairs = line.split(' ').filter_map(|word| word.split_once('='));
+        let counts = pairs.filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?)));
+        Self(counts.collect())
+    }
+
+    /// The count of this name.
+    #[must_use]
+    pub fn count(&self, name: &str) -> usize {
+        let named = self.0.iter().find(|(known, _)| known == name);
+        named.map_or(0, |(_, count)| *count)
+    }
+
+    /// What there is more of than there was.
+    #[must_use]
+    pub fn more_than(&self, before: &Self) -> Self {
+        let more = self
+            .0
+            .iter()
+            .filter(|(name, count)| *count > before.count(name));
+        Self(more.cloned().collect())
     }
 }
 

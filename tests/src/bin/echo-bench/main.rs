@@ -15,15 +15,11 @@
 //! | file | what it is |
 //! |---|---|
 //! | `raw` | the raw limit |
-//! | `peer` | one light peer |
-//! | `load` | many peers in one loop |
-//! | `meter` | what the kernel says of the server's process |
 //! | `report` | the figures, printed |
+//!
+//! The peers are [`ferrite_tests::load`]'s.
 #![forbid(unsafe_code)]
 
-mod load;
-mod meter;
-mod peer;
 mod raw;
 mod report;
 
@@ -31,10 +27,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use ferrite_tests::load::{self, Crowd, Meter};
 use ferrite_tests::{Server, artefacts};
 
-use load::Load;
-use meter::Meter;
 use report::{Figures, Window};
 
 /// What some peers send.
@@ -42,18 +37,18 @@ use report::{Figures, Window};
 pub(crate) struct Traffic {
     /// How many they are.
     pub(crate) peers: usize,
-    /// Packets that leave back to back: a frame, or what a browser's pacer lets out at once.
-    pub(crate) burst: u32,
-    /// The time between two bursts of one peer.
-    pub(crate) interval: Duration,
+    /// What each sends.
+    pub(crate) each: load::Traffic,
 }
 
 impl Traffic {
     const fn new(peers: usize, burst: u32, interval_us: u64) -> Self {
         Self {
             peers,
-            burst,
-            interval: Duration::from_micros(interval_us),
+            each: load::Traffic {
+                burst,
+                interval: Duration::from_micros(interval_us),
+            },
         }
     }
 
@@ -160,31 +155,31 @@ async fn measure(dir: &Path, plan: &Plan, traffic: Traffic) -> Result<Figures> {
 }
 
 fn run(address: &str, meter: &Meter, plan: &Plan, traffic: Traffic) -> Result<Figures> {
-    let mut load = Load::new(address)?;
+    let mut crowd = Crowd::new(address)?;
     warm_up(address, plan)?;
     let (cpu, memory) = (meter.cpu()?, meter.memory()?);
-    let connected = load.join(traffic.peers)?;
-    load.idle(plan.settle)?;
+    let connected = crowd.join(traffic.peers)?;
+    crowd.idle(plan.settle)?;
     let join_cpu = (meter.cpu()? - cpu) / u32::try_from(traffic.peers)?;
     let per_peer = |now: u64| (now as f64 - memory as f64) / 1024.0 / traffic.peers as f64;
     let idle_kb = per_peer(meter.memory()?);
     eprintln!("  {} peers connected", traffic.peers);
 
-    load.start(traffic);
-    load.send(plan.settle)?;
+    crowd.start(traffic.each);
+    crowd.send(plan.settle)?;
     let mut windows = Vec::new();
     for _ in 0..plan.windows {
-        windows.push(window(&mut load, meter, plan.window)?);
+        windows.push(window(&mut crowd, meter, plan.window)?);
     }
     let sending_kb = per_peer(meter.memory()?);
-    load.stop(plan.settle)?;
-    let counts = load.counts();
+    crowd.stop(plan.settle)?;
+    let counts = crowd.counts();
     Ok(Figures {
         traffic,
         windows,
         lost: counts.sent.saturating_sub(counts.returned),
         sent: counts.sent,
-        tag: load.tag(),
+        tag: crowd.tag(),
         idle_kb,
         sending_kb,
         join_cpu,
@@ -194,26 +189,23 @@ fn run(address: &str, meter: &Meter, plan: &Plan, traffic: Traffic) -> Result<Fi
 
 /// The first peer costs what is made once: the tables and buffers of every thread.
 fn warm_up(address: &str, plan: &Plan) -> Result<()> {
-    let mut load = Load::new(address)?;
+    let mut crowd = Crowd::new(address)?;
     let peers = 4;
-    load.join(peers)?;
-    load.start(Traffic {
-        peers,
-        ..TRAFFIC[1]
-    });
-    load.send(plan.settle)?;
-    load.stop(plan.settle)
+    crowd.join(peers)?;
+    crowd.start(TRAFFIC[1].each);
+    crowd.send(plan.settle)?;
+    crowd.stop(plan.settle)
 }
 
-fn window(load: &mut Load, meter: &Meter, length: Duration) -> Result<Window> {
-    let (server, own, before) = (meter.cpu()?, meter::own_cpu()?, load.counts());
+fn window(crowd: &mut Crowd, meter: &Meter, length: Duration) -> Result<Window> {
+    let (server, own, before) = (meter.cpu()?, load::own_cpu()?, crowd.counts());
     let began = std::time::Instant::now();
-    load.send(length)?;
-    let after = load.counts();
+    crowd.send(length)?;
+    let after = crowd.counts();
     Ok(Window {
         length: began.elapsed(),
         server_cpu: meter.cpu()? - server,
-        load_cpu: meter::own_cpu()? - own,
+        load_cpu: load::own_cpu()? - own,
         returned: after.returned - before.returned,
     })
 }

@@ -12,10 +12,8 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
 
-use crate::meter::thread_cpu;
+use ferrite_tests::load::{PACKET, thread_cpu};
 
-/// An RTP packet before encryption.
-pub(crate) const PACKET: usize = 1100;
 /// What SRTP authenticates but does not encrypt: the least RTP header.
 const HEADER: usize = 12;
 const TAG: usize = 16;

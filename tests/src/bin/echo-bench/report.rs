@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use ferrite_tests::load::{PACKET, percentile};
+
 use crate::Traffic;
-use crate::raw::{Limits, PACKET};
+use crate::raw::Limits;
 
 /// A stretch of time while packets were echoed.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +76,7 @@ fn print_packets(limits: &Limits, all: &[Figures]) {
             "  {:5}  {:9.0}  {:5}  {:9.2}  {:5.2} - {:5.2}   {:4.1}  {:4.1}  {:6.4} %         {:4.2}  {:4.2}  {:3}",
             figures.traffic.peers,
             returned as f64 / seconds,
-            figures.traffic.burst,
+            figures.traffic.each.burst,
             per_packet,
             us[0],
             us[us.len() - 1],
@@ -97,16 +99,14 @@ fn print_peers(all: &[Figures]) {
         "  peers  kB/peer idle  kB/peer sending  CPU ms/join  offer to connected, ms: p50    p95"
     );
     for figures in all {
-        let mut connected = figures.connected.clone();
-        connected.sort_unstable();
         println!(
             "  {:5}  {:12.1}  {:15.1}  {:11.2}  {:27.1}  {:5.1}",
             figures.traffic.peers,
             figures.idle_kb,
             figures.sending_kb,
             milliseconds(figures.join_cpu),
-            milliseconds(percentile(&connected, 50)),
-            milliseconds(percentile(&connected, 95)),
+            milliseconds(percentile(&figures.connected, 50)),
+            milliseconds(percentile(&figures.connected, 95)),
         );
     }
     println!(
@@ -131,11 +131,6 @@ fn print_goals(limits: &Limits, all: &[Figures]) {
             verdict(milliseconds(last.join_cpu) <= join),
         );
     }
-}
-
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted.get(at).copied().unwrap_or_default()
 }
 
 fn milliseconds(time: Duration) -> f64 {

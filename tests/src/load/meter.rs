@@ -1,5 +1,5 @@
 //! What the kernel says of a process: CPU time in nanoseconds, over all its threads and what the
-//! kernel did in their name, and resident memory.
+//! kernel did in their name, resident memory, open files and threads.
 
 use std::time::Duration;
 
@@ -9,25 +9,26 @@ use nix::unistd::Pid;
 
 /// A process that is measured.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub struct Meter {
     pid: Pid,
     clock: ClockId,
 }
 
 impl Meter {
-    pub(crate) fn new(pid: u32) -> Result<Self> {
+    /// Of this process id.
+    pub fn new(pid: u32) -> Result<Self> {
         let pid = Pid::from_raw(pid.try_into()?);
         let clock = clock_getcpuclockid(pid)?;
         Ok(Self { pid, clock })
     }
 
     /// The CPU time the process has used.
-    pub(crate) fn cpu(&self) -> Result<Duration> {
+    pub fn cpu(&self) -> Result<Duration> {
         Ok(clock_gettime(self.clock)?.into())
     }
 
     /// Its resident memory in bytes. `VmRSS` is an estimate on many cores; this is counted.
-    pub(crate) fn memory(&self) -> Result<u64> {
+    pub fn memory(&self) -> Result<u64> {
         let path = format!("/proc/{}/smaps_rollup", self.pid);
         let text = std::fs::read_to_string(&path).context(path)?;
         let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
@@ -39,12 +40,29 @@ impl Meter {
     }
 }
 
+impl Meter {
+    /// Its open files.
+    pub fn files(&self) -> Result<usize> {
+        self.entries("fd")
+    }
+
+    /// Its threads.
+    pub fn threads(&self) -> Result<usize> {
+        self.entries("task")
+    }
+
+    fn entries(&self, directory: &str) -> Result<usize> {
+        let path = format!("/proc/{}/{directory}", self.pid);
+        Ok(std::fs::read_dir(&path).context(path)?.count())
+    }
+}
+
 /// The CPU time this process has used.
-pub(crate) fn own_cpu() -> Result<Duration> {
+pub fn own_cpu() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
 }
 
 /// The CPU time this thread has used.
-pub(crate) fn thread_cpu() -> Result<Duration> {
+pub fn thread_cpu() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }

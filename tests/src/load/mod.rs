@@ -1,0 +1,58 @@
+//! Light peers, hundreds of which fit into one thread: what loads a server for the benchmark and for
+//! the endurance runs. They are str0m's, so that another implementation drives ours.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `link` | a way to the server, UDP or TCP, and what gets lost on it |
+//! | `line` | a WebSocket to the server |
+//! | `peer` | one end of a peer connection, on a link |
+//! | `caller` | a peer and its line: a client |
+//! | `client` | a client that finds back by itself |
+//! | `crowd` | many callers in one loop |
+//! | `meter` | what the kernel says of the server's process |
+
+mod caller;
+mod client;
+mod crowd;
+mod line;
+mod link;
+mod meter;
+mod peer;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use str0m::config::DtlsCert;
+
+pub use caller::Caller;
+pub use client::Client;
+pub use crowd::Crowd;
+pub use line::{Heard, Line};
+pub use link::{Link, Silence, SplitMix};
+pub use meter::{Meter, own_cpu, thread_cpu};
+pub use peer::{Counts, PACKET, Peer};
+
+/// What some peers send.
+#[derive(Clone, Copy, Debug)]
+pub struct Traffic {
+    /// Packets that leave back to back: a frame, or what a browser's pacer lets out at once.
+    pub burst: u32,
+    /// The time between two bursts of one peer.
+    pub interval: Duration,
+}
+
+/// A certificate, which many peers may share: making one takes longer than a handshake.
+pub fn certificate() -> Result<DtlsCert> {
+    let provider = str0m::crypto::from_feature_flags();
+    let certificate = provider.dtls_provider.generate_certificate();
+    certificate.context("no certificate")
+}
+
+/// The value below which this share of the times lies; no time of none.
+#[must_use]
+pub fn percentile(times: &[Duration], percent: usize) -> Duration {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+    times.get(at).copied().unwrap_or_default()
+}

@@ -1,0 +1,48 @@
+//! The endurance runs in their short forms: whatever clients do, the server comes back to where it
+//! began, and to those who are well it makes no difference.
+
+use std::process::Stdio;
+
+use anyhow::{Result, ensure};
+use tokio::process::Command;
+use tokio::sync::Mutex;
+
+/// One after the other: they measure.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+async fn endurance(arguments: &str) -> Result<()> {
+    let _turn = TURN.lock().await;
+    let run = arguments.split(' ').next().unwrap_or_default();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_endurance"));
+    command
+        .args(arguments.split(' '))
+        .args(["--log", &format!("endures-{run}")])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = command.output().await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    println!("{said}{complained}");
+    ensure!(output.status.success(), "{said}{complained}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn sessions_that_end_in_every_state() -> Result<()> {
+    endurance("connects --count 312 --checks 2").await
+}
+
+#[tokio::test]
+async fn calls_that_lose_packets() -> Result<()> {
+    endurance("calls --peers 20 --minutes 0.1 --checks 3").await
+}
+
+#[tokio::test]
+async fn its_own_end_and_its_clients_find_back() -> Result<()> {
+    endurance("restarts --clients 20 --kills 1").await
+}
+
+#[tokio::test]
+async fn floods_that_cost_others_nothing() -> Result<()> {
+    endurance("floods --peers 10 --seconds 2 --datagrams 2000 --sessions 30").await
+}
