@@ -3,10 +3,10 @@
 // Clippy knows only the tests themselves to be tests, not what they call.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
-use ferrite_protocol::{ErrorCode, ServerMessage};
+use ferrite_protocol::{ClientMessage, ErrorCode, ServerMessage};
 use ferrite_server::{Config, Server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -281,6 +281,67 @@ async fn too_many_offers_are_refused_and_the_session_goes_on() {
     let (_, message) = refused.expect("one refused");
     assert!(message.contains("2 a second"), "{message}");
     client.is_served().await;
+}
+
+/// A call with 32 sections: more than any that real clients make.
+fn long_offer() -> String {
+    let mut sdp = String::from("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n");
+    let mids: Vec<_> = (0..32).map(|mid| mid.to_string()).collect();
+    sdp += &format!("a=group:BUNDLE {}\r\n", mids.join(" "));
+    let digest = ["00"; 32].join(":");
+    for mid in mids {
+        sdp += &format!(
+            "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
+             a=ice-ufrag:them\r\na=ice-pwd:theirpasswordtheirpassword\r\na=rtcp-mux\r\n\
+             a=fingerprint:sha-256 {digest}\r\na=setup:actpass\r\na=sendrecv\r\n\
+             a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtpmap:97 rtx/90000\r\n\
+             a=fmtp:97 apt=96\r\n"
+        );
+    }
+    sdp
+}
+
+/// Ten clients that make forty offers each, before they read the first answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_offers_costs_others_little() {
+    let server = start(config()).await;
+    let (mut witness, _) = Client::greeted(&server).await;
+    let sdp = long_offer();
+    let offer = ClientMessage::Offer { id: None, sdp }.encode();
+    let hostile = (0..10).map(async |_| {
+        let (mut client, _) = Client::greeted(&server).await;
+        for _ in 0..40 {
+            client.send_text(&offer).await;
+        }
+        let mut answers = 0;
+        loop {
+            match client.receive().await {
+                ServerMessage::Answer { .. } => answers += 1,
+                ServerMessage::Error { code, .. } => break (answers, code),
+                _ => {}
+            }
+        }
+    });
+    let flood = futures_util::future::join_all(hostile);
+    tokio::pin!(flood);
+    let (mut slowest, mut pings, began) = (Duration::ZERO, 0, Instant::now());
+    let ends = loop {
+        let asked = Instant::now();
+        tokio::select! {
+            ends = &mut flood => break ends,
+            () = witness.is_served() => {}
+        }
+        slowest = slowest.max(asked.elapsed());
+        pings += 1;
+    };
+    let took = began.elapsed();
+    println!("{pings} pings beside 400 offers, the slowest answered after {slowest:?} of {took:?}");
+    // Offers are answered in turn with everything else, however slow the machine is.
+    assert!(slowest * 3 < took, "{slowest:?} of {took:?}");
+    for (answers, code) in ends {
+        assert!(answers >= 20, "{answers}");
+        assert_eq!(code, ErrorCode::LimitExceeded);
+    }
 }
 
 async fn is_welcomed(client: &mut Client) -> bool {

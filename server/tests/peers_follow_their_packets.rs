@@ -215,6 +215,65 @@ async fn answers_to_wrong_passwords_are_not_longer_than_the_question() {
     caller.plane.shutdown().await;
 }
 
+/// A datagram with a piece of a ClientHello, as long as datagrams get (RFC 6347 §4.1, §4.2.2).
+fn client_hello(number: u32) -> Vec<u8> {
+    let mut datagram = vec![22, 254, 253, 0, 0, 0, 0];
+    datagram.extend(number.to_be_bytes());
+    datagram.extend(1212_u16.to_be_bytes());
+    let offset = &(number % 1000).to_be_bytes()[1..];
+    datagram.extend([&[1, 1, 0, 0, 0, 0], offset, &[0, 0x04, 0xB0]].concat());
+    datagram.resize(datagram.len() + 1200, 7);
+    datagram
+}
+
+/// How long a check takes on its way there and back while others do what they like, at the median.
+fn response_time(caller: &Caller, socket: &UdpSocket, mut meanwhile: impl FnMut(u32)) -> Duration {
+    let times = (0..200).map(|round| {
+        meanwhile(round);
+        let asked = Instant::now();
+        assert_eq!(caller.check(socket, &caller.pwd, true), BINDING_SUCCESS);
+        asked.elapsed()
+    });
+    let mut times: Vec<_> = times.collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// Twenty peers that never finish their handshakes, and 10,000 datagrams of ClientHello.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_client_hellos_costs_others_little() {
+    const FLOOD: u32 = 50;
+    let honest = Caller::call(1);
+    let own = socket();
+    let mut hostile = Vec::new();
+    for _ in 0..20 {
+        let caller = Caller::call_on(&honest.plane, Box::new(Echo));
+        let socket = socket();
+        assert_eq!(caller.check(&socket, &caller.pwd, true), BINDING_SUCCESS);
+        socket.connect(("127.0.0.1", honest.plane.port())).unwrap();
+        hostile.push((caller, socket));
+    }
+    let quiet = response_time(&honest, &own, |_| ());
+    // What is sent before the check is handled before it, so this is what the flood costs.
+    let flooded = response_time(&honest, &own, |round| {
+        let (_, socket) = &hostile[round as usize % hostile.len()];
+        for n in 0..FLOOD {
+            socket.send(&client_hello(round * FLOOD + n)).unwrap();
+        }
+    });
+    let each = flooded.saturating_sub(quiet) / FLOOD;
+    println!("a check: {quiet:?}, behind {FLOOD} ClientHellos {flooded:?}: {each:?} each");
+    // A build for tests on a busy machine; a release build takes a few microseconds.
+    assert!(
+        each < Duration::from_millis(1),
+        "{each:?} for each datagram"
+    );
+    assert_eq!(honest.plane.peers(), 21);
+    let plane = honest.plane.clone();
+    drop((honest, hostile));
+    plane.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_get_no_answer_and_harm_nobody() {
     let caller = Caller::call(1);

@@ -203,9 +203,12 @@ impl Task {
     async fn hear(&mut self, socket: &mut Socket, received: Received) -> Result<(), Gone> {
         self.confirm();
         match received {
-            Received::Message(message) => self.answer(socket, message).await,
-            Received::Nonsense(reply) => socket.send(&reply).await,
+            Received::Message(message) => self.answer(socket, message).await?,
+            Received::Nonsense(reply) => socket.send(&reply).await?,
         }
+        // Whoever sends many messages at once has one answered at a time, as everybody else.
+        tokio::task::yield_now().await;
+        Ok(())
     }
 
     async fn answer(&mut self, socket: &mut Socket, message: ClientMessage) -> Result<(), Gone> {
