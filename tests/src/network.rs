@@ -180,6 +180,22 @@ pub fn drop_udp(matching: &str) -> Result<()> {
     Ok(())
 }
 
+/// From here on, nothing that comes in by UDP, or by TCP to this port, arrives.
+pub fn drop_media(port: u16) -> Result<()> {
+    drop_udp("")?;
+    command(
+        "iptables",
+        &format!("-I INPUT -p tcp --dport {port} -j DROP"),
+    )
+}
+
+/// What was dropped arrives again.
+pub fn drop_nothing() -> Result<()> {
+    ["iptables", "ip6tables"]
+        .into_iter()
+        .try_for_each(|table| command(table, "-F INPUT"))
+}
+
 /// Takes this thread, and no other, into a new network.
 fn leave() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace")

@@ -137,7 +137,7 @@ async fn the_page_is_frozen() -> Result<()> {
 }
 
 mod over_a_network {
-    use ferrite_tests::network::{MOBILE, Roaming, SERVER, WIFI, may_be_made, roaming};
+    use ferrite_tests::network::{self, MOBILE, Roaming, SERVER, WIFI, may_be_made, roaming};
     use ferrite_tests::{BrowserOptions, Server, artefacts, scene_on};
 
     use super::*;
@@ -233,6 +233,34 @@ mod over_a_network {
             println!("pictures {took} ms after the new network was the only one");
             ensure!(took < 20_000, "{took} ms: {}", witness.tells(there).await?);
             all_is_well(scene, &witness).await
+        })
+    }
+
+    /// Nothing brings media to the server any more, while the WebSocket goes on. The page repairs
+    /// what it can, says what is wrong, and gives up; a click, and it works again.
+    #[test]
+    fn media_is_blocked() -> Result<()> {
+        travels("media_blocked", async |scene, networks| {
+            let url = scene.server.url("/?resolution=360");
+            call(scene, &url).await?;
+            let port = scene.server.media_port();
+            networks
+                .at_server(async || network::drop_media(port))
+                .await?;
+            let app = scene.app();
+            let words = app.text("#error-text", |text| !text.is_empty()).await?;
+            ensure!(words.contains("Still looking for a way"), "says {words:?}");
+            app.phase("reconnecting").await?;
+            scene.browser.screenshot("looking").await?;
+            app.phase("failed").await?;
+            let words = app.text("#error-text", |text| !text.is_empty()).await?;
+            ensure!(words.contains("no way to send media"), "says {words:?}");
+            scene.browser.screenshot("failed").await?;
+            networks.at_server(async || network::drop_nothing()).await?;
+            scene.browser.click("#retry").await?;
+            app.phase("connected").await?;
+            app.shows("#error", false).await?;
+            app.plays("#remote-video", 10).await
         })
     }
 }

@@ -90,6 +90,7 @@ impl Path {
     /// one. And what failed failed in the old one.
     pub(super) fn moved(&mut self) {
         self.attempts = 0;
+        self.slow = false;
         self.due = true;
     }
 
@@ -136,6 +137,8 @@ impl Path {
         };
         self.due = false;
         self.restarting = repair == Repair::Restart;
+        // One repair normally does it; whoever waits longer is told what may be wrong.
+        self.slow |= self.attempts > 1;
         match repair {
             Repair::Restart | Repair::Rebuild => out.push(Effect::Arm(Timer::Path, REPAIR_MS)),
             Repair::GiveUp => out.push(Effect::Disarm(Timer::Path)),

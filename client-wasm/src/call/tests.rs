@@ -411,7 +411,9 @@ fn a_broken_path_is_restarted_then_rebuilt_then_given_up() {
     rig.feed(Input::PeerState(PeerState::Disconnected));
     // It is being repaired.
     assert_eq!(rig.feed(Input::PeerState(PeerState::Failed)), []);
+    assert_eq!(rig.problem(), None);
     assert_eq!(rig.fire(Timer::Path), [Effect::RestartIce]);
+    assert_eq!(rig.problem(), Some(Problem::SlowPath(None)));
     for _ in 0..2 {
         let effects = rig.fire(Timer::Path);
         assert!(is_hang_up(&effects[0]), "{effects:?}");
