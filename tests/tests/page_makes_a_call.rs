@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use ferrite_tests::{App, BrowserOptions, Scene, artefacts, scene, scene_with, tone};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A browser whose microphone hears 440 Hz.
 fn humming(test: &str) -> Result<BrowserOptions> {
@@ -21,6 +21,7 @@ async fn from_preview_to_hang_up() -> Result<()> {
         // A voice is what the browser's clean-up lets through, and a hum is not one.
         let app = scene.open_app("?processing=off").await?;
         app.plays("#preview", 10).await?;
+        meter(scene, "#level", |level| level > 30).await?;
         scene.browser.screenshot("before").await?;
         app.call().await?;
         app.plays("#remote-video", 30).await?;
@@ -75,10 +76,28 @@ async fn muted_means_silent(scene: &Scene) -> Result<()> {
     scene.browser.click("#mute").await?;
     pressed(scene, "#mute", "true").await?;
     scene.run("await lab.silence(listen);").await?;
+    meter(scene, "#call-level", |level| level == 0).await?;
     scene.browser.screenshot("muted").await?;
     scene.browser.click("#mute").await?;
     pressed(scene, "#mute", "false").await?;
     scene.run("await lab.hears(listen, 440);").await?;
+    meter(scene, "#call-level", |level| level > 30).await
+}
+
+/// Waits until a microphone's level is as it should be, by eye and for screen readers.
+async fn meter(scene: &Scene, css: &str, done: impl Fn(i64) -> bool) -> Result<()> {
+    let value = format!("Number(document.querySelector('{css}').ariaValueNow)");
+    let drawn = format!(
+        "Math.round(100 * getComputedStyle(document.querySelector('{css}')).getPropertyValue('--level'))"
+    );
+    for expression in [value, drawn] {
+        scene
+            .browser
+            .until(&format!("the meter {css}"), &expression, |seen| {
+                seen.as_f64().is_some_and(|level| done(level as i64))
+            })
+            .await?;
+    }
     Ok(())
 }
 
@@ -137,6 +156,68 @@ async fn in_the_codec_that_was_chosen() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn with_the_devices_chosen_last_time() -> Result<()> {
+    let options = BrowserOptions {
+        flags: vec!["--use-fake-device-for-media-stream=device-count=2,fps=30".to_owned()],
+        ..BrowserOptions::default()
+    };
+    scene_with("page_devices", &[], &options, async |scene| {
+        let app = scene.open_app("?resolution=360").await?;
+        app.plays("#preview", 5).await?;
+        let camera = scene.run(CHOOSE).await?;
+        in_use(scene, &camera).await?;
+        app.plays("#preview", 5).await?;
+        let app = scene.open_app("?resolution=360").await?;
+        in_use(scene, &camera).await?;
+        app.plays("#preview", 5).await?;
+        let chosen = scene.run("return document.querySelector('#camera-select').value;");
+        ensure!(
+            chosen.await? == camera,
+            "another camera is in use than is chosen"
+        );
+        scene.browser.screenshot("chosen").await?;
+        app.call().await?;
+        in_use(scene, &camera).await?;
+        // What was unplugged since is no reason to have none.
+        scene
+            .run(&FORGET.replace("$camera", &camera.to_string()))
+            .await?;
+        let app = scene.open_app("?resolution=360").await?;
+        app.plays("#preview", 5).await?;
+        app.shows("#device-error", false).await
+    })
+    .await
+}
+
+/// Chooses a camera that is not in use, as a person would, and returns its id.
+const CHOOSE: &str = r"
+    const select = document.querySelector('#camera-select');
+    const used = document.querySelector('#preview').srcObject.getVideoTracks()[0].getSettings().deviceId;
+    const other = await lab.until('another camera', () => [...select.options].find(
+        ({ value }) => value && value !== 'none' && value !== used));
+    select.value = other.value;
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    return other.value;";
+
+const FORGET: &str = r"
+    const remembered = localStorage.getItem('ferrite.settings');
+    if (!remembered?.includes($camera)) throw new Error(`remembered ${remembered}`);
+    localStorage.setItem('ferrite.settings', remembered.replace($camera, 'gone'));";
+
+/// Waits until the picture shown is this camera's.
+async fn in_use(scene: &Scene, camera: &Value) -> Result<()> {
+    let used = "[...document.querySelectorAll('#preview, #local-video')]
+        .filter((video) => video.checkVisibility())
+        .map((video) => video.srcObject?.getVideoTracks()[0]?.getSettings().deviceId)[0] ?? null";
+    let what = "the chosen camera to be used";
+    scene
+        .browser
+        .until(what, used, |used| used == camera)
+        .await?;
+    Ok(())
 }
 
 #[tokio::test]

@@ -16,13 +16,25 @@ pub(crate) struct Wish {
     pub(crate) video: Option<VideoWish>,
 }
 
-/// `MediaTrackConstraints` for a microphone. Wishes only: a microphone that went away since it was
-/// chosen is no reason for silence.
+/// This device and no other: browsers have a mind of their own about a device that is only wished for.
+#[derive(Clone, Debug, Serialize)]
+struct Exactly {
+    exact: String,
+}
+
+impl Exactly {
+    /// An empty id is no choice.
+    fn new(exact: String) -> Option<Self> {
+        (!exact.is_empty()).then_some(Self { exact })
+    }
+}
+
+/// `MediaTrackConstraints` for a microphone.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AudioWish {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    device_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<Exactly>,
     echo_cancellation: bool,
     noise_suppression: bool,
     auto_gain_control: bool,
@@ -32,8 +44,8 @@ pub(crate) struct AudioWish {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct VideoWish {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    device_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<Exactly>,
     width: u32,
     height: u32,
     frame_rate: u32,
@@ -43,7 +55,7 @@ impl AudioWish {
     /// `processing`: echo cancellation and what goes with it.
     pub(crate) fn new(device_id: String, processing: bool) -> Self {
         Self {
-            device_id,
+            device_id: Exactly::new(device_id),
             echo_cancellation: processing,
             noise_suppression: processing,
             auto_gain_control: processing,
@@ -54,7 +66,7 @@ impl AudioWish {
 impl VideoWish {
     pub(crate) fn new(device_id: String, (width, height): (u32, u32)) -> Self {
         Self {
-            device_id,
+            device_id: Exactly::new(device_id),
             width,
             height,
             frame_rate: 30,
@@ -81,6 +93,22 @@ impl Wish {
                 video: self.video.clone(),
             },
         }
+    }
+
+    fn names_a_device(&self) -> bool {
+        let audio = self.audio.as_ref().and_then(|it| it.device_id.as_ref());
+        let video = self.video.as_ref().and_then(|it| it.device_id.as_ref());
+        audio.or(video).is_some()
+    }
+
+    fn for_any_device(mut self) -> Self {
+        if let Some(audio) = &mut self.audio {
+            audio.device_id = None;
+        }
+        if let Some(video) = &mut self.video {
+            video.device_id = None;
+        }
+        self
     }
 }
 
@@ -130,9 +158,17 @@ async fn get_all(
     let mut results = Vec::new();
     for &kind in &kinds {
         let again = kinds.len() > 1 && worth_asking_again(&trouble, kind).await;
+        let only = wish.only(kind);
         let result = match again {
-            true => get(devices, &wish.only(kind)).await,
+            true => get(devices, &only).await,
             false => Err(trouble.clone()),
+        };
+        // What went away since it was chosen is no reason to do without.
+        let result = match result {
+            Err(Trouble::Missing) if only.names_a_device() => {
+                get(devices, &only.for_any_device()).await
+            }
+            result => result,
         };
         results.push((kind, result.and_then(|stream| take(&stream, kind))));
     }
