@@ -81,3 +81,29 @@ const NONSENSE: &str = r"
     client.close();
     expect('an error after the end', (await rejected(client.start())).code, 'closed');
 ";
+
+#[tokio::test]
+async fn its_definitions_name_what_it_has() -> Result<()> {
+    scene("class_definitions", async |scene| {
+        scene.open_lab().await?;
+        let members = scene.run(&format!("{CLIENT}{MEMBERS}")).await?;
+        println!("{members}");
+        Ok(())
+    })
+    .await
+}
+
+/// What the definitions declare in their class and in the interface of its name, and what the
+/// class has, but for the glue's own.
+const MEMBERS: &str = r"
+    const text = await (await fetch('/ferrite_client.d.ts')).text();
+    const blocks = [...text.matchAll(/^export (?:class|interface) FerriteClient \{$(.*?)^\}$/gms)];
+    const declared = blocks.flatMap(([, body]) =>
+        [...body.matchAll(/^ +(?:readonly )?(\w+)[(<:]/gm)].map(([, name]) => name));
+    const has = Object.getOwnPropertyNames(FerriteClient.prototype)
+        .filter((name) => !name.startsWith('__'));
+    const list = (names) => [...new Set(names)].sort().join(' ');
+    expect('the list of what the class has', list(has), list(declared));
+    if (has.length < 10) throw new Error(`only ${list(has)}`);
+    return list(has);
+";

@@ -31,6 +31,7 @@ async fn in_every_shape(browser: &Browser, name: &str) -> Result<()> {
         browser
             .devtools("Emulation.setDeviceMetricsOverride", metrics)
             .await?;
+        let mut grounds = Vec::new();
         for scheme in ["light", "dark"] {
             let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
             let media = json!({ "features": features });
@@ -40,7 +41,12 @@ async fn in_every_shape(browser: &Browser, name: &str) -> Result<()> {
             browser
                 .screenshot(&format!("{name}-{shape}-{scheme}"))
                 .await?;
+            grounds.push(brightness(browser).await?);
         }
+        ensure!(
+            grounds[0] > 200.0 && grounds[1] < 55.0,
+            "{name} on a {shape} is {grounds:?} bright in light and dark"
+        );
         let overflow = "return document.documentElement.scrollWidth - window.innerWidth;";
         let overflow = browser.run(overflow, vec![]).await?;
         ensure!(
@@ -49,6 +55,17 @@ async fn in_every_shape(browser: &Browser, name: &str) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// How bright the page's ground is: 0 is black, 255 white.
+async fn brightness(browser: &Browser) -> Result<f64> {
+    let colour = "return getComputedStyle(document.body).backgroundColor;";
+    let colour = browser.run(colour, vec![]).await?;
+    let colour = colour.as_str().context("a colour")?;
+    let rgb = colour.split(|c: char| !c.is_ascii_digit());
+    let rgb: Vec<f64> = rgb.filter_map(|part| part.parse().ok()).collect();
+    ensure!(rgb.len() == 3, "{colour} is not opaque");
+    Ok(rgb.iter().sum::<f64>() / 3.0)
 }
 
 #[tokio::test]

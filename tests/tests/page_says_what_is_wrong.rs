@@ -106,3 +106,83 @@ async fn when_there_is_no_camera() -> Result<()> {
     })
     .await
 }
+
+/// Another program has the camera. The microphone is free.
+const BUSY: &str = r"
+    window.cameraBusy = true;
+    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (constraints) => {
+        if (window.cameraBusy && constraints.video)
+            throw new DOMException('Could not start video source', 'NotReadableError');
+        return real(constraints);
+    };
+";
+
+#[tokio::test]
+async fn when_the_camera_is_busy() -> Result<()> {
+    scene("page_camera_busy", async |scene| {
+        let script = json!({ "source": BUSY });
+        scene
+            .browser
+            .devtools("Page.addScriptToEvaluateOnNewDocument", script)
+            .await?;
+        let app = scene.open_app("?resolution=360").await?;
+        let words = app
+            .text("#device-error-text", |text| !text.is_empty())
+            .await?;
+        ensure!(
+            words.contains("camera") && words.contains("another program"),
+            "says only {words:?}"
+        );
+        ensure!(
+            !words.contains("microphone"),
+            "the microphone is free: {words:?}"
+        );
+        scene.browser.screenshot("busy").await?;
+        scene.run("window.cameraBusy = false;").await?;
+        scene.browser.click("#device-retry").await?;
+        app.shows("#device-error", false).await?;
+        app.plays("#preview", 10).await?;
+        app.call().await?;
+        app.plays("#remote-video", 10).await
+    })
+    .await
+}
+
+/// A module whose one function does what a panic ends with: `unreachable`.
+const TRAP: &str = r"
+    const trap = Uint8Array.of(
+        0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0,
+        7, 5, 1, 1, 102, 0, 0, 10, 5, 1, 3, 0, 0, 11);
+    const { instance } = await WebAssembly.instantiate(trap);
+    window.before = true;
+    setTimeout(() => instance.exports.f());
+";
+
+#[tokio::test]
+async fn when_the_client_itself_fails() -> Result<()> {
+    scene("page_crash", async |scene| {
+        scene.expect_console_errors();
+        let app = scene.open_app("?resolution=360").await?;
+        app.plays("#preview", 5).await?;
+        // Mistakes of other scripts are no crash of ours.
+        scene
+            .run("setTimeout(() => { throw new TypeError('not ours'); });")
+            .await?;
+        app.shows("#crash", false).await?;
+        scene.run(TRAP).await?;
+        app.shows("#crash", true).await?;
+        scene.browser.screenshot("crash").await?;
+        scene.browser.click("#reload").await?;
+        let reloaded = "window.before ?? false";
+        scene
+            .browser
+            .until("the page to be loaded anew", reloaded, |before| {
+                before == false
+            })
+            .await?;
+        app.shows("#crash", false).await?;
+        app.plays("#preview", 5).await
+    })
+    .await
+}
