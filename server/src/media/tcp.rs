@@ -108,7 +108,9 @@ impl Tcp {
         if event.is_writable() {
             self.flush(now, token, received);
         }
-        if event.is_readable() || event.is_read_closed() {
+        // One that used its budget up has had its turn; `read_on` gives it the next.
+        let has_more = event.is_readable() || event.is_read_closed();
+        if has_more && !self.unread.contains(&token) {
             self.read(token, received);
         }
     }
@@ -363,6 +365,31 @@ mod tests {
         assert!(bench.tcp.by_address.is_empty() && bench.tcp.by_path.is_empty());
         let _again = bench.connect();
         assert_eq!(bench.tcp.connections.len(), 1);
+    }
+
+    #[test]
+    fn a_connection_that_never_pauses_is_read_once_a_turn() {
+        let mut bench = Bench::new();
+        let mut caller = bench.connect();
+        caller.set_nonblocking(true).unwrap();
+        let frame = [&1000_u16.to_be_bytes()[..], &[0; 1000]].concat();
+        let stream: Vec<u8> = frame.repeat(8 << 10);
+        let mut written = 0;
+        let mut events = Events::with_capacity(64);
+        let mut turns_with_more = 0;
+        while written < stream.len() {
+            written += caller.write(&stream[written..]).unwrap_or(0);
+            let soon = Some(Duration::from_millis(10));
+            bench.poll.poll(&mut events, soon).unwrap();
+            let mut received = Received::default();
+            bench.tcp.read_on(&mut received);
+            for event in &events {
+                bench.tcp.handle_event(bench.now, event, &mut received);
+            }
+            assert!(received.datagrams.len() <= READ_BUDGET / frame.len() + 1);
+            turns_with_more += usize::from(bench.tcp.has_unread());
+        }
+        assert!(turns_with_more > 10, "{turns_with_more}");
     }
 
     #[test]
