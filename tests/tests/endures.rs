@@ -29,12 +29,12 @@ async fn endurance(arguments: &str) -> Result<()> {
 
 #[tokio::test]
 async fn sessions_that_end_in_every_state() -> Result<()> {
-    endurance("connects --count 312 --checks 2").await
+    endurance("connects --count 156 --checks 2").await
 }
 
 #[tokio::test]
 async fn calls_that_lose_packets() -> Result<()> {
-    endurance("calls --peers 20 --minutes 0.1 --checks 3").await
+    endurance("calls --peers 20 --minutes 0.05 --checks 3").await
 }
 
 #[tokio::test]
@@ -44,5 +44,5 @@ async fn its_own_end_and_its_clients_find_back() -> Result<()> {
 
 #[tokio::test]
 async fn floods_that_cost_others_nothing() -> Result<()> {
-    endurance("floods --peers 10 --seconds 2 --datagrams 2000 --sessions 30").await
+    endurance("floods --peers 10 --seconds 1 --datagrams 2000 --sessions 30").await
 }

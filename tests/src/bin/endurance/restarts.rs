@@ -27,6 +27,10 @@ const TO_EXIT: Duration = Duration::from_secs(2);
 /// How long every client may take to be back after the server is.
 const TO_BE_BACK: Duration = Duration::from_secs(15);
 
+/// A client whose session was open for less waits longer each time (a server that fails again and
+/// again is left alone). One restart is not that.
+const STABLE: Duration = Duration::from_secs(11);
+
 /// GOING_AWAY (RFC 6455 §7.4.1).
 const GOING_AWAY: u16 = 1001;
 
@@ -159,9 +163,12 @@ async fn come_back(options: &Options, log: &str, how: How) -> Result<Complaints>
     let mut server = Server::start(&dir, FLAGS).await?;
     let address = server.address().to_owned();
     let party = Party::new(&address, options.clients)?;
-    let mut party = party.until(true_for_all).await?;
+    let mut party = party.until(is_calling).await?;
     let (mut down, mut ready, mut up, mut back) = (vec![], vec![], vec![], vec![]);
-    for _ in 0..options.kills {
+    for kill in 0..options.kills {
+        if kill > 0 {
+            party = party.until(is_stable).await?;
+        }
         let ended = Instant::now();
         let stop = Arc::new(AtomicBool::new(false));
         let meanwhile = spawn_blocking({
@@ -205,8 +212,12 @@ async fn come_back(options: &Options, log: &str, how: How) -> Result<Complaints>
     Ok(complaints)
 }
 
-fn true_for_all(client: &Client) -> bool {
+fn is_calling(client: &Client) -> bool {
     client.heard.is_some()
+}
+
+fn is_stable(client: &Client) -> bool {
+    client.up.is_some_and(|up| up.elapsed() >= STABLE)
 }
 
 /// Clients that find back by themselves.
