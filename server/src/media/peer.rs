@@ -222,7 +222,7 @@ impl Peer {
     /// was authentic, so that the path may be remembered as this peer's.
     pub fn handle_stun(&mut self, now: Instant, path: FourTuple, message: &mut Message) -> bool {
         let crypto = self.identity.provider.clone();
-        let had_path = self.ice.selected().is_some();
+        let before = self.ice.selected();
         let answered = self.ice.handle_request(now, path, message, crypto.crypto());
         let Some(answered) = answered else {
             return false;
@@ -231,8 +231,12 @@ impl Peer {
         if (self.ice.selected()).is_some_and(|path| path.transport == Transport::Udp) {
             self.set_congested(now, false);
         }
-        if !had_path && self.ice.selected().is_some() {
-            self.want_keyframes();
+        match (before, self.ice.selected()) {
+            (None, Some(_)) => self.want_keyframes(),
+            (Some(before), Some(now_in_use)) if before.remote != now_in_use.remote => {
+                self.resume_video(now);
+            }
+            (_, _) => {}
         }
         if answered.authentic
             && let Some(dtls) = &mut self.dtls
@@ -241,6 +245,13 @@ impl Peer {
         }
         self.settle(now);
         answered.authentic
+    }
+
+    /// The other end moved. What was sent over the path it left is lost, and too much of it to be
+    /// sent again: video goes on sooner with a keyframe.
+    fn resume_video(&mut self, now: Instant) {
+        self.streams.request_keyframes(now);
+        self.send_due_rtcp(now);
     }
 
     /// Takes any other datagram that came over a known path.

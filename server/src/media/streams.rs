@@ -288,6 +288,12 @@ impl Streams {
             .for_each(|ingest| ingest.want_keyframe(now));
     }
 
+    /// Asks the other end for a keyframe of everything it sends.
+    pub fn request_keyframes(&mut self, now: Instant) {
+        let ingests = self.ingests.iter_mut();
+        ingests.for_each(|ingest| ingest.want_keyframe(now));
+    }
+
     /// When [`Self::write_due_rtcp`] next has something to write.
     pub fn poll_timeout(&self) -> Instant {
         let ingests = self.ingests.iter().filter_map(Ingest::poll_timeout);

@@ -86,7 +86,7 @@ fn flush(world: &mut World<Bare>, sctp: &mut Sctp) {
 }
 
 /// A far end with everything, whose packets come back.
-fn connected(own_seed: u64) -> World<Bare> {
+pub fn connected(own_seed: u64) -> World<Bare> {
     let mut world = World::bare(seed(own_seed));
     world.connect_bare(&[AUDIO, VIDEO, DATA]);
     world
@@ -217,7 +217,7 @@ fn a_restart_in_the_last_moment_still_saves_the_call() {
 }
 
 /// Sends a second of video, the first packet the beginning of a keyframe of VP8 (RFC 7741 §4.2).
-fn send_video(world: &mut World<Bare>, first: u16) {
+pub fn send_video(world: &mut World<Bare>, first: u16) {
     for n in 0..500_u16 {
         let mut payload = [7; 1000];
         payload[..4].copy_from_slice(&[0x10, u8::from(n > 0), 0, 0]);
@@ -228,7 +228,7 @@ fn send_video(world: &mut World<Bare>, first: u16) {
 }
 
 /// What the server wants of the video, as payload-specific feedback (RFC 4585 §6.3.1).
-fn keyframe_requests(world: &World<Bare>) -> usize {
+pub fn keyframe_requests(world: &World<Bare>) -> usize {
     let requests = world.far.rtcp.iter();
     requests
         .filter(|(_, compound)| {

@@ -8,6 +8,7 @@ use str0m::Candidate;
 use str0m::media::Mid;
 
 use crate::echoes_media::{compare, finish, sending};
+use crate::ends_what_is_over::{connected as with_video, keyframe_requests, send_video};
 use crate::harness::bare::{Nominate, packet};
 use crate::harness::browser::BROWSER;
 use crate::harness::checker::{Answer, Check};
@@ -462,4 +463,18 @@ fn a_restart_finds_a_new_network_when_the_old_is_gone() {
         world.far.received_on(audio).len() > count
     });
     assert!(world.now - since < SECOND, "{:?}", world.now - since);
+}
+
+/// What went over the old path is lost. Video does not wait until that has been found out.
+#[test]
+fn who_moved_is_asked_for_a_keyframe_at_once() {
+    let mut world = with_video(21);
+    send_video(&mut world, 1);
+    world.far.interval = None;
+    world.run_for(SECOND);
+    let asked = keyframe_requests(&world);
+    check(&mut world, A, |check| check.nominate = true);
+    assert_eq!(keyframe_requests(&world), asked + 1);
+    check(&mut world, A, |check| check.nominate = true);
+    assert_eq!(keyframe_requests(&world), asked + 1);
 }
