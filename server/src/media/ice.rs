@@ -111,6 +111,8 @@ pub struct IceLite {
     failed: Option<Instant>,
     /// When the last authentic check came, or when waiting for the first began.
     heard: Instant,
+    /// When a restart was agreed on, if nothing was heard since.
+    restarted: Option<Instant>,
 }
 
 impl IceLite {
@@ -127,6 +129,7 @@ impl IceLite {
             state: IceState::New,
             failed: None,
             heard: now,
+            restarted: None,
         }
     }
 
@@ -150,15 +153,23 @@ impl IceLite {
             remote_ufrag: remote_ufrag.to_owned(),
         };
         self.previous = Some(std::mem::replace(&mut self.current, restarted));
-        self.heard = now;
+        // An offer is no check: consent to send on the path in use is as old as it was.
+        self.restarted = Some(now);
         if self.state == IceState::Failed {
-            self.state = IceState::Checking;
-            self.failed = None;
-            // There is no consent to send there (RFC 7675 §5.1).
-            self.selected = None;
-            self.pairs.clear();
-            self.previous = None;
+            self.wait_for_new_paths(now);
         }
+    }
+
+    /// There is no consent to send anywhere any more (RFC 7675 §5.1), but a restart was agreed on at
+    /// this time.
+    fn wait_for_new_paths(&mut self, restarted: Instant) {
+        self.state = IceState::Checking;
+        self.failed = None;
+        self.selected = None;
+        self.pairs.clear();
+        self.previous = None;
+        self.heard = restarted;
+        self.restarted = None;
     }
 
     /// The state.
@@ -232,6 +243,7 @@ impl IceLite {
 
     fn note_check(&mut self, now: Instant, tuple: FourTuple, is_current: bool, nominate: bool) {
         self.heard = now;
+        self.restarted = None;
         let pair = self.remember(now, tuple);
         pair.nominated |= nominate;
         // The latest nomination holds: browsers nominate again when they find a better path.
@@ -317,8 +329,13 @@ impl IceLite {
             return;
         }
         if silence >= CONSENT_EXPIRES_AFTER {
-            self.state = IceState::Failed;
-            self.failed.get_or_insert(now);
+            match self.restarted {
+                Some(at) if now < at + CONSENT_EXPIRES_AFTER => self.wait_for_new_paths(at),
+                _ => {
+                    self.state = IceState::Failed;
+                    self.failed.get_or_insert(now);
+                }
+            }
         } else if self.state == IceState::Connected && silence >= DISCONNECTED_AFTER {
             self.state = IceState::Disconnected;
         }
@@ -382,4 +399,50 @@ pub fn addressed_ufrag(message: &Message) -> Option<String> {
     let username = message.get(ATTR_USERNAME).ok()?;
     let (ours, _) = std::str::from_utf8(&username).ok()?.split_once(':')?;
     Some(ours.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(ufrag: &str) -> Credentials {
+        Credentials {
+            ufrag: ufrag.to_owned(),
+            pwd: "password".to_owned(),
+        }
+    }
+
+    fn path() -> FourTuple {
+        FourTuple {
+            transport: Transport::Udp,
+            local: "127.0.0.1:1".parse().unwrap(),
+            remote: "127.0.0.1:2".parse().unwrap(),
+        }
+    }
+
+    /// RFC 7675 §5.1: only an answered check renews consent.
+    #[test]
+    fn offers_of_restarts_do_not_prolong_consent() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut ice = IceLite::new(start, credentials("a"));
+        ice.set_remote_ufrag(start, "b");
+        ice.note_check(start, path(), true, true);
+        for seconds in 1..=35 {
+            ice.handle_timeout(at(seconds));
+            let expected = match Duration::from_secs(seconds) {
+                silence if silence < DISCONNECTED_AFTER => IceState::Connected,
+                silence if silence < CONSENT_EXPIRES_AFTER => IceState::Disconnected,
+                _ => IceState::Checking,
+            };
+            assert_eq!(ice.state(), expected, "{seconds} s");
+            let may_send = Duration::from_secs(seconds) < CONSENT_EXPIRES_AFTER;
+            assert_eq!(ice.selected().is_some(), may_send, "{seconds} s");
+            if seconds % 4 == 0 {
+                ice.restart(at(seconds), credentials("c"), "d");
+            }
+        }
+        ice.handle_timeout(at(36 + 30));
+        assert_eq!(ice.state(), IceState::Failed);
+    }
 }
