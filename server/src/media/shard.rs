@@ -10,7 +10,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpListener;
@@ -23,7 +22,7 @@ use super::demux::{Kind, classify};
 use super::directory::{Directory, Found, PeerId};
 use super::holdings::MediaHoldings;
 use super::ice::{FourTuple, MAX_PAIRS, Transport, addressed_ufrag};
-use super::mailbox::{self, Command, Mailbox};
+use super::mailbox::{self, Command, Inbox, Mailbox};
 use super::outbox::{Outbox, Socket};
 use super::peer::Transmit;
 use super::resident::Resident;
@@ -48,7 +47,7 @@ pub struct Prepared {
     poll: Poll,
     sockets: Vec<Socket>,
     tcp: Tcp,
-    mailbox: Receiver<Command>,
+    mailbox: Inbox,
     port: u16,
 }
 
@@ -92,7 +91,7 @@ impl Prepared {
     }
 }
 
-fn serve(shard: &mut Shard, receiver: &mut Receive, poll: &mut Poll, mailbox: &Receiver<Command>) {
+fn serve(shard: &mut Shard, receiver: &mut Receive, poll: &mut Poll, mailbox: &Inbox) {
     let mut events = Events::with_capacity(64);
     // What a panic left unread is no event any more.
     let mut more = true;
@@ -107,7 +106,7 @@ fn serve(shard: &mut Shard, receiver: &mut Receive, poll: &mut Poll, mailbox: &R
             tracing::error!(%error, shard = shard.index, "a shard cannot wait for its sockets");
             shard.running = false;
         }
-        for command in mailbox.try_iter().take(mailbox::CAPACITY) {
+        for command in mailbox.commands() {
             shard.handle_command(Instant::now(), command);
         }
         shard.handle_tcp(Instant::now(), &events);

@@ -29,7 +29,7 @@ struct Bench {
     shard: Shard,
     directory: Arc<Directory>,
     now: Instant,
-    _mailboxes: Vec<Receiver<Command>>,
+    _mailboxes: Vec<mailbox::Inbox>,
     next: u64,
 }
 
