@@ -29,6 +29,40 @@ impl Run {
     }
 }
 
+/// Which of our newest numbers were given. A source may send a whole round of numbers that reach us
+/// and do not go out, and then the same numbers again.
+struct Given {
+    newest: Option<u16>,
+    bits: [u64; MAX_BEHIND as usize / 64],
+}
+
+impl Given {
+    /// Whether a number was still free. It no longer is.
+    fn take(&mut self, ours: u16) -> bool {
+        let ahead = sequence_diff(ours, *self.newest.get_or_insert(ours.wrapping_sub(1)));
+        if i32::from(ahead) <= -i32::from(MAX_BEHIND) {
+            return false;
+        }
+        if ahead > 0 {
+            let skipped = (0..MAX_BEHIND.min(ahead as u16)).map(|back| ours.wrapping_sub(back));
+            for number in skipped {
+                let (word, bit) = self.bit(number);
+                *word &= !bit;
+            }
+            self.newest = Some(ours);
+        }
+        let (word, bit) = self.bit(ours);
+        let is_free = *word & bit == 0;
+        *word |= bit;
+        is_free
+    }
+
+    fn bit(&mut self, number: u16) -> (&mut u64, u64) {
+        let at = usize::from(number % MAX_BEHIND);
+        (&mut self.bits[at / 64], 1 << (at % 64))
+    }
+}
+
 /// How one source's numbers become ours.
 pub struct Numbering {
     /// What turns the newest packet's number into ours.
@@ -38,6 +72,7 @@ pub struct Numbering {
     oldest: u16,
     /// Of the packets since `oldest`, those that were left out.
     left_out: VecDeque<Run>,
+    given: Given,
 }
 
 impl Numbering {
@@ -56,6 +91,10 @@ impl Numbering {
             newest: theirs,
             oldest: theirs,
             left_out: VecDeque::new(),
+            given: Given {
+                newest: None,
+                bits: [0; MAX_BEHIND as usize / 64],
+            },
         }
     }
 
@@ -69,7 +108,7 @@ impl Numbering {
         self.newest.wrapping_add(self.offset).wrapping_add(1)
     }
 
-    /// Our number for a packet. `None` is one too old to have one, or one left out.
+    /// Our number for a packet, once. `None` is one too old to have one, or one left out.
     pub fn number(&mut self, theirs: u16) -> Option<u16> {
         if self.is_newest(theirs) {
             self.advance(theirs);
@@ -87,7 +126,8 @@ impl Numbering {
             }
             offset = offset.wrapping_add(run.len());
         }
-        Some(theirs.wrapping_add(offset))
+        let ours = theirs.wrapping_add(offset);
+        self.given.take(ours).then_some(ours)
     }
 
     /// Leaves a packet out, so that its number goes to the next. Only the newest can be: later ones
@@ -161,6 +201,19 @@ mod tests {
         assert_eq!(numbering.number(500), Some(31));
         assert_eq!(numbering.number(500 + 5000), Some(5031));
         assert_eq!(numbering.number(600), None);
+    }
+
+    #[test]
+    fn a_round_of_numbers_that_did_not_go_out_frees_none() {
+        let mut numbering = Numbering::new(998, 100);
+        assert_eq!(numbering.number(997), Some(99));
+        assert_eq!(numbering.number(998), Some(100));
+        assert_eq!(numbering.number(998), None);
+        assert_eq!(numbering.number(997), None);
+        assert_eq!(numbering.number(999), Some(101));
+        assert_eq!(numbering.number(999 + 5000), Some(5101));
+        assert_eq!(numbering.number(999 + 4000), Some(4101));
+        assert_eq!(numbering.number(999 + 4000), None);
     }
 
     proptest! {
