@@ -1,12 +1,12 @@
 //! One core's worth of the media plane: a thread that owns its sockets and its peers outright.
 //!
-//! It waits for its sockets and reads datagrams; `tcp` and `outbox` do the rest of its IO. The kernel gives each path's datagrams to the same shard (SO_REUSEPORT),
-//! and peers live where their packets land, so nothing is locked per packet.
+//! It waits for its sockets and reads datagrams; `tcp` and `outbox` do the rest of its IO. The
+//! kernel gives each path's datagrams to the same shard (SO_REUSEPORT), and peers live where their
+//! packets land, so nothing is locked per packet.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -14,31 +14,26 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
-use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef};
 use rtc::stun::message::Message;
 use rustc_hash::FxHashMap;
 
 use super::demux::{Kind, classify};
 use super::directory::{Directory, Found, PeerId};
 use super::holdings::MediaHoldings;
-use super::ice::{FourTuple, MAX_PAIRS, Transport, addressed_ufrag};
+use super::ice::{FourTuple, Transport, addressed_ufrag};
 use super::mailbox::{self, Command, Inbox, Mailbox};
 use super::outbox::{Outbox, Socket};
 use super::peer::Transmit;
 use super::resident::Resident;
 use super::tcp::{FIRST_TOKEN, Received, Tcp};
 
-/// Receive calls per socket before the timers and the mailbox get their turn.
-const RECEIVE_ROUNDS: usize = 8;
+mod moves;
+mod receive;
+mod timers;
 
-/// The largest that coalesced datagrams of one receive can be.
-const RECEIVE_BUFFER: usize = 65_536;
-
-/// How often what has no deadline of its own is looked at.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Timers are rounded up to multiples of this, so that those of many peers share a wake-up.
-const TIMER_GRAIN: Duration = Duration::from_millis(4);
+use moves::{ELSEWHERE_FOR, Owner};
+use receive::Receive;
+use timers::{SWEEP_INTERVAL, round_up};
 
 const MAILBOX_TOKEN: Token = Token(usize::MAX);
 
@@ -115,87 +110,6 @@ fn serve(shard: &mut Shard, receiver: &mut Receive, poll: &mut Poll, mailbox: &I
         shard.flush();
     }
 }
-
-/// Buffers for one receive call, and which sockets are worth one.
-struct Receive {
-    port: u16,
-    storage: Vec<u8>,
-    metas: Vec<RecvMeta>,
-    /// The sockets that may hold datagrams. Their events come once for all that is there.
-    unread: Vec<bool>,
-}
-
-impl Receive {
-    fn new(port: u16, sockets: usize) -> Self {
-        Self {
-            port,
-            storage: vec![0; RECEIVE_BUFFER * BATCH_SIZE],
-            metas: vec![RecvMeta::default(); BATCH_SIZE],
-            unread: vec![true; sockets],
-        }
-    }
-
-    /// Reads the sockets, but not for ever. Returns whether there may be more.
-    fn receive(&mut self, shard: &mut Shard, events: &Events) -> bool {
-        for event in events {
-            if let Some(unread) = self.unread.get_mut(event.token().0) {
-                *unread = true;
-            }
-        }
-        for socket in 0..self.unread.len() {
-            let mut rounds = 0;
-            while rounds < RECEIVE_ROUNDS && self.unread[socket] {
-                self.unread[socket] = self.receive_batch(socket, shard);
-                rounds += 1;
-            }
-        }
-        self.unread.contains(&true)
-    }
-
-    /// Returns whether there may be more. A batch that is not full has emptied the socket: what
-    /// came after it is another event, and asking again would cost a system call to hear so.
-    fn receive_batch(&mut self, socket: usize, shard: &mut Shard) -> bool {
-        let socket = &shard.sockets[socket];
-        let mut chunks = self.storage.chunks_mut(RECEIVE_BUFFER);
-        let mut buffers: [IoSliceMut<'_>; BATCH_SIZE] =
-            std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-        let reference = UdpSockRef::from(&socket.socket);
-        let Ok(count) = socket.state.recv(reference, &mut buffers, &mut self.metas) else {
-            // Nothing there; or an ICMP error of an earlier send, which ICE notices by itself.
-            return false;
-        };
-        let now = Instant::now();
-        for (buffer, meta) in buffers.iter().zip(&self.metas).take(count) {
-            let local = meta.dst_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-            let path = FourTuple {
-                transport: Transport::Udp,
-                local: SocketAddr::new(local, self.port),
-                remote: meta.addr,
-            };
-            for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
-                shard.handle_datagram(now, path, datagram);
-            }
-        }
-        shard.settle_touched(now);
-        count == BATCH_SIZE
-    }
-}
-
-/// Whose a path is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    /// One of this shard's peers.
-    Here(PeerId),
-    /// A peer of another shard, until the time given.
-    At(usize, Instant),
-}
-
-/// How long a path is remembered as another shard's without a check.
-const ELSEWHERE_FOR: Duration = Duration::from_secs(30);
-
-/// Paths remembered as other shards'. Whoever knows a peer's user name fragment can make some up, so
-/// there is an end; without an entry, only packets on a path that is not nominated yet are lost.
-const MAX_ELSEWHERE: usize = 1 << 14;
 
 struct Slot {
     resident: Box<Resident>,
@@ -279,12 +193,6 @@ impl Shard {
         self.timers.clear();
         self.touched.clear();
         self.outbox = Outbox::default();
-    }
-
-    fn timeout(&self) -> Duration {
-        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        let next = timer.map_or(self.next_sweep, |at| at.min(self.next_sweep));
-        next.saturating_duration_since(Instant::now())
     }
 
     fn handle_tcp(&mut self, now: Instant, events: &Events) {
@@ -377,100 +285,6 @@ impl Shard {
         if authentic {
             self.learn_path(now, id, landed_on, path);
         }
-    }
-
-    /// Nobody has looked at the check's integrity yet, so it takes a path from none of this shard's.
-    fn note_elsewhere(&mut self, path: FourTuple, shard: usize, now: Instant) {
-        let limit = MAX_ELSEWHERE + 2 * MAX_PAIRS * self.peers.len();
-        let may = match self.by_path.get(&path) {
-            Some(Owner::Here(_)) => false,
-            Some(Owner::At(..)) => true,
-            None => self.by_path.len() < limit,
-        };
-        if may {
-            let until = now + ELSEWHERE_FOR;
-            self.by_path.insert(path, Owner::At(shard, until));
-        }
-    }
-
-    fn learn_path(&mut self, now: Instant, id: PeerId, landed_on: usize, path: FourTuple) {
-        let Some(slot) = self.peers.get_mut(&id) else {
-            return;
-        };
-        if !slot.paths.contains(&path) {
-            let mut forgotten = Vec::new();
-            if slot.paths.len() >= 2 * MAX_PAIRS {
-                let peer = &slot.resident.peer;
-                forgotten.extend(slot.paths.extract_if(.., |path| !peer.knows(path)));
-            }
-            slot.paths.push(path);
-            self.forget_paths(now, id, forgotten);
-        }
-        self.by_path.insert(path, Owner::Here(id));
-        self.tcp.introduce(now, &path);
-        let slot = self.peers.get(&id);
-        let selected = slot.and_then(|slot| slot.resident.peer.selected_path());
-        if landed_on != self.index && selected == Some(path) {
-            self.move_out(id, landed_on);
-        }
-    }
-
-    fn forget_paths(&mut self, now: Instant, id: PeerId, paths: Vec<FourTuple>) {
-        for path in paths {
-            if self.by_path.get(&path) == Some(&Owner::Here(id)) {
-                self.by_path.remove(&path);
-                self.tcp.dismiss(now, &path);
-            }
-        }
-    }
-
-    fn hand_over(&self, shard: usize, landed_on: usize, path: FourTuple, datagram: &[u8]) {
-        let command = Command::Landed {
-            on: landed_on,
-            path,
-            datagram: datagram.to_vec(),
-        };
-        // Full: lost, like any datagram can be.
-        let _ = self.directory.send(shard, command);
-    }
-
-    /// The peer's packets land on another shard now, so it goes there.
-    fn move_out(&mut self, id: PeerId, shard: usize) {
-        self.settle(Instant::now(), id);
-        let Some(slot) = self.peers.remove(&id) else {
-            return;
-        };
-        for path in &slot.paths {
-            let until = Instant::now() + ELSEWHERE_FOR;
-            self.by_path.insert(*path, Owner::At(shard, until));
-        }
-        let command = Command::Adopt {
-            resident: slot.resident,
-            paths: slot.paths,
-        };
-        // First the peer, then the word of it: what is sent after the word arrives after the peer.
-        if self.directory.send(shard, command).is_err() {
-            // The peer went with the command: it is closed, and its client calls again.
-            self.directory.remove(id);
-            tracing::warn!(shard, "a peer was lost on its way to a busy shard");
-        }
-        self.directory.moved(id, shard);
-    }
-
-    fn adopt(&mut self, resident: Box<Resident>, paths: &[FourTuple]) -> PeerId {
-        let id = resident.id;
-        for path in paths {
-            self.by_path.insert(*path, Owner::Here(id));
-        }
-        let slot = Slot {
-            resident,
-            paths: paths.to_vec(),
-            deadline: None,
-            touched: false,
-        };
-        let slot = self.peers.entry(id).insert_entry(slot).into_mut();
-        touch(&mut self.touched, id, slot);
-        id
     }
 
     fn handle_command(&mut self, now: Instant, command: Command) {
@@ -591,70 +405,6 @@ impl Shard {
         }
     }
 
-    fn run_timers(&mut self, now: Instant) {
-        while let Some(Reverse((at, id))) = self.timers.peek().copied()
-            && at <= now
-        {
-            self.timers.pop();
-            let Some(slot) = self.peers.get_mut(&id) else {
-                continue;
-            };
-            // An earlier timer replaced this one.
-            if slot.deadline != Some(at) {
-                continue;
-            }
-            slot.deadline = None;
-            self.busy = Some((id, "letting time pass"));
-            if slot
-                .resident
-                .peer
-                .poll_timeout()
-                .is_some_and(|due| due <= now)
-            {
-                slot.resident.peer.handle_timeout(now);
-            }
-            self.settle(now, id);
-        }
-        if now >= self.next_sweep {
-            self.next_sweep = now + SWEEP_INTERVAL;
-            self.sweep(now);
-        }
-    }
-
-    fn sweep(&mut self, now: Instant) {
-        let mut received = Received::default();
-        self.tcp.sweep(now, &mut received);
-        self.take_tcp(now, received);
-        self.landed.retain(|_, (_, until)| now < *until);
-        self.by_path
-            .retain(|_, owner| !matches!(owner, Owner::At(_, until) if *until <= now));
-        // An earlier timer leaves the one it replaces behind, and so does a peer that ends.
-        if self.timers.len() > 2 * self.peers.len() {
-            self.timers.retain(|Reverse((at, id))| {
-                (self.peers.get(id)).is_some_and(|slot| slot.deadline == Some(*at))
-            });
-        }
-        for (id, slot) in &mut self.peers {
-            self.busy = Some((*id, "looking after a peer"));
-            slot.resident.sweep(now);
-            self.busy = None;
-            touch(&mut self.touched, *id, slot);
-        }
-        self.settle_touched(now);
-        if self.index == 0 {
-            self.directory.visit_pending(|resident| {
-                self.busy = Some((resident.id, "looking after a peer that nobody heard of"));
-                resident.sweep(now);
-                if resident.peer.poll_timeout().is_some_and(|due| due <= now) {
-                    resident.peer.handle_timeout(now);
-                }
-                resident.drive(now);
-                !resident.peer.is_finished()
-            });
-            self.busy = None;
-        }
-    }
-
     fn shut_down(&mut self, now: Instant) {
         let ids: Vec<_> = self.peers.keys().copied().collect();
         for id in ids {
@@ -671,14 +421,6 @@ impl Shard {
     fn flush(&mut self) {
         self.outbox.flush(&self.sockets, &self.dropped);
     }
-}
-
-/// The next whole [`TIMER_GRAIN`] after `at`.
-fn round_up(began: Instant, at: Instant) -> Instant {
-    // 64 bits of nanoseconds are 584 years.
-    let grain = TIMER_GRAIN.as_nanos() as u64;
-    let since = at.saturating_duration_since(began).as_nanos() as u64;
-    began + Duration::from_nanos((since / grain + 1) * grain)
 }
 
 fn touch(touched: &mut Vec<PeerId>, id: PeerId, slot: &mut Slot) {

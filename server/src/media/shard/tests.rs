@@ -1,5 +1,7 @@
 //! A shard's tables in virtual time, without its thread: what they hold goes when its reason goes.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use rtc::stun::attributes::{
     ATTR_ICE_CONTROLLING, ATTR_USE_CANDIDATE, ATTR_USERNAME, RawAttribute,
 };
@@ -8,10 +10,11 @@ use rtc::stun::integrity::MessageIntegrity;
 use rtc::stun::message::{BINDING_REQUEST, Setter, TransactionId};
 use tokio::sync::mpsc;
 
+use super::moves::MAX_ELSEWHERE;
 use super::*;
 use crate::behaviour::Echo;
 use crate::media::dtls::HANDSHAKE_TIMEOUT;
-use crate::media::ice::{CONSENT_EXPIRES_AFTER, RESTART_WITHIN};
+use crate::media::ice::{CONSENT_EXPIRES_AFTER, MAX_PAIRS, RESTART_WITHIN};
 use crate::media::resident::tests::resident;
 use crate::media::sdp::{self, Local};
 use crate::media::{Behaviour, IceConnectionState, Peer, PeerEvent, PeerOutput};
