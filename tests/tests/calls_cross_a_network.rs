@@ -44,7 +44,7 @@ async fn call(scene: &Scene) -> Result<Value> {
             await call.connect();
             await lab.hears(lab.ear(await call.returned('audio')), 440);
             lab.eye(await call.returned('video'));
-            await lab.until('30 frames', async () => (await call.inbound('video')).framesDecoded > 30);
+            await lab.until('30 frames', async () => (await call.inbound('video'))?.framesDecoded > 30);
             const [back] = await lab.exchange(channel, [lab.message(200_000, true)]);
             if (!lab.same(lab.message(200_000, true), back)) throw new Error('came back changed');
             const stats = await call.pc.getStats();

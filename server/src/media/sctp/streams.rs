@@ -458,6 +458,8 @@ impl Streams {
                     });
             }
         }
+        // What outlived its time before it was ever sent is given up here.
+        self.take_events();
     }
 
     fn flush_resets(&mut self, now: Instant) {

@@ -304,3 +304,54 @@ proptest! {
         }
     }
 }
+
+/// Found by the search above: on a link that lost its first packets, the last message outlived its
+/// time while it waited for room in the window, and was counted as unacknowledged for ever.
+#[test]
+fn a_message_given_up_before_it_was_sent_is_released() {
+    const WAITS: [u64; 4] = [274, 108, 36, 163];
+    let wait = |milliseconds| Operation::Wait { milliseconds };
+    let open = |reliability| Operation::Open {
+        end: A,
+        ordered: false,
+        reliability,
+    };
+    let send = |end, channel, length| Operation::Send {
+        end,
+        channel,
+        length,
+    };
+    let close = || Operation::Close { end: A, channel: 0 };
+    let mut operations = vec![
+        open(Reliability::Reliable),
+        wait(47),
+        send(B, 0, 0),
+        send(B, 0, 1133),
+        wait(174),
+        close(),
+    ];
+    operations.extend(WAITS.map(wait));
+    operations.extend([
+        open(Reliability::MaxLifetimeMs(6)),
+        wait(202),
+        send(A, 1, 29),
+        send(A, 1, 1132),
+        wait(201),
+        close(),
+    ]);
+    let conditions = Conditions {
+        loss: 5,
+        duplication: 1,
+        delay: 0,
+        jitter: 4,
+    };
+    let mut run = Run {
+        pair: Pair::connected(6_768_253_935_540_227_072, conditions),
+        lives: vec![],
+        count: 0,
+    };
+    for operation in &operations {
+        run.apply(operation);
+    }
+    run.check();
+}
