@@ -180,6 +180,11 @@ pub fn drop_udp(matching: &str) -> Result<()> {
     Ok(())
 }
 
+/// From here on, nothing that comes in by UDP over IPv4 arrives.
+pub fn drop_udp_over_ipv4() -> Result<()> {
+    command("iptables", "-I INPUT -p udp -j DROP")
+}
+
 /// From here on, nothing that comes in by UDP, or by TCP to this port, arrives.
 pub fn drop_media(port: u16) -> Result<()> {
     drop_udp("")?;
