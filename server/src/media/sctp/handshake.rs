@@ -68,6 +68,10 @@ impl Streams {
         let Some(init) = packet::chunks(&packet).next() else {
             return;
         };
+        // RFC 9260 §3.1: an INIT comes alone. The library would read what follows, and nothing has looked at that.
+        if packet.len() > packet::length_of_one(init) {
+            return;
+        }
         let (Some(tag), Some(first)) = (init.u32(0), init.u32(12)) else {
             return;
         };

@@ -81,6 +81,11 @@ pub(super) fn chunks(packet: &[u8]) -> Chunks<'_> {
     }
 }
 
+/// How long a packet is that has no other chunk.
+pub(super) fn length_of_one(chunk: Chunk<'_>) -> usize {
+    HEADER_LENGTH + (CHUNK_HEADER_LENGTH + chunk.value.len()).next_multiple_of(4)
+}
+
 /// The iterator behind [`chunks`].
 #[derive(Clone, Debug)]
 pub(super) struct Chunks<'a> {

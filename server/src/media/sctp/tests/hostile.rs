@@ -573,3 +573,29 @@ fn mutation_changes_packets() {
     let changed = (0..100).filter(|_| mutated(&mut rng, &packet) != packet);
     assert!(changed.count() > 90);
 }
+
+/// An ABORT whose cause is cut short, which would panic the library.
+const CUT_SHORT: [u8; 8] = [packet::ABORT, 0, 0, 8, 0, 12, 0, 8];
+
+#[test]
+fn nothing_is_smuggled_past_the_guard_inside_or_behind_another_chunk() {
+    let heartbeat = [&[0, 1, 0, 8, 1, 2, 3, 4][..], &CUT_SHORT].concat();
+    let sack = [&[0; 12][..], &CUT_SHORT].concat();
+    let shutdown = [&[0; 4][..], &CUT_SHORT].concat();
+    for (kind, value) in [
+        (packet::HEARTBEAT, heartbeat),
+        (packet::SACK, sack),
+        (packet::SHUTDOWN_ACK, CUT_SHORT.to_vec()),
+        (packet::COOKIE_ACK, CUT_SHORT.to_vec()),
+        (packet::SHUTDOWN_COMPLETE, CUT_SHORT.to_vec()),
+    ] {
+        let mut raw = Raw::connected(1000);
+        raw.say(kind, 0, &value);
+        is_alive(&mut raw, 1000, 0);
+    }
+    Raw::connected(1000).say(packet::SHUTDOWN, 0, &shutdown);
+    let mut raw = Raw::new(1000);
+    let behind = (packet::ABORT, 0, CUT_SHORT[4..].to_vec());
+    let answers = raw.say_all(&[(packet::INIT, 0, init(TAG, 1000)), behind]);
+    assert!(answers.is_empty(), "{answers:?}");
+}
