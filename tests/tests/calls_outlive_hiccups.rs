@@ -194,7 +194,7 @@ mod over_a_network {
             let there = now();
             let took = witness.sees_pictures_after(there).await?;
             println!("pictures {took} ms after the new network was there");
-            ensure!(took < 5_000, "{took} ms: {}", witness.tells(there).await?);
+            ensure!(took < 15_000, "{took} ms: {}", witness.tells(there).await?);
             all_is_well(scene, &witness).await
         })
     }
