@@ -120,6 +120,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             "SSRCs received",
             vec![n(srtp::MAX_SSRCS, ","), n(ingests::MAX_INGESTS, " streams")],
         ),
+        ("SSRCs sent", vec![n(srtp::MAX_SENT_SSRCS, " |")]),
         (
             "packets kept",
             vec![

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use bytes::BytesMut;
 use ferrite_server::behaviour::Echo;
 use ferrite_server::media::demux::{Kind, classify};
 use ferrite_server::media::dtls::{Dtls, DtlsEvent, Identity};
@@ -195,7 +196,7 @@ impl Caller {
         fixed[2..4].copy_from_slice(&(number as u16).to_be_bytes());
         fixed[4..8].copy_from_slice(&(number as u32 * 960).to_be_bytes());
         fixed[8..12].copy_from_slice(&ssrc.to_be_bytes());
-        let mut packet = Vec::new();
+        let mut packet = BytesMut::new();
         let header = Header::parse(&fixed).unwrap();
         write_header(&mut packet, &header, &[(Some(MID), Some(&mid[..]))]);
         // RFC 7741 §4.2, §4.3: the first packet of a frame, and whether it is predicted.
@@ -204,7 +205,7 @@ impl Caller {
         packet.resize(packet.len() + len, 7);
         let header = Header::parse(&packet).unwrap();
         let srtp = self.srtp.as_mut().unwrap();
-        let sealed = srtp.protect_rtp(&packet, &header).unwrap();
+        let sealed = srtp.protect_rtp(packet, &header).unwrap();
         self.send(&sealed);
     }
 

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::clock::{Clock, ntp_seconds};
 use super::keyframe::starts_keyframe;
@@ -27,6 +27,9 @@ const RETRANSMIT_INTERVAL: Duration = Duration::from_millis(20);
 /// Retransmissions may add this many bytes per sent byte, so that NACKs cannot amplify.
 const RETRANSMIT_SHARE: u64 = 2;
 
+/// What a packet may grow by: our `mid` is longer, a retransmission's original number, SRTP's tag.
+const ROOM: usize = 48;
+
 /// A received packet on its way to those who want it.
 #[derive(Clone, Debug)]
 pub struct MediaPacket {
@@ -45,8 +48,8 @@ pub struct MediaPacket {
 pub struct Outgoing {
     /// Its header.
     pub header: Header,
-    /// The packet, header included.
-    pub packet: Vec<u8>,
+    /// The packet, header included, with room for SRTP's tag.
+    pub packet: BytesMut,
     /// Audio is worth nothing when it is late.
     pub kind: MediaKind,
 }
@@ -68,7 +71,7 @@ pub struct Egress {
     pub stream: SendStream,
     mid: String,
     ids: Extensions,
-    codecs: Vec<Codec>,
+    codecs: Vec<SentCodec>,
     kind: MediaKind,
     keeps_history: bool,
     /// Packets were left out: the decoder cannot go on before the next keyframe.
@@ -81,6 +84,26 @@ pub struct Egress {
     sent: Totals,
     rtx_sent: Totals,
     source_clock: Option<(u64, u32)>,
+}
+
+/// What of a codec matters here.
+#[derive(Clone, Copy)]
+struct SentCodec {
+    kind: CodecKind,
+    payload_type: u8,
+    rtx_payload_type: Option<u8>,
+    clock_rate: u32,
+}
+
+impl From<&Codec> for SentCodec {
+    fn from(codec: &Codec) -> Self {
+        Self {
+            kind: codec.kind,
+            payload_type: codec.payload_type,
+            rtx_payload_type: codec.rtx_payload_type,
+            clock_rate: codec.clock_rate,
+        }
+    }
 }
 
 /// How the present source's numbers become ours.
@@ -127,7 +150,7 @@ impl Egress {
     pub fn renegotiate(&mut self, section: &MediaSection) {
         section.mid.clone_into(&mut self.mid);
         self.ids = section.extensions;
-        section.codecs.clone_into(&mut self.codecs);
+        self.codecs = section.codecs.iter().map(SentCodec::from).collect();
         self.keeps_history =
             section.kind == MediaKind::Video && section.codecs.iter().any(|codec| codec.nack);
     }
@@ -190,8 +213,8 @@ impl Egress {
         self.awaits_keyframe
     }
 
-    fn codec(&self, payload_type: u8) -> Option<&Codec> {
-        let mut codecs = self.codecs.iter();
+    fn codec(&self, payload_type: u8) -> Option<SentCodec> {
+        let mut codecs = self.codecs.iter().copied();
         codecs.find(|codec| codec.payload_type == payload_type)
     }
 
@@ -248,7 +271,7 @@ impl Egress {
     ) -> Option<Outgoing> {
         let values = ExtensionValues::read(theirs.extensions(received), ids);
         let payload = received.get(theirs.len..)?;
-        let mut packet = Vec::with_capacity(received.len() + 32);
+        let mut packet = BytesMut::with_capacity(received.len() + ROOM);
         write_header(
             &mut packet,
             header,
@@ -374,7 +397,7 @@ fn wrap_rtx(original: &Outgoing, payload_type: u8, ssrc: u32, sequence: u16) -> 
         ..original.header
     };
     let (head, payload) = original.packet.split_at(original.header.len);
-    let mut packet = Vec::with_capacity(original.packet.len() + 2);
+    let mut packet = BytesMut::with_capacity(original.packet.len() + ROOM);
     packet.extend_from_slice(head);
     packet[1] = u8::from(header.marker) << 7 | payload_type;
     packet[2..4].copy_from_slice(&sequence.to_be_bytes());

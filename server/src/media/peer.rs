@@ -185,11 +185,18 @@ impl Peer {
 
     /// The states of the transports.
     pub fn state(&self) -> PeerState {
-        let dtls = self.dtls.as_ref().map_or(DtlsState::New, Dtls::state);
         PeerState {
             ice: self.ice.state(),
-            dtls: if self.closed { DtlsState::Closed } else { dtls },
+            dtls: self.dtls_state(),
             reason: self.reason.clone().or_else(|| self.trouble()),
+        }
+    }
+
+    fn dtls_state(&self) -> DtlsState {
+        match &self.dtls {
+            _ if self.closed => DtlsState::Closed,
+            Some(dtls) => dtls.state(),
+            None => DtlsState::New,
         }
     }
 
@@ -204,8 +211,7 @@ impl Peer {
 
     /// Nothing more will come of this peer: closed by either end, or failed for good.
     pub fn is_finished(&self) -> bool {
-        let state = self.state();
-        matches!(state.dtls, DtlsState::Closed | DtlsState::Failed)
+        matches!(self.dtls_state(), DtlsState::Closed | DtlsState::Failed)
     }
 
     /// Whether an authentic check came over this path.
@@ -291,7 +297,7 @@ impl Peer {
             self.measure_rtt(now, block.last_sender_report, block.delay_since);
         }
         for outgoing in heard.retransmissions {
-            self.send_rtp(now, &outgoing);
+            self.send_rtp(now, outgoing);
         }
         self.send_due_rtcp(now);
     }
@@ -317,7 +323,7 @@ impl Peer {
         // Where nothing can be sent nothing is kept to be sent again.
         let congested = self.congested || self.ice.selected().is_none();
         if let Some(outgoing) = self.streams.forward(now, section, media, congested) {
-            self.send_rtp(now, &outgoing);
+            self.send_rtp(now, outgoing);
         }
     }
 
@@ -351,11 +357,11 @@ impl Peer {
         self.sctp.as_ref().map_or(0, |sctp| sctp.buffered())
     }
 
-    fn send_rtp(&mut self, now: Instant, outgoing: &Outgoing) {
+    fn send_rtp(&mut self, now: Instant, outgoing: Outgoing) {
         let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
             return;
         };
-        if let Ok(data) = srtp.protect_rtp(&outgoing.packet, &outgoing.header) {
+        if let Ok(data) = srtp.protect_rtp(outgoing.packet, &outgoing.header) {
             let expires = match outgoing.kind {
                 MediaKind::Audio => Some(now + AUDIO_LIFETIME),
                 MediaKind::Video => None,

@@ -1,6 +1,8 @@
 //! RTP headers (RFC 3550 §5.1) and their extensions (RFC 8285), read in place and written anew.
 //!
-//! Knows bytes only: not what a stream is, who sent it or where it goes. Nothing here allocates.
+//! Knows bytes only: not what a stream is, who sent it or where it goes. Nothing here allocates but the buffer it writes to.
+
+use bytes::{BufMut, BytesMut};
 
 use super::sdp::Extensions;
 
@@ -199,7 +201,7 @@ impl<'a> ExtensionValues<'a> {
 /// Appends a header: the fixed fields of `header`, then the elements as `(id, value)`.
 ///
 /// `header.len` is not looked at. Elements without a value, over 255 bytes or with id 0 are left out.
-pub fn write_header(out: &mut Vec<u8>, header: &Header, elements: &[(Option<u8>, Option<&[u8]>)]) {
+pub fn write_header(out: &mut BytesMut, header: &Header, elements: &[(Option<u8>, Option<&[u8]>)]) {
     let written = || {
         elements
             .iter()
@@ -209,29 +211,29 @@ pub fn write_header(out: &mut Vec<u8>, header: &Header, elements: &[(Option<u8>,
             })
     };
     let has_extensions = written().next().is_some();
-    out.push(0x80 | u8::from(header.padding) << 5 | u8::from(has_extensions) << 4);
-    out.push(u8::from(header.marker) << 7 | header.payload_type);
-    out.extend_from_slice(&header.sequence.to_be_bytes());
-    out.extend_from_slice(&header.timestamp.to_be_bytes());
-    out.extend_from_slice(&header.ssrc.to_be_bytes());
+    out.put_u8(0x80 | u8::from(header.padding) << 5 | u8::from(has_extensions) << 4);
+    out.put_u8(u8::from(header.marker) << 7 | header.payload_type);
+    out.put_u16(header.sequence);
+    out.put_u32(header.timestamp);
+    out.put_u32(header.ssrc);
     if !has_extensions {
         return;
     }
     // One-byte elements cannot say an id over 14, an empty value or one over 16 bytes (RFC 8285 §4.2).
     let one_byte = written().all(|(id, value)| id < 15 && (1..=16).contains(&value.len()));
     let at = out.len();
-    out.extend_from_slice(&(if one_byte { ONE_BYTE } else { TWO_BYTE }).to_be_bytes());
-    out.extend_from_slice(&[0, 0]);
+    out.put_u16(if one_byte { ONE_BYTE } else { TWO_BYTE });
+    out.put_u16(0);
     for (id, value) in written() {
         if one_byte {
-            out.push(id << 4 | (value.len() - 1) as u8);
+            out.put_u8(id << 4 | (value.len() - 1) as u8);
         } else {
             out.extend_from_slice(&[id, value.len() as u8]);
         }
         out.extend_from_slice(value);
     }
     while !(out.len() - at).is_multiple_of(4) {
-        out.push(0);
+        out.put_u8(0);
     }
     let words = ((out.len() - at) / 4 - 1) as u16;
     out[at + 2..at + 4].copy_from_slice(&words.to_be_bytes());
@@ -273,7 +275,7 @@ mod tests {
                 (Some(1), None),
             ],
         ] {
-            let mut packet = Vec::new();
+            let mut packet = BytesMut::new();
             write_header(&mut packet, &header(), &elements);
             packet.extend_from_slice(b"payload");
             let parsed = Header::parse(&packet).unwrap();
@@ -290,7 +292,7 @@ mod tests {
 
     #[test]
     fn counts_padding_out_of_the_payload() {
-        let mut packet = Vec::new();
+        let mut packet = BytesMut::new();
         write_header(
             &mut packet,
             &Header {

@@ -130,7 +130,7 @@ impl Media {
         let Some(header) = Header::parse(packet) else {
             return;
         };
-        if let Ok(sealed) = self.far.protect_rtp(packet, &header) {
+        if let Ok(sealed) = self.far.protect_rtp(packet.into(), &header) {
             self.receive(&sealed);
         }
     }
@@ -162,7 +162,7 @@ impl Media {
             |header: &Header| (header.ssrc, header.sequence, header.timestamp, header.len);
         assert_eq!(numbers(&header), numbers(own));
         self.sent.note(own, &outgoing.packet);
-        assert!(self.ours.protect_rtp(&outgoing.packet, own).is_ok());
+        assert!(self.ours.protect_rtp(outgoing.packet.clone(), own).is_ok());
     }
 
     fn receive_rtcp(&mut self, compound: &[u8]) {

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use bytes::BytesMut;
 use ferrite_server::media::demux::{Kind, classify};
 use ferrite_server::media::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
 use ferrite_server::media::ice::Credentials;
@@ -117,10 +118,10 @@ pub fn packet_with(
         .iter()
         .map(|(id, value)| (Some(*id), Some(*value)))
         .collect();
-    let mut packet = Vec::new();
+    let mut packet = BytesMut::new();
     write_header(&mut packet, &Header::parse(&fixed).unwrap(), &elements);
     packet.extend_from_slice(payload);
-    packet
+    packet.into()
 }
 
 /// The same with nothing but padding, as senders probe with.
@@ -208,7 +209,7 @@ impl Bare {
     pub fn seal(&mut self, packet: &[u8]) -> Vec<u8> {
         let header = Header::parse(packet).unwrap();
         let srtp = self.srtp.as_mut().unwrap();
-        srtp.protect_rtp(packet, &header).unwrap().to_vec()
+        srtp.protect_rtp(packet.into(), &header).unwrap().to_vec()
     }
 
     pub fn send_rtp(&mut self, packet: &[u8]) {
