@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+use super::buffers;
 use super::clock::{Clock, ntp_seconds};
 use super::keyframe::starts_keyframe;
 use super::numbering::Numbering;
@@ -271,7 +272,7 @@ impl Egress {
     ) -> Option<Outgoing> {
         let values = ExtensionValues::read(theirs.extensions(received), ids);
         let payload = received.get(theirs.len..)?;
-        let mut packet = BytesMut::with_capacity(received.len() + ROOM);
+        let mut packet = buffers::take(received.len() + ROOM);
         write_header(
             &mut packet,
             header,
@@ -397,7 +398,7 @@ fn wrap_rtx(original: &Outgoing, payload_type: u8, ssrc: u32, sequence: u16) -> 
         ..original.header
     };
     let (head, payload) = original.packet.split_at(original.header.len);
-    let mut packet = BytesMut::with_capacity(original.packet.len() + ROOM);
+    let mut packet = buffers::take(original.packet.len() + ROOM);
     packet.extend_from_slice(head);
     packet[1] = u8::from(header.marker) << 7 | payload_type;
     packet[2..4].copy_from_slice(&sequence.to_be_bytes());

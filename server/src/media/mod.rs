@@ -11,6 +11,7 @@
 //! | `resident` | a peer as a shard houses it: with a behaviour, and a line to its session |
 //! | `sockets`, `tcp`, `outbox` | the IO that `shard` has done for it: opening, ICE-TCP, sending in batches |
 //! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
+//! | `buffers` | where packets are written that leave at once |
 //! | `candidates`, `clock` | our addresses as candidates; the monotonic clock and the wall clock |
 //! | `peer` | one remote endpoint, tied together from what follows |
 //! | `ice` | the lite agent: paths, consent, restarts |
@@ -27,6 +28,7 @@
 
 use std::time::Instant;
 
+pub mod buffers;
 pub mod candidates;
 pub mod clock;
 pub mod demux;

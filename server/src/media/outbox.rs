@@ -4,9 +4,11 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::BytesMut;
 use mio::net::UdpSocket;
 use quinn_udp::{UdpSockRef, UdpSocketState};
 
+use super::buffers;
 use super::ice::FourTuple;
 
 /// The kernel takes no more than one IP packet's worth of segments.
@@ -38,7 +40,7 @@ impl Outbox {
     pub fn push(
         &mut self,
         path: FourTuple,
-        datagram: &[u8],
+        datagram: BytesMut,
         sockets: &[Socket],
         dropped: &AtomicU64,
     ) {
@@ -58,7 +60,8 @@ impl Outbox {
         }
         self.ended = datagram.len() < self.segment;
         self.count += 1;
-        self.bytes.extend_from_slice(datagram);
+        self.bytes.extend_from_slice(&datagram);
+        buffers::give_back(datagram);
     }
 
     /// Sends what is there.

@@ -28,10 +28,12 @@ use super::resident::Resident;
 use super::tcp::{FIRST_TOKEN, Received, Tcp};
 
 mod moves;
+mod pace;
 mod receive;
 mod timers;
 
 use moves::{ELSEWHERE_FOR, Owner};
+use pace::Pace;
 use receive::Receive;
 use timers::{SWEEP_INTERVAL, round_up};
 
@@ -91,6 +93,9 @@ fn serve(shard: &mut Shard, receiver: &mut Receive, poll: &mut Poll, mailbox: &I
     // What a panic left unread is no event any more.
     let mut more = true;
     while shard.running {
+        if !more && let Some(pause) = shard.pace.pause(Instant::now()) {
+            std::thread::sleep(pause);
+        }
         let timeout = match more {
             true => Duration::ZERO,
             false => shard.timeout(),
@@ -101,6 +106,7 @@ fn serve(shard: &mut Shard, receiver: &mut Receive, poll: &mut Poll, mailbox: &I
             tracing::error!(%error, shard = shard.index, "a shard cannot wait for its sockets");
             shard.running = false;
         }
+        shard.pace.wake(Instant::now());
         for command in mailbox.commands() {
             shard.handle_command(Instant::now(), command);
         }
@@ -134,6 +140,7 @@ struct Shard {
     tcp: Tcp,
     /// TCP paths of this shard's peers whose connections other shards have.
     landed: FxHashMap<FourTuple, (usize, Instant)>,
+    pace: Pace,
     dropped: Arc<AtomicU64>,
     /// The peer in hand and what is done with it, for the log of a panic.
     busy: Option<(PeerId, &'static str)>,
@@ -161,6 +168,7 @@ impl Shard {
             sockets,
             tcp,
             landed: FxHashMap::default(),
+            pace: Pace::new(Instant::now()),
             dropped,
             busy: None,
             running: true,
@@ -358,7 +366,7 @@ impl Shard {
             } = transmit;
             match path.transport {
                 Transport::Udp => {
-                    self.outbox.push(path, &data, &self.sockets, &self.dropped);
+                    self.outbox.push(path, data, &self.sockets, &self.dropped);
                 }
                 Transport::Tcp if self.tcp.has(&path) => {
                     let congested = self.tcp.send(now, &path, data, expires);

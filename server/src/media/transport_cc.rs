@@ -11,7 +11,7 @@ use super::rtp::sequence_diff;
 pub const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// After this time feedback is sent by itself. libwebrtc's receiver, too, stays between 50 and 250 ms.
-pub const MAX_FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
+pub const MAX_FEEDBACK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Packets reported at once. More between two reports means feedback goes out early.
 pub const MAX_PACKETS: usize = 512;
