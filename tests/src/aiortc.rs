@@ -42,12 +42,15 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
 }
 
-/// The Python that has what `requirements.txt` says. It is made if it is not there.
+/// The Python that has what `aiortc.txt` says. It is made if it is not there.
 fn python() -> Result<PathBuf> {
     let install = directory().join("install");
-    let output = Command::new(&install).stdin(Stdio::null()).output();
+    let output = Command::new(&install)
+        .arg("aiortc")
+        .stdin(Stdio::null())
+        .output();
     let output = output.with_context(|| format!("running {}", install.display()))?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}:\n{said}", install.display());
-    Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"))
+    Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/aiortc/bin/python"))
 }
