@@ -129,9 +129,12 @@ impl Streams {
         if let Some(packet) = inbound.pass {
             self.inject(now, packet);
         }
-        for value in inbound.reconfigs {
-            self.reset.handle(now, &value);
-            self.dirty = true;
+        // Before, there is nothing to reset, and no answer would be sent.
+        if self.is_connected() {
+            for value in inbound.reconfigs {
+                self.reset.handle(now, &value);
+                self.dirty = true;
+            }
         }
         if inbound.shutdown {
             // What the library answers is sent; whether it arrives is the peer's affair.

@@ -482,6 +482,27 @@ fn resets_for_ever_ahead_of_data_are_not_collected() {
 }
 
 #[test]
+fn resets_before_the_association_is_up_are_not_collected() {
+    let mut raw = Raw::new(1);
+    let answers = raw.say(packet::INIT, 0, &init(TAG, 1));
+    let tag = packet::u32_at(&answers[0].1, 0).expect("a tag");
+    let header = Header {
+        tag,
+        ..raw.header()
+    };
+    let request = reset_request(1, 1000, &[5]);
+    let reset = Builder::new(header).chunk(packet::RECONFIG, 0, &request);
+    let reset = reset.finish();
+    let flood = allocation_counter::measure(|| {
+        for _ in 0..20_000 {
+            raw.say_packet(reset.clone());
+        }
+    });
+    let held = flood.bytes_current;
+    assert!(held < 100_000, "{held} bytes");
+}
+
+#[test]
 fn a_reset_of_every_stream_resets_those_there_are() {
     let mut raw = Raw::connected(1);
     for stream in 0..3 {
