@@ -27,6 +27,12 @@ const SCTP_PORT: u16 = 5000;
 /// dropped, as a full socket would.
 const MAX_TRANSMITS: usize = 4096;
 
+/// Bytes that SCTP is given, while nothing it says leaves. Some more than a sender has under way.
+const MAX_UNANSWERED: usize = 1 << 20;
+
+/// What SCTP may hold for a packet however short: the answer to it.
+const LEAST_ANSWER: usize = 256;
+
 /// How long audio may wait for a slow path.
 pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
 
@@ -119,6 +125,8 @@ pub struct Peer {
     closed: bool,
     /// The path's reader is slow: data waits, video is left out.
     congested: bool,
+    /// What SCTP was given since, and may come to hold for it.
+    unanswered: usize,
     /// Why DTLS is over.
     reason: Option<String>,
     /// Why the data channels are over. No others come before another DTLS association.
@@ -149,6 +157,7 @@ impl Peer {
             },
             closed: false,
             congested: false,
+            unanswered: 0,
             reason: None,
             data_over: None,
             transmits: VecDeque::new(),
@@ -412,6 +421,7 @@ impl Peer {
         let relieved = self.congested && !congested;
         self.congested = congested;
         if relieved {
+            self.unanswered = 0;
             self.want_keyframes();
             self.pump_sctp(now);
         }
@@ -440,13 +450,24 @@ impl Peer {
             DtlsEvent::Connected(srtp) => self.srtp = Some(srtp),
             DtlsEvent::Data(packet) => {
                 self.start_sctp(now);
-                if let Some(sctp) = &mut self.sctp {
+                if self.may_be_answered(packet.len())
+                    && let Some(sctp) = &mut self.sctp
+                {
                     sctp.handle_packet(now, packet);
                 }
             }
             DtlsEvent::Closed => self.reason = Some("the other end closed".to_owned()),
             DtlsEvent::Failed(error) => self.reason = Some(error.to_string()),
         }
+    }
+
+    /// Whether there is room for what SCTP may have to say to a packet. While nothing of it leaves,
+    /// the rest is as good as lost.
+    fn may_be_answered(&mut self, length: usize) -> bool {
+        if self.congested {
+            self.unanswered += length + LEAST_ANSWER;
+        }
+        self.unanswered <= MAX_UNANSWERED
     }
 
     fn start_sctp(&mut self, now: Instant) {
@@ -574,10 +595,12 @@ impl Peer {
         // Without a path no report is due.
         let sends = self.srtp.is_some() && self.ice.selected().is_some();
         let streams = sends.then(|| self.streams.poll_timeout());
+        // While nothing of it is sent, what is due stays due.
+        let sctp = self.sctp.as_ref().filter(|_| !self.congested);
         [
             self.ice.poll_timeout(),
             self.dtls.as_ref().and_then(Dtls::poll_timeout),
-            self.sctp.as_ref().and_then(|sctp| sctp.poll_timeout()),
+            sctp.and_then(|sctp| sctp.poll_timeout()),
             streams,
         ]
         .into_iter()

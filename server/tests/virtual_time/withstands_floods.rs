@@ -6,7 +6,7 @@ use ferrite_server::media::dtls::DtlsState;
 
 use crate::harness::offer::Section;
 use crate::harness::records::{HANDSHAKE, Record, Renumber, fragment};
-use crate::harness::{Bare, World, seed};
+use crate::harness::{Bare, FarEnd, World, seed};
 
 const AUDIO: Section = Section::Audio {
     mid: "0",
@@ -124,6 +124,32 @@ fn a_flood_of_handshake_records_does_not_stop_a_call() {
     world.far.send_data(now, &init());
     world.run_for(Duration::from_secs(1));
     assert!(world.far.data.len() > before, "no answer to an INIT");
+    assert_eq!(world.server_dtls(), DtlsState::Connected);
+}
+
+#[test]
+fn of_answers_that_cannot_leave_a_few_are_kept() {
+    let mut world = World::bare(seed(5));
+    world.connect_bare(&[AUDIO, Section::Data { mid: "1" }]);
+    // The server would initiate itself, but ours comes first.
+    let now = world.now;
+    let mut say_init = || {
+        world.far.send_data(now, &init());
+        world.far.poll_transmit().unwrap().bytes
+    };
+    let inits: Vec<_> = (0..20_000).map(|_| say_init()).collect();
+    let peer = &mut world.server.peer;
+    peer.handle_datagram(now, &inits[0]);
+    peer.set_congested(now, true);
+    let flood = allocation_counter::measure(|| {
+        for datagram in &inits[1..] {
+            peer.handle_datagram(now, datagram);
+        }
+    });
+    let held = flood.bytes_current;
+    assert!(held < 300_000, "{held} bytes");
+    // What is due must wait, too, and wakes nobody.
+    world.run_for(Duration::from_secs(1));
     assert_eq!(world.server_dtls(), DtlsState::Connected);
 }
 
