@@ -44,12 +44,19 @@ pub(super) fn announced(offered: &Offered<'_>) -> Result<Announced, SdpError> {
     let media = ssrcs.iter().copied().filter(|ssrc| !secondary(ssrc));
     let streams = media.map(|ssrc| RemoteStream {
         ssrc,
-        rtx_ssrc: retransmissions.iter().find(|p| p.0 == ssrc).map(|p| p.1),
+        rtx_ssrc: retransmission_of(ssrc, &retransmissions),
     });
     Ok(Announced {
         streams: streams.collect(),
         ssrcs,
     })
+}
+
+/// The SSRC of a stream's retransmissions: it retransmits for no other (RFC 4588 §5.3).
+fn retransmission_of(ssrc: u32, pairs: &[(u32, u32)]) -> Option<u32> {
+    let &(_, rtx) = pairs.iter().find(|pair| pair.0 == ssrc)?;
+    let first = pairs.iter().find(|pair| pair.1 == rtx)?;
+    (first.0 == ssrc).then_some(rtx)
 }
 
 /// Each once, in the order of their first appearance; cut off where there are too many.

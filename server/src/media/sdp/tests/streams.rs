@@ -24,6 +24,16 @@ fn announced_streams_come_with_their_retransmissions() {
 }
 
 #[test]
+fn an_ssrc_retransmits_for_one_stream() {
+    let answer = answered(&offer(&[
+        video("0") + "a=ssrc-group:FID 11 12\r\na=ssrc-group:FID 13 12\r\n"
+    ]));
+    let streams = &media(&answer, 0).remote_streams;
+    let pairs: Vec<_> = streams.iter().map(|s| (s.ssrc, s.rtx_ssrc)).collect();
+    assert_eq!(pairs, [(11, Some(12)), (13, None)]);
+}
+
+#[test]
 fn repair_streams_are_no_streams() {
     let lines = "a=ssrc-group:FEC-FR 11 14\r\na=ssrc:11 cname:x\r\na=ssrc:14 cname:x\r\n";
     let answer = answered(&offer(&[video("0") + lines]));
