@@ -5,21 +5,25 @@
 
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
 use ferrite_protocol::session::{Due, Received as Verdict, ServerSession};
 use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ResumeToken, ServerMessage};
-use futures_util::SinkExt as _;
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, trace};
-use tungstenite::error::{CapacityError, Error as WebSocketError};
+use tungstenite::Message;
+use tungstenite::error::{CapacityError, Error};
+use tungstenite::protocol::CloseFrame;
 
 use super::Place;
 use super::rate::Rate;
+use super::websocket::WebSocket;
 use crate::config::Config;
 
 /// How many seconds' worth of frames may come at once.
 pub(crate) const BURST_SECONDS: u32 = 4;
+
+/// Messages are sent together until they are this many bytes.
+const ONE_PIECE: usize = 16 * 1024;
 
 /// How long the other end has to answer a close frame.
 const CLOSING_TIME: Duration = Duration::from_millis(500);
@@ -101,10 +105,7 @@ impl Socket {
         self.rules.receive(message, self.opened.elapsed(), find)
     }
 
-    fn take(
-        &mut self,
-        message: Option<Result<Message, axum::Error>>,
-    ) -> Result<Option<Received>, Gone> {
+    fn take(&mut self, message: Option<Result<Message, Error>>) -> Result<Option<Received>, Gone> {
         let message = message.ok_or(Gone::Lost)?.map_err(broken)?;
         self.rules.heard(self.opened.elapsed());
         if !self.rate.admit(Instant::now()) {
@@ -115,7 +116,9 @@ impl Socket {
             Message::Binary(_) => Ok(Some(not_text())),
             // The library answers pings; both have been heard.
             Message::Ping(_) | Message::Pong(_) => Ok(None),
-            Message::Close(frame) => Err(Gone::Closed(frame.map(|frame| frame.code))),
+            Message::Close(frame) => Err(Gone::Closed(frame.map(|frame| frame.code.into()))),
+            // Only ever written.
+            Message::Frame(_) => Ok(None),
         }
     }
 
@@ -140,7 +143,7 @@ impl Socket {
     /// longer than a silent one.
     pub(super) async fn send(&mut self, message: &ServerMessage) -> Result<(), Gone> {
         trace!(message = message.type_name(), "send");
-        self.write(Message::Text(message.encode().into())).await
+        self.write(Message::text(message.encode())).await
     }
 
     /// Sends messages, in one piece where they fit.
@@ -150,26 +153,23 @@ impl Socket {
     ) -> Result<(), Gone> {
         for message in messages {
             trace!(message = message.type_name(), "send");
-            let message = Message::Text(message.encode().into());
-            self.within_patience(async |websocket| websocket.feed(message).await)
-                .await?;
+            let message = Message::text(message.encode());
+            self.websocket.feed(message).map_err(broken)?;
+            if self.websocket.waiting() > ONE_PIECE {
+                self.flush().await?;
+            }
         }
-        self.within_patience(async |websocket| websocket.flush().await)
-            .await
+        self.flush().await
     }
 
     async fn write(&mut self, message: Message) -> Result<(), Gone> {
-        self.within_patience(async |websocket| websocket.send(message).await)
-            .await
+        self.websocket.feed(message).map_err(broken)?;
+        self.flush().await
     }
 
-    async fn within_patience(
-        &mut self,
-        step: impl AsyncFnOnce(&mut WebSocket) -> Result<(), axum::Error>,
-    ) -> Result<(), Gone> {
-        match timeout(self.patience, step(&mut self.websocket)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(broken(error)),
+    async fn flush(&mut self) -> Result<(), Gone> {
+        match timeout(self.patience, self.websocket.flush()).await {
+            Ok(flushed) => flushed.map_err(|error| broken(error.into())),
             Err(_) => Err(Gone::Silent),
         }
     }
@@ -202,7 +202,7 @@ impl Socket {
     /// Closes.
     pub(super) async fn close(self, code: CloseCode, reason: String) {
         let frame = CloseFrame {
-            code: code as u16,
+            code: (code as u16).into(),
             reason: short(&reason).into(),
         };
         self.finish(Some(Message::Close(Some(frame)))).await;
@@ -213,8 +213,9 @@ impl Socket {
     async fn finish(mut self, close: Option<Message>) {
         let closing = async {
             if let Some(close) = close {
-                self.websocket.send(close).await.ok()?;
+                self.websocket.feed(close).ok()?;
             }
+            self.websocket.flush().await.ok()?;
             while let Some(Ok(_)) = self.websocket.recv().await {}
             Some(())
         };
@@ -263,16 +264,12 @@ fn too_large() -> Gone {
     ))
 }
 
-fn broken(error: axum::Error) -> Gone {
-    let error = error.into_inner();
-    let library_error = error.downcast_ref::<WebSocketError>();
-    match library_error {
-        Some(WebSocketError::Capacity(CapacityError::MessageTooLong { .. })) => too_large(),
-        _ => {
-            debug!(%error, "the WebSocket broke");
-            Gone::Lost
-        }
+fn broken(error: Error) -> Gone {
+    if let Error::Capacity(CapacityError::MessageTooLong { .. }) = error {
+        return too_large();
     }
+    debug!(%error, "the WebSocket broke");
+    Gone::Lost
 }
 
 /// A close frame has room for 123 bytes (RFC 6455 §5.5).
