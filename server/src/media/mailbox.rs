@@ -30,7 +30,7 @@ pub enum Command {
         /// The peer.
         id: PeerId,
         /// What was agreed.
-        session: Box<Session>,
+        session: Arc<Session>,
         /// The credentials of a new ICE generation.
         restart: Option<Credentials>,
     },
@@ -78,7 +78,7 @@ impl Command {
         match self {
             Self::SetSession {
                 session, restart, ..
-            } => resident.peer.set_session(now, *session, restart),
+            } => resident.peer.set_session(now, session, restart),
             Self::Close { .. } => resident.peer.close(now),
             Self::Adopt { .. }
             | Self::Landed { .. }

@@ -5,6 +5,7 @@
 //! does not know where its media goes: it gives received packets out and takes packets to send.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -118,7 +119,7 @@ pub struct Peer {
     dtls: Option<Dtls>,
     srtp: Option<Box<Srtp>>,
     sctp: Option<Box<Sctp>>,
-    session: Option<Session>,
+    session: Option<Arc<Session>>,
     streams: Streams,
     rtt: Option<Duration>,
     reported: PeerState,
@@ -168,7 +169,13 @@ impl Peer {
 
     /// Takes what a new answer agreed on. `restart` are the credentials of a new ICE generation,
     /// when the offer asked for one.
-    pub fn set_session(&mut self, now: Instant, session: Session, restart: Option<Credentials>) {
+    pub fn set_session(
+        &mut self,
+        now: Instant,
+        session: impl Into<Arc<Session>>,
+        restart: Option<Credentials>,
+    ) {
+        let session = session.into();
         match restart {
             Some(local) => self.ice.restart(now, local, &session.ice_ufrag),
             None => self.ice.set_remote_ufrag(now, &session.ice_ufrag),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -207,7 +207,7 @@ impl MediaPlane {
             ice_ufrag: credentials.ufrag.clone(),
             ice_pwd: credentials.pwd.clone(),
             fingerprint: inner.identity.fingerprint,
-            candidates: candidates.clone(),
+            candidates,
             // RFC 9429 §5.2.1: 63 random bits.
             session_id: rand::random::<u64>() >> 1,
             max_message_size: MAX_MESSAGE_SIZE,
@@ -234,7 +234,6 @@ impl MediaPlane {
         let handle = PeerHandle {
             id,
             directory: inner.directory.clone(),
-            candidates: to_init(&candidates, &credentials.ufrag),
             negotiation: Mutex::new(Negotiation {
                 local,
                 session: None,
@@ -309,7 +308,6 @@ fn wait_until(deadline: Instant, mut is_so: impl FnMut() -> bool) {
 pub struct PeerHandle {
     id: PeerId,
     directory: Arc<Directory>,
-    candidates: Vec<IceCandidate>,
     negotiation: Mutex<Negotiation>,
 }
 
@@ -323,17 +321,14 @@ impl fmt::Debug for PeerHandle {
 
 struct Negotiation {
     local: Local,
-    session: Option<Session>,
+    session: Option<Arc<Session>>,
 }
 
 impl PeerHandle {
     /// Offer in, answer out.
     pub fn offer(&self, offer: &str) -> Result<String, SdpError> {
-        let negotiation = &mut *self
-            .negotiation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let previous = negotiation.session.as_ref();
+        let negotiation = &mut *self.negotiation();
+        let previous = negotiation.session.as_deref();
         let mut local = negotiation.local.clone();
         let mut random = rand::random;
         let mut answer = sdp::answer(offer, &local, previous, &mut random)?;
@@ -347,9 +342,10 @@ impl PeerHandle {
             answer = sdp::answer(offer, &local, previous, &mut random)?;
         }
         let restarts = restart.is_some();
+        let session = Arc::new(answer.session);
         let command = Command::SetSession {
             id: self.id,
-            session: Box::new(answer.session.clone()),
+            session: session.clone(),
             restart,
         };
         self.command(command)
@@ -360,13 +356,19 @@ impl PeerHandle {
             self.directory.register(&local.ice_ufrag, self.id);
         }
         negotiation.local = local;
-        negotiation.session = Some(answer.session);
+        negotiation.session = Some(session);
         Ok(answer.sdp)
     }
 
     /// The server's candidates, to be sent after the first answer.
-    pub fn candidates(&self) -> &[IceCandidate] {
-        &self.candidates
+    pub fn candidates(&self) -> Vec<IceCandidate> {
+        let local = &self.negotiation().local;
+        to_init(&local.candidates, &local.ice_ufrag)
+    }
+
+    fn negotiation(&self) -> MutexGuard<'_, Negotiation> {
+        // Every change is whole: a panic elsewhere leaves nothing half done.
+        (self.negotiation.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a candidate of the client's. `None` is the end of candidates.

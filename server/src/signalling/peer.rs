@@ -59,7 +59,7 @@ impl Peer {
         let mut messages = vec![ServerMessage::Answer { id, sdp }];
         if !self.answered {
             self.answered = true;
-            let candidates = self.handle.candidates().iter().cloned();
+            let candidates = self.handle.candidates().into_iter();
             messages.extend(candidates.map(|candidate| ServerMessage::Candidate { candidate }));
             messages.push(ServerMessage::EndOfCandidates {});
         }
