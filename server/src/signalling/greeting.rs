@@ -16,7 +16,7 @@ use super::task::{Task, go_away};
 use super::{Caller, Full, Signalling};
 
 /// Serves a WebSocket to its end.
-pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Socket, caller: Caller) {
+pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Box<Socket>, caller: Caller) {
     let stopping = signalling.stopping.clone();
     let greeting = greet(&signalling, &mut socket);
     let Some(greeting) = stopping.run_until_cancelled(greeting).await else {
@@ -54,7 +54,7 @@ async fn greet(
 /// A client whose first message was heard.
 struct Newcomer {
     signalling: Arc<Signalling>,
-    socket: Socket,
+    socket: Box<Socket>,
     caller: Caller,
 }
 
@@ -109,7 +109,7 @@ impl Newcomer {
     }
 
     /// A session, if the server and the client's address may have one more.
-    async fn session(self) -> Option<(Socket, Task)> {
+    async fn session(self) -> Option<(Box<Socket>, Box<Task>)> {
         let place = match self.signalling.session_place(self.caller.address) {
             Ok(place) => place,
             Err(full) => {
@@ -120,7 +120,7 @@ impl Newcomer {
         };
         let id = SessionId(random_id());
         let task = Task::new(self.signalling, id, self.caller.loopback, place);
-        Some((self.socket, task))
+        Some((self.socket, Box::new(task)))
     }
 
     fn full(&self, full: Full) -> String {

@@ -180,7 +180,8 @@ impl Signalling {
     pub(crate) fn serve(self: &Arc<Self>, stream: Upgraded, arrival: Arrival) {
         tracing::debug!(caller = ?arrival.caller, "a client connected");
         let websocket = WebSocket::new(TokioIo::new(stream));
-        let socket = Socket::new(websocket, &self.config, arrival.place);
+        // Boxed: each future it passes through would have room for it.
+        let socket = Box::new(Socket::new(websocket, &self.config, arrival.place));
         self.spawn(greeting::run(self.clone(), socket, arrival.caller));
     }
 

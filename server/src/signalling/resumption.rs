@@ -21,7 +21,7 @@ const MAX_ARRIVALS: usize = 4;
 /// A client that comes back: what its session goes on with.
 #[derive(Debug)]
 pub(super) struct Resumption {
-    pub(super) socket: Socket,
+    pub(super) socket: Box<Socket>,
     pub(super) loopback: bool,
 }
 

@@ -175,7 +175,7 @@ impl Socket {
     }
 
     /// Says the last word that fits, and sees the closing handshake through.
-    pub(super) async fn part(self, gone: Gone) {
+    pub(super) async fn part(self: Box<Self>, gone: Gone) {
         match gone {
             Gone::Lost => {}
             Gone::Closed(_) => self.finish(None).await,
@@ -188,7 +188,7 @@ impl Socket {
     }
 
     /// Closes, with an error message before for programs that do not see the reason.
-    pub(super) async fn refuse(mut self, error: ServerMessage, code: CloseCode) {
+    pub(super) async fn refuse(mut self: Box<Self>, error: ServerMessage, code: CloseCode) {
         if self.send(&error).await.is_ok() {
             let reason = if let ServerMessage::Error { message, .. } = error {
                 message
@@ -200,7 +200,7 @@ impl Socket {
     }
 
     /// Closes.
-    pub(super) async fn close(self, code: CloseCode, reason: String) {
+    pub(super) async fn close(self: Box<Self>, code: CloseCode, reason: String) {
         let frame = CloseFrame {
             code: (code as u16).into(),
             reason: short(&reason).into(),
@@ -210,7 +210,7 @@ impl Socket {
 
     /// In good order (RFC 6455 §7.1.1): what the client still sends is read and dropped until it
     /// agrees, or a reset could overtake our last words. If it closed, this sends the answer.
-    async fn finish(mut self, close: Option<Message>) {
+    async fn finish(mut self: Box<Self>, close: Option<Message>) {
         let closing = async {
             if let Some(close) = close {
                 self.websocket.feed(close).ok()?;

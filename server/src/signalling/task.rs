@@ -37,7 +37,7 @@ impl Gone {
 }
 
 /// Says that the server goes away.
-pub(super) async fn go_away(mut socket: Socket) {
+pub(super) async fn go_away(mut socket: Box<Socket>) {
     let farewell = ServerMessage::GoingAway {
         retry_after_ms: RETRY_AFTER_MS,
     };
@@ -103,7 +103,11 @@ impl Task {
     }
 
     /// Serves a client that said hello, from the welcome to the end.
-    pub(super) async fn greeted(mut self, mut socket: Socket, error: Option<ServerMessage>) {
+    pub(super) async fn greeted(
+        mut self: Box<Self>,
+        mut socket: Box<Socket>,
+        error: Option<ServerMessage>,
+    ) {
         let welcome = self.welcome(false);
         let began = send(&mut socket, error.into_iter().chain([welcome])).await;
         self.run(socket, began).await;
@@ -111,8 +115,8 @@ impl Task {
 
     /// Serves a client that said something else, or only what was answered already.
     pub(super) async fn addressed(
-        mut self,
-        mut socket: Socket,
+        mut self: Box<Self>,
+        mut socket: Box<Socket>,
         message: Option<ClientMessage>,
         reply: Option<ServerMessage>,
     ) {
@@ -124,7 +128,7 @@ impl Task {
         self.run(socket, began).await;
     }
 
-    async fn run(mut self, mut socket: Socket, mut began: Result<(), Gone>) {
+    async fn run(mut self: Box<Self>, mut socket: Box<Socket>, mut began: Result<(), Gone>) {
         loop {
             let detached = match began {
                 Ok(()) => self.serve(&mut socket).await.map_or_else(|end| end, never),
@@ -221,7 +225,7 @@ impl Task {
     }
 
     /// Waits for the client to come back, if it may.
-    async fn detached(&mut self, socket: Socket, gone: Gone) -> Option<Box<Resumption>> {
+    async fn detached(&mut self, socket: Box<Socket>, gone: Gone) -> Option<Box<Resumption>> {
         debug!(?gone, "the WebSocket is gone");
         if gone.is_final() {
             self.signalling.resumable.withdraw(&self.id);
