@@ -15,11 +15,12 @@ use rtc::dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
 use rtc::dtls::crypto::Certificate;
 use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc::dtls::state::State;
 use rtc::shared::TransportProtocol;
 use rtc::shared::error::Error;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use super::dtls_gate::Gate;
+use super::dtls_gate::{Gate, only_protected};
 use super::sdp::{DtlsRole, Fingerprint, HashAlgorithm};
 use super::srtp::Srtp;
 
@@ -121,6 +122,9 @@ pub struct Dtls {
     deadline: Option<Instant>,
     gate: Gate,
     events: VecDeque<DtlsEvent>,
+    /// When the other end used its keys, with the number of the record: the handshake can be
+    /// forgotten.
+    confirmed: Option<(Instant, u64)>,
 }
 
 impl Dtls {
@@ -136,6 +140,7 @@ impl Dtls {
             deadline: None,
             gate: Gate::default(),
             events: VecDeque::new(),
+            confirmed: None,
         }
     }
 
@@ -184,11 +189,15 @@ impl Dtls {
         if admitted.is_empty() {
             return;
         }
+        let newest = only_protected(&admitted);
         let read = self.endpoint.read(now, ASSOCIATION, None, admitted);
         match read {
-            Ok(events) => events
-                .into_iter()
-                .for_each(|event| self.handle_event(now, event)),
+            Ok(events) => {
+                self.confirm(now, newest, &events);
+                events
+                    .into_iter()
+                    .for_each(|event| self.handle_event(now, event));
+            }
             Err(error) if self.state == DtlsState::Connecting => {
                 self.fail(now, DtlsError::of(error));
             }
@@ -221,6 +230,42 @@ impl Dtls {
             }
             // `EndpointEvent` may grow; data before the check of the certificate is dropped.
             _ => {}
+        }
+    }
+
+    /// Takes note of the first data: whoever sends it has got our last flight.
+    fn confirm(&mut self, now: Instant, newest: Option<u64>, events: &[EndpointEvent]) {
+        let is_data = |event: &EndpointEvent| matches!(event, EndpointEvent::ApplicationData(_));
+        if self.state == DtlsState::Connected
+            && !self.gate.is_settled()
+            && events.iter().any(is_data)
+        {
+            self.confirmed = newest.map(|newest| (now, newest));
+        }
+    }
+
+    /// Goes on with nothing but the keys: what the library keeps of a handshake, to repeat its end,
+    /// is half of what a quiet peer's memory would be. The library's memory of records that came is
+    /// lost, too, so none is taken that is older than the newest.
+    fn forget_handshake(&mut self, now: Instant, newest: u64) {
+        let Some(Ok(state)) =
+            (self.endpoint.get_connection_state(ASSOCIATION)).map(State::marshal_binary)
+        else {
+            return;
+        };
+        let is_client = self.role == DtlsRole::Client;
+        let mut keys = State::new(self.identity.provider.clone(), is_client);
+        let mut endpoint = Endpoint::new(ASSOCIATION, TransportProtocol::UDP, None);
+        // The library goes on with an earlier state in the client's name only. Which end this is
+        // says the state; the association's name is for handshakes.
+        let config = self.identity.client.clone();
+        if keys.unmarshal_binary(&state).is_ok()
+            && endpoint
+                .connect(now, ASSOCIATION, config, Some(keys))
+                .is_ok()
+        {
+            self.endpoint = endpoint;
+            self.gate.settle(newest);
         }
     }
 
@@ -281,9 +326,13 @@ impl Dtls {
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<BytesMut> {
-        self.endpoint
-            .poll_transmit()
-            .map(|transmit| transmit.message)
+        let transmit = self.endpoint.poll_transmit();
+        if transmit.is_none()
+            && let Some((now, newest)) = self.confirmed.take()
+        {
+            self.forget_handshake(now, newest);
+        }
+        transmit.map(|transmit| transmit.message)
     }
 
     /// What happened.
@@ -311,5 +360,117 @@ impl Dtls {
             let why = format!("the other end stopped answering ({error:?})");
             self.fail(now, DtlsError(why));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pair {
+        client: Dtls,
+        server: Dtls,
+        now: Instant,
+    }
+
+    impl Pair {
+        fn connected() -> Self {
+            let identity = Identity::generate().unwrap();
+            let fingerprint = Fingerprint {
+                algorithm: HashAlgorithm::Sha256,
+                digest: identity.fingerprint.to_vec(),
+            };
+            let end = |role| Dtls::new(identity.clone(), role, vec![fingerprint.clone()]);
+            let mut pair = Self {
+                client: end(DtlsRole::Client),
+                server: end(DtlsRole::Server),
+                now: Instant::now(),
+            };
+            pair.client.start(pair.now);
+            while pair.step() {}
+            assert_eq!(pair.client.state(), DtlsState::Connected);
+            assert_eq!(pair.server.state(), DtlsState::Connected);
+            pair
+        }
+
+        /// Carries what there is to the other end.
+        fn step(&mut self) -> bool {
+            let up = std::iter::from_fn(|| self.client.poll_transmit()).collect::<Vec<_>>();
+            let down = std::iter::from_fn(|| self.server.poll_transmit()).collect::<Vec<_>>();
+            up.iter()
+                .for_each(|datagram| self.server.handle_datagram(self.now, datagram));
+            down.iter()
+                .for_each(|datagram| self.client.handle_datagram(self.now, datagram));
+            !up.is_empty() || !down.is_empty()
+        }
+
+        /// Datagrams of the client, one for each message.
+        fn write(&mut self, messages: &[&str]) -> Vec<BytesMut> {
+            for message in messages {
+                self.client.send(self.now, message.as_bytes());
+            }
+            std::iter::from_fn(|| self.client.poll_transmit()).collect()
+        }
+
+        fn read(&mut self, datagram: &[u8]) -> Option<Bytes> {
+            self.server.handle_datagram(self.now, datagram);
+            assert!(self.server.poll_transmit().is_none());
+            data(&mut self.server)
+        }
+    }
+
+    fn data(end: &mut Dtls) -> Option<Bytes> {
+        std::iter::from_fn(|| end.poll_event()).find_map(|event| match event {
+            DtlsEvent::Data(data) => Some(data),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn the_handshake_is_kept_until_the_other_end_uses_its_keys() {
+        let mut pair = Pair::connected();
+        assert!(!pair.server.gate.is_settled());
+        let hello = pair.write(&["hello"]);
+        assert_eq!(pair.read(&hello[0]).as_deref(), Some(&b"hello"[..]));
+        assert!(pair.server.gate.is_settled());
+        assert!(!pair.client.gate.is_settled());
+        pair.server.send(pair.now, b"you too");
+        while pair.step() {}
+        assert_eq!(data(&mut pair.client).as_deref(), Some(&b"you too"[..]));
+        assert!(pair.client.gate.is_settled());
+        // With new keys for old, and numbers that go on.
+        for message in ["one", "two", "three"] {
+            let sent = pair.write(&[message]);
+            assert_eq!(pair.read(&sent[0]).as_deref(), Some(message.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn no_record_counts_twice_whenever_the_handshake_is_forgotten() {
+        let mut pair = Pair::connected();
+        let sent = pair.write(&["late", "first", "second"]);
+        assert!(pair.read(&sent[1]).is_some());
+        assert!(pair.server.gate.is_settled());
+        assert!(pair.read(&sent[1]).is_none());
+        assert!(pair.read(&sent[2]).is_some());
+        assert!(pair.read(&sent[2]).is_none());
+        assert!(pair.read(&sent[0]).is_none());
+    }
+
+    #[test]
+    fn a_goodbye_is_heard_and_said_after_the_handshake_is_forgotten() {
+        let mut pair = Pair::connected();
+        let sent = pair.write(&["hello"]);
+        assert!(pair.read(&sent[0]).is_some());
+        pair.client.close(pair.now);
+        while pair.step() {}
+        assert_eq!(pair.server.state(), DtlsState::Closed);
+
+        let mut pair = Pair::connected();
+        let sent = pair.write(&["hello"]);
+        assert!(pair.read(&sent[0]).is_some());
+        pair.server.close(pair.now);
+        while pair.step() {}
+        assert_eq!(pair.client.state(), DtlsState::Closed);
     }
 }

@@ -35,6 +35,8 @@ pub struct Gate {
     bytes: usize,
     /// Fragments that came in plaintext.
     seen: Vec<Fragment>,
+    /// The handshake is forgotten, and so is which records came up to this one.
+    settled: Option<u64>,
 }
 
 impl Gate {
@@ -49,7 +51,21 @@ impl Gate {
         admitted
     }
 
+    /// From now on only data and alerts pass, and only those after this record.
+    pub fn settle(&mut self, newest: u64) {
+        self.settled = Some(newest);
+        self.seen = Vec::new();
+    }
+
+    /// Whether [`Self::settle`] was called.
+    pub fn is_settled(&self) -> bool {
+        self.settled.is_some()
+    }
+
     fn admits(&mut self, record: &Record<'_>, connected: bool) -> bool {
+        if let Some(newest) = self.settled {
+            return record.is_protected() && record.number > newest;
+        }
         match (record.kind, record.epoch) {
             (HANDSHAKE, 0) => self.admits_plaintext(record.body),
             // The epoch's only handshake message is a Finished. What else is inside cannot be seen,
@@ -116,12 +132,27 @@ fn fragments(mut body: &[u8]) -> Option<Vec<Fragment>> {
     Some(fragments)
 }
 
+/// The number of a datagram's only record, if it is data or an alert under the keys. Of several, one
+/// may be forged.
+pub fn only_protected(datagram: &[u8]) -> Option<u64> {
+    let mut records = Records(datagram);
+    let record = records.next().filter(Record::is_protected)?;
+    records.next().is_none().then_some(record.number)
+}
+
 struct Record<'a> {
     kind: u8,
     epoch: u16,
+    number: u64,
     body: &'a [u8],
     /// Header and body.
     bytes: &'a [u8],
+}
+
+impl Record<'_> {
+    fn is_protected(&self) -> bool {
+        matches!((self.kind, self.epoch), (ALERT | APPLICATION_DATA, 1))
+    }
 }
 
 /// Iterates over the records of a datagram; a cut-off one ends it.
@@ -138,10 +169,17 @@ impl<'a> Iterator for Records<'a> {
         Some(Record {
             kind: header[0],
             epoch: u16::from_be_bytes([header[3], header[4]]),
+            number: number(header),
             body: &bytes[RECORD_HEADER..],
             bytes,
         })
     }
+}
+
+/// 48 bits after the epoch's 16.
+fn number(header: &[u8; RECORD_HEADER]) -> u64 {
+    let [_, _, _, _, _, n0, n1, n2, n3, n4, n5, _, _] = *header;
+    u64::from_be_bytes([0, 0, n0, n1, n2, n3, n4, n5])
 }
 
 #[cfg(test)]
@@ -159,9 +197,13 @@ mod tests {
     }
 
     fn record(kind: u8, epoch: u16, body: &[u8]) -> Vec<u8> {
+        numbered(kind, epoch, 0, body)
+    }
+
+    fn numbered(kind: u8, epoch: u16, number: u64, body: &[u8]) -> Vec<u8> {
         let mut bytes = vec![kind, 254, 253];
         bytes.extend(epoch.to_be_bytes());
-        bytes.extend([0; 6]);
+        bytes.extend(&number.to_be_bytes()[2..]);
         bytes.extend((body.len() as u16).to_be_bytes());
         bytes.extend(body);
         bytes
@@ -208,6 +250,28 @@ mod tests {
         assert!(passes(&mut gate, &with_cookie, false));
         assert!(!passes(&mut gate, &with_cookie, false));
         assert!(!passes(&mut gate, &hello, false));
+    }
+
+    #[test]
+    fn once_the_handshake_is_forgotten_only_newer_data_and_alerts_pass() {
+        let mut gate = Gate::default();
+        gate.settle(0x1_0000_0007);
+        let numbers = [7, 0x1_0000_0007, 0x1_0000_0008, 0xFFFF_FFFF_FFFF];
+        for kind in [APPLICATION_DATA, ALERT] {
+            let data = |number| numbered(kind, 1, number, b"data");
+            let passed = numbers.map(|number| passes(&mut gate, &data(number), true));
+            assert_eq!(passed, [false, false, true, true]);
+        }
+        let finished = numbered(HANDSHAKE, 1, 1 << 40, &[0; 48]);
+        assert!(!passes(&mut gate, &finished, true));
+    }
+
+    #[test]
+    fn only_a_record_that_is_alone_is_as_new_as_it_says() {
+        let data = |number| numbered(APPLICATION_DATA, 1, number, b"data");
+        assert_eq!(only_protected(&data(5)), Some(5));
+        assert_eq!(only_protected(&[data(5), data(6)].concat()), None);
+        assert_eq!(only_protected(&record(HANDSHAKE, 1, &[0; 48])), None);
     }
 
     #[test]
