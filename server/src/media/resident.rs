@@ -24,6 +24,8 @@ pub struct Resident {
     events: mpsc::Sender<PeerEvent>,
     /// The newest event that did not fit. States replace one another, so one is enough.
     unsent: Option<PeerEvent>,
+    /// What the session was last told, but for DTLS.
+    reported: Option<(IceState, PeerConnectionState, Option<String>)>,
 }
 
 impl Resident {
@@ -42,6 +44,7 @@ impl Resident {
             behaviour,
             events,
             unsent: None,
+            reported: None,
         }
     }
 
@@ -76,6 +79,12 @@ impl Resident {
             reason = state.reason,
             "peer state"
         );
+        let report = Some((state.ice, connection, state.reason.clone()));
+        // A handshake that begins is no news to anybody outside, and would wake the session.
+        if self.reported == report {
+            return;
+        }
+        self.reported = report;
         self.send(PeerEvent::State {
             ice: state.ice,
             dtls: state.dtls,
