@@ -10,6 +10,8 @@
 //! * `dom`: listeners, timers and tasks that end when dropped, and the queue they post to.
 //!
 //! Browser callbacks only post to a queue; whatever they change is owned by a loop.
+// Tests may expect.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::wildcard_enum_match_arm))]
 
 mod api;
 mod app;

@@ -39,6 +39,7 @@ fn n(number: impl Display, unit: &str) -> String {
 }
 
 /// What each row has to say, in this order.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<(&'static str, Vec<String>)> {
     let config = Config::default();
     let for_name = [

@@ -15,6 +15,8 @@
 //!
 //! Imports point one way: `http` to `signalling` to `room`, `behaviour` and `media` to the protocol
 //! crate.
+// Tests may expect.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::wildcard_enum_match_arm))]
 
 pub mod behaviour;
 pub mod config;

@@ -139,6 +139,7 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
         .map_err(|source| refusal(addr, source))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]
 fn refusal(addr: SocketAddr, source: io::Error) -> StartError {
     match source.kind() {
         io::ErrorKind::AddrInUse => StartError::InUse { port: addr.port() },

@@ -95,6 +95,7 @@ fn check(ufrag: &str) -> Vec<u8> {
 
 /// Everything that goes wrong from outside, at the level below which secrets may be logged.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one attack after the other")]
 async fn whatever_strangers_do_the_log_stays_short_and_keeps_what_is_theirs() {
     let flags = [
         "--log",

@@ -103,6 +103,7 @@ struct Caller {
 }
 
 impl Caller {
+    #[expect(clippy::too_many_lines, reason = "one step after the other")]
     fn call() -> Self {
         let plane = MediaPlane::start(MediaConfig {
             shards: 1,

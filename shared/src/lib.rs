@@ -7,6 +7,8 @@
 //!
 //! The crate does no IO and reads no clock. It builds for wasm32 and native, and both ends of the
 //! connection use it.
+// Tests may expect.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::wildcard_enum_match_arm))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "bindings")]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 type Golden<M> = (&'static str, M);
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn client_messages() -> Vec<Golden<ClientMessage>> {
     use ClientMessage as M;
     let id = Some(RequestId(7));
@@ -81,6 +82,7 @@ fn client_messages() -> Vec<Golden<ClientMessage>> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn server_messages() -> Vec<Golden<ServerMessage>> {
     use ServerMessage as M;
     let id = Some(RequestId(7));

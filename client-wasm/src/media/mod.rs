@@ -256,6 +256,10 @@ async fn enumerate(devices: &MediaDevices) -> Option<Vec<Device>> {
     Some(infos.filter_map(|info| device(&info)).collect())
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the browser's enum, which may grow"
+)]
 fn device(info: &MediaDeviceInfo) -> Option<Device> {
     let kind = match info.kind() {
         MediaDeviceKind::Audioinput => Kind::Audio,

@@ -31,6 +31,7 @@ pub fn probe(port: u16) -> Result<u16, MediaError> {
     probe_once(port)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]
 fn probe_once(port: u16) -> Result<u16, MediaError> {
     let refused = |transport, port| {
         move |source: io::Error| match source.kind() {

@@ -57,6 +57,10 @@ impl Library {
     }
 
     /// The next packets for the peer.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's enum: it sends nothing else"
+    )]
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Vec<Bytes>> {
         match self.association.poll_transmit(now)?.message {
             Payload::RawEncode(packets) => Some(packets),

@@ -418,6 +418,10 @@ impl Sctp {
 
     // Receiving.
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's enum, which has a kind for every number"
+    )]
     fn handle_message(&mut self, message: Message) {
         let id = message.stream;
         let Some(data) = message.data else {

@@ -194,6 +194,10 @@ impl Streams {
         self.events.push_back(StreamsEvent::Connected);
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's enum: what else there is does not matter here"
+    )]
     fn handle_stream_event(&mut self, event: StreamEvent) {
         match event {
             StreamEvent::Opened { id } => self.opened(id),

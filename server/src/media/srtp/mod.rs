@@ -43,13 +43,21 @@ const RTCP_REPLAY_WORDS: usize = 1;
 /// The two directions of one peer.
 pub struct Srtp(Suite);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every peer has the large one"
+)]
 enum Suite {
     Gcm(gcm::Outbound, gcm::Inbound),
-    Library(Contexts),
+    Library(Box<Contexts>),
 }
 
 impl Srtp {
     /// Keys both directions from a completed handshake (RFC 5764 §4.2).
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's enum: what we do not offer"
+    )]
     pub fn from_dtls(state: &State, provider: &Arc<dyn RTCCryptoProvider>) -> Result<Self> {
         let profile = match state.srtp_protection_profile() {
             SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => ProtectionProfile::AeadAes128Gcm,
@@ -76,25 +84,24 @@ impl Srtp {
         };
         config.set_session_keys_from_keying_material(material, is_client)?;
         let keys = config.keys;
-        let suite = match profile {
-            ProtectionProfile::AeadAes128Gcm => {
-                let local = Master {
-                    key: &keys.local_master_key,
-                    salt: &keys.local_master_salt,
-                };
-                let remote = Master {
-                    key: &keys.remote_master_key,
-                    salt: &keys.remote_master_salt,
-                };
-                let crypto = provider.crypto();
-                Suite::Gcm(
-                    gcm::Outbound::new(local, crypto)?,
-                    gcm::Inbound::new(remote, crypto)?,
-                )
-            }
-            profile => Suite::Library(Contexts::new(profile, keys, provider)?),
+        if !matches!(profile, ProtectionProfile::AeadAes128Gcm) {
+            let contexts = Contexts::new(profile, keys, provider)?;
+            return Ok(Self(Suite::Library(Box::new(contexts))));
+        }
+        let local = Master {
+            key: &keys.local_master_key,
+            salt: &keys.local_master_salt,
         };
-        Ok(Self(suite))
+        let remote = Master {
+            key: &keys.remote_master_key,
+            salt: &keys.remote_master_salt,
+        };
+        let crypto = provider.crypto();
+        let (outbound, inbound) = (
+            gcm::Outbound::new(local, crypto)?,
+            gcm::Inbound::new(remote, crypto)?,
+        );
+        Ok(Self(Suite::Gcm(outbound, inbound)))
     }
 
     /// Encrypts and authenticates an RTP packet; `header` must be the packet's own.
@@ -238,7 +245,7 @@ mod tests {
             .set_session_keys_from_keying_material(&material, false)
             .unwrap();
         let theirs = Contexts::new(profile, config.keys, &provider).unwrap();
-        let mut theirs = Srtp(Suite::Library(theirs));
+        let mut theirs = Srtp(Suite::Library(Box::new(theirs)));
         // Over two wraps, with every tenth packet behind the next.
         for at in (100..150_000_u32).step_by(50) {
             let sequence = if at % 500 == 0 { at - 60 } else { at } as u16;
