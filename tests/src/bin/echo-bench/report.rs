@@ -36,6 +36,20 @@ pub(crate) struct Figures {
     pub(crate) connected: Vec<Duration>,
 }
 
+impl Figures {
+    /// What a packet cost, by window.
+    fn sorted_us(&self) -> Vec<f64> {
+        let mut us: Vec<_> = self.windows.iter().map(Window::us_per_packet).collect();
+        us.sort_by(f64::total_cmp);
+        us
+    }
+
+    /// The median.
+    fn us_per_packet(&self) -> f64 {
+        self.sorted_us()[self.windows.len() / 2]
+    }
+}
+
 /// The goals: times the raw limit, kB per peer, ms of CPU per join.
 const GOALS: (f64, f64, f64) = (4.0, 60.0, 1.5);
 
@@ -63,9 +77,7 @@ fn print_packets(limits: &Limits, all: &[Figures]) {
         "  peers  packets/s  burst  us/packet  (least - most)  x E   x S   lost      cores: server  load  tag"
     );
     for figures in all {
-        let mut us: Vec<_> = figures.windows.iter().map(Window::us_per_packet).collect();
-        us.sort_by(f64::total_cmp);
-        let per_packet = us[us.len() / 2];
+        let (us, per_packet) = (figures.sorted_us(), figures.us_per_packet());
         let seconds: f64 = figures.windows.iter().map(|w| w.length.as_secs_f64()).sum();
         let returned: u64 = figures.windows.iter().map(|w| w.returned).sum();
         let cores = |cpu: fn(&Window) -> Duration| {
@@ -121,10 +133,17 @@ fn print_goals(limits: &Limits, all: &[Figures]) {
         times * limits.echo(),
         times * limits.send_alone(),
     );
-    if let Some(last) = all.last() {
-        let verdict = |met: bool| if met { "met" } else { "missed" };
+    let verdict = |met: bool| if met { "met" } else { "missed" };
+    for figures in all {
         println!(
-            "  with {} peers: memory idle {}, memory sending {}, join {}",
+            "  with {:3} peers: packets {}",
+            figures.traffic.peers,
+            verdict(figures.us_per_packet() <= times * limits.echo()),
+        );
+    }
+    if let Some(last) = all.last() {
+        println!(
+            "  with {:3} peers: memory idle {}, memory sending {}, join {}",
             last.traffic.peers,
             verdict(last.idle_kb <= kilobytes),
             verdict(last.sending_kb <= kilobytes),
