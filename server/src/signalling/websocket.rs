@@ -69,9 +69,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                     Ok(_) => {}
                     Err(error) => return Some(Err(error.into())),
                 },
+                Ok(Some(message)) => return Some(Ok(message)),
                 // What was to be answered is flushed first.
                 Err(Error::ConnectionClosed | Error::AlreadyClosed) => self.is_over = true,
-                received => return received.transpose(),
+                Err(error) => {
+                    // Where the next frame begins is not known.
+                    self.is_over = true;
+                    return Some(Err(error));
+                }
             }
         }
     }
@@ -371,7 +376,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_breaks_the_rules_is_an_error() {
+    async fn what_breaks_the_rules_is_an_error_and_the_end_of_hearing() {
         let too_long = [0x81, 0xff, 0, 0, 0, 0, 0, 8, 0, 1, 0, 0, 0, 0];
         let unmasked = [0x81, 0x01, b'x'];
         let reserved_bit = [0xc1, 0x80, 0, 0, 0, 0];
@@ -392,6 +397,8 @@ mod tests {
             bench.send(bytes).await;
             let heard = bench.server.recv().await;
             assert!(matches!(heard, Some(Err(_))), "{bytes:?}: {heard:?}");
+            assert!(bench.server.recv().await.is_none(), "{bytes:?}");
+            bench.server.feed(Message::text("why")).unwrap();
         }
     }
 
