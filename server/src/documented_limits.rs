@@ -138,7 +138,14 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             "unacknowledged data",
             vec![mib(sctp::HIGH_WATER), mib(sctp::SEND_LIMIT)],
         ),
-        ("data from a peer", vec![mib(sctp::RECEIVE_WINDOW as usize)]),
+        (
+            "data from a peer, unread",
+            vec![mib(sctp::RECEIVE_WINDOW as usize)],
+        ),
+        (
+            "data from a peer while nothing",
+            vec![mib(peer::MAX_UNANSWERED)],
+        ),
         (
             "ICE-TCP connections",
             vec![

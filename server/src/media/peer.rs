@@ -29,7 +29,7 @@ const SCTP_PORT: u16 = 5000;
 const MAX_TRANSMITS: usize = 4096;
 
 /// Bytes that SCTP is given, while nothing it says leaves. Some more than a sender has under way.
-const MAX_UNANSWERED: usize = 1 << 20;
+pub const MAX_UNANSWERED: usize = 1 << 20;
 
 /// What SCTP may hold for a packet however short: the answer to it.
 const LEAST_ANSWER: usize = 256;
