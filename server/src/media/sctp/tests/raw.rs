@@ -69,7 +69,7 @@ impl Raw {
         let answers = raw.say(packet::INIT, 0, &init(TAG, tsn));
         let (kind, init_ack) = &answers[0];
         assert_eq!(*kind, packet::INIT_ACK);
-        raw.header.tag = packet::u32_at(init_ack, 0).expect("a tag");
+        raw.learn_tag(init_ack);
         raw.peer_tsn = packet::u32_at(init_ack, 12).expect("a TSN");
         let length = usize::from(packet::u16_at(init_ack, 18).expect("a cookie"));
         let cookie = init_ack[20..16 + length].to_vec();
@@ -77,6 +77,11 @@ impl Raw {
         assert_eq!(answers, [(packet::COOKIE_ACK, vec![])]);
         assert_eq!(raw.sctp.poll_event(), Some(SctpEvent::Connected));
         raw
+    }
+
+    /// Takes the tag from an INIT ACK.
+    pub(super) fn learn_tag(&mut self, init_ack: &[u8]) {
+        self.header.tag = packet::u32_at(init_ack, 0).expect("a tag");
     }
 
     pub(super) fn header(&self) -> Header {
