@@ -27,6 +27,8 @@ pub const MAX_DATAGRAM: usize = 1280 - 40 - 8;
 pub struct ServerEnd {
     pub peer: Peer,
     pub address: SocketAddr,
+    /// What the far end's datagrams are said to come by.
+    pub transport: Transport,
     /// Every state reported, and when.
     pub states: Vec<(Instant, PeerState)>,
     /// The session agreed last.
@@ -78,6 +80,7 @@ impl ServerEnd {
         Self {
             peer: Peer::new(now, config),
             address,
+            transport: Transport::Udp,
             states: Vec::new(),
             session: None,
             given_out: 0,
@@ -128,7 +131,7 @@ impl ServerEnd {
         if self.finished {
             return;
         }
-        let path = path(datagram.to, datagram.from);
+        let path = self.path(datagram.to, datagram.from);
         if classify(&datagram.bytes) == Some(Kind::Stun) {
             let mut message = Message::new();
             if message.unmarshal_binary(&datagram.bytes).is_ok()
@@ -140,6 +143,14 @@ impl ServerEnd {
             self.peer.handle_datagram(now, &datagram.bytes);
         }
         self.drive(now);
+    }
+
+    pub fn path(&self, local: SocketAddr, remote: SocketAddr) -> FourTuple {
+        FourTuple {
+            transport: self.transport,
+            local,
+            remote,
+        }
     }
 
     /// Closes, as the session does when it ends.
@@ -191,13 +202,5 @@ impl ServerEnd {
     /// Why the newest state is not good news.
     pub fn reason(&self) -> String {
         self.peer.state().reason.unwrap_or_default()
-    }
-}
-
-pub fn path(local: SocketAddr, remote: SocketAddr) -> FourTuple {
-    FourTuple {
-        transport: Transport::Udp,
-        local,
-        remote,
     }
 }
