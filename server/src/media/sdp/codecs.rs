@@ -34,6 +34,16 @@ struct Formats<'a> {
     encodings: BTreeMap<u8, &'a str>,
     parameters: BTreeMap<u8, &'a str>,
     feedback: BTreeMap<Option<u8>, BTreeSet<&'a str>>,
+    retransmissions: Vec<Rtx<'a>>,
+}
+
+/// A retransmission format (RFC 4588 §8.6).
+struct Rtx<'a> {
+    payload_type: u8,
+    /// What it sends again.
+    of: u8,
+    encoding: &'a str,
+    fmtp: &'a str,
 }
 
 /// Chooses from a section.
@@ -80,12 +90,33 @@ impl<'a> Formats<'a> {
                 order.push(payload_type);
             }
         }
-        Formats {
+        let mut formats = Formats {
             order,
             encodings: by_payload_type(media, "rtpmap"),
             parameters: by_payload_type(media, "fmtp"),
             feedback: feedback(media),
+            retransmissions: Vec::new(),
+        };
+        let order = formats.order.iter();
+        formats.retransmissions = order
+            .filter_map(|&rtx| formats.retransmission(rtx))
+            .collect();
+        formats
+    }
+
+    fn retransmission(&self, payload_type: u8) -> Option<Rtx<'a>> {
+        let encoding = *self.encodings.get(&payload_type)?;
+        let name = encoding.split('/').next()?;
+        if !name.eq_ignore_ascii_case("rtx") {
+            return None;
         }
+        let fmtp = self.fmtp(payload_type);
+        Some(Rtx {
+            payload_type,
+            of: parameter(fmtp, "apt").and_then(self::payload_type)?,
+            encoding,
+            fmtp,
+        })
     }
 
     fn fmtp(&self, payload_type: u8) -> &'a str {
@@ -117,27 +148,20 @@ impl<'a> Formats<'a> {
         })
     }
 
-    /// The first retransmission format that names the payload type (RFC 4588 §8.6).
-    fn rtx_of(&self, payload_type: u8, clock_rate: u32) -> Option<(u8, &'a str, &'a str)> {
+    /// The first retransmission format that names the payload type.
+    fn rtx_of(&self, payload_type: u8, clock_rate: u32) -> Option<&Rtx<'a>> {
         let encoding = format!("rtx/{clock_rate}");
-        self.order.iter().find_map(|&rtx| {
-            let offered = *self.encodings.get(&rtx)?;
-            if !offered.eq_ignore_ascii_case(&encoding) {
-                return None;
-            }
-            let fmtp = self.fmtp(rtx);
-            let apt = parameter(fmtp, "apt").and_then(self::payload_type);
-            (apt == Some(payload_type)).then_some((rtx, offered, fmtp))
-        })
+        let mut naming = self.retransmissions.iter();
+        naming.find(|rtx| rtx.of == payload_type && rtx.encoding.eq_ignore_ascii_case(&encoding))
     }
 }
 
 impl<'a> Chosen<'a> {
     fn add_rtx(&mut self, formats: &Formats<'a>) {
         let codec = &mut self.codec;
-        if let Some((rtx, encoding, fmtp)) = formats.rtx_of(codec.payload_type, codec.clock_rate) {
-            codec.rtx_payload_type = Some(rtx);
-            self.rtx = Some((encoding, fmtp));
+        if let Some(rtx) = formats.rtx_of(codec.payload_type, codec.clock_rate) {
+            codec.rtx_payload_type = Some(rtx.payload_type);
+            self.rtx = Some((rtx.encoding, rtx.fmtp));
         }
     }
 
