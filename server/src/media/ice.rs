@@ -34,6 +34,10 @@ pub const RESTART_WITHIN: Duration = Duration::from_secs(30);
 /// another address. Longer than any agent waits between two checks (RFC 7675 §5.1: 5 s, and a fifth).
 pub const FOLLOW_AFTER: Duration = Duration::from_millis(6500);
 
+/// When nothing came over the pair in use for this long and media comes over another, the other end
+/// has moved there. Longer than packets overtake each other by on two paths.
+pub const MOVED_AFTER: Duration = Duration::from_millis(200);
+
 /// A user name fragment and password (RFC 8445 §5.3).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -82,6 +86,8 @@ struct Pair {
     tuple: FourTuple,
     heard: Instant,
     nominated: bool,
+    /// Checked with the current generation's credentials.
+    renewed: bool,
 }
 
 /// One generation of credentials: an ICE restart begins another (RFC 8445 §9).
@@ -106,6 +112,8 @@ pub struct IceLite {
     previous: Option<Generation>,
     pairs: Vec<Pair>,
     selected: Option<FourTuple>,
+    /// When a check or media last came over it.
+    used: Instant,
     state: IceState,
     /// Since when the state is [`IceState::Failed`].
     failed: Option<Instant>,
@@ -126,6 +134,7 @@ impl IceLite {
             previous: None,
             pairs: Vec::new(),
             selected: None,
+            used: now,
             state: IceState::New,
             failed: None,
             heard: now,
@@ -153,6 +162,7 @@ impl IceLite {
             remote_ufrag: remote_ufrag.to_owned(),
         };
         self.previous = Some(std::mem::replace(&mut self.current, restarted));
+        self.pairs.iter_mut().for_each(|pair| pair.renewed = false);
         // An offer is no check: consent to send on the path in use is as old as it was.
         self.restarted = Some(now);
         if self.state == IceState::Failed {
@@ -244,16 +254,26 @@ impl IceLite {
     fn note_check(&mut self, now: Instant, tuple: FourTuple, is_current: bool, nominate: bool) {
         self.heard = now;
         self.restarted = None;
+        let is_new = !self.knows(&tuple);
         let pair = self.remember(now, tuple);
+        if is_new || nominate && !pair.nominated {
+            tracing::debug!(transport = ?tuple.transport, is_current, nominate, "a path is checked");
+        }
         pair.nominated |= nominate;
-        // The latest nomination holds: browsers nominate again when they find a better path.
-        if nominate && (is_current || self.selected.is_none()) {
-            self.selected = Some(tuple);
+        pair.renewed |= is_current;
+        // The latest nomination holds: browsers nominate again when they find a better path. Until
+        // the new generation has one that works, the previous one is in force (RFC 8445 §9), and
+        // may move: a socket bound to no address goes on from whichever the device has now.
+        if nominate && (is_current || !self.is_renewed()) {
+            self.select(now, tuple);
             if is_current {
                 self.previous = None;
             }
         }
         self.follow(now, tuple);
+        if self.selected == Some(tuple) {
+            self.used = now;
+        }
         let usable = (self.pairs.iter()).any(|p| Some(p.tuple) == self.selected && p.nominated);
         self.state = match usable {
             true => IceState::Connected,
@@ -261,17 +281,55 @@ impl IceLite {
         };
     }
 
+    /// Authentic media came over this path. Says whether the path in use is now another.
+    ///
+    /// The other end sends over the pair that it selected, and that may be seconds before it says so:
+    /// Chromium nominates with its next check, which comes when the last is 2.5 s old.
+    pub fn note_media(&mut self, now: Instant, tuple: FourTuple) -> bool {
+        if self.selected == Some(tuple) {
+            self.used = now;
+            return false;
+        }
+        let moved = now >= self.used + MOVED_AFTER && self.knows(&tuple);
+        if moved {
+            self.take(now, tuple);
+        }
+        moved
+    }
+
     /// Takes the pair just checked where there is none in use, or the one in use fell silent.
     fn follow(&mut self, now: Instant, checked: FourTuple) {
-        let in_use = (self.pairs.iter()).find(|pair| Some(pair.tuple) == self.selected);
-        let in_use = match in_use {
+        match self.in_use() {
+            Some(pair) if now < pair.heard + FOLLOW_AFTER => {}
             // Before nomination any checked path will do (RFC 8445 §12.1.2).
-            None => false,
-            Some(pair) if now < pair.heard + FOLLOW_AFTER => return,
-            Some(pair) => pair.nominated,
-        };
-        self.selected = Some(checked);
-        self.remember(now, checked).nominated |= in_use;
+            None | Some(_) => self.take(now, checked),
+        }
+    }
+
+    /// Takes this pair for the one in use, as if nominated in its place.
+    fn take(&mut self, now: Instant, tuple: FourTuple) {
+        let nominated = self.in_use().is_some_and(|pair| pair.nominated);
+        for pair in self.pairs.iter_mut().filter(|pair| pair.tuple == tuple) {
+            pair.nominated |= nominated;
+        }
+        self.select(now, tuple);
+    }
+
+    fn select(&mut self, now: Instant, tuple: FourTuple) {
+        if self.selected != Some(tuple) {
+            tracing::debug!(transport = ?tuple.transport, "another path is in use");
+        }
+        self.selected = Some(tuple);
+        self.used = now;
+    }
+
+    fn in_use(&self) -> Option<&Pair> {
+        (self.pairs.iter()).find(|pair| Some(pair.tuple) == self.selected)
+    }
+
+    /// Whether the pair in use was checked with the current generation's credentials.
+    fn is_renewed(&self) -> bool {
+        self.in_use().is_some_and(|pair| pair.renewed)
     }
 
     fn remember(&mut self, now: Instant, tuple: FourTuple) -> &mut Pair {
@@ -285,6 +343,7 @@ impl IceLite {
                     tuple,
                     heard: now,
                     nominated: false,
+                    renewed: false,
                 });
                 self.pairs.len() - 1
             }

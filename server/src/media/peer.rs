@@ -216,9 +216,13 @@ impl Peer {
         }
     }
 
-    /// What is wrong while DTLS is not.
+    /// What is wrong while DTLS is not, or keeps it waiting.
     fn trouble(&self) -> Option<String> {
+        let handshake = self.dtls.as_ref().map(Dtls::state) == Some(DtlsState::Connecting);
         match self.ice.state() {
+            IceState::Connected if handshake => {
+                Some("checks arrive, but the DTLS handshake is not done".to_owned())
+            }
             IceState::Failed => Some("nothing was heard from the other end for 30 s".to_owned()),
             IceState::Disconnected => None,
             IceState::New | IceState::Checking | IceState::Connected => self.data_over.clone(),
@@ -250,6 +254,18 @@ impl Peer {
             return false;
         };
         self.transmit(path, BytesMut::from(&answered.response[..]));
+        self.follow_path(now, before);
+        if answered.authentic
+            && let Some(dtls) = &mut self.dtls
+        {
+            dtls.start(now);
+        }
+        self.settle(now);
+        answered.authentic
+    }
+
+    /// The path in use was this one, and may be another now.
+    fn follow_path(&mut self, now: Instant, before: Option<FourTuple>) {
         if (self.ice.selected()).is_some_and(|path| path.transport == Transport::Udp) {
             self.set_congested(now, false);
         }
@@ -260,13 +276,6 @@ impl Peer {
             }
             (_, _) => {}
         }
-        if answered.authentic
-            && let Some(dtls) = &mut self.dtls
-        {
-            dtls.start(now);
-        }
-        self.settle(now);
-        answered.authentic
     }
 
     /// The other end moved. What was sent over the path it left is lost, and too much of it to be
@@ -276,10 +285,10 @@ impl Peer {
         self.send_due_rtcp(now);
     }
 
-    /// Takes any other datagram that came over a known path.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+    /// Takes any other datagram that came over this known path.
+    pub fn handle_datagram(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
         match classify(datagram) {
-            Some(Kind::Srtp) => self.handle_srtp(now, datagram),
+            Some(Kind::Srtp) => self.handle_srtp(now, path, datagram),
             Some(Kind::Srtcp) => self.handle_srtcp(now, datagram),
             Some(Kind::Dtls) => {
                 if let Some(dtls) = &mut self.dtls {
@@ -292,12 +301,16 @@ impl Peer {
         }
     }
 
-    fn handle_srtp(&mut self, now: Instant, datagram: &[u8]) {
+    fn handle_srtp(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
         let Some(srtp) = &mut self.srtp else {
             return;
         };
         if let Some(media) = self.streams.receive_rtp(now, datagram, srtp) {
             self.outputs.push_back(PeerOutput::Media(media));
+            let before = self.ice.selected();
+            if self.ice.note_media(now, path) {
+                self.follow_path(now, before);
+            }
         }
     }
 

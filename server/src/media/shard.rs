@@ -248,7 +248,7 @@ impl Shard {
                 let id = *id;
                 if let Some(slot) = self.peers.get_mut(&id) {
                     self.busy = Some((id, "taking a datagram"));
-                    slot.resident.peer.handle_datagram(now, datagram);
+                    slot.resident.peer.handle_datagram(now, path, datagram);
                     self.busy = None;
                     touch(&mut self.touched, id, slot);
                 }

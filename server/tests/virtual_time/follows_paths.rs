@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ferrite_server::media::ice::{CONSENT_EXPIRES_AFTER, DISCONNECTED_AFTER, IceState, MAX_PAIRS};
+use ferrite_server::media::ice::{
+    CONSENT_EXPIRES_AFTER, DISCONNECTED_AFTER, IceState, MAX_PAIRS, MOVED_AFTER,
+};
 use str0m::Candidate;
 use str0m::media::Mid;
 
@@ -437,6 +439,75 @@ fn after_a_restart_the_old_path_serves_until_a_new_one_is_nominated() {
     comes_back(&mut world, B);
     let answer = check(&mut world, A, with_old);
     assert_eq!(answer, Some(Answer::Refused { code: 401 }));
+}
+
+/// A socket bound to no address goes on from another when the device has another, and keeps its old
+/// credentials alive there, while the restart is still looking.
+#[test]
+fn a_restart_does_not_keep_the_old_generation_from_moving() {
+    let mut world = connected(22);
+    check(&mut world, A, |check| check.nominate = true);
+    let old = world.far.usual_check();
+    world.far.ours.ufrag = "again".to_owned();
+    let offer = world.bare_offer("actpass", &[AUDIO]);
+    world.exchange(&offer).unwrap();
+    let renewed = world.far.usual_check();
+    let with_old = |check: &mut Check| {
+        check.ours = old.ours.clone();
+        check.theirs = old.theirs.clone();
+        check.nominate = true;
+    };
+    world.far.theirs = old.theirs.clone();
+    check(&mut world, B, with_old);
+    assert_eq!(selected(&world), Some(address(B)));
+    // Nothing of the old one displaces what the new one has found.
+    let with_new = |check: &mut Check| {
+        check.ours = renewed.ours.clone();
+        check.theirs = renewed.theirs.clone();
+        check.nominate = true;
+    };
+    world.far.theirs = world.server.credentials();
+    check(&mut world, A, with_new);
+    assert_eq!(selected(&world), Some(address(A)));
+    let answer = check(&mut world, B, with_old);
+    assert_eq!(answer, Some(Answer::Refused { code: 401 }));
+    assert_eq!(selected(&world), Some(address(A)));
+}
+
+/// Chromium sends over the pair that it selected, and nominates it with its next check, up to 2.5 s
+/// later.
+#[test]
+fn who_sends_over_a_new_path_is_answered_there_before_it_is_nominated() {
+    let mut world = connected(23);
+    check(&mut world, A, |check| check.nominate = true);
+    let mut sequence = 0;
+    let mut sound = |world: &mut World<Bare>, from: &str| {
+        sequence += 1;
+        world.far.address = address(from);
+        let sound = packet(OPUS, 21, sequence, u32::from(sequence) * 960, "0", &[1; 80]);
+        world.far.send_rtp(&sound);
+        world.run_for(SECOND / 50);
+    };
+    (0..10).for_each(|_| sound(&mut world, A));
+    check(&mut world, B, |_| {});
+    // A packet that overtook others on the way is no move.
+    sound(&mut world, A);
+    sound(&mut world, B);
+    assert_eq!(selected(&world), Some(address(A)));
+    let enough = (MOVED_AFTER.as_millis() / 20 + 1) as usize;
+    (0..enough).for_each(|_| sound(&mut world, B));
+    assert_eq!(
+        (ice(&world), selected(&world)),
+        (IceState::Connected, Some(address(B)))
+    );
+    // And back; but not to where no check came from.
+    sound(&mut world, A);
+    world.run_for(SECOND);
+    sound(&mut world, A);
+    assert_eq!(selected(&world), Some(address(A)));
+    world.run_for(SECOND);
+    sound(&mut world, "203.0.113.9:9999");
+    assert_eq!(selected(&world), Some(address(A)));
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn held_after(world: &mut World<Bare>, flood: impl Iterator<Item = Record>) -> i
     let peer = &mut world.server.peer;
     let measured = allocation_counter::measure(|| {
         for datagram in &datagrams {
-            peer.handle_datagram(now, datagram);
+            peer.handle_datagram(now, path, datagram);
             while peer.poll_transmit().is_some() {}
         }
     });
@@ -138,12 +138,13 @@ fn of_answers_that_cannot_leave_a_few_are_kept() {
         world.far.poll_transmit().unwrap().bytes
     };
     let inits: Vec<_> = (0..20_000).map(|_| say_init()).collect();
+    let path = ferrite_path(&world);
     let peer = &mut world.server.peer;
-    peer.handle_datagram(now, &inits[0]);
+    peer.handle_datagram(now, path, &inits[0]);
     peer.set_congested(now, true);
     let flood = allocation_counter::measure(|| {
         for datagram in &inits[1..] {
-            peer.handle_datagram(now, datagram);
+            peer.handle_datagram(now, path, datagram);
         }
     });
     let held = flood.bytes_current;

@@ -209,13 +209,13 @@ impl Call {
     fn deliver(&mut self, datagram: &[u8]) {
         let (now, server) = (self.world.now, &mut self.world.server);
         let mut message = Message::new();
+        let path = server.path(server.address, address(HERE));
         if classify(datagram) == Some(Kind::Stun) {
             if message.unmarshal_binary(datagram).is_ok() {
-                let path = server.path(server.address, address(HERE));
                 server.peer.handle_stun(now, path, &mut message);
             }
         } else {
-            server.peer.handle_datagram(now, datagram);
+            server.peer.handle_datagram(now, path, datagram);
         }
     }
 

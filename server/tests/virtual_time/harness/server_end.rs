@@ -140,7 +140,7 @@ impl ServerEnd {
                 self.peer.handle_stun(now, path, &mut message);
             }
         } else if self.peer.knows(&path) {
-            self.peer.handle_datagram(now, &datagram.bytes);
+            self.peer.handle_datagram(now, path, &datagram.bytes);
         }
         self.drive(now);
     }
