@@ -73,6 +73,8 @@ struct App {
     silent: bool,
     /// What the server returns.
     remote: Option<MediaStream>,
+    /// What the server sees of the connection, by name and in words.
+    server: Option<(&'static str, String)>,
     post: Post<Input>,
     meter: Option<Interval>,
     sampler: Option<Interval>,
@@ -97,6 +99,7 @@ impl App {
             muted: false,
             silent: false,
             remote: None,
+            server: None,
             post: post.clone(),
             meter: None,
             sampler: None,
@@ -367,13 +370,14 @@ impl App {
             Event::ServerState { .. } if self.screen == Screen::Prejoin => {}
             Event::ServerState { state, reason } => {
                 let words = words::server_state(state, reason.as_deref());
-                self.view
-                    .server_state(Some((words::server_state_name(state), &words)));
+                self.server = Some((words::server_state_name(state), words));
+                self.show_server();
             }
             Event::PeerConnection(_) => self.remote(MediaStream::new().ok()),
             Event::PeerClosed => {
                 self.remote(None);
-                self.view.server_state(None);
+                self.server = None;
+                self.show_server();
                 self.on_channel_closed();
             }
             Event::Track(event) => self.on_track(&event),
@@ -390,6 +394,7 @@ impl App {
 
     fn on_status(&mut self, status: &Status) {
         self.view.status(status);
+        self.show_server();
         if status.phase != Phase::Connected {
             self.show_remote();
         }
@@ -480,6 +485,16 @@ impl App {
             Phase::Failed | Phase::Closed => Some("Not connected"),
         };
         self.view.stage.cover_remote(words);
+    }
+
+    /// What the server saw last is no news when it is not heard any more.
+    fn show_server(&self) {
+        let seen = self.server.as_ref();
+        let seen = seen.map(|(state, words)| match self.client.status().reached {
+            true => (*state, words.as_str()),
+            false => ("", words::SERVER_UNHEARD),
+        });
+        self.view.server_state(seen);
     }
 
     fn remote(&mut self, stream: Option<MediaStream>) {

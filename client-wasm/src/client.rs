@@ -13,11 +13,14 @@ use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, Window, consol
 
 use crate::call::{self, Call, Clock, Effect, Status, Timer};
 use crate::codec::VideoCodec;
-use crate::dom::{self, Listener, Post, Timeout};
+use crate::dom::{self, Interval, Listener, Post, Timeout};
 use crate::gaps;
 use crate::peer::{ChannelEvent, Outgoing, Peer, PeerEvent, PeerOptions, SendError};
 use crate::signalling::{Signalling, SocketEvent};
 use crate::stats::{self, Stats};
+
+/// How often a call is looked at. The numbers of a peer connection cost a browser about a millisecond.
+const LOOK_MS: u32 = 200;
 
 /// What a client is to do.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub(crate) enum Input {
     Peer(u32, PeerEvent),
     /// From a timer.
     Fired(Timer),
+    /// Time to look whether anything comes from the server.
+    Look,
     /// The browser thinks that there is a network, perhaps another than before, or none.
     Online(bool),
     /// The page went to the back, or came to the front.
@@ -100,6 +105,8 @@ pub(crate) struct Client {
     peer: Option<Peer>,
     tracks: Vec<MediaStreamTrack>,
     timers: BTreeMap<Timer, Timeout>,
+    /// As long as there is a peer connection.
+    look: Option<Interval>,
     sample: Option<Stats>,
     /// Numbers sockets and peer connections, so that what a dropped one left in the queue is known.
     socket_number: u32,
@@ -122,6 +129,7 @@ impl Client {
             peer: None,
             tracks: Vec::new(),
             timers: BTreeMap::new(),
+            look: None,
             sample: None,
             socket_number: 0,
             peer_number: 0,
@@ -150,6 +158,7 @@ impl Client {
                 self.timers.remove(&timer);
                 self.advance(call::Input::Fired(timer), &mut events);
             }
+            Input::Look => self.with_peer(Peer::look),
             Input::Online(online) => self.advance(call::Input::Online(online), &mut events),
             Input::Hidden(hidden) => self.advance(call::Input::Hidden(hidden), &mut events),
         }
@@ -199,6 +208,7 @@ impl Client {
             PeerEvent::Closed => call::Input::PeerClosed,
             PeerEvent::Candidate(candidate) => call::Input::LocalCandidate(candidate),
             PeerEvent::State(state) => call::Input::PeerState(state),
+            PeerEvent::Traffic(traffic) => call::Input::Traffic(traffic),
             PeerEvent::Track(event) => return events.push(Event::Track(event)),
             PeerEvent::Channel(event) => return self.on_channel(event, events),
             PeerEvent::Stats(report) => return self.on_sample(report, events),
@@ -287,6 +297,8 @@ impl Client {
             Ok(peer) => {
                 events.push(Event::PeerConnection(peer.connection().clone()));
                 self.peer = Some(peer);
+                let post = self.post.clone();
+                self.look = Some(Interval::new(LOOK_MS, move || post.send(Input::Look)));
             }
             Err(error) => {
                 let input = call::Input::PeerFailed(dom::words(&error));
@@ -297,6 +309,7 @@ impl Client {
 
     fn close_peer(&mut self, events: &mut Vec<Event>) {
         self.sample = None;
+        self.look = None;
         self.peer_number = self.peer_number.wrapping_add(1);
         if self.peer.take().is_some() {
             events.push(Event::PeerClosed);

@@ -53,6 +53,9 @@ pub(crate) fn server_state(state: PeerState, reason: Option<&str>) -> String {
     }
 }
 
+/// What is shown in the place of what the server sees, when it is not heard.
+pub(crate) const SERVER_UNHEARD: &str = "Server: not reached";
+
 /// The W3C's name of a state.
 pub(crate) fn server_state_name(state: PeerState) -> &'static str {
     match state {
@@ -79,8 +82,9 @@ pub(crate) fn trouble(status: &Status) -> Option<String> {
 /// Whether media can go on: a server that ends the session, or itself, ends the call with it.
 fn leaves_media_alone(problem: &Problem) -> bool {
     match problem {
-        Problem::ServerAway | Problem::Offline => true,
-        Problem::ServerRestarting
+        Problem::ServerAway => true,
+        Problem::Offline
+        | Problem::ServerRestarting
         | Problem::OtherVersion(_)
         | Problem::Superseded
         | Problem::LimitExceeded
@@ -180,6 +184,7 @@ mod tests {
         Status {
             phase,
             link: LinkState::Idle,
+            reached: false,
             problem: Some(problem),
         }
     }

@@ -9,7 +9,7 @@ mod virtual_link;
 
 use std::time::Duration;
 
-use ferrite_protocol::session::{Action, Input, Why};
+use ferrite_protocol::session::{Action, ClientSession, Input, Why};
 use ferrite_protocol::{CloseCode, ErrorCode, ServerMessage};
 use proptest::prelude::*;
 use virtual_link::{PING_INTERVAL, RESUME_TIME, Told, World, ms, s};
@@ -572,4 +572,21 @@ proptest! {
         prop_assert!(world.attempts().len() <= attempts + 1);
         prop_assert_eq!(world.sessions.len(), 1);
     }
+}
+
+#[test]
+fn the_first_attempts_in_another_network_come_quickly_and_then_they_are_as_slow_as_ever() {
+    let (mut session, mut now) = (ClientSession::new("test"), s(100));
+    session.handle(Input::Connect, now, 0.5);
+    session.handle(Input::Online(true), now, 0.5);
+    let mut wait = || {
+        session.handle(Input::Closed { code: 1006 }, now, 0.5);
+        let wait = session.deadline().unwrap() - now;
+        now += wait;
+        session.handle(Input::Tick, now, 0.5);
+        wait
+    };
+    let waits: Vec<_> = (0..12).map(|_| wait()).collect();
+    assert!(waits[..8].iter().all(|wait| *wait <= ms(50)), "{waits:?}");
+    assert!(waits[8..].iter().all(|wait| *wait >= ms(500)), "{waits:?}");
 }

@@ -18,7 +18,7 @@ use tokio::process::Command;
 use crate::process::Process;
 use crate::wait;
 
-const FLAGS: [&str; 12] = [
+const FLAGS: [&str; 11] = [
     "--headless=new",
     "--disable-gpu",
     "--disable-quic",
@@ -29,8 +29,6 @@ const FLAGS: [&str; 12] = [
     "--disable-sync",
     "--use-fake-device-for-media-stream=fps=30",
     "--autoplay-policy=no-user-gesture-required",
-    // Without it a machine with no network but loopback has no candidates.
-    "--allow-loopback-in-peer-connection",
     "--window-size=1280,900",
 ];
 
@@ -53,6 +51,8 @@ pub struct BrowserOptions {
     pub permission: Permission,
     /// What the microphone hears, as a WAV file; Chromium's beep if there is none.
     pub microphone: Option<PathBuf>,
+    /// It never calls by loopback, like nobody's but a developer's.
+    pub no_loopback: bool,
     /// Further command-line flags.
     pub flags: Vec<String>,
 }
@@ -248,6 +248,9 @@ fn capabilities(options: &BrowserOptions) -> Capabilities {
             wav.display()
         ));
     }
+    // Without it a machine with no network but loopback has no candidates.
+    let loopback = (!options.no_loopback).then(|| "--allow-loopback-in-peer-connection".to_owned());
+    flags.extend(loopback);
     flags.extend(options.flags.iter().cloned());
     let mut capabilities = Capabilities::new();
     capabilities.insert("goog:chromeOptions".into(), json!({ "args": flags }));

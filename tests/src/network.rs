@@ -110,6 +110,9 @@ impl Roaming {
         );
         let pair = format!("link add {name} type veth peer name {name} netns {server}");
         command("ip", &pair)?;
+        // A link-local address would be checked for a second or two (RFC 4862 §5.4), and then be one
+        // more change after the one that a test makes.
+        command("ip", &format!("link set {name} addrgenmode none"))?;
         setns(&self.server, CloneFlags::CLONE_NEWNET)?;
         command("ip", &format!("link set {name} up"))?;
         command("ip", &format!("address add {gateway}/24 dev {name}"))?;

@@ -14,6 +14,10 @@ const WITNESS: &str = r"
     window.witness = { notes: [], frames: [], connections: 0, sockets: 0 };
     const note = (what) => witness.notes.push([Date.now(), what]);
     for (const kind of ['online', 'offline']) addEventListener(kind, () => note(kind));
+    const kind = (message) => {
+        const { type, state } = JSON.parse(message);
+        return state ? `${type} ${state}` : type;
+    };
     window.RTCPeerConnection = class extends RTCPeerConnection {
         constructor(...configuration) {
             super(...configuration);
@@ -22,6 +26,20 @@ const WITNESS: &str = r"
                 this.addEventListener(kind.toLowerCase() + 'change', () => note(`${kind} ${this[kind]}`));
             this.addEventListener('icecandidate', ({ candidate }) => note(`candidate ${candidate?.candidate}`));
         }
+        restartIce() {
+            note('restart');
+            super.restartIce();
+        }
+        async setRemoteDescription(description) {
+            await super.setRemoteDescription(description);
+            const ice = this.sctp?.transport.iceTransport;
+            if (!ice || ice.witnessed) return;
+            ice.witnessed = true;
+            ice.addEventListener('selectedcandidatepairchange', () => {
+                const { local } = ice.getSelectedCandidatePair() ?? {};
+                note(`pair from ${local?.protocol} ${local?.address}`);
+            });
+        }
     };
     window.WebSocket = class extends WebSocket {
         constructor(...parameters) {
@@ -29,6 +47,11 @@ const WITNESS: &str = r"
             note(`WebSocket ${++witness.sockets}`);
             for (const kind of ['open', 'close'])
                 this.addEventListener(kind, ({ code }) => note(`WebSocket ${kind} ${code ?? ''}`));
+            this.addEventListener('message', ({ data }) => note(`heard ${kind(data)}`));
+        }
+        send(data) {
+            note(`sent ${kind(data)}`);
+            super.send(data);
         }
     };
     witness.watch = (video) => {

@@ -3,6 +3,8 @@
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{ClientMessage, CloseCode, IceCandidate, IceServer, ServerMessage};
 
+use super::Traffic;
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
@@ -43,6 +45,8 @@ pub(crate) enum Input {
     LocalCandidate(Option<IceCandidate>),
     /// The peer connection's `connectionState` changed.
     PeerState(PeerState),
+    /// What went over the peer connection so far.
+    Traffic(Traffic),
     /// The server closed the peer connection.
     PeerClosed,
     /// A timer set with [`Effect::Arm`] fired.

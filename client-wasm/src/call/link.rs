@@ -46,6 +46,8 @@ pub(super) struct Link {
     armed: Option<Duration>,
     problem: Option<Problem>,
     offline: bool,
+    /// The browser says that there is no network, and nothing came since.
+    unheard: bool,
 }
 
 impl Link {
@@ -55,6 +57,7 @@ impl Link {
             armed: None,
             problem: None,
             offline: false,
+            unheard: false,
         }
     }
 
@@ -71,6 +74,16 @@ impl Link {
 
     pub(super) fn is_ready(&self) -> bool {
         self.session.is_open()
+    }
+
+    /// Whether the server answers, as far as one knows.
+    pub(super) fn is_answering(&self) -> bool {
+        self.is_ready() && !self.session.is_doubted()
+    }
+
+    /// Whether what the server last said of itself is still to be believed.
+    pub(super) fn is_reached(&self) -> bool {
+        self.is_ready() && !self.unheard
     }
 
     /// What keeps the link down.
@@ -119,6 +132,7 @@ impl Link {
         clock: Clock,
         out: &mut Vec<Effect>,
     ) -> Option<LinkEvent> {
+        self.unheard = false;
         self.feed(Input::Heard(message), clock, out)
     }
 
@@ -130,6 +144,7 @@ impl Link {
         out: &mut Vec<Effect>,
     ) -> Option<LinkEvent> {
         self.offline = !online;
+        self.unheard = !online;
         self.feed(Input::Online(online), clock, out)
     }
 

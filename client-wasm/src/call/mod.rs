@@ -1,11 +1,13 @@
 //! The call as a pure state machine: [`Input`]s in, [`Effect`]s out. Owns every rule of calling;
 //! knows no browser. Time and randomness come in as an argument.
 //!
-//! Three parts with one rule book each: [`link`] (the WebSocket), [`negotiation`] (offers and
-//! answers of one peer connection) and [`path`] (what ICE and DTLS make of it). State is
-//! level-triggered: what the user wants is compared with what there is, after every input.
+//! Four parts with one rule book each: [`link`] (the WebSocket), [`negotiation`] (offers and
+//! answers of one peer connection), [`path`] (what ICE and DTLS make of it) and [`flow`] (whether
+//! anything comes over it). State is level-triggered: what the user wants is compared with what
+//! there is, after every input.
 
 mod effect;
+mod flow;
 mod link;
 mod negotiation;
 mod path;
@@ -17,6 +19,8 @@ use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{ClientMessage, IceCandidate, IceServer, RequestId, ServerMessage};
 
 pub(crate) use effect::{Effect, Input, Timer};
+use flow::Flow;
+pub(crate) use flow::Traffic;
 pub(crate) use link::{Clock, LinkState};
 use link::{Link, LinkEvent};
 use negotiation::Negotiation;
@@ -32,6 +36,7 @@ pub(crate) struct Call {
     /// The exchange on the peer connection that there is.
     peer: Option<Negotiation>,
     path: Path,
+    flow: Flow,
     ice_servers: Vec<IceServer>,
     /// What ended the call; only the user starts it again.
     failure: Option<Problem>,
@@ -46,6 +51,7 @@ impl Call {
             closed: false,
             peer: None,
             path: Path::new(),
+            flow: Flow::new(),
             ice_servers: Vec::new(),
             failure: None,
             next_id: 0,
@@ -67,6 +73,7 @@ impl Call {
         Status {
             phase: self.phase(),
             link: self.link.state(),
+            reached: self.link.is_reached(),
             problem: self.problem(),
         }
     }
@@ -119,6 +126,7 @@ impl Call {
                     self.broken(clock, out);
                 }
             }
+            Input::Traffic(traffic) => self.traffic(traffic, clock, out),
             Input::PeerClosed => self.lost(out),
             Input::Fired(timer) => self.fired(timer, clock, out),
         }
@@ -130,6 +138,7 @@ impl Call {
         if missing && self.link.is_ready() {
             self.peer = Some(Negotiation::new());
             self.path.replaced();
+            self.flow = Flow::new();
             out.push(Effect::CreatePeer(self.ice_servers.clone()));
         }
     }
@@ -176,6 +185,32 @@ impl Call {
         }
         let repair = self.path.repair(out);
         self.repair(Some(repair), out);
+    }
+
+    /// How much went each way. Where the server falls silent, either the path broke or the server
+    /// did. Only if it still answers on the link, or on a new one, there is a path to repair: the
+    /// clients of a server that stood still for a moment must not all call it at once.
+    fn traffic(&mut self, traffic: Traffic, clock: Clock, out: &mut Vec<Effect>) {
+        if self.peer.is_none() || !self.path.is_connected() {
+            self.flow = Flow::new();
+            return;
+        }
+        let was_silent = self.flow.is_silent();
+        self.flow.note(traffic, clock.now);
+        match (was_silent, self.flow.is_silent()) {
+            (false, false) => {}
+            (true, false) => self.path.flows(out),
+            (false, true) => {
+                self.path.miss();
+                let event = self.link.doubt(clock, out);
+                self.on_link(event, out);
+            }
+            (true, true) if self.path.is_due() && self.link.is_answering() => {
+                let repair = self.path.repair(out);
+                self.repair(Some(repair), out);
+            }
+            (true, true) => {}
+        }
     }
 
     fn retry(&mut self, clock: Clock, out: &mut Vec<Effect>) {
@@ -399,7 +434,7 @@ impl Call {
             Phase::Idle
         } else if self.failure.is_some() {
             Phase::Failed
-        } else if self.peer.is_some() && self.path.is_connected() {
+        } else if self.peer.is_some() && self.path.is_connected() && !self.is_cut() {
             Phase::Connected
         } else if stopped {
             Phase::Failed
@@ -410,6 +445,11 @@ impl Call {
         } else {
             Phase::Connecting
         }
+    }
+
+    /// Nothing comes from the server, neither media nor a word.
+    fn is_cut(&self) -> bool {
+        !self.link.is_ready() && (self.flow.is_silent() || self.link.is_offline())
     }
 
     fn problem(&self) -> Option<Problem> {

@@ -99,6 +99,18 @@ impl Path {
         self.due |= !self.is_connected();
     }
 
+    /// Nothing comes over it any more, whatever the browser says of it.
+    pub(super) fn miss(&mut self) {
+        self.due = true;
+    }
+
+    /// What was missed comes again.
+    pub(super) fn flows(&mut self, out: &mut Vec<Effect>) {
+        if self.is_connected() {
+            self.recovered(out);
+        }
+    }
+
     /// Whether a repair was put off.
     pub(super) fn is_due(&self) -> bool {
         self.due

@@ -53,5 +53,7 @@ pub(crate) enum Problem {
 pub(crate) struct Status {
     pub(crate) phase: Phase,
     pub(crate) link: LinkState,
+    /// Whether the server is heard, as far as one knows.
+    pub(crate) reached: bool,
     pub(crate) problem: Option<Problem>,
 }

@@ -8,12 +8,13 @@ use ferrite_protocol::{
     ClientMessage, CloseCode, ErrorCode, IceCandidate, RequestId, ServerMessage,
 };
 
-use super::{Call, Clock, Effect, Input, LinkState, Phase, Problem, Timer};
+use super::{Call, Clock, Effect, Input, LinkState, Phase, Problem, Timer, Traffic};
 
 /// A call and what a browser would hold for it.
 struct Rig {
     call: Call,
     now: Duration,
+    traffic: Traffic,
     timers: BTreeMap<Timer, Duration>,
 }
 
@@ -22,6 +23,10 @@ impl Rig {
         Self {
             call: Call::new(),
             now: Duration::from_secs(100),
+            traffic: Traffic {
+                sent: 0.0,
+                received: 0.0,
+            },
             timers: BTreeMap::new(),
         }
     }
@@ -89,6 +94,25 @@ impl Rig {
         rig.hear(answer(id));
         rig.feed(Input::AnswerApplied(Ok(())));
         rig.feed(Input::PeerState(PeerState::Connected));
+        rig
+    }
+
+    /// A fifth of a second in which something went to the server, and perhaps something came.
+    fn flows(&mut self, received: bool) -> Vec<Effect> {
+        self.now += Duration::from_millis(200);
+        self.traffic.sent += 1_000.0;
+        self.traffic.received += f64::from(u8::from(received));
+        self.feed(Input::Traffic(self.traffic))
+    }
+
+    /// A call over which media flows, until nothing comes from the server any more. The link is asked.
+    fn silent() -> Self {
+        let mut rig = Self::connected();
+        for _ in 0..10 {
+            assert_eq!(rig.flows(true), []);
+        }
+        assert_eq!(rig.flows(false), []);
+        assert_eq!(rig.flows(false), [ping()]);
         rig
     }
 
@@ -363,7 +387,7 @@ fn a_broken_path_is_repaired_at_once_and_the_link_asked() {
 #[test]
 fn another_network_gets_a_socket_and_a_path_before_the_old_ones_are_missed() {
     let mut rig = Rig::connected();
-    assert_eq!(rig.feed(Input::Online(false)), []);
+    assert_eq!(rig.feed(Input::Online(false)), [ping()]);
     let renewed = [Effect::Disconnect(CloseCode::TimedOut), Effect::Connect];
     assert_eq!(rig.feed(Input::Online(true)), renewed);
     // Nothing is wrong yet that the user should know.
@@ -393,6 +417,94 @@ fn a_restart_whose_offer_went_into_a_dead_link_is_ordered_once() {
     assert_eq!(rig.fire(Timer::Link), renewed);
     assert_eq!(rig.relink_now(true), [Effect::MakeOffer]);
     assert_eq!(rig.feed(Input::PeerState(PeerState::Failed)), []);
+}
+
+#[test]
+fn a_server_that_answers_but_sends_nothing_gets_a_new_path_before_ice_misses_it() {
+    let mut rig = Rig::silent();
+    // It may have stood still for a moment.
+    assert_eq!(rig.flows(false), []);
+    rig.hear(ServerMessage::Pong { id: None });
+    assert_eq!(rig.flows(false), [Effect::RestartIce]);
+    // Once: what comes of it is for ICE to say.
+    for _ in 0..100 {
+        assert_eq!(rig.flows(false), []);
+    }
+    assert_eq!(rig.phase(), Phase::Connected);
+    assert_eq!(rig.flows(true), []);
+    assert!(!rig.timers.contains_key(&Timer::Path));
+}
+
+#[test]
+fn a_server_that_stood_still_for_a_moment_is_not_called() {
+    let mut rig = Rig::silent();
+    assert_eq!(rig.flows(false), []);
+    rig.hear(ServerMessage::Pong { id: None });
+    for _ in 0..100 {
+        assert_eq!(rig.flows(true), []);
+    }
+}
+
+#[test]
+fn a_network_that_changed_unseen_gets_a_socket_and_a_path() {
+    let mut rig = Rig::silent();
+    let renewed = [Effect::Disconnect(CloseCode::TimedOut), Effect::Connect];
+    assert_eq!(rig.fire(Timer::Link), renewed);
+    assert_eq!(rig.flows(false), []);
+    assert_eq!(rig.phase(), Phase::Reconnecting);
+    assert_eq!(rig.relink_now(true), [Effect::RestartIce]);
+    assert_eq!(rig.flows(false), []);
+    assert_eq!((rig.phase(), rig.problem()), (Phase::Connected, None));
+}
+
+/// A path may fall silent as often as it likes: each time is repaired like the first.
+#[test]
+fn silence_that_passed_counts_for_nothing() {
+    let mut rig = Rig::silent();
+    for _ in 0..10 {
+        rig.hear(ServerMessage::Pong { id: None });
+        assert_eq!(rig.flows(false), [Effect::RestartIce]);
+        for _ in 0..10 {
+            assert_eq!(rig.flows(true), []);
+        }
+        rig.flows(false);
+        assert_eq!(rig.flows(false), [ping()]);
+    }
+}
+
+#[test]
+fn without_a_network_silence_waits_for_one() {
+    let mut rig = Rig::connected();
+    for _ in 0..10 {
+        rig.flows(true);
+    }
+    assert_eq!(rig.feed(Input::Online(false)), [ping()]);
+    for _ in 0..50 {
+        assert_eq!(rig.flows(false), []);
+    }
+    let renewed = [Effect::Disconnect(CloseCode::TimedOut), Effect::Connect];
+    assert_eq!(rig.feed(Input::Online(true)), renewed);
+    assert_eq!(rig.relink_now(true), [Effect::RestartIce]);
+}
+
+#[test]
+fn whether_the_server_is_reached_is_known_when_it_answers() {
+    let mut rig = Rig::connected();
+    assert!(rig.call.status().reached);
+    rig.feed(Input::Online(false));
+    assert!(!rig.call.status().reached);
+    // The browser was wrong.
+    rig.hear(ServerMessage::Pong { id: None });
+    assert!(rig.call.status().reached);
+    rig.feed(Input::Online(false));
+    rig.fire(Timer::Link);
+    rig.feed(Input::SocketClosed { code: 1006 });
+    assert_eq!(rig.problem(), Some(Problem::Offline));
+    assert_eq!(rig.phase(), Phase::Reconnecting);
+    rig.feed(Input::Online(true));
+    assert!(!rig.call.status().reached);
+    rig.relink_now(true);
+    assert!(rig.call.status().reached);
 }
 
 #[test]
@@ -644,7 +756,11 @@ impl Chance {
         ][self.below(5) as usize];
         let id = RequestId(rig.call.next_id);
         let timers: Vec<Timer> = rig.timers.keys().copied().collect();
-        let input = match self.below(22) {
+        let traffic = Traffic {
+            sent: self.below(1_000) as f64,
+            received: self.below(3) as f64,
+        };
+        let input = match self.below(24) {
             0 | 1 => Input::Start,
             20 => Input::Online(self.below(2) == 0),
             21 => Input::Hidden(self.below(2) == 0),
@@ -659,6 +775,7 @@ impl Chance {
             13 if peer => Input::OfferMade(Ok("offer".to_owned())),
             14 if peer => Input::AnswerApplied(Ok(())),
             15 if peer => Input::PeerState(state),
+            18 | 19 if peer => Input::Traffic(traffic),
             17 if peer && self.below(4) == 0 => Input::PeerClosed,
             16 if peer => Input::LocalCandidate(Some(candidate("a"))),
             _ => {

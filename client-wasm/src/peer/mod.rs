@@ -17,6 +17,7 @@ use web_sys::{
 use channel::Channel;
 pub(crate) use channel::{ChannelEvent, Outgoing, Payload, SendError};
 
+use crate::call::Traffic;
 use crate::codec::{self, VideoCodec};
 use crate::dom::{self, Listener, Post, Task};
 use crate::gaps::{self, Connection, Transceiver};
@@ -41,6 +42,8 @@ pub(crate) enum PeerEvent {
     Track(RtcTrackEvent),
     /// Something about the data channel.
     Channel(ChannelEvent),
+    /// How much went each way so far.
+    Traffic(Traffic),
     /// A `getStats` report, as JSON.
     Stats(Result<String, String>),
 }
@@ -61,6 +64,7 @@ pub(crate) struct Peer {
     /// The exchange under way: an offer being made or an answer being applied.
     exchange: Option<Task>,
     sampling: Option<Task>,
+    looking: Option<Task>,
     /// Once there is a transport.
     transport: Option<Listener>,
     _listeners: [Listener; 4],
@@ -79,6 +83,7 @@ impl Peer {
             post: post.clone(),
             exchange: None,
             sampling: None,
+            looking: None,
             transport: None,
             _listeners: listeners,
         };
@@ -186,6 +191,17 @@ impl Peer {
         self.sampling = Some(Task::new(async move {
             let report = promise.await.and_then(|report| report::to_json(&report));
             post.send(PeerEvent::Stats(report.map_err(|e| dom::words(&e))));
+        }));
+    }
+
+    /// Looks how much went each way; it comes as [`PeerEvent::Traffic`].
+    pub(crate) fn look(&mut self) {
+        let promise = self.connection.get_stats();
+        let post = self.post.clone();
+        self.looking = Some(Task::new(async move {
+            if let Ok(report) = promise.await {
+                post.send(PeerEvent::Traffic(report::traffic(&report)));
+            }
         }));
     }
 

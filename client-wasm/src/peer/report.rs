@@ -1,7 +1,10 @@
-//! A `getStats` report as JSON, the one shape that can be carried off and tested.
+//! A `getStats` report as JSON, the one shape that can be carried off and tested, and the sums that are
+//! looked at several times a second.
 
-use js_sys::{Array, JSON, Map};
+use js_sys::{Array, JSON, Map, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
+
+use crate::call::Traffic;
 
 /// The report's entries as a JSON array.
 pub(super) fn to_json(report: &JsValue) -> Result<String, JsValue> {
@@ -12,4 +15,27 @@ pub(super) fn to_json(report: &JsValue) -> Result<String, JsValue> {
         entries.push(&value);
     });
     Ok(JSON::stringify(&entries)?.into())
+}
+
+/// What went over all candidate pairs. What is to be sent counts from the moment at which it is
+/// made, so that a pair that takes nothing any more hides nothing.
+pub(super) fn traffic(report: &JsValue) -> Traffic {
+    let map: &Map = report.unchecked_ref();
+    let mut traffic = Traffic {
+        sent: 0.0,
+        received: 0.0,
+    };
+    map.for_each(&mut |entry, _key| {
+        let read = |name: &str| Reflect::get(&entry, &name.into()).unwrap_or_default();
+        let count = |name: &str| read(name).as_f64().unwrap_or_default();
+        match read("type").as_string().as_deref() {
+            Some("candidate-pair") => {
+                traffic.sent += count("bytesSent");
+                traffic.received += count("bytesReceived");
+            }
+            Some("outbound-rtp") => traffic.sent += count("bytesSent"),
+            _ => {}
+        }
+    });
+    traffic
 }

@@ -15,6 +15,13 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// A session that was open for less does not start the backoff over.
 const STABLE: Duration = Duration::from_secs(10);
 
+/// The first attempts in another network come quickly: its address may be there before its routes
+/// are. Clients do not change networks together, so these need no spreading.
+const SETTLING: Duration = Duration::from_millis(50);
+
+/// So many of them.
+const SETTLING_ATTEMPTS: u8 = 8;
+
 /// Something that happened to the client.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
@@ -132,6 +139,8 @@ pub struct ClientSession {
     attempt: u32,
     superseded: bool,
     online: bool,
+    /// Attempts that come quickly, since the network is another.
+    settling: u8,
 }
 
 impl ClientSession {
@@ -145,6 +154,7 @@ impl ClientSession {
             attempt: 0,
             superseded: false,
             online: true,
+            settling: 0,
         }
     }
 
@@ -158,6 +168,12 @@ impl ClientSession {
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.state, ClientState::Open { .. })
+    }
+
+    /// Whether the server was asked, because of a doubt, and has not answered yet.
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        matches!(&self.state, ClientState::Open { liveness, .. } if liveness.is_probing())
     }
 
     /// When to hand in [`Input::Tick`].
@@ -297,6 +313,7 @@ impl ClientSession {
         }
         let interval = Duration::from_millis((*ping_interval_ms).into());
         let round_trip = now.saturating_sub(*since);
+        self.settling = 0;
         self.token = Some(resume_token.clone());
         self.state = ClientState::Open {
             since: now,
@@ -315,11 +332,16 @@ impl ClientSession {
     /// A TCP connection does not outlive the address it was made from, and nobody says so.
     fn network(&mut self, online: bool, now: Duration) -> Vec<Action> {
         self.online = online;
-        if !online || self.state == ClientState::Stopped {
+        if !online {
+            // The browser may be wrong. Nobody else says when a network is gone, either.
+            return self.doubt(now);
+        }
+        if self.state == ClientState::Stopped {
             return Vec::new();
         }
         // What failed before it failed in another network.
         self.attempt = 0;
+        self.settling = SETTLING_ATTEMPTS;
         match self.has_socket() {
             true => self.renew(Why::NetworkChanged, now),
             false => self.connect(now),
@@ -398,9 +420,7 @@ impl ClientSession {
     }
 
     fn wait(&mut self, why: Why, after: Duration, now: Duration, random: f64) -> Vec<Action> {
-        // Browsers are wrong about being offline now and then: be slow, but do not stop.
-        let attempt = if self.online { self.attempt } else { u32::MAX };
-        let next_at = now + after + backoff(attempt, random);
+        let next_at = now + after + self.pause(random);
         self.state = ClientState::Disconnected {
             attempt: self.attempt,
             next_at,
@@ -408,6 +428,19 @@ impl ClientSession {
         self.attempt = self.attempt.saturating_add(1);
         let next_at = Some(next_at);
         vec![Action::Down { why, next_at }]
+    }
+
+    fn pause(&mut self, random: f64) -> Duration {
+        // Browsers are wrong about being offline now and then: be slow, but do not stop.
+        if !self.online {
+            return backoff(u32::MAX, random);
+        }
+        if self.settling > 0 {
+            self.settling -= 1;
+            self.attempt = 0;
+            return SETTLING;
+        }
+        backoff(self.attempt, random)
     }
 
     fn refuse(&mut self, why: Why) -> Vec<Action> {

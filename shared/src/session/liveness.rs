@@ -80,6 +80,12 @@ impl Liveness {
         true
     }
 
+    /// Whether a probe waits for its answer.
+    #[must_use]
+    pub fn is_probing(&self) -> bool {
+        self.probing
+    }
+
     /// When to call [`tick`](Self::tick) next.
     #[must_use]
     pub fn deadline(&self) -> Duration {
