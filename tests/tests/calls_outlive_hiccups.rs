@@ -156,6 +156,15 @@ mod over_a_network {
         name: &str,
         play: impl AsyncFnOnce(&mut Scene, &Roaming) -> Result<()> + Send,
     ) -> Result<()> {
+        travels_with(name, &[], play)
+    }
+
+    /// The same, on a server with these flags.
+    fn travels_with(
+        name: &str,
+        flags: &[&str],
+        play: impl AsyncFnOnce(&mut Scene, &Roaming) -> Result<()> + Send,
+    ) -> Result<()> {
         ensure!(
             may_be_made(),
             "only root, outside of most containers, can make a network"
@@ -163,7 +172,7 @@ mod over_a_network {
         roaming(async |networks| {
             let dir = artefacts::fresh(name)?;
             let listen = format!("{SERVER}:0");
-            let flags = ["--external-ip", SERVER];
+            let flags = [&["--external-ip", SERVER], flags].concat();
             let start = async || Server::start_at(&dir, &listen, &flags).await;
             let server = networks.at_server(start).await?;
             // Only loopback and HTTPS get a camera.
@@ -260,6 +269,35 @@ mod over_a_network {
             println!("pictures {took} ms after the new network was the only one");
             ensure!(took < 20_000, "{took} ms: {}", witness.tells(there).await?);
             all_is_well(scene, &witness).await
+        })
+    }
+
+    /// When a network is there again the server still has the session, but has given up its end of the
+    /// peer connection. No restart brings that back, and nobody has to find that out by waiting.
+    #[test]
+    fn the_network_is_gone_for_longer_than_the_server_waits_for_media() -> Result<()> {
+        let flags = ["--resume-time", "5m"];
+        travels_with("network_gone_long", &flags, async |scene, networks| {
+            let url = scene.server.url("/?resolution=360");
+            let witness = call(scene, &url).await?;
+            networks.part(WIFI)?;
+            let log = async || scene.server.output();
+            let given_up = |log: &String| log.contains("connection=Closed");
+            let patience = Duration::from_secs(90);
+            wait::until("the peer to be given up", patience, log, given_up).await?;
+            networks.join(MOBILE)?;
+            let there = now();
+            let took = pictures_after(scene, &witness, there).await?;
+            println!("pictures {took} ms after a network was there again");
+            ensure!(took < 7_000, "{took} ms: {}", witness.tells(there).await?);
+            let log = scene.server.output()?;
+            ensure!(log.contains("resumed"), "the session was not resumed");
+            ensure!(witness.connections().await? == 2, "no new peer connection");
+            let app = scene.app();
+            app.phase("connected").await?;
+            app.shows("#error", false).await?;
+            app.say("here again").await?;
+            Ok(())
         })
     }
 

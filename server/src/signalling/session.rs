@@ -32,6 +32,9 @@ pub(super) struct Session {
     /// Where it sits, and what it was last shown of the room.
     pub(super) seat: Option<(Seat, Arc<RoomSnapshot>)>,
     pub(super) peer: Option<Peer>,
+    /// The last word about the peer, when it ended by itself. Whoever missed it holds one end of a
+    /// connection that has no other any more.
+    ended: Option<ServerMessage>,
     offers: Rate,
 }
 
@@ -43,6 +46,7 @@ impl Session {
             loopback,
             seat: None,
             peer: None,
+            ended: None,
             offers: Rate::new(OFFERS.0, OFFERS.1, Instant::now()),
         }
     }
@@ -68,7 +72,8 @@ impl Session {
             *known = seat.snapshot();
             messages.push(joined(None, seat, known));
         }
-        messages.extend(self.peer.as_ref().and_then(Peer::state));
+        let state = self.peer.as_ref().and_then(Peer::state);
+        messages.extend(state.or_else(|| self.ended.clone()));
         messages
     }
 
@@ -138,6 +143,7 @@ impl Session {
         let peer = self.peer.get_or_insert_with(|| {
             Peer::new(&self.signalling.media, self.id.clone(), self.loopback)
         });
+        self.ended = None;
         let messages = peer.offer(id, sdp);
         if !peer.is_answered() {
             // Nothing was agreed: the next offer is as good as a first one.
@@ -156,6 +162,7 @@ impl Session {
     }
 
     fn hang_up(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
+        self.ended = None;
         if self.peer.take().is_some() {
             info!("hung up");
         }
@@ -171,6 +178,7 @@ impl Session {
         let peer = self.peer.as_mut()?;
         let message = peer.note(event);
         if peer.is_closed() {
+            self.ended = peer.state();
             self.peer = None;
         }
         message
