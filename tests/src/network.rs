@@ -197,6 +197,18 @@ pub fn drop_media(port: u16) -> Result<()> {
     )
 }
 
+/// From here on, DTLS that comes in by UDP is dropped (RFC 7983 §7: its first byte is 20 to 63), and
+/// what else shares its port arrives. So would have it a firewall that knows WebRTC half.
+pub fn drop_dtls() -> Result<()> {
+    let first_byte = "@8>>24=20:63";
+    let ipv4 = format!("-m u32 --u32 0>>22&0x3C{first_byte}");
+    let ipv6 = "-m u32 --u32 48>>24=20:63".to_owned();
+    for (table, matching) in [("iptables", ipv4), ("ip6tables", ipv6)] {
+        command(table, &format!("-I INPUT -p udp {matching} -j DROP"))?;
+    }
+    Ok(())
+}
+
 /// What was dropped arrives again.
 pub fn drop_nothing() -> Result<()> {
     ["iptables", "ip6tables"]

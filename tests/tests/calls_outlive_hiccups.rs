@@ -301,6 +301,59 @@ mod over_a_network {
         })
     }
 
+    /// Checks pass and DTLS does not. The page says what is wrong, and stops; a click, and it works.
+    #[test]
+    fn dtls_gets_stuck() -> Result<()> {
+        travels("dtls_stuck", async |scene, networks| {
+            networks.at_server(async || network::drop_dtls()).await?;
+            let app = scene.open_app("?resolution=360").await?;
+            scene.browser.click("#start").await?;
+            let words = app.text("#error-text", |text| !text.is_empty()).await?;
+            ensure!(
+                words.contains("DTLS handshake is not done"),
+                "says {words:?}"
+            );
+            app.phase("negotiating").await?;
+            scene.browser.screenshot("looking").await?;
+            let phase = async || {
+                scene
+                    .run("return document.querySelector('#state').dataset.phase")
+                    .await
+            };
+            let patience = Duration::from_secs(90);
+            wait::until("the call to be given up", patience, phase, |now| {
+                now == "failed"
+            })
+            .await?;
+            let words = app.text("#error-text", |text| !text.is_empty()).await?;
+            ensure!(
+                words.contains("DTLS handshake is not done"),
+                "says {words:?}"
+            );
+            scene.browser.screenshot("failed").await?;
+            let log = scene.server.output()?;
+            let event = "ice=Connected dtls=New connection=Connecting reason=";
+            ensure!(log.contains(event), "the server logged nothing");
+            holds_no_peer(scene).await?;
+            networks.at_server(async || network::drop_nothing()).await?;
+            let app = scene.app();
+            scene.browser.click("#retry").await?;
+            app.phase("connected").await?;
+            app.shows("#error", false).await?;
+            app.plays("#remote-video", 10).await
+        })
+    }
+
+    /// What a call held at the server is free.
+    async fn holds_no_peer(scene: &mut Scene) -> Result<()> {
+        let held = async || Ok(scene.server.holdings().await?.count("peers"));
+        wait::until("the peer to be freed", wait::PATIENCE, held, |held| {
+            *held == 0
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Nothing brings media to the server any more, while the WebSocket goes on. The page repairs
     /// what it can, says what is wrong, and gives up; a click, and it works again.
     #[test]

@@ -218,10 +218,11 @@ impl Peer {
 
     /// What is wrong while DTLS is not, or keeps it waiting.
     fn trouble(&self) -> Option<String> {
-        let handshake = self.dtls.as_ref().map(Dtls::state) == Some(DtlsState::Connecting);
+        let dtls = self.dtls.as_ref().map(Dtls::state);
+        let handshake = matches!(dtls, Some(DtlsState::New | DtlsState::Connecting));
         match self.ice.state() {
             IceState::Connected if handshake => {
-                Some("checks arrive, but the DTLS handshake is not done".to_owned())
+                Some("checks arrive, but the DTLS handshake is not done; a firewall may drop its datagrams".to_owned())
             }
             IceState::Failed => Some("nothing was heard from the other end for 30 s".to_owned()),
             IceState::Disconnected => None,
