@@ -15,11 +15,13 @@
 //! | file | what it is |
 //! |---|---|
 //! | `raw` | the raw limit |
+//! | `bare` | an echo that does nothing else, with the same traffic |
 //! | `report` | the figures, printed |
 //!
 //! The peers are [`ferrite_tests::load`]'s.
 #![forbid(unsafe_code)]
 
+mod bare;
 mod raw;
 mod report;
 
@@ -149,8 +151,9 @@ async fn measure(dir: &Path, plan: &Plan, traffic: Traffic) -> Result<Figures> {
     let mut server = Server::start(dir, &["--log", "info"]).await?;
     let meter = Meter::new(server.pid()?)?;
     let address = server.url("").replace("http://", "");
-    let figures = run(&address, &meter, plan, traffic)?;
+    let mut figures = run(&address, &meter, plan, traffic)?;
     server.stop(Duration::from_secs(10)).await?;
+    figures.bare = bare::measure(traffic, plan.window)?;
     Ok(figures)
 }
 
@@ -179,6 +182,7 @@ fn run(address: &str, meter: &Meter, plan: &Plan, traffic: Traffic) -> Result<Fi
         windows,
         lost: counts.sent.saturating_sub(counts.returned),
         sent: counts.sent,
+        bare: 0.0,
         tag: crowd.tag(),
         idle_kb,
         sending_kb,

@@ -29,6 +29,8 @@ pub(crate) struct Figures {
     pub(crate) windows: Vec<Window>,
     pub(crate) sent: u64,
     pub(crate) lost: u64,
+    /// What a packet costs a bare echo, in microseconds.
+    pub(crate) bare: f64,
     pub(crate) tag: usize,
     pub(crate) idle_kb: f64,
     pub(crate) sending_kb: f64,
@@ -74,7 +76,7 @@ fn print_limits(limits: &Limits) {
 fn print_packets(limits: &Limits, all: &[Figures]) {
     println!("echo: us of the server's CPU per packet that came back");
     println!(
-        "  peers  packets/s  burst  us/packet  (least - most)  x E   x S   lost      cores: server  load  tag"
+        "  peers  packets/s  burst  us/packet  (least - most)  x E   x S   bare   lost      cores: server  load  tag"
     );
     for figures in all {
         let (us, per_packet) = (figures.sorted_us(), figures.us_per_packet());
@@ -85,7 +87,7 @@ fn print_packets(limits: &Limits, all: &[Figures]) {
             cpu.as_secs_f64() / seconds
         };
         println!(
-            "  {:5}  {:9.0}  {:5}  {:9.2}  {:5.2} - {:5.2}   {:4.1}  {:4.1}  {:6.4} %         {:4.2}  {:4.2}  {:3}",
+            "  {:5}  {:9.0}  {:5}  {:9.2}  {:5.2} - {:5.2}   {:4.1}  {:4.1}  {:5.2}  {:6.4} %         {:4.2}  {:4.2}  {:3}",
             figures.traffic.peers,
             returned as f64 / seconds,
             figures.traffic.each.burst,
@@ -94,12 +96,14 @@ fn print_packets(limits: &Limits, all: &[Figures]) {
             us[us.len() - 1],
             per_packet / limits.echo(),
             per_packet / limits.send_alone(),
+            figures.bare,
             100.0 * figures.lost as f64 / figures.sent.max(1) as f64,
             cores(|w| w.server_cpu),
             cores(|w| w.load_cpu),
             figures.tag,
         );
     }
+    println!("  (bare: us that the same traffic costs a loop that only receives and sends)");
     println!(
         "  (tag: bytes of SRTP's authentication tag; 16 is AES-128-GCM, 10 is HMAC-SHA1-80)\n"
     );
