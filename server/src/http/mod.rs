@@ -5,13 +5,14 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Once};
 
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
-use ferrite_protocol::SUBPROTOCOL;
 
 use crate::config::Config;
 use crate::network::client_address;
@@ -21,9 +22,6 @@ use crate::signalling::{Arrival, Caller, Full, Signalling};
 mod assets;
 mod headers;
 pub(crate) mod serve;
-mod upgrade;
-
-use upgrade::Upgrade;
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -75,24 +73,24 @@ async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: Header
 async fn websocket(
     State(app): State<App>,
     Extension(Remote(remote)): Extension<Remote>,
-    mut request: Request,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let headers = request.headers();
-    let (origin, host) = (text(headers, ORIGIN), text(headers, HOST));
+    let (origin, host) = (text(&headers, ORIGIN), text(&headers, HOST));
     // An origin that is not even text is not ours.
     let readable = origin.is_some() || !headers.contains_key(ORIGIN);
     if !readable || !may_connect(origin, host, &app.config.allowed_origins) {
         tracing::debug!(origin, host, "refused a page of another origin");
         return (StatusCode::FORBIDDEN, OTHER_ORIGIN).into_response();
     }
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return rejection.into_response(),
+    };
     let remote = remote.ip();
     let trusted = &app.config.trusted_proxies;
-    let client = client_address(remote, &texts(headers, FORWARDED_FOR), trusted);
+    let client = client_address(remote, &texts(&headers, FORWARDED_FOR), trusted);
     let forwarded = headers.contains_key(FORWARDED) || headers.contains_key(FORWARDED_FOR);
-    let upgrade = match Upgrade::of(&mut request, SUBPROTOCOL) {
-        Ok(upgrade) => upgrade,
-        Err(refusal) => return refusal.into_response(),
-    };
     if forwarded && client == remote.to_canonical() {
         unknown_proxy();
     }
@@ -105,14 +103,7 @@ async fn websocket(
         loopback: remote.to_canonical().is_loopback() && !forwarded,
     };
     let arrival = Arrival { caller, place };
-    let (response, upgrading) = upgrade.agree();
-    tokio::spawn(async move {
-        match upgrading.await {
-            Ok(stream) => app.signalling.serve(stream, arrival),
-            Err(error) => tracing::debug!(%error, "a WebSocket did not come to be"),
-        }
-    });
-    response
+    app.signalling.upgrade(upgrade, arrival)
 }
 
 const OTHER_ORIGIN: &str = "Pages of this origin may not use this server. \

@@ -2,8 +2,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `websocket` | bytes to frames and back, in as little memory as can be |
-//! | `socket` | frames to messages, limits, pings, the closing handshake |
+//! | `socket` | bytes to messages, limits, pings, the closing handshake |
 //! | `greeting` | the first message: a new session, or an earlier one that goes on |
 //! | `session` | what a client asked for and is told: the rules |
 //! | `task` | the session's task: waits for whatever comes next, and sends |
@@ -15,9 +14,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::response::Response;
+use ferrite_protocol::SUBPROTOCOL;
+use ferrite_protocol::limits::{MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,7 +34,6 @@ mod resumption;
 mod session;
 mod socket;
 mod task;
-mod websocket;
 
 use resumption::Resumable;
 #[cfg(test)]
@@ -42,7 +41,6 @@ pub(crate) use session::OFFERS;
 #[cfg(test)]
 pub(crate) use socket::BURST_SECONDS;
 use socket::Socket;
-use websocket::WebSocket;
 
 /// A frame up to the first limit is answered, one up to the second is read to be refused in good
 /// order, and a longer one is not read at all.
@@ -176,13 +174,28 @@ impl Signalling {
         self.stopping.is_cancelled()
     }
 
-    /// Gives a WebSocket, whose handshake is done, a task of its own.
-    pub(crate) fn serve(self: &Arc<Self>, stream: Upgraded, arrival: Arrival) {
-        tracing::debug!(caller = ?arrival.caller, "a client connected");
-        let websocket = WebSocket::new(TokioIo::new(stream));
-        // Boxed: each future it passes through would have room for it.
-        let socket = Box::new(Socket::new(websocket, &self.config, arrival.place));
-        self.spawn(greeting::run(self.clone(), socket, arrival.caller));
+    /// Makes a WebSocket of the request and gives it a task of its own.
+    pub(crate) fn upgrade(
+        self: &Arc<Self>,
+        upgrade: WebSocketUpgrade,
+        arrival: Arrival,
+    ) -> Response {
+        let signalling = self.clone();
+        upgrade
+            .protocols([SUBPROTOCOL])
+            .max_message_size(READ_LIMIT)
+            .max_frame_size(READ_LIMIT)
+            // It is allocated at once, and 128 kB by default. Longer frames are read in pieces.
+            .read_buffer_size(2 * 1024)
+            .write_buffer_size(16 * 1024)
+            .max_write_buffer_size(MAX_SERVER_MESSAGE_BYTES)
+            .on_upgrade(async move |websocket| {
+                tracing::debug!(caller = ?arrival.caller, "a client connected");
+                // Boxed: each future it passes through would have room for it.
+                let socket = Box::new(Socket::new(websocket, &signalling.config, arrival.place));
+                let task = greeting::run(signalling.clone(), socket, arrival.caller);
+                signalling.spawn(task);
+            })
     }
 
     /// Tells every client that the server goes away, and waits until they know, but not longer

@@ -5,25 +5,21 @@
 
 use std::time::{Duration, Instant};
 
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
 use ferrite_protocol::session::{Due, Received as Verdict, ServerSession};
 use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ResumeToken, ServerMessage};
+use futures_util::SinkExt as _;
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, trace};
-use tungstenite::Message;
-use tungstenite::error::{CapacityError, Error};
-use tungstenite::protocol::CloseFrame;
+use tungstenite::error::{CapacityError, Error as WebSocketError};
 
 use super::Place;
 use super::rate::Rate;
-use super::websocket::WebSocket;
 use crate::config::Config;
 
 /// How many seconds' worth of frames may come at once.
 pub(crate) const BURST_SECONDS: u32 = 4;
-
-/// Messages are sent together until they are this many bytes.
-const ONE_PIECE: usize = 16 * 1024;
 
 /// How long the other end has to answer a close frame.
 const CLOSING_TIME: Duration = Duration::from_millis(500);
@@ -105,7 +101,10 @@ impl Socket {
         self.rules.receive(message, self.opened.elapsed(), find)
     }
 
-    fn take(&mut self, message: Option<Result<Message, Error>>) -> Result<Option<Received>, Gone> {
+    fn take(
+        &mut self,
+        message: Option<Result<Message, axum::Error>>,
+    ) -> Result<Option<Received>, Gone> {
         let message = message.ok_or(Gone::Lost)?.map_err(broken)?;
         self.rules.heard(self.opened.elapsed());
         if !self.rate.admit(Instant::now()) {
@@ -116,9 +115,7 @@ impl Socket {
             Message::Binary(_) => Ok(Some(not_text())),
             // The library answers pings; both have been heard.
             Message::Ping(_) | Message::Pong(_) => Ok(None),
-            Message::Close(frame) => Err(Gone::Closed(frame.map(|frame| frame.code.into()))),
-            // Only ever written.
-            Message::Frame(_) => Ok(None),
+            Message::Close(frame) => Err(Gone::Closed(frame.map(|frame| frame.code))),
         }
     }
 
@@ -143,7 +140,7 @@ impl Socket {
     /// longer than a silent one.
     pub(super) async fn send(&mut self, message: &ServerMessage) -> Result<(), Gone> {
         trace!(message = message.type_name(), "send");
-        self.write(Message::text(message.encode())).await
+        self.write(Message::Text(message.encode().into())).await
     }
 
     /// Sends messages, in one piece where they fit.
@@ -153,23 +150,26 @@ impl Socket {
     ) -> Result<(), Gone> {
         for message in messages {
             trace!(message = message.type_name(), "send");
-            let message = Message::text(message.encode());
-            self.websocket.feed(message).map_err(broken)?;
-            if self.websocket.waiting() > ONE_PIECE {
-                self.flush().await?;
-            }
+            let message = Message::Text(message.encode().into());
+            self.within_patience(async |websocket| websocket.feed(message).await)
+                .await?;
         }
-        self.flush().await
+        self.within_patience(async |websocket| websocket.flush().await)
+            .await
     }
 
     async fn write(&mut self, message: Message) -> Result<(), Gone> {
-        self.websocket.feed(message).map_err(broken)?;
-        self.flush().await
+        self.within_patience(async |websocket| websocket.send(message).await)
+            .await
     }
 
-    async fn flush(&mut self) -> Result<(), Gone> {
-        match timeout(self.patience, self.websocket.flush()).await {
-            Ok(flushed) => flushed.map_err(|error| broken(error.into())),
+    async fn within_patience(
+        &mut self,
+        step: impl AsyncFnOnce(&mut WebSocket) -> Result<(), axum::Error>,
+    ) -> Result<(), Gone> {
+        match timeout(self.patience, step(&mut self.websocket)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(broken(error)),
             Err(_) => Err(Gone::Silent),
         }
     }
@@ -202,7 +202,7 @@ impl Socket {
     /// Closes.
     pub(super) async fn close(self: Box<Self>, code: CloseCode, reason: String) {
         let frame = CloseFrame {
-            code: (code as u16).into(),
+            code: code as u16,
             reason: short(&reason).into(),
         };
         self.finish(Some(Message::Close(Some(frame)))).await;
@@ -213,9 +213,8 @@ impl Socket {
     async fn finish(mut self: Box<Self>, close: Option<Message>) {
         let closing = async {
             if let Some(close) = close {
-                self.websocket.feed(close).ok()?;
+                self.websocket.send(close).await.ok()?;
             }
-            self.websocket.flush().await.ok()?;
             while let Some(Ok(_)) = self.websocket.recv().await {}
             Some(())
         };
@@ -264,12 +263,16 @@ fn too_large() -> Gone {
     ))
 }
 
-fn broken(error: Error) -> Gone {
-    if let Error::Capacity(CapacityError::MessageTooLong { .. }) = error {
-        return too_large();
+fn broken(error: axum::Error) -> Gone {
+    let error = error.into_inner();
+    let library_error = error.downcast_ref::<WebSocketError>();
+    match library_error {
+        Some(WebSocketError::Capacity(CapacityError::MessageTooLong { .. })) => too_large(),
+        _ => {
+            debug!(%error, "the WebSocket broke");
+            Gone::Lost
+        }
     }
-    debug!(%error, "the WebSocket broke");
-    Gone::Lost
 }
 
 /// A close frame has room for 123 bytes (RFC 6455 §5.5).
