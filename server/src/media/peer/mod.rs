@@ -3,6 +3,14 @@
 //! Sans-IO: datagrams and time come in as arguments; what to send, what happened and when to wake
 //! are polled. A peer owns all its state and shares none, so it can be handed to another thread. It
 //! does not know where its media goes: it gives received packets out and takes packets to send.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `media` | RTP and RTCP, through SRTP |
+//! | `data` | the data channels: SCTP, inside DTLS |
+
+mod data;
+mod media;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,34 +19,21 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use rtc::stun::message::Message;
 
-use super::clock::{Clock, ntp_middle};
+use super::clock::Clock;
 use super::demux::{Kind, classify};
 use super::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
-use super::egress::{MediaPacket, Outgoing};
+use super::egress::MediaPacket;
 use super::ice::{Credentials, FourTuple, IceLite, IceState, Transport};
-use super::sctp::{ChannelError, ChannelId, MessageKind, Sctp, SctpConfig, SctpEvent};
-use super::sdp::{DtlsRole, MediaKind, Section, Session};
+use super::sctp::{ChannelId, MessageKind, Sctp};
+use super::sdp::{Section, Session};
 use super::srtp::Srtp;
 use super::streams::Streams;
-
-/// The port of our end of the SCTP association; there is only one in each DTLS (RFC 8841 §5.1).
-const SCTP_PORT: u16 = 5000;
+pub use data::MAX_UNANSWERED;
+pub use media::AUDIO_LIFETIME;
 
 /// Datagrams waiting to be sent. The shard drains them after each batch it receives; more are
 /// dropped, as a full socket would.
 const MAX_TRANSMITS: usize = 4096;
-
-/// Bytes that SCTP is given, while nothing it says leaves. Some more than a sender has under way.
-pub const MAX_UNANSWERED: usize = 1 << 20;
-
-/// What SCTP may hold for a packet however short: the answer to it.
-const LEAST_ANSWER: usize = 256;
-
-/// How long audio may wait for a slow path.
-pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
-
-/// The longest round trip believed, in 65536ths of a second: 8 s.
-const MAX_RTT_TICKS: u32 = 8 << 16;
 
 /// A datagram to send.
 #[derive(Debug)]
@@ -279,13 +274,6 @@ impl Peer {
         }
     }
 
-    /// The other end moved. What was sent over the path it left is lost, and too much of it to be
-    /// sent again: video goes on sooner with a keyframe.
-    fn resume_video(&mut self, now: Instant) {
-        self.streams.request_keyframes(now);
-        self.send_due_rtcp(now);
-    }
-
     /// Takes any other datagram that came over this known path.
     pub fn handle_datagram(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
         match classify(datagram) {
@@ -299,126 +287,6 @@ impl Peer {
             }
             // STUN comes by `handle_stun`.
             Some(Kind::Stun) | None => {}
-        }
-    }
-
-    fn handle_srtp(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
-        let Some(srtp) = &mut self.srtp else {
-            return;
-        };
-        if let Some(media) = self.streams.receive_rtp(now, datagram, srtp) {
-            self.outputs.push_back(PeerOutput::Media(media));
-            let before = self.ice.selected();
-            if self.ice.note_media(now, path) {
-                self.follow_path(now, before);
-            }
-        }
-    }
-
-    fn handle_srtcp(&mut self, now: Instant, datagram: &[u8]) {
-        let Some(srtp) = &mut self.srtp else {
-            return;
-        };
-        let Ok(compound) = srtp.unprotect_rtcp(datagram) else {
-            return;
-        };
-        let heard = self.streams.receive_rtcp(now, &compound, &mut self.outputs);
-        if let Some(block) = heard.report {
-            self.measure_rtt(now, block.last_sender_report, block.delay_since);
-        }
-        for outgoing in heard.retransmissions {
-            self.send_rtp(now, outgoing);
-        }
-        self.send_due_rtcp(now);
-    }
-
-    /// RFC 3550 §6.4.1.
-    fn measure_rtt(&mut self, now: Instant, last_sender_report: u32, delay: u32) {
-        if last_sender_report == 0 {
-            return;
-        }
-        let ticks = ntp_middle(self.clock.ntp(now))
-            .wrapping_sub(last_sender_report)
-            .wrapping_sub(delay);
-        // More than this, or less than nothing, is a clock or a peer that lies.
-        if ticks < MAX_RTT_TICKS {
-            let rtt = Duration::from_micros(u64::from(ticks) * 1_000_000 / 65_536);
-            self.rtt = Some(rtt);
-            self.streams.set_round_trip(rtt);
-        }
-    }
-
-    /// Sends a packet of another's on a section, rewritten.
-    pub fn send_media(&mut self, now: Instant, section: usize, media: &MediaPacket) {
-        // Where nothing can be sent nothing is kept to be sent again.
-        let congested = self.congested || self.ice.selected().is_none();
-        if let Some(outgoing) = self.streams.forward(now, section, media, congested) {
-            self.send_rtp(now, outgoing);
-        }
-    }
-
-    /// Tells a section's stream its source's clock.
-    pub fn set_source_clock(&mut self, section: usize, ntp: u64, rtp: u32) {
-        self.streams.set_source_clock(section, ntp, rtp);
-    }
-
-    /// Asks the other end for a keyframe of what it sends on a section.
-    pub fn request_keyframe(&mut self, now: Instant, section: usize) {
-        self.streams.request_keyframe(now, section);
-        self.send_due_rtcp(now);
-    }
-
-    /// Sends a data channel message.
-    pub fn send_data(
-        &mut self,
-        now: Instant,
-        channel: ChannelId,
-        kind: MessageKind,
-        data: Bytes,
-    ) -> Result<(), ChannelError> {
-        let sctp = self.sctp.as_mut().ok_or(ChannelError::NotOpen)?;
-        let sent = sctp.send(now, channel, kind, data);
-        self.pump_sctp(now);
-        sent
-    }
-
-    /// Bytes of data channel messages not yet acknowledged.
-    pub fn buffered(&self) -> usize {
-        self.sctp.as_ref().map_or(0, |sctp| sctp.buffered())
-    }
-
-    fn send_rtp(&mut self, now: Instant, outgoing: Outgoing) {
-        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
-            return;
-        };
-        if let Ok(data) = srtp.protect_rtp(outgoing.packet, &outgoing.header) {
-            let expires = match outgoing.kind {
-                MediaKind::Audio => Some(now + AUDIO_LIFETIME),
-                MediaKind::Video => None,
-            };
-            self.transmit_until(path, data, expires);
-        }
-    }
-
-    /// Adds the feedback that may go with what is sent after a batch of packets: it is short, so it
-    /// leaves behind them in the same system call, and no timer has to wake anybody for it.
-    pub fn send_feedback(&mut self, now: Instant) {
-        if self.streams.has_due_feedback(now) {
-            self.send_due_rtcp(now);
-        }
-    }
-
-    fn send_due_rtcp(&mut self, now: Instant) {
-        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
-            return;
-        };
-        self.scratch.clear();
-        let rtt = self.rtt.unwrap_or(Duration::from_millis(100));
-        self.streams.write_due_rtcp(now, rtt, &mut self.scratch);
-        let sealed = (self.streams.compounds(&self.scratch))
-            .filter_map(|compound| srtp.protect_rtcp(&compound).ok());
-        for data in sealed.collect::<Vec<_>>() {
-            self.transmit(path, data);
         }
     }
 
@@ -448,13 +316,6 @@ impl Peer {
         }
     }
 
-    /// Video that was left out goes on with a keyframe.
-    fn want_keyframes(&mut self) {
-        let sections = self.streams.awaiting_keyframe();
-        let wanted = sections.map(|section| PeerOutput::KeyframeWanted { section });
-        self.outputs.extend(wanted);
-    }
-
     /// Moves everything on that can move: DTLS and SCTP events, their datagrams, states.
     fn settle(&mut self, now: Instant) {
         while let Some(event) = self.dtls.as_mut().and_then(Dtls::poll_event) {
@@ -479,73 +340,6 @@ impl Peer {
             }
             DtlsEvent::Closed => self.reason = Some("the other end closed".to_owned()),
             DtlsEvent::Failed(error) => self.reason = Some(error.to_string()),
-        }
-    }
-
-    /// Whether there is room for what SCTP may have to say to a packet. While nothing of it leaves,
-    /// the rest is as good as lost.
-    fn may_be_answered(&mut self, length: usize) -> bool {
-        if self.congested {
-            self.unanswered += length + LEAST_ANSWER;
-        }
-        self.unanswered <= MAX_UNANSWERED
-    }
-
-    fn start_sctp(&mut self, now: Instant) {
-        let (None, Some(dtls), Some(session)) = (&self.sctp, &self.dtls, &self.session) else {
-            return;
-        };
-        if self.data_over.is_some() {
-            return;
-        }
-        let data = session.sections.iter().find_map(|section| match section {
-            Section::Data(data) => Some(data),
-            Section::Media(_) | Section::Rejected { .. } => None,
-        });
-        if let (Some(data), DtlsState::Connected) = (data, dtls.state()) {
-            let config = SctpConfig {
-                local_port: SCTP_PORT,
-                remote_port: data.sctp_port,
-                max_message_size: self.max_message_size,
-                remote_max_message_size: data.max_message_size,
-                dtls_client: dtls.role() == DtlsRole::Client,
-            };
-            self.sctp = Some(Box::new(Sctp::new(now, config)));
-        }
-    }
-
-    fn pump_sctp(&mut self, now: Instant) {
-        let (Some(sctp), Some(dtls)) = (&mut self.sctp, &mut self.dtls) else {
-            return;
-        };
-        while let Some(event) = sctp.poll_event() {
-            match event {
-                SctpEvent::Message {
-                    channel,
-                    kind,
-                    data,
-                } => self.outputs.push_back(PeerOutput::Data {
-                    channel,
-                    kind,
-                    data,
-                }),
-                SctpEvent::Closed { reason } => {
-                    self.data_over = Some(format!("the data channels are closed: {reason}"));
-                }
-                SctpEvent::Connected
-                | SctpEvent::ChannelOpened { .. }
-                | SctpEvent::ChannelClosed { .. } => {}
-            }
-        }
-        while !self.congested
-            && let Some(packet) = sctp.poll_transmit(now)
-        {
-            dtls.send(now, &packet);
-        }
-        self.pump_dtls();
-        if self.data_over.is_some() {
-            self.sctp = None;
-            self.report_state();
         }
     }
 
@@ -583,19 +377,6 @@ impl Peer {
         self.pump_dtls();
         self.closed = true;
         self.report_state();
-    }
-
-    fn send_goodbyes(&mut self) {
-        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
-            return;
-        };
-        self.scratch.clear();
-        self.streams.write_goodbyes(&mut self.scratch);
-        if !self.scratch.is_empty()
-            && let Ok(data) = srtp.protect_rtcp(&self.scratch)
-        {
-            self.transmit(path, data);
-        }
     }
 
     /// The next datagram to send.

@@ -1,0 +1,107 @@
+//! A peer's data channels: SCTP inside DTLS, and what is held while nothing of it can leave.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{Peer, PeerOutput};
+use crate::media::dtls::DtlsState;
+use crate::media::sctp::{ChannelError, ChannelId, MessageKind, Sctp, SctpConfig, SctpEvent};
+use crate::media::sdp::{DtlsRole, Section};
+
+/// The port of our end of the SCTP association; there is only one in each DTLS (RFC 8841 §5.1).
+const SCTP_PORT: u16 = 5000;
+
+/// Bytes that SCTP is given, while nothing it says leaves. Some more than a sender has under way.
+pub const MAX_UNANSWERED: usize = 1 << 20;
+
+/// What SCTP may hold for a packet however short: the answer to it.
+const LEAST_ANSWER: usize = 256;
+
+impl Peer {
+    /// Sends a data channel message.
+    pub fn send_data(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        kind: MessageKind,
+        data: Bytes,
+    ) -> Result<(), ChannelError> {
+        let sctp = self.sctp.as_mut().ok_or(ChannelError::NotOpen)?;
+        let sent = sctp.send(now, channel, kind, data);
+        self.pump_sctp(now);
+        sent
+    }
+
+    /// Bytes of data channel messages not yet acknowledged.
+    pub fn buffered(&self) -> usize {
+        self.sctp.as_ref().map_or(0, |sctp| sctp.buffered())
+    }
+
+    /// Whether there is room for what SCTP may have to say to a packet. While nothing of it leaves,
+    /// the rest is as good as lost.
+    pub(super) fn may_be_answered(&mut self, length: usize) -> bool {
+        if self.congested {
+            self.unanswered += length + LEAST_ANSWER;
+        }
+        self.unanswered <= MAX_UNANSWERED
+    }
+
+    pub(super) fn start_sctp(&mut self, now: Instant) {
+        let (None, Some(dtls), Some(session)) = (&self.sctp, &self.dtls, &self.session) else {
+            return;
+        };
+        if self.data_over.is_some() {
+            return;
+        }
+        let data = session.sections.iter().find_map(|section| match section {
+            Section::Data(data) => Some(data),
+            Section::Media(_) | Section::Rejected { .. } => None,
+        });
+        if let (Some(data), DtlsState::Connected) = (data, dtls.state()) {
+            let config = SctpConfig {
+                local_port: SCTP_PORT,
+                remote_port: data.sctp_port,
+                max_message_size: self.max_message_size,
+                remote_max_message_size: data.max_message_size,
+                dtls_client: dtls.role() == DtlsRole::Client,
+            };
+            self.sctp = Some(Box::new(Sctp::new(now, config)));
+        }
+    }
+
+    pub(super) fn pump_sctp(&mut self, now: Instant) {
+        let (Some(sctp), Some(dtls)) = (&mut self.sctp, &mut self.dtls) else {
+            return;
+        };
+        while let Some(event) = sctp.poll_event() {
+            match event {
+                SctpEvent::Message {
+                    channel,
+                    kind,
+                    data,
+                } => self.outputs.push_back(PeerOutput::Data {
+                    channel,
+                    kind,
+                    data,
+                }),
+                SctpEvent::Closed { reason } => {
+                    self.data_over = Some(format!("the data channels are closed: {reason}"));
+                }
+                SctpEvent::Connected
+                | SctpEvent::ChannelOpened { .. }
+                | SctpEvent::ChannelClosed { .. } => {}
+            }
+        }
+        while !self.congested
+            && let Some(packet) = sctp.poll_transmit(now)
+        {
+            dtls.send(now, &packet);
+        }
+        self.pump_dtls();
+        if self.data_over.is_some() {
+            self.sctp = None;
+            self.report_state();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A peer's sound and pictures: RTP and RTCP through SRTP, both ways. Which packets they are is said
+//! by `streams`; over which path they go, by the peer.
+
+use std::time::{Duration, Instant};
+
+use super::{Peer, PeerOutput};
+use crate::media::clock::ntp_middle;
+use crate::media::egress::{MediaPacket, Outgoing};
+use crate::media::ice::FourTuple;
+use crate::media::sdp::MediaKind;
+
+/// How long audio may wait for a slow path.
+pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
+
+/// The longest round trip believed, in 65536ths of a second: 8 s.
+const MAX_RTT_TICKS: u32 = 8 << 16;
+
+impl Peer {
+    pub(super) fn handle_srtp(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            return;
+        };
+        if let Some(media) = self.streams.receive_rtp(now, datagram, srtp) {
+            self.outputs.push_back(PeerOutput::Media(media));
+            let before = self.ice.selected();
+            if self.ice.note_media(now, path) {
+                self.follow_path(now, before);
+            }
+        }
+    }
+
+    pub(super) fn handle_srtcp(&mut self, now: Instant, datagram: &[u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            return;
+        };
+        let Ok(compound) = srtp.unprotect_rtcp(datagram) else {
+            return;
+        };
+        let heard = self.streams.receive_rtcp(now, &compound, &mut self.outputs);
+        if let Some(block) = heard.report {
+            self.measure_rtt(now, block.last_sender_report, block.delay_since);
+        }
+        for outgoing in heard.retransmissions {
+            self.send_rtp(now, outgoing);
+        }
+        self.send_due_rtcp(now);
+    }
+
+    /// RFC 3550 §6.4.1.
+    pub(super) fn measure_rtt(&mut self, now: Instant, last_sender_report: u32, delay: u32) {
+        if last_sender_report == 0 {
+            return;
+        }
+        let ticks = ntp_middle(self.clock.ntp(now))
+            .wrapping_sub(last_sender_report)
+            .wrapping_sub(delay);
+        // More than this, or less than nothing, is a clock or a peer that lies.
+        if ticks < MAX_RTT_TICKS {
+            let rtt = Duration::from_micros(u64::from(ticks) * 1_000_000 / 65_536);
+            self.rtt = Some(rtt);
+            self.streams.set_round_trip(rtt);
+        }
+    }
+
+    /// Sends a packet of another's on a section, rewritten.
+    pub fn send_media(&mut self, now: Instant, section: usize, media: &MediaPacket) {
+        // Where nothing can be sent nothing is kept to be sent again.
+        let congested = self.congested || self.ice.selected().is_none();
+        if let Some(outgoing) = self.streams.forward(now, section, media, congested) {
+            self.send_rtp(now, outgoing);
+        }
+    }
+
+    /// Tells a section's stream its source's clock.
+    pub fn set_source_clock(&mut self, section: usize, ntp: u64, rtp: u32) {
+        self.streams.set_source_clock(section, ntp, rtp);
+    }
+
+    /// Asks the other end for a keyframe of what it sends on a section.
+    pub fn request_keyframe(&mut self, now: Instant, section: usize) {
+        self.streams.request_keyframe(now, section);
+        self.send_due_rtcp(now);
+    }
+
+    pub(super) fn send_rtp(&mut self, now: Instant, outgoing: Outgoing) {
+        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
+            return;
+        };
+        if let Ok(data) = srtp.protect_rtp(outgoing.packet, &outgoing.header) {
+            let expires = match outgoing.kind {
+                MediaKind::Audio => Some(now + AUDIO_LIFETIME),
+                MediaKind::Video => None,
+            };
+            self.transmit_until(path, data, expires);
+        }
+    }
+
+    /// Adds the feedback that may go with what is sent after a batch of packets: it is short, so it
+    /// leaves behind them in the same system call, and no timer has to wake anybody for it.
+    pub fn send_feedback(&mut self, now: Instant) {
+        if self.streams.has_due_feedback(now) {
+            self.send_due_rtcp(now);
+        }
+    }
+
+    pub(super) fn send_due_rtcp(&mut self, now: Instant) {
+        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
+            return;
+        };
+        self.scratch.clear();
+        let rtt = self.rtt.unwrap_or(Duration::from_millis(100));
+        self.streams.write_due_rtcp(now, rtt, &mut self.scratch);
+        let sealed = (self.streams.compounds(&self.scratch))
+            .filter_map(|compound| srtp.protect_rtcp(&compound).ok());
+        for data in sealed.collect::<Vec<_>>() {
+            self.transmit(path, data);
+        }
+    }
+
+    /// Video that was left out goes on with a keyframe.
+    pub(super) fn want_keyframes(&mut self) {
+        let sections = self.streams.awaiting_keyframe();
+        let wanted = sections.map(|section| PeerOutput::KeyframeWanted { section });
+        self.outputs.extend(wanted);
+    }
+
+    /// The other end moved. What was sent over the path it left is lost, and too much of it to be
+    /// sent again: video goes on sooner with a keyframe.
+    pub(super) fn resume_video(&mut self, now: Instant) {
+        self.streams.request_keyframes(now);
+        self.send_due_rtcp(now);
+    }
+
+    pub(super) fn send_goodbyes(&mut self) {
+        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
+            return;
+        };
+        self.scratch.clear();
+        self.streams.write_goodbyes(&mut self.scratch);
+        if !self.scratch.is_empty()
+            && let Ok(data) = srtp.protect_rtcp(&self.scratch)
+        {
+            self.transmit(path, data);
+        }
+    }
+}
