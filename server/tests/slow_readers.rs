@@ -462,12 +462,10 @@ fn assert_sound(caller: &Caller, before: u64, resumed: Instant) {
         let at = heard[&(AUDIO_SSRC, r.number)];
         r.number > 0 && at + FRESH < resumed
     });
-    // Those that were under way when it stopped: one in ten packets, or one in four where time is short.
-    let stale = stale.count();
-    assert!(
-        stale * 4 * VIDEO_LEN < UNDER_WAY,
-        "{stale} stale packets of sound"
-    );
+    // Those that were under way when it stopped, a few in a hundred. Were none left out, it would be
+    // what the queue holds: half of them.
+    let stale = stale.count() as u64;
+    assert!(stale * 4 < before, "{stale} of {before} packets of sound");
     let fresh: Vec<_> = audio.iter().filter(|r| r.number >= before).collect();
     assert!(fresh.is_sorted_by(|a, b| a.number < b.number));
     // A machine in a hurry may be late for some.
