@@ -219,7 +219,10 @@ impl Client {
     fn on_channel(&mut self, event: ChannelEvent, events: &mut Vec<Event>) {
         match event {
             ChannelEvent::Opened => events.push(Event::ChannelOpen),
-            ChannelEvent::Closed => events.push(Event::ChannelClosed),
+            ChannelEvent::Closed => {
+                events.push(Event::ChannelClosed);
+                self.advance(call::Input::ChannelClosed, events);
+            }
             ChannelEvent::Message(data) => events.push(Event::Message(data)),
             ChannelEvent::Drained => {
                 if let Some(peer) = &mut self.peer {

@@ -131,6 +131,14 @@ fn server_says(reason: Option<&str>) -> String {
     reason.map_or_else(String::new, |reason| format!(" The server says: {reason}."))
 }
 
+/// What stands in the empty line for messages.
+pub(crate) fn chat(open: bool) -> &'static str {
+    match open {
+        true => "Say something; the server says it back",
+        false => "No message can be sent now",
+    }
+}
+
 /// The browser cannot do calls at all.
 pub(crate) const NO_WEBRTC: &str = "This browser has no WebRTC, or it is switched off. A current Firefox, Chrome, Edge or Safari has it.";
 

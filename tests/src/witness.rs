@@ -136,6 +136,14 @@ impl<'a> Witness<'a> {
         count.as_u64().context("a number")
     }
 
+    /// Waits until the page has made this many peer connections.
+    pub async fn sees_connections(&self, number: u64) -> Result<()> {
+        let enough = |seen: &serde_json::Value| seen.as_u64() >= Some(number);
+        let what = format!("peer connection {number}");
+        self.0.until(&what, "witness.connections", enough).await?;
+        Ok(())
+    }
+
     /// Waits until the page has made this many WebSockets.
     pub async fn sees_sockets(&self, number: u64) -> Result<()> {
         let enough = |seen: &serde_json::Value| seen.as_u64() >= Some(number);

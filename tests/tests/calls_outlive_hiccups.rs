@@ -136,6 +136,51 @@ async fn the_page_is_frozen() -> Result<()> {
     .await
 }
 
+/// What an aborted SCTP association does to the page: its channel is closed while media goes on. A new
+/// peer connection brings it back, once; a channel that does not stay open is not worth another one.
+#[tokio::test]
+async fn the_data_channel_closes() -> Result<()> {
+    const KEEP: &str = r"
+        window.channels = [];
+        const { createDataChannel } = RTCPeerConnection.prototype;
+        RTCPeerConnection.prototype.createDataChannel = function (...parameters) {
+            channels.push(createDataChannel.apply(this, parameters));
+            return channels.at(-1);
+        };";
+    scene("channel_closed", async |scene| {
+        let command = "Page.addScriptToEvaluateOnNewDocument";
+        scene
+            .browser
+            .devtools(command, json!({ "source": KEEP }))
+            .await?;
+        let url = scene.server.url("/?resolution=360");
+        let witness = call(scene, &url).await?;
+        let app = scene.app();
+        app.say("first").await?;
+        let closed = now();
+        scene.run("channels[0].close();").await?;
+        witness.sees_connections(2).await?;
+        app.phase("connected").await?;
+        app.say("second").await?;
+        app.plays("#remote-video", 10).await?;
+        println!(
+            "said and seen {} ms after the channel was closed",
+            now() - closed
+        );
+        scene.run("channels[1].close();").await?;
+        let closed = "document.querySelector('#chat-input').disabled";
+        scene
+            .browser
+            .until("the chat to be closed", closed, |closed| closed == true)
+            .await?;
+        app.plays("#remote-video", 60).await?;
+        scene.browser.screenshot("closed-again").await?;
+        ensure!(witness.connections().await? == 2, "a third peer connection");
+        app.phase("connected").await
+    })
+    .await
+}
+
 /// How soon a call goes on is up to Chromium as much as to us. ICE gathers on the networks of a list
 /// that Chromium makes anew once they have been left alone for a while. On Linux that is 2 s after an
 /// address changed (IPv6's own link-local one, too), 1.5 s after the machine went offline and 0.5 s

@@ -49,6 +49,8 @@ pub(crate) enum Input {
     Traffic(Traffic),
     /// The server closed the peer connection.
     PeerClosed,
+    /// The data channel closed, and this end did not close it.
+    ChannelClosed,
     /// A timer set with [`Effect::Arm`] fired.
     Fired(Timer),
 }

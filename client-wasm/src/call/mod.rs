@@ -15,6 +15,8 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{ClientMessage, IceCandidate, IceServer, RequestId, ServerMessage};
 
@@ -26,6 +28,9 @@ use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
 pub(crate) use status::{Phase, Problem, Status};
+
+/// A call is made anew for its data channel no more often than this.
+const CALL_ANEW_AFTER: Duration = Duration::from_secs(60);
 
 /// One call, or the wish for none.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ pub(crate) struct Call {
     ice_servers: Vec<IceServer>,
     /// What ended the call; only the user starts it again.
     failure: Option<Problem>,
+    /// When a channel that closed was last the reason for a new peer connection.
+    called_anew: Option<Duration>,
     next_id: u32,
 }
 
@@ -54,6 +61,7 @@ impl Call {
             flow: Flow::new(),
             ice_servers: Vec::new(),
             failure: None,
+            called_anew: None,
             next_id: 0,
         }
     }
@@ -128,6 +136,7 @@ impl Call {
             }
             Input::Traffic(traffic) => self.traffic(traffic, clock, out),
             Input::PeerClosed => self.lost(out),
+            Input::ChannelClosed => self.channel_closed(clock, out),
             Input::Fired(timer) => self.fired(timer, clock, out),
         }
     }
@@ -317,6 +326,16 @@ impl Call {
             Repair::GiveUp => Repair::GiveUp,
         };
         self.repair(Some(repair), out);
+    }
+
+    /// An SCTP association that was aborted begins again only on another peer connection, which costs
+    /// media a moment. A server on which the new one's channel closes, too, is left alone.
+    fn channel_closed(&mut self, clock: Clock, out: &mut Vec<Effect>) {
+        let again = |at| clock.now.saturating_sub(at) < CALL_ANEW_AFTER;
+        if self.path.is_connected() && !self.called_anew.is_some_and(again) {
+            self.called_anew = Some(clock.now);
+            self.drop_peer(out);
+        }
     }
 
     fn refused(&mut self, id: Option<RequestId>, words: String, out: &mut Vec<Effect>) {

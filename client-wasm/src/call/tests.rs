@@ -97,6 +97,15 @@ impl Rig {
         rig
     }
 
+    /// A new peer connection, up to media.
+    fn reconnects(&mut self) {
+        self.feed(Input::NegotiationNeeded);
+        let id = offered(&self.feed(Input::OfferMade(Ok("offer".to_owned()))));
+        self.hear(answer(id));
+        self.feed(Input::AnswerApplied(Ok(())));
+        self.feed(Input::PeerState(PeerState::Connected));
+    }
+
     /// A fifth of a second in which something went to the server, and perhaps something came.
     fn flows(&mut self, received: bool) -> Vec<Effect> {
         self.now += Duration::from_millis(200);
@@ -624,6 +633,34 @@ fn a_peer_the_server_closed_on_leaving_is_rebuilt_when_it_is_back() {
 }
 
 #[test]
+fn a_channel_that_closed_comes_back_with_a_new_peer() {
+    let mut rig = Rig::connected();
+    let effects = rig.feed(Input::ChannelClosed);
+    assert!(is_hang_up(&effects[0]));
+    assert_eq!(effects[1..], [Effect::ClosePeer, create()]);
+    assert_eq!(rig.phase(), Phase::Reconnecting);
+}
+
+#[test]
+fn a_channel_that_closes_again_and_again_does_not_interrupt_media_every_time() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::ChannelClosed);
+    rig.reconnects();
+    rig.now += Duration::from_secs(59);
+    assert_eq!(rig.feed(Input::ChannelClosed), []);
+    assert_eq!(rig.phase(), Phase::Connected);
+    rig.now += Duration::from_secs(1);
+    assert!(rig.feed(Input::ChannelClosed).contains(&create()));
+}
+
+#[test]
+fn a_channel_that_closes_with_a_broken_path_is_no_other_trouble() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::PeerState(PeerState::Disconnected));
+    assert_eq!(rig.feed(Input::ChannelClosed), []);
+}
+
+#[test]
 fn a_refused_offer_ends_the_call_with_the_servers_words() {
     let (mut rig, id) = Rig::asking();
     let other = ServerMessage::Error {
@@ -777,6 +814,7 @@ impl Chance {
             15 if peer => Input::PeerState(state),
             18 | 19 if peer => Input::Traffic(traffic),
             17 if peer && self.below(4) == 0 => Input::PeerClosed,
+            22 if peer => Input::ChannelClosed,
             16 if peer => Input::LocalCandidate(Some(candidate("a"))),
             _ => {
                 let timer = timers.get(self.below(timers.len().max(1) as u64) as usize);

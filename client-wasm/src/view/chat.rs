@@ -9,6 +9,7 @@ use super::Action;
 use super::element::{Finder, Missing, on, set_text};
 use crate::chat::Line;
 use crate::dom::{Listener, Post};
+use crate::words;
 
 /// Lines kept on the page.
 const KEPT: u32 = 200;
@@ -58,6 +59,7 @@ impl Log {
     pub(crate) fn enable(&self, enabled: bool) {
         self.input.set_disabled(!enabled);
         self.button.set_disabled(!enabled);
+        self.input.set_placeholder(words::chat(enabled));
     }
 
     /// Empties the line, once what stood there is on its way.
