@@ -69,7 +69,9 @@ impl Ingest {
     pub fn record(&mut self, now: Instant, header: &Header) -> bool {
         self.reports
             .record_timing(now, header.timestamp, self.clock_rate);
-        let late = self.note_arrival(now, header.sequence) == Arrival::Late;
+        let arrival = self.loss.record(now, header.sequence);
+        self.note_arrival(now, arrival);
+        let late = arrival == Arrival::Late;
         if late && self.repaired.contains(&header.sequence) {
             return false;
         }
@@ -80,7 +82,9 @@ impl Ingest {
     /// Notes a packet that came as a retransmission: it says nothing of the path's jitter, and may
     /// be one that arrived already, sent again to probe the bandwidth. Returns whether it is new.
     pub fn record_retransmission(&mut self, now: Instant, header: &Header) -> bool {
-        let is_new = self.note_arrival(now, header.sequence) != Arrival::Late;
+        let arrival = self.loss.record_retransmission(now, header.sequence);
+        self.note_arrival(now, arrival);
+        let is_new = arrival != Arrival::Late;
         if is_new {
             self.reports.record(header.sequence);
             if self.repaired.len() == MAX_REPAIRED {
@@ -91,13 +95,11 @@ impl Ingest {
         is_new
     }
 
-    fn note_arrival(&mut self, now: Instant, sequence: u16) -> Arrival {
+    fn note_arrival(&mut self, now: Instant, arrival: Arrival) {
         self.heard = now;
-        let arrival = self.loss.record(now, sequence);
         if arrival == Arrival::Restart {
             self.want_keyframe(now);
         }
-        arrival
     }
 
     /// Notes the sender's report.
@@ -115,6 +117,13 @@ impl Ingest {
         if self.kind == MediaKind::Video {
             self.keyframes.want(now);
         }
+    }
+
+    /// The stream goes on over another path. What was lost on the old one is not asked for: it would
+    /// come late, and before the keyframe that makes up for it.
+    pub fn go_on(&mut self, now: Instant) {
+        self.loss.go_on();
+        self.want_keyframe(now);
     }
 
     /// Whether to ask for a keyframe now.
@@ -298,6 +307,20 @@ mod tests {
         ingest.record(start, &header(30_000, 0));
         ingest.want_keyframe(start);
         assert_eq!(ingest.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_was_lost_on_another_path_is_not_asked_for() {
+        let start = Instant::now();
+        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        ingest.record(start, &header(1, 0));
+        ingest.record(start, &header(3, 0));
+        ingest.go_on(start);
+        assert!(ingest.take_keyframe_request(start));
+        assert!(ingest.record(start, &header(9, 0)));
+        assert_eq!(ingest.poll_timeout(), None);
+        ingest.record(start, &header(11, 0));
+        assert!(ingest.poll_timeout().is_some());
     }
 
     #[test]

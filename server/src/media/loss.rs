@@ -10,6 +10,11 @@ use super::rtp::sequence_diff;
 /// Packets asked for at one time. A larger gap is a new beginning, not a loss.
 pub const MAX_MISSING: usize = 256;
 
+/// What is missing after a silence of this length is a new beginning, too. Senders keep packets for a
+/// second, and while they send all those again nobody sees what they send now.
+const HOLE: Duration = Duration::from_millis(500);
+/// It takes so many packets. Fewer are sent again in no time, and may be all of a still picture.
+const HOLE_PACKETS: usize = 16;
 /// How long a packet may be merely late before it is asked for.
 const REORDER_TOLERANCE: Duration = Duration::from_millis(8);
 /// The least time between two requests for the same packet; else the round-trip time.
@@ -34,32 +39,57 @@ pub enum Arrival {
     Recovered,
     /// Older than the newest, and not missed.
     Late,
-    /// So far ahead that the stream begins anew.
+    /// So far ahead, or so long after the last, that the stream begins anew.
     Restart,
 }
 
 /// The missing packets of one stream.
 #[derive(Default)]
 pub struct LossTracker {
-    newest: Option<u16>,
+    /// The newest packet, and when it came.
+    newest: Option<(u16, Instant)>,
+    /// What is missing before the next packet is not missed.
+    goes_on: bool,
     missing: VecDeque<Missing>,
 }
 
 impl LossTracker {
+    /// Nothing that is missing now, or before the next packet, is asked for any more.
+    pub fn go_on(&mut self) {
+        self.missing.clear();
+        self.goes_on = true;
+    }
+
     /// Notes a packet.
     pub fn record(&mut self, now: Instant, sequence: u16) -> Arrival {
-        let Some(newest) = self.newest else {
-            self.newest = Some(sequence);
-            return Arrival::Newest;
-        };
+        let arrival = self.note(now, sequence);
+        match arrival {
+            Arrival::Newest | Arrival::Restart => self.goes_on = false,
+            Arrival::Recovered | Arrival::Late => {}
+        }
+        arrival
+    }
+
+    /// Notes a packet that came as a retransmission, asked for or not: after a silence, the stream
+    /// itself goes on further ahead.
+    pub fn record_retransmission(&mut self, now: Instant, sequence: u16) -> Arrival {
+        self.note(now, sequence)
+    }
+
+    fn note(&mut self, now: Instant, sequence: u16) -> Arrival {
+        let (newest, at) = *self.newest.get_or_insert((sequence.wrapping_sub(1), now));
         let ahead = sequence_diff(sequence, newest);
         if ahead <= 0 {
             return self.recover(sequence);
         }
-        self.newest = Some(sequence);
+        self.newest = Some((sequence, now));
+        if ahead == 1 || self.goes_on {
+            return Arrival::Newest;
+        }
         let gap = ahead as usize - 1;
-        if gap + self.missing.len() > MAX_MISSING {
-            self.missing.clear();
+        let is_hole = gap >= HOLE_PACKETS && now.saturating_duration_since(at) > HOLE;
+        if is_hole || gap + self.missing.len() > MAX_MISSING {
+            self.go_on();
             return Arrival::Restart;
         }
         self.missing.extend((1..ahead as u16).map(|step| Missing {
@@ -141,6 +171,46 @@ mod tests {
             assert_eq!(gave_up, tracker.missing.is_empty());
         }
         assert_eq!(asked, usize::from(MAX_TRIES));
+    }
+
+    #[test]
+    fn what_goes_on_misses_nothing_that_was_before() {
+        let start = Instant::now();
+        let mut tracker = LossTracker::default();
+        tracker.record(start, 1);
+        tracker.record(start, 3);
+        tracker.go_on();
+        // Sent again to probe the new path.
+        let again = tracker.record_retransmission(start, 6);
+        assert_eq!(again, Arrival::Newest);
+        assert_eq!(tracker.record_retransmission(start, 6), Arrival::Late);
+        assert_eq!(tracker.record(start, 9), Arrival::Newest);
+        assert_eq!(tracker.poll_timeout(), None);
+        tracker.record(start, 11);
+        let due = tracker.poll_timeout().unwrap();
+        assert_eq!(ask(&mut tracker, due).0, [10]);
+    }
+
+    #[test]
+    fn many_packets_missing_after_a_silence_are_a_new_beginning() {
+        let start = Instant::now();
+        let mut tracker = LossTracker::default();
+        tracker.record(start, 1);
+        tracker.record(start + HOLE, 30);
+        assert!(tracker.poll_timeout().is_some());
+        let later = start + HOLE * 3;
+        assert_eq!(tracker.record_retransmission(later, 60), Arrival::Restart);
+        assert_eq!(tracker.record(later, 90), Arrival::Newest);
+        assert_eq!(tracker.poll_timeout(), None);
+    }
+
+    #[test]
+    fn few_packets_missing_after_a_silence_are_asked_for() {
+        let start = Instant::now();
+        let mut tracker = LossTracker::default();
+        tracker.record(start, 1);
+        assert_eq!(tracker.record(start + HOLE * 9, 3), Arrival::Newest);
+        assert!(tracker.poll_timeout().is_some());
     }
 
     #[test]

@@ -288,10 +288,11 @@ impl Streams {
             .for_each(|ingest| ingest.want_keyframe(now));
     }
 
-    /// Asks the other end for a keyframe of everything it sends.
-    pub fn request_keyframes(&mut self, now: Instant) {
+    /// Everything received goes on over another path, with a keyframe.
+    pub fn go_on(&mut self, now: Instant) {
+        self.arrivals.go_on();
         let ingests = self.ingests.iter_mut();
-        ingests.for_each(|ingest| ingest.want_keyframe(now));
+        ingests.for_each(|ingest| ingest.go_on(now));
     }
 
     /// When [`Self::write_due_rtcp`] next has something to write.

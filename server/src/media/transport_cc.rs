@@ -55,6 +55,13 @@ impl ArrivalRecorder {
         }
     }
 
+    /// The packets come over another path from now on. What did not come over the old one says nothing
+    /// of this one, and libwebrtc sends again at once what is reported as lost.
+    pub fn go_on(&mut self) {
+        self.arrivals.clear();
+        self.next_base = None;
+    }
+
     /// When feedback is due at the latest, if any packet waits for it.
     pub fn poll_timeout(&self) -> Option<Instant> {
         (!self.arrivals.is_empty()).then_some(match self.arrivals.len() {
@@ -230,6 +237,20 @@ mod tests {
         recorder.record(at(500), 6);
         let (base, arrivals) = decode(&recorder.feedback(at(501)).unwrap());
         assert_eq!((base, &arrivals[..]), (4, &[None, None, Some(500)][..]));
+    }
+
+    #[test]
+    fn another_path_did_not_lose_what_the_old_one_lost() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut recorder = ArrivalRecorder::new(start);
+        recorder.record(at(100), 1);
+        recorder.feedback(at(100)).unwrap();
+        recorder.record(at(110), 3);
+        recorder.go_on();
+        recorder.record(at(400), 9);
+        let (base, arrivals) = decode(&recorder.feedback(at(400)).unwrap());
+        assert_eq!((base, &arrivals[..]), (9, &[Some(400)][..]));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ferrite_server::media::ice::{
     CONSENT_EXPIRES_AFTER, DISCONNECTED_AFTER, IceState, MAX_PAIRS, MOVED_AFTER,
 };
+use ferrite_server::media::rtcp::{self, Packet};
 use str0m::Candidate;
 use str0m::media::Mid;
 
@@ -14,7 +15,7 @@ use crate::ends_what_is_over::{connected as with_video, keyframe_requests, send_
 use crate::harness::bare::{Nominate, packet};
 use crate::harness::browser::BROWSER;
 use crate::harness::checker::{Answer, Check};
-use crate::harness::offer::{OPUS, Section};
+use crate::harness::offer::{OPUS, Section, VP8};
 use crate::harness::{Bare, Browser, Conditions, World, address, seed};
 
 const AUDIO: Section = Section::Audio {
@@ -548,4 +549,32 @@ fn who_moved_is_asked_for_a_keyframe_at_once() {
     assert_eq!(keyframe_requests(&world), asked + 1);
     check(&mut world, A, |check| check.nominate = true);
     assert_eq!(keyframe_requests(&world), asked + 1);
+}
+
+/// It would come late, and, in what the other end may send, before the keyframe.
+#[test]
+fn who_moved_is_not_asked_for_what_it_lost() {
+    let mut world = with_video(21);
+    send_video(&mut world, 1);
+    world.far.interval = None;
+    world.run_for(SECOND);
+    let picture = |sequence| packet(VP8, 22, sequence, 90_000, "1", &[0x10; 1000]);
+    check(&mut world, A, |check| check.nominate = true);
+    world.far.send_rtp(&picture(551));
+    world.run_for(SECOND / 20);
+    assert_eq!(lost(&world), [0_u16; 0]);
+    world.far.send_rtp(&picture(553));
+    world.run_for(SECOND / 20);
+    assert_eq!(lost(&world)[0], 552);
+}
+
+/// What the server asked for again.
+fn lost(world: &World<Bare>) -> Vec<u16> {
+    let compounds = world.far.rtcp.iter();
+    let packets = compounds.flat_map(|(_, compound)| rtcp::packets(compound));
+    let lost = packets.filter_map(|packet| match packet {
+        Packet::Nack { lost, .. } => Some(lost.collect::<Vec<_>>()),
+        _ => None,
+    });
+    lost.flatten().collect()
 }

@@ -127,7 +127,7 @@ impl Peer {
     /// The other end moved. What was sent over the path it left is lost, and too much of it to be
     /// sent again: video goes on sooner with a keyframe.
     pub(super) fn resume_video(&mut self, now: Instant) {
-        self.streams.request_keyframes(now);
+        self.streams.go_on(now);
         self.send_due_rtcp(now);
     }
 
