@@ -11,6 +11,7 @@ use tokio::process::Command;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::marionette::Marionette;
+use crate::network::{Roaming, SERVER};
 use crate::process::Process;
 use crate::scene::LAB;
 use crate::{Server, artefacts, network, wait};
@@ -23,12 +24,17 @@ const SCRIPT: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(10);
 
 /// Preferences, as `user.js` has them.
-const PREFERENCES: [(&str, &str); 24] = [
+const PREFERENCES: [(&str, &str); 27] = [
     // Firefox chooses, and writes its choice into the profile.
     ("marionette.port", "0"),
     ("media.navigator.streams.fake", "true"),
     ("media.navigator.audio.fake_frequency", "440"),
     ("media.navigator.permission.disabled", "true"),
+    // Cameras also for pages that come from another machine than this.
+    ("media.devices.insecure.enabled", "true"),
+    ("media.getusermedia.insecure.enabled", "true"),
+    // Under Marionette it would not tell pages of networks.
+    ("network.manage-offline-status", "true"),
     ("media.autoplay.default", "0"),
     ("media.peerconnection.ice.loopback", "true"),
     ("media.peerconnection.ice.obfuscate_host_addresses", "false"),
@@ -135,6 +141,27 @@ pub fn firefox_lab(
         firefox.open(&server.url("/healthz")).await?;
         firefox.run(LAB, vec![]).await?;
         let played = play(&firefox).await;
+        let closed = firefox.close().await;
+        played
+            .and(closed)
+            .with_context(|| format!("see {}", dir.display()))
+    })
+}
+
+/// Runs `play` in a Firefox that moves between networks, with a fresh server at the other end of each.
+pub fn firefox_on_the_move(
+    name: &str,
+    play: impl AsyncFnOnce(&Firefox, &Server, &Roaming) -> Result<()> + Send,
+) -> Result<()> {
+    network::roaming(async |networks| {
+        let _turn = ONE_AT_A_TIME.acquire().await?;
+        let dir = artefacts::fresh(name)?;
+        let listen = format!("{SERVER}:0");
+        let flags = ["--external-ip", SERVER];
+        let start = async || Server::start_at(&dir, &listen, &flags).await;
+        let server = networks.at_server(start).await?;
+        let firefox = Firefox::start(&dir).await?;
+        let played = play(&firefox, &server, networks).await;
         let closed = firefox.close().await;
         played
             .and(closed)

@@ -42,7 +42,7 @@ pub mod witness;
 pub use aiortc::aiortc_call;
 pub use app::App;
 pub use browser::{Browser, BrowserOptions, Permission};
-pub use firefox::{Firefox, firefox_lab};
+pub use firefox::{Firefox, firefox_lab, firefox_on_the_move};
 pub use scene::{Scene, scene, scene_on, scene_with};
 pub use server::Server;
 pub use signalling::Signalling;

@@ -1,0 +1,89 @@
+//! The page's call in Firefox, which goes from one network to another. Firefox gathers on the networks
+//! that are there, at once; Chromium on a list that is made anew seconds later (see
+//! `calls_outlive_hiccups`). So this shows what page and server take for it.
+
+mod over_a_network {
+    use anyhow::{Context, Result, ensure};
+    use ferrite_tests::network::{MOBILE, Roaming, WIFI};
+    use ferrite_tests::witness::now;
+    use ferrite_tests::{Firefox, Server, firefox_on_the_move, wait};
+    use serde_json::json;
+
+    /// Notes when each picture is shown, in milliseconds of the wall clock.
+    const WATCH: &str = r"
+        window.shown = [];
+        const video = document.querySelector('#remote-video');
+        const note = () => {
+            shown.push(Date.now());
+            video.requestVideoFrameCallback(note);
+        };
+        video.requestVideoFrameCallback(note);";
+
+    /// How long no picture was shown around this moment, in milliseconds.
+    const GAP: &str = r"
+        const [moment] = args;
+        const next = shown.findIndex((at) => at > moment + 50);
+        const since = shown.slice(Math.max(0, next - 5), next + 30);
+        return next < 0 || since.length < 30 ? null
+            : Math.max(...since.slice(1).map((at, n) => at - since[n]));";
+
+    async fn until(firefox: &Firefox, what: &str, expression: &str) -> Result<()> {
+        let is_so = async || firefox.run(&format!("return {expression};"), vec![]).await;
+        wait::until(what, wait::PATIENCE, is_so, |seen| seen == true).await?;
+        Ok(())
+    }
+
+    async fn call(firefox: &Firefox, server: &Server) -> Result<()> {
+        firefox.open(&server.url("/?resolution=360")).await?;
+        let ready = "!document.querySelector('#start').disabled";
+        until(firefox, "the page to begin", ready).await?;
+        firefox.run(WATCH, vec![]).await?;
+        let start = "document.querySelector('#start').click();";
+        firefox.run(start, vec![]).await?;
+        until(firefox, "60 pictures", "shown.length > 60").await
+    }
+
+    /// The longest time without a picture since `moment`, in milliseconds. The call is the same one.
+    async fn gap(firefox: &Firefox, moment: u64) -> Result<u64> {
+        let seen = async || firefox.run(GAP, vec![json!(moment)]).await;
+        let gap = wait::until("pictures", wait::PATIENCE, seen, |gap| !gap.is_null()).await?;
+        let connected = "document.querySelector('#state').dataset.phase === 'connected'";
+        until(firefox, "the call to be up", connected).await?;
+        gap.as_u64().context("a gap")
+    }
+
+    #[test]
+    fn firefox_goes_on_in_another_network() -> Result<()> {
+        let goes = async |firefox: &Firefox, server: &Server, networks: &Roaming| {
+            call(firefox, server).await?;
+            networks.part(WIFI)?;
+            networks.join(MOBILE)?;
+            let gap = gap(firefox, now()).await?;
+            println!("no picture for {gap} ms");
+            ensure!(gap < 5_000, "no picture for {gap} ms");
+            Ok(())
+        };
+        firefox_on_the_move("firefox_changes_networks", goes)
+    }
+
+    #[test]
+    fn firefox_goes_on_when_there_is_a_network_again() -> Result<()> {
+        let goes = async |firefox: &Firefox, server: &Server, networks: &Roaming| {
+            call(firefox, server).await?;
+            networks.part(WIFI)?;
+            let gone = now();
+            let missed = "document.querySelector('#state').dataset.phase === 'reconnecting'";
+            until(firefox, "the network to be missed", missed).await?;
+            // Until Firefox itself has noticed what it lost.
+            let past = async || Ok(now() - gone);
+            let enough = |past: &u64| *past >= 5_000;
+            let away = wait::until("time to pass", wait::PATIENCE, past, enough).await?;
+            networks.join(MOBILE)?;
+            let took = gap(firefox, now()).await?.saturating_sub(away);
+            println!("no picture for {took} ms more than there was no network");
+            ensure!(took < 10_000, "no picture for {took} ms");
+            Ok(())
+        };
+        firefox_on_the_move("firefox_network_gone", goes)
+    }
+}
