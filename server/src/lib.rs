@@ -32,4 +32,5 @@ mod shares;
 mod signalling;
 
 pub use config::{Config, ConfigError};
+pub use http::serve::MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS;
 pub use server::{Server, StartError};

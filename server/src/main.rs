@@ -1,4 +1,5 @@
-//! The `ferrite` binary: reads the configuration, starts the server, waits for a signal.
+//! The `ferrite` binary: reads the configuration, prepares the process, starts the server, waits for a
+//! signal.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -7,7 +8,7 @@ use std::num::NonZero;
 use std::process::ExitCode;
 
 use ferrite_server::config::LogFormat;
-use ferrite_server::{Config, ConfigError, Server};
+use ferrite_server::{Config, ConfigError, MAX_HTTP_CONNECTIONS, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     start_log(&config);
+    raise_file_limit(&config);
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
@@ -49,6 +51,23 @@ async fn run(config: Config) -> ExitCode {
     tracing::info!(signal, "shutting down");
     server.shutdown().await;
     ExitCode::SUCCESS
+}
+
+/// Every client is an open file. Shells and service managers leave programs 1024 of them, for the sake of
+/// those that use `select`, and let them take more.
+fn raise_file_limit(config: &Config) {
+    let allowed = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(allowed) => allowed,
+        Err(error) => return tracing::warn!(%error, "the limit of open files is as it was"),
+    };
+    let wanted = (config.max_sessions + MAX_HTTP_CONNECTIONS) as u64;
+    if allowed < wanted {
+        tracing::warn!(
+            allowed,
+            wanted,
+            "fewer files may be open than sessions are allowed: raise `ulimit -n`, or lower --max-sessions"
+        );
+    }
 }
 
 /// Signalling has a thread for every two cores. The media plane has one for each; and workers that

@@ -18,14 +18,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::Remote;
 use crate::config::Config;
 use crate::shares::Shares;
 
 /// Connections at a time. Further ones wait in the kernel. A WebSocket counts only until it is one.
-pub(crate) const MAX_CONNECTIONS: usize = 1024;
+pub const MAX_CONNECTIONS: usize = 1024;
 /// Those of one address that is no trusted proxy. Further ones are closed.
 pub(crate) const MAX_CONNECTIONS_PER_ADDRESS: usize = 256;
 /// Also how long an idle connection is kept.
@@ -86,7 +86,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                debug!(%error, "accepting a connection failed");
+                warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -352,6 +352,8 @@ mod tests {
 
     #[test]
     fn one_address_has_its_share_of_connections_and_gives_it_back() {
+        // Both ends of each are here.
+        rlimit::increase_nofile_limit(4 * MAX_PER_ADDRESS as u64).unwrap();
         let mut bench = Bench::new();
         let mut callers = Vec::new();
         while callers.len() < MAX_PER_ADDRESS + 10 {

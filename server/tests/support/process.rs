@@ -10,9 +10,22 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 
+const FREE_PORTS: [&str; 4] = ["--listen", "127.0.0.1:0", "--media-port", "0"];
+
 /// The binary, without any setting of the machine's.
 pub fn ferrite(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ferrite"));
+    prepared(Command::new(env!("CARGO_BIN_EXE_ferrite")), arguments)
+}
+
+/// The same in a shell's limits, in the words of `ulimit`.
+fn limited(limit: &str, arguments: &[&str]) -> Command {
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_ferrite")]);
+    prepared(shell, arguments)
+}
+
+fn prepared(mut command: Command, arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("FERRITE_") {
             command.env_remove(name);
@@ -42,8 +55,16 @@ pub struct Running {
 
 impl Running {
     pub async fn start(arguments: &[&str]) -> Self {
-        let free = ["--listen", "127.0.0.1:0", "--media-port", "0"];
-        let mut child = ferrite(&[&free, arguments].concat()).spawn().unwrap();
+        Self::of(ferrite(&[&FREE_PORTS, arguments].concat())).await
+    }
+
+    /// Starts it in a shell's limits, in the words of `ulimit`.
+    pub async fn start_limited(limit: &str) -> Self {
+        Self::of(limited(limit, &FREE_PORTS)).await
+    }
+
+    async fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let line = next_line(&mut stdout).await;
         let (addr, media_port) = parse(&line).unwrap_or_else(|| panic!("said {line:?}"));
