@@ -116,7 +116,9 @@ mod over_a_network {
     }
 }
 
-/// The picture goes on for 150 frames, both ends ask for what is lost, and both get it.
+/// The picture goes on for 150 frames, and what is lost either way is sent again. The browser need not
+/// have been asked: libwebrtc sends again also what a report on arrivals calls lost, which often leaves
+/// the server before it would ask.
 const RECOVERED: &str = r"
     const outbound = async () => [...(await call.pc.getStats()).values()]
         .find(({ type, kind }) => type === 'outbound-rtp' && kind === 'video');
@@ -127,5 +129,5 @@ const RECOVERED: &str = r"
     const { nackCount: wasAsked, retransmittedPacketsSent: resent } = await outbound();
     const seen = { asked, wasAsked, resent, framesDecoded, freezeCount, packetsLost };
     if (!asked) throw new Error(`the browser lost nothing: ${JSON.stringify(seen)}`);
-    if (!wasAsked || !resent) throw new Error(`the server asked for nothing: ${JSON.stringify(seen)}`);
+    if (!resent) throw new Error(`the server missed nothing: ${JSON.stringify(seen)}`);
     return seen;";
