@@ -24,6 +24,11 @@ const MAX_RETRY: Duration = Duration::from_secs(1);
 /// After this many requests a packet is given up.
 const MAX_TRIES: u8 = 8;
 
+/// Whether so many packets missing after such a silence are not worth being sent again.
+pub fn is_hole(silence: Duration, missing: usize) -> bool {
+    silence > HOLE && missing >= HOLE_PACKETS
+}
+
 struct Missing {
     sequence: u16,
     ask_at: Instant,
@@ -87,8 +92,8 @@ impl LossTracker {
             return Arrival::Newest;
         }
         let gap = ahead as usize - 1;
-        let is_hole = gap >= HOLE_PACKETS && now.saturating_duration_since(at) > HOLE;
-        if is_hole || gap + self.missing.len() > MAX_MISSING {
+        if is_hole(now.saturating_duration_since(at), gap) || gap + self.missing.len() > MAX_MISSING
+        {
             self.go_on();
             return Arrival::Restart;
         }

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::loss::is_hole;
 use super::rtp::sequence_diff;
 
 /// How often feedback is sent while packets arrive: with the next ones after this time, so that it
@@ -29,6 +30,8 @@ pub struct ArrivalRecorder {
     epoch: Instant,
     /// Sequence numbers and arrival times in us since `epoch`, in order of arrival.
     arrivals: Vec<(u16, i64)>,
+    /// The last packet that came, and when.
+    last: Option<(u16, Instant)>,
     /// The first sequence number not reported yet.
     next_base: Option<u16>,
     feedback_count: u8,
@@ -41,6 +44,7 @@ impl ArrivalRecorder {
         Self {
             epoch: now,
             arrivals: Vec::new(),
+            last: None,
             next_base: None,
             feedback_count: 0,
             last_feedback: now,
@@ -49,14 +53,21 @@ impl ArrivalRecorder {
 
     /// Notes a packet's arrival.
     pub fn record(&mut self, now: Instant, sequence: u16) {
+        if let Some((last, at)) = self.last.replace((sequence, now)) {
+            let missing = sequence_diff(sequence, last).max(1) - 1;
+            if is_hole(now.saturating_duration_since(at), missing as usize) {
+                self.go_on();
+            }
+        }
         if self.arrivals.len() < MAX_PACKETS {
             let at = now.saturating_duration_since(self.epoch).as_micros() as i64;
             self.arrivals.push((sequence, at));
         }
     }
 
-    /// The packets come over another path from now on. What did not come over the old one says nothing
-    /// of this one, and libwebrtc sends again at once what is reported as lost.
+    /// The packets come over another path from now on, or the path was broken. What did not come then
+    /// says nothing of the path now, and libwebrtc sends again at once what is reported as lost: all the
+    /// packets of a second, before anything new.
     pub fn go_on(&mut self) {
         self.arrivals.clear();
         self.next_base = None;
@@ -251,6 +262,32 @@ mod tests {
         recorder.record(at(400), 9);
         let (base, arrivals) = decode(&recorder.feedback(at(400)).unwrap());
         assert_eq!((base, &arrivals[..]), (9, &[Some(400)][..]));
+    }
+
+    #[test]
+    fn what_a_broken_path_swallowed_is_not_reported_as_lost() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut recorder = ArrivalRecorder::new(start);
+        recorder.record(at(100), 65530);
+        recorder.feedback(at(100)).unwrap();
+        recorder.record(at(700), 100);
+        recorder.record(at(710), 102);
+        let (base, arrivals) = decode(&recorder.feedback(at(710)).unwrap());
+        let expected = [Some(700), None, Some(710)];
+        assert_eq!((base, &arrivals[..]), (100, &expected[..]));
+    }
+
+    #[test]
+    fn what_a_slow_stream_lost_is_reported() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut recorder = ArrivalRecorder::new(start);
+        recorder.record(at(100), 1);
+        recorder.feedback(at(100)).unwrap();
+        recorder.record(at(1100), 3);
+        let (base, arrivals) = decode(&recorder.feedback(at(1100)).unwrap());
+        assert_eq!((base, &arrivals[..]), (2, &[None, Some(1100)][..]));
     }
 
     #[test]
