@@ -1,10 +1,11 @@
 //! The page's call in Firefox, which goes from one network to another. Firefox gathers on the networks
 //! that are there, at once; Chromium on a list that is made anew seconds later (see
-//! `calls_outlive_hiccups`). So this shows what page and server take for it.
+//! `calls_outlive_hiccups`). So this shows what page and server take for it. And a call of a client that
+//! repairs nothing, over a path that breaks and mends.
 
 mod over_a_network {
     use anyhow::{Context, Result, ensure};
-    use ferrite_tests::network::{MOBILE, Roaming, WIFI};
+    use ferrite_tests::network::{self, MOBILE, Roaming, WIFI};
     use ferrite_tests::witness::now;
     use ferrite_tests::{Firefox, Server, firefox_on_the_move, wait};
     use serde_json::json;
@@ -27,6 +28,34 @@ mod over_a_network {
         return next < 0 || since.length < 30 ? null
             : Math.max(...since.slice(1).map((at, n) => at - since[n]));";
 
+    const CONNECTED: &str = "document.querySelector('#state').dataset.phase === 'connected'";
+
+    /// A client of the fewest lines.
+    const PLAIN: &str = r"
+        const peer = new RTCPeerConnection();
+        const socket = new WebSocket(location.origin.replace('http', 'ws') + '/ws');
+        const send = (message) => socket.send(JSON.stringify(message));
+        peer.onicecandidate = ({ candidate }) => send({ type: 'candidate', candidate });
+        const view = document.createElement('video');
+        view.id = 'remote-video';
+        view.muted = true;
+        document.body.append(view);
+        peer.ontrack = ({ track }) => {
+            if (track.kind !== 'video') return;
+            view.srcObject = new MediaStream([track]);
+            view.play();
+        };
+        socket.onmessage = ({ data }) => {
+            const message = JSON.parse(data);
+            if (message.type === 'answer') peer.setRemoteDescription(message);
+            if (message.type === 'candidate') peer.addIceCandidate(message.candidate);
+        };
+        await new Promise((opened) => { socket.onopen = opened; });
+        const camera = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+        camera.getTracks().forEach((track) => peer.addTrack(track));
+        await peer.setLocalDescription();
+        send(peer.localDescription);";
+
     async fn until(firefox: &Firefox, what: &str, expression: &str) -> Result<()> {
         let is_so = async || firefox.run(&format!("return {expression};"), vec![]).await;
         wait::until(what, wait::PATIENCE, is_so, |seen| seen == true).await?;
@@ -47,9 +76,15 @@ mod over_a_network {
     async fn gap(firefox: &Firefox, moment: u64) -> Result<u64> {
         let seen = async || firefox.run(GAP, vec![json!(moment)]).await;
         let gap = wait::until("pictures", wait::PATIENCE, seen, |gap| !gap.is_null()).await?;
-        let connected = "document.querySelector('#state').dataset.phase === 'connected'";
-        until(firefox, "the call to be up", connected).await?;
         gap.as_u64().context("a gap")
+    }
+
+    /// Lets time pass, and says how much did. Nothing is waited for.
+    async fn pass(milliseconds: u64) -> Result<u64> {
+        let since = now();
+        let past = async || Ok(now() - since);
+        let enough = |past: &u64| *past >= milliseconds;
+        wait::until("time to pass", wait::PATIENCE, past, enough).await
     }
 
     #[test]
@@ -59,6 +94,7 @@ mod over_a_network {
             networks.part(WIFI)?;
             networks.join(MOBILE)?;
             let gap = gap(firefox, now()).await?;
+            until(firefox, "the call to be up", CONNECTED).await?;
             println!("no picture for {gap} ms");
             ensure!(gap < 5_000, "no picture for {gap} ms");
             Ok(())
@@ -75,15 +111,33 @@ mod over_a_network {
             let missed = "document.querySelector('#state').dataset.phase === 'reconnecting'";
             until(firefox, "the network to be missed", missed).await?;
             // Until Firefox itself has noticed what it lost.
-            let past = async || Ok(now() - gone);
-            let enough = |past: &u64| *past >= 5_000;
-            let away = wait::until("time to pass", wait::PATIENCE, past, enough).await?;
+            pass(5_000).await?;
+            let away = now() - gone;
             networks.join(MOBILE)?;
             let took = gap(firefox, now()).await?.saturating_sub(away);
+            until(firefox, "the call to be up", CONNECTED).await?;
             println!("no picture for {took} ms more than there was no network");
             ensure!(took < 10_000, "no picture for {took} ms");
             Ok(())
         };
         firefox_on_the_move("firefox_network_gone", goes)
+    }
+
+    /// Nobody sends again what is long past before anything new.
+    #[test]
+    fn firefox_goes_on_after_a_break() -> Result<()> {
+        let goes = async |firefox: &Firefox, server: &Server, networks: &Roaming| {
+            firefox.open(&server.url("/healthz")).await?;
+            firefox.run(&format!("{PLAIN}{WATCH}"), vec![]).await?;
+            until(firefox, "250 pictures", "shown.length > 250").await?;
+            networks.at_server(async || network::drop_udp("")).await?;
+            let broken = pass(4_000).await?;
+            networks.at_server(async || network::drop_nothing()).await?;
+            let took = gap(firefox, now()).await?.saturating_sub(broken);
+            println!("no picture for {took} ms more than the path was broken");
+            ensure!(took < 1_000, "no picture for {took} ms");
+            Ok(())
+        };
+        firefox_on_the_move("firefox_path_broken", goes)
     }
 }
