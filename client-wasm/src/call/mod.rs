@@ -329,10 +329,12 @@ impl Call {
     }
 
     /// An SCTP association that was aborted begins again only on another peer connection, which costs
-    /// media a moment. A server on which the new one's channel closes, too, is left alone.
+    /// media a moment: longer than that where the server cannot be called just now, so then media is
+    /// worth more. A server on which the new one's channel closes, too, is left alone.
     fn channel_closed(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         let again = |at| clock.now.saturating_sub(at) < CALL_ANEW_AFTER;
-        if self.path.is_connected() && !self.called_anew.is_some_and(again) {
+        let possible = self.path.is_connected() && self.link.is_ready();
+        if possible && !self.called_anew.is_some_and(again) {
             self.called_anew = Some(clock.now);
             self.drop_peer(out);
         }

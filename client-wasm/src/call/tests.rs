@@ -654,6 +654,14 @@ fn a_channel_that_closes_again_and_again_does_not_interrupt_media_every_time() {
 }
 
 #[test]
+fn a_channel_that_closes_while_nobody_can_be_called_leaves_media_alone() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::SocketClosed { code: 1006 });
+    assert_eq!(rig.feed(Input::ChannelClosed), []);
+    assert_eq!(rig.phase(), Phase::Connected);
+}
+
+#[test]
 fn a_channel_that_closes_with_a_broken_path_is_no_other_trouble() {
     let mut rig = Rig::connected();
     rig.feed(Input::PeerState(PeerState::Disconnected));
