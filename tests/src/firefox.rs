@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::marionette::Marionette;
-use crate::network::{Roaming, SERVER};
+use crate::network::Roaming;
 use crate::process::Process;
 use crate::scene::LAB;
 use crate::{Server, artefacts, network, wait};
@@ -105,6 +105,12 @@ impl Firefox {
             .map(drop)
     }
 
+    /// Opens `url`, and loads `lab` into its page.
+    pub async fn open_lab(&self, url: &str) -> Result<()> {
+        self.open(url).await?;
+        self.run(LAB, vec![]).await.map(drop)
+    }
+
     /// Runs the body of an async JavaScript function in the page, and returns what it resolves
     /// to. Rejections are errors. The arguments are in `args`.
     pub async fn run(&self, body: &str, args: Vec<Value>) -> Result<Value> {
@@ -138,8 +144,7 @@ pub fn firefox_lab(
         let dir = artefacts::fresh(name)?;
         let server = Server::start(&dir, &[]).await?;
         let firefox = Firefox::start(&dir).await?;
-        firefox.open(&server.url("/healthz")).await?;
-        firefox.run(LAB, vec![]).await?;
+        firefox.open_lab(&server.url("/healthz")).await?;
         let played = play(&firefox).await;
         let closed = firefox.close().await;
         played
@@ -148,7 +153,7 @@ pub fn firefox_lab(
     })
 }
 
-/// Runs `play` in a Firefox that moves between networks, with a fresh server at the other end of each.
+/// Runs `play` in a Firefox that moves between networks, from each of which it reaches a fresh server.
 pub fn firefox_on_the_move(
     name: &str,
     play: impl AsyncFnOnce(&Firefox, &Server, &Roaming) -> Result<()> + Send,
@@ -156,10 +161,7 @@ pub fn firefox_on_the_move(
     network::roaming(async |networks| {
         let _turn = ONE_AT_A_TIME.acquire().await?;
         let dir = artefacts::fresh(name)?;
-        let listen = format!("{SERVER}:0");
-        let flags = ["--external-ip", SERVER];
-        let start = async || Server::start_at(&dir, &listen, &flags).await;
-        let server = networks.at_server(start).await?;
+        let server = Server::start_beyond(networks, &dir, &[]).await?;
         let firefox = Firefox::start(&dir).await?;
         let played = play(&firefox, &server, networks).await;
         let closed = firefox.close().await;

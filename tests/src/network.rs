@@ -78,6 +78,10 @@ pub struct Roaming {
 /// Runs an async test in a client's network, which has one [`Way`] to a server's. Only root may
 /// make them.
 pub fn roaming(test: impl AsyncFnOnce(&Roaming) -> Result<()> + Send) -> Result<()> {
+    ensure!(
+        may_be_made(),
+        "only root, outside of most containers, can make a network"
+    );
     on_a_thread(|| {
         let roaming = Roaming::new()?;
         block_on(test(&roaming))

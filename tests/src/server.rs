@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use crate::network::{Roaming, SERVER};
 use crate::process::Process;
 use crate::{artefacts, wait};
 
@@ -35,6 +36,14 @@ impl Server {
     /// Starts the server on this address, as one that comes back does.
     pub async fn start_at(dir: &Path, listen: &str, flags: &[&str]) -> Result<Self> {
         Self::launch(dir, listen, 0, flags).await
+    }
+
+    /// Starts the server in the network that is its own.
+    pub async fn start_beyond(networks: &Roaming, dir: &Path, flags: &[&str]) -> Result<Self> {
+        let listen = format!("{SERVER}:0");
+        let flags = [&["--external-ip", SERVER], flags].concat();
+        let start = async || Self::start_at(dir, &listen, &flags).await;
+        networks.at_server(start).await
     }
 
     async fn launch(dir: &Path, listen: &str, media_port: u16, flags: &[&str]) -> Result<Self> {

@@ -33,3 +33,8 @@ pub async fn until<T: Debug>(
         }
     }
 }
+
+/// Lets this much time pass. Nothing is waited for: what is to be seen is what happens meanwhile.
+pub async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}

@@ -18,14 +18,6 @@ async fn call<'a>(scene: &'a Scene, url: &str) -> Result<Witness<'a>> {
     Ok(witness)
 }
 
-/// Lets time pass. Nothing is waited for: what is to be seen is that nothing happens.
-async fn pass(time: Duration) -> Result<()> {
-    let until = now() + time.as_millis() as u64;
-    let probe = async || Ok(now() >= until);
-    wait::until("time to pass", wait::PATIENCE, probe, |past| *past).await?;
-    Ok(())
-}
-
 #[tokio::test]
 async fn the_server_is_killed_and_comes_back() -> Result<()> {
     scene("server_killed", async |scene| {
@@ -111,7 +103,7 @@ async fn the_page_is_frozen() -> Result<()> {
         let frozen = json!({ "state": "frozen" });
         scene.browser.devtools(command, frozen).await?;
         // Twice the time after which a server that says nothing is gone.
-        pass(Duration::from_secs(6)).await?;
+        wait::pass(Duration::from_secs(6)).await;
         let thawed = now();
         let active = json!({ "state": "active" });
         scene.browser.devtools(command, active).await?;
@@ -124,7 +116,7 @@ async fn the_page_is_frozen() -> Result<()> {
             now() - thawed
         );
         let calm = Duration::from_secs(4);
-        pass(calm).await?;
+        wait::pass(calm).await;
         let (sockets, connections) = (witness.sockets().await?, witness.connections().await?);
         ensure!(
             (sockets, connections) == (2, 2),
@@ -191,7 +183,7 @@ async fn the_data_channel_closes() -> Result<()> {
 /// that finds the list empty takes whichever address the system chooses, at once. A pair of such an
 /// address is used a second later where the old one has not been silent for five yet.
 mod over_a_network {
-    use ferrite_tests::network::{self, MOBILE, Roaming, SERVER, WIFI, may_be_made, roaming};
+    use ferrite_tests::network::{self, MOBILE, Roaming, WIFI, roaming};
     use ferrite_tests::{BrowserOptions, Server, artefacts, scene_on};
 
     use super::*;
@@ -210,16 +202,9 @@ mod over_a_network {
         flags: &[&str],
         play: impl AsyncFnOnce(&mut Scene, &Roaming) -> Result<()> + Send,
     ) -> Result<()> {
-        ensure!(
-            may_be_made(),
-            "only root, outside of most containers, can make a network"
-        );
         roaming(async |networks| {
             let dir = artefacts::fresh(name)?;
-            let listen = format!("{SERVER}:0");
-            let flags = [&["--external-ip", SERVER], flags].concat();
-            let start = async || Server::start_at(&dir, &listen, &flags).await;
-            let server = networks.at_server(start).await?;
+            let server = Server::start_beyond(networks, &dir, flags).await?;
             // Only loopback and HTTPS get a camera.
             let secure = format!(
                 "--unsafely-treat-insecure-origin-as-secure={}",
@@ -289,7 +274,7 @@ mod over_a_network {
             app.text("#server-state", unheard).await?;
             scene.browser.screenshot("no-network").await?;
             // Until Chromium itself has noticed what it lost.
-            pass(Duration::from_secs(4)).await?;
+            wait::pass(Duration::from_secs(4)).await;
             networks.join(MOBILE)?;
             let there = now();
             let took = pictures_after(scene, &witness, there).await?;

@@ -1,9 +1,11 @@
 //! The page's call in Firefox, which goes from one network to another. Firefox gathers on the networks
 //! that are there, at once; Chromium on a list that is made anew seconds later (see
-//! `calls_outlive_hiccups`). So this shows what page and server take for it. And a call of a client that
-//! repairs nothing, over a path that breaks and mends.
+//! `calls_outlive_hiccups`). So this shows what page and server take for it. And a call that nobody
+//! repairs, over a path that breaks and mends.
 
 mod over_a_network {
+    use std::time::Duration;
+
     use anyhow::{Context, Result, ensure};
     use ferrite_tests::network::{self, MOBILE, Roaming, WIFI};
     use ferrite_tests::witness::now;
@@ -30,31 +32,21 @@ mod over_a_network {
 
     const CONNECTED: &str = "document.querySelector('#state').dataset.phase === 'connected'";
 
-    /// A client of the fewest lines.
+    /// A call that nobody repairs, and its picture.
     const PLAIN: &str = r"
-        const peer = new RTCPeerConnection();
-        const socket = new WebSocket(location.origin.replace('http', 'ws') + '/ws');
-        const send = (message) => socket.send(JSON.stringify(message));
-        peer.onicecandidate = ({ candidate }) => send({ type: 'candidate', candidate });
-        const view = document.createElement('video');
+        window.call = new lab.Call();
+        call.pc.addTrack(lab.picture(640, 360));
+        await call.connect();
+        const srcObject = await call.returned('video');
+        const view = Object.assign(document.createElement('video'), { srcObject, muted: true });
         view.id = 'remote-video';
-        view.muted = true;
         document.body.append(view);
-        peer.ontrack = ({ track }) => {
-            if (track.kind !== 'video') return;
-            view.srcObject = new MediaStream([track]);
-            view.play();
-        };
-        socket.onmessage = ({ data }) => {
-            const message = JSON.parse(data);
-            if (message.type === 'answer') peer.setRemoteDescription(message);
-            if (message.type === 'candidate') peer.addIceCandidate(message.candidate);
-        };
-        await new Promise((opened) => { socket.onopen = opened; });
-        const camera = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
-        camera.getTracks().forEach((track) => peer.addTrack(track));
-        await peer.setLocalDescription();
-        send(peer.localDescription);";
+        view.play();";
+
+    /// How many packets Firefox sent again.
+    const RESENT: &str = r"
+        const stats = [...(await call.pc.getStats()).values()];
+        return stats.find(({ type }) => type === 'outbound-rtp').retransmittedPacketsSent;";
 
     async fn until(firefox: &Firefox, what: &str, expression: &str) -> Result<()> {
         let is_so = async || firefox.run(&format!("return {expression};"), vec![]).await;
@@ -77,14 +69,6 @@ mod over_a_network {
         let seen = async || firefox.run(GAP, vec![json!(moment)]).await;
         let gap = wait::until("pictures", wait::PATIENCE, seen, |gap| !gap.is_null()).await?;
         gap.as_u64().context("a gap")
-    }
-
-    /// Lets time pass, and says how much did. Nothing is waited for.
-    async fn pass(milliseconds: u64) -> Result<u64> {
-        let since = now();
-        let past = async || Ok(now() - since);
-        let enough = |past: &u64| *past >= milliseconds;
-        wait::until("time to pass", wait::PATIENCE, past, enough).await
     }
 
     #[test]
@@ -111,7 +95,7 @@ mod over_a_network {
             let missed = "document.querySelector('#state').dataset.phase === 'reconnecting'";
             until(firefox, "the network to be missed", missed).await?;
             // Until Firefox itself has noticed what it lost.
-            pass(5_000).await?;
+            wait::pass(Duration::from_secs(5)).await;
             let away = now() - gone;
             networks.join(MOBILE)?;
             let took = gap(firefox, now()).await?.saturating_sub(away);
@@ -123,19 +107,26 @@ mod over_a_network {
         firefox_on_the_move("firefox_network_gone", goes)
     }
 
-    /// Nobody sends again what is long past before anything new.
+    /// What a path swallowed while it was broken is long past: Firefox does not send it again before
+    /// anything new.
     #[test]
     fn firefox_goes_on_after_a_break() -> Result<()> {
         let goes = async |firefox: &Firefox, server: &Server, networks: &Roaming| {
-            firefox.open(&server.url("/healthz")).await?;
+            firefox.open_lab(&server.url("/healthz")).await?;
             firefox.run(&format!("{PLAIN}{WATCH}"), vec![]).await?;
-            until(firefox, "250 pictures", "shown.length > 250").await?;
+            until(firefox, "100 pictures", "shown.length > 100").await?;
+            let broken = now();
             networks.at_server(async || network::drop_udp("")).await?;
-            let broken = pass(4_000).await?;
+            wait::pass(Duration::from_secs(3)).await;
             networks.at_server(async || network::drop_nothing()).await?;
+            let broken = now() - broken;
             let took = gap(firefox, now()).await?.saturating_sub(broken);
-            println!("no picture for {took} ms more than the path was broken");
+            let resent = firefox.run(RESENT, vec![]).await?;
+            println!(
+                "no picture for {took} ms more than the path was broken; {resent} packets again"
+            );
             ensure!(took < 1_000, "no picture for {took} ms");
+            ensure!(resent.as_u64() < Some(16), "{resent} packets sent again");
             Ok(())
         };
         firefox_on_the_move("firefox_path_broken", goes)
