@@ -45,7 +45,9 @@ pub(crate) struct Call {
     ice_servers: Vec<IceServer>,
     /// What ended the call; only the user starts it again.
     failure: Option<Problem>,
-    /// When a channel that closed was last the reason for a new peer connection.
+    /// The data channel closed, and only another peer connection brings one back.
+    channel_gone: bool,
+    /// When that was last the reason for one.
     called_anew: Option<Duration>,
     next_id: u32,
 }
@@ -61,6 +63,7 @@ impl Call {
             flow: Flow::new(),
             ice_servers: Vec::new(),
             failure: None,
+            channel_gone: false,
             called_anew: None,
             next_id: 0,
         }
@@ -71,7 +74,7 @@ impl Call {
         let mut out = Vec::new();
         if !self.closed {
             self.step(input, clock, &mut out);
-            self.want(&mut out);
+            self.want(clock, &mut out);
         }
         out
     }
@@ -136,13 +139,18 @@ impl Call {
             }
             Input::Traffic(traffic) => self.traffic(traffic, clock, out),
             Input::PeerClosed => self.lost(out),
-            Input::ChannelClosed => self.channel_closed(clock, out),
+            Input::ChannelClosed => self.channel_closed(clock),
             Input::Fired(timer) => self.fired(timer, clock, out),
         }
     }
 
     /// Compares what is wanted with what there is.
-    fn want(&mut self, out: &mut Vec<Effect>) {
+    fn want(&mut self, clock: Clock, out: &mut Vec<Effect>) {
+        // While the server cannot be called, a call without a channel is better than none.
+        if self.channel_gone && self.path.is_connected() && self.link.is_ready() {
+            self.called_anew = Some(clock.now);
+            self.drop_peer(out);
+        }
         let missing = self.wanted && self.failure.is_none() && self.peer.is_none();
         if missing && self.link.is_ready() {
             self.peer = Some(Negotiation::new());
@@ -329,15 +337,10 @@ impl Call {
     }
 
     /// An SCTP association that was aborted begins again only on another peer connection, which costs
-    /// media a moment: longer than that where the server cannot be called just now, so then media is
-    /// worth more. A server on which the new one's channel closes, too, is left alone.
-    fn channel_closed(&mut self, clock: Clock, out: &mut Vec<Effect>) {
+    /// media a moment. A server on which the new one's channel closes, too, is left alone.
+    fn channel_closed(&mut self, clock: Clock) {
         let again = |at| clock.now.saturating_sub(at) < CALL_ANEW_AFTER;
-        let possible = self.path.is_connected() && self.link.is_ready();
-        if possible && !self.called_anew.is_some_and(again) {
-            self.called_anew = Some(clock.now);
-            self.drop_peer(out);
-        }
+        self.channel_gone = self.peer.is_some() && !self.called_anew.is_some_and(again);
     }
 
     fn refused(&mut self, id: Option<RequestId>, words: String, out: &mut Vec<Effect>) {
@@ -436,6 +439,7 @@ impl Call {
         if self.peer.take().is_none() {
             return;
         }
+        self.channel_gone = false;
         for timer in [Timer::Answer, Timer::Path, Timer::Slow] {
             out.push(Effect::Disarm(timer));
         }

@@ -654,18 +654,35 @@ fn a_channel_that_closes_again_and_again_does_not_interrupt_media_every_time() {
 }
 
 #[test]
-fn a_channel_that_closes_while_nobody_can_be_called_leaves_media_alone() {
+fn a_channel_that_closes_while_nobody_can_be_called_leaves_media_alone_until_then() {
     let mut rig = Rig::connected();
     rig.feed(Input::SocketClosed { code: 1006 });
     assert_eq!(rig.feed(Input::ChannelClosed), []);
     assert_eq!(rig.phase(), Phase::Connected);
+    let effects = rig.relink(true);
+    assert!(is_hang_up(&effects[0]));
+    assert_eq!(effects[1..], [Effect::ClosePeer, create()]);
 }
 
 #[test]
-fn a_channel_that_closes_with_a_broken_path_is_no_other_trouble() {
+fn a_channel_that_closes_with_a_broken_path_comes_back_after_it() {
     let mut rig = Rig::connected();
     rig.feed(Input::PeerState(PeerState::Disconnected));
     assert_eq!(rig.feed(Input::ChannelClosed), []);
+    let effects = rig.feed(Input::PeerState(PeerState::Connected));
+    assert!(effects.contains(&create()), "{effects:?}");
+}
+
+#[test]
+fn a_channel_that_closed_with_its_peer_is_no_other_trouble() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::SocketClosed { code: 1006 });
+    rig.feed(Input::ChannelClosed);
+    rig.feed(Input::PeerClosed);
+    assert_eq!(rig.relink(false), [create()]);
+    rig.reconnects();
+    assert_eq!(rig.phase(), Phase::Connected);
+    assert!(rig.feed(Input::ChannelClosed).contains(&create()));
 }
 
 #[test]
