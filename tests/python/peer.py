@@ -10,6 +10,7 @@ The options, all of them optional:
     srtp        "SHA1_80" is the only way that the peer knows to protect media
     messages    the sizes of the messages to send, instead of the usual ones
     fails       the server is expected to give the connection up
+    aborts      the SCTP association, when everything came back; sound and picture are to go on
 
 The last line it prints is `result` and what it saw, as JSON.
 """
@@ -193,12 +194,28 @@ class Call:
             if message["type"] == "error":
                 raise RuntimeError(f"the server says {message}")
 
-    async def given_up(self):
-        def failed():
-            states = (m for m in self.said if m["type"] == "peerState")
-            return next((m for m in states if m["state"] in ("failed", "closed")), None)
+    def state(self, fits):
+        """The first of the states that the server told of which fits."""
+        states = (m for m in self.said if m["type"] == "peerState")
+        return next((m for m in states if fits(m)), None)
 
-        return {"state": await until("the server to give up", failed)}
+    async def given_up(self):
+        def failed(message):
+            return message["state"] in ("failed", "closed")
+
+        return {"state": await until("the server to give up", lambda: self.state(failed))}
+
+    async def aborted(self):
+        await self.pc.sctp.stop()
+
+        def noticed(message):
+            return message["state"] == "connected" and "reason" in message
+
+        state = await until("the server to notice", lambda: self.state(noticed))
+        samples, good = self.ear.samples, self.eye.good
+        await until("more sound", lambda: self.ear.samples >= samples + RATE)
+        await until("more pictures", lambda: self.eye.good >= good + 30)
+        return {"state": state}
 
     async def echoed(self):
         hertz = await until("a second of sound", self.ear.hertz)
@@ -228,6 +245,8 @@ async def main(url, options):
         if hearing.done():
             hearing.result()
         result = await outcome
+        if options.get("aborts"):
+            result |= await call.aborted()
         hearing.cancel()
         await call.pc.close()
     print("result", json.dumps(result), flush=True)

@@ -92,6 +92,19 @@ fn aiortc_takes_messages_of_1000_bytes_at_most() -> Result<()> {
     Ok(())
 }
 
+/// RFC 9260 §9.1. Whoever has no channels left is told why, and keeps its media.
+#[test]
+fn aiortc_aborts_its_association() -> Result<()> {
+    let options = json!({ "video": "VP8", "aborts": true });
+    let seen = aiortc_call("aiortc_aborts", &options)?;
+    let reason = seen["state"]["reason"].as_str().unwrap_or_default();
+    ensure!(
+        reason.contains("aborted by the peer"),
+        "the reason is {reason:?}"
+    );
+    Ok(())
+}
+
 /// Its packets then say nothing of what they belong to but their SSRC.
 #[test]
 fn aiortc_has_no_header_extensions() -> Result<()> {
