@@ -178,10 +178,14 @@ async fn the_data_channel_closes() -> Result<()> {
 /// address changed (IPv6's own link-local one, too), 1.5 s after the machine went offline and 0.5 s
 /// after it went online, counted from whichever came last (`NetworkChangeCalculatorParams` in
 /// `net/base/network_change_notifier_linux.cc`; on Windows 1.5, 1.5 and 0.5 s, on macOS 0.5, 1 and
-/// 0.5 s, on Android 1, 0 and 0 s). No page can hurry it; events tell the page long before. A restart
+/// 0.5 s, on Android 1, 0 and 0 s). Events tell the page long before. A restart
 /// goes on gathering until it has a pair, so one that came too early need not be repeated; and one
 /// that finds the list empty takes whichever address the system chooses, at once. A pair of such an
 /// address is used a second later where the old one has not been silent for five yet.
+///
+/// Every window has a list of its own, so that a new peer connection in a new frame would have the new
+/// network within 15 ms. It would also lose whatever is on its way over the data channels, which a
+/// restart delivers; so it is not made.
 mod over_a_network {
     use ferrite_tests::network::{self, MOBILE, Roaming, WIFI, roaming};
     use ferrite_tests::{BrowserOptions, Server, artefacts, scene_on};
