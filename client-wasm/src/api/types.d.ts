@@ -93,7 +93,7 @@ export interface FerriteEvents {
   track: RTCTrackEvent;
   /** {@link FerriteClient.send} works from now on. */
   channelOpen: undefined;
-  /** {@link FerriteClient.send} works no more. In a call that is up, and with the server in reach, the client calls anew, at most once a minute. */
+  /** {@link FerriteClient.send} works no more. The client calls anew, at most once a minute, as soon as the call is up and the server in reach. */
   channelClose: undefined;
   /** A message came over the data channel. */
   message: string | ArrayBuffer;
