@@ -1,6 +1,6 @@
 //! A peer as a shard houses it: with the behaviour opposite it and the line to its session.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ferrite_protocol::SessionId;
 use ferrite_protocol::message::PeerConnectionState;
@@ -11,6 +11,10 @@ use super::dtls::DtlsState;
 use super::ice::IceState;
 use super::peer::{Peer, PeerOutput, PeerState};
 use super::{Behaviour, PeerEvent};
+
+/// How long a handshake may be under way before anybody is told what may be keeping it. It takes a
+/// few round trips, so of a call that goes well nothing is told.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A peer and what belongs to it.
 pub struct Resident {
@@ -26,6 +30,8 @@ pub struct Resident {
     unsent: Option<PeerEvent>,
     /// What the session was last told, but for DTLS.
     reported: Option<(IceState, PeerConnectionState, Option<String>)>,
+    /// Since when ICE has been waiting for DTLS, while it does.
+    handshake: Option<Instant>,
 }
 
 impl Resident {
@@ -45,6 +51,7 @@ impl Resident {
             events,
             unsent: None,
             reported: None,
+            handshake: None,
         }
     }
 
@@ -52,7 +59,8 @@ impl Resident {
     pub fn drive(&mut self, now: Instant) {
         while let Some(output) = self.peer.poll_output() {
             if let PeerOutput::State(state) = &output {
-                self.report(state);
+                self.log(state);
+                self.report(now, state);
             }
             self.behaviour.handle(now, &mut self.peer, output);
         }
@@ -67,19 +75,34 @@ impl Resident {
         if let Some(event) = self.unsent.take() {
             self.send(event);
         }
+        if self.handshake.is_some() {
+            self.report(now, &self.peer.state());
+        }
     }
 
-    fn report(&mut self, state: &PeerState) {
-        let connection = connection_state(state);
+    fn log(&self, state: &PeerState) {
         tracing::debug!(
             session = %self.session,
             ice = ?state.ice,
             dtls = ?state.dtls,
-            connection = ?connection,
+            connection = ?connection_state(state),
             reason = state.reason,
             "peer state"
         );
-        let report = Some((state.ice, connection, state.reason.clone()));
+    }
+
+    fn report(&mut self, now: Instant, state: &PeerState) {
+        let connection = connection_state(state);
+        self.handshake = match (state.ice, state.dtls) {
+            (IceState::Connected, DtlsState::New | DtlsState::Connecting) => {
+                self.handshake.or(Some(now))
+            }
+            _ => None,
+        };
+        let hasty = (self.handshake)
+            .is_some_and(|since| now.saturating_duration_since(since) < HANDSHAKE_PATIENCE);
+        let reason = state.reason.clone().filter(|_| !hasty);
+        let report = Some((state.ice, connection, reason.clone()));
         // A handshake that begins is no news to anybody outside, and would wake the session.
         if self.reported == report {
             return;
@@ -89,7 +112,7 @@ impl Resident {
             ice: state.ice,
             dtls: state.dtls,
             connection,
-            reason: state.reason.clone(),
+            reason,
         });
     }
 

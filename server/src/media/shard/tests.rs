@@ -245,6 +245,23 @@ fn a_peer_that_never_begins_its_handshake_is_removed() {
     assert!(events.is_closed(), "its session is not told");
 }
 
+#[test]
+fn what_keeps_a_handshake_is_told_once_it_takes_long() {
+    let mut bench = Bench::new();
+    let (_, ufrag, mut events) = bench.call();
+    let mut after = |span| {
+        bench.check(&ufrag, 7);
+        bench.run_for(span);
+        std::iter::from_fn(|| events.try_recv().ok())
+            .map(|PeerEvent::State { ice, reason, .. }| (ice, reason.is_some()))
+            .collect::<Vec<_>>()
+    };
+    let connected = IceConnectionState::Connected;
+    assert_eq!(after(SECOND), [(connected, false)]);
+    assert_eq!(after(2 * SECOND), [(connected, true)]);
+    assert_eq!(after(3 * SECOND), []);
+}
+
 /// Stands for a bug: panics at the first sign of life of its peer.
 struct Broken;
 
