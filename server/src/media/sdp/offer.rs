@@ -11,6 +11,8 @@ use super::{SdpError, Section, Session, refuse};
 
 /// The longest identification tag taken: what a two-byte header extension can carry (RFC 8285 §4.3).
 const MAX_MID_BYTES: usize = 255;
+/// How much of a name in the offer an error repeats, in bytes. Real ones are shorter.
+const MAX_NAME_BYTES: usize = 20;
 
 /// An offer whose frame is sound.
 #[derive(Debug)]
@@ -108,9 +110,10 @@ impl<'a> Offered<'a> {
 
     /// How an error calls the section.
     pub(super) fn name(&self) -> String {
+        let kind = shorten(self.media.kind);
         match self.mid {
-            Some(mid) => format!("the {} section with mid \"{mid}\"", self.media.kind),
-            None => format!("the {} section", self.media.kind),
+            Some(mid) => format!("the {kind} section with mid \"{}\"", shorten(mid)),
+            None => format!("the {kind} section"),
         }
     }
 
@@ -129,6 +132,13 @@ impl<'a> Offered<'a> {
         }
         Ok(())
     }
+}
+
+fn shorten(name: &str) -> Cow<'_, str> {
+    if name.len() <= MAX_NAME_BYTES {
+        return name.into();
+    }
+    format!("{}…", &name[..name.floor_char_boundary(MAX_NAME_BYTES)]).into()
 }
 
 /// Tags name sections, so no two are alike, and live sections have either all one or none.

@@ -56,6 +56,18 @@ fn formats_of_a_section() {
 }
 
 #[test]
+fn words_of_a_refusal() {
+    let long = |index: usize| {
+        let section = audio(&format!("{index}{}", "m".repeat(200)));
+        section.replace("m=audio", &format!("m={}", "k".repeat(200)))
+    };
+    let why = refused(&offer(&[long(0), long(1), long(2), long(3), long(4)]));
+    let named = "; the kkkkkkkkkkkkkkkkkkkk… section with mid \"1mmmmmmmmmmmmmmmmmmm…\" is neither";
+    assert!(why.contains(named), "{why}");
+    assert!(why.len() <= 512, "{} bytes", why.len());
+}
+
+#[test]
 fn ssrcs_of_a_section() {
     let lines = |count: usize| {
         (1..=count)
