@@ -10,9 +10,11 @@ use ferrite_protocol::limits::{
 
 use crate::Config;
 use crate::http::serve;
-use crate::media::{
-    MAX_MESSAGE_SIZE, dtls, dtls_gate, egress, framing, ice, ingests, peer, sctp, sdp, srtp, tcp,
-};
+use crate::media::ingest::table;
+use crate::media::net::{framing, tcp};
+use crate::media::transport::dtls::gate;
+use crate::media::transport::{dtls, ice, srtp};
+use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
 use crate::signalling::{self, OFFERS};
 
 const README: &str = include_str!("../../README.md");
@@ -111,15 +113,12 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ),
         (
             "DTLS handshake",
-            vec![
-                n(dtls_gate::MAX_FRAGMENTS, " fragments"),
-                kib(dtls_gate::MAX_BYTES),
-            ],
+            vec![n(gate::MAX_FRAGMENTS, " fragments"), kib(gate::MAX_BYTES)],
         ),
         ("paths of a peer", vec![n(ice::MAX_PAIRS, " |")]),
         (
             "SSRCs received",
-            vec![n(srtp::MAX_SSRCS, ","), n(ingests::MAX_INGESTS, " streams")],
+            vec![n(srtp::MAX_SSRCS, ","), n(table::MAX_INGESTS, " streams")],
         ),
         ("SSRCs sent", vec![n(srtp::MAX_SENT_SSRCS, " |")]),
         (
@@ -129,18 +128,18 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
                 ms(egress::HISTORY_SPAN),
             ],
         ),
-        ("data channels", vec![n(sctp::MAX_CHANNELS, " |")]),
+        ("data channels", vec![n(data::MAX_CHANNELS, " |")]),
         (
             "message on a data channel",
             vec![kib(MAX_MESSAGE_SIZE as usize)],
         ),
         (
             "unacknowledged data",
-            vec![mib(sctp::HIGH_WATER), mib(sctp::SEND_LIMIT)],
+            vec![mib(data::HIGH_WATER), mib(data::SEND_LIMIT)],
         ),
         (
             "data from a peer, unread",
-            vec![mib(sctp::RECEIVE_WINDOW as usize)],
+            vec![mib(data::RECEIVE_WINDOW as usize)],
         ),
         (
             "data from a peer while nothing",

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ferrite_server::behaviour::Echo;
-use ferrite_server::media::ice::MAX_PAIRS;
+use ferrite_server::media::transport::ice::MAX_PAIRS;
 use ferrite_server::media::{
     Behaviour, MediaConfig, MediaPlane, Peer, PeerEvent, PeerHandle, PeerOptions, PeerOutput,
 };

@@ -13,17 +13,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use bytes::BytesMut;
 use ferrite_server::behaviour::Echo;
-use ferrite_server::media::demux::{Kind, classify};
-use ferrite_server::media::dtls::{Dtls, DtlsEvent, Identity};
-use ferrite_server::media::framing::Deframer;
-use ferrite_server::media::ice::Credentials;
-use ferrite_server::media::rtcp::{self, Packet};
-use ferrite_server::media::rtp::{Header, write_header};
-use ferrite_server::media::sctp::{
+use ferrite_server::media::data::{
     ChannelId, ChannelOptions, MessageKind, Sctp, SctpConfig, SctpEvent,
 };
+use ferrite_server::media::net::demux::{Kind, classify};
+use ferrite_server::media::net::framing::Deframer;
+use ferrite_server::media::rtp::header::{Header, write_header};
+use ferrite_server::media::rtp::rtcp::{self, Packet};
 use ferrite_server::media::sdp::{DtlsRole, Fingerprint, HashAlgorithm};
-use ferrite_server::media::srtp::Srtp;
+use ferrite_server::media::transport::dtls::{Dtls, DtlsEvent, Identity};
+use ferrite_server::media::transport::ice::Credentials;
+use ferrite_server::media::transport::srtp::Srtp;
 use ferrite_server::media::{
     Behaviour, MediaConfig, MediaPlane, Peer, PeerEvent, PeerHandle, PeerOptions, PeerOutput,
 };

@@ -15,23 +15,24 @@ use rand::distr::Alphanumeric;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-pub use super::dtls::DtlsState as DtlsTransportState;
-pub use super::ice::IceState as IceConnectionState;
-pub use super::sdp::SdpError;
+pub use crate::media::sdp::SdpError;
+pub use crate::media::transport::dtls::DtlsState as DtlsTransportState;
+pub use crate::media::transport::ice::IceState as IceConnectionState;
 
-use super::Behaviour;
-use super::candidates::{Interfaces, host_candidates, is_candidate};
-use super::clock::Clock;
-use super::directory::{Directory, PeerId};
-use super::dtls::{DtlsError, Identity};
-use super::holdings::MediaHoldings;
-use super::ice::Credentials;
-use super::mailbox::Command;
-use super::peer::{Peer, PeerConfig};
-use super::resident::Resident;
-use super::sdp::{self, Local, Session};
-use super::shard::Prepared;
-use super::sockets::{open_listeners, open_sockets, probe};
+use crate::media::Behaviour;
+use crate::media::id::PeerId;
+use crate::media::net::candidates::{Interfaces, host_candidates, is_candidate};
+use crate::media::net::sockets::{open_listeners, open_sockets, probe};
+use crate::media::peer::{Peer, PeerConfig};
+use crate::media::rtp::clock::Clock;
+use crate::media::sdp::{self, Local, Session};
+use crate::media::shard::Prepared;
+use crate::media::shard::directory::Directory;
+use crate::media::shard::gauges::MediaGauges;
+use crate::media::shard::mailbox::Command;
+use crate::media::shard::resident::Resident;
+use crate::media::transport::dtls::{DtlsError, Identity};
+use crate::media::transport::ice::Credentials;
 
 /// The largest data channel message taken, in bytes.
 pub const MAX_MESSAGE_SIZE: u32 = 262_144;
@@ -243,7 +244,7 @@ impl MediaPlane {
     }
 
     /// What is held at this moment. A shard too busy to say is left out.
-    pub async fn holdings(&self) -> MediaHoldings {
+    pub async fn holdings(&self) -> MediaGauges {
         let directory = &self.0.directory;
         let asked = (0..directory.shards()).map(|shard| {
             let (answer, counted) = tokio::sync::oneshot::channel();
@@ -394,7 +395,7 @@ impl PeerHandle {
         let _ = self.command(Command::Close { id: self.id });
     }
 
-    fn command(&self, command: Command) -> Result<(), super::directory::Busy> {
+    fn command(&self, command: Command) -> Result<(), crate::media::shard::directory::Busy> {
         let now = Instant::now();
         self.directory
             .command(self.id, command, |resident, command| {

@@ -1,7 +1,7 @@
 //! What a far end can make the server hold by never stopping.
 
 use allocation_counter::measure;
-use ferrite_server::media::ice::Transport;
+use ferrite_server::media::net::path::Transport;
 
 use crate::corpus::corpus;
 use crate::mutation::Mutations;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferrite_server::media::dtls::DtlsState;
+use ferrite_server::media::transport::dtls::DtlsState;
 
 use crate::harness::offer::Section;
 use crate::harness::{Conditions, World, browser, seed};

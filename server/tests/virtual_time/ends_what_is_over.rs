@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ferrite_server::media::demux::{Kind, classify};
-use ferrite_server::media::dtls::{DtlsState, HANDSHAKE_TIMEOUT};
-use ferrite_server::media::ice::{
-    CONSENT_EXPIRES_AFTER, DISCONNECTED_AFTER, IceState, RESTART_WITHIN,
-};
-use ferrite_server::media::sctp::{
+use ferrite_server::media::data::{
     ChannelId, ChannelOptions, DEFAULT_PORT, MessageKind, Sctp, SctpConfig,
+};
+use ferrite_server::media::net::demux::{Kind, classify};
+use ferrite_server::media::transport::dtls::{DtlsState, HANDSHAKE_TIMEOUT};
+use ferrite_server::media::transport::ice::{
+    CONSENT_EXPIRES_AFTER, DISCONNECTED_AFTER, IceState, RESTART_WITHIN,
 };
 
 use crate::harness::bare::packet;
@@ -232,10 +232,10 @@ pub fn keyframe_requests(world: &World<Bare>) -> usize {
     let requests = world.far.rtcp.iter();
     requests
         .filter(|(_, compound)| {
-            ferrite_server::media::rtcp::packets(compound).any(|packet| {
+            ferrite_server::media::rtp::rtcp::packets(compound).any(|packet| {
                 matches!(
                     packet,
-                    ferrite_server::media::rtcp::Packet::KeyframeRequest { .. }
+                    ferrite_server::media::rtp::rtcp::Packet::KeyframeRequest { .. }
                 )
             })
         })

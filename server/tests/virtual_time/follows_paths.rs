@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ferrite_server::media::ice::{
+use ferrite_server::media::rtp::rtcp::{self, Packet};
+use ferrite_server::media::transport::ice::{
     CONSENT_EXPIRES_AFTER, DISCONNECTED_AFTER, IceState, MAX_PAIRS, MOVED_AFTER,
 };
-use ferrite_server::media::rtcp::{self, Packet};
 use str0m::Candidate;
 use str0m::media::Mid;
 

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ferrite_server::media::ingests::{MAX_INGESTS, SILENCE};
-use ferrite_server::media::rtcp;
+use ferrite_server::media::ingest::table::{MAX_INGESTS, SILENCE};
+use ferrite_server::media::rtp::rtcp;
 use proptest::prelude::*;
 
 use crate::harness::bare::{packet, packet_with, padding};

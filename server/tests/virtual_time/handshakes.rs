@@ -5,9 +5,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ferrite_server::media::demux::{Kind, classify};
-use ferrite_server::media::dtls::{DtlsState, HANDSHAKE_TIMEOUT};
-use ferrite_server::media::ice::IceState;
+use ferrite_server::media::net::demux::{Kind, classify};
+use ferrite_server::media::transport::dtls::{DtlsState, HANDSHAKE_TIMEOUT};
+use ferrite_server::media::transport::ice::IceState;
 
 use crate::harness::link::Tamper;
 use crate::harness::offer::Section;

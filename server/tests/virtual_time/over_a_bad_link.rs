@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ferrite_server::media::dtls::DtlsState;
-use ferrite_server::media::ice::{CONSENT_EXPIRES_AFTER, IceState, RESTART_WITHIN};
+use ferrite_server::media::transport::dtls::DtlsState;
+use ferrite_server::media::transport::ice::{CONSENT_EXPIRES_AFTER, IceState, RESTART_WITHIN};
 
 use crate::echoes_media::{compare, finish, sending};
 use crate::follows_paths::{longest_gap, restart};

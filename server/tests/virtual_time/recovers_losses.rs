@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferrite_server::media::rtcp::{self, Packet};
+use ferrite_server::media::rtp::rtcp::{self, Packet};
 
 use crate::echoes_media::{compare, finish, sending};
 use crate::harness::bare::packet;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ferrite_server::media::clock::ntp_seconds;
-use ferrite_server::media::ingest::KEYFRAME_INTERVAL;
-use ferrite_server::media::rtcp::{self, Packet, ReportBlock, SenderInfo};
+use ferrite_server::media::ingest::stream::KEYFRAME_INTERVAL;
+use ferrite_server::media::rtp::clock::ntp_seconds;
+use ferrite_server::media::rtp::rtcp::{self, Packet, ReportBlock, SenderInfo};
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::{PacketStatusChunk, TransportLayerCc};
 use rtc::shared::marshal::Unmarshal as _;
 use str0m::bwe::Bitrate;

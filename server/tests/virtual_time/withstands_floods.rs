@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferrite_server::media::dtls::DtlsState;
+use ferrite_server::media::transport::dtls::DtlsState;
 
 use crate::harness::offer::Section;
 use crate::harness::records::{HANDSHAKE, Record, Renumber, fragment};
@@ -41,7 +41,7 @@ fn held_after(world: &mut World<Bare>, flood: impl Iterator<Item = Record>) -> i
     measured.bytes_current
 }
 
-fn ferrite_path(world: &World<Bare>) -> ferrite_server::media::ice::FourTuple {
+fn ferrite_path(world: &World<Bare>) -> ferrite_server::media::net::path::FourTuple {
     world.server.peer.selected_path().unwrap()
 }
 

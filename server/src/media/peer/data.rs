@@ -5,9 +5,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{Peer, PeerOutput};
-use crate::media::dtls::DtlsState;
-use crate::media::sctp::{ChannelError, ChannelId, MessageKind, Sctp, SctpConfig, SctpEvent};
+use crate::media::data::{ChannelError, ChannelId, MessageKind, Sctp, SctpConfig, SctpEvent};
 use crate::media::sdp::{DtlsRole, Section};
+use crate::media::transport::dtls::DtlsState;
 
 /// The port of our end of the SCTP association; there is only one in each DTLS (RFC 8841 §5.1).
 const SCTP_PORT: u16 = 5000;

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Peer, PeerOutput};
-use crate::media::clock::ntp_middle;
 use crate::media::egress::{MediaPacket, Outgoing};
-use crate::media::ice::FourTuple;
+use crate::media::net::path::FourTuple;
+use crate::media::rtp::clock::ntp_middle;
 use crate::media::sdp::MediaKind;
 
 /// How long audio may wait for a slow path.

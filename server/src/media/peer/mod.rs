@@ -7,10 +7,12 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `media` | RTP and RTCP, through SRTP |
+//! | `streams` | the RTP streams both ways |
 //! | `data` | the data channels: SCTP, inside DTLS |
 
 mod data;
 mod media;
+pub mod streams;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,15 +21,16 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use rtc::stun::message::Message;
 
-use super::clock::Clock;
-use super::demux::{Kind, classify};
-use super::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
-use super::egress::MediaPacket;
-use super::ice::{Credentials, FourTuple, IceLite, IceState, Transport};
-use super::sctp::{ChannelId, MessageKind, Sctp};
-use super::sdp::{Section, Session};
-use super::srtp::Srtp;
-use super::streams::Streams;
+use crate::media::data::{ChannelId, MessageKind, Sctp};
+use crate::media::egress::MediaPacket;
+use crate::media::net::demux::{Kind, classify};
+use crate::media::net::path::{FourTuple, Transport};
+use crate::media::peer::streams::Streams;
+use crate::media::rtp::clock::Clock;
+use crate::media::sdp::{Section, Session};
+use crate::media::transport::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
+use crate::media::transport::ice::{Credentials, IceLite, IceState};
+use crate::media::transport::srtp::Srtp;
 pub use data::MAX_UNANSWERED;
 pub use media::AUDIO_LIFETIME;
 

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::{Shard, Slot, touch};
-use crate::media::directory::PeerId;
-use crate::media::ice::{FourTuple, MAX_PAIRS};
-use crate::media::mailbox::Command;
-use crate::media::resident::Resident;
+use crate::media::id::PeerId;
+use crate::media::net::path::FourTuple;
+use crate::media::shard::mailbox::Command;
+use crate::media::shard::resident::Resident;
+use crate::media::transport::ice::MAX_PAIRS;
 
 /// Whose a path is.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use mio::Events;
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef};
 
 use super::Shard;
-use crate::media::ice::{FourTuple, Transport};
+use crate::media::net::path::{FourTuple, Transport};
 
 /// Receive calls per socket before the timers and the mailbox get their turn.
 const RECEIVE_ROUNDS: usize = 8;

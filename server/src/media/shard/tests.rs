@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use super::moves::MAX_ELSEWHERE;
 use super::*;
 use crate::behaviour::Echo;
-use crate::media::dtls::HANDSHAKE_TIMEOUT;
-use crate::media::ice::{CONSENT_EXPIRES_AFTER, MAX_PAIRS, RESTART_WITHIN};
-use crate::media::resident::tests::resident;
 use crate::media::sdp::{self, Local};
+use crate::media::shard::resident::tests::resident;
+use crate::media::transport::dtls::HANDSHAKE_TIMEOUT;
+use crate::media::transport::ice::{CONSENT_EXPIRES_AFTER, MAX_PAIRS, RESTART_WITHIN};
 use crate::media::{Behaviour, IceConnectionState, Peer, PeerEvent, PeerOutput};
 
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use super::{Owner, Shard, touch};
-use crate::media::tcp::Received;
+use crate::media::net::tcp::Received;
 
 /// How often what has no deadline of its own is looked at.
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(1);

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ferrite_server::media::demux::{Kind, classify};
-use ferrite_server::media::ice::Transport;
-use ferrite_server::media::rtp::Header;
-use ferrite_server::media::sctp::{ChannelId, MessageKind, SEND_LIMIT};
+use ferrite_server::media::data::{ChannelId, MessageKind, SEND_LIMIT};
+use ferrite_server::media::net::demux::{Kind, classify};
+use ferrite_server::media::net::path::Transport;
+use ferrite_server::media::rtp::header::Header;
 use rtc::stun::attributes::{ATTR_USERNAME, AttrType, RawAttribute};
 use rtc::stun::fingerprint::FINGERPRINT;
 use rtc::stun::integrity::MessageIntegrity;

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use ferrite_server::media::dtls::{Dtls, DtlsState, HANDSHAKE_TIMEOUT};
 use ferrite_server::media::sdp::DtlsRole;
+use ferrite_server::media::transport::dtls::{Dtls, DtlsState, HANDSHAKE_TIMEOUT};
 
 use super::input::Input;
 use crate::harness::bare::identity;

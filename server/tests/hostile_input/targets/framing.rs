@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use ferrite_server::media::framing::{Deframer, MAX_FRAME, MAX_QUEUED, SendQueue, TooLong};
+use ferrite_server::media::net::framing::{Deframer, MAX_FRAME, MAX_QUEUED, SendQueue, TooLong};
 
 use super::input::Input;
 

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ferrite_server::media::PeerOutput;
-use ferrite_server::media::clock::Clock;
 use ferrite_server::media::egress::{MediaPacket, Outgoing};
-use ferrite_server::media::ice::Credentials;
-use ferrite_server::media::rtcp::{self, Packet, packets};
-use ferrite_server::media::rtp::{Header, sequence_diff};
+use ferrite_server::media::peer::streams::{MAX_COMPOUND, Streams};
+use ferrite_server::media::rtp::clock::Clock;
+use ferrite_server::media::rtp::header::{Header, sequence_diff};
+use ferrite_server::media::rtp::rtcp::{self, Packet, packets};
 use ferrite_server::media::sdp::{Local, MAX_SECTIONS, Session, answer};
-use ferrite_server::media::srtp::Srtp;
-use ferrite_server::media::streams::{MAX_COMPOUND, Streams};
+use ferrite_server::media::transport::ice::Credentials;
+use ferrite_server::media::transport::srtp::Srtp;
 use rtc::srtp::protection_profile::ProtectionProfile;
 
 use super::input::Input;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ferrite_server::media::sctp::{
+use ferrite_server::media::data::{
     ChannelId, ChannelOptions, MAX_CHANNELS, MAX_PACKET_SIZE, MessageKind, SEND_LIMIT, Sctp,
     SctpConfig, SctpEvent,
 };

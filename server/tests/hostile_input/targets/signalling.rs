@@ -5,7 +5,7 @@ use std::time::Duration;
 use ferrite_protocol::limits::MAX_CANDIDATE_BYTES;
 use ferrite_protocol::session::{Received, ServerSession};
 use ferrite_protocol::{ClientMessage, DecodeError, ServerMessage};
-use ferrite_server::media::candidates::is_candidate;
+use ferrite_server::media::net::candidates::is_candidate;
 
 /// The longest refusal: of what was refused it says a little, and of the rest which types there are.
 const MAX_REFUSAL: usize = 1024;

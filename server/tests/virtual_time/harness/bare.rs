@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use bytes::BytesMut;
-use ferrite_server::media::demux::{Kind, classify};
-use ferrite_server::media::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
-use ferrite_server::media::ice::Credentials;
-use ferrite_server::media::rtp::{Header, write_header};
+use ferrite_server::media::net::demux::{Kind, classify};
+use ferrite_server::media::rtp::header::{Header, write_header};
 use ferrite_server::media::sdp::{DtlsRole, Fingerprint, HashAlgorithm, SdpError, Section};
-use ferrite_server::media::srtp::Srtp;
+use ferrite_server::media::transport::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
+use ferrite_server::media::transport::ice::Credentials;
+use ferrite_server::media::transport::srtp::Srtp;
 
 use super::checker::{self, Answer, Check};
 use super::link::Datagram;

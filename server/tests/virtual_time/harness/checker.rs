@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use ferrite_server::media::ice::Credentials;
+use ferrite_server::media::transport::ice::Credentials;
 use rtc::crypto::RTCCrypto;
 use rtc::stun::attributes::{
     ATTR_ERROR_CODE, ATTR_ICE_CONTROLLED, ATTR_ICE_CONTROLLING, ATTR_PRIORITY, ATTR_USE_CANDIDATE,

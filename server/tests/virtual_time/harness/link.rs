@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use ferrite_server::media::demux::{Kind, classify};
+use ferrite_server::media::net::demux::{Kind, classify};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

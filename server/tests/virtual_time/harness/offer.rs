@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ferrite_server::media::ice::Credentials;
+use ferrite_server::media::transport::ice::Credentials;
 
 /// Payload types and extension ids of every such offer.
 pub const OPUS: u8 = 111;

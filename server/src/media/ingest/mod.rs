@@ -1,0 +1,13 @@
+//! What a peer sends us: its streams, what of them arrived, and what to ask for again.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `stream` | one stream: reception, reports, keyframe requests |
+//! | `table` | all of a peer's, by SSRC; which section and layer a new one belongs to |
+//! | `loss` | what is missing, and when to ask for it |
+//! | `arrivals` | transport-wide feedback on arrivals |
+
+pub mod arrivals;
+pub mod loss;
+pub mod stream;
+pub mod table;

@@ -1,0 +1,341 @@
+//! One stream a peer sends us: what arrived and what is missing, its reports, and the keyframes it
+//! is asked for. Knows nothing of who receives it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::media::ingest::loss::{Arrival, LossTracker};
+use crate::media::rtp::clock::{Clock, ntp_middle, report_delay};
+use crate::media::rtp::header::{Header, sequence_diff};
+use crate::media::rtp::rtcp::ReportBlock;
+use crate::media::sdp::MediaKind;
+
+/// The least time between two keyframe requests: a keyframe costs the sender many packets, and one
+/// serves everybody who wants it.
+pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(400);
+
+/// Retransmissions remembered, so that a late original is not taken for another packet.
+const MAX_REPAIRED: usize = 256;
+
+/// A stream received.
+pub struct Ingest {
+    /// Its synchronization source.
+    pub ssrc: u32,
+    /// The index of its media section.
+    pub section: usize,
+    /// Its simulcast layer, by index into the section's.
+    pub layer: Option<usize>,
+    kind: MediaKind,
+    clock_rate: u32,
+    heard: Instant,
+    reports: Reception,
+    loss: LossTracker,
+    /// The packets that came as retransmissions last, whose originals may still come.
+    repaired: VecDeque<u16>,
+    keyframes: KeyframeRequests,
+}
+
+impl Ingest {
+    /// A stream of which nothing was received yet.
+    pub fn new(
+        now: Instant,
+        ssrc: u32,
+        section: usize,
+        layer: Option<usize>,
+        kind: MediaKind,
+        clock_rate: u32,
+    ) -> Self {
+        Self {
+            ssrc,
+            section,
+            layer,
+            kind,
+            clock_rate,
+            heard: now,
+            reports: Reception::default(),
+            loss: LossTracker::default(),
+            repaired: VecDeque::new(),
+            keyframes: KeyframeRequests::default(),
+        }
+    }
+
+    /// When a packet came last.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Notes a packet. SRTP has ruled out that it came before, but not that its retransmission did:
+    /// returns whether it is new.
+    pub fn record(&mut self, now: Instant, header: &Header) -> bool {
+        self.reports
+            .record_timing(now, header.timestamp, self.clock_rate);
+        let arrival = self.loss.record(now, header.sequence);
+        self.note_arrival(now, arrival);
+        let late = arrival == Arrival::Late;
+        if late && self.repaired.contains(&header.sequence) {
+            return false;
+        }
+        self.reports.record(header.sequence);
+        true
+    }
+
+    /// Notes a packet that came as a retransmission: it says nothing of the path's jitter, and may
+    /// be one that arrived already, sent again to probe the bandwidth. Returns whether it is new.
+    pub fn record_retransmission(&mut self, now: Instant, header: &Header) -> bool {
+        let arrival = self.loss.record_retransmission(now, header.sequence);
+        self.note_arrival(now, arrival);
+        let is_new = arrival != Arrival::Late;
+        if is_new {
+            self.reports.record(header.sequence);
+            if self.repaired.len() == MAX_REPAIRED {
+                self.repaired.pop_front();
+            }
+            self.repaired.push_back(header.sequence);
+        }
+        is_new
+    }
+
+    fn note_arrival(&mut self, now: Instant, arrival: Arrival) {
+        self.heard = now;
+        if arrival == Arrival::Restart {
+            self.want_keyframe(now);
+        }
+    }
+
+    /// Notes the sender's report.
+    pub fn record_sender_report(&mut self, now: Instant, ntp: u64) {
+        self.reports.last_sender_report = Some((now, ntp_middle(ntp)));
+    }
+
+    /// What a receiver report says of the stream.
+    pub fn report(&mut self, now: Instant) -> ReportBlock {
+        self.reports.block(now, self.ssrc)
+    }
+
+    /// Wants a keyframe soon. Audio has none.
+    pub fn want_keyframe(&mut self, now: Instant) {
+        if self.kind == MediaKind::Video {
+            self.keyframes.want(now);
+        }
+    }
+
+    /// The stream goes on over another path. What was lost on the old one is not asked for: it would
+    /// come late, and before the keyframe that makes up for it.
+    pub fn go_on(&mut self, now: Instant) {
+        self.loss.go_on();
+        self.want_keyframe(now);
+    }
+
+    /// Whether to ask for a keyframe now.
+    pub fn take_keyframe_request(&mut self, now: Instant) -> bool {
+        self.keyframes.take(now)
+    }
+
+    /// Collects the sequence numbers to ask for again.
+    pub fn requests(&mut self, now: Instant, rtt: Duration, lost: &mut Vec<u16>) {
+        if self.loss.requests(now, rtt, lost) {
+            self.want_keyframe(now);
+        }
+    }
+
+    /// When a request of either kind is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let loss = self.loss.poll_timeout();
+        loss.into_iter().chain(self.keyframes.due).min()
+    }
+}
+
+/// Coalesces the wishes for a keyframe.
+#[derive(Default)]
+struct KeyframeRequests {
+    /// When to ask next, if one is wanted.
+    due: Option<Instant>,
+    asked: Option<Instant>,
+}
+
+impl KeyframeRequests {
+    fn want(&mut self, now: Instant) {
+        let earliest = self.asked.map_or(now, |at| at + KEYFRAME_INTERVAL);
+        self.due.get_or_insert(earliest.max(now));
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let due = self.due.take_if(|due| *due <= now).is_some();
+        if due {
+            self.asked = Some(now);
+        }
+        due
+    }
+}
+
+/// The figures of a report block (RFC 3550 appendix A).
+#[derive(Default)]
+struct Reception {
+    first: Option<u32>,
+    highest: u32,
+    received: u32,
+    expected_before: u32,
+    received_before: u32,
+    /// In units of the media clock, times 16 (RFC 3550 §A.8).
+    jitter: u32,
+    /// The last packet's arrival and media timestamp.
+    previous: Option<(Instant, u32)>,
+    last_sender_report: Option<(Instant, u32)>,
+}
+
+impl Reception {
+    fn record(&mut self, sequence: u16) {
+        self.received += 1;
+        if self.first.is_none() {
+            self.first = Some(sequence.into());
+            self.highest = sequence.into();
+            return;
+        }
+        let ahead = sequence_diff(sequence, self.highest as u16);
+        if ahead > 0 {
+            self.highest = self.highest.wrapping_add(ahead as u32);
+        }
+    }
+
+    fn record_timing(&mut self, now: Instant, timestamp: u32, clock_rate: u32) {
+        if let Some((then, before)) = self.previous {
+            let arrived = now.saturating_duration_since(then).as_micros() as i64;
+            let arrived = arrived * i64::from(clock_rate) / 1_000_000;
+            let sent = i64::from(timestamp.wrapping_sub(before) as i32);
+            // A jump of the media clock is no jitter.
+            let transit = (arrived - sent).abs().min(i64::from(clock_rate)) as u32;
+            self.jitter = self.jitter + transit - ((self.jitter + 8) >> 4);
+        }
+        self.previous = Some((now, timestamp));
+    }
+
+    fn block(&mut self, now: Instant, ssrc: u32) -> ReportBlock {
+        let first = self.first.unwrap_or_default();
+        let expected = self.highest.wrapping_sub(first).wrapping_add(1);
+        let expected_now = expected.wrapping_sub(self.expected_before);
+        let received_now = self.received.wrapping_sub(self.received_before);
+        self.expected_before = expected;
+        self.received_before = self.received;
+        let lost_now = u64::from(expected_now.saturating_sub(received_now));
+        let lost = i64::from(expected) - i64::from(self.received);
+        let (delay, sender_report) = match self.last_sender_report {
+            Some((at, report)) => (now.saturating_duration_since(at), report),
+            None => (Duration::ZERO, 0),
+        };
+        ReportBlock {
+            ssrc,
+            fraction_lost: (lost_now * 256)
+                .checked_div(expected_now.into())
+                .map_or(0, |share| share.min(255) as u8),
+            total_lost: lost.clamp(-0x80_0000, 0x7F_FFFF) as i32,
+            highest_sequence: self.highest,
+            jitter: self.jitter >> 4,
+            last_sender_report: sender_report,
+            delay_since: report_delay(delay),
+        }
+    }
+}
+
+/// Maps a publisher's wall clock onto ours, once for all its streams, so that what was captured
+/// together stays together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WallClockMap {
+    offset: Option<u64>,
+}
+
+impl WallClockMap {
+    /// Our NTP time for a publisher's. The first report fixes the distance.
+    pub fn ours(&mut self, now: Instant, clock: &Clock, theirs: u64) -> u64 {
+        let offset = *self
+            .offset
+            .get_or_insert_with(|| clock.ntp(now).wrapping_sub(theirs));
+        theirs.wrapping_add(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(sequence: u16, timestamp: u32) -> Header {
+        let mut packet = [0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
+        packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+        packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+        Header::parse(&packet).unwrap()
+    }
+
+    #[test]
+    fn reports_loss_and_wraps() {
+        let start = Instant::now();
+        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        for sequence in [65533, 65534, 65535, 0, 2, 3, 4] {
+            ingest.record(start, &header(sequence, 0));
+        }
+        let block = ingest.report(start);
+        assert_eq!(block.highest_sequence, 65536 + 4);
+        assert_eq!((block.total_lost, block.fraction_lost), (1, 32));
+        assert!(ingest.record_retransmission(start, &header(1, 0)));
+        assert!(
+            !ingest.record_retransmission(start, &header(1, 0)),
+            "a probe"
+        );
+        let block = ingest.report(start);
+        assert_eq!((block.total_lost, block.fraction_lost), (0, 0));
+    }
+
+    #[test]
+    fn jitter_is_none_for_an_even_stream_and_grows_with_uneven_arrival() {
+        let start = Instant::now();
+        let mut even = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        let mut uneven = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        for i in 0..100u16 {
+            let at = start + Duration::from_millis(u64::from(i) * 10);
+            let late = Duration::from_millis(u64::from(i % 2) * 4);
+            even.record(at, &header(i, u32::from(i) * 900));
+            uneven.record(at + late, &header(i, u32::from(i) * 900));
+        }
+        assert_eq!(even.report(start).jitter, 0);
+        // 4 ms on a 90 kHz clock.
+        assert!((300..=370).contains(&uneven.report(start).jitter));
+    }
+
+    #[test]
+    fn audio_that_starts_anew_leaves_nothing_due() {
+        let start = Instant::now();
+        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Audio, 48_000);
+        ingest.record(start, &header(1, 0));
+        ingest.record(start, &header(30_000, 0));
+        ingest.want_keyframe(start);
+        assert_eq!(ingest.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_was_lost_on_another_path_is_not_asked_for() {
+        let start = Instant::now();
+        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        ingest.record(start, &header(1, 0));
+        ingest.record(start, &header(3, 0));
+        ingest.go_on(start);
+        assert!(ingest.take_keyframe_request(start));
+        assert!(ingest.record(start, &header(9, 0)));
+        assert_eq!(ingest.poll_timeout(), None);
+        ingest.record(start, &header(11, 0));
+        assert!(ingest.poll_timeout().is_some());
+    }
+
+    #[test]
+    fn keyframe_requests_are_coalesced() {
+        let start = Instant::now();
+        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        assert!(!ingest.take_keyframe_request(start));
+        ingest.want_keyframe(start);
+        assert!(ingest.take_keyframe_request(start));
+        ingest.want_keyframe(start);
+        ingest.want_keyframe(start);
+        assert!(!ingest.take_keyframe_request(start));
+        let due = ingest.poll_timeout().unwrap();
+        assert_eq!(due, start + KEYFRAME_INTERVAL);
+        assert!(ingest.take_keyframe_request(due));
+        assert!(!ingest.take_keyframe_request(due + KEYFRAME_INTERVAL));
+    }
+}

@@ -1,0 +1,18 @@
+//! The media plane's IO, and what it needs: sockets, datagrams on streams, batches, our addresses.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `path` | the 4-tuple a datagram travels on |
+//! | `sockets`, `tcp`, `outbox` | the IO that a shard has done for it: opening, ICE-TCP, sending in batches |
+//! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
+//! | `candidates` | our addresses as candidates |
+//! | `buffers` | where packets are written that leave at once |
+
+pub mod buffers;
+pub mod candidates;
+pub mod demux;
+pub mod framing;
+pub mod outbox;
+pub mod path;
+pub mod sockets;
+pub mod tcp;

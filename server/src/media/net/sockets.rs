@@ -1,0 +1,102 @@
+//! Opens the one media port, UDP and TCP, once for every shard: they share it (SO_REUSEPORT), and the
+//! kernel keeps each path with one of them.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use mio::net::{TcpListener, UdpSocket};
+use quinn_udp::{UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+
+use crate::media::net::outbox::Socket;
+use crate::media::plane::MediaError;
+
+/// TCP connections waiting to be accepted.
+const BACKLOG: i32 = 256;
+
+/// Kernel buffers of each UDP socket, in bytes: a tenth of a second at 300 Mbit/s.
+const SOCKET_BUFFER: usize = 4 << 20;
+
+/// Finds out whether the port is free, and which one port 0 gives. The shards' own sockets share
+/// the port, so with them alone two servers on one port would not notice each other.
+pub fn probe(port: u16) -> Result<u16, MediaError> {
+    const TRIES: usize = 32;
+    for _ in 1..TRIES {
+        match probe_once(port) {
+            // Free for UDP, but not for TCP: any other will do as well.
+            Err(MediaError::PortInUse { .. }) if port == 0 => {}
+            probed => return probed,
+        }
+    }
+    probe_once(port)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]
+fn probe_once(port: u16) -> Result<u16, MediaError> {
+    let refused = |transport, port| {
+        move |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => MediaError::PortInUse { transport, port },
+            _ => MediaError::Bind { port, source },
+        }
+    };
+    let udp =
+        std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(refused("UDP", port))?;
+    let port = udp.local_addr().map_err(refused("UDP", port))?.port();
+    std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(refused("TCP", port))?;
+    Ok(port)
+}
+
+/// One shard's sockets: IPv4, and IPv6 where the machine has it.
+pub fn open_sockets(port: u16) -> io::Result<Vec<Socket>> {
+    let mut sockets = vec![open_socket(SocketAddr::from((
+        Ipv4Addr::UNSPECIFIED,
+        port,
+    )))?];
+    match open_socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+        Ok(socket) => sockets.push(socket),
+        Err(error) => tracing::debug!(%error, "no IPv6"),
+    }
+    Ok(sockets)
+}
+
+/// One shard's TCP listeners, likewise.
+pub fn open_listeners(port: u16) -> io::Result<Vec<TcpListener>> {
+    let listen = |ip: IpAddr| {
+        let raw = bind_shared(SocketAddr::from((ip, port)), Type::STREAM, Protocol::TCP)?;
+        raw.listen(BACKLOG)?;
+        Ok::<_, io::Error>(TcpListener::from_std(raw.into()))
+    };
+    let mut listeners = vec![listen(Ipv4Addr::UNSPECIFIED.into())?];
+    listeners.extend(listen(Ipv6Addr::UNSPECIFIED.into()));
+    Ok(listeners)
+}
+
+/// Binds so that the shards can share the port.
+fn bind_shared(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<RawSocket> {
+    let raw = RawSocket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        raw.set_only_v6(true)?;
+    }
+    if kind == Type::STREAM {
+        // Connections of a server that just ended hold the port for a while.
+        raw.set_reuse_address(true)?;
+    }
+    raw.set_reuse_port(true)?;
+    raw.set_nonblocking(true)?;
+    raw.bind(&address.into())?;
+    Ok(raw)
+}
+
+fn open_socket(address: SocketAddr) -> io::Result<Socket> {
+    let raw = bind_shared(address, Type::DGRAM, Protocol::UDP)?;
+    let socket = UdpSocket::from_std(raw.into());
+    let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+    // As much as the system allows.
+    let _ = state.set_recv_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
+    let _ = state.set_send_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
+    Ok(Socket {
+        socket,
+        state,
+        is_ipv6: address.is_ipv6(),
+    })
+}

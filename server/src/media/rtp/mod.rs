@@ -1,0 +1,15 @@
+//! RTP and RTCP as formats: bytes, numbers and clocks. Knows neither peers nor streams.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `header` | RTP headers and their extensions, read in place and written anew |
+//! | `rtcp` | the few kinds of RTCP that the server reads and writes |
+//! | `clock` | the monotonic clock and the wall clock |
+//! | `numbering` | sequence numbers that go on where packets are left out |
+//! | `keyframe` | whether a payload begins a keyframe |
+
+pub mod clock;
+pub mod header;
+pub mod keyframe;
+pub mod numbering;
+pub mod rtcp;

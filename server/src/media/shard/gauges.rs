@@ -1,0 +1,31 @@
+//! How many of everything the media plane holds: what has to be back at nothing once everybody left.
+
+use std::ops::AddAssign;
+
+/// Counts of one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MediaGauges {
+    /// Peers in the directory, pending ones included.
+    pub peers: usize,
+    /// User name fragments that lead to them.
+    pub ufrags: usize,
+    /// Peers that shards house.
+    pub housed: usize,
+    /// Paths that shards remember.
+    pub paths: usize,
+    /// Timers set, those included that another has replaced.
+    pub timers: usize,
+    /// TCP connections.
+    pub connections: usize,
+}
+
+impl AddAssign for MediaGauges {
+    fn add_assign(&mut self, other: Self) {
+        self.peers += other.peers;
+        self.ufrags += other.ufrags;
+        self.housed += other.housed;
+        self.paths += other.paths;
+        self.timers += other.timers;
+        self.connections += other.connections;
+    }
+}

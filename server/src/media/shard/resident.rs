@@ -1,0 +1,184 @@
+//! A peer as a shard houses it: with the behaviour opposite it and the line to its session.
+
+use std::time::{Duration, Instant};
+
+use ferrite_protocol::SessionId;
+use ferrite_protocol::message::PeerConnectionState;
+use tokio::sync::mpsc;
+
+use crate::media::id::PeerId;
+use crate::media::peer::{Peer, PeerOutput, PeerState};
+use crate::media::transport::dtls::DtlsState;
+use crate::media::transport::ice::IceState;
+use crate::media::{Behaviour, PeerEvent};
+
+/// How long a handshake may be under way before anybody is told what may be keeping it. It takes a
+/// few round trips, so of a call that goes well nothing is told.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A peer and what belongs to it.
+pub struct Resident {
+    /// Its name.
+    pub id: PeerId,
+    /// Its session's name, for the log.
+    pub session: SessionId,
+    /// The peer.
+    pub peer: Peer,
+    behaviour: Box<dyn Behaviour>,
+    events: mpsc::Sender<PeerEvent>,
+    /// The newest event that did not fit. States replace one another, so one is enough.
+    unsent: Option<PeerEvent>,
+    /// What the session was last told, but for DTLS.
+    reported: Option<(IceState, PeerConnectionState, Option<String>)>,
+    /// Since when ICE has been waiting for DTLS, while it does.
+    handshake: Option<Instant>,
+}
+
+impl Resident {
+    /// Houses a peer.
+    pub fn new(
+        id: PeerId,
+        session: SessionId,
+        peer: Peer,
+        behaviour: Box<dyn Behaviour>,
+        events: mpsc::Sender<PeerEvent>,
+    ) -> Self {
+        Self {
+            id,
+            session,
+            peer,
+            behaviour,
+            events,
+            unsent: None,
+            reported: None,
+            handshake: None,
+        }
+    }
+
+    /// Passes on everything the peer gave out. What the behaviour does may give out more.
+    pub fn drive(&mut self, now: Instant) {
+        while let Some(output) = self.peer.poll_output() {
+            if let PeerOutput::State(state) = &output {
+                self.log(state);
+                self.report(now, state);
+            }
+            self.behaviour.handle(now, &mut self.peer, output);
+        }
+    }
+
+    /// Once a second: what the session could not be told or could not tell.
+    pub fn sweep(&mut self, now: Instant) {
+        // The session is gone, and its command to close may have met a full mailbox.
+        if self.events.is_closed() {
+            self.peer.close(now);
+        }
+        if let Some(event) = self.unsent.take() {
+            self.send(event);
+        }
+        if self.handshake.is_some() {
+            self.report(now, &self.peer.state());
+        }
+    }
+
+    fn log(&self, state: &PeerState) {
+        tracing::debug!(
+            session = %self.session,
+            ice = ?state.ice,
+            dtls = ?state.dtls,
+            connection = ?connection_state(state),
+            reason = state.reason,
+            "peer state"
+        );
+    }
+
+    fn report(&mut self, now: Instant, state: &PeerState) {
+        let connection = connection_state(state);
+        self.handshake = match (state.ice, state.dtls) {
+            (IceState::Connected, DtlsState::New | DtlsState::Connecting) => {
+                self.handshake.or(Some(now))
+            }
+            _ => None,
+        };
+        let hasty = (self.handshake)
+            .is_some_and(|since| now.saturating_duration_since(since) < HANDSHAKE_PATIENCE);
+        let reason = state.reason.clone().filter(|_| !hasty);
+        let report = Some((state.ice, connection, reason.clone()));
+        // A handshake that begins is no news to anybody outside, and would wake the session.
+        if self.reported == report {
+            return;
+        }
+        self.reported = report;
+        self.send(PeerEvent::State {
+            ice: state.ice,
+            dtls: state.dtls,
+            connection,
+            reason,
+        });
+    }
+
+    fn send(&mut self, event: PeerEvent) {
+        use mpsc::error::TrySendError;
+        self.unsent = match self.events.try_send(event) {
+            Ok(()) | Err(TrySendError::Closed(_)) => None,
+            Err(TrySendError::Full(event)) => Some(event),
+        };
+    }
+}
+
+/// `RTCPeerConnection.connectionState` from the transports' states (W3C WebRTC §4.3.3).
+fn connection_state(state: &PeerState) -> PeerConnectionState {
+    match (state.ice, state.dtls) {
+        (_, DtlsState::Closed) => PeerConnectionState::Closed,
+        (IceState::Failed, _) | (_, DtlsState::Failed) => PeerConnectionState::Failed,
+        (IceState::Disconnected, _) => PeerConnectionState::Disconnected,
+        (IceState::Connected, DtlsState::Connected) => PeerConnectionState::Connected,
+        (IceState::New, DtlsState::New) => PeerConnectionState::New,
+        (IceState::New | IceState::Checking | IceState::Connected, _) => {
+            PeerConnectionState::Connecting
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::OnceLock;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::media::peer::PeerConfig;
+    use crate::media::rtp::clock::Clock;
+    use crate::media::transport::dtls::Identity;
+    use crate::media::transport::ice::Credentials;
+
+    fn identity() -> Identity {
+        static IDENTITY: OnceLock<Identity> = OnceLock::new();
+        IDENTITY
+            .get_or_init(|| Identity::generate().unwrap())
+            .clone()
+    }
+
+    /// A peer that has not called yet, and what its session hears of it.
+    pub(in crate::media) fn resident(
+        id: PeerId,
+        ufrag: &str,
+        behaviour: Box<dyn Behaviour>,
+    ) -> (Box<Resident>, mpsc::Receiver<PeerEvent>) {
+        let now = Instant::now();
+        let config = PeerConfig {
+            identity: identity(),
+            local: Credentials {
+                ufrag: ufrag.to_owned(),
+                pwd: "ourpasswordourpassword".to_owned(),
+            },
+            clock: Clock::new(now, SystemTime::now()),
+            seed: 1,
+            cname: "test".to_owned(),
+            max_message_size: 65_536,
+        };
+        let (events, receiver) = mpsc::channel(16);
+        let session = SessionId("a-session".to_owned());
+        let peer = Peer::new(now, config);
+        let resident = Resident::new(id, session, peer, behaviour, events);
+        (Box::new(resident), receiver)
+    }
+}

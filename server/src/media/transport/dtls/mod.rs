@@ -1,0 +1,482 @@
+//! DTLS 1.2 for one peer (RFC 6347): a thin wrapper over `rtc::dtls` that adds what WebRTC asks of
+//! it: the certificate is checked against the session description's fingerprints (RFC 8122 §6.2),
+//! and the handshake keys SRTP (RFC 5764).
+//!
+//! Sans-IO. It does not know addresses: ICE decides where its datagrams go.
+
+pub mod gate;
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use rtc::crypto::RTCCryptoProvider;
+use rtc::dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
+use rtc::dtls::crypto::Certificate;
+use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc::dtls::state::State;
+use rtc::shared::TransportProtocol;
+use rtc::shared::error::Error;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use crate::media::sdp::{DtlsRole, Fingerprint, HashAlgorithm};
+use crate::media::transport::dtls::gate::{Gate, only_protected};
+use crate::media::transport::srtp::Srtp;
+
+/// How long a handshake may take, from the first datagram.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `Endpoint` tells associations apart by address. Each peer has its own, with one association
+/// that keeps its name when the path changes.
+const ASSOCIATION: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
+
+/// What the server proves who it is with: one self-signed certificate for the whole process.
+#[derive(Clone)]
+pub struct Identity {
+    /// Does every cryptographic operation.
+    pub provider: Arc<dyn RTCCryptoProvider>,
+    /// The certificate's SHA-256 digest.
+    pub fingerprint: [u8; 32],
+    server: Arc<HandshakeConfig>,
+    client: Arc<HandshakeConfig>,
+}
+
+impl Identity {
+    /// Makes a new key and certificate.
+    pub fn generate() -> Result<Self, DtlsError> {
+        let provider = rtc::crypto::default_provider().map_err(DtlsError::of)?;
+        let certificate =
+            Certificate::generate_self_signed(vec!["ferrite".to_owned()], provider.crypto())
+                .map_err(DtlsError::of)?;
+        let fingerprint = Sha256::digest(&certificate.certificate[0]).into();
+        let config = |is_client| {
+            ConfigBuilder::default()
+                .with_crypto_provider(provider.clone())
+                .with_certificates(vec![certificate.clone()])
+                .with_srtp_protection_profiles(vec![
+                    SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+                    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+                ])
+                .with_client_auth(ClientAuthType::RequireAnyClientCert)
+                // No CA signs these certificates: the fingerprint is checked instead.
+                .with_insecure_skip_verify(true)
+                .build(is_client, Some(ASSOCIATION))
+                .map(Arc::new)
+                .map_err(DtlsError::of)
+        };
+        Ok(Self {
+            server: config(false)?,
+            client: config(true)?,
+            fingerprint,
+            provider,
+        })
+    }
+}
+
+/// What the handshake and its association do.
+pub enum DtlsEvent {
+    /// The handshake is done and the other end is who its session description says.
+    Connected(Box<Srtp>),
+    /// A record of application data: an SCTP packet.
+    Data(Bytes),
+    /// The other end closed.
+    Closed,
+    /// The handshake cannot succeed any more.
+    Failed(DtlsError),
+}
+
+/// Why DTLS failed, in words for the log and for the user.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("DTLS: {0}")]
+pub struct DtlsError(String);
+
+impl DtlsError {
+    fn of(error: impl std::fmt::Debug) -> Self {
+        Self(format!("{error:?}"))
+    }
+}
+
+/// `RTCDtlsTransportState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DtlsState {
+    /// No datagram was heard.
+    New,
+    /// The handshake is under way.
+    Connecting,
+    /// The handshake is done.
+    Connected,
+    /// Closed by either end.
+    Closed,
+    /// The handshake failed.
+    Failed,
+}
+
+/// The DTLS association of one peer.
+pub struct Dtls {
+    endpoint: Endpoint,
+    identity: Identity,
+    role: DtlsRole,
+    fingerprints: Vec<Fingerprint>,
+    state: DtlsState,
+    deadline: Option<Instant>,
+    gate: Gate,
+    events: VecDeque<DtlsEvent>,
+    /// When the other end used its keys, with the number of the record: the handshake can be
+    /// forgotten.
+    confirmed: Option<(Instant, u64)>,
+}
+
+impl Dtls {
+    /// An association that waits for [`Self::start`] or, as the server, for a ClientHello.
+    pub fn new(identity: Identity, role: DtlsRole, fingerprints: Vec<Fingerprint>) -> Self {
+        let server = (role == DtlsRole::Server).then(|| identity.server.clone());
+        Self {
+            endpoint: Endpoint::new(ASSOCIATION, TransportProtocol::UDP, server),
+            identity,
+            role,
+            fingerprints,
+            state: DtlsState::New,
+            deadline: None,
+            gate: Gate::default(),
+            events: VecDeque::new(),
+            confirmed: None,
+        }
+    }
+
+    /// The state.
+    pub fn state(&self) -> DtlsState {
+        self.state
+    }
+
+    /// This end's part in the handshake.
+    pub fn role(&self) -> DtlsRole {
+        self.role
+    }
+
+    /// There is a path: as the client, send the ClientHello; as the server, wait for it, but not for
+    /// ever.
+    pub fn start(&mut self, now: Instant) {
+        if self.state != DtlsState::New {
+            return;
+        }
+        if self.role == DtlsRole::Server {
+            self.deadline.get_or_insert(now + HANDSHAKE_TIMEOUT);
+            return;
+        }
+        self.begin(now);
+        let client = self.identity.client.clone();
+        if let Err(error) = self.endpoint.connect(now, ASSOCIATION, client, None) {
+            self.fail(now, DtlsError::of(error));
+        }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.state = DtlsState::Connecting;
+        self.deadline = Some(now + HANDSHAKE_TIMEOUT);
+    }
+
+    /// Takes a datagram of one or more records.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match self.state {
+            DtlsState::Closed | DtlsState::Failed => return,
+            DtlsState::New => self.begin(now),
+            DtlsState::Connecting | DtlsState::Connected => {}
+        }
+        let admitted = self
+            .gate
+            .admit(datagram, self.state == DtlsState::Connected);
+        if admitted.is_empty() {
+            return;
+        }
+        let newest = only_protected(&admitted);
+        let read = self.endpoint.read(now, ASSOCIATION, None, admitted);
+        match read {
+            Ok(events) => {
+                self.confirm(now, newest, &events);
+                events
+                    .into_iter()
+                    .for_each(|event| self.handle_event(now, event));
+            }
+            Err(error) if self.state == DtlsState::Connecting => {
+                self.fail(now, DtlsError::of(error));
+            }
+            // Now that alerts are authentic, they are believed.
+            Err(Error::ErrAlertFatalOrClose) => {
+                let why = "the other end reported an error and gave up";
+                self.fail(now, DtlsError(why.to_owned()));
+            }
+            // After the handshake a bad record is dropped in silence (RFC 6347 §4.1.2.7).
+            Err(_) => {}
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's enum, which may grow"
+    )]
+    fn handle_event(&mut self, now: Instant, event: EndpointEvent) {
+        match event {
+            EndpointEvent::HandshakeComplete => match self.complete() {
+                Ok(srtp) => {
+                    self.state = DtlsState::Connected;
+                    self.deadline = None;
+                    self.events.push_back(DtlsEvent::Connected(Box::new(srtp)));
+                }
+                Err(error) => self.fail(now, error),
+            },
+            EndpointEvent::ApplicationData(data) if self.state == DtlsState::Connected => {
+                self.events.push_back(DtlsEvent::Data(data.freeze()));
+            }
+            EndpointEvent::PeerClosed => {
+                self.state = DtlsState::Closed;
+                self.events.push_back(DtlsEvent::Closed);
+            }
+            // Data before the check of the certificate is dropped.
+            _ => {}
+        }
+    }
+
+    /// Takes note of the first data: whoever sends it has got our last flight.
+    fn confirm(&mut self, now: Instant, newest: Option<u64>, events: &[EndpointEvent]) {
+        let is_data = |event: &EndpointEvent| matches!(event, EndpointEvent::ApplicationData(_));
+        if self.state == DtlsState::Connected
+            && !self.gate.is_settled()
+            && events.iter().any(is_data)
+        {
+            self.confirmed = newest.map(|newest| (now, newest));
+        }
+    }
+
+    /// Goes on with nothing but the keys: what the library keeps of a handshake, to repeat its end,
+    /// is half of what a quiet peer's memory would be. The library's memory of records that came is
+    /// lost, too, so none is taken that is older than the newest.
+    fn forget_handshake(&mut self, now: Instant, newest: u64) {
+        let Some(Ok(state)) =
+            (self.endpoint.get_connection_state(ASSOCIATION)).map(State::marshal_binary)
+        else {
+            return;
+        };
+        let is_client = self.role == DtlsRole::Client;
+        let mut keys = State::new(self.identity.provider.clone(), is_client);
+        let mut endpoint = Endpoint::new(ASSOCIATION, TransportProtocol::UDP, None);
+        // The library goes on with an earlier state in the client's name only. Which end this is
+        // says the state; the association's name is for handshakes.
+        let config = self.identity.client.clone();
+        if keys.unmarshal_binary(&state).is_ok()
+            && endpoint
+                .connect(now, ASSOCIATION, config, Some(keys))
+                .is_ok()
+        {
+            self.endpoint = endpoint;
+            self.gate.settle(newest);
+        }
+    }
+
+    fn complete(&self) -> Result<Srtp, DtlsError> {
+        let state = (self.endpoint.get_connection_state(ASSOCIATION))
+            .ok_or_else(|| DtlsError("no association".to_owned()))?;
+        self.check_certificate(&state.peer_certificates)?;
+        Srtp::from_dtls(state, &self.identity.provider).map_err(DtlsError::of)
+    }
+
+    /// RFC 8122 §6.2: the certificate must match one of the session description's fingerprints.
+    fn check_certificate(&self, certificates: &[Vec<u8>]) -> Result<(), DtlsError> {
+        let certificate = certificates
+            .first()
+            .ok_or_else(|| DtlsError("the other end sent no certificate".to_owned()))?;
+        let matches = |fingerprint: &Fingerprint| {
+            let expected = &fingerprint.digest[..];
+            match fingerprint.algorithm {
+                HashAlgorithm::Sha256 => Sha256::digest(certificate)[..] == *expected,
+                HashAlgorithm::Sha384 => Sha384::digest(certificate)[..] == *expected,
+                HashAlgorithm::Sha512 => Sha512::digest(certificate)[..] == *expected,
+            }
+        };
+        match self.fingerprints.iter().any(matches) {
+            true => Ok(()),
+            false => Err(DtlsError(
+                "the certificate does not match the fingerprint of the session description"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn fail(&mut self, now: Instant, error: DtlsError) {
+        // The other end learns at once what it would else learn from silence. Nothing is left to fail.
+        let _ = self.endpoint.close(now);
+        self.state = DtlsState::Failed;
+        self.deadline = None;
+        self.events.push_back(DtlsEvent::Failed(error));
+    }
+
+    /// Encrypts one record of application data. Before the handshake is done it is dropped.
+    pub fn send(&mut self, now: Instant, data: &[u8]) {
+        if self.state == DtlsState::Connected {
+            // Fails only without an association, which `Connected` rules out.
+            let _ = self.endpoint.write(now, ASSOCIATION, data);
+        }
+    }
+
+    /// Sends close_notify (RFC 5246 §7.2.1).
+    pub fn close(&mut self, now: Instant) {
+        if matches!(self.state, DtlsState::Connecting | DtlsState::Connected) {
+            // Sends what the association queued; nothing is left to fail.
+            let _ = self.endpoint.close(now);
+        }
+        self.state = DtlsState::Closed;
+        self.deadline = None;
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<BytesMut> {
+        let transmit = self.endpoint.poll_transmit();
+        if transmit.is_none()
+            && let Some((now, newest)) = self.confirmed.take()
+        {
+            self.forget_handshake(now, newest);
+        }
+        transmit.map(|transmit| transmit.message)
+    }
+
+    /// What happened.
+    pub fn poll_event(&mut self) -> Option<DtlsEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] next has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadline = self.deadline?;
+        let retransmit = self.endpoint.poll_timeout(&ASSOCIATION);
+        Some(retransmit.map_or(deadline, |at| at.min(deadline)))
+    }
+
+    /// Retransmits a flight (RFC 6347 §4.2.4), or gives up.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(deadline) = self.deadline else {
+            return;
+        };
+        if now >= deadline {
+            self.fail(now, DtlsError("the handshake took too long".to_owned()));
+        } else if self.endpoint.get_connection_state(ASSOCIATION).is_some()
+            && let Err(error) = self.endpoint.handle_timeout(ASSOCIATION, now)
+        {
+            let why = format!("the other end stopped answering ({error:?})");
+            self.fail(now, DtlsError(why));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pair {
+        client: Dtls,
+        server: Dtls,
+        now: Instant,
+    }
+
+    impl Pair {
+        fn connected() -> Self {
+            let identity = Identity::generate().unwrap();
+            let fingerprint = Fingerprint {
+                algorithm: HashAlgorithm::Sha256,
+                digest: identity.fingerprint.to_vec(),
+            };
+            let end = |role| Dtls::new(identity.clone(), role, vec![fingerprint.clone()]);
+            let mut pair = Self {
+                client: end(DtlsRole::Client),
+                server: end(DtlsRole::Server),
+                now: Instant::now(),
+            };
+            pair.client.start(pair.now);
+            while pair.step() {}
+            assert_eq!(pair.client.state(), DtlsState::Connected);
+            assert_eq!(pair.server.state(), DtlsState::Connected);
+            pair
+        }
+
+        /// Carries what there is to the other end.
+        fn step(&mut self) -> bool {
+            let up = std::iter::from_fn(|| self.client.poll_transmit()).collect::<Vec<_>>();
+            let down = std::iter::from_fn(|| self.server.poll_transmit()).collect::<Vec<_>>();
+            up.iter()
+                .for_each(|datagram| self.server.handle_datagram(self.now, datagram));
+            down.iter()
+                .for_each(|datagram| self.client.handle_datagram(self.now, datagram));
+            !up.is_empty() || !down.is_empty()
+        }
+
+        /// Datagrams of the client, one for each message.
+        fn write(&mut self, messages: &[&str]) -> Vec<BytesMut> {
+            for message in messages {
+                self.client.send(self.now, message.as_bytes());
+            }
+            std::iter::from_fn(|| self.client.poll_transmit()).collect()
+        }
+
+        fn read(&mut self, datagram: &[u8]) -> Option<Bytes> {
+            self.server.handle_datagram(self.now, datagram);
+            assert!(self.server.poll_transmit().is_none());
+            data(&mut self.server)
+        }
+    }
+
+    fn data(end: &mut Dtls) -> Option<Bytes> {
+        std::iter::from_fn(|| end.poll_event()).find_map(|event| match event {
+            DtlsEvent::Data(data) => Some(data),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn the_handshake_is_kept_until_the_other_end_uses_its_keys() {
+        let mut pair = Pair::connected();
+        assert!(!pair.server.gate.is_settled());
+        let hello = pair.write(&["hello"]);
+        assert_eq!(pair.read(&hello[0]).as_deref(), Some(&b"hello"[..]));
+        assert!(pair.server.gate.is_settled());
+        assert!(!pair.client.gate.is_settled());
+        pair.server.send(pair.now, b"you too");
+        while pair.step() {}
+        assert_eq!(data(&mut pair.client).as_deref(), Some(&b"you too"[..]));
+        assert!(pair.client.gate.is_settled());
+        // With new keys for old, and numbers that go on.
+        for message in ["one", "two", "three"] {
+            let sent = pair.write(&[message]);
+            assert_eq!(pair.read(&sent[0]).as_deref(), Some(message.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn no_record_counts_twice_whenever_the_handshake_is_forgotten() {
+        let mut pair = Pair::connected();
+        let sent = pair.write(&["late", "first", "second"]);
+        assert!(pair.read(&sent[1]).is_some());
+        assert!(pair.server.gate.is_settled());
+        assert!(pair.read(&sent[1]).is_none());
+        assert!(pair.read(&sent[2]).is_some());
+        assert!(pair.read(&sent[2]).is_none());
+        assert!(pair.read(&sent[0]).is_none());
+    }
+
+    #[test]
+    fn a_goodbye_is_heard_and_said_after_the_handshake_is_forgotten() {
+        let mut pair = Pair::connected();
+        let sent = pair.write(&["hello"]);
+        assert!(pair.read(&sent[0]).is_some());
+        pair.client.close(pair.now);
+        while pair.step() {}
+        assert_eq!(pair.server.state(), DtlsState::Closed);
+
+        let mut pair = Pair::connected();
+        let sent = pair.write(&["hello"]);
+        assert!(pair.read(&sent[0]).is_some());
+        pair.server.close(pair.now);
+        while pair.step() {}
+        assert_eq!(pair.client.state(), DtlsState::Closed);
+    }
+}

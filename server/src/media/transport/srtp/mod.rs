@@ -1,0 +1,294 @@
+//! SRTP and SRTCP of one peer (RFC 3711, RFC 7714).
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `gcm` | AES-128-GCM, which nearly everybody agrees to: ours, because every packet goes through it |
+//! | `library` | everything else: the library's |
+//! | `window`, `sources` | indices and replay protection; what is kept per SSRC |
+//!
+//! Either way a packet that fails authentication leaves no state behind, however many SSRCs a
+//! stranger tries, and the number of authentic SSRCs is limited.
+
+mod gcm;
+mod library;
+mod sources;
+mod window;
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use rtc::crypto::RTCCryptoProvider;
+use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc::dtls::state::State;
+use rtc::shared::error::{Error, Result};
+use rtc::srtp::config::{Config, LABEL_EXTRACTOR_DTLS_SRTP};
+use rtc::srtp::protection_profile::ProtectionProfile;
+
+use crate::media::rtp::header::Header;
+use gcm::Master;
+use library::Contexts;
+
+/// Synchronization sources accepted from one peer in its life, for RTP and again for RTCP.
+pub const MAX_SSRCS: usize = 256;
+/// Synchronization sources sent to one peer in its life. Under one key none may be forgotten: its
+/// packets' indices would be used again (RFC 7714 §8.3).
+pub const MAX_SENT_SSRCS: usize = 4096;
+
+/// Packets this far behind the newest are refused as too old (RFC 3711 §3.3.2), in words of 64. Wide
+/// enough for retransmissions of a fast video stream.
+const REPLAY_WORDS: usize = 16;
+/// RTCP is rare: RFC 3711's minimum does.
+const RTCP_REPLAY_WORDS: usize = 1;
+
+/// The two directions of one peer.
+pub struct Srtp(Suite);
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every peer has the large one"
+)]
+enum Suite {
+    Gcm(gcm::Outbound, gcm::Inbound),
+    Library(Box<Contexts>),
+}
+
+impl Srtp {
+    /// Keys both directions from a completed handshake (RFC 5764 §4.2).
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's enum: what we do not offer"
+    )]
+    pub fn from_dtls(state: &State, provider: &Arc<dyn RTCCryptoProvider>) -> Result<Self> {
+        let profile = match state.srtp_protection_profile() {
+            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => ProtectionProfile::AeadAes128Gcm,
+            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80 => {
+                ProtectionProfile::Aes128CmHmacSha1_80
+            }
+            _ => return Err(Error::ErrNoSuchSrtpProfile),
+        };
+        let len = 2 * (profile.key_len() + profile.salt_len());
+        let material = state.export_keying_material(LABEL_EXTRACTOR_DTLS_SRTP, &[], len)?;
+        Self::from_keying_material(profile, material.as_ref(), state.is_client(), provider)
+    }
+
+    /// Keys both directions from the exporter's output.
+    pub fn from_keying_material(
+        profile: ProtectionProfile,
+        material: &[u8],
+        is_client: bool,
+        provider: &Arc<dyn RTCCryptoProvider>,
+    ) -> Result<Self> {
+        let mut config = Config {
+            profile,
+            ..Config::default()
+        };
+        config.set_session_keys_from_keying_material(material, is_client)?;
+        let keys = config.keys;
+        if !matches!(profile, ProtectionProfile::AeadAes128Gcm) {
+            let contexts = Contexts::new(profile, keys, provider)?;
+            return Ok(Self(Suite::Library(Box::new(contexts))));
+        }
+        let local = Master {
+            key: &keys.local_master_key,
+            salt: &keys.local_master_salt,
+        };
+        let remote = Master {
+            key: &keys.remote_master_key,
+            salt: &keys.remote_master_salt,
+        };
+        let crypto = provider.crypto();
+        let (outbound, inbound) = (
+            gcm::Outbound::new(local, crypto)?,
+            gcm::Inbound::new(remote, crypto)?,
+        );
+        Ok(Self(Suite::Gcm(outbound, inbound)))
+    }
+
+    /// Encrypts and authenticates an RTP packet; `header` must be the packet's own.
+    pub fn protect_rtp(&mut self, packet: BytesMut, header: &Header) -> Result<BytesMut> {
+        match &mut self.0 {
+            Suite::Gcm(outbound, _) => outbound.protect_rtp(packet, header),
+            Suite::Library(contexts) => contexts.protect_rtp(&packet, header),
+        }
+    }
+
+    /// Checks and decrypts an RTP packet; `header` must be the packet's own.
+    pub fn unprotect_rtp(&mut self, packet: &[u8], header: &Header) -> Result<BytesMut> {
+        match &mut self.0 {
+            Suite::Gcm(_, inbound) => inbound.unprotect_rtp(packet, header),
+            Suite::Library(contexts) => contexts.unprotect_rtp(packet, header),
+        }
+    }
+
+    /// Encrypts and authenticates a compound RTCP packet.
+    pub fn protect_rtcp(&mut self, compound: &[u8]) -> Result<BytesMut> {
+        match &mut self.0 {
+            Suite::Gcm(outbound, _) => outbound.protect_rtcp(compound),
+            Suite::Library(contexts) => contexts.protect_rtcp(compound),
+        }
+    }
+
+    /// Checks and decrypts a compound RTCP packet.
+    pub fn unprotect_rtcp(&mut self, packet: &[u8]) -> Result<BytesMut> {
+        match &mut self.0 {
+            Suite::Gcm(_, inbound) => inbound.unprotect_rtcp(packet),
+            Suite::Library(contexts) => contexts.unprotect_rtcp(packet),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::rtp::header::write_header;
+
+    fn pair(profile: ProtectionProfile) -> (Srtp, Srtp) {
+        let provider = rtc::crypto::default_provider().unwrap();
+        let material = vec![7; 2 * (profile.key_len() + profile.salt_len())];
+        let end = |is_client| {
+            Srtp::from_keying_material(profile, &material, is_client, &provider).unwrap()
+        };
+        (end(true), end(false))
+    }
+
+    fn packet(ssrc: u32, sequence: u16, elements: &[(Option<u8>, Option<&[u8]>)]) -> BytesMut {
+        let mut fixed = [0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        fixed[2..4].copy_from_slice(&sequence.to_be_bytes());
+        fixed[8..12].copy_from_slice(&ssrc.to_be_bytes());
+        let header = Header::parse(&fixed).unwrap();
+        let mut packet = BytesMut::new();
+        write_header(&mut packet, &header, elements);
+        packet.extend_from_slice(b"some media");
+        packet
+    }
+
+    fn protect(srtp: &mut Srtp, packet: &[u8]) -> BytesMut {
+        let header = Header::parse(packet).unwrap();
+        srtp.protect_rtp(packet.into(), &header).unwrap()
+    }
+
+    fn unprotect(srtp: &mut Srtp, packet: &[u8]) -> Result<BytesMut> {
+        let header = Header::parse(packet).unwrap();
+        srtp.unprotect_rtp(packet, &header)
+    }
+
+    #[test]
+    fn what_one_end_protects_the_other_opens_once() {
+        for profile in [
+            ProtectionProfile::AeadAes128Gcm,
+            ProtectionProfile::Aes128CmHmacSha1_80,
+        ] {
+            let (mut a, mut b) = pair(profile);
+            for (sequence, elements) in [
+                (1, vec![]),
+                (2, vec![(Some(3), Some(&[1, 2][..]))]),
+                (65535, vec![(Some(100), Some(&[9; 30][..]))]),
+            ] {
+                let plain = packet(5, sequence, &elements);
+                let sealed = protect(&mut a, &plain);
+                assert_ne!(&sealed[sealed.len() - 10..], &plain[plain.len() - 10..]);
+                assert_eq!(unprotect(&mut b, &sealed).unwrap(), plain);
+                assert!(unprotect(&mut b, &sealed).is_err(), "a replay was accepted");
+            }
+        }
+    }
+
+    #[test]
+    fn forged_packets_leave_no_state() {
+        let (mut a, mut b) = pair(ProtectionProfile::AeadAes128Gcm);
+        for ssrc in 0..10_000 {
+            let mut forged = packet(ssrc, 1, &[]);
+            forged.extend_from_slice(&[0; 16]);
+            assert!(unprotect(&mut b, &forged).is_err());
+            let mut forged = vec![0x80, 201, 0, 1];
+            forged.extend_from_slice(&ssrc.to_be_bytes());
+            forged.extend_from_slice(&[0; 20]);
+            assert!(b.unprotect_rtcp(&forged).is_err());
+        }
+        let Suite::Gcm(_, inbound) = &b.0 else {
+            panic!("another suite");
+        };
+        assert_eq!(inbound.sources(), 0);
+        let sealed = protect(&mut a, &packet(20_000, 1, &[]));
+        assert!(unprotect(&mut b, &sealed).is_ok());
+    }
+
+    #[test]
+    fn the_number_of_ssrcs_is_limited() {
+        let (mut a, mut b) = pair(ProtectionProfile::AeadAes128Gcm);
+        for ssrc in 0..MAX_SSRCS as u32 + 10 {
+            let sealed = protect(&mut a, &packet(ssrc, 1, &[]));
+            assert_eq!(unprotect(&mut b, &sealed).is_ok(), ssrc < MAX_SSRCS as u32);
+        }
+    }
+
+    #[test]
+    fn rtcp_goes_both_ways() {
+        let (mut a, mut b) = pair(ProtectionProfile::AeadAes128Gcm);
+        let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
+        let sealed = a.protect_rtcp(&report).unwrap();
+        assert_eq!(&b.unprotect_rtcp(&sealed).unwrap()[..], report);
+        assert!(b.unprotect_rtcp(&sealed).is_err(), "a replay was accepted");
+    }
+
+    #[test]
+    fn what_the_library_protects_we_open_and_the_other_way_round() {
+        let profile = ProtectionProfile::AeadAes128Gcm;
+        let provider = rtc::crypto::default_provider().unwrap();
+        let material: Vec<u8> = (0..56).collect();
+        let mut ours = Srtp::from_keying_material(profile, &material, true, &provider).unwrap();
+        let mut config = Config {
+            profile,
+            ..Config::default()
+        };
+        config
+            .set_session_keys_from_keying_material(&material, false)
+            .unwrap();
+        let theirs = Contexts::new(profile, config.keys, &provider).unwrap();
+        let mut theirs = Srtp(Suite::Library(Box::new(theirs)));
+        // Over two wraps, with every tenth packet behind the next.
+        for at in (100..150_000_u32).step_by(50) {
+            let sequence = if at % 500 == 0 { at - 60 } else { at } as u16;
+            let plain = packet(5, sequence, &[(Some(3), Some(&[1, 2][..]))]);
+            let sealed = protect(&mut ours, &plain);
+            assert_eq!(unprotect(&mut theirs, &sealed).unwrap(), plain, "{at}");
+            let sealed = protect(&mut theirs, &plain);
+            assert_eq!(unprotect(&mut ours, &sealed).unwrap(), plain, "{at}");
+        }
+        for ssrc in [9, 9, 8, 9] {
+            let report = [0x80, 201, 0, 1, 0, 0, 0, ssrc];
+            let sealed = ours.protect_rtcp(&report).unwrap();
+            assert_eq!(&theirs.unprotect_rtcp(&sealed).unwrap()[..], report);
+            let sealed = theirs.protect_rtcp(&report).unwrap();
+            assert_eq!(&ours.unprotect_rtcp(&sealed).unwrap()[..], report);
+        }
+    }
+
+    #[test]
+    fn short_and_changed_packets_are_refused() {
+        let (mut a, mut b) = pair(ProtectionProfile::AeadAes128Gcm);
+        let sealed = protect(&mut a, &packet(5, 1, &[(Some(3), Some(&[1, 2][..]))]));
+        for len in 0..sealed.len() {
+            if let Some(header) = Header::parse(&sealed[..len]) {
+                assert!(b.unprotect_rtp(&sealed[..len], &header).is_err());
+            }
+        }
+        let report = a.protect_rtcp(&[0x80, 201, 0, 1, 0, 0, 0, 9]).unwrap();
+        for len in 0..report.len() {
+            assert!(b.unprotect_rtcp(&report[..len]).is_err());
+        }
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            if let Some(header) = Header::parse(&changed) {
+                assert!(b.unprotect_rtp(&changed, &header).is_err(), "{at}");
+            }
+        }
+        for at in 0..report.len() {
+            let mut changed = report.clone();
+            changed[at] ^= 1;
+            assert!(b.unprotect_rtcp(&changed).is_err(), "{at}");
+        }
+        assert!(unprotect(&mut b, &sealed).is_ok() && b.unprotect_rtcp(&report).is_ok());
+    }
+}
