@@ -16,7 +16,7 @@
 //! * [`load`] loads a server with many light peers.
 //! * [`signalling`] calls for peers that have no signalling of their own.
 //! * [`tone`] writes the sound a fake microphone plays.
-//! * [`readme`] reads what README.md promises.
+//! * [`readme`] reads what README.md and the other documents promise.
 //!
 //! The harness knows nothing of the server's insides: it speaks to a process and to its ports.
 #![forbid(unsafe_code)]

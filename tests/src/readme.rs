@@ -1,4 +1,4 @@
-//! What README.md says, for the tests that hold it to its word.
+//! What README.md and the other documents say, for the tests that hold them to their word.
 
 use anyhow::{Context, Result};
 
@@ -6,7 +6,12 @@ use crate::artefacts;
 
 /// The text of README.md.
 pub fn text() -> Result<String> {
-    let path = artefacts::repository().join("README.md");
+    document("README.md")
+}
+
+/// The text of a document, by its path in the repository.
+pub fn document(path: &str) -> Result<String> {
+    let path = artefacts::repository().join(path);
     std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
 }
 

@@ -1,7 +1,19 @@
-//! What README.md says about flags, packages and files is so.
+//! What README.md and the documents it links to say about flags, packages and files is so.
+
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ferrite_tests::{artefacts, readme, server};
+
+const CONFIGURATION: &str = "server/docs/configuration.md";
+
+/// Every document that is no source code's.
+const DOCUMENTS: [&str; 4] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    CONFIGURATION,
+    "server/docs/limits.md",
+];
 
 /// A flag of `ferrite --help`, and what it says about it.
 struct Flag {
@@ -23,7 +35,7 @@ async fn the_table_of_flags_is_the_one_of_help() -> Result<()> {
     for flag in &flags {
         let start = format!("| `{}` | `{}` | ", flag.name, flag.variable);
         let row = rows.iter().find(|row| row.starts_with(&start));
-        let row = row.with_context(|| format!("README.md has no row {start}"))?;
+        let row = row.with_context(|| format!("{CONFIGURATION} has no row {start}"))?;
         let said = row
             .split('`')
             .nth(5)
@@ -35,7 +47,7 @@ async fn the_table_of_flags_is_the_one_of_help() -> Result<()> {
     }
     ensure!(
         rows.len() == flags.len(),
-        "README.md has rows that --help has not"
+        "{CONFIGURATION} has rows that --help has not"
     );
     Ok(())
 }
@@ -66,27 +78,52 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
 
 /// The rows of the table of flags.
 fn rows() -> Result<Vec<String>> {
-    let text = readme::text()?;
+    let text = readme::document(CONFIGURATION)?;
     let rows = text.lines().filter(|line| line.starts_with("| `--"));
     Ok(rows.map(str::to_owned).collect())
 }
 
 #[test]
-fn every_file_it_points_to_is_there() -> Result<()> {
-    let text = readme::text()?;
-    let links: Vec<_> = text
-        .split("](")
+fn every_file_they_point_to_is_there() -> Result<()> {
+    for document in DOCUMENTS {
+        let text = readme::document(document)?;
+        let at = artefacts::repository().join(document);
+        let directory = at.parent().context("a directory")?;
+        for link in links(&text) {
+            ensure!(
+                directory.join(link).exists(),
+                "{document} points to {link}, which is not there"
+            );
+        }
+    }
+    ensure!(links(&readme::text()?).len() > 5, "README.md has few links");
+    Ok(())
+}
+
+/// The files that a document points to, without the place inside them.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](")
         .skip(1)
         .filter_map(|rest| Some(rest.split_once(')')?.0))
-        .filter(|link| !link.contains("://"))
-        .collect();
-    ensure!(links.len() > 5, "README.md points to {links:?} only");
-    for link in links {
-        let path = artefacts::repository().join(link);
-        ensure!(
-            path.exists(),
-            "README.md points to {link}, which is not there"
-        );
+        .filter(|link| !link.contains("://") && !link.starts_with('#'))
+        .map(|link| link.split('#').next().unwrap_or_default())
+        .collect()
+}
+
+#[test]
+fn every_document_is_held_to_its_word() -> Result<()> {
+    for directory in [".", "server/docs", "shared", "client-wasm"] {
+        for entry in std::fs::read_dir(artefacts::repository().join(directory))? {
+            let name = entry?.file_name();
+            let path = Path::new(directory).join(&name);
+            let path = path.strip_prefix(".").unwrap_or(&path);
+            let known = DOCUMENTS.iter().any(|document| Path::new(document) == path);
+            ensure!(
+                known || path.extension().is_none_or(|kind| kind != "md"),
+                "{} is not among the documents of this test",
+                path.display()
+            );
+        }
     }
     Ok(())
 }
