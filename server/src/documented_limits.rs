@@ -43,7 +43,7 @@ fn n(number: impl Display, unit: &str) -> String {
 /// What each row has to say, in this order.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<(&'static str, Vec<String>)> {
-    let config = Config::default();
+    let limits = Config::default().limits;
     let for_name = [
         MAX_NAME_BYTES,
         MAX_ROOM_ID_BYTES,
@@ -59,7 +59,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         (
             "frames of a client",
             vec![
-                n(config.max_message_rate, " a second"),
+                n(limits.message_rate, " a second"),
                 n(signalling::BURST_SECONDS, " seconds'"),
             ],
         ),
@@ -69,10 +69,10 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ),
         ("name of a room", vec![n(MAX_NAME_BYTES, " bytes")]),
         ("candidate ", vec![n(MAX_CANDIDATE_BYTES, " bytes")]),
-        ("sessions, waiting", vec![n(config.max_sessions, " (")]),
+        ("sessions, waiting", vec![n(limits.sessions, " (")]),
         (
             "sessions of an address",
-            vec![n(config.max_sessions_per_address, " (")],
+            vec![n(limits.sessions_per_address, " (")],
         ),
         (
             "WebSockets of an address",
@@ -89,10 +89,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
                 n(serve::MAX_CONNECTIONS_PER_ADDRESS, " of one address"),
             ],
         ),
-        (
-            "participants of a room",
-            vec![n(config.max_participants, " (")],
-        ),
+        ("participants of a room", vec![n(limits.participants, " (")]),
         (
             "offer ",
             vec![

@@ -60,7 +60,7 @@ fn raise_file_limit(config: &Config) {
         Ok(allowed) => allowed,
         Err(error) => return tracing::warn!(%error, "the limit of open files is as it was"),
     };
-    let wanted = (config.max_sessions + MAX_HTTP_CONNECTIONS) as u64;
+    let wanted = (config.limits.sessions + MAX_HTTP_CONNECTIONS) as u64;
     if allowed < wanted {
         tracing::warn!(
             allowed,
@@ -129,12 +129,12 @@ fn address_to_open(addr: SocketAddr) -> String {
 }
 
 fn start_log(config: &Config) {
-    let filter = EnvFilter::new(&config.log);
+    let filter = EnvFilter::new(&config.log.filter);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
-    match config.log_format {
+    match config.log.format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }

@@ -4,9 +4,8 @@
 //! any server, so this is what keeps a stranger's page from speaking for its visitor. Programs
 //! that are no browsers send none, and could send any: they are let in.
 
+use std::fmt;
 use std::str::FromStr;
-
-use serde::Deserialize;
 
 /// A web origin (RFC 6454): scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +22,13 @@ enum Scheme {
 }
 
 impl Scheme {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
     fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -32,8 +38,7 @@ impl Scheme {
 }
 
 /// One entry of the configuration's list.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedOrigin {
     /// Every page, wherever it comes from.
     Any,
@@ -62,19 +67,28 @@ impl FromStr for AllowedOrigin {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.trim() {
             "*" => Ok(Self::Any),
-            origin => origin
-                .parse()
-                .map(Self::One)
-                .map_err(|()| "give an origin such as https://app.example.com, without a path"),
+            origin => origin.parse().map(Self::One).map_err(|()| hint(origin)),
         }
     }
 }
 
-impl TryFrom<String> for AllowedOrigin {
-    type Error = &'static str;
+/// What to write instead.
+fn hint(text: &str) -> &'static str {
+    // As it is copied from a browser.
+    match text.strip_suffix('/').map(str::parse::<Origin>) {
+        Some(Ok(_)) => "remove the slash at the end",
+        Some(Err(())) | None => "give an origin such as https://app.example.com, without a path",
+    }
+}
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+impl fmt::Display for AllowedOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::One(Origin { scheme, host, port }) => {
+                write!(f, "{}://{host}:{port}", scheme.name())
+            }
+        }
     }
 }
 
@@ -200,8 +214,16 @@ mod tests {
 
     #[test]
     fn a_list_entry_is_an_origin() {
-        for text in ["app.example", "https://app.example/path", "ftp://a", ""] {
-            assert!(text.parse::<AllowedOrigin>().is_err(), "{text}");
+        for (text, hint) in [
+            ("app.example", "such as"),
+            ("https://app.example/path", "without a path"),
+            ("https://app.example/path/", "without a path"),
+            ("https://app.example/", "remove the slash"),
+            ("ftp://a", "such as"),
+            ("", "such as"),
+        ] {
+            let refused = text.parse::<AllowedOrigin>().unwrap_err();
+            assert!(refused.contains(hint), "{text}: {refused}");
         }
     }
 }

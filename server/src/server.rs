@@ -51,7 +51,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The media plane did not start.
-    #[error("--media-port: {0}; choose another port, or 0 for any that is free")]
+    #[error("{}", advice(.0))]
     Media(#[from] MediaError),
 }
 
@@ -62,14 +62,14 @@ impl Server {
     /// When a port cannot be had.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let listener = listen(config.listen).await?;
+        let listener = listen(config.http.listen).await?;
         let addr = listener
             .local_addr()
-            .map_err(|source| refusal(config.listen, source))?;
+            .map_err(|source| refusal(config.http.listen, source))?;
         let media = MediaPlane::start(MediaConfig {
-            port: config.media_port,
-            external_ips: config.external_ips.clone(),
-            shards: config.shards,
+            port: config.media.port,
+            external_ips: config.media.external_ips.clone(),
+            shards: config.media.shards,
         })?;
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone()));
         let stop_http = CancellationToken::new();
@@ -137,6 +137,19 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(addr)
         .await
         .map_err(|source| refusal(addr, source))
+}
+
+/// What the media plane says, and which setting helps.
+fn advice(error: &MediaError) -> String {
+    match error {
+        MediaError::PortInUse { .. } => {
+            format!("--media-port: {error}; choose another port, or 0 for any that is free")
+        }
+        // Every thread has sockets of its own on the port.
+        MediaError::Bind { .. } => format!("--media-port, --shards: {error}"),
+        MediaError::Thread(_) => format!("--shards: {error}"),
+        MediaError::Certificate(_) => error.to_string(),
+    }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]

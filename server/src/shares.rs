@@ -1,4 +1,4 @@
-//! How much each address may have at a time: a count by [`customer`], given back on drop.
+//! How much each address may have at a time: a count by [`end_site`], given back on drop.
 //!
 //! It knows nothing of what is counted.
 
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::network::customer;
+use crate::network::end_site;
 
 /// Counts something by address, up to a limit that is the same for each.
 #[derive(Debug)]
@@ -38,14 +38,14 @@ impl Shares {
         let Some(limit) = self.limit else {
             return Some(Share(None));
         };
-        let customer = customer(address);
+        let site = end_site(address);
         let mut counts = self.counts.lock();
-        let count = counts.entry(customer).or_default();
+        let count = counts.entry(site).or_default();
         if *count >= limit {
             return None;
         }
         *count += 1;
-        Some(Share(Some((self.counts.clone(), customer))))
+        Some(Share(Some((self.counts.clone(), site))))
     }
 
     /// How many addresses have something.
@@ -63,14 +63,14 @@ impl Counts {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let Some((counts, customer)) = self.0.take() else {
+        let Some((counts, site)) = self.0.take() else {
             return;
         };
         let mut counts = counts.lock();
-        if let Some(count) = counts.get_mut(&customer) {
+        if let Some(count) = counts.get_mut(&site) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&customer);
+                counts.remove(&site);
             }
         }
     }

@@ -4,9 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use ferrite_protocol::{ClientMessage, ErrorCode, IceCandidate, RequestId, ServerMessage};
-use ferrite_server::Config;
 
-use crate::support::{Client, config, start};
+use crate::support::{Client, config, start, with};
 
 mod support;
 
@@ -146,10 +145,9 @@ async fn loopback_is_offered_to_pages_of_this_machine_only() {
 
 #[tokio::test]
 async fn the_address_behind_a_nat_is_offered() {
-    let server = start(Config {
-        external_ips: vec!["203.0.113.7".parse().unwrap()],
-        ..config()
-    })
+    let server = start(with(|config| {
+        config.media.external_ips = vec!["203.0.113.7".parse().unwrap()]
+    }))
     .await;
     let mut client = Client::connect(&server).await;
     offer(&mut client, None).await;

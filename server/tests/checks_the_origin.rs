@@ -1,9 +1,9 @@
 //! Whose pages may open a session.
 
-use ferrite_server::{Config, Server};
+use ferrite_server::Server;
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::support::{Client, config, start};
+use crate::support::{Client, config, start, with};
 
 mod support;
 
@@ -37,10 +37,9 @@ async fn a_page_of_another_server_is_refused() {
 
 #[tokio::test]
 async fn the_configuration_names_others_that_are_served() {
-    let server = start(Config {
-        allowed_origins: vec!["https://app.example".parse().unwrap()],
-        ..config()
-    })
+    let server = start(with(|config| {
+        config.http.allowed_origins = vec!["https://app.example".parse().unwrap()]
+    }))
     .await;
     assert_eq!(connect(&server, "https://app.example").await, Ok(()));
     assert_eq!(connect(&server, "http://app.example").await, Err(403));

@@ -1,9 +1,8 @@
 //! Who is shown whom in a room.
 
 use ferrite_protocol::{ErrorCode, RoomSnapshot, ServerMessage};
-use ferrite_server::Config;
 
-use crate::support::{Client, config, start};
+use crate::support::{Client, config, start, with};
 
 mod support;
 
@@ -83,11 +82,7 @@ async fn a_session_is_in_one_room_at_a_time() {
 
 #[tokio::test]
 async fn a_full_room_says_so() {
-    let server = start(Config {
-        max_participants: 1,
-        ..config()
-    })
-    .await;
+    let server = start(with(|config| config.limits.participants = 1)).await;
     let (mut ann, _) = Client::greeted(&server).await;
     let (mut bob, _) = Client::greeted(&server).await;
     ann.join("tea").await;

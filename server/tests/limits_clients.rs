@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::support::{Client, PATIENCE, config, start};
+use crate::support::{Client, PATIENCE, config, start, with};
 
 mod support;
 
@@ -64,11 +64,7 @@ async fn a_frame_without_end_is_not_even_read() {
 
 #[tokio::test]
 async fn too_many_frames_close_the_session_they_came_from() {
-    let server = start(Config {
-        max_message_rate: 5,
-        ..config()
-    })
-    .await;
+    let server = start(with(|config| config.limits.message_rate = 5)).await;
     let (mut witness, _) = Client::greeted(&server).await;
     let (mut client, _) = Client::greeted(&server).await;
     for _ in 0..30 {
@@ -83,11 +79,7 @@ async fn too_many_frames_close_the_session_they_came_from() {
 
 #[tokio::test]
 async fn a_full_server_says_so_and_has_room_again_later() {
-    let server = start(Config {
-        max_sessions: 1,
-        ..config()
-    })
-    .await;
+    let server = start(with(|config| config.limits.sessions = 1)).await;
     let (mut only, welcome) = Client::greeted(&server).await;
     let mut next = Client::connect(&server).await;
     next.send_text(r#"{"type":"hello","version":1}"#).await;
@@ -115,11 +107,10 @@ async fn from(server: &Server, address: &str) -> Result<Client, Error> {
 
 /// Two sessions an address, and tests that can be at any.
 fn two_per_address() -> Config {
-    Config {
-        max_sessions_per_address: 2,
-        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
-        ..config()
-    }
+    with(|config| {
+        config.limits.sessions_per_address = 2;
+        config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
 }
 
 #[tokio::test]
@@ -151,11 +142,9 @@ async fn an_address_that_has_all_its_sessions_is_told_so_and_takes_none_from_oth
 
 #[tokio::test]
 async fn a_session_that_waits_for_its_client_counts_where_it_was_opened() {
-    let server = start(Config {
-        resume_time: Duration::from_secs(3600),
-        ..two_per_address()
-    })
-    .await;
+    let mut patient = two_per_address();
+    patient.signalling.resume_time = Duration::from_secs(3600);
+    let server = start(patient).await;
     let mut first = from(&server, "203.0.113.1").await.unwrap();
     let welcome = first.hello(None).await;
     let mut second = from(&server, "203.0.113.1").await.unwrap();
@@ -189,11 +178,9 @@ async fn websockets_that_say_nothing_are_few_at_one_address() {
 
 #[tokio::test]
 async fn who_is_no_trusted_proxy_is_not_believed() {
-    let server = start(Config {
-        trusted_proxies: vec!["192.0.2.1".parse().unwrap()],
-        ..two_per_address()
-    })
-    .await;
+    let mut config = two_per_address();
+    config.http.trusted_proxies = vec!["192.0.2.1".parse().unwrap()];
+    let server = start(config).await;
     let mut clients = Vec::new();
     for address in ["203.0.113.1", "203.0.113.2", "203.0.113.3"] {
         let mut client = from(&server, address).await.unwrap();
@@ -217,11 +204,7 @@ async fn who_is_no_trusted_proxy_is_not_believed() {
 
 #[tokio::test]
 async fn without_a_limit_one_address_may_have_all_sessions() {
-    let server = start(Config {
-        max_sessions_per_address: 0,
-        ..config()
-    })
-    .await;
+    let server = start(with(|config| config.limits.sessions_per_address = 0)).await;
     let mut clients = Vec::new();
     for _ in 0..300 {
         let (mut client, _) = Client::greeted(&server).await;

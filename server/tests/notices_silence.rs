@@ -10,16 +10,13 @@ use futures_util::StreamExt as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
-use crate::support::{Client, PATIENCE, config, start};
+use crate::support::{Client, PATIENCE, start, with};
 
 mod support;
 
 /// As impatient as the protocol allows.
 fn impatient() -> Config {
-    Config {
-        ping_interval: Duration::from_secs(1),
-        ..config()
-    }
+    with(|config| config.signalling.ping_interval = Duration::from_secs(1))
 }
 
 /// Reads bytes, and nobody answers what they say, until the server gives up.

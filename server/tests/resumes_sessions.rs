@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use ferrite_protocol::{ResumeToken, ServerMessage};
-use ferrite_server::Config;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::support::{Client, config, start};
+use crate::support::{Client, config, start, with};
 
 mod support;
 
@@ -129,10 +128,9 @@ async fn the_seat_is_kept_and_the_whole_room_is_shown_again() {
 
 #[tokio::test]
 async fn a_session_that_nobody_resumes_ends() {
-    let server = start(Config {
-        resume_time: Duration::from_millis(50),
-        ..config()
-    })
+    let server = start(with(|config| {
+        config.signalling.resume_time = Duration::from_millis(50)
+    }))
     .await;
     let (mut ann, _) = Client::greeted(&server).await;
     let (mut bob, welcome) = Client::greeted(&server).await;

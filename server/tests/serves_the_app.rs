@@ -6,11 +6,10 @@ use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use ferrite_server::Config;
 use flate2::read::GzDecoder;
 
 use crate::support::http::{get, request};
-use crate::support::{config, start};
+use crate::support::{config, start, with};
 
 mod support;
 
@@ -153,11 +152,7 @@ async fn edited_files_are_served_without_a_new_build() {
     fs::write(site.join("index.html"), "one").unwrap();
     fs::create_dir_all(site.join("icons")).unwrap();
     fs::write(site.join("icons/a.svg"), "<svg/>").unwrap();
-    let server = start(Config {
-        www: Some(site.clone()),
-        ..config()
-    })
-    .await;
+    let server = start(with(|config| config.http.www = Some(site.clone()))).await;
 
     let first = get(server.addr(), "/", &[]).await;
     assert_eq!(first.text(), "one");
@@ -175,11 +170,7 @@ async fn edited_files_are_served_without_a_new_build() {
 async fn a_directory_gives_nothing_from_outside_itself() {
     let site = directory("closed/inner");
     fs::write(site.join("../secret"), "secret").unwrap();
-    let server = start(Config {
-        www: Some(site.clone()),
-        ..config()
-    })
-    .await;
+    let server = start(with(|config| config.http.www = Some(site.clone()))).await;
     let absolute = site.parent().unwrap().join("secret");
     for path in [
         "/../secret",

@@ -56,8 +56,8 @@ async fn the_ports_are_free_afterwards() {
     let (addr, media_port) = (server.addr(), server.media_port());
     server.shutdown().await;
     let mut again = config();
-    again.listen = addr;
-    again.media_port = media_port;
+    again.http.listen = addr;
+    again.media.port = media_port;
     let server = start(again).await;
     assert_eq!(server.addr(), addr);
 }

@@ -64,7 +64,7 @@ async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: Header
     if method != Method::GET && method != Method::HEAD {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    match assets::find(uri.path(), app.config.www.as_deref()).await {
+    match assets::find(uri.path(), app.config.http.www.as_deref()).await {
         Some(asset) => asset.respond(&headers),
         None => (StatusCode::NOT_FOUND, "There is nothing here.").into_response(),
     }
@@ -79,7 +79,7 @@ async fn websocket(
     let (origin, host) = (text(&headers, ORIGIN), text(&headers, HOST));
     // An origin that is not even text is not ours.
     let readable = origin.is_some() || !headers.contains_key(ORIGIN);
-    if !readable || !may_connect(origin, host, &app.config.allowed_origins) {
+    if !readable || !may_connect(origin, host, &app.config.http.allowed_origins) {
         tracing::debug!(origin, host, "refused a page of another origin");
         return (StatusCode::FORBIDDEN, OTHER_ORIGIN).into_response();
     }
@@ -88,7 +88,7 @@ async fn websocket(
         Err(rejection) => return rejection.into_response(),
     };
     let remote = remote.ip();
-    let trusted = &app.config.trusted_proxies;
+    let trusted = &app.config.http.trusted_proxies;
     let client = client_address(remote, &texts(&headers, FORWARDED_FOR), trusted);
     let forwarded = headers.contains_key(FORWARDED) || headers.contains_key(FORWARDED_FOR);
     if forwarded && client == remote.to_canonical() {

@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 
 use super::Remote;
 use crate::config::Config;
+use crate::network::is_among;
 use crate::shares::Shares;
 
 /// Connections at a time. Further ones wait in the kernel. A WebSocket counts only until it is one.
@@ -43,7 +44,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     // Where one address may have all sessions, it may have all connections.
-    let by_address = Shares::new(match config.max_sessions_per_address {
+    let by_address = Shares::new(match config.limits.sessions_per_address {
         0 => 0,
         _ => MAX_CONNECTIONS_PER_ADDRESS,
     });
@@ -56,8 +57,7 @@ pub(crate) async fn serve(
                 return;
             };
             let (stream, remote) = accept(&listener).await;
-            let mut trusted = config.trusted_proxies.iter();
-            let shares = match trusted.any(|proxy| proxy.contains(remote.ip())) {
+            let shares = match is_among(remote.ip(), &config.http.trusted_proxies) {
                 true => &unlimited,
                 false => &by_address,
             };

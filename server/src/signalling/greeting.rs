@@ -127,11 +127,11 @@ impl Newcomer {
         let config = &self.signalling.config;
         match full {
             Full::Server => {
-                let limit = config.max_sessions;
+                let limit = config.limits.sessions;
                 format!("the server has all the {limit} sessions it may have")
             }
             Full::Address => {
-                let limit = config.max_sessions_per_address;
+                let limit = config.limits.sessions_per_address;
                 format!("your address has all the {limit} sessions it may have")
             }
         }

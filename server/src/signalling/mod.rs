@@ -118,14 +118,14 @@ pub(crate) enum Full {
 
 impl Signalling {
     pub(crate) fn new(config: Arc<Config>, media: MediaPlane) -> Self {
-        let places_by_address =
-            WEBSOCKETS_PER_SESSION.saturating_mul(config.max_sessions_per_address);
+        let limits = &config.limits;
+        let places_by_address = WEBSOCKETS_PER_SESSION.saturating_mul(limits.sessions_per_address);
         Self {
-            rooms: Arc::new(Rooms::new(config.max_participants)),
-            places: Arc::new(Semaphore::new(config.max_sessions + SPARE_PLACES)),
-            sessions: Arc::new(Semaphore::new(config.max_sessions)),
+            rooms: Arc::new(Rooms::new(limits.participants)),
+            places: Arc::new(Semaphore::new(limits.sessions + SPARE_PLACES)),
+            sessions: Arc::new(Semaphore::new(limits.sessions)),
             places_by_address: Shares::new(places_by_address),
-            sessions_by_address: Shares::new(config.max_sessions_per_address),
+            sessions_by_address: Shares::new(limits.sessions_per_address),
             config,
             media,
             resumable: Resumable::default(),
@@ -137,10 +137,10 @@ impl Signalling {
 
     /// What is held at this moment.
     pub(crate) fn holdings(&self) -> Holdings {
-        let websockets = self.config.max_sessions + SPARE_PLACES;
+        let websockets = self.config.limits.sessions + SPARE_PLACES;
         Holdings {
             websockets: websockets - self.places.available_permits(),
-            sessions: self.config.max_sessions - self.sessions.available_permits(),
+            sessions: self.config.limits.sessions - self.sessions.available_permits(),
             resumable: self.resumable.len(),
             addresses: self.places_by_address.len() + self.sessions_by_address.len(),
             rooms: self.rooms.len(),

@@ -53,7 +53,7 @@ impl Session {
 
     /// Answers a hello.
     pub(super) fn welcome(&self, resume_token: ResumeToken, resumed: bool) -> ServerMessage {
-        let interval = self.signalling.config.ping_interval.as_millis();
+        let interval = self.signalling.config.signalling.ping_interval.as_millis();
         ServerMessage::Welcome {
             version: PROTOCOL_VERSION,
             session: self.id.clone(),

@@ -64,13 +64,13 @@ pub(super) enum Gone {
 impl Socket {
     pub(super) fn new(websocket: WebSocket, config: &Config, place: Place) -> Self {
         let opened = Instant::now();
-        let per_second = config.max_message_rate;
+        let per_second = config.limits.message_rate;
         let at_once = per_second.saturating_mul(BURST_SECONDS);
         Self {
             websocket,
-            rules: ServerSession::new(config.ping_interval, Duration::ZERO),
+            rules: ServerSession::new(config.signalling.ping_interval, Duration::ZERO),
             opened,
-            patience: config.ping_interval * 3,
+            patience: config.signalling.ping_interval * 3,
             rate: Rate::new(per_second, at_once, opened),
             allowed: (per_second, at_once),
             _place: place,

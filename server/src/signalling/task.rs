@@ -245,7 +245,7 @@ impl Task {
 
     /// Keeps the seat and the peer for the resume time.
     async fn park(&mut self) -> Option<Box<Resumption>> {
-        let end = Instant::now() + self.signalling.config.resume_time;
+        let end = Instant::now() + self.signalling.config.signalling.resume_time;
         info!("waiting to be resumed");
         loop {
             tokio::select! {

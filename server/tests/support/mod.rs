@@ -24,12 +24,18 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Free ports on loopback, everything else as by default.
 pub fn config() -> Config {
-    Config {
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        media_port: 0,
-        shards: 1,
-        ..Config::default()
-    }
+    let mut config = Config::default();
+    config.http.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.media.port = 0;
+    config.media.shards = 1;
+    config
+}
+
+/// These, with a change.
+pub fn with(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = config();
+    change(&mut config);
+    config
 }
 
 pub async fn start(config: Config) -> Server {

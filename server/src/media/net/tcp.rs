@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::media::net::framing::{Deframer, SendQueue};
 use crate::media::net::path::{FourTuple, Transport};
-use crate::network::customer;
+use crate::network::end_site;
 
 /// Tokens of this module, listeners first; below are the shard's own.
 pub const FIRST_TOKEN: usize = 1024;
@@ -130,7 +130,7 @@ impl Tcp {
                 // None left; or no descriptor for it, then it waits in the kernel's queue.
                 Err(_) => return,
             };
-            let of_address = self.by_address.get(&customer(remote.ip()));
+            let of_address = self.by_address.get(&end_site(remote.ip()));
             let has_room = of_address.is_none_or(|count| *count < MAX_PER_ADDRESS);
             if has_room && self.connections.len() < MAX_CONNECTIONS {
                 // A connection that is reset already is no loss.
@@ -160,7 +160,7 @@ impl Tcp {
             queue: SendQueue::default(),
             until: now + INTRODUCTION,
         };
-        *(self.by_address.entry(customer(path.remote.ip()))).or_default() += 1;
+        *(self.by_address.entry(end_site(path.remote.ip()))).or_default() += 1;
         self.connections.insert(token, connection);
         Ok(())
     }
@@ -206,7 +206,7 @@ impl Tcp {
     }
 
     fn release(&mut self, address: IpAddr) {
-        if let Entry::Occupied(mut count) = self.by_address.entry(customer(address)) {
+        if let Entry::Occupied(mut count) = self.by_address.entry(end_site(address)) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();

@@ -1,0 +1,26 @@
+//! The settings that bound what clients may have and do.
+
+use super::declare::settings;
+use super::value::within;
+
+/// More than any machine has file descriptors for.
+const MAX_SESSIONS: usize = 10_000_000;
+
+settings! {
+    /// How much clients may have and do.
+    pub struct Limits {
+        /// The most sessions at a time, those that wait for their client included
+        pub sessions: usize = 10_000, "max-sessions", "COUNT", within(1, MAX_SESSIONS);
+
+        /// The most sessions at a time of one client address (IPv4 address or IPv6 /64), those that
+        /// wait for their client included; 0 sets no limit
+        pub sessions_per_address: usize = 256, "max-sessions-per-address", "COUNT";
+
+        /// The most participants in one room
+        pub participants: usize = 500, "max-participants", "COUNT", within(1, usize::MAX);
+
+        /// Frames a client may send per second, sustained; four times as many may come at once.
+        /// A client that sends more is disconnected
+        pub message_rate: u32 = 50, "max-message-rate", "COUNT", within(1, u32::MAX);
+    }
+}

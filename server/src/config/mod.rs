@@ -1,0 +1,81 @@
+//! What the server is told from outside: defaults, a TOML file, `FERRITE_*` environment variables
+//! and flags, each stronger than the one before.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `http`, `media`, `signalling`, `limits`, `log` | the settings: each is declared once, with its names, type, default, help and rule |
+//! | `declare` | what a declaration becomes, and how sources see it |
+//! | `value` | texts to values and back |
+//! | `flags` | the command line and the environment |
+//! | `file` | the TOML file |
+//! | `error` | what a refusal says |
+//!
+//! To add a setting is to add one declaration to its area's file, and a row to
+//! `server/docs/configuration.md`, which a test compares. Nothing here knows what settings are for.
+
+use std::ffi::OsString;
+
+use self::declare::{Area as _, Visitor};
+use self::file::File;
+use self::flags::Flags;
+
+mod declare;
+mod error;
+mod file;
+mod flags;
+mod http;
+mod limits;
+mod log;
+mod media;
+mod signalling;
+mod value;
+
+pub use self::error::ConfigError;
+pub use self::http::Http;
+pub use self::limits::Limits;
+pub use self::log::{Log, LogFormat};
+pub use self::media::Media;
+pub use self::signalling::Signalling;
+
+/// Everything the server is told from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The front door.
+    pub http: Http,
+    /// The media plane.
+    pub media: Media,
+    /// Sessions.
+    pub signalling: Signalling,
+    /// How much clients may have and do.
+    pub limits: Limits,
+    /// The log.
+    pub log: Log,
+}
+
+impl Config {
+    /// Reads flags, environment and file.
+    ///
+    /// # Errors
+    /// When any of them cannot be understood, or when the user asked for help.
+    pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        let mut flags = Flags::read(config.clone(), arguments)?;
+        if let Some(path) = flags.config() {
+            let text = file::read(path)?;
+            let mut file = File::parse(path, &text)?;
+            config.visit(&mut file)?;
+            file.finish()?;
+        }
+        config.visit(&mut flags)?;
+        Ok(config)
+    }
+
+    /// Shows every setting of every area.
+    fn visit(&mut self, visitor: &mut impl Visitor) -> Result<(), ConfigError> {
+        self.http.visit(visitor)?;
+        self.media.visit(visitor)?;
+        self.signalling.visit(visitor)?;
+        self.limits.visit(visitor)?;
+        self.log.visit(visitor)
+    }
+}
