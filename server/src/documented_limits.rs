@@ -12,6 +12,7 @@ use crate::Config;
 use crate::http::serve;
 use crate::media::ingest::table;
 use crate::media::net::{framing, tcp};
+use crate::media::shard::{mailbox, moves, receive};
 use crate::media::transport::dtls::gate;
 use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
@@ -113,6 +114,15 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![n(gate::MAX_FRAGMENTS, " fragments"), kib(gate::MAX_BYTES)],
         ),
         ("paths of a peer", vec![n(ice::MAX_PAIRS, " |")]),
+        ("datagram,", vec![n(receive::MAX_DATAGRAM, " bytes")]),
+        (
+            "moves of a peer",
+            vec![
+                n(moves::MOVES_AT_ONCE, " one after the other"),
+                s(moves::MOVE_EVERY),
+            ],
+        ),
+        ("datagrams waiting", vec![n(mailbox::MAX_DATAGRAMS, " |")]),
         (
             "SSRCs received",
             vec![n(srtp::MAX_SSRCS, ","), n(table::MAX_INGESTS, " streams")],

@@ -111,6 +111,7 @@ impl Server {
             rooms = held.rooms,
             peers = media.peers,
             ufrags = media.ufrags,
+            listeners = media.listeners,
             housed = media.housed,
             paths = media.paths,
             timers = media.timers,

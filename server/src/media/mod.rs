@@ -5,7 +5,8 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `plane` | the door for the control plane: start, make peers, hear of their states |
-//! | `shard` | one core's thread: its loop, its peers, its mailbox; which shard has which peer |
+//! | `shard` | one core's peers without IO, and the thread around it; which shard has which peer |
+//! | `event` | what a session hears of its peer |
 //! | [`peer`] | one remote endpoint, tied together from what follows |
 //! | `sdp` | offer in, answer out |
 //! | `egress` | what leaves: rewriting, retransmission, where to begin |
@@ -23,6 +24,7 @@ use std::time::Instant;
 
 pub mod data;
 pub mod egress;
+pub mod event;
 pub mod id;
 pub mod ingest;
 pub mod net;
@@ -33,6 +35,7 @@ pub mod sdp;
 pub mod shard;
 pub mod transport;
 
+pub use event::PeerEvent;
 pub use peer::{Peer, PeerOutput};
 pub use plane::*;
 

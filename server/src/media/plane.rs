@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use ferrite_protocol::message::PeerConnectionState;
 use ferrite_protocol::{IceCandidate, SessionId};
 use rand::Rng;
 use rand::distr::Alphanumeric;
@@ -20,25 +19,24 @@ pub use crate::media::transport::dtls::DtlsState as DtlsTransportState;
 pub use crate::media::transport::ice::IceState as IceConnectionState;
 
 use crate::media::Behaviour;
+use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
 use crate::media::net::candidates::{Interfaces, host_candidates, is_candidate};
 use crate::media::net::sockets::{open_listeners, open_sockets, probe};
 use crate::media::peer::{Peer, PeerConfig};
 use crate::media::rtp::clock::Clock;
 use crate::media::sdp::{self, Local, Session};
-use crate::media::shard::Prepared;
-use crate::media::shard::directory::Directory;
+use crate::media::shard::command::Command;
 use crate::media::shard::gauges::MediaGauges;
-use crate::media::shard::mailbox::Command;
+use crate::media::shard::mailbox::Mail;
 use crate::media::shard::resident::Resident;
+use crate::media::shard::shards::{Busy, Shards};
+use crate::media::shard::thread::Prepared;
 use crate::media::transport::dtls::{DtlsError, Identity};
 use crate::media::transport::ice::Credentials;
 
 /// The largest data channel message taken, in bytes.
 pub const MAX_MESSAGE_SIZE: u32 = 262_144;
-
-/// Events waiting for a session that is slow. After that the newest state waits alone.
-const EVENTS: usize = 16;
 
 /// How long the shards have to say what they hold.
 const COUNT_TIME: Duration = Duration::from_millis(100);
@@ -89,22 +87,6 @@ pub enum MediaError {
 #[error("{0}")]
 pub struct CandidateError(String);
 
-/// What a peer tells its session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerEvent {
-    /// The connection changed.
-    State {
-        /// ICE.
-        ice: IceConnectionState,
-        /// DTLS.
-        dtls: DtlsTransportState,
-        /// Both together.
-        connection: PeerConnectionState,
-        /// Why, when it is not good news; while connected, why the data channels are over.
-        reason: Option<String>,
-    },
-}
-
 /// What the media plane has to know of a peer before its first offer.
 pub struct PeerOptions {
     /// The session the peer belongs to, for the log.
@@ -133,7 +115,7 @@ struct Inner {
     interfaces: Interfaces,
     identity: Identity,
     clock: Clock,
-    directory: Arc<Directory>,
+    shards: Shards,
     next_id: AtomicU64,
     dropped: Arc<AtomicU64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -157,14 +139,14 @@ impl MediaPlane {
             prepared.push(shard);
             mailboxes.push(mailbox);
         }
-        let directory = Arc::new(Directory::new(mailboxes));
+        let shards = Shards::new(mailboxes);
         let dropped = Arc::new(AtomicU64::new(0));
         let mut threads = Vec::new();
         for (index, shard) in prepared.into_iter().enumerate() {
-            let (directory, dropped) = (directory.clone(), dropped.clone());
+            let (shards, dropped) = (shards.clone(), dropped.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{index}"))
-                .spawn(move || shard.run(index, directory, dropped))
+                .spawn(move || shard.run(index, shards, dropped))
                 .map_err(MediaError::Thread)?;
             threads.push(thread);
         }
@@ -174,7 +156,7 @@ impl MediaPlane {
             interfaces: Interfaces::default(),
             identity,
             clock: Clock::new(Instant::now(), SystemTime::now()),
-            directory,
+            shards,
             next_id: AtomicU64::new(1),
             dropped,
             threads: Mutex::new(threads),
@@ -186,9 +168,9 @@ impl MediaPlane {
         self.0.port
     }
 
-    /// The number of peers, pending ones included.
+    /// The number of peers that have made an offer.
     pub fn peers(&self) -> usize {
-        self.0.directory.len()
+        self.0.shards.directory.len()
     }
 
     /// Datagrams the kernel did not take.
@@ -222,22 +204,16 @@ impl MediaPlane {
             cname: local.cname.clone(),
             max_message_size: MAX_MESSAGE_SIZE,
         };
-        let (events, receiver) = mpsc::channel(EVENTS);
-        let resident = Resident::new(
-            id,
-            options.session,
-            Peer::new(Instant::now(), config),
-            options.behaviour,
-            events,
-        );
-        inner.directory.insert(id, Box::new(resident));
-        inner.directory.register(&credentials.ufrag, id);
+        let peer = Peer::new(Instant::now(), config);
+        let resident = Resident::new(id, options.session, peer, options.behaviour);
+        let receiver = inner.shards.listeners.listen(id);
         let handle = PeerHandle {
             id,
-            directory: inner.directory.clone(),
+            shards: inner.shards.clone(),
             negotiation: Mutex::new(Negotiation {
                 local,
                 session: None,
+                newborn: Some(Box::new(resident)),
             }),
         };
         (handle, receiver)
@@ -245,16 +221,16 @@ impl MediaPlane {
 
     /// What is held at this moment. A shard too busy to say is left out.
     pub async fn holdings(&self) -> MediaGauges {
-        let directory = &self.0.directory;
-        let asked = (0..directory.shards()).map(|shard| {
+        let shards = &self.0.shards;
+        let asked = (0..shards.len()).map(|shard| {
             let (answer, counted) = tokio::sync::oneshot::channel();
             // Full: the answer is dropped with the command.
-            let _ = directory.send(shard, Command::Count(answer));
+            let _ = shards.send(shard, Mail::Count(answer));
             (shard, counted)
         });
         let asked: Vec<_> = asked.collect();
         let deadline = tokio::time::Instant::now() + COUNT_TIME;
-        let mut sum = directory.holdings();
+        let mut sum = shards.gauges();
         for (shard, counted) in asked {
             match tokio::time::timeout_at(deadline, counted).await {
                 Ok(Ok(held)) => sum += held,
@@ -280,10 +256,10 @@ impl MediaPlane {
 impl Inner {
     fn shut_down(&self) {
         let deadline = Instant::now() + SHUTDOWN_TIME;
-        let mut untold: Vec<_> = (0..self.directory.shards()).collect();
+        let mut untold: Vec<_> = (0..self.shards.len()).collect();
         wait_until(deadline, || {
             // A full mailbox is being emptied, or its shard hangs. No other shard waits for that.
-            untold.retain(|shard| self.directory.send(*shard, Command::Shutdown).is_err());
+            untold.retain(|shard| self.shards.send(*shard, Mail::Shutdown).is_err());
             untold.is_empty()
         });
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -295,6 +271,8 @@ impl Inner {
                 tracing::error!("a shard had panicked");
             }
         }
+        // Whoever was on its way to a shard that has ended is no more.
+        self.shards.listeners.clear();
     }
 }
 
@@ -308,7 +286,7 @@ fn wait_until(deadline: Instant, mut is_so: impl FnMut() -> bool) {
 /// One peer connection. Dropping it closes it.
 pub struct PeerHandle {
     id: PeerId,
-    directory: Arc<Directory>,
+    shards: Shards,
     negotiation: Mutex<Negotiation>,
 }
 
@@ -323,6 +301,8 @@ impl fmt::Debug for PeerHandle {
 struct Negotiation {
     local: Local,
     session: Option<Arc<Session>>,
+    /// The peer, until its first offer. Before that nobody can call it.
+    newborn: Option<Box<Resident>>,
 }
 
 impl PeerHandle {
@@ -342,23 +322,60 @@ impl PeerHandle {
             credentials.pwd.clone_into(&mut local.ice_pwd);
             answer = sdp::answer(offer, &local, previous, &mut random)?;
         }
-        let restarts = restart.is_some();
         let session = Arc::new(answer.session);
-        let command = Command::SetSession {
-            id: self.id,
-            session: session.clone(),
-            restart,
-        };
-        self.command(command)
-            .map_err(|_| SdpError("the server is too busy; try again".to_owned()))?;
-        // Not before: names that no shard was told of must not displace those in use. Nor is it
-        // late: the other end learns the new name from the answer.
-        if restarts {
-            self.directory.register(&local.ice_ufrag, self.id);
-        }
+        self.agree(&mut negotiation.newborn, session.clone(), restart)
+            .map_err(|Busy| SdpError("the server is too busy; try again".to_owned()))?;
         negotiation.local = local;
         negotiation.session = Some(session);
         Ok(answer.sdp)
+    }
+
+    /// Tells the peer what was agreed. `restart` are the credentials of a new ICE generation.
+    fn agree(
+        &self,
+        newborn: &mut Option<Box<Resident>>,
+        session: Arc<Session>,
+        restart: Option<Credentials>,
+    ) -> Result<(), Busy> {
+        if let Some(mut resident) = newborn.take() {
+            resident.peer.set_session(Instant::now(), session, None);
+            return self.begin(resident).map_err(|resident| {
+                *newborn = Some(resident);
+                Busy
+            });
+        }
+        let ufrag = (restart.as_ref()).map(|credentials| credentials.ufrag.clone());
+        let id = self.id;
+        self.command(Command::SetSession {
+            id,
+            session,
+            restart,
+        })?;
+        // Not before: names that no shard was told of must not displace those in use. Nor is it late:
+        // the other end learns the new name from the answer.
+        if let Some(ufrag) = ufrag {
+            self.shards.directory.register(&ufrag, id);
+        }
+        Ok(())
+    }
+
+    /// Gives a peer a home, any: it moves where its packets land. A busy one gives it back.
+    fn begin(&self, resident: Box<Resident>) -> Result<(), Box<Resident>> {
+        let home = self.id.0 as usize % self.shards.len().max(1);
+        let directory = &self.shards.directory;
+        directory.insert(self.id, home);
+        directory.register(resident.peer.local_ufrag(), self.id);
+        let paths = Vec::new();
+        match (self.shards).command(home, Command::Adopt { resident, paths }) {
+            Err(Command::Adopt { resident, .. }) => {
+                directory.remove(self.id);
+                Err(resident)
+            }
+            Ok(())
+            | Err(Command::SetSession { .. } | Command::Close { .. } | Command::Landed { .. }) => {
+                Ok(())
+            }
+        }
     }
 
     /// The server's candidates, to be sent after the first answer.
@@ -391,16 +408,15 @@ impl PeerHandle {
 
     /// Closes the peer.
     pub fn close(&self) {
+        if self.negotiation().newborn.take().is_some() {
+            return self.shards.listeners.forget(self.id);
+        }
         // A full mailbox is no harm: the shard notices when the session drops its receiver.
         let _ = self.command(Command::Close { id: self.id });
     }
 
-    fn command(&self, command: Command) -> Result<(), crate::media::shard::directory::Busy> {
-        let now = Instant::now();
-        self.directory
-            .command(self.id, command, |resident, command| {
-                command.apply(now, resident)
-            })
+    fn command(&self, command: Command) -> Result<(), Busy> {
+        self.shards.command_peer(self.id, command)
     }
 }
 

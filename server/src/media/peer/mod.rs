@@ -233,6 +233,11 @@ impl Peer {
         matches!(self.dtls_state(), DtlsState::Closed | DtlsState::Failed)
     }
 
+    /// The user name fragment that its checks are addressed to.
+    pub fn local_ufrag(&self) -> &str {
+        &self.ice.local().ufrag
+    }
+
     /// Whether an authentic check came over this path.
     pub fn knows(&self, path: &FourTuple) -> bool {
         self.ice.knows(path)

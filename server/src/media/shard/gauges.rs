@@ -5,10 +5,12 @@ use std::ops::AddAssign;
 /// Counts of one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MediaGauges {
-    /// Peers in the directory, pending ones included.
+    /// Peers in the directory.
     pub peers: usize,
     /// User name fragments that lead to them.
     pub ufrags: usize,
+    /// Sessions that hear of peers, those included that have made no offer.
+    pub listeners: usize,
     /// Peers that shards house.
     pub housed: usize,
     /// Paths that shards remember.
@@ -23,6 +25,7 @@ impl AddAssign for MediaGauges {
     fn add_assign(&mut self, other: Self) {
         self.peers += other.peers;
         self.ufrags += other.ufrags;
+        self.listeners += other.listeners;
         self.housed += other.housed;
         self.paths += other.paths;
         self.timers += other.timers;

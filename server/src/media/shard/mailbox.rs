@@ -1,62 +1,30 @@
-//! How a shard is told things: a bounded channel and a way to wake the shard from its sockets.
+//! How a shard's thread is told things: a bounded channel and a way to wake it from its sockets.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use mio::Waker;
 use tokio::sync::oneshot;
 
-use crate::media::id::PeerId;
 use crate::media::net::path::FourTuple;
-use crate::media::sdp::Session;
-use crate::media::shard::directory::Busy;
+use crate::media::shard::command::Command;
 use crate::media::shard::gauges::MediaGauges;
-use crate::media::shard::resident::Resident;
-use crate::media::transport::ice::Credentials;
 
-/// Commands waiting in one shard's mailbox. A full one refuses: offers fail with a clear error,
-/// datagrams that landed on another shard are lost like any other.
+/// What waits in one shard's mailbox. A full one refuses: offers fail with a clear error, peers stay
+/// where they are, datagrams that landed on another shard are lost like any other.
 pub const CAPACITY: usize = 4096;
 
 /// Of those, datagrams from other shards and for them. Whoever floods a shard with datagrams that
 /// belong to another leaves room for everybody's offers.
 pub const MAX_DATAGRAMS: usize = CAPACITY / 2;
 
-/// What a shard is told.
-pub enum Command {
-    /// A peer's session changed.
-    SetSession {
-        /// The peer.
-        id: PeerId,
-        /// What was agreed.
-        session: Arc<Session>,
-        /// The credentials of a new ICE generation.
-        restart: Option<Credentials>,
-    },
-    /// Close a peer.
-    Close {
-        /// The peer.
-        id: PeerId,
-    },
-    /// Take a peer in: its packets land here.
-    Adopt {
-        /// The peer.
-        resident: Box<Resident>,
-        /// The paths known to be its own.
-        paths: Vec<FourTuple>,
-    },
-    /// A datagram for one of your peers landed on another shard.
-    Landed {
-        /// That shard.
-        on: usize,
-        /// Its path.
-        path: FourTuple,
-        /// Its bytes.
-        datagram: Vec<u8>,
-    },
+/// What a shard's thread is told.
+pub enum Mail {
+    /// Something for its core.
+    Command(Command),
     /// Send a datagram over one of your TCP connections.
     Relay {
         /// The connection's path.
@@ -70,91 +38,104 @@ pub enum Command {
     Shutdown,
 }
 
-impl Command {
+impl Mail {
     fn is_datagram(&self) -> bool {
-        matches!(self, Self::Landed { .. } | Self::Relay { .. })
+        matches!(
+            self,
+            Self::Command(Command::Landed { .. }) | Self::Relay { .. }
+        )
     }
+}
 
-    /// Carries a command out on a peer. Returns whether the peer stays.
-    pub fn apply(self, now: Instant, resident: &mut Resident) -> bool {
-        match self {
-            Self::SetSession {
-                session, restart, ..
-            } => resident.peer.set_session(now, session, restart),
-            Self::Close { .. } => resident.peer.close(now),
-            Self::Adopt { .. }
-            | Self::Landed { .. }
-            | Self::Relay { .. }
-            | Self::Count(_)
-            | Self::Shutdown => {}
-        }
-        resident.drive(now);
-        !resident.peer.is_finished()
-    }
+/// What the two ends share.
+#[derive(Default)]
+struct Shared {
+    datagrams: AtomicUsize,
+    /// The shard was woken since it last looked.
+    woken: AtomicBool,
 }
 
 /// The way to a shard.
 pub struct Mailbox {
-    sender: SyncSender<Command>,
-    datagrams: Arc<AtomicUsize>,
+    sender: SyncSender<Mail>,
+    shared: Arc<Shared>,
     waker: Waker,
 }
 
 impl Mailbox {
-    /// Leaves a command and wakes the shard.
-    pub fn send(&self, command: Command) -> Result<(), Busy> {
-        let is_datagram = command.is_datagram();
+    /// Leaves something and wakes the shard. What there is no room for comes back.
+    pub fn send(&self, mail: Mail) -> Result<(), Mail> {
+        let is_datagram = mail.is_datagram();
+        let datagrams = &self.shared.datagrams;
         // Two that come at once may both take the last place: that is as good a limit.
-        if is_datagram && self.datagrams.load(Ordering::Relaxed) >= MAX_DATAGRAMS {
-            return Err(Busy);
+        if is_datagram && datagrams.load(Ordering::Relaxed) >= MAX_DATAGRAMS {
+            return Err(mail);
         }
         if is_datagram {
-            self.datagrams.fetch_add(1, Ordering::Relaxed);
+            datagrams.fetch_add(1, Ordering::Relaxed);
         }
-        match self.sender.try_send(command) {
+        match self.sender.try_send(mail) {
             Ok(()) => {
-                // Fails only when the shard is gone, which then needs no waking.
-                let _ = self.waker.wake();
+                self.wake();
                 Ok(())
             }
-            Err(TrySendError::Full(_)) => {
-                self.datagrams
-                    .fetch_sub(is_datagram.into(), Ordering::Relaxed);
-                Err(Busy)
+            Err(TrySendError::Full(mail)) => {
+                datagrams.fetch_sub(is_datagram.into(), Ordering::Relaxed);
+                Err(mail)
             }
             // The media plane has shut down.
             Err(TrySendError::Disconnected(_)) => Ok(()),
         }
     }
+
+    /// Once for all that comes until the shard looks: each time is a system call.
+    fn wake(&self) {
+        if !self.shared.woken.swap(true, Ordering::AcqRel) {
+            // Fails only when the shard is gone, which then needs no waking.
+            let _ = self.waker.wake();
+        }
+    }
 }
 
-/// Where a shard finds what it is told.
+/// Where a shard's thread finds what it is told.
 pub struct Inbox {
-    receiver: Receiver<Command>,
-    datagrams: Arc<AtomicUsize>,
+    receiver: Receiver<Mail>,
+    shared: Arc<Shared>,
 }
 
 impl Inbox {
     /// Takes out what is there, in the order it came.
-    pub fn commands(&self) -> impl Iterator<Item = Command> {
-        let commands = self.receiver.try_iter().take(CAPACITY);
-        commands.inspect(|command| {
-            (self.datagrams).fetch_sub(command.is_datagram().into(), Ordering::Relaxed);
-        })
+    pub fn mail(&self) -> impl Iterator<Item = Mail> {
+        // Before the look: what comes after it wakes the shard again.
+        self.shared.woken.swap(false, Ordering::AcqRel);
+        let mail = self.receiver.try_iter().take(CAPACITY);
+        mail.inspect(|mail| self.note_taken(mail))
+    }
+
+    /// Waits for something for so long, and takes it out.
+    pub fn wait(&self, span: Duration) -> Option<Mail> {
+        let mail = self.receiver.recv_timeout(span).ok()?;
+        self.note_taken(&mail);
+        Some(mail)
+    }
+
+    fn note_taken(&self, mail: &Mail) {
+        let datagrams = &self.shared.datagrams;
+        datagrams.fetch_sub(mail.is_datagram().into(), Ordering::Relaxed);
     }
 }
 
 /// Makes a mailbox for the shard that `waker` wakes.
 pub fn new(waker: Waker) -> (Mailbox, Inbox) {
     let (sender, receiver) = sync_channel(CAPACITY);
-    let datagrams = Arc::<AtomicUsize>::default();
+    let shared = Arc::<Shared>::default();
     let inbox = Inbox {
         receiver,
-        datagrams: datagrams.clone(),
+        shared: shared.clone(),
     };
     let mailbox = Mailbox {
         sender,
-        datagrams,
+        shared,
         waker,
     };
     (mailbox, inbox)
@@ -163,10 +144,11 @@ pub fn new(waker: Waker) -> (Mailbox, Inbox) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::id::PeerId;
     use crate::media::net::path::Transport;
 
-    fn landed() -> Command {
-        Command::Landed {
+    fn landed() -> Mail {
+        Mail::Command(Command::Landed {
             on: 1,
             path: FourTuple {
                 transport: Transport::Udp,
@@ -174,7 +156,11 @@ mod tests {
                 remote: "127.0.0.1:2".parse().unwrap(),
             },
             datagram: Vec::new(),
-        }
+        })
+    }
+
+    fn close() -> Mail {
+        Mail::Command(Command::Close { id: PeerId(1) })
     }
 
     #[test]
@@ -185,13 +171,30 @@ mod tests {
         for _ in 0..3 {
             let datagrams = (0..CAPACITY).filter(|_| mailbox.send(landed()).is_ok());
             assert_eq!(datagrams.count(), MAX_DATAGRAMS);
-            let close = |_: &usize| mailbox.send(Command::Close { id: PeerId(1) }).is_ok();
-            assert_eq!(
-                (0..CAPACITY).filter(close).count(),
-                CAPACITY - MAX_DATAGRAMS
-            );
+            let sent = |_: &usize| mailbox.send(close()).is_ok();
+            assert_eq!((0..CAPACITY).filter(sent).count(), CAPACITY - MAX_DATAGRAMS);
             assert!(mailbox.send(landed()).is_err());
-            assert_eq!(inbox.commands().count(), CAPACITY);
+            assert_eq!(inbox.mail().count(), CAPACITY);
         }
+    }
+
+    #[test]
+    fn whoever_waits_for_mail_is_woken_by_it_and_whoever_polls_again_after_each_look() {
+        let mut poll = mio::Poll::new().unwrap();
+        let (mailbox, inbox) = new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let mut events = mio::Events::with_capacity(4);
+        for _ in 0..3 {
+            assert!((0..10).all(|_| mailbox.send(close()).is_ok()));
+            // Would wait for ever.
+            poll.poll(&mut events, None).unwrap();
+            assert_eq!(inbox.mail().count(), 10);
+        }
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(move || inbox.wait(Duration::from_secs(3600)).is_some());
+            mailbox
+                .send(close())
+                .unwrap_or_else(|_| panic!("it has room"));
+            assert!(waiting.join().unwrap());
+        });
     }
 }

@@ -1,134 +1,56 @@
-//! Whose a path is, and how a peer follows its packets from one shard to another.
+//! How often a peer may move to another shard. Pure.
 
 use std::time::{Duration, Instant};
 
-use super::{Shard, Slot, touch};
-use crate::media::id::PeerId;
-use crate::media::net::path::FourTuple;
-use crate::media::shard::mailbox::Command;
-use crate::media::shard::resident::Resident;
-use crate::media::transport::ice::MAX_PAIRS;
+/// Moves that a peer may make one after the other. It makes one as its call begins, and one whenever it
+/// gets another address.
+pub const MOVES_AT_ONCE: u32 = 4;
 
-/// Whose a path is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// One of this shard's peers.
-    Here(PeerId),
-    /// A peer of another shard, until the time given.
-    At(usize, Instant),
+/// What each of them takes to be made up for. Until then a peer stays where it is, and its datagrams
+/// are handed over; a check comes every few seconds (RFC 7675 §5.1), and it moves with the next.
+pub const MOVE_EVERY: Duration = Duration::from_secs(2);
+
+/// The moves of a peer.
+#[derive(Debug, Default)]
+pub struct Moves {
+    count: u64,
+    /// When all of [`MOVES_AT_ONCE`] will be there again.
+    full_at: Option<Instant>,
 }
 
-/// How long a path is remembered as another shard's without a check.
-pub(super) const ELSEWHERE_FOR: Duration = Duration::from_secs(30);
-
-/// Paths remembered as other shards'. Whoever knows a peer's user name fragment can make some up, so
-/// there is an end; without an entry, only packets on a path that is not nominated yet are lost.
-pub(super) const MAX_ELSEWHERE: usize = 1 << 14;
-
-impl Shard {
-    /// Nobody has looked at the check's integrity yet, so it takes a path from none of this shard's.
-    pub(super) fn note_elsewhere(&mut self, path: FourTuple, shard: usize, now: Instant) {
-        let limit = MAX_ELSEWHERE + 2 * MAX_PAIRS * self.peers.len();
-        let may = match self.by_path.get(&path) {
-            Some(Owner::Here(_)) => false,
-            Some(Owner::At(..)) => true,
-            None => self.by_path.len() < limit,
-        };
-        if may {
-            let until = now + ELSEWHERE_FOR;
-            self.by_path.insert(path, Owner::At(shard, until));
-        }
+impl Moves {
+    /// Whether the peer may move now.
+    pub fn may_move(&self, now: Instant) -> bool {
+        let spent = self.full_at.unwrap_or(now).saturating_duration_since(now);
+        spent + MOVE_EVERY <= MOVE_EVERY * MOVES_AT_ONCE
     }
 
-    pub(super) fn learn_path(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        landed_on: usize,
-        path: FourTuple,
-    ) {
-        let Some(slot) = self.peers.get_mut(&id) else {
-            return;
-        };
-        if !slot.paths.contains(&path) {
-            let mut forgotten = Vec::new();
-            if slot.paths.len() >= 2 * MAX_PAIRS {
-                let peer = &slot.resident.peer;
-                forgotten.extend(slot.paths.extract_if(.., |path| !peer.knows(path)));
-            }
-            slot.paths.push(path);
-            self.forget_paths(now, id, forgotten);
-        }
-        self.by_path.insert(path, Owner::Here(id));
-        self.tcp.introduce(now, &path);
-        let slot = self.peers.get(&id);
-        let selected = slot.and_then(|slot| slot.resident.peer.selected_path());
-        if landed_on != self.index && selected == Some(path) {
-            self.move_out(id, landed_on);
-        }
+    /// Notes that it moves. Returns how often it has.
+    pub fn note(&mut self, now: Instant) -> u64 {
+        self.full_at = Some(self.full_at.unwrap_or(now).max(now) + MOVE_EVERY);
+        self.count += 1;
+        self.count
     }
+}
 
-    pub(super) fn forget_paths(&mut self, now: Instant, id: PeerId, paths: Vec<FourTuple>) {
-        for path in paths {
-            if self.by_path.get(&path) == Some(&Owner::Here(id)) {
-                self.by_path.remove(&path);
-                self.tcp.dismiss(now, &path);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_moves_all_the_time_moves_as_often_as_is_allowed() {
+        let start = Instant::now();
+        let mut moves = Moves::default();
+        let mut made = 0;
+        for millisecond in 0..60_000 {
+            let now = start + Duration::from_millis(millisecond);
+            if moves.may_move(now) {
+                made = moves.note(now);
             }
         }
-    }
-
-    pub(super) fn hand_over(
-        &self,
-        shard: usize,
-        landed_on: usize,
-        path: FourTuple,
-        datagram: &[u8],
-    ) {
-        let command = Command::Landed {
-            on: landed_on,
-            path,
-            datagram: datagram.to_vec(),
-        };
-        // Full: lost, like any datagram can be.
-        let _ = self.directory.send(shard, command);
-    }
-
-    /// The peer's packets land on another shard now, so it goes there.
-    pub(super) fn move_out(&mut self, id: PeerId, shard: usize) {
-        self.settle(Instant::now(), id);
-        let Some(slot) = self.peers.remove(&id) else {
-            return;
-        };
-        for path in &slot.paths {
-            let until = Instant::now() + ELSEWHERE_FOR;
-            self.by_path.insert(*path, Owner::At(shard, until));
-        }
-        let command = Command::Adopt {
-            resident: slot.resident,
-            paths: slot.paths,
-        };
-        // First the peer, then the word of it: what is sent after the word arrives after the peer.
-        if self.directory.send(shard, command).is_err() {
-            // The peer went with the command: it is closed, and its client calls again.
-            self.directory.remove(id);
-            tracing::warn!(shard, "a peer was lost on its way to a busy shard");
-        }
-        self.directory.moved(id, shard);
-    }
-
-    pub(super) fn adopt(&mut self, resident: Box<Resident>, paths: &[FourTuple]) -> PeerId {
-        let id = resident.id;
-        for path in paths {
-            self.by_path.insert(*path, Owner::Here(id));
-        }
-        let slot = Slot {
-            resident,
-            paths: paths.to_vec(),
-            deadline: None,
-            touched: false,
-        };
-        let slot = self.peers.entry(id).insert_entry(slot).into_mut();
-        touch(&mut self.touched, id, slot);
-        id
+        assert_eq!(
+            made,
+            60 / MOVE_EVERY.as_secs() + u64::from(MOVES_AT_ONCE) - 1
+        );
     }
 }

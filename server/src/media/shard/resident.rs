@@ -1,20 +1,26 @@
-//! A peer as a shard houses it: with the behaviour opposite it and the line to its session.
+//! A peer as a shard houses it: with the behaviour opposite it, and what its session was told.
 
 use std::time::{Duration, Instant};
 
 use ferrite_protocol::SessionId;
 use ferrite_protocol::message::PeerConnectionState;
-use tokio::sync::mpsc;
 
+use crate::media::Behaviour;
+use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
 use crate::media::peer::{Peer, PeerOutput, PeerState};
+use crate::media::shard::moves::Moves;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
-use crate::media::{Behaviour, PeerEvent};
 
 /// How long a handshake may be under way before anybody is told what may be keeping it. It takes a
 /// few round trips, so of a call that goes well nothing is told.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The way to a peer's session. What it has no room for comes back.
+pub trait Tell: FnMut(PeerEvent) -> Result<(), PeerEvent> {}
+
+impl<F: FnMut(PeerEvent) -> Result<(), PeerEvent>> Tell for F {}
 
 /// A peer and what belongs to it.
 pub struct Resident {
@@ -24,8 +30,9 @@ pub struct Resident {
     pub session: SessionId,
     /// The peer.
     pub peer: Peer,
+    /// How often it went from shard to shard.
+    pub moves: Moves,
     behaviour: Box<dyn Behaviour>,
-    events: mpsc::Sender<PeerEvent>,
     /// The newest event that did not fit. States replace one another, so one is enough.
     unsent: Option<PeerEvent>,
     /// What the session was last told, but for DTLS.
@@ -36,47 +43,42 @@ pub struct Resident {
 
 impl Resident {
     /// Houses a peer.
-    pub fn new(
-        id: PeerId,
-        session: SessionId,
-        peer: Peer,
-        behaviour: Box<dyn Behaviour>,
-        events: mpsc::Sender<PeerEvent>,
-    ) -> Self {
+    pub fn new(id: PeerId, session: SessionId, peer: Peer, behaviour: Box<dyn Behaviour>) -> Self {
         Self {
             id,
             session,
             peer,
+            moves: Moves::default(),
             behaviour,
-            events,
             unsent: None,
             reported: None,
             handshake: None,
         }
     }
 
-    /// Passes on everything the peer gave out. What the behaviour does may give out more.
-    pub fn drive(&mut self, now: Instant) {
+    /// Passes on everything the peer gave out: to the behaviour, which may make it give out more, and
+    /// to the session, which `tell` reaches.
+    pub fn drive(&mut self, now: Instant, tell: &mut impl Tell) {
         while let Some(output) = self.peer.poll_output() {
             if let PeerOutput::State(state) = &output {
                 self.log(state);
-                self.report(now, state);
+                self.report(now, state, tell);
             }
             self.behaviour.handle(now, &mut self.peer, output);
         }
     }
 
     /// Once a second: what the session could not be told or could not tell.
-    pub fn sweep(&mut self, now: Instant) {
+    pub fn sweep(&mut self, now: Instant, listens: bool, tell: &mut impl Tell) {
         // The session is gone, and its command to close may have met a full mailbox.
-        if self.events.is_closed() {
+        if !listens {
             self.peer.close(now);
         }
         if let Some(event) = self.unsent.take() {
-            self.send(event);
+            self.unsent = tell(event).err();
         }
         if self.handshake.is_some() {
-            self.report(now, &self.peer.state());
+            self.report(now, &self.peer.state(), tell);
         }
     }
 
@@ -91,7 +93,7 @@ impl Resident {
         );
     }
 
-    fn report(&mut self, now: Instant, state: &PeerState) {
+    fn report(&mut self, now: Instant, state: &PeerState, tell: &mut impl Tell) {
         let connection = connection_state(state);
         self.handshake = match (state.ice, state.dtls) {
             (IceState::Connected, DtlsState::New | DtlsState::Connecting) => {
@@ -108,20 +110,13 @@ impl Resident {
             return;
         }
         self.reported = report;
-        self.send(PeerEvent::State {
+        let event = PeerEvent::State {
             ice: state.ice,
             dtls: state.dtls,
             connection,
             reason,
-        });
-    }
-
-    fn send(&mut self, event: PeerEvent) {
-        use mpsc::error::TrySendError;
-        self.unsent = match self.events.try_send(event) {
-            Ok(()) | Err(TrySendError::Closed(_)) => None,
-            Err(TrySendError::Full(event)) => Some(event),
         };
+        self.unsent = tell(event).err();
     }
 }
 
@@ -157,13 +152,13 @@ pub(super) mod tests {
             .clone()
     }
 
-    /// A peer that has not called yet, and what its session hears of it.
+    /// A peer that has not called yet.
     pub(in crate::media) fn resident(
+        now: Instant,
         id: PeerId,
         ufrag: &str,
         behaviour: Box<dyn Behaviour>,
-    ) -> (Box<Resident>, mpsc::Receiver<PeerEvent>) {
-        let now = Instant::now();
+    ) -> Box<Resident> {
         let config = PeerConfig {
             identity: identity(),
             local: Credentials {
@@ -175,10 +170,8 @@ pub(super) mod tests {
             cname: "test".to_owned(),
             max_message_size: 65_536,
         };
-        let (events, receiver) = mpsc::channel(16);
         let session = SessionId("a-session".to_owned());
         let peer = Peer::new(now, config);
-        let resident = Resident::new(id, session, peer, behaviour, events);
-        (Box::new(resident), receiver)
+        Box::new(Resident::new(id, session, peer, behaviour))
     }
 }

@@ -1,0 +1,43 @@
+//! What a shard's core can be told: by the control plane, and by the cores of other shards.
+
+use std::sync::Arc;
+
+use crate::media::id::PeerId;
+use crate::media::net::path::FourTuple;
+use crate::media::sdp::Session;
+use crate::media::shard::resident::Resident;
+use crate::media::transport::ice::Credentials;
+
+/// Something for a core to do.
+pub enum Command {
+    /// Take a peer in: it begins here, or its packets land here now.
+    Adopt {
+        /// The peer.
+        resident: Box<Resident>,
+        /// The paths known to be its own.
+        paths: Vec<FourTuple>,
+    },
+    /// A peer's session changed.
+    SetSession {
+        /// The peer.
+        id: PeerId,
+        /// What was agreed.
+        session: Arc<Session>,
+        /// The credentials of a new ICE generation.
+        restart: Option<Credentials>,
+    },
+    /// Close a peer.
+    Close {
+        /// The peer.
+        id: PeerId,
+    },
+    /// A datagram for one of your peers landed on another shard.
+    Landed {
+        /// That shard.
+        on: usize,
+        /// Its path.
+        path: FourTuple,
+        /// Its bytes.
+        datagram: Vec<u8>,
+    },
+}

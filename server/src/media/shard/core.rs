@@ -1,0 +1,603 @@
+//! A shard without its thread: datagrams, commands and time come in; datagrams, commands and events
+//! go out through an [`Outlet`]. It owns its peers outright and knows no socket, clock or channel.
+//!
+//! Peers live where their packets land: a peer whose selected path lands on another shard goes there.
+//! A bug that a peer meets costs that peer: what panics is removed, and the batch goes on.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtc::stun::message::Message;
+
+use crate::media::id::PeerId;
+use crate::media::net::demux::{Kind, classify};
+use crate::media::net::path::{FourTuple, Transport};
+use crate::media::peer::Transmit;
+use crate::media::shard::command::Command;
+use crate::media::shard::directory::Directory;
+use crate::media::shard::gauges::MediaGauges;
+use crate::media::shard::outlet::Outlet;
+use crate::media::shard::paths::{MAX_PATHS, Owner, Paths};
+use crate::media::shard::peers::{PeerKey, Peers, Place};
+use crate::media::shard::resident::Resident;
+use crate::media::shard::timers::Timers;
+use crate::media::transport::ice::addressed_ufrag;
+
+/// How often what has no deadline of its own is looked at.
+pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Commands kept for shards that have no room for them. A peer's session sends few, so that this many
+/// wait only where a shard hangs.
+const MAX_UNDELIVERED: usize = 4096;
+
+/// The core of one shard.
+pub struct ShardCore {
+    index: usize,
+    directory: Arc<Directory>,
+    pub(super) peers: Peers,
+    pub(super) paths: Paths,
+    pub(super) timers: Timers,
+    next_sweep: Instant,
+    /// Peers with something to pass on or send after this batch.
+    touched: Vec<PeerKey>,
+    /// The peer in hand and what is done with it: whom a panic costs.
+    pub(super) busy: Option<(PeerKey, &'static str)>,
+    /// What other shards had no room for.
+    undelivered: Vec<Command>,
+    /// When to try again.
+    retry: Option<Instant>,
+}
+
+impl ShardCore {
+    /// A shard with this number, and no peers.
+    pub fn new(now: Instant, index: usize, directory: Arc<Directory>) -> Self {
+        Self {
+            index,
+            directory,
+            peers: Peers::default(),
+            paths: Paths::default(),
+            timers: Timers::new(now),
+            next_sweep: now + SWEEP_INTERVAL,
+            touched: Vec::new(),
+            busy: None,
+            undelivered: Vec::new(),
+            retry: None,
+        }
+    }
+
+    /// Takes a batch of datagrams that landed here, and then sends what comes of them.
+    pub fn handle_datagrams<'a>(
+        &mut self,
+        now: Instant,
+        datagrams: impl IntoIterator<Item = (FourTuple, &'a [u8])>,
+        out: &mut impl Outlet,
+    ) {
+        let mut datagrams = datagrams.into_iter();
+        self.guard(now, out, |core, out| {
+            for (path, datagram) in datagrams.by_ref() {
+                core.handle_datagram(now, path, datagram, out);
+            }
+            core.settle_touched(now, out);
+        });
+    }
+
+    /// Does as it is told.
+    pub fn handle_command(&mut self, now: Instant, command: Command, out: &mut impl Outlet) {
+        let mut command = Some(command);
+        self.guard(now, out, |core, out| {
+            if let Some(command) = command.take() {
+                core.follow(now, command, out);
+            }
+            core.settle_touched(now, out);
+        });
+    }
+
+    /// The readers of these TCP paths have caught up.
+    pub fn handle_relieved(&mut self, now: Instant, paths: &[FourTuple], out: &mut impl Outlet) {
+        let mut paths = paths.iter();
+        self.guard(now, out, |core, out| {
+            for path in paths.by_ref() {
+                core.relieve(now, path);
+            }
+            core.settle_touched(now, out);
+        });
+    }
+
+    /// These TCP paths are no more.
+    pub fn handle_closed(&mut self, paths: &[FourTuple]) {
+        for path in paths {
+            if let Some(key) = self.paths.closed(path)
+                && let Some(place) = self.peers.get_mut(key)
+            {
+                place.paths.retain(|known| known != path);
+            }
+        }
+    }
+
+    /// When [`Self::handle_timeout`] next has something to do.
+    pub fn poll_timeout(&self) -> Instant {
+        let next = [self.timers.next(), self.retry].into_iter().flatten().min();
+        next.map_or(self.next_sweep, |at| at.min(self.next_sweep))
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut impl Outlet) {
+        self.deliver_again(now, out);
+        self.guard(now, out, |core, out| {
+            while let Some((at, key)) = core.timers.pop_due(now) {
+                core.run_timer(now, at, key, out);
+            }
+        });
+        if now >= self.next_sweep {
+            self.next_sweep = now + SWEEP_INTERVAL;
+            self.paths.sweep(now);
+            self.guard(now, out, |core, out| core.sweep(now, out));
+        }
+    }
+
+    /// Closes every peer.
+    pub fn shut_down(&mut self, now: Instant, out: &mut impl Outlet) {
+        self.guard(now, out, |core, out| {
+            for key in core.peers.keys() {
+                if let Some(place) = core.peers.get_mut(key) {
+                    core.busy = Some((key, "closing a peer"));
+                    place.resident.peer.close(now);
+                }
+                core.settle(now, key, out);
+            }
+        });
+    }
+
+    /// What the core holds.
+    pub fn gauges(&self) -> MediaGauges {
+        MediaGauges {
+            housed: self.peers.len(),
+            paths: self.paths.len(),
+            timers: self.timers.len(),
+            ..MediaGauges::default()
+        }
+    }
+
+    /// Takes turns to their end. Who panics in one goes, and nobody else; what is left of the turn
+    /// then has its time. So `turn` takes up where it was left. Without a culprit everybody goes.
+    fn guard<O: Outlet>(
+        &mut self,
+        now: Instant,
+        out: &mut O,
+        mut turn: impl FnMut(&mut Self, &mut O),
+    ) {
+        // What a panic left half done belongs to the peer that goes with it: see `settle`.
+        while catch_unwind(AssertUnwindSafe(|| turn(self, out))).is_err() {
+            match self.busy.take() {
+                Some((key, activity)) => self.remove_culprit(now, key, activity, out),
+                None => return self.start_over(out),
+            }
+        }
+    }
+
+    fn remove_culprit(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        activity: &str,
+        out: &mut impl Outlet,
+    ) {
+        let Some(place) = self.peers.remove(key) else {
+            return;
+        };
+        let id = place.resident.id;
+        tracing::error!(
+            shard = self.index,
+            session = %place.resident.session,
+            activity,
+            "a peer panicked and is removed"
+        );
+        self.touched.retain(|touched| *touched != key);
+        self.forget_paths(now, key, &place.paths, out);
+        self.directory.remove(id);
+        // It may panic again as it goes.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(place)));
+        out.forget(id);
+    }
+
+    /// After a panic with nobody to blame: forgets every peer. Their sessions notice, and their
+    /// clients call again.
+    pub fn start_over(&mut self, out: &mut impl Outlet) {
+        let peers = self.peers.len();
+        tracing::error!(
+            shard = self.index,
+            peers,
+            "a shard panicked and starts over"
+        );
+        // First the table, then the peers: who sees a peer end finds its place empty. Those on their
+        // way here go, too.
+        let gone = self.directory.of_shard(self.index);
+        gone.iter().for_each(|id| self.directory.remove(*id));
+        let left = std::mem::take(&mut self.peers);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(left)));
+        self.paths.clear();
+        self.timers.clear();
+        self.touched.clear();
+        self.undelivered.clear();
+        self.busy = None;
+        gone.into_iter().for_each(|id| out.forget(id));
+    }
+
+    fn relieve(&mut self, now: Instant, path: &FourTuple) {
+        if let Some(Owner::Here(key)) = self.paths.owner(path)
+            && let Some(place) = self.peers.get_mut(key)
+            && place.resident.peer.selected_path() == Some(*path)
+        {
+            self.busy = Some((key, "sending on to a reader that caught up"));
+            place.resident.peer.set_congested(now, false);
+            self.busy = None;
+            touch(&mut self.touched, key, place);
+        }
+    }
+
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        path: FourTuple,
+        datagram: &[u8],
+        out: &mut impl Outlet,
+    ) {
+        if classify(datagram) == Some(Kind::Stun) {
+            return self.handle_stun(now, self.index, path, datagram, out);
+        }
+        match self.paths.owner(&path) {
+            Some(Owner::Here(key)) => self.give(now, key, path, datagram),
+            Some(Owner::At(shard, _)) => hand_over(shard, self.index, path, datagram, out),
+            // A stranger's: no check introduced it (RFC 8445 §7.3).
+            None => {}
+        }
+    }
+
+    fn give(&mut self, now: Instant, key: PeerKey, path: FourTuple, datagram: &[u8]) {
+        if let Some(place) = self.peers.get_mut(key) {
+            self.busy = Some((key, "taking a datagram"));
+            place.resident.peer.handle_datagram(now, path, datagram);
+            self.busy = None;
+            touch(&mut self.touched, key, place);
+        }
+    }
+
+    /// `landed_on` is the shard the kernel gave the datagram to.
+    fn handle_stun(
+        &mut self,
+        now: Instant,
+        landed_on: usize,
+        path: FourTuple,
+        datagram: &[u8],
+        out: &mut impl Outlet,
+    ) {
+        let mut message = Message::new();
+        if message.unmarshal_binary(datagram).is_err() {
+            return;
+        }
+        let Some((id, shard)) =
+            addressed_ufrag(&message).and_then(|ufrag| self.directory.find(&ufrag))
+        else {
+            return;
+        };
+        let Some(key) = self.peers.key(id) else {
+            // Elsewhere; or on its way here, then the mailbox keeps the order.
+            if landed_on == self.index {
+                let peers = self.peers.len();
+                self.paths.note_elsewhere(path, shard, now, peers);
+            }
+            return hand_over(shard, landed_on, path, datagram, out);
+        };
+        let Some(place) = self.peers.get_mut(key) else {
+            return;
+        };
+        if path.transport == Transport::Tcp && landed_on != self.index {
+            self.paths.note_landed(path, landed_on, now);
+        }
+        self.busy = Some((key, "answering a check"));
+        let authentic = place.resident.peer.handle_stun(now, path, &mut message);
+        self.busy = None;
+        touch(&mut self.touched, key, place);
+        if authentic {
+            self.learn_path(now, key, path, out);
+            self.follow_packets(now, key, landed_on, path, out);
+        }
+    }
+
+    fn follow(&mut self, now: Instant, command: Command, out: &mut impl Outlet) {
+        match command {
+            Command::Adopt { resident, paths } => {
+                // A shard that started over has forgotten those on their way to it, too.
+                if self.directory.shard_of(resident.id).is_some() {
+                    self.adopt(resident, paths);
+                }
+            }
+            Command::Landed { on, path, datagram } => match classify(&datagram) {
+                Some(Kind::Stun) => self.handle_stun(now, on, path, &datagram, out),
+                // What goes on from here would go round between shards that do not know any better.
+                Some(Kind::Dtls | Kind::Srtp | Kind::Srtcp) | None => {
+                    if let Some(Owner::Here(key)) = self.paths.owner(&path) {
+                        self.give(now, key, path, &datagram);
+                    }
+                }
+            },
+            Command::SetSession { id, .. } | Command::Close { id } => {
+                let Some(key) = self.peers.key(id) else {
+                    return self.deliver(now, id, command, out);
+                };
+                self.apply(now, key, command);
+            }
+        }
+    }
+
+    fn apply(&mut self, now: Instant, key: PeerKey, command: Command) {
+        let Some(place) = self.peers.get_mut(key) else {
+            return;
+        };
+        self.busy = Some((key, "following its session"));
+        match command {
+            Command::SetSession {
+                session, restart, ..
+            } => place.resident.peer.set_session(now, session, restart),
+            Command::Close { .. } => place.resident.peer.close(now),
+            Command::Adopt { .. } | Command::Landed { .. } => {}
+        }
+        self.busy = None;
+        touch(&mut self.touched, key, place);
+    }
+
+    /// The peer moved while the command was on its way. Where it is on its way here, the command gets
+    /// behind it in the mailbox.
+    fn deliver(&mut self, now: Instant, id: PeerId, command: Command, out: &mut impl Outlet) {
+        let Some(shard) = self.directory.shard_of(id) else {
+            return;
+        };
+        if let Err(command) = out.command(shard, command) {
+            self.retry = Some(self.timers.round_up(now));
+            match self.undelivered.len() < MAX_UNDELIVERED {
+                true => self.undelivered.push(command),
+                false => tracing::error!(shard, "a shard takes no commands; one is lost"),
+            }
+        }
+    }
+
+    fn deliver_again(&mut self, now: Instant, out: &mut impl Outlet) {
+        if self.retry.is_none_or(|at| now < at) {
+            return;
+        }
+        self.retry = None;
+        for command in std::mem::take(&mut self.undelivered) {
+            match &command {
+                Command::SetSession { id, .. } | Command::Close { id } => {
+                    self.deliver(now, *id, command, out);
+                }
+                Command::Adopt { .. } | Command::Landed { .. } => {}
+            }
+        }
+    }
+
+    fn settle_touched(&mut self, now: Instant, out: &mut impl Outlet) {
+        while let Some(key) = self.touched.pop() {
+            self.settle(now, key, out);
+        }
+    }
+
+    /// Passes on what a peer gave out, sends what it wants sent, and sets its timer.
+    fn settle(&mut self, now: Instant, key: PeerKey, out: &mut impl Outlet) {
+        let Some(place) = self.peers.get_mut(key) else {
+            return;
+        };
+        place.touched = false;
+        self.busy = Some((key, "passing on what a peer gave out"));
+        let resident = &mut place.resident;
+        let id = resident.id;
+        resident.drive(now, &mut |event| out.tell(id, event));
+        resident.peer.send_feedback(now);
+        while let Some(transmit) = resident.peer.poll_transmit() {
+            send(now, resident, transmit, &self.paths, out);
+        }
+        self.busy = None;
+        if resident.peer.is_finished() {
+            return self.remove(now, key, out);
+        }
+        // A timer due at once gets its turn after everybody else's, so that no peer can hold a shard.
+        let wanted = resident.peer.poll_timeout();
+        let wanted = wanted.map(|at| self.timers.round_up(at.max(now)));
+        if let Some(at) = wanted
+            && place.deadline.is_none_or(|deadline| at < deadline)
+        {
+            place.deadline = Some(at);
+            self.timers.set(at, key);
+        }
+    }
+
+    fn remove(&mut self, now: Instant, key: PeerKey, out: &mut impl Outlet) {
+        if let Some(place) = self.peers.remove(key) {
+            let id = place.resident.id;
+            self.forget_paths(now, key, &place.paths, out);
+            self.directory.remove(id);
+            out.forget(id);
+        }
+    }
+
+    fn learn_path(&mut self, now: Instant, key: PeerKey, path: FourTuple, out: &mut impl Outlet) {
+        let Some(place) = self.peers.get_mut(key) else {
+            return;
+        };
+        if !place.paths.contains(&path) {
+            let mut forgotten = Vec::new();
+            if place.paths.len() >= MAX_PATHS {
+                let peer = &place.resident.peer;
+                forgotten.extend(place.paths.extract_if(.., |path| !peer.knows(path)));
+            }
+            place.paths.push(path);
+            self.forget_paths(now, key, &forgotten, out);
+        }
+        self.paths.own(path, key);
+        out.introduce(now, &path);
+    }
+
+    fn forget_paths(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        paths: &[FourTuple],
+        out: &mut impl Outlet,
+    ) {
+        for path in paths {
+            if self.paths.disown(path, key) {
+                out.dismiss(now, path);
+            }
+        }
+    }
+
+    /// Where the packets of the path in use land on another shard, the peer goes there.
+    fn follow_packets(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        landed_on: usize,
+        path: FourTuple,
+        out: &mut impl Outlet,
+    ) {
+        let Some(place) = self.peers.get(key) else {
+            return;
+        };
+        let resident = &place.resident;
+        let is_in_use = resident.peer.selected_path() == Some(path);
+        if landed_on != self.index && is_in_use && resident.moves.may_move(now) {
+            self.move_out(now, key, landed_on, out);
+        }
+    }
+
+    fn move_out(&mut self, now: Instant, key: PeerKey, shard: usize, out: &mut impl Outlet) {
+        self.settle(now, key, out);
+        let Some(Place {
+            mut resident,
+            paths,
+            ..
+        }) = self.peers.remove(key)
+        else {
+            return;
+        };
+        let id = resident.id;
+        let moves = resident.moves.note(now);
+        let mut left: Vec<_> = (paths.iter().copied())
+            .filter(|path| self.paths.disown(path, key))
+            .collect();
+        // Of another shard's connection nothing lands here, and of one of this shard's its checks say
+        // where its peer is.
+        left.retain(|path| path.transport == Transport::Udp || out.has_connection(path));
+        // First the peer, then the word of it: what is sent after the word arrives after the peer.
+        match out.command(shard, Command::Adopt { resident, paths }) {
+            Ok(()) => {
+                self.directory.moved(id, shard, moves);
+                let peers = self.peers.len();
+                for path in left {
+                    self.paths.note_elsewhere(path, shard, now, peers);
+                }
+            }
+            // No room: it stays, and tries again with another check.
+            Err(Command::Adopt { resident, paths }) => self.adopt(resident, paths),
+            Err(Command::SetSession { .. } | Command::Close { .. } | Command::Landed { .. }) => {}
+        }
+    }
+
+    fn adopt(&mut self, resident: Box<Resident>, paths: Vec<FourTuple>) {
+        let key = self.peers.insert(resident, paths);
+        if let Some(place) = self.peers.get_mut(key) {
+            for path in &place.paths {
+                self.paths.own_unless_taken(*path, key);
+            }
+            touch(&mut self.touched, key, place);
+        }
+    }
+
+    fn run_timer(&mut self, now: Instant, at: Instant, key: PeerKey, out: &mut impl Outlet) {
+        let Some(place) = self.peers.get_mut(key) else {
+            return;
+        };
+        // An earlier timer replaced this one, or it was another's who had the key.
+        if place.deadline != Some(at) {
+            return;
+        }
+        place.deadline = None;
+        self.busy = Some((key, "letting time pass"));
+        let peer = &mut place.resident.peer;
+        if peer.poll_timeout().is_some_and(|due| due <= now) {
+            peer.handle_timeout(now);
+        }
+        self.settle(now, key, out);
+    }
+
+    fn sweep(&mut self, now: Instant, out: &mut impl Outlet) {
+        if self.timers.len() > 2 * self.peers.len() {
+            let is_set = |at, key| {
+                let place = self.peers.get(key);
+                place.is_some_and(|place| place.deadline == Some(at))
+            };
+            self.timers.retain(is_set);
+        }
+        for (key, place) in self.peers.iter_mut() {
+            self.busy = Some((key, "looking after a peer"));
+            let id = place.resident.id;
+            let listens = out.listens(id);
+            let mut tell = |event| out.tell(id, event);
+            place.resident.sweep(now, listens, &mut tell);
+            self.busy = None;
+            touch(&mut self.touched, key, place);
+        }
+        self.settle_touched(now, out);
+    }
+}
+
+fn touch(touched: &mut Vec<PeerKey>, key: PeerKey, place: &mut Place) {
+    if !std::mem::replace(&mut place.touched, true) {
+        touched.push(key);
+    }
+}
+
+fn hand_over(
+    shard: usize,
+    landed_on: usize,
+    path: FourTuple,
+    datagram: &[u8],
+    out: &mut impl Outlet,
+) {
+    let command = Command::Landed {
+        on: landed_on,
+        path,
+        datagram: datagram.to_vec(),
+    };
+    // Full: lost, like any datagram can be.
+    let _ = out.command(shard, command);
+}
+
+fn send(
+    now: Instant,
+    resident: &mut Resident,
+    transmit: Transmit,
+    paths: &Paths,
+    out: &mut impl Outlet,
+) {
+    let Transmit {
+        path,
+        data,
+        expires,
+    } = transmit;
+    match path.transport {
+        Transport::Udp => out.send_udp(path, data),
+        Transport::Tcp if out.has_connection(&path) => {
+            let congested = out.send_tcp(now, &path, data, expires);
+            if resident.peer.selected_path() == Some(path) {
+                resident.peer.set_congested(now, congested);
+            }
+        }
+        Transport::Tcp => {
+            if let Some(shard) = paths.landed_on(&path) {
+                out.relay(shard, path, data);
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a core's tables hold goes when its reason goes.
+
+use super::bench::{Bench, SECOND, check, path};
+use crate::behaviour::Echo;
+use crate::media::IceConnectionState;
+use crate::media::shard::command::Command;
+use crate::media::shard::paths::{ELSEWHERE_FOR, MAX_ELSEWHERE, MAX_PATHS, Owner};
+use crate::media::transport::dtls::HANDSHAKE_TIMEOUT;
+use crate::media::transport::ice::{CONSENT_EXPIRES_AFTER, RESTART_WITHIN};
+
+#[test]
+fn a_peer_that_checks_from_everywhere_has_few_paths_and_leaves_none() {
+    let mut bench = Bench::new();
+    let (id, ufrag) = bench.call();
+    for number in 0..1000 {
+        bench.check(&ufrag, number);
+        assert!(bench.core.paths.len() <= MAX_PATHS, "{number}");
+    }
+    let key = bench.core.peers.key(id).unwrap();
+    let here = (bench.core.paths.owners()).filter(|owner| **owner == Owner::Here(key));
+    assert_eq!(here.count(), bench.core.paths.len());
+    bench.out.deserted.insert(id);
+    bench.run_for(2 * SECOND);
+    assert!(bench.core.paths.len() == 0 && bench.directory.is_empty());
+}
+
+#[test]
+fn paths_of_other_shards_peers_are_bounded_and_forgotten() {
+    let mut bench = Bench::new();
+    let (_resident, ufrag) = bench.call_on(1, Box::new(Echo));
+    let datagram = check(&ufrag);
+    for number in 0..MAX_ELSEWHERE as u32 + 1000 {
+        bench.receive(number, &datagram);
+    }
+    assert_eq!(bench.core.paths.len(), MAX_ELSEWHERE);
+    bench.run_for(ELSEWHERE_FOR + 2 * SECOND);
+    assert_eq!(bench.core.paths.len(), 0);
+}
+
+#[test]
+fn a_check_for_another_shards_peer_does_not_take_a_path_from_one_of_this_shard() {
+    let mut bench = Bench::new();
+    let (id, ufrag) = bench.call();
+    bench.check(&ufrag, 7);
+    let (_resident, other) = bench.call_on(1, Box::new(Echo));
+    bench.check(&other, 7);
+    let key = bench.core.peers.key(id).unwrap();
+    assert_eq!(bench.core.paths.owner(&path(7)), Some(Owner::Here(key)));
+}
+
+#[test]
+fn peers_that_come_and_go_leave_no_timers() {
+    let mut bench = Bench::new();
+    for _ in 0..2000 {
+        let (id, ufrag) = bench.call();
+        bench.check(&ufrag, 7);
+        bench.command(Command::Close { id });
+    }
+    assert!(bench.directory.is_empty());
+    bench.run_for(2 * SECOND);
+    let timers = bench.core.timers.len();
+    assert!(timers < 10, "{timers}");
+}
+
+#[test]
+fn a_peer_whose_shard_forgot_it_on_its_way_there_is_not_taken_in() {
+    let mut bench = Bench::new();
+    let (resident, _) = bench.call_on(0, Box::new(Echo));
+    bench.core.start_over(&mut bench.out);
+    assert!(
+        bench.out.ended.contains(&resident.id),
+        "its session is not told"
+    );
+    let paths = vec![path(7)];
+    bench.command(Command::Adopt { resident, paths });
+    assert!(bench.core.peers.len() == 0 && bench.core.paths.len() == 0);
+}
+
+#[test]
+fn a_peer_that_is_never_heard_of_is_removed_once_it_could_have_restarted() {
+    let mut bench = Bench::new();
+    let (id, _) = bench.call();
+    bench.run_for(CONSENT_EXPIRES_AFTER + RESTART_WITHIN - 2 * SECOND);
+    assert_eq!(bench.directory.len(), 1);
+    let last = bench.out.told(id).pop();
+    assert_eq!(last.map(|(ice, _)| ice), Some(IceConnectionState::Failed));
+    bench.run_for(5 * SECOND);
+    assert_eq!(bench.directory.len(), 0);
+    assert!(bench.out.ended.contains(&id), "its session is not told");
+}
+
+#[test]
+fn a_peer_that_never_begins_its_handshake_is_removed() {
+    let mut bench = Bench::new();
+    let (id, ufrag) = bench.call();
+    for _ in 0..HANDSHAKE_TIMEOUT.as_secs() - 2 {
+        bench.check(&ufrag, 7);
+        bench.run_for(SECOND);
+    }
+    assert_eq!(bench.directory.len(), 1);
+    bench.run_for(5 * SECOND);
+    assert_eq!(bench.directory.len(), 0);
+    assert!(bench.core.peers.len() == 0 && bench.core.paths.len() == 0);
+    assert_eq!(bench.core.timers.len(), 0);
+    assert!(bench.out.ended.contains(&id), "its session is not told");
+}
+
+#[test]
+fn what_keeps_a_handshake_is_told_once_it_takes_long() {
+    let mut bench = Bench::new();
+    let (id, ufrag) = bench.call();
+    let mut after = |span| {
+        bench.check(&ufrag, 7);
+        bench.run_for(span);
+        let told = bench.out.told(id).into_iter();
+        told.map(|(ice, reason)| (ice, reason.is_some()))
+            .collect::<Vec<_>>()
+    };
+    let connected = IceConnectionState::Connected;
+    assert_eq!(after(SECOND).last(), Some(&(connected, false)));
+    assert_eq!(after(2 * SECOND), [(connected, true)]);
+    assert_eq!(after(3 * SECOND), []);
+}

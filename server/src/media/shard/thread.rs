@@ -1,0 +1,285 @@
+//! A shard's thread: it waits for its sockets and its mailbox, reads, and calls its core.
+//!
+//! The kernel gives each path's datagrams to the same shard (SO_REUSEPORT), and peers live where their
+//! packets land, so nothing is locked per packet. What the core does with datagrams is no matter of
+//! this file.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::media::event::PeerEvent;
+use crate::media::id::PeerId;
+use crate::media::net::outbox::{Outbox, Socket};
+use crate::media::net::path::FourTuple;
+use crate::media::net::tcp::{FIRST_TOKEN, Received, Tcp};
+use crate::media::shard::command::Command;
+use crate::media::shard::core::{SWEEP_INTERVAL, ShardCore};
+use crate::media::shard::gauges::MediaGauges;
+use crate::media::shard::mailbox::{self, Inbox, Mail, Mailbox};
+use crate::media::shard::outlet::Outlet;
+use crate::media::shard::pace::Pace;
+use crate::media::shard::receive::Receive;
+use crate::media::shard::shards::Shards;
+
+const MAILBOX_TOKEN: Token = Token(usize::MAX);
+
+/// Receive calls per socket before the timers and the mailbox get their turn.
+const RECEIVE_ROUNDS: usize = 8;
+
+/// A shard before its thread starts.
+pub struct Prepared {
+    poll: Poll,
+    sockets: Vec<Socket>,
+    tcp: Tcp,
+    inbox: Inbox,
+    port: u16,
+}
+
+impl Prepared {
+    /// Registers the sockets and makes the mailbox.
+    pub fn new(
+        mut sockets: Vec<Socket>,
+        listeners: Vec<TcpListener>,
+        port: u16,
+    ) -> io::Result<(Self, Mailbox)> {
+        let poll = Poll::new()?;
+        for (at, socket) in sockets.iter_mut().enumerate() {
+            poll.registry()
+                .register(&mut socket.socket, Token(at), Interest::READABLE)?;
+        }
+        let waker = Waker::new(poll.registry(), MAILBOX_TOKEN)?;
+        let (mailbox, inbox) = mailbox::new(waker);
+        let prepared = Self {
+            tcp: Tcp::new(listeners, poll.registry().try_clone()?)?,
+            poll,
+            sockets,
+            inbox,
+            port,
+        };
+        Ok((prepared, mailbox))
+    }
+
+    /// Serves until told to shut down.
+    pub fn run(self, index: usize, shards: Shards, dropped: Arc<AtomicU64>) {
+        let now = Instant::now();
+        let mut thread = Thread {
+            core: ShardCore::new(now, index, shards.directory.clone()),
+            receive: Receive::new(self.port, &self.sockets),
+            out: Wires {
+                outbox: Outbox::default(),
+                sockets: self.sockets,
+                tcp: self.tcp,
+                shards,
+                dropped,
+            },
+            poll: self.poll,
+            inbox: self.inbox,
+            pace: Pace::new(now),
+            next_sweep: now + SWEEP_INTERVAL,
+            running: true,
+        };
+        while thread.running {
+            // The core minds its peers' panics itself. One of the thread's own leaves nothing to trust.
+            let turns = AssertUnwindSafe(|| thread.serve(index));
+            if catch_unwind(turns).is_err() {
+                thread.out.outbox = Outbox::default();
+                thread.core.start_over(&mut thread.out);
+            }
+        }
+    }
+}
+
+struct Thread {
+    core: ShardCore,
+    receive: Receive,
+    out: Wires,
+    poll: Poll,
+    inbox: Inbox,
+    pace: Pace,
+    /// When connections are next looked at.
+    next_sweep: Instant,
+    running: bool,
+}
+
+impl Thread {
+    fn serve(&mut self, index: usize) {
+        let mut events = Events::with_capacity(64);
+        // What a panic left unread is no event any more.
+        let mut more = true;
+        while self.running {
+            if !more {
+                self.rest();
+            }
+            let timeout = match more || !self.running {
+                true => Duration::ZERO,
+                false => self.timeout(),
+            };
+            if let Err(error) = self.poll.poll(&mut events, Some(timeout))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, shard = index, "a shard cannot wait for its sockets");
+                self.running = false;
+            }
+            self.pace.wake(Instant::now());
+            self.handle_mail(None);
+            self.handle_tcp(Instant::now(), &events);
+            more = self.receive(&events) | self.out.tcp.has_unread();
+            self.let_time_pass(Instant::now());
+            self.out.flush();
+        }
+    }
+
+    /// Lets datagrams gather, while a lot arrives. What others send is taken as it comes.
+    fn rest(&mut self) {
+        while self.running
+            && let Some(pause) = self.pace.pause(Instant::now())
+            && let Some(first) = self.inbox.wait(pause)
+        {
+            self.handle_mail(Some(first));
+            self.out.flush();
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let next = self.core.poll_timeout().min(self.next_sweep);
+        next.saturating_duration_since(Instant::now())
+    }
+
+    fn handle_mail(&mut self, first: Option<Mail>) {
+        for mail in first.into_iter().chain(self.inbox.mail()) {
+            let now = Instant::now();
+            match mail {
+                Mail::Command(command) => self.core.handle_command(now, command, &mut self.out),
+                Mail::Relay { path, data } => {
+                    self.out.tcp.introduce(now, &path);
+                    self.out.tcp.send(now, &path, data, None);
+                }
+                // Nobody waits any more: it took too long.
+                Mail::Count(answer) => drop(answer.send(MediaGauges {
+                    connections: self.out.tcp.len(),
+                    ..self.core.gauges()
+                })),
+                Mail::Shutdown => {
+                    self.core.shut_down(now, &mut self.out);
+                    self.running = false;
+                }
+            }
+        }
+    }
+
+    fn handle_tcp(&mut self, now: Instant, events: &Events) {
+        let mut received = Received::default();
+        self.out.tcp.read_on(&mut received);
+        for event in events {
+            if event.token() != MAILBOX_TOKEN && event.token().0 >= FIRST_TOKEN {
+                self.out.tcp.handle_event(now, event, &mut received);
+            }
+        }
+        self.take_tcp(now, &received);
+    }
+
+    fn take_tcp(&mut self, now: Instant, received: &Received) {
+        let datagrams = received.datagrams.iter();
+        let datagrams = datagrams.map(|(path, datagram)| (*path, &datagram[..]));
+        self.core.handle_datagrams(now, datagrams, &mut self.out);
+        (self.core).handle_relieved(now, &received.relieved, &mut self.out);
+        self.core.handle_closed(&received.closed);
+    }
+
+    /// Reads the sockets, but not for ever. Returns whether there may be more.
+    fn receive(&mut self, events: &Events) -> bool {
+        self.receive.note(events);
+        for socket in 0..self.out.sockets.len() {
+            let mut rounds = 0;
+            while rounds < RECEIVE_ROUNDS && self.receive.is_unread(socket) {
+                self.receive.read(socket, &self.out.sockets[socket]);
+                self.pace.note(self.receive.arrived());
+                let datagrams = self.receive.datagrams();
+                (self.core).handle_datagrams(Instant::now(), datagrams, &mut self.out);
+                rounds += 1;
+            }
+        }
+        self.receive.has_unread()
+    }
+
+    fn let_time_pass(&mut self, now: Instant) {
+        self.core.handle_timeout(now, &mut self.out);
+        if now >= self.next_sweep {
+            self.next_sweep = now + SWEEP_INTERVAL;
+            let mut received = Received::default();
+            self.out.tcp.sweep(now, &mut received);
+            self.take_tcp(now, &received);
+        }
+    }
+}
+
+/// The thread's answer to what its core asks for.
+struct Wires {
+    outbox: Outbox,
+    sockets: Vec<Socket>,
+    tcp: Tcp,
+    shards: Shards,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Wires {
+    fn flush(&mut self) {
+        self.outbox.flush(&self.sockets, &self.dropped);
+    }
+}
+
+impl Outlet for Wires {
+    fn send_udp(&mut self, path: FourTuple, data: BytesMut) {
+        self.outbox.push(path, data, &self.sockets, &self.dropped);
+    }
+
+    fn has_connection(&self, path: &FourTuple) -> bool {
+        self.tcp.has(path)
+    }
+
+    fn send_tcp(
+        &mut self,
+        now: Instant,
+        path: &FourTuple,
+        data: BytesMut,
+        expires: Option<Instant>,
+    ) -> bool {
+        self.tcp.send(now, path, data, expires)
+    }
+
+    fn introduce(&mut self, now: Instant, path: &FourTuple) {
+        self.tcp.introduce(now, path);
+    }
+
+    fn dismiss(&mut self, now: Instant, path: &FourTuple) {
+        self.tcp.dismiss(now, path);
+    }
+
+    fn relay(&mut self, shard: usize, path: FourTuple, data: BytesMut) {
+        // Full: lost, like any datagram can be.
+        let _ = self.shards.send(shard, Mail::Relay { path, data });
+    }
+
+    fn command(&mut self, shard: usize, command: Command) -> Result<(), Command> {
+        self.shards.command(shard, command)
+    }
+
+    fn tell(&mut self, id: PeerId, event: PeerEvent) -> Result<(), PeerEvent> {
+        self.shards.listeners.tell(id, event)
+    }
+
+    fn listens(&self, id: PeerId) -> bool {
+        self.shards.listeners.listens(id)
+    }
+
+    fn forget(&mut self, id: PeerId) {
+        self.shards.listeners.forget(id);
+    }
+}
