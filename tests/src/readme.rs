@@ -17,12 +17,19 @@ pub fn document(path: &str) -> Result<String> {
 
 /// The JavaScript in the section with this heading.
 pub fn javascript(heading: &str) -> Result<String> {
-    let text = text()?;
+    listing("README.md", heading, "js")
+}
+
+/// The first listing in a language, in the section with this heading.
+pub fn listing(path: &str, heading: &str, language: &str) -> Result<String> {
+    let text = document(path)?;
     let section = text
-        .split("\n## ")
-        .find(|section| section.starts_with(heading));
-    let section = section.with_context(|| format!("no section {heading}"))?;
-    let (_, rest) = section.split_once("\n```js\n").context("no JavaScript")?;
+        .split("\n#")
+        .find(|section| section.trim_start_matches(['#', ' ']).starts_with(heading));
+    let section = section.with_context(|| format!("no section {heading} in {path}"))?;
+    let (_, rest) = section
+        .split_once(&format!("\n```{language}\n"))
+        .with_context(|| format!("no {language} in {heading}"))?;
     let (code, _) = rest.split_once("\n```\n").context("an open code block")?;
     Ok(code.to_owned())
 }

@@ -8,11 +8,12 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 4] = [
+const DOCUMENTS: [&str; 5] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
     "server/docs/limits.md",
+    "server/docs/reverse-proxy.md",
 ];
 
 /// A flag of `ferrite --help`, and what it says about it.

@@ -15,7 +15,7 @@ use axum::routing::get;
 use axum::{Extension, Router, middleware};
 
 use crate::config::Config;
-use crate::network::client_address;
+use crate::network::{client_address, is_among};
 use crate::origin::may_connect;
 use crate::signalling::{Arrival, Caller, Full, Signalling};
 
@@ -91,7 +91,7 @@ async fn websocket(
     let trusted = &app.config.http.trusted_proxies;
     let client = client_address(remote, &texts(&headers, FORWARDED_FOR), trusted);
     let forwarded = headers.contains_key(FORWARDED) || headers.contains_key(FORWARDED_FOR);
-    if forwarded && client == remote.to_canonical() {
+    if forwarded && !is_among(remote, trusted) {
         unknown_proxy();
     }
     let place = match app.signalling.place(client) {
