@@ -8,6 +8,7 @@
 //! | `origin` | which web pages may open a session |
 //! | [`network`] | whom an address stands for |
 //! | `shares` | how much each address may have |
+//! | `seldom` | when to write a log line that anybody can cause |
 //! | [`behaviour`] | what answers a peer's media and data: an echo |
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
 //! | [`room`] | who is where: plain data |
@@ -27,6 +28,7 @@ pub mod media;
 pub mod network;
 pub mod origin;
 pub mod room;
+mod seldom;
 pub mod server;
 mod shares;
 mod signalling;

@@ -73,10 +73,7 @@ impl Server {
         })?;
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone()));
         let stop_http = CancellationToken::new();
-        let router = http::router(App {
-            config: config.clone(),
-            signalling: signalling.clone(),
-        });
+        let router = http::router(App::new(config.clone(), signalling.clone()));
         let serving = http::serve::serve(listener, router, config, stop_http.clone());
         let http = tokio::spawn(serving);
         Ok(Self {

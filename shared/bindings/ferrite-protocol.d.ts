@@ -112,7 +112,7 @@ export type ServerMessage = { "type": "welcome",
 export type PeerConnectionState = "new" | "connecting" | "connected" | "disconnected" | "failed" | "closed";
 
 /** The `code` of an error message. */
-export type ErrorCode = "badMessage" | "unknownType" | "versionMismatch" | "badOffer" | "badCandidate" | "badState" | "resumeFailed" | "limitExceeded" | "internal" | "other";
+export type ErrorCode = "badMessage" | "unknownType" | "versionMismatch" | "badOffer" | "badCandidate" | "badState" | "resumeFailed" | "limitExceeded" | "refused" | "internal" | "other";
 
 /** `RTCSdpType`. The browser always offers and the server always answers, so v1 has no others. */
 export type SdpType = "offer" | "answer";

@@ -25,6 +25,8 @@ pub enum ErrorCode {
     ResumeFailed,
     /// A documented limit was passed.
     LimitExceeded,
+    /// This server is not for pages of this origin. The message says who can change that.
+    Refused,
     /// The server failed. Its log says how.
     Internal,
     /// A code a later version added.
@@ -43,6 +45,7 @@ impl fmt::Display for ErrorCode {
             Self::BadState => "badState",
             Self::ResumeFailed => "resumeFailed",
             Self::LimitExceeded => "limitExceeded",
+            Self::Refused => "refused",
             Self::Internal => "internal",
             Self::Other => "other",
         })
@@ -65,4 +68,7 @@ pub enum CloseCode {
     TimedOut = 4002,
     /// The session was resumed on another WebSocket.
     Superseded = 4003,
+    /// Pages of this origin may not use this server. A WebSocket that is not accepted would tell its
+    /// page no more than one whose server is down.
+    Refused = 4004,
 }

@@ -76,6 +76,7 @@ fn error_code() -> impl Strategy<Value = ErrorCode> {
         ErrorCode::BadState,
         ErrorCode::ResumeFailed,
         ErrorCode::LimitExceeded,
+        ErrorCode::Refused,
         ErrorCode::Internal,
         ErrorCode::Other,
     ])

@@ -444,6 +444,7 @@ fn a_refusal_that_came_without_words_is_final_too() {
     for (code, why) in [
         (CloseCode::VersionMismatch, "OtherVersion"),
         (CloseCode::LimitExceeded, "LimitExceeded"),
+        (CloseCode::Refused, "Refused"),
     ] {
         let mut world = World::open();
         world.close_at_server(code);

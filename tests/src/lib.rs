@@ -8,7 +8,8 @@
 //! * [`firefox`] drives Firefox, through [`marionette`].
 //! * [`aiortc`] makes calls with a peer in Python.
 //! * [`network`] gives a test a network of its own.
-//! * [`proxy`] is a TCP proxy that can be cut.
+//! * [`proxy`] is a TCP proxy that can be cut, or slow.
+//! * [`site`] serves a page of another origin.
 //! * [`witness`] notes what happens to a call.
 //! * [`process`] owns a child process and its output.
 //! * [`artefacts`] says where screenshots and logs go.
@@ -35,6 +36,7 @@ pub mod readme;
 pub mod scene;
 pub mod server;
 pub mod signalling;
+pub mod site;
 pub mod tone;
 pub mod wait;
 pub mod witness;

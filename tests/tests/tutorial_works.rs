@@ -1,7 +1,10 @@
 //! The code in README.md does what README.md says, exactly as it stands there.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use ferrite_tests::{Scene, readme, scene, wait};
+use ferrite_tests::proxy::Proxy;
+use ferrite_tests::{Scene, firefox_lab, readme, scene, wait};
 
 #[tokio::test]
 async fn the_tutorial_client_sees_itself_and_hears_its_words() -> Result<()> {
@@ -18,6 +21,43 @@ async fn the_tutorial_client_sees_itself_and_hears_its_words() -> Result<()> {
         scene.browser.screenshot("tutorial").await
     })
     .await
+}
+
+/// A WebSocket that opens after the camera did.
+#[tokio::test]
+async fn the_tutorial_client_waits_for_a_slow_link() -> Result<()> {
+    let code = readme::javascript("A client in twenty lines")?;
+    scene("the_tutorial_client_on_a_slow_link", async |scene| {
+        let target = scene.server.address().to_owned();
+        let proxy = Proxy::slow(target, Duration::from_millis(300)).await?;
+        scene.browser.open(&proxy.url("/healthz")).await?;
+        scene.browser.paste(&code).await?;
+        console_says(scene, "came back").await
+    })
+    .await
+}
+
+#[test]
+fn firefox_runs_the_tutorial_client() -> Result<()> {
+    let code = readme::javascript("A client in twenty lines")?;
+    // What a console would show, and a function's body instead of a console's line.
+    let play = format!(
+        "const said = [];
+        const console = {{ log: (...words) => said.push(words.join(' ')) }};
+        {code}
+        await lab.until('words', () => said.some((line) => line.includes('came back: hello')));
+        const canvas = document.createElement('canvas').getContext('2d');
+        const colours = new Set();
+        await lab.until('a picture that changes', () => {{
+            const shown = [...document.querySelectorAll('video')].find((it) => it.videoWidth);
+            if (shown) canvas.drawImage(shown, 0, 0, 1, 1);
+            colours.add(String(canvas.getImageData(0, 0, 1, 1).data));
+            return colours.size > 3;
+        }});"
+    );
+    firefox_lab("firefox_tutorial", async |firefox| {
+        firefox.run(&play, vec![]).await.map(drop)
+    })
 }
 
 /// The frames shown by the video element that the tutorial adds to the page.

@@ -243,5 +243,6 @@ fn problem(why: Why) -> Problem {
         Why::OtherVersion(words) => Problem::OtherVersion(words),
         Why::Superseded => Problem::Superseded,
         Why::LimitExceeded => Problem::LimitExceeded,
+        Why::Refused(words) => Problem::Refused(words),
     }
 }

@@ -1,13 +1,15 @@
-//! The headers that tell a browser what a page of ours may do: as little as the app needs.
+//! The headers that tell a browser what a page of ours may do, and what pages of others may do with
+//! our files: as little as the app, and who is allowed to use it, needs.
 
 use axum::http::header::{
-    CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue};
 
-use crate::origin::is_sane_host;
+use crate::origin::{AllowedOrigin, is_sane_host, may_connect};
 
-const FIXED: [(HeaderName, &str); 5] = [
+const FIXED: [(HeaderName, &str); 4] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "no-referrer"),
     (
@@ -18,19 +20,46 @@ const FIXED: [(HeaderName, &str); 5] = [
         HeaderName::from_static("cross-origin-opener-policy"),
         "same-origin",
     ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
 ];
 
-/// Adds them to a response for a page asked for at `host`.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Adds them to a response for a page asked for at `host`. What was [shared](share) stays so.
 pub(super) fn secure(headers: &mut HeaderMap, host: Option<&str>) {
     for (name, value) in FIXED {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    let own = HeaderValue::from_static("same-origin");
+    headers.entry(RESOURCE_POLICY).or_insert(own);
     if let Ok(policy) = HeaderValue::try_from(content_security_policy(host)) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// Lets a page of an allowed origin import a file: whose pages may call may use the client, too.
+///
+/// The origin is answered by name, and every answer varies with it (Fetch, "CORS protocol and HTTP
+/// caches"): else a cache would give one page the answer for another.
+pub(super) fn share(
+    headers: &mut HeaderMap,
+    origin: Option<&HeaderValue>,
+    allowed: &[AllowedOrigin],
+) {
+    let any = allowed.contains(&AllowedOrigin::Any);
+    let granted = match origin {
+        _ if any => Some(HeaderValue::from_static("*")),
+        Some(origin) => {
+            let named = origin.to_str().ok().map(Some);
+            named.and_then(|named| may_connect(named, None, allowed).then(|| origin.clone()))
+        }
+        None => None,
+    };
+    if !any {
+        headers.append(VARY, HeaderValue::from_static("origin"));
+    }
+    if let Some(granted) = granted {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, granted);
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Once};
+use std::time::Instant;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -17,6 +18,7 @@ use axum::{Extension, Router, middleware};
 use crate::config::Config;
 use crate::network::{client_address, is_among};
 use crate::origin::may_connect;
+use crate::seldom::Seldom;
 use crate::signalling::{Arrival, Caller, Full, Signalling};
 
 mod assets;
@@ -28,6 +30,17 @@ pub(crate) mod serve;
 pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     pub(crate) signalling: Arc<Signalling>,
+    refused_origins: Arc<Seldom>,
+}
+
+impl App {
+    pub(crate) fn new(config: Arc<Config>, signalling: Arc<Signalling>) -> Self {
+        Self {
+            config,
+            signalling,
+            refused_origins: Arc::default(),
+        }
+    }
 }
 
 /// The other end of the TCP connection a request came on.
@@ -65,7 +78,12 @@ async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: Header
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     match assets::find(uri.path(), app.config.http.www.as_deref()).await {
-        Some(asset) => asset.respond(&headers),
+        Some(asset) => {
+            let mut response = asset.respond(&headers);
+            let allowed = &app.config.http.allowed_origins;
+            headers::share(response.headers_mut(), headers.get(ORIGIN), allowed);
+            response
+        }
         None => (StatusCode::NOT_FOUND, "There is nothing here.").into_response(),
     }
 }
@@ -76,13 +94,6 @@ async fn websocket(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let (origin, host) = (text(&headers, ORIGIN), text(&headers, HOST));
-    // An origin that is not even text is not ours.
-    let readable = origin.is_some() || !headers.contains_key(ORIGIN);
-    if !readable || !may_connect(origin, host, &app.config.http.allowed_origins) {
-        tracing::debug!(origin, host, "refused a page of another origin");
-        return (StatusCode::FORBIDDEN, OTHER_ORIGIN).into_response();
-    }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
@@ -103,11 +114,38 @@ async fn websocket(
         loopback: remote.to_canonical().is_loopback() && !forwarded,
     };
     let arrival = Arrival { caller, place };
-    app.signalling.upgrade(upgrade, arrival)
+    match app.is_welcome(&headers) {
+        true => app.signalling.upgrade(upgrade, arrival),
+        false => app.signalling.turn_away(upgrade, arrival),
+    }
 }
 
-const OTHER_ORIGIN: &str = "Pages of this origin may not use this server. \
-    Its administrator can allow them with --allowed-origins.";
+impl App {
+    /// Whether the page may use this server. If not, its WebSocket is opened all the same, to say
+    /// so: pages cannot read why one is not opened.
+    fn is_welcome(&self, headers: &HeaderMap) -> bool {
+        let (origin, host) = (text(headers, ORIGIN), text(headers, HOST));
+        // An origin that is not even text is not ours.
+        let readable = origin.is_some() || !headers.contains_key(ORIGIN);
+        let welcome = readable && may_connect(origin, host, &self.config.http.allowed_origins);
+        if !welcome && let Some(left_out) = self.refused_origins.admit(Instant::now()) {
+            tracing::warn!(
+                origin = excerpt(origin),
+                host = excerpt(host),
+                left_out,
+                "refused a page whose Origin is not the Host it asks for: allow it with \
+                 --allowed-origins, or have the reverse proxy pass the Host header on"
+            );
+        }
+        welcome
+    }
+}
+
+/// The beginning of what a stranger wrote, for the log, which escapes it.
+fn excerpt(header: Option<&str>) -> Option<&str> {
+    header.map(|text| text.get(..100).unwrap_or(text))
+}
+
 const FORWARDED: &str = "forwarded";
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -175,10 +213,7 @@ mod tests {
         })
         .unwrap();
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone()));
-        let router = router(App {
-            config,
-            signalling: signalling.clone(),
-        });
+        let router = router(App::new(config, signalling.clone()));
         assert_eq!(status(&router, "/readyz").await, StatusCode::OK);
         signalling.shutdown(Duration::from_secs(1)).await;
         assert_eq!(

@@ -34,6 +34,20 @@ pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Box<Socket>, ca
     newcomer.proceed(message, verdict).await;
 }
 
+/// In the place of a greeting, for a page of an origin that is not allowed. It fits a close frame.
+const OTHER_ORIGIN: &str = "this page's origin is not allowed: add it to --allowed-origins, or let the \
+    proxy pass the Host header on";
+
+/// Tells a page that it may not use this server.
+pub(super) async fn refuse_origin(socket: Box<Socket>) {
+    let error = ServerMessage::Error {
+        id: None,
+        code: ErrorCode::Refused,
+        message: OTHER_ORIGIN.to_owned(),
+    };
+    socket.refuse(error, CloseCode::Refused).await;
+}
+
 /// Waits for the first frame that is a message, and what the rules say of it. May be cancelled:
 /// a claim is used in the same step.
 async fn greet(

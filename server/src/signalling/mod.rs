@@ -180,6 +180,27 @@ impl Signalling {
         upgrade: WebSocketUpgrade,
         arrival: Arrival,
     ) -> Response {
+        let (signalling, caller) = (self.clone(), arrival.caller);
+        self.open(upgrade, arrival, move |socket| {
+            greeting::run(signalling, socket, caller)
+        })
+    }
+
+    /// Makes a WebSocket of the request of a page that may not use this server, to tell it so.
+    pub(crate) fn turn_away(
+        self: &Arc<Self>,
+        upgrade: WebSocketUpgrade,
+        arrival: Arrival,
+    ) -> Response {
+        self.open(upgrade, arrival, greeting::refuse_origin)
+    }
+
+    fn open<T: Future<Output = ()> + Send + 'static>(
+        self: &Arc<Self>,
+        upgrade: WebSocketUpgrade,
+        arrival: Arrival,
+        serve: impl FnOnce(Box<Socket>) -> T + Send + 'static,
+    ) -> Response {
         let signalling = self.clone();
         upgrade
             .protocols([SUBPROTOCOL])
@@ -193,8 +214,7 @@ impl Signalling {
                 tracing::debug!(caller = ?arrival.caller, "a client connected");
                 // Boxed: each future it passes through would have room for it.
                 let socket = Box::new(Socket::new(websocket, &signalling.config, arrival.place));
-                let task = greeting::run(signalling.clone(), socket, arrival.caller);
-                signalling.spawn(task);
+                signalling.spawn(serve(socket));
             })
     }
 

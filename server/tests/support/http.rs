@@ -22,6 +22,17 @@ impl Reply {
         })
     }
 
+    /// All values of a header, in one line.
+    pub fn all(&self, name: &str) -> String {
+        let lines = self.head.lines().skip(1);
+        let lines = lines.filter_map(|line| line.split_once(':'));
+        let values = lines.filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        values
+            .map(|(_, value)| value.trim())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
     /// A header that has to be there.
     pub fn must(&self, name: &str) -> &str {
         self.header(name)

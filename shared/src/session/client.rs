@@ -95,6 +95,8 @@ pub enum Why {
     Superseded,
     /// The server had too much of this client.
     LimitExceeded,
+    /// The server does not serve pages of this origin; its own words.
+    Refused(String),
 }
 
 /// Where the session is.
@@ -253,6 +255,9 @@ impl ClientSession {
         if CloseCode::LimitExceeded as u16 == code {
             return Some(Why::LimitExceeded);
         }
+        if CloseCode::Refused as u16 == code {
+            return Some(Why::Refused("this page's origin is not allowed".to_owned()));
+        }
         let version = CloseCode::VersionMismatch as u16 == code;
         version.then(|| {
             let text = "the server does not speak version";
@@ -279,6 +284,11 @@ impl ClientSession {
                 message,
                 ..
             } => self.refuse(Why::OtherVersion(message.clone())),
+            ServerMessage::Error {
+                code: ErrorCode::Refused,
+                message,
+                ..
+            } => self.refuse(Why::Refused(message.clone())),
             ServerMessage::Error { .. }
             | ServerMessage::Joined { .. }
             | ServerMessage::Left { .. }

@@ -77,6 +77,25 @@ fn another_version_ends_the_attempts() {
 }
 
 #[test]
+fn a_page_that_is_refused_is_told_so_and_does_not_try_again() {
+    let mut rig = Rig::new();
+    rig.feed(Input::Start);
+    rig.feed(Input::SocketOpened);
+    let refusal = ServerMessage::Error {
+        id: None,
+        code: ErrorCode::Refused,
+        message: "not from there".to_owned(),
+    };
+    let leave = Effect::Disconnect(CloseCode::Normal);
+    assert_eq!(rig.hear(refusal), [leave]);
+    assert_eq!(rig.phase(), Phase::Failed);
+    assert_eq!(rig.call.status().link, LinkState::Stopped);
+    let words = "not from there".to_owned();
+    assert_eq!(rig.problem(), Some(Problem::Refused(words)));
+    assert!(!rig.timers.contains_key(&Timer::Link));
+}
+
+#[test]
 fn an_offer_lost_with_the_link_is_made_again() {
     let (mut rig, id) = Rig::asking();
     rig.feed(Input::SocketClosed { code: 1006 });
