@@ -1,8 +1,11 @@
 //! The `ferrite` binary: reads the configuration, prepares the process, starts the server, waits for a
 //! signal.
 
+mod log;
+
+use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -10,7 +13,6 @@ use std::process::ExitCode;
 use ferrite_server::config::LogFormat;
 use ferrite_server::{Config, ConfigError, MAX_HTTP_CONNECTIONS, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// The configuration, or the machine, has to change before the server can start.
 const REFUSED: u8 = 2;
@@ -24,33 +26,42 @@ fn main() -> ExitCode {
         Err(ConfigError::Information(text)) => return say(text.trim_end()),
         Err(error) => return refuse(&error),
     };
-    start_log(&config);
-    raise_file_limit(&config);
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return refuse(&error),
+    let log = log::start(&config);
+    let format = config.log.format;
+    let code = match prepare_and_run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            // What a program reads as JSON is JSON to its end.
+            match format {
+                LogFormat::Json => tracing::error!("{refusal}"),
+                LogFormat::Text => drop(refuse(&refusal)),
+            }
+            ExitCode::from(REFUSED)
+        }
     };
-    let code = runtime.block_on(run(config));
-    // A task that is still there has had its time.
-    runtime.shutdown_background();
+    log.finish();
     code
 }
 
-async fn run(config: Config) -> ExitCode {
+fn prepare_and_run(config: Config) -> Result<(), Box<dyn Error>> {
+    raise_file_limit(&config);
+    let runtime = runtime()?;
+    let ended = runtime.block_on(run(config));
+    // A task that is still there has had its time.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     // Before anything else: a signal during the start must not be lost.
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(error) => return refuse(&error),
-    };
-    let server = match Server::start(config).await {
-        Ok(server) => server,
-        Err(error) => return refuse(&error),
-    };
-    announce(&server);
+    let mut signals = Signals::new()?;
+    let format = config.log.format;
+    let server = Server::start(config).await?;
+    announce(&server, format);
     let signal = signals.end(&server).await;
     tracing::info!(signal, "shutting down");
     server.shutdown().await;
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 /// Every client is an open file. Shells and service managers leave programs 1024 of them, for the sake of
@@ -83,6 +94,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
     count: Signal,
 }
 
@@ -91,31 +103,42 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
             count: signal(SignalKind::user_defined1())?,
         })
     }
 
-    /// Waits for the signal to end. Until then, SIGUSR1 makes the server say what it holds.
+    /// Waits for the signal to end. Until then, SIGUSR1 makes the server say what it holds; and SIGHUP,
+    /// which other servers take for the wish to read their settings anew, ends no call.
     async fn end(&mut self, server: &Server) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => tracing::warn!(
+                    "SIGHUP changes nothing: settings are read at the start; SIGTERM ends the server"
+                ),
                 _ = self.count.recv() => server.log_holdings().await,
             }
         }
     }
 }
 
-/// The first line is for programs, the second for people.
-fn announce(server: &Server) {
+/// In text the first line is for programs, the second for people. JSON is for programs alone.
+fn announce(server: &Server, format: LogFormat) {
     let (addr, media_port) = (server.addr(), server.media_port());
-    let lines = format!(
-        "listening on http://{addr} (media UDP {media_port})\n\
-         Ferrite {} is ready: open {}",
-        env!("CARGO_PKG_VERSION"),
-        address_to_open(addr),
-    );
+    let version = env!("CARGO_PKG_VERSION");
+    let lines = match format {
+        LogFormat::Text => format!(
+            "listening on http://{addr} (media UDP and TCP {media_port})\n\
+             Ferrite {version} is ready: open {}",
+            address_to_open(addr),
+        ),
+        // None of these values has a character that would have to be escaped.
+        LogFormat::Json => format!(
+            r#"{{"level":"INFO","fields":{{"message":"listening","http":"http://{addr}","media_port":{media_port},"version":"{version}"}},"target":"ferrite"}}"#
+        ),
+    };
     let _ = say(&lines);
 }
 
@@ -128,25 +151,13 @@ fn address_to_open(addr: SocketAddr) -> String {
     }
 }
 
-fn start_log(config: &Config) {
-    let filter = EnvFilter::new(&config.log.filter);
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
-    match config.log.format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-}
-
 /// Whoever started the server may have closed its standard output: that is no reason to stop.
 fn say(text: &str) -> ExitCode {
     let _ = writeln!(io::stdout(), "{text}");
     ExitCode::SUCCESS
 }
 
-fn refuse(error: &dyn Display) -> ExitCode {
+fn refuse(error: &impl Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "ferrite: {error}");
     ExitCode::from(REFUSED)
 }

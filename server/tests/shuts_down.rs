@@ -61,3 +61,16 @@ async fn the_ports_are_free_afterwards() {
     let server = start(again).await;
     assert_eq!(server.addr(), addr);
 }
+
+/// What a closed terminal sends, and what other servers read their settings anew for.
+#[tokio::test]
+async fn a_hang_up_of_the_terminal_ends_nothing_and_says_so() {
+    let server = Running::start(&[]).await;
+    let mut client = Client::connect_with(server.addr, &[]).await.unwrap();
+    client.hello(None).await;
+    server.signal("-HUP").await;
+    client.is_served().await;
+    let (status, _, log) = server.end("-TERM").await;
+    assert_eq!(status.code(), Some(0));
+    assert!(log.contains("SIGHUP changes nothing"), "{log}");
+}

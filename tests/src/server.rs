@@ -171,10 +171,10 @@ impl Holdings {
     }
 }
 
-/// Reads `listening on http://127.0.0.1:41234 (media UDP 40000)`.
+/// Reads `listening on http://127.0.0.1:41234 (media UDP and TCP 40000)`.
 fn listening(line: &str) -> Option<(String, u16)> {
     let (_, rest) = line.split_once("listening on http://")?;
-    let (address, rest) = rest.split_once(" (media UDP ")?;
+    let (address, rest) = rest.split_once(" (media UDP and TCP ")?;
     let (port, _) = rest.split_once(')')?;
     Some((address.to_owned(), port.parse().ok()?))
 }

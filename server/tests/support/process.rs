@@ -63,11 +63,19 @@ impl Running {
         Self::of(limited(limit, &FREE_PORTS)).await
     }
 
+    /// Starts it with what would be its log in this.
+    pub async fn start_logging_to(log: impl Into<Stdio>, arguments: &[&str]) -> Self {
+        let mut command = ferrite(&[&FREE_PORTS, arguments].concat());
+        command.stderr(log);
+        Self::of(command).await
+    }
+
     async fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let line = next_line(&mut stdout).await;
-        let (addr, media_port) = parse(&line).unwrap_or_else(|| panic!("said {line:?}"));
+        let read = parse(&line).or_else(|| parse_json(&line));
+        let (addr, media_port) = read.unwrap_or_else(|| panic!("said {line:?}"));
         Self {
             child,
             stdout,
@@ -80,25 +88,45 @@ impl Running {
         next_line(&mut self.stdout).await
     }
 
-    /// Sends it a signal, and says how it ended, after how long, and what it wrote to its log.
-    pub async fn end(mut self, signal: &str) -> (ExitStatus, Duration, String) {
+    /// Nobody reads its log any more.
+    pub fn close_log(&mut self) {
+        drop(self.child.stderr.take());
+    }
+
+    /// Sends it a signal.
+    pub async fn signal(&self, signal: &str) {
         let pid = self.child.id().unwrap().to_string();
-        let sent = Instant::now();
         let kill = Command::new("kill").args([signal, &pid]).status().await;
         assert!(kill.unwrap().success());
+    }
+
+    /// Sends it a signal, and says how it ended, after how long, and what it wrote to its log.
+    pub async fn end(mut self, signal: &str) -> (ExitStatus, Duration, String) {
+        let sent = Instant::now();
+        self.signal(signal).await;
         let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
         let took = sent.elapsed();
         let mut log = String::new();
-        let mut stderr = self.child.stderr.take().unwrap();
-        stderr.read_to_string(&mut log).await.unwrap();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut log).await.unwrap();
+        }
         (status, took, log)
     }
 }
 
-/// `listening on http://ADDRESS (media UDP PORT)`.
+/// The same in JSON.
+fn parse_json(line: &str) -> Option<(SocketAddr, u16)> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    let fields = &line["fields"];
+    let addr = fields["http"].as_str()?.strip_prefix("http://")?;
+    let media_port = fields["media_port"].as_u64()?.try_into().ok()?;
+    Some((addr.parse().ok()?, media_port))
+}
+
+/// `listening on http://ADDRESS (media UDP and TCP PORT)`.
 fn parse(line: &str) -> Option<(SocketAddr, u16)> {
     let rest = line.strip_prefix("listening on http://")?;
-    let (addr, rest) = rest.split_once(" (media UDP ")?;
+    let (addr, rest) = rest.split_once(" (media UDP and TCP ")?;
     let port = rest.strip_suffix(')')?;
     Some((addr.parse().ok()?, port.parse().ok()?))
 }
