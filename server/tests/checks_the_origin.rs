@@ -1,5 +1,8 @@
 //! Whose pages may open a session, and import the client.
 
+// Clippy knows only the tests themselves to be tests, not what they call.
+#![allow(clippy::unwrap_used)]
+
 use ferrite_protocol::ErrorCode;
 use ferrite_server::{Config, Server};
 use tokio_tungstenite::tungstenite::Message;

@@ -187,3 +187,23 @@ async fn a_good_start_says_where_to_go() {
         "{line}"
     );
 }
+
+#[tokio::test]
+async fn what_is_read_as_json_is_json_to_its_end() {
+    let server = Running::start(&["--log-format", "json"]).await;
+    let taken = server.addr.to_string();
+    let arguments = [
+        "--log-format",
+        "json",
+        "--listen",
+        &taken,
+        "--media-port",
+        "0",
+    ];
+    let output = run(ferrite(&arguments)).await;
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let said = line["fields"]["message"].as_str().unwrap();
+    assert!(said.contains("is in use"), "{text}");
+}
