@@ -49,14 +49,14 @@ impl Signalling {
 
     /// Closes it; the code tells the server whether to keep the session.
     pub(crate) fn close(self, code: CloseCode) {
-        let _ = self.socket.close_with_code(code as u16);
+        let _ = self.socket.close_with_code(code.into());
     }
 }
 
 impl Drop for Signalling {
     fn drop(&mut self) {
         // Does nothing where it was closed before.
-        let _ = self.socket.close_with_code(CloseCode::Normal as u16);
+        let _ = self.socket.close_with_code(CloseCode::Normal.into());
     }
 }
 

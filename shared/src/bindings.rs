@@ -3,7 +3,7 @@
 //! It renders them. It knows nothing of files but their names.
 
 use schemars::SchemaGenerator;
-use serde_json::json;
+use serde_json::{Value, json};
 use ts_rs::{Config, TS};
 
 use crate::{
@@ -46,6 +46,7 @@ pub fn json_schema() -> String {
 #[must_use]
 pub fn typescript() -> String {
     let config = Config::default();
+    let schema = serde_json::from_str(&json_schema()).unwrap_or_default();
     let mut text = format!("// Ferrite's signalling protocol. Written by `{COMMAND}`.\n");
     for declaration in [
         declare::<ClientMessage>(&config),
@@ -65,7 +66,7 @@ pub fn typescript() -> String {
         declare::<ResumeToken>(&config),
     ] {
         text.push('\n');
-        text.push_str(&declaration);
+        text.push_str(&describe(&declaration, &schema));
     }
     without_rustdoc_links(&text)
 }
@@ -96,6 +97,39 @@ fn indent(declaration: &str) -> String {
         let depth = if line.starts_with('|') { 2 } else { 4 };
         format!("{text}\n{:depth$}{line}", "")
     })
+}
+
+/// Puts each variant of a union on lines of its own, with the description that the schema has of it:
+/// ts-rs leaves them out.
+fn describe(declaration: &str, schema: &Value) -> String {
+    let parts = declaration.split_once(" = ");
+    let Some((name, body)) = parts.and_then(|(head, body)| Some((head.rsplit_once(' ')?.1, body)))
+    else {
+        return declaration.to_owned();
+    };
+    let Some(variants) = schema["$defs"][name]["oneOf"].as_array() else {
+        return declaration.to_owned();
+    };
+    let head = &declaration[..declaration.len() - body.len() - 1];
+    let body = body.replace("\" | \"", "\"\n  | \"");
+    let mut text = format!("{head}\n  | {body}");
+    for (beginning, comment) in variants.iter().filter_map(variant) {
+        text = text.replacen(&beginning, &format!("{comment}{beginning}"), 1);
+    }
+    text
+}
+
+/// How a variant begins in TypeScript, and the comment that goes before.
+fn variant(schema: &Value) -> Option<(String, String)> {
+    let beginning = match schema["const"].as_str() {
+        Some(name) => format!("\n  | \"{name}\""),
+        None => {
+            let name = schema["properties"]["type"]["const"].as_str()?;
+            format!("\n  | {{ \"type\": \"{name}\",")
+        }
+    };
+    let description = schema["description"].as_str()?.replace('\n', "\n   * ");
+    Some((beginning, format!("\n  /** {description} */")))
 }
 
 fn without_rustdoc_links(text: &str) -> String {

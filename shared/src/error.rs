@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// The `code` of an error message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,4 +72,51 @@ pub enum CloseCode {
     /// Pages of this origin may not use this server. A WebSocket that is not accepted would tell its
     /// page no more than one whose server is down.
     Refused = 4004,
+}
+
+/// A close code that is none of the protocol's: a browser's or a library's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{0} is no close code of this protocol")]
+pub struct UnknownCloseCode(pub u16);
+
+impl CloseCode {
+    /// Every code there is.
+    pub const ALL: [Self; 7] = [
+        Self::Normal,
+        Self::GoingAway,
+        Self::VersionMismatch,
+        Self::LimitExceeded,
+        Self::TimedOut,
+        Self::Superseded,
+        Self::Refused,
+    ];
+
+    /// Whether the session goes on after a WebSocket that closed so, whichever end closed it. It also
+    /// does after codes that are none of these.
+    #[must_use]
+    pub const fn keeps_session(self) -> bool {
+        match self {
+            Self::Normal
+            | Self::GoingAway
+            | Self::VersionMismatch
+            | Self::LimitExceeded
+            | Self::Refused => false,
+            Self::TimedOut | Self::Superseded => true,
+        }
+    }
+}
+
+impl From<CloseCode> for u16 {
+    fn from(code: CloseCode) -> Self {
+        code as Self
+    }
+}
+
+impl TryFrom<u16> for CloseCode {
+    type Error = UnknownCloseCode;
+
+    fn try_from(code: u16) -> Result<Self, Self::Error> {
+        let known = Self::ALL.into_iter().find(|known| *known as u16 == code);
+        known.ok_or(UnknownCloseCode(code))
+    }
 }

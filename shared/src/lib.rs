@@ -6,7 +6,16 @@
 //! pass through untouched.
 //!
 //! The crate does no IO and reads no clock. It builds for wasm32 and native, and both ends of the
-//! connection use it.
+//! connection use it. `PROTOCOL.md` beside its sources says in what order messages come, how a session is
+//! kept, and what the close codes mean.
+//!
+//! # A client
+//!
+//! A [`ClientSession`](session::ClientSession) has the rules; the rest is IO:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/client.rs")]
+//! ```
 // Tests may expect.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::wildcard_enum_match_arm))]
 #![forbid(unsafe_code)]
@@ -27,7 +36,7 @@ pub mod version;
 pub use candidate::{IceCandidate, IceServer};
 pub use decode::{DecodeError, DecodeErrorKind};
 pub use description::{SdpType, SessionDescription};
-pub use error::{CloseCode, ErrorCode};
+pub use error::{CloseCode, ErrorCode, UnknownCloseCode};
 pub use id::{ParticipantId, RequestId, ResumeToken, RoomId, SessionId};
 pub use message::{ClientMessage, PeerConnectionState, ServerMessage};
 pub use room::{Participant, RoomSnapshot};

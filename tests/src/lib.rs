@@ -17,6 +17,7 @@
 //! * [`load`] loads a server with many light peers.
 //! * [`signalling`] calls for peers that have no signalling of their own.
 //! * [`tone`] writes the sound a fake microphone plays.
+//! * [`cargo`] builds programs of the workspace.
 //! * [`readme`] reads what README.md and the other documents promise.
 //!
 //! The harness knows nothing of the server's insides: it speaks to a process and to its ports.
@@ -26,6 +27,7 @@ pub mod aiortc;
 pub mod app;
 pub mod artefacts;
 pub mod browser;
+pub mod cargo;
 pub mod firefox;
 pub mod load;
 pub mod marionette;

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use crate::network::{Roaming, SERVER};
 use crate::process::Process;
-use crate::{artefacts, wait};
+use crate::{artefacts, cargo, wait};
 
 /// A port chosen by the system, not reachable from outside the machine.
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -206,28 +206,7 @@ async fn binary() -> Result<&'static PathBuf> {
     BINARY
         .get_or_try_init(async || match std::env::var_os("FERRITE_BIN") {
             Some(path) => Ok(artefacts::repository().join(path)),
-            None => build().await,
+            None => cargo::build(&["--bin", "ferrite"]).await,
         })
         .await
-}
-
-async fn build() -> Result<PathBuf> {
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .args(["build", "--bin", "ferrite", "--message-format=json"])
-        .args((!cfg!(debug_assertions)).then_some("--release"))
-        .current_dir(artefacts::repository())
-        .stderr(std::process::Stdio::inherit());
-    let output = command.output().await.context("running cargo")?;
-    ensure!(output.status.success(), "the server does not build");
-    executable(&String::from_utf8_lossy(&output.stdout)).context("cargo named no executable")
-}
-
-/// Finds the executable in cargo's messages.
-fn executable(messages: &str) -> Option<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "ferrite")
-        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
 }

@@ -8,12 +8,13 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
     "server/docs/limits.md",
     "server/docs/reverse-proxy.md",
+    "shared/PROTOCOL.md",
 ];
 
 /// A flag of `ferrite --help`, and what it says about it.

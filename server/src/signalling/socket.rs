@@ -202,7 +202,7 @@ impl Socket {
     /// Closes.
     pub(super) async fn close(self: Box<Self>, code: CloseCode, reason: String) {
         let frame = CloseFrame {
-            code: code as u16,
+            code: code.into(),
             reason: short(&reason).into(),
         };
         self.finish(Some(Message::Close(Some(frame)))).await;

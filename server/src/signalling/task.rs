@@ -29,7 +29,9 @@ impl Gone {
     /// that is closed or left: its peer connection is gone with it (RFC 6455 §7.4.1).
     fn is_final(&self) -> bool {
         match self {
-            Self::Closed(code) => matches!(code, Some(1000 | 1001)),
+            Self::Closed(code) => code
+                .and_then(|code| CloseCode::try_from(code).ok())
+                .is_some_and(|code| !code.keeps_session()),
             Self::Excess(_) => true,
             Self::Lost | Self::Silent => false,
         }

@@ -246,23 +246,24 @@ impl ClientSession {
 
     /// What a close code says against another attempt.
     fn refusal(&mut self, code: u16) -> Option<Why> {
-        // A hello of ours that was given up can arrive late and supersede its successor. So come
-        // back once; whoever is superseded twice has lost to another holder of the token.
-        let superseded = CloseCode::Superseded as u16 == code;
-        if superseded && std::mem::replace(&mut self.superseded, true) {
-            return Some(Why::Superseded);
+        match CloseCode::try_from(code).ok()? {
+            // A hello of ours that was given up can arrive late and supersede its successor. So come
+            // back once; whoever is superseded twice has lost to another holder of the token.
+            CloseCode::Superseded => {
+                let again = std::mem::replace(&mut self.superseded, true);
+                again.then_some(Why::Superseded)
+            }
+            CloseCode::LimitExceeded => Some(Why::LimitExceeded),
+            CloseCode::Refused => {
+                Some(Why::Refused("this page's origin is not allowed".to_owned()))
+            }
+            CloseCode::VersionMismatch => {
+                let text = "the server does not speak version";
+                let text = format!("{text} {PROTOCOL_VERSION} of the protocol");
+                Some(Why::OtherVersion(text))
+            }
+            CloseCode::Normal | CloseCode::GoingAway | CloseCode::TimedOut => None,
         }
-        if CloseCode::LimitExceeded as u16 == code {
-            return Some(Why::LimitExceeded);
-        }
-        if CloseCode::Refused as u16 == code {
-            return Some(Why::Refused("this page's origin is not allowed".to_owned()));
-        }
-        let version = CloseCode::VersionMismatch as u16 == code;
-        version.then(|| {
-            let text = "the server does not speak version";
-            Why::OtherVersion(format!("{text} {PROTOCOL_VERSION} of the protocol"))
-        })
     }
 
     fn heard(&mut self, message: &ServerMessage, now: Duration, random: f64) -> Vec<Action> {
