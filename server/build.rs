@@ -97,9 +97,7 @@ fn require_target() -> Outcome<()> {
     if has_target(&sysroot) {
         return Ok(());
     }
-    if let Some(toolchain) = rustup_toolchain(&sysroot) {
-        add_target(&toolchain);
-    }
+    add_target();
     if has_target(&sysroot) {
         return Ok(());
     }
@@ -117,19 +115,16 @@ fn has_target(sysroot: &Path) -> bool {
         .is_dir()
 }
 
-/// The toolchain's name, if rustup manages it: another one must not be added to.
-fn rustup_toolchain(sysroot: &Path) -> Option<String> {
-    let name = env::var("RUSTUP_TOOLCHAIN").ok()?;
-    let managed = sysroot.file_name() == Some(OsStr::new(&name))
-        && sysroot.parent()?.file_name() == Some(OsStr::new("toolchains"));
-    managed.then_some(name)
-}
-
-fn add_target(toolchain: &str) {
+/// Asks rustup, wherever it runs this build: it says so by the toolchain's name. The compiler's own path
+/// does not, since a toolchain may be a link to another one. What came of it shows in the sysroot, and
+/// rustup's words go where cargo shows them on failure.
+fn add_target() {
+    let Ok(toolchain) = env::var("RUSTUP_TOOLCHAIN") else {
+        return;
+    };
     println!("cargo::warning=adding the {WASM_TARGET} target to toolchain {toolchain}");
-    // Its outcome shows in the sysroot; its words go where cargo shows them on failure.
     let _ = Command::new("rustup")
-        .args(["target", "add", WASM_TARGET, "--toolchain", toolchain])
+        .args(["target", "add", WASM_TARGET, "--toolchain", &toolchain])
         .stdout(Stdio::null())
         .status();
 }
