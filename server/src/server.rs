@@ -68,6 +68,7 @@ impl Server {
             .map_err(|source| refusal(config.http.listen, source))?;
         let media = MediaPlane::start(MediaConfig {
             port: config.media.port,
+            listen: config.media.listen.clone(),
             external_ips: config.media.external_ips.clone(),
             shards: config.media.shards,
         })?;
@@ -142,6 +143,9 @@ fn advice(error: &MediaError) -> String {
     match error {
         MediaError::PortInUse { .. } => {
             format!("--media-port: {error}; choose another port, or 0 for any that is free")
+        }
+        MediaError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+            format!("--media-listen: {error}")
         }
         // Every thread has sockets of its own on the port.
         MediaError::Bind { .. } => format!("--media-port, --shards: {error}"),

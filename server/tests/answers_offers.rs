@@ -3,6 +3,8 @@
 // Clippy knows only the tests themselves to be tests, not what they call.
 #![allow(clippy::unwrap_used)]
 
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+
 use ferrite_protocol::{ClientMessage, ErrorCode, IceCandidate, RequestId, ServerMessage};
 
 use crate::support::{Client, config, start, with};
@@ -141,6 +143,26 @@ async fn loopback_is_offered_to_pages_of_this_machine_only() {
     let mut there = Client::connect_with(server.addr(), &proxied).await.unwrap();
     offer(&mut there, None).await;
     assert!(!has_loopback(&candidates(&mut there).await));
+}
+
+#[tokio::test]
+async fn media_is_received_at_no_other_address_than_it_is_told() {
+    let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let server = start(with(|config| config.media.listen = vec![loopback])).await;
+    let port = server.media_port();
+    let mut client = Client::connect(&server).await;
+    offer(&mut client, None).await;
+    let candidates = candidates(&mut client).await;
+    assert!(!candidates.is_empty());
+    for IceCandidate { candidate, .. } in &candidates {
+        assert!(candidate.contains(" 127.0.0.1 "), "{candidate}");
+    }
+    // Both would be taken, if the server had every address.
+    let other = IpAddr::from([127, 0, 0, 2]);
+    UdpSocket::bind((other, port)).unwrap();
+    TcpListener::bind((other, port)).unwrap();
+    assert!(UdpSocket::bind((loopback, port)).is_err());
+    assert!(TcpListener::bind((loopback, port)).is_err());
 }
 
 #[tokio::test]

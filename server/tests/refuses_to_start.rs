@@ -34,6 +34,11 @@ async fn a_flag_that_makes_no_sense_is_named() {
         (&["--listen", "x"], "--listen"),
         (&["--listen", "300.1.1.1:80"], "--listen"),
         (&["--media-port", "70000"], "--media-port"),
+        (&["--media-listen", "198.51.100.1"], "--media-listen"),
+        (
+            &["--media-listen", "127.0.0.1,127.0.0.2"],
+            "--media-listen: give one IPv4",
+        ),
         (&["--external-ip", "here"], "--external-ip"),
         (&["--external-ip", "0.0.0.0"], "--external-ip"),
         (&["--allowed-origins", "app.example"], "--allowed-origins"),

@@ -49,6 +49,8 @@ const SHUTDOWN_TIME: Duration = Duration::from_secs(1);
 pub struct MediaConfig {
     /// The port, UDP and TCP. 0 takes any that is free.
     pub port: u16,
+    /// The addresses to receive at, one of a family at most; every one if there are none.
+    pub listen: Vec<IpAddr>,
     /// Addresses that a 1:1 NAT maps to this machine.
     pub external_ips: Vec<IpAddr>,
     /// Worker threads. 0 means one per core.
@@ -111,6 +113,7 @@ impl fmt::Debug for MediaPlane {
 
 struct Inner {
     port: u16,
+    listen: Vec<IpAddr>,
     external_ips: Vec<IpAddr>,
     interfaces: Interfaces,
     identity: Identity,
@@ -129,12 +132,12 @@ impl MediaPlane {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             shards => shards,
         };
-        let port = probe(config.port)?;
+        let port = probe(config.port, &config.listen)?;
         let bind = |source| MediaError::Bind { port, source };
         let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
         for _ in 0..shards {
-            let sockets = open_sockets(port).map_err(bind)?;
-            let listeners = open_listeners(port).map_err(bind)?;
+            let sockets = open_sockets(port, &config.listen).map_err(bind)?;
+            let listeners = open_listeners(port, &config.listen).map_err(bind)?;
             let (shard, mailbox) = Prepared::new(sockets, listeners, port).map_err(bind)?;
             prepared.push(shard);
             mailboxes.push(mailbox);
@@ -152,6 +155,7 @@ impl MediaPlane {
         }
         Ok(Self(Arc::new(Inner {
             port,
+            listen: config.listen,
             external_ips: config.external_ips,
             interfaces: Interfaces::default(),
             identity,
@@ -184,7 +188,8 @@ impl MediaPlane {
         let id = PeerId(inner.next_id.fetch_add(1, Ordering::Relaxed));
         let credentials = new_credentials();
         let mut addresses = inner.external_ips.clone();
-        addresses.extend(inner.interfaces.addresses(Instant::now()));
+        let own = inner.interfaces.addresses(Instant::now());
+        addresses.extend(own.into_iter().filter(|own| receives(&inner.listen, *own)));
         let candidates = host_candidates(&addresses, inner.port, options.loopback);
         let local = Local {
             ice_ufrag: credentials.ufrag.clone(),
@@ -438,6 +443,12 @@ fn to_init(candidates: &[String], ufrag: &str) -> Vec<IceCandidate> {
 }
 
 /// RFC 8839 §5.4 asks for at least 24 and 128 random bits; a letter or digit has almost six.
+/// Whether what is sent to an address of this machine arrives.
+fn receives(listen: &[IpAddr], own: IpAddr) -> bool {
+    let of_family = |at: &IpAddr| at.is_unspecified() && at.is_ipv4() == own.is_ipv4();
+    listen.is_empty() || listen.iter().any(|at| *at == own || of_family(at))
+}
+
 fn new_credentials() -> Credentials {
     Credentials {
         ufrag: random_text(8),

@@ -17,37 +17,46 @@ const BACKLOG: i32 = 256;
 /// Kernel buffers of each UDP socket, in bytes: a tenth of a second at 300 Mbit/s.
 const SOCKET_BUFFER: usize = 4 << 20;
 
-/// Finds out whether the port is free, and which one port 0 gives. The shards' own sockets share
-/// the port, so with them alone two servers on one port would not notice each other.
-pub fn probe(port: u16) -> Result<u16, MediaError> {
+/// Finds out whether the port is free at these addresses, and which one port 0 gives. The shards' own
+/// sockets share the port, so with them alone two servers on one port would not notice each other.
+pub fn probe(port: u16, addresses: &[IpAddr]) -> Result<u16, MediaError> {
     const TRIES: usize = 32;
+    let addresses = match addresses {
+        [] => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
+        addresses => addresses,
+    };
     for _ in 1..TRIES {
-        match probe_once(port) {
+        match probe_once(port, addresses) {
             // Free for UDP, but not for TCP: any other will do as well.
             Err(MediaError::PortInUse { .. }) if port == 0 => {}
             probed => return probed,
         }
     }
-    probe_once(port)
+    probe_once(port, addresses)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]
-fn probe_once(port: u16) -> Result<u16, MediaError> {
+fn probe_once(mut port: u16, addresses: &[IpAddr]) -> Result<u16, MediaError> {
     let refused = |transport, port| {
         move |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => MediaError::PortInUse { transport, port },
             _ => MediaError::Bind { port, source },
         }
     };
-    let udp =
-        std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(refused("UDP", port))?;
-    let port = udp.local_addr().map_err(refused("UDP", port))?.port();
-    std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(refused("TCP", port))?;
+    for address in addresses {
+        let udp = std::net::UdpSocket::bind((*address, port)).map_err(refused("UDP", port))?;
+        port = udp.local_addr().map_err(refused("UDP", port))?.port();
+        std::net::TcpListener::bind((*address, port)).map_err(refused("TCP", port))?;
+    }
     Ok(port)
 }
 
-/// One shard's sockets: IPv4, and IPv6 where the machine has it.
-pub fn open_sockets(port: u16) -> io::Result<Vec<Socket>> {
+/// One shard's sockets at these addresses, or at every one: IPv4, and IPv6 where the machine has it.
+pub fn open_sockets(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<Socket>> {
+    if !addresses.is_empty() {
+        let open = |address: &IpAddr| open_socket(SocketAddr::from((*address, port)));
+        return addresses.iter().map(open).collect();
+    }
     let mut sockets = vec![open_socket(SocketAddr::from((
         Ipv4Addr::UNSPECIFIED,
         port,
@@ -60,12 +69,15 @@ pub fn open_sockets(port: u16) -> io::Result<Vec<Socket>> {
 }
 
 /// One shard's TCP listeners, likewise.
-pub fn open_listeners(port: u16) -> io::Result<Vec<TcpListener>> {
+pub fn open_listeners(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<TcpListener>> {
     let listen = |ip: IpAddr| {
         let raw = bind_shared(SocketAddr::from((ip, port)), Type::STREAM, Protocol::TCP)?;
         raw.listen(BACKLOG)?;
         Ok::<_, io::Error>(TcpListener::from_std(raw.into()))
     };
+    if !addresses.is_empty() {
+        return addresses.iter().copied().map(listen).collect();
+    }
     let mut listeners = vec![listen(Ipv4Addr::UNSPECIFIED.into())?];
     listeners.extend(listen(Ipv6Addr::UNSPECIFIED.into()));
     Ok(listeners)

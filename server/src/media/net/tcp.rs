@@ -315,7 +315,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let poll = Poll::new().unwrap();
-            let listeners = open_listeners(0).unwrap();
+            let listeners = open_listeners(0, &[]).unwrap();
             let port = listeners[0].local_addr().unwrap().port();
             let registry = poll.registry().try_clone().unwrap();
             Self {
