@@ -8,6 +8,7 @@
 
 mod carries_data_and_closes;
 mod connects;
+mod crosses_shards;
 mod echoes_media;
 mod ends_what_is_over;
 mod follows_paths;

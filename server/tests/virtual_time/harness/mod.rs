@@ -7,6 +7,7 @@ pub mod link;
 pub mod offer;
 pub mod records;
 pub mod server_end;
+pub mod shards;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

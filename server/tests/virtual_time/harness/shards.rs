@@ -1,0 +1,461 @@
+//! Two cores with one directory, callers spread over both, and between the cores mailboxes that are
+//! slow, full now and then, and lose datagrams: all that channels can do, decided by a seed.
+//!
+//! A channel keeps the order of what is put into it. What it cannot keep is the order of two who look
+//! a shard up and then send: here the control plane's commands wait in between.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use bytes::BytesMut;
+use ferrite_server::media::event::PeerEvent;
+use ferrite_server::media::id::PeerId;
+use ferrite_server::media::net::path::{FourTuple, Transport};
+use ferrite_server::media::peer::PeerConfig;
+use ferrite_server::media::rtp::clock::Clock;
+use ferrite_server::media::sdp::{self, DtlsRole, Local, Session};
+use ferrite_server::media::shard::command::Command;
+use ferrite_server::media::shard::core::ShardCore;
+use ferrite_server::media::shard::directory::Directory;
+use ferrite_server::media::shard::outlet::Outlet;
+use ferrite_server::media::shard::resident::Resident;
+use ferrite_server::media::transport::ice::Credentials;
+use ferrite_server::media::{Behaviour, MAX_MESSAGE_SIZE, Peer};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::bare::{SERVER, identity, packet};
+use super::link::Datagram;
+use super::offer::{OPUS, Offer, Section};
+use super::{Bare, FarEnd, address};
+
+/// Time goes on in steps of this.
+const STEP: Duration = Duration::from_millis(5);
+
+/// Each way, on the network.
+const DELAY: Duration = Duration::from_millis(10);
+
+const AUDIO: Section = Section::Audio {
+    mid: "0",
+    direction: "sendrecv",
+};
+
+/// What goes wrong between the shards.
+#[derive(Clone, Copy)]
+pub struct Trouble {
+    /// The share of commands that find a full mailbox.
+    pub full: f64,
+    /// The share of datagrams that do.
+    pub lost: f64,
+    /// What a command waits at the most.
+    pub slow: Duration,
+}
+
+impl Trouble {
+    pub const NONE: Self = Self {
+        full: 0.0,
+        lost: 0.0,
+        slow: Duration::ZERO,
+    };
+}
+
+/// One shard's surroundings.
+struct Surroundings {
+    rng: StdRng,
+    trouble: Trouble,
+    sent: Vec<(FourTuple, BytesMut)>,
+    commands: Vec<(usize, Command)>,
+    ended: Vec<PeerId>,
+    deserted: HashSet<PeerId>,
+}
+
+impl Outlet for Surroundings {
+    fn send_udp(&mut self, path: FourTuple, data: BytesMut) {
+        self.sent.push((path, data));
+    }
+
+    fn has_connection(&self, _: &FourTuple) -> bool {
+        false
+    }
+
+    fn send_tcp(&mut self, _: Instant, _: &FourTuple, _: BytesMut, _: Option<Instant>) -> bool {
+        false
+    }
+
+    fn introduce(&mut self, _: Instant, _: &FourTuple) {}
+
+    fn dismiss(&mut self, _: Instant, _: &FourTuple) {}
+
+    fn relay(&mut self, _: usize, _: FourTuple, _: BytesMut) {}
+
+    fn command(&mut self, shard: usize, command: Command) -> Result<(), Command> {
+        let refused = match command {
+            Command::Landed { .. } => self.trouble.lost,
+            Command::Adopt { .. } | Command::SetSession { .. } | Command::Close { .. } => {
+                self.trouble.full
+            }
+        };
+        if self.rng.random_bool(refused) {
+            return Err(command);
+        }
+        self.commands.push((shard, command));
+        Ok(())
+    }
+
+    fn tell(&mut self, _: PeerId, _: PeerEvent) -> Result<(), PeerEvent> {
+        Ok(())
+    }
+
+    fn listens(&self, id: PeerId) -> bool {
+        !self.deserted.contains(&id)
+    }
+
+    fn forget(&mut self, id: PeerId) {
+        self.ended.push(id);
+    }
+}
+
+/// A shard: its core, and what it was told and has not read yet.
+struct Shard {
+    core: ShardCore,
+    out: Surroundings,
+    inbox: VecDeque<(Instant, Command)>,
+}
+
+/// Somebody who calls: a far end and its peer's name.
+pub struct Caller {
+    pub id: PeerId,
+    pub far: Bare,
+    session: Arc<Session>,
+    sequence: u16,
+    next_packet: Instant,
+    /// Packets sent, and those that came back.
+    pub sent: usize,
+}
+
+/// The two shards and everybody who calls.
+pub struct TwoShards {
+    pub now: Instant,
+    pub rng: StdRng,
+    pub directory: Arc<Directory>,
+    shards: [Shard; 2],
+    pub callers: Vec<Caller>,
+    /// Commands of the control plane: it has looked up the shard, and not sent yet.
+    posted: Vec<(Instant, usize, Command)>,
+    up: VecDeque<(Instant, Datagram)>,
+    down: VecDeque<(Instant, Datagram)>,
+    trouble: Trouble,
+    seed: u64,
+    sending: bool,
+}
+
+impl TwoShards {
+    pub fn new(seed: u64) -> Self {
+        let (now, directory) = (Instant::now(), Arc::<Directory>::default());
+        let shard = |index| Shard {
+            core: ShardCore::new(now, index, directory.clone()),
+            out: Surroundings {
+                rng: StdRng::seed_from_u64(seed ^ index as u64),
+                trouble: Trouble::NONE,
+                sent: Vec::new(),
+                commands: Vec::new(),
+                ended: Vec::new(),
+                deserted: HashSet::new(),
+            },
+            inbox: VecDeque::new(),
+        };
+        Self {
+            now,
+            rng: StdRng::seed_from_u64(!seed),
+            shards: [shard(0), shard(1)],
+            directory,
+            callers: Vec::new(),
+            posted: Vec::new(),
+            up: VecDeque::new(),
+            down: VecDeque::new(),
+            trouble: Trouble::NONE,
+            seed,
+            sending: true,
+        }
+    }
+
+    pub fn set_trouble(&mut self, trouble: Trouble) {
+        self.trouble = trouble;
+        for shard in &mut self.shards {
+            shard.out.trouble = trouble;
+        }
+    }
+
+    /// Callers send sound, or are silent.
+    pub fn set_sending(&mut self, sending: bool) {
+        self.sending = sending;
+    }
+
+    /// Somebody makes a call, which begins on any shard.
+    pub fn call(&mut self, behaviour: Box<dyn Behaviour>) -> PeerId {
+        let number = self.callers.len() as u64 + 1;
+        let id = PeerId(number);
+        let credentials = Credentials {
+            ufrag: format!("peer{number}"),
+            pwd: format!("thepasswordofpeer{number:08}"),
+        };
+        let local = Local {
+            ice_ufrag: credentials.ufrag.clone(),
+            ice_pwd: credentials.pwd.clone(),
+            fingerprint: identity().fingerprint,
+            candidates: Vec::new(),
+            session_id: 1,
+            max_message_size: MAX_MESSAGE_SIZE,
+            cname: "virtual".to_owned(),
+        };
+        let mut far = Bare::new(self.now);
+        far.address = SocketAddr::from(([203, 0, 113, 9], 50_000 + 100 * number as u16));
+        far.theirs = credentials.clone();
+        far.interval = Some(Duration::from_millis(1000));
+        far.start_dtls(DtlsRole::Client, local.fingerprint);
+        let offer = Offer {
+            ice: far.ours.clone(),
+            fingerprint: local.fingerprint,
+            setup: "active",
+            sections: vec![AUDIO],
+        };
+        let mut random = || self.rng.random();
+        let answer = sdp::answer(&offer.write(), &local, None, &mut random).unwrap();
+        let session = Arc::new(answer.session);
+        let mut resident = self.resident(id, credentials, behaviour);
+        let peer = &mut resident.peer;
+        peer.set_session(self.now, session.clone(), None);
+        let shard = self.rng.random_range(0..2);
+        self.directory.insert(id, shard);
+        self.directory.register(&local.ice_ufrag, id);
+        let paths = Vec::new();
+        self.post(shard, Command::Adopt { resident, paths });
+        self.callers.push(Caller {
+            id,
+            far,
+            session,
+            sequence: 0,
+            next_packet: self.now,
+            sent: 0,
+        });
+        id
+    }
+
+    fn resident(
+        &mut self,
+        id: PeerId,
+        local: Credentials,
+        behaviour: Box<dyn Behaviour>,
+    ) -> Box<Resident> {
+        let config = PeerConfig {
+            identity: identity(),
+            local,
+            clock: Clock::new(self.now, UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
+            seed: self.rng.random(),
+            cname: "virtual".to_owned(),
+            max_message_size: MAX_MESSAGE_SIZE,
+        };
+        let peer = Peer::new(self.now, config);
+        Box::new(Resident::new(id, "session".into(), peer, behaviour))
+    }
+
+    /// A caller gets another address; the kernel gives its packets to either shard.
+    pub fn change_address(&mut self, caller: usize) {
+        let far = &mut self.callers[caller].far;
+        let port = far.address.port();
+        far.address.set_port(port / 100 * 100 + (port + 1) % 100);
+        let check = far.usual_check();
+        far.check(far.address, &check);
+    }
+
+    /// A caller negotiates again.
+    pub fn negotiate(&mut self, caller: usize) {
+        let Caller { id, session, .. } = &self.callers[caller];
+        let (id, session) = (*id, session.clone());
+        let restart = None;
+        self.command_peer(
+            id,
+            Command::SetSession {
+                id,
+                session,
+                restart,
+            },
+        );
+    }
+
+    pub fn close(&mut self, caller: usize) {
+        let id = self.callers[caller].id;
+        self.command_peer(id, Command::Close { id });
+    }
+
+    /// A caller's session leaves without a word.
+    pub fn desert(&mut self, caller: usize) {
+        for shard in &mut self.shards {
+            shard.out.deserted.insert(self.callers[caller].id);
+        }
+    }
+
+    fn command_peer(&mut self, id: PeerId, command: Command) {
+        if let Some(shard) = self.directory.shard_of(id) {
+            self.post(shard, command);
+        }
+    }
+
+    fn post(&mut self, shard: usize, command: Command) {
+        let at = self.now + self.wait();
+        self.posted.push((at, shard, command));
+    }
+
+    fn wait(&mut self) -> Duration {
+        self.trouble.slow.mul_f64(self.rng.random())
+    }
+
+    /// Peers whose sessions were told that there is nothing more to hear, each time.
+    pub fn ended(&self) -> Vec<PeerId> {
+        let ended = self.shards.iter().flat_map(|shard| &shard.out.ended);
+        ended.copied().collect()
+    }
+
+    /// What the cores hold together: peers, paths and timers.
+    pub fn held(&self) -> [usize; 3] {
+        let gauges = self.shards.iter().map(|shard| shard.core.gauges());
+        gauges.fold([0; 3], |sum, held| {
+            [
+                sum[0] + held.housed,
+                sum[1] + held.paths,
+                sum[2] + held.timers,
+            ]
+        })
+    }
+
+    /// How many peers each shard houses.
+    pub fn housed(&self) -> [usize; 2] {
+        [0, 1].map(|shard| self.shards[shard].core.gauges().housed)
+    }
+
+    /// How much waits in the mailboxes.
+    pub fn waiting(&self) -> usize {
+        let inboxes = self.shards.iter().map(|shard| shard.inbox.len());
+        inboxes.sum::<usize>() + self.posted.len()
+    }
+
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.now += STEP;
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        for at in 0..self.callers.len() {
+            self.play(at);
+        }
+        self.send_posted();
+        for shard in 0..2 {
+            self.turn(shard);
+        }
+        let mut came = HashMap::<SocketAddr, Vec<Datagram>>::new();
+        while let Some((_, datagram)) = pop_due(&mut self.down, self.now) {
+            came.entry(datagram.to).or_default().push(datagram);
+        }
+        for caller in &mut self.callers {
+            for datagram in came.remove(&caller.far.address).into_iter().flatten() {
+                caller.far.receive(self.now, &datagram);
+            }
+        }
+    }
+
+    /// A caller does what is due, and sends.
+    fn play(&mut self, at: usize) {
+        let (now, sending) = (self.now, self.sending);
+        let caller = &mut self.callers[at];
+        if caller.far.poll_timeout().is_some_and(|due| due <= now) {
+            caller.far.handle_timeout(now);
+        }
+        if sending && caller.far.srtp.is_some() && caller.next_packet <= now {
+            caller.next_packet = now + Duration::from_millis(20);
+            caller.sequence += 1;
+            caller.sent += 1;
+            let (ssrc, timestamp) = (caller.id.0 as u32, 960 * u32::from(caller.sequence));
+            let packet = packet(OPUS, ssrc, caller.sequence, timestamp, "0", &[7; 40]);
+            caller.far.send_rtp(&packet);
+        }
+        while let Some(datagram) = caller.far.poll_transmit() {
+            self.up.push_back((now + DELAY, datagram));
+        }
+    }
+
+    fn send_posted(&mut self) {
+        for (at, shard, command) in std::mem::take(&mut self.posted) {
+            // Whoever meets a full mailbox tries again.
+            if at > self.now || self.rng.random_bool(self.trouble.full) {
+                self.posted.push((at, shard, command));
+            } else {
+                self.deliver(shard, command);
+            }
+        }
+    }
+
+    fn deliver(&mut self, shard: usize, command: Command) {
+        let at = self.now + self.wait();
+        let inbox = &mut self.shards[shard].inbox;
+        let after = inbox.back().map_or(at, |(at, _)| *at);
+        inbox.push_back((at.max(after), command));
+    }
+
+    /// One turn of a shard, as its thread takes it.
+    fn turn(&mut self, index: usize) {
+        let now = self.now;
+        let mut landed = Vec::new();
+        self.up.retain(|(at, datagram)| {
+            // The kernel keeps each path with one shard.
+            let here = *at <= now && usize::from(datagram.from.port() % 2) == index;
+            if here {
+                landed.push(datagram.clone());
+            }
+            !here
+        });
+        let shard = &mut self.shards[index];
+        while let Some((_, command)) = pop_due(&mut shard.inbox, now) {
+            shard.core.handle_command(now, command, &mut shard.out);
+        }
+        let datagrams = landed.iter().map(|datagram| {
+            let path = FourTuple {
+                transport: Transport::Udp,
+                local: address(SERVER),
+                remote: datagram.from,
+            };
+            (path, &datagram.bytes[..])
+        });
+        (shard.core).handle_datagrams(now, datagrams, &mut shard.out);
+        if shard.core.poll_timeout() <= now {
+            shard.core.handle_timeout(now, &mut shard.out);
+        }
+        for (path, data) in std::mem::take(&mut shard.out.sent) {
+            let datagram = Datagram {
+                from: path.local,
+                to: path.remote,
+                bytes: data.to_vec(),
+            };
+            self.down.push_back((now + DELAY, datagram));
+        }
+        for (to, command) in std::mem::take(&mut self.shards[index].out.commands) {
+            self.deliver(to, command);
+        }
+    }
+}
+
+impl Drop for TwoShards {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {} (FERRITE_SEED)", self.seed);
+        }
+    }
+}
+
+fn pop_due<T>(queue: &mut VecDeque<(Instant, T)>, now: Instant) -> Option<(Instant, T)> {
+    queue.pop_front_if(|(at, _)| *at <= now)
+}
