@@ -1,10 +1,10 @@
 //! A caller over TCP that stops reading: what waits for it stays little, and when it reads again it
-//! gets what is fresh, video from a keyframe on, and every message.
+//! gets video from a keyframe on, and every message. How old sound may be is shown in virtual time.
 
 // Clippy knows only the tests themselves to be tests, not what they call.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -53,13 +53,10 @@ const AUDIO_SSRC: u32 = 1000;
 const VIDEO_SSRC: u32 = 2000;
 const VIDEO_LEN: usize = 1000;
 
-/// How old audio may be that is still sent, and a slow machine's share.
-const FRESH: Duration = Duration::from_millis(400);
-
-/// Echoes, and notes when it was given each packet.
+/// Echoes, and notes each packet that it was given.
 struct Noting {
     echo: Echo,
-    heard: Arc<Mutex<HashMap<(u32, u64), Instant>>>,
+    heard: Arc<Mutex<HashSet<(u32, u64)>>>,
 }
 
 impl Behaviour for Noting {
@@ -67,7 +64,7 @@ impl Behaviour for Noting {
         if let PeerOutput::Media(media) = &output {
             let number = number(&media.packet[media.header.len..]);
             let mut heard = self.heard.lock().unwrap();
-            heard.insert((media.header.ssrc, number), Instant::now());
+            heard.insert((media.header.ssrc, number));
         }
         self.echo.handle(now, peer, output);
     }
@@ -90,7 +87,7 @@ struct Caller {
     plane: MediaPlane,
     _handle: PeerHandle,
     _events: mpsc::Receiver<PeerEvent>,
-    heard: Arc<Mutex<HashMap<(u32, u64), Instant>>>,
+    heard: Arc<Mutex<HashSet<(u32, u64)>>>,
     stream: TcpStream,
     deframer: Deframer,
     dtls: Dtls,
@@ -110,7 +107,7 @@ impl Caller {
             ..MediaConfig::default()
         })
         .unwrap();
-        let heard = Arc::new(Mutex::new(HashMap::new()));
+        let heard = Arc::new(Mutex::new(HashSet::new()));
         let (handle, events) = plane.create_peer(PeerOptions {
             session: "slow".into(),
             loopback: true,
@@ -338,7 +335,7 @@ impl Caller {
     fn is_heard(&self) -> bool {
         let heard = self.heard.lock().unwrap();
         let mut sent = self.sent.iter();
-        sent.all(|(ssrc, count)| heard.contains_key(&(*ssrc, count - 1)))
+        sent.all(|(ssrc, count)| heard.contains(&(*ssrc, count - 1)))
     }
 
     fn of(&self, is_video: bool) -> Vec<&Received> {
@@ -388,9 +385,8 @@ async fn a_caller_that_does_not_read_costs_little_and_goes_on_with_what_is_fresh
     caller.turn_until("media comes back", |caller| caller.received.len() == 2);
 
     // It stops reading. Twelve megabytes of video, sound and messages.
-    let stopped = Instant::now();
     let mut messages = 0;
-    for round in 0.. {
+    for _ in 0..1200 {
         (0..10).for_each(|_| caller.send_media(VIDEO_SSRC, false));
         caller.send_media(AUDIO_SSRC, true);
         if messages < MESSAGES {
@@ -398,18 +394,14 @@ async fn a_caller_that_does_not_read_costs_little_and_goes_on_with_what_is_fresh
             messages += 1;
         }
         caller.turn_deaf();
-        // And long enough for sound to be stale.
-        if round >= 1200 && stopped.elapsed() > 2 * FRESH {
-            break;
-        }
     }
+    let stopped = Instant::now();
     while !caller.is_heard() {
         assert!(stopped.elapsed() < PATIENCE, "the server does not read");
         std::thread::yield_now();
     }
 
     // It reads again, and sends on.
-    let resumed = Instant::now();
     let (video_before, audio_before) = (caller.sent[&VIDEO_SSRC], caller.sent[&AUDIO_SSRC]);
     let mut answered = caller.keyframes_wanted;
     caller.turn_until("all goes on", |caller| {
@@ -427,7 +419,7 @@ async fn a_caller_that_does_not_read_costs_little_and_goes_on_with_what_is_fresh
     });
 
     assert_video(&caller, video_before);
-    assert_sound(&caller, audio_before, resumed);
+    assert!(caller.of(false).is_sorted_by(|a, b| a.number < b.number));
     let numbers = caller.messages.iter();
     let numbers = numbers.map(|data| u32::from_be_bytes(*data.first_chunk().unwrap()));
     assert!(numbers.eq(0..MESSAGES));
@@ -451,24 +443,4 @@ fn assert_video(caller: &Caller, before: u64) {
             "video goes on without a keyframe"
         );
     }
-}
-
-/// Of the sound sent while nobody read, what is stale was left out, and not what followed.
-#[track_caller]
-fn assert_sound(caller: &Caller, before: u64, resumed: Instant) {
-    let heard = caller.heard.lock().unwrap();
-    let audio = caller.of(false);
-    let stale = audio.iter().filter(|r| {
-        let at = heard[&(AUDIO_SSRC, r.number)];
-        r.number > 0 && at + FRESH < resumed
-    });
-    // Those that were under way when it stopped, a few in a hundred. Were none left out, it would be
-    // what the queue holds: half of them.
-    let stale = stale.count() as u64;
-    assert!(stale * 4 < before, "{stale} of {before} packets of sound");
-    let fresh: Vec<_> = audio.iter().filter(|r| r.number >= before).collect();
-    assert!(fresh.is_sorted_by(|a, b| a.number < b.number));
-    // A machine in a hurry may be late for some.
-    let sent = fresh.last().unwrap().number + 1 - before;
-    assert!(fresh.len() as u64 * 2 > sent, "{} of {sent}", fresh.len());
 }

@@ -18,4 +18,5 @@ mod harness;
 mod over_a_bad_link;
 mod recovers_losses;
 mod reports;
+mod slow_readers;
 mod withstands_floods;

@@ -163,3 +163,31 @@ fn init() -> Vec<u8> {
     packet[8..12].copy_from_slice(&checksum.to_le_bytes());
     packet
 }
+
+/// Pieces of ClientHellos, each with a number of its own, as long as datagrams get (RFC 6347 §4.2.2).
+#[test]
+fn past_the_limit_a_piece_of_a_client_hello_costs_a_look_and_no_more() {
+    let mut world = before_the_handshake(5);
+    let path = ferrite_path(&world);
+    let mut renumber = Renumber::default();
+    let piece = |n: usize| fragment(1, 0, &[7; 60_000], n % 1000..n % 1000 + 1200);
+    let flood = (0..10_000).map(|n| renumber.next(piece(n)).write());
+    let flood: Vec<_> = flood.collect();
+    let (first, later) = flood.split_at(300);
+    let (now, peer) = (world.now, &mut world.server.peer);
+    let mut take = |datagrams: &[Vec<u8>]| {
+        for datagram in datagrams {
+            peer.handle_datagram(now, path, datagram);
+            while peer.poll_transmit().is_some() {}
+        }
+    };
+    take(first);
+    let measured = allocation_counter::measure(|| take(later));
+    let count = later.len() as u64;
+    // One copy of it, and what is noted of it while it is looked at.
+    let each = (measured.count_total / count, measured.bytes_total / count);
+    assert!(
+        each.0 <= 3 && each.1 < 1500,
+        "{each:?} allocations and bytes each"
+    );
+}

@@ -147,6 +147,8 @@ pub struct TwoShards {
     up: VecDeque<(Instant, Datagram)>,
     down: VecDeque<(Instant, Datagram)>,
     trouble: Trouble,
+    /// How often a peer went from shard to shard.
+    pub moves: usize,
     seed: u64,
     sending: bool,
 }
@@ -176,6 +178,7 @@ impl TwoShards {
             up: VecDeque::new(),
             down: VecDeque::new(),
             trouble: Trouble::NONE,
+            moves: 0,
             seed,
             sending: true,
         }
@@ -197,39 +200,13 @@ impl TwoShards {
     pub fn call(&mut self, behaviour: Box<dyn Behaviour>) -> PeerId {
         let number = self.callers.len() as u64 + 1;
         let id = PeerId(number);
-        let credentials = Credentials {
-            ufrag: format!("peer{number}"),
-            pwd: format!("thepasswordofpeer{number:08}"),
-        };
-        let local = Local {
-            ice_ufrag: credentials.ufrag.clone(),
-            ice_pwd: credentials.pwd.clone(),
-            fingerprint: identity().fingerprint,
-            candidates: Vec::new(),
-            session_id: 1,
-            max_message_size: MAX_MESSAGE_SIZE,
-            cname: "virtual".to_owned(),
-        };
         let mut far = Bare::new(self.now);
         far.address = SocketAddr::from(([203, 0, 113, 9], 50_000 + 100 * number as u16));
-        far.theirs = credentials.clone();
         far.interval = Some(Duration::from_millis(1000));
-        far.start_dtls(DtlsRole::Client, local.fingerprint);
-        let offer = Offer {
-            ice: far.ours.clone(),
-            fingerprint: local.fingerprint,
-            setup: "active",
-            sections: vec![AUDIO],
-        };
-        let mut random = || self.rng.random();
-        let answer = sdp::answer(&offer.write(), &local, None, &mut random).unwrap();
-        let session = Arc::new(answer.session);
-        let mut resident = self.resident(id, credentials, behaviour);
-        let peer = &mut resident.peer;
-        peer.set_session(self.now, session.clone(), None);
+        let (resident, session) = answered(self.now, id, &mut far, &[AUDIO], behaviour);
         let shard = self.rng.random_range(0..2);
         self.directory.insert(id, shard);
-        self.directory.register(&local.ice_ufrag, id);
+        self.directory.register(&far.theirs.ufrag, id);
         let paths = Vec::new();
         self.post(shard, Command::Adopt { resident, paths });
         self.callers.push(Caller {
@@ -241,24 +218,6 @@ impl TwoShards {
             sent: 0,
         });
         id
-    }
-
-    fn resident(
-        &mut self,
-        id: PeerId,
-        local: Credentials,
-        behaviour: Box<dyn Behaviour>,
-    ) -> Box<Resident> {
-        let config = PeerConfig {
-            identity: identity(),
-            local,
-            clock: Clock::new(self.now, UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
-            seed: self.rng.random(),
-            cname: "virtual".to_owned(),
-            max_message_size: MAX_MESSAGE_SIZE,
-        };
-        let peer = Peer::new(self.now, config);
-        Box::new(Resident::new(id, "session".into(), peer, behaviour))
     }
 
     /// A caller gets another address; the kernel gives its packets to either shard.
@@ -328,11 +287,6 @@ impl TwoShards {
                 sum[2] + held.timers,
             ]
         })
-    }
-
-    /// How many peers each shard houses.
-    pub fn housed(&self) -> [usize; 2] {
-        [0, 1].map(|shard| self.shards[shard].core.gauges().housed)
     }
 
     /// How much waits in the mailboxes.
@@ -443,9 +397,55 @@ impl TwoShards {
             self.down.push_back((now + DELAY, datagram));
         }
         for (to, command) in std::mem::take(&mut self.shards[index].out.commands) {
+            self.moves += usize::from(matches!(command, Command::Adopt { .. }));
             self.deliver(to, command);
         }
     }
+}
+
+/// A peer that has answered the far end's offer of these sections, and what they agreed on.
+pub fn answered(
+    now: Instant,
+    id: PeerId,
+    far: &mut Bare,
+    sections: &[Section],
+    behaviour: Box<dyn Behaviour>,
+) -> (Box<Resident>, Arc<Session>) {
+    far.theirs = Credentials {
+        ufrag: format!("peer{}", id.0),
+        pwd: format!("thepasswordofpeer{:08}", id.0),
+    };
+    let local = Local {
+        ice_ufrag: far.theirs.ufrag.clone(),
+        ice_pwd: far.theirs.pwd.clone(),
+        fingerprint: identity().fingerprint,
+        candidates: Vec::new(),
+        session_id: 1,
+        max_message_size: MAX_MESSAGE_SIZE,
+        cname: "virtual".to_owned(),
+    };
+    let offer = Offer {
+        ice: far.ours.clone(),
+        fingerprint: local.fingerprint,
+        setup: "active",
+        sections: sections.to_vec(),
+    };
+    far.start_dtls(DtlsRole::Client, local.fingerprint);
+    let mut rng = StdRng::seed_from_u64(id.0);
+    let answer = sdp::answer(&offer.write(), &local, None, &mut || rng.random()).unwrap();
+    let session = Arc::new(answer.session);
+    let config = PeerConfig {
+        identity: identity(),
+        local: far.theirs.clone(),
+        clock: Clock::new(now, UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
+        seed: id.0,
+        cname: local.cname,
+        max_message_size: MAX_MESSAGE_SIZE,
+    };
+    let mut peer = Peer::new(now, config);
+    peer.set_session(now, session.clone(), None);
+    let resident = Resident::new(id, "session".into(), peer, behaviour);
+    (Box::new(resident), session)
 }
 
 impl Drop for TwoShards {
