@@ -124,6 +124,15 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ),
         ("datagrams waiting", vec![n(mailbox::MAX_DATAGRAMS, " |")]),
         (
+            "sent over a path",
+            vec![
+                s(ice::CONSENT_EXPIRES_AFTER),
+                n(ice::MAX_AMPLIFICATION, " times"),
+            ],
+        ),
+        ("checks of ours", vec![n(ice::MAX_CHECKS, " |")]),
+        ("attributes of a STUN", vec![n(ice::MAX_ATTRIBUTES, " |")]),
+        (
             "SSRCs received",
             vec![n(srtp::MAX_SSRCS, ","), n(table::MAX_INGESTS, " streams")],
         ),

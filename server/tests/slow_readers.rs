@@ -159,15 +159,11 @@ impl Caller {
             messages: Vec::new(),
             sent: HashMap::new(),
         };
-        let check = Check {
-            ours,
-            theirs: Credentials {
-                ufrag: attribute(&answer, "ice-ufrag").to_owned(),
-                pwd: attribute(&answer, "ice-pwd").to_owned(),
-            },
-            nominate: true,
-            controlled: false,
+        let theirs = Credentials {
+            ufrag: attribute(&answer, "ice-ufrag").to_owned(),
+            pwd: attribute(&answer, "ice-pwd").to_owned(),
         };
+        let check = Check::new(ours, theirs);
         caller.send(&check.write(1, identity.provider.crypto()));
         caller.dtls.start(Instant::now());
         caller.pump();
@@ -239,7 +235,9 @@ impl Caller {
 
     fn take(&mut self, datagram: &[u8]) {
         match (classify(datagram), &mut self.srtp) {
-            (Some(Kind::Dtls), _) => self.dtls.handle_datagram(Instant::now(), datagram),
+            (Some(Kind::Dtls), _) => {
+                self.dtls.handle_datagram(Instant::now(), datagram);
+            }
             (Some(Kind::Srtp), Some(srtp)) => {
                 let header = Header::parse(datagram).unwrap();
                 let packet = srtp.unprotect_rtp(datagram, &header).unwrap();

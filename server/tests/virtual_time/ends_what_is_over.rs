@@ -142,7 +142,7 @@ fn an_aborted_association_is_told_and_freed_while_media_goes_on() {
     assert!(world.far.data.is_empty());
     assert!(!world.server.finished);
     // Later states have reasons of their own.
-    world.far.interval = None;
+    world.far.fall_silent();
     world.run_for(DISCONNECTED_AFTER + SECOND);
     assert_eq!(
         (world.server.reason(), ice(&world)),
@@ -175,7 +175,7 @@ fn an_association_that_is_never_set_up_is_told_and_media_goes_on() {
 #[test]
 fn a_peer_that_fell_silent_ends_once_it_could_have_restarted() {
     let mut world = connected(3);
-    world.far.interval = None;
+    world.far.fall_silent();
     world.run_until(20 * SECOND, "late", |world| {
         ice(world) == IceState::Disconnected
     });
@@ -193,7 +193,7 @@ fn a_peer_that_fell_silent_ends_once_it_could_have_restarted() {
 #[test]
 fn a_restart_in_the_last_moment_still_saves_the_call() {
     let mut world = connected(4);
-    world.far.interval = None;
+    world.far.fall_silent();
     world.run_until(40 * SECOND, "failed", |world| {
         ice(world) == IceState::Failed
     });
@@ -201,12 +201,12 @@ fn a_restart_in_the_last_moment_still_saves_the_call() {
     world.far.ours.ufrag = "again".to_owned();
     let offer = world.bare_offer("actpass", &[AUDIO, VIDEO, DATA]);
     world.exchange(&offer).unwrap();
-    world.far.interval = Some(SECOND);
+    world.far.speak_again();
     world.run_for(60 * SECOND);
     assert!(world.server.is_connected());
     echoes(&mut world, 1000);
     // Another failure has its whole time again.
-    world.far.interval = None;
+    world.far.fall_silent();
     world.run_until(40 * SECOND, "failed", |world| {
         ice(world) == IceState::Failed
     });
@@ -249,7 +249,7 @@ fn without_consent_no_video_is_kept_and_with_it_again_a_keyframe_is_asked_for() 
     world.run_for(SECOND);
     let came_back = world.far.rtp.len();
     assert_eq!(came_back, 500);
-    world.far.interval = None;
+    world.far.fall_silent();
     let kept = allocation_counter::measure(|| {
         world.run_until(40 * SECOND, "failed", |world| {
             ice(world) == IceState::Failed
@@ -263,7 +263,7 @@ fn without_consent_no_video_is_kept_and_with_it_again_a_keyframe_is_asked_for() 
     world.far.ours.ufrag = "again".to_owned();
     let offer = world.bare_offer("actpass", &[AUDIO, VIDEO, DATA]);
     world.exchange(&offer).unwrap();
-    world.far.interval = Some(SECOND);
+    world.far.speak_again();
     world.run_for(3 * SECOND);
     assert!(
         keyframe_requests(&world) > asked,

@@ -124,6 +124,7 @@ fn checks_with_wrong_credentials_are_refused_and_change_nothing() {
     }
     // They do not count as consent either.
     let mut world = connected(3);
+    world.far.fall_silent();
     for _ in 0..4 {
         world.run_for(10 * SECOND);
         let here = world.far.address.to_string();
@@ -171,6 +172,7 @@ fn ice_states(world: &World<Bare>, since: Instant) -> Vec<(IceState, u64)> {
 #[test]
 fn silence_disconnects_and_then_consent_expires() {
     let mut world = connected(6);
+    world.far.fall_silent();
     let here = world.far.address.to_string();
     check(&mut world, &here, |check| check.nominate = true);
     let since = world.now - Duration::from_millis(80);
@@ -188,6 +190,7 @@ fn silence_disconnects_and_then_consent_expires() {
 #[test]
 fn a_check_in_time_makes_up_for_silence() {
     let mut world = connected(7);
+    world.far.fall_silent();
     let here = world.far.address.to_string();
     world.run_for(25 * SECOND);
     assert_eq!(ice(&world), IceState::Disconnected);
@@ -198,22 +201,10 @@ fn a_check_in_time_makes_up_for_silence() {
 }
 
 #[test]
-fn media_is_no_consent() {
-    let mut world = World::bare(seed(8));
-    world.connect_bare(&[AUDIO]);
-    world.far.interval = None;
-    for n in 0..2000_u16 {
-        world.far.send_rtp(&packet(OPUS, 21, n, 0, "0", &[1; 80]));
-        world.run_for(Duration::from_millis(20));
-    }
-    assert_eq!(ice(&world), IceState::Failed);
-}
-
-#[test]
 fn without_consent_nothing_is_sent_and_old_credentials_do_not_bring_it_back() {
     let mut world = World::bare(seed(9));
     world.connect_bare(&[AUDIO, Section::Data { mid: "1" }]);
-    world.far.interval = None;
+    world.far.fall_silent();
     world.run_for(40 * SECOND);
     assert_eq!(ice(&world), IceState::Failed);
     let sent = world.link.count_down;
@@ -234,7 +225,7 @@ fn without_consent_nothing_is_sent_and_old_credentials_do_not_bring_it_back() {
 fn a_restart_brings_back_a_call_that_had_failed() {
     let mut world = World::bare(seed(10));
     world.connect_bare(&[AUDIO]);
-    world.far.interval = None;
+    world.far.fall_silent();
     world.run_for(40 * SECOND);
     assert_eq!(ice(&world), IceState::Failed);
     world.far.ours.ufrag = "again".to_owned();
@@ -261,10 +252,10 @@ fn a_restart_brings_back_a_call_that_had_failed() {
 #[test]
 fn a_page_may_take_its_time_before_it_calls() {
     let mut world = World::bare(seed(11));
-    world.far.interval = None;
+    world.far.fall_silent();
     world.run_for(300 * SECOND);
     assert!(world.server.states.is_empty(), "{:?}", world.server.states);
-    world.far.interval = Some(SECOND);
+    world.far.speak_again();
     world.connect_bare(&[AUDIO]);
 }
 
@@ -371,7 +362,7 @@ pub fn restart(world: &mut World<Browser>, signalling: Duration) {
 fn media_never_stops_over_a_restart() {
     for conditions in [Conditions::PERFECT, Conditions::lossy(0.05)] {
         for ms in [0, 50, 2000] {
-            let (mut world, audio, video) = sending(17, conditions, 1000, 0);
+            let (mut world, audio, video) = sending(24, conditions, 1000, 0);
             world.run_for(5 * SECOND);
             let since = world.now;
             for _ in 0..2 {
@@ -383,7 +374,10 @@ fn media_never_stops_over_a_restart() {
             }
             let gap = longest_gap(&world, audio, since);
             // str0m itself sends nothing until its first new check was answered.
-            assert!(gap < Duration::from_millis(600), "{gap:?}");
+            assert!(
+                gap < Duration::from_millis(600),
+                "{gap:?}, {ms} ms, {conditions:?}"
+            );
             finish(&mut world);
             let echo = compare(&world, video);
             assert!(
@@ -399,6 +393,7 @@ fn after_a_restart_the_old_path_serves_until_a_new_one_is_nominated() {
     let mut world = connected(18);
     check(&mut world, A, |check| check.nominate = true);
     let old = world.far.usual_check();
+    world.far.ours_before = Some(old.ours.clone());
     world.far.ours.ufrag = "again".to_owned();
     let offer = world.bare_offer("actpass", &[AUDIO]);
     world.exchange(&offer).unwrap();
@@ -449,6 +444,7 @@ fn a_restart_does_not_keep_the_old_generation_from_moving() {
     let mut world = connected(22);
     check(&mut world, A, |check| check.nominate = true);
     let old = world.far.usual_check();
+    world.far.ours_before = Some(old.ours.clone());
     world.far.ours.ufrag = "again".to_owned();
     let offer = world.bare_offer("actpass", &[AUDIO]);
     world.exchange(&offer).unwrap();

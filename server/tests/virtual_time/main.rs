@@ -6,6 +6,7 @@
 // Helpers are shared by the tests of this program, and none but them sees them.
 #![allow(unreachable_pub, dead_code, clippy::unwrap_used)]
 
+mod answers_checks;
 mod carries_data_and_closes;
 mod connects;
 mod crosses_shards;
@@ -16,6 +17,7 @@ mod forwards_once;
 mod handshakes;
 mod harness;
 mod over_a_bad_link;
+mod proves_addresses;
 mod recovers_losses;
 mod reports;
 mod slow_readers;

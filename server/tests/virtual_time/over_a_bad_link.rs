@@ -114,7 +114,7 @@ fn consent_lasts_while_checks_come_and_expires_when_none_do() {
             state.ice == IceState::Failed
         };
         assert!(!world.server.states.iter().any(lost), "seed {own_seed}");
-        world.far.interval = None;
+        world.far.fall_silent();
         let what = format!("failed, seed {own_seed}");
         let limit = CONSENT_EXPIRES_AFTER + SECOND;
         world.run_until(limit, &what, |world| world.server.states.iter().any(lost));
@@ -131,7 +131,7 @@ fn either_end_closes_and_the_other_learns_of_it_now_or_from_silence() {
             let mut world = connected(own_seed);
             world.link.cut = lost;
             world.far.close(world.now);
-            world.far.interval = None;
+            world.far.fall_silent();
             world.run_for(SECOND / 100);
             world.link.cut = false;
             let limit = CONSENT_EXPIRES_AFTER + RESTART_WITHIN + SECOND;

@@ -1,9 +1,9 @@
-//! Tells datagrams apart by their first byte (RFC 7983 §7), and STUN by the user name it carries.
+//! Tells datagrams apart by their first byte (RFC 7983 §7), and STUN requests from responses.
 
 /// What a datagram is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// RFC 8489
+    /// RFC 8489: a request or an indication, which says whom it is for.
     Stun,
     /// RFC 6347
     Dtls,
@@ -11,12 +11,16 @@ pub enum Kind {
     Srtp,
     /// RFC 3711, RTCP (RFC 5761 §4 tells the two apart)
     Srtcp,
+    /// RFC 8489: a response, which belongs to whoever asked over its path.
+    StunResponse,
 }
 
 /// Classifies a datagram. `None` is none of ours.
 pub fn classify(datagram: &[u8]) -> Option<Kind> {
     match *datagram {
-        [0..=3, ..] => Some(Kind::Stun),
+        // The class of a message is in its first byte's last bit, and one in the second (RFC 8489 §5).
+        [0 | 2, ..] => Some(Kind::Stun),
+        [1 | 3, ..] => Some(Kind::StunResponse),
         [20..=63, ..] => Some(Kind::Dtls),
         // RTCP packet types 192 to 223 are no RTP payload types with rtcp-mux.
         [128..=191, 192..=223, ..] => Some(Kind::Srtcp),
@@ -32,6 +36,9 @@ mod tests {
     #[test]
     fn follows_the_table_of_rfc_7983() {
         assert_eq!(classify(&[0, 1]), Some(Kind::Stun));
+        assert_eq!(classify(&[0, 0x11]), Some(Kind::Stun));
+        assert_eq!(classify(&[1, 1]), Some(Kind::StunResponse));
+        assert_eq!(classify(&[1, 0x11]), Some(Kind::StunResponse));
         assert_eq!(classify(&[22, 254, 253]), Some(Kind::Dtls));
         assert_eq!(classify(&[128, 96]), Some(Kind::Srtp));
         assert_eq!(classify(&[144, 0x80 | 111]), Some(Kind::Srtp));

@@ -41,7 +41,7 @@ impl Peer {
     /// Whether there is room for what SCTP may have to say to a packet. While nothing of it leaves,
     /// the rest is as good as lost.
     pub(super) fn may_be_answered(&mut self, length: usize) -> bool {
-        if self.congested {
+        if self.is_data_held() {
             self.unanswered += length + LEAST_ANSWER;
         }
         self.unanswered <= MAX_UNANSWERED
@@ -71,7 +71,7 @@ impl Peer {
     }
 
     pub(super) fn pump_sctp(&mut self, now: Instant) {
-        let (Some(sctp), Some(dtls)) = (&mut self.sctp, &mut self.dtls) else {
+        let Some(sctp) = &mut self.sctp else {
             return;
         };
         while let Some(event) = sctp.poll_event() {
@@ -93,15 +93,27 @@ impl Peer {
                 | SctpEvent::ChannelClosed { .. } => {}
             }
         }
-        while !self.congested
-            && let Some(packet) = sctp.poll_transmit(now)
-        {
-            dtls.send(now, &packet);
+        while let Some(packet) = self.next_packet(now) {
+            if let Some(dtls) = &mut self.dtls {
+                dtls.send(now, &packet);
+            }
+            self.pump_dtls();
         }
-        self.pump_dtls();
         if self.data_over.is_some() {
             self.sctp = None;
             self.report_state();
         }
+    }
+
+    fn next_packet(&mut self, now: Instant) -> Option<Bytes> {
+        if self.is_data_held() {
+            return None;
+        }
+        self.sctp.as_mut()?.poll_transmit(now)
+    }
+
+    /// Whether data waits: its reader is slow, or the path has no room for it.
+    pub(super) fn is_data_held(&self) -> bool {
+        self.congested || self.held.is_some()
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Peer, PeerOutput};
+use super::{Peer, PeerOutput, ROOM_FOR_A_CHECK};
 use crate::media::egress::{MediaPacket, Outgoing};
 use crate::media::net::path::FourTuple;
 use crate::media::rtp::clock::ntp_middle;
@@ -11,6 +11,12 @@ use crate::media::sdp::MediaKind;
 
 /// How long audio may wait for a slow path.
 pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
+
+/// A packet and more of ours: what a path must have room for before pictures go on.
+pub(super) const MAX_PACKET: usize = 1500;
+
+/// What a packet may grow by on the way out: extensions of ours, and the seal.
+const MAX_GROWTH: usize = 64;
 
 /// The longest round trip believed, in 65536ths of a second: 8 s.
 const MAX_RTT_TICKS: u32 = 8 << 16;
@@ -23,19 +29,20 @@ impl Peer {
         if let Some(media) = self.streams.receive_rtp(now, datagram, srtp) {
             self.outputs.push_back(PeerOutput::Media(media));
             let before = self.ice.selected();
-            if self.ice.note_media(now, path) {
+            if self.ice.note_media(now, path, datagram.len()) {
                 self.follow_path(now, before);
             }
         }
     }
 
-    pub(super) fn handle_srtcp(&mut self, now: Instant, datagram: &[u8]) {
+    pub(super) fn handle_srtcp(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
         let Some(srtp) = &mut self.srtp else {
             return;
         };
         let Ok(compound) = srtp.unprotect_rtcp(datagram) else {
             return;
         };
+        self.ice.note_traffic(now, path, datagram.len());
         let heard = self.streams.receive_rtcp(now, &compound, &mut self.outputs);
         if let Some(block) = heard.report {
             self.measure_rtt(now, block.last_sender_report, block.delay_since);
@@ -65,10 +72,18 @@ impl Peer {
     /// Sends a packet of another's on a section, rewritten.
     pub fn send_media(&mut self, now: Instant, section: usize, media: &MediaPacket) {
         // Where nothing can be sent nothing is kept to be sent again.
-        let congested = self.congested || self.ice.selected().is_none();
+        let starved = !self.has_room_for_media(media.packet.len() + MAX_GROWTH);
+        self.starved |= starved;
+        let congested = self.congested || starved;
         if let Some(outgoing) = self.streams.forward(now, section, media, congested) {
             self.send_rtp(now, outgoing);
         }
+    }
+
+    /// Whether the path in use, if there is one, takes so many more bytes of media.
+    pub(super) fn has_room_for_media(&self, bytes: usize) -> bool {
+        let path = self.ice.selected();
+        path.is_some_and(|path| self.ice.has_room(&path, bytes + ROOM_FOR_A_CHECK))
     }
 
     /// Tells a section's stream its source's clock.
@@ -91,7 +106,7 @@ impl Peer {
                 MediaKind::Audio => Some(now + AUDIO_LIFETIME),
                 MediaKind::Video => None,
             };
-            self.transmit_until(path, data, expires);
+            self.transmit_media(path, data, expires);
         }
     }
 
@@ -113,7 +128,7 @@ impl Peer {
         let sealed = (self.streams.compounds(&self.scratch))
             .filter_map(|compound| srtp.protect_rtcp(&compound).ok());
         for data in sealed.collect::<Vec<_>>() {
-            self.transmit(path, data);
+            self.transmit_media(path, data, None);
         }
     }
 
@@ -140,7 +155,7 @@ impl Peer {
         if !self.scratch.is_empty()
             && let Ok(data) = srtp.protect_rtcp(&self.scratch)
         {
-            self.transmit(path, data);
+            self.transmit_media(path, data, None);
         }
     }
 }

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rtc::stun::message::Message;
 
 use crate::media::data::{ChannelId, MessageKind, Sctp};
 use crate::media::egress::MediaPacket;
@@ -29,14 +28,18 @@ use crate::media::peer::streams::Streams;
 use crate::media::rtp::clock::Clock;
 use crate::media::sdp::{Section, Session};
 use crate::media::transport::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
-use crate::media::transport::ice::{Credentials, IceLite, IceState};
+use crate::media::transport::ice::{Credentials, IceLite, IceState, MAX_AMPLIFICATION};
 use crate::media::transport::srtp::Srtp;
 pub use data::MAX_UNANSWERED;
 pub use media::AUDIO_LIFETIME;
+use media::MAX_PACKET;
 
 /// Datagrams waiting to be sent. The shard drains them after each batch it receives; more are
 /// dropped, as a full socket would.
 const MAX_TRANSMITS: usize = 4096;
+
+/// Bytes of what may be sent over a path that is not proven, kept for the check that proves it.
+const ROOM_FOR_A_CHECK: usize = 128;
 
 /// A datagram to send.
 #[derive(Debug)]
@@ -131,6 +134,10 @@ pub struct Peer {
     /// Why the data channels are over. No others come before another DTLS association.
     data_over: Option<String>,
     transmits: VecDeque<Transmit>,
+    /// What DTLS says next, while the path has no room for it.
+    held: Option<BytesMut>,
+    /// Media was left out, because the path had no room for it.
+    starved: bool,
     outputs: VecDeque<PeerOutput>,
     scratch: Vec<u8>,
 }
@@ -160,6 +167,8 @@ impl Peer {
             reason: None,
             data_over: None,
             transmits: VecDeque::new(),
+            held: None,
+            starved: false,
             outputs: VecDeque::new(),
             scratch: Vec::new(),
         }
@@ -174,12 +183,17 @@ impl Peer {
         restart: Option<Credentials>,
     ) {
         let session = session.into();
+        let remote = Credentials {
+            ufrag: session.ice_ufrag.clone(),
+            pwd: session.ice_pwd.clone(),
+        };
         match restart {
-            Some(local) => self.ice.restart(now, local, &session.ice_ufrag),
-            None => self.ice.set_remote_ufrag(now, &session.ice_ufrag),
+            Some(local) => self.ice.restart(now, local, remote),
+            None => self.ice.set_remote(now, remote),
         }
         if (self.session.as_ref()).is_some_and(|before| needs_new_association(before, &session)) {
             self.dtls = None;
+            self.held = None;
             self.srtp = None;
             self.sctp = None;
             self.data_over = None;
@@ -248,16 +262,21 @@ impl Peer {
         self.ice.selected()
     }
 
-    /// Takes a STUN message addressed to one of this peer's user name fragments. Returns whether it
+    /// Takes a STUN request addressed to one of this peer's user name fragments. Returns whether it
     /// was authentic, so that the path may be remembered as this peer's.
-    pub fn handle_stun(&mut self, now: Instant, path: FourTuple, message: &mut Message) -> bool {
+    pub fn handle_stun(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) -> bool {
         let crypto = self.identity.provider.clone();
         let before = self.ice.selected();
-        let answered = self.ice.handle_request(now, path, message, crypto.crypto());
+        let answered = (self.ice).handle_request(now, path, datagram, crypto.crypto());
         let Some(answered) = answered else {
             return false;
         };
-        self.transmit(path, BytesMut::from(&answered.response[..]));
+        let response = BytesMut::from(&answered.response[..]);
+        if answered.authentic {
+            self.transmit(path, response);
+        } else if response.len() as u64 <= datagram.len() as u64 * MAX_AMPLIFICATION {
+            self.queue(path, response, None);
+        }
         self.follow_path(now, before);
         if answered.authentic
             && let Some(dtls) = &mut self.dtls
@@ -265,7 +284,24 @@ impl Peer {
             dtls.start(now);
         }
         self.settle(now);
+        self.send_checks(now);
         answered.authentic
+    }
+
+    fn handle_stun_response(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
+        let crypto = self.identity.provider.clone();
+        let before = self.ice.selected();
+        (self.ice).handle_response(now, path, datagram, crypto.crypto());
+        self.follow_path(now, before);
+        self.settle(now);
+    }
+
+    /// Checks of ours. One that finds no room is as good as lost.
+    fn send_checks(&mut self, now: Instant) {
+        let provider = self.identity.provider.clone();
+        while let Some((path, check)) = self.ice.poll_check(now, &*provider) {
+            self.transmit(path, BytesMut::from(&check[..]));
+        }
     }
 
     /// The path in use was this one, and may be another now.
@@ -280,29 +316,53 @@ impl Peer {
             }
             (_, _) => {}
         }
+        if self.starved && self.has_room_for_media(MAX_PACKET) {
+            self.starved = false;
+            self.want_keyframes();
+        }
     }
 
     /// Takes any other datagram that came over this known path.
     pub fn handle_datagram(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
         match classify(datagram) {
             Some(Kind::Srtp) => self.handle_srtp(now, path, datagram),
-            Some(Kind::Srtcp) => self.handle_srtcp(now, datagram),
-            Some(Kind::Dtls) => {
-                if let Some(dtls) = &mut self.dtls {
-                    dtls.handle_datagram(now, datagram);
-                }
-                self.settle(now);
-            }
-            // STUN comes by `handle_stun`.
+            Some(Kind::Srtcp) => self.handle_srtcp(now, path, datagram),
+            Some(Kind::Dtls) => self.handle_dtls(now, path, datagram),
+            Some(Kind::StunResponse) => self.handle_stun_response(now, path, datagram),
+            // Requests come by `handle_stun`.
             Some(Kind::Stun) | None => {}
         }
     }
 
-    fn transmit(&mut self, path: FourTuple, data: BytesMut) {
-        self.transmit_until(path, data, None);
+    fn handle_dtls(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
+        let Some(dtls) = &mut self.dtls else {
+            return;
+        };
+        // Before there are keys a handshake cannot be told from noise, and needs an answer.
+        match dtls.handle_datagram(now, datagram) {
+            true => self.ice.note_traffic(now, path, datagram.len()),
+            false => self.ice.credit(&path, datagram.len()),
+        }
+        self.settle(now);
     }
 
-    fn transmit_until(&mut self, path: FourTuple, data: BytesMut, expires: Option<Instant>) {
+    /// Sends over a path, if it may be sent to.
+    fn transmit(&mut self, path: FourTuple, data: BytesMut) {
+        if self.ice.admit(&path, data.len()) {
+            self.queue(path, data, None);
+        }
+    }
+
+    /// The same for what is of no use later, and leaves room for a check.
+    fn transmit_media(&mut self, path: FourTuple, data: BytesMut, expires: Option<Instant>) {
+        if self.ice.has_room(&path, data.len() + ROOM_FOR_A_CHECK)
+            && self.ice.admit(&path, data.len())
+        {
+            self.queue(path, data, expires);
+        }
+    }
+
+    fn queue(&mut self, path: FourTuple, data: BytesMut, expires: Option<Instant>) {
         if self.transmits.len() < MAX_TRANSMITS {
             self.transmits.push_back(Transmit {
                 path,
@@ -353,12 +413,24 @@ impl Peer {
 
     fn pump_dtls(&mut self) {
         // Before the first check there is no path; the handshake's own timer sends again.
-        let path = self.ice.selected();
-        while let Some(data) = self.dtls.as_mut().and_then(Dtls::poll_transmit) {
-            if let Some(path) = path {
-                self.transmit(path, data);
+        let (path, was_held) = (self.ice.selected(), self.held.is_some());
+        while let Some(data) = self.next_record() {
+            match path {
+                Some(path) if !self.ice.admit(&path, data.len()) => {
+                    self.held = Some(data);
+                    return;
+                }
+                Some(path) => self.queue(path, data, None),
+                None => {}
             }
         }
+        if was_held {
+            self.unanswered = 0;
+        }
+    }
+
+    fn next_record(&mut self) -> Option<BytesMut> {
+        (self.held.take()).or_else(|| self.dtls.as_mut().and_then(Dtls::poll_transmit))
     }
 
     fn report_state(&mut self) {
@@ -406,7 +478,7 @@ impl Peer {
         let sends = self.srtp.is_some() && self.ice.selected().is_some();
         let streams = sends.then(|| self.streams.poll_timeout());
         // While nothing of it is sent, what is due stays due.
-        let sctp = self.sctp.as_ref().filter(|_| !self.congested);
+        let sctp = self.sctp.as_ref().filter(|_| !self.is_data_held());
         [
             self.ice.poll_timeout(),
             self.dtls.as_ref().and_then(Dtls::poll_timeout),
@@ -423,7 +495,9 @@ impl Peer {
         if self.closed {
             return;
         }
+        let before = self.ice.selected();
         self.ice.handle_timeout(now);
+        self.follow_path(now, before);
         if self.ice.state() == IceState::Failed {
             self.streams.forget_sent();
         }
@@ -436,6 +510,7 @@ impl Peer {
         if let Some(sctp) = &mut self.sctp {
             sctp.handle_timeout(now);
         }
+        self.send_checks(now);
         self.send_due_rtcp(now);
         self.settle(now);
     }

@@ -8,8 +8,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rtc::stun::message::Message;
-
 use crate::media::id::PeerId;
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::path::{FourTuple, Transport};
@@ -272,13 +270,8 @@ impl ShardCore {
         datagram: &[u8],
         out: &mut impl Outlet,
     ) {
-        let mut message = Message::new();
-        if message.unmarshal_binary(datagram).is_err() {
-            return;
-        }
-        let Some((id, shard)) =
-            addressed_ufrag(&message).and_then(|ufrag| self.directory.find(&ufrag))
-        else {
+        let ufrag = addressed_ufrag(datagram);
+        let Some((id, shard)) = ufrag.and_then(|ufrag| self.directory.find(ufrag)) else {
             return;
         };
         let Some(key) = self.peers.key(id) else {
@@ -296,7 +289,7 @@ impl ShardCore {
             self.paths.note_landed(path, landed_on, now);
         }
         self.busy = Some((key, "answering a check"));
-        let authentic = place.resident.peer.handle_stun(now, path, &mut message);
+        let authentic = place.resident.peer.handle_stun(now, path, datagram);
         self.busy = None;
         touch(&mut self.touched, key, place);
         if authentic {
@@ -316,9 +309,14 @@ impl ShardCore {
             Command::Landed { on, path, datagram } => match classify(&datagram) {
                 Some(Kind::Stun) => self.handle_stun(now, on, path, &datagram, out),
                 // What goes on from here would go round between shards that do not know any better.
-                Some(Kind::Dtls | Kind::Srtp | Kind::Srtcp) | None => {
+                kind
+                @ (Some(Kind::StunResponse | Kind::Dtls | Kind::Srtp | Kind::Srtcp) | None) => {
                     if let Some(Owner::Here(key)) = self.paths.owner(&path) {
                         self.give(now, key, path, &datagram);
+                        // It may have proven the path that is in use from now on.
+                        if kind == Some(Kind::StunResponse) {
+                            self.follow_packets(now, key, on, path, out);
+                        }
                     }
                 }
             },

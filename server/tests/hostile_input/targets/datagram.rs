@@ -208,12 +208,9 @@ impl Call {
     /// Hands the peer a datagram, as if its path were known.
     fn deliver(&mut self, datagram: &[u8]) {
         let (now, server) = (self.world.now, &mut self.world.server);
-        let mut message = Message::new();
         let path = server.path(server.address, address(HERE));
         if classify(datagram) == Some(Kind::Stun) {
-            if message.unmarshal_binary(datagram).is_ok() {
-                server.peer.handle_stun(now, path, &mut message);
-            }
+            server.peer.handle_stun(now, path, datagram);
         } else {
             server.peer.handle_datagram(now, path, datagram);
         }

@@ -46,6 +46,15 @@ pub struct Bare {
     /// Time between checks; `None` sends none.
     pub interval: Option<Duration>,
     pub answers: Vec<(Instant, Answer)>,
+    /// The newest of them as it came.
+    pub last_answer: Vec<u8>,
+    /// Whether it answers the server's checks; and where it does not, although they are for it.
+    pub answering: bool,
+    pub not_there: Vec<SocketAddr>,
+    /// When the server checked, and where.
+    pub checked: Vec<(Instant, SocketAddr)>,
+    /// Credentials of before a restart.
+    pub ours_before: Option<Credentials>,
     pub dtls: Option<Dtls>,
     pub srtp: Option<Box<Srtp>>,
     /// Decrypted, with the sealed packet.
@@ -148,6 +157,11 @@ impl Bare {
             nominate: Nominate::Always,
             interval: Some(Duration::from_millis(2500)),
             answers: Vec::new(),
+            last_answer: Vec::new(),
+            answering: true,
+            not_there: Vec::new(),
+            checked: Vec::new(),
+            ours_before: None,
             dtls: None,
             srtp: None,
             rtp: Vec::new(),
@@ -183,15 +197,14 @@ impl Bare {
             .answers
             .iter()
             .any(|(_, a)| matches!(a, Answer::Success { .. }));
+        let nominate = match self.nominate {
+            Nominate::Always => true,
+            Nominate::Once => !nominated,
+            Nominate::Never => false,
+        };
         Check {
-            ours: self.ours.clone(),
-            theirs: self.theirs.clone(),
-            nominate: match self.nominate {
-                Nominate::Always => true,
-                Nominate::Once => !nominated,
-                Nominate::Never => false,
-            },
-            controlled: false,
+            nominate,
+            ..Check::new(self.ours.clone(), self.theirs.clone())
         }
     }
 
@@ -258,12 +271,37 @@ impl Bare {
             .for_each(|datagram| self.send_raw(datagram));
     }
 
+    /// Checks no more, and answers no check.
+    pub fn fall_silent(&mut self) {
+        self.interval = None;
+        self.answering = false;
+    }
+
+    pub fn speak_again(&mut self) {
+        self.interval = Some(Duration::from_secs(1));
+        self.answering = true;
+    }
+
+    fn receive_check(&mut self, now: Instant, datagram: &Datagram) {
+        self.checked.push((now, datagram.to));
+        if !self.answering || self.not_there.contains(&datagram.to) {
+            return;
+        }
+        let ours: Vec<_> = (self.ours_before.iter()).chain([&self.ours]).collect();
+        let provider = identity().provider;
+        let answer = checker::answer(&datagram.bytes, datagram.from, &ours, provider.crypto());
+        if let Some(answer) = answer {
+            self.send_from(datagram.to, answer);
+        }
+    }
+
     fn receive_answer(&mut self, now: Instant, datagram: &[u8]) {
         let provider = identity().provider;
         let Some(answer) = checker::read(datagram, &self.theirs.pwd, provider.crypto()) else {
             return;
         };
         self.answers.push((now, answer));
+        self.last_answer = datagram.to_vec();
         if let (Answer::Success { .. }, Some(dtls)) = (answer, &mut self.dtls) {
             dtls.start(now);
         }
@@ -274,7 +312,8 @@ impl FarEnd for Bare {
     fn receive(&mut self, now: Instant, datagram: &Datagram) {
         let bytes = &datagram.bytes;
         match classify(bytes) {
-            Some(Kind::Stun) => self.receive_answer(now, bytes),
+            Some(Kind::Stun) => self.receive_check(now, datagram),
+            Some(Kind::StunResponse) => self.receive_answer(now, bytes),
             Some(Kind::Dtls) => {
                 if let Some(dtls) = &mut self.dtls {
                     dtls.handle_datagram(now, bytes);

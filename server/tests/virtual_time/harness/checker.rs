@@ -24,6 +24,12 @@ pub struct Check {
     pub nominate: bool,
     /// Claims the controlled role, which is the server's.
     pub controlled: bool,
+    /// Says who it is for, and is sealed.
+    pub named: bool,
+    pub sealed: bool,
+    /// More attributes, in front of the seal and behind it.
+    pub extra: Vec<(u16, Vec<u8>)>,
+    pub behind: Vec<(u16, Vec<u8>)>,
 }
 
 /// What came back.
@@ -39,6 +45,20 @@ pub enum Answer {
 }
 
 impl Check {
+    /// One that nominates, as it should be.
+    pub fn new(ours: Credentials, theirs: Credentials) -> Self {
+        Self {
+            ours,
+            theirs,
+            nominate: true,
+            controlled: false,
+            named: true,
+            sealed: true,
+            extra: Vec::new(),
+            behind: Vec::new(),
+        }
+    }
+
     pub fn write(&self, transaction: u64, crypto: &dyn RTCCrypto) -> Vec<u8> {
         let raw = |typ: AttrType, value: &[u8]| RawAttribute {
             typ,
@@ -55,21 +75,68 @@ impl Check {
         let mut setters: Vec<Box<dyn Setter + '_>> = vec![
             Box::new(TransactionId(id)),
             Box::new(BINDING_REQUEST),
-            Box::new(raw(ATTR_USERNAME, username.as_bytes())),
             Box::new(raw(ATTR_PRIORITY, &0x6E00_01FF_u32.to_be_bytes())),
             Box::new(raw(role, &7_u64.to_be_bytes())),
         ];
+        if self.named {
+            setters.push(Box::new(raw(ATTR_USERNAME, username.as_bytes())));
+        }
         if self.nominate {
             setters.push(Box::new(raw(ATTR_USE_CANDIDATE, &[])));
         }
+        for (typ, value) in &self.extra {
+            setters.push(Box::new(raw(AttrType(*typ), value)));
+        }
         let pwd = self.theirs.pwd.clone();
         let integrity = MessageIntegrity::new_short_term_integrity_with_provider(pwd, crypto);
-        setters.push(Box::new(integrity));
+        if self.sealed {
+            setters.push(Box::new(integrity));
+        }
+        for (typ, value) in &self.behind {
+            setters.push(Box::new(raw(AttrType(*typ), value)));
+        }
         setters.push(Box::new(FINGERPRINT));
         let mut message = Message::new();
         message.build(&setters).unwrap();
         message.raw
     }
+}
+
+/// The answer to a check of the server's. It must be addressed to us, sealed with our password, and by
+/// an agent that is controlled and nominates nothing.
+pub fn answer(
+    datagram: &[u8],
+    from: SocketAddr,
+    ours: &[&Credentials],
+    crypto: &dyn RTCCrypto,
+) -> Option<Vec<u8>> {
+    let mut check = Message::new();
+    check.unmarshal_binary(datagram).unwrap();
+    assert_eq!(check.typ, BINDING_REQUEST);
+    let username = String::from_utf8(check.get(ATTR_USERNAME).unwrap()).unwrap();
+    let (ufrag, _) = username.split_once(':').unwrap();
+    let ours = ours.iter().find(|known| known.ufrag == ufrag)?;
+    MessageIntegrity::check(&mut check, ours.pwd.as_bytes(), crypto).unwrap();
+    FINGERPRINT.check(&check).unwrap();
+    assert!(check.contains(ATTR_ICE_CONTROLLED) && check.contains(ATTR_PRIORITY));
+    assert!(!check.contains(ATTR_USE_CANDIDATE));
+    let mapped = XorMappedAddress {
+        ip: from.ip(),
+        port: from.port(),
+    };
+    let pwd = ours.pwd.clone();
+    let mut message = Message::new();
+    let setters: Vec<Box<dyn Setter + '_>> = vec![
+        Box::new(check.transaction_id),
+        Box::new(BINDING_SUCCESS),
+        Box::new(mapped),
+        Box::new(MessageIntegrity::new_short_term_integrity_with_provider(
+            pwd, crypto,
+        )),
+        Box::new(FINGERPRINT),
+    ];
+    message.build(&setters).unwrap();
+    Some(message.raw)
 }
 
 /// Reads the answer to a check. A success must carry the integrity of the server's password.

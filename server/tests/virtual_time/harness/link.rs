@@ -144,6 +144,9 @@ pub struct Link {
     /// Their bytes.
     pub bytes_up: usize,
     pub bytes_down: usize,
+    /// Bytes to and from each address of the far end's side.
+    pub bytes_to: HashMap<SocketAddr, u64>,
+    pub bytes_from: HashMap<SocketAddr, u64>,
     start: Instant,
     /// `FERRITE_TRACE` is set: every datagram is printed.
     trace: bool,
@@ -186,6 +189,8 @@ impl Link {
             count_down: 0,
             bytes_up: 0,
             bytes_down: 0,
+            bytes_to: HashMap::new(),
+            bytes_from: HashMap::new(),
         }
     }
 
@@ -204,10 +209,12 @@ impl Link {
             Way::Up => {
                 self.count_up += 1;
                 self.bytes_up += datagram.bytes.len();
+                *self.bytes_from.entry(datagram.from).or_default() += datagram.bytes.len() as u64;
             }
             Way::Down => {
                 self.count_down += 1;
                 self.bytes_down += datagram.bytes.len();
+                *self.bytes_to.entry(datagram.to).or_default() += datagram.bytes.len() as u64;
                 self.largest_down = self.largest_down.max(datagram.bytes.len());
             }
         }

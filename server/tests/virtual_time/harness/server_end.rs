@@ -17,7 +17,6 @@ use ferrite_server::media::transport::ice::{Credentials, IceState, addressed_ufr
 use ferrite_server::media::{Behaviour, MAX_MESSAGE_SIZE, Peer, PeerOutput};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rtc::stun::message::Message;
 
 use super::link::Datagram;
 
@@ -134,11 +133,9 @@ impl ServerEnd {
         }
         let path = self.path(datagram.to, datagram.from);
         if classify(&datagram.bytes) == Some(Kind::Stun) {
-            let mut message = Message::new();
-            if message.unmarshal_binary(&datagram.bytes).is_ok()
-                && addressed_ufrag(&message).is_some_and(|ufrag| self.ufrags.contains(&ufrag))
-            {
-                self.peer.handle_stun(now, path, &mut message);
+            let ours = |ufrag| self.ufrags.iter().any(|known| known == ufrag);
+            if addressed_ufrag(&datagram.bytes).is_some_and(ours) {
+                self.peer.handle_stun(now, path, &datagram.bytes);
             }
         } else if self.peer.knows(&path) {
             self.peer.handle_datagram(now, path, &datagram.bytes);

@@ -178,10 +178,10 @@ impl Dtls {
         self.deadline = Some(now + HANDSHAKE_TIMEOUT);
     }
 
-    /// Takes a datagram of one or more records.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+    /// Takes a datagram of one or more records. Says whether there was data of the other end in it.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> bool {
         match self.state {
-            DtlsState::Closed | DtlsState::Failed => return,
+            DtlsState::Closed | DtlsState::Failed => return false,
             DtlsState::New => self.begin(now),
             DtlsState::Connecting | DtlsState::Connected => {}
         }
@@ -189,16 +189,18 @@ impl Dtls {
             .gate
             .admit(datagram, self.state == DtlsState::Connected);
         if admitted.is_empty() {
-            return;
+            return false;
         }
         let newest = only_protected(&admitted);
         let read = self.endpoint.read(now, ASSOCIATION, None, admitted);
         match read {
             Ok(events) => {
+                let is_alive = self.state == DtlsState::Connected && events.iter().any(is_data);
                 self.confirm(now, newest, &events);
                 events
                     .into_iter()
                     .for_each(|event| self.handle_event(now, event));
+                return is_alive;
             }
             Err(error) if self.state == DtlsState::Connecting => {
                 self.fail(now, DtlsError::of(error));
@@ -211,6 +213,7 @@ impl Dtls {
             // After the handshake a bad record is dropped in silence (RFC 6347 §4.1.2.7).
             Err(_) => {}
         }
+        false
     }
 
     #[expect(
@@ -241,7 +244,6 @@ impl Dtls {
 
     /// Takes note of the first data: whoever sends it has got our last flight.
     fn confirm(&mut self, now: Instant, newest: Option<u64>, events: &[EndpointEvent]) {
-        let is_data = |event: &EndpointEvent| matches!(event, EndpointEvent::ApplicationData(_));
         if self.state == DtlsState::Connected
             && !self.gate.is_settled()
             && events.iter().any(is_data)
@@ -369,6 +371,10 @@ impl Dtls {
     }
 }
 
+fn is_data(event: &EndpointEvent) -> bool {
+    matches!(event, EndpointEvent::ApplicationData(_))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,10 +409,12 @@ mod tests {
         fn step(&mut self) -> bool {
             let up = std::iter::from_fn(|| self.client.poll_transmit()).collect::<Vec<_>>();
             let down = std::iter::from_fn(|| self.server.poll_transmit()).collect::<Vec<_>>();
-            up.iter()
-                .for_each(|datagram| self.server.handle_datagram(self.now, datagram));
-            down.iter()
-                .for_each(|datagram| self.client.handle_datagram(self.now, datagram));
+            for datagram in &up {
+                self.server.handle_datagram(self.now, datagram);
+            }
+            for datagram in &down {
+                self.client.handle_datagram(self.now, datagram);
+            }
             !up.is_empty() || !down.is_empty()
         }
 
