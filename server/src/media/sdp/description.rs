@@ -19,6 +19,8 @@ pub const MAX_FORMATS: usize = 128;
 /// A session description in pieces.
 #[derive(Debug, Default)]
 pub(super) struct Description<'a> {
+    /// The session id of the `o=` line (RFC 8866 §5.2).
+    pub(super) session_id: Option<&'a str>,
     /// The attributes in front of the first `m=` line.
     pub(super) attributes: Attributes<'a>,
     /// The media sections in their order.
@@ -98,9 +100,10 @@ impl<'a> Description<'a> {
         if line.len() > MAX_LINE_BYTES {
             return Err("is too long");
         }
-        // What is mirrored into the answer must not be able to end a line there.
-        if has_control(line) {
-            return Err("holds a control character");
+        // What is mirrored into the answer must not be able to end a line there. All else, tabs and
+        // other control characters among it, is text (RFC 8866 §9, byte-string).
+        if line.contains(['\r', '\0']) {
+            return Err("holds a carriage return or a NUL");
         }
         if line.is_empty() {
             return Ok(());
@@ -113,6 +116,10 @@ impl<'a> Description<'a> {
                 Ok(())
             }
             "a" => self.current().push(rest),
+            "o" => {
+                self.session_id = rest.split(' ').nth(1);
+                Ok(())
+            }
             // The others say nothing that an answer over ICE depends on (RFC 9429 §5.8).
             letter if letter.len() == 1 => Ok(()),
             _ => Err("does not start with one letter and \"=\""),
@@ -125,11 +132,6 @@ impl<'a> Description<'a> {
             None => &mut self.attributes,
         }
     }
-}
-
-/// Nearly every line is printable ASCII, which is seen without decoding it.
-fn has_control(line: &str) -> bool {
-    !line.bytes().all(|byte| matches!(byte, b' '..=b'~')) && line.contains(char::is_control)
 }
 
 impl<'a> Media<'a> {

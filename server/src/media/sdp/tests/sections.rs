@@ -124,7 +124,23 @@ fn bare_line_feeds_are_lines() {
 #[test]
 fn nothing_mirrored_can_begin_a_line() {
     let why = refused(&offer(&[audio("0") + "a=fmtp:111 x=1\ra=ice-lite\r\n"]));
-    assert!(why.contains("control character"), "{why}");
+    assert!(why.contains("carriage return"), "{why}");
+    let why = refused(&offer(&[audio("0") + "a=fmtp:111 x=\0\r\n"]));
+    assert!(why.contains("NUL"), "{why}");
+}
+
+/// RFC 8866 §9, byte-string.
+#[test]
+fn a_tab_is_text_wherever_it_stands() {
+    let plain = offer(&[audio("0"), data("1")]);
+    let expected = answered(&plain).sdp;
+    let session = plain.replace("s=-", "s=a\ttalk\u{7}");
+    let attribute = plain.clone() + "a=note:one\ttwo\r\n";
+    let information = plain.replace("t=0 0", "i=a\ttalk\r\nt=0 0");
+    for with_tab in [session, attribute, information] {
+        assert_ne!(with_tab, plain);
+        assert_eq!(answered(&with_tab).sdp, expected);
+    }
 }
 
 #[test]
