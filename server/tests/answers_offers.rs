@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
 use ferrite_protocol::{ClientMessage, ErrorCode, IceCandidate, RequestId, ServerMessage};
 
+use crate::support::native::Native;
 use crate::support::{Client, config, start, with};
 
 mod support;
@@ -115,6 +116,58 @@ async fn candidates_come_with_the_first_answer_only() {
     let third = offer(&mut client, Some(3)).await;
     candidates(&mut client).await;
     assert_ne!(ufrag(&first), ufrag(&third));
+}
+
+/// The next answer and the candidates after it, past what is told of an earlier peer.
+async fn first_answer(client: &mut Client, sdp: String) -> String {
+    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    loop {
+        match client.receive().await {
+            ServerMessage::Answer { sdp, .. } => {
+                candidates(client).await;
+                return sdp;
+            }
+            ServerMessage::PeerState { .. } => {}
+            other => panic!("expected an answer, got {other:?}"),
+        }
+    }
+}
+
+/// A client that threw its peer connection away calls again over the signalling it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_peer_connection_over_the_same_signalling_is_another_call() {
+    let server = start(config()).await;
+    let (mut client, _) = Client::greeted(&server).await;
+    let mut calls = Vec::new();
+    for message in [b"first", b"again"] {
+        let mut native = Native::new();
+        let answer = first_answer(&mut client, native.offer()).await;
+        native.take_answer(&answer);
+        native.run_until("connected", Native::is_open);
+        native.echo(message);
+        calls.push(native);
+    }
+    // With fewer sections than before, too.
+    let answer = first_answer(&mut client, OFFER.to_owned()).await;
+    assert_eq!(answer.matches("m=").count(), 1);
+    // What cannot be answered takes nothing away.
+    let sdp = OFFER
+        .replace("2163386196775218674", "7")
+        .replace("cg3+", "new+");
+    let sdp = sdp.replace("a=fingerprint", "a=nothing");
+    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    let refused = client.receive().await;
+    assert!(
+        matches!(refused, ServerMessage::Error { .. }),
+        "{refused:?}"
+    );
+    let again = offer(&mut client, None).await;
+    client.is_served().await;
+    let ufrag = |sdp: &str| {
+        let line = sdp.lines().find(|line| line.starts_with("a=ice-ufrag:"));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(ufrag(&again), ufrag(&answer));
 }
 
 #[tokio::test]

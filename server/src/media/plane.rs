@@ -311,6 +311,13 @@ struct Negotiation {
 }
 
 impl PeerHandle {
+    /// Whether an offer is of another peer connection than the offers before. Then so must be ours.
+    pub fn is_replaced_by(&self, offer: &str) -> bool {
+        let negotiation = self.negotiation();
+        let previous = negotiation.session.as_deref();
+        previous.is_some_and(|previous| sdp::begins_anew(offer, previous))
+    }
+
     /// Offer in, answer out.
     pub fn offer(&self, offer: &str) -> Result<String, SdpError> {
         let negotiation = &mut *self.negotiation();

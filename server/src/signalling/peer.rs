@@ -42,6 +42,11 @@ impl Peer {
         }
     }
 
+    /// Whether an offer is of another peer connection of the client's.
+    pub(super) fn is_replaced_by(&self, sdp: &str) -> bool {
+        self.handle.is_replaced_by(sdp)
+    }
+
     /// Answers an offer. The first answer is followed by the candidates: a browser takes none
     /// before it has a remote description. Every answer has them inside, too, so those that a
     /// broken WebSocket swallows are not missed.

@@ -140,6 +140,8 @@ impl Session {
             );
             return error(id, ErrorCode::LimitExceeded, message);
         }
+        // RFC 3264 §8: the client threw its peer connection away. Until another is agreed on, ours stays.
+        let replaced = self.peer.take_if(|peer| peer.is_replaced_by(sdp));
         let peer = self.peer.get_or_insert_with(|| {
             Peer::new(&self.signalling.media, self.id.clone(), self.loopback)
         });
@@ -147,7 +149,9 @@ impl Session {
         let messages = peer.offer(id, sdp);
         if !peer.is_answered() {
             // Nothing was agreed: the next offer is as good as a first one.
-            self.peer = None;
+            self.peer = replaced;
+        } else if replaced.is_some() {
+            info!("the client began another peer connection");
         }
         messages
     }

@@ -64,6 +64,8 @@ pub struct Answer {
 /// What both ends agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
+    /// What the other end calls the session: the id of its `o=` line.
+    pub id: String,
     /// Counts the answers of this peer connection, from 1.
     pub version: u64,
     /// The other end's ICE user name fragment. A change is an ICE restart (RFC 8445 §9).
@@ -304,6 +306,7 @@ pub fn answer(
         (None, None) => return refuse(nothing_taken(&offer, &drafts)),
     };
     let session = Session {
+        id: offer.session_id.to_owned(),
         version: previous.map_or(1, |previous| previous.version.saturating_add(1)),
         ice_ufrag: transport.ice_ufrag,
         ice_pwd: transport.ice_pwd,
@@ -320,6 +323,12 @@ pub fn answer(
     };
     let sdp = writer.write();
     Ok(Answer { sdp, session })
+}
+
+/// Whether an offer is of another session than what was agreed on before: of another peer connection,
+/// that knows nothing of it. Nonsense is of none.
+pub fn begins_anew(offer: &str, previous: &Session) -> bool {
+    Offer::parse(offer).is_ok_and(|offer| !offer.is_of(previous))
 }
 
 /// The section that speaks for the transport: the first of the group that is taken

@@ -17,6 +17,8 @@ const MAX_NAME_BYTES: usize = 20;
 /// An offer whose frame is sound.
 #[derive(Debug)]
 pub(super) struct Offer<'a> {
+    /// What its sender calls the session; empty where it does not say.
+    pub(super) session_id: &'a str,
     /// The session's own attributes.
     pub(super) session: Attributes<'a>,
     /// The sections in their order.
@@ -52,6 +54,7 @@ impl<'a> Offer<'a> {
             .map(|(index, media)| Offered::new(index, media))
             .collect::<Result<Vec<_>, _>>()?;
         let mut offer = Offer {
+            session_id: description.session_id.unwrap_or_default(),
             bundle: bundle(&description.attributes, &sections)?,
             session: description.attributes,
             sections,
@@ -77,6 +80,16 @@ impl<'a> Offer<'a> {
             (Some(tags), Some(mid)) => tags.contains(&mid),
             (Some(_), None) | (None, _) => false,
         }
+    }
+
+    /// Whether it is of the session that was agreed on before. One session has one id (RFC 3264 §8,
+    /// RFC 9429 §5.2.1), but some give each offer another (aiortc does). Another peer connection has
+    /// other ICE credentials as well.
+    pub(super) fn is_of(&self, previous: &Session) -> bool {
+        let sections = self.sections.iter().map(|s| &s.media.attributes);
+        let mut all = std::iter::once(&self.session).chain(sections);
+        self.session_id == previous.id
+            || all.any(|part| part.value("ice-ufrag") == Some(&previous.ice_ufrag))
     }
 
     /// Checks that the offer continues what was agreed before.

@@ -1,6 +1,6 @@
 //! Offers that follow on an answer.
 
-use super::super::{Answer, Section, Session};
+use super::super::{Answer, Section, Session, begins_anew};
 use super::{answer_to, answered, assert_line, audio, data, is_rejected, media, offer, video};
 
 fn next(offer: &str, previous: &Session) -> Result<Answer, String> {
@@ -23,6 +23,22 @@ fn the_same_offer_gets_the_same_answer_under_a_new_version() {
         second.sdp.lines().skip(2).collect::<Vec<_>>(),
         first.sdp.lines().skip(2).collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn another_session_id_with_other_credentials_is_another_session() {
+    let first = offer(&[audio("0"), video("1"), data("2")]);
+    let agreed = answered(&first).session;
+    let origin = first.lines().find(|line| line.starts_with("o=")).unwrap();
+    let other_id = |offer: &str| offer.replace(origin, "o=- 99 1 IN IP4 127.0.0.1");
+    let restarted = |offer: &str| offer.replace(&agreed.ice_ufrag, "other");
+    let anew = |offer: &str| begins_anew(offer, &agreed);
+    assert!(!anew(&first));
+    // A restart has the same id; and some have another for every offer.
+    assert!(!anew(&restarted(&first)));
+    assert!(!anew(&other_id(&first)));
+    assert!(anew(&restarted(&other_id(&first))));
+    assert!(!anew("nonsense"));
 }
 
 #[test]
