@@ -17,6 +17,7 @@ use rtc::dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
 use rtc::dtls::crypto::Certificate;
 use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc::dtls::signature_hash_algorithm::SignatureScheme;
 use rtc::dtls::state::State;
 use rtc::shared::TransportProtocol;
 use rtc::shared::error::Error;
@@ -28,6 +29,17 @@ use crate::media::transport::srtp::Srtp;
 
 /// How long a handshake may take, from the first datagram.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the other end may sign with (RFC 5246 §7.4.1.4.1, §7.4.4): all that is verified here, whatever
+/// the certificate, and nothing else. TLS 1.2 ties no hash to a curve, but the library verifies SHA-384
+/// with P-384 only, so that ECDSA is asked for with SHA-256, which it verifies with P-256 and P-384.
+const SIGNATURES: [SignatureScheme; 5] = [
+    SignatureScheme::EcdsaWithP256AndSha256,
+    SignatureScheme::Ed25519,
+    SignatureScheme::Pkcs1WithSha256,
+    SignatureScheme::Pkcs1WithSha384,
+    SignatureScheme::Pkcs1WithSha512,
+];
 
 /// `Endpoint` tells associations apart by address. Each peer has its own, with one association
 /// that keeps its name when the path changes.
@@ -60,6 +72,7 @@ impl Identity {
                     SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
                     SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
                 ])
+                .with_signature_schemes(SIGNATURES.to_vec())
                 .with_client_auth(ClientAuthType::RequireAnyClientCert)
                 // No CA signs these certificates: the fingerprint is checked instead.
                 .with_insecure_skip_verify(true)
@@ -438,6 +451,41 @@ mod tests {
             DtlsEvent::Data(data) => Some(data),
             _ => None,
         })
+    }
+
+    #[test]
+    fn what_is_listed_is_what_is_verified() {
+        let identity = Identity::generate().unwrap();
+        let mut server = Dtls::new(identity.clone(), DtlsRole::Server, Vec::new());
+        let mut client = Dtls::new(identity, DtlsRole::Client, Vec::new());
+        let now = Instant::now();
+        client.start(now);
+        // A hello, a cookie, the hello again, and the server's flight.
+        let mut flights = Vec::new();
+        for _ in 0..2 {
+            let up: Vec<_> = std::iter::from_fn(|| client.poll_transmit()).collect();
+            for datagram in &up {
+                server.handle_datagram(now, datagram);
+            }
+            let down: Vec<_> = std::iter::from_fn(|| server.poll_transmit()).collect();
+            for datagram in &down {
+                client.handle_datagram(now, datagram);
+            }
+            flights = [up, down].concat();
+        }
+        let flights = flights.concat();
+        let pairs: Vec<u8> = SIGNATURES
+            .iter()
+            .flat_map(|scheme| (*scheme as u16).to_be_bytes())
+            .collect();
+        let length = pairs.len() as u8;
+        // The hello's extension (RFC 5246 §7.4.1.4.1), and the CertificateRequest (§7.4.4), which says
+        // first that certificates may be RSA's and ECDSA's.
+        let extension = [&[0, 13, 0, length + 2, 0, length], &pairs[..]].concat();
+        let request = [&[2, 1, 64, 0, length], &pairs[..]].concat();
+        for list in [extension, request] {
+            assert!(flights.windows(list.len()).any(|w| w == list), "{list:?}");
+        }
     }
 
     #[test]
