@@ -66,13 +66,17 @@ impl Gate {
         if let Some(newest) = self.settled {
             return record.is_protected() && record.number > newest;
         }
+        // The library takes the whole datagram for broken (RFC 6347 §4.1.2.7).
+        if record.body.is_empty() {
+            return false;
+        }
         match (record.kind, record.epoch) {
             (HANDSHAKE, 0) => self.admits_plaintext(record.body),
             // The epoch's only handshake message is a Finished. What else is inside cannot be seen,
             // so each counts for as many fragments as could be.
             (HANDSHAKE, 1) => self.charge(record.body.len() / HANDSHAKE_HEADER, record.bytes),
             (CHANGE_CIPHER_SPEC, 0) => record.body == [1] && self.charge(1, record.bytes),
-            (ALERT, 0) => record.body.len() == 2 && !connected,
+            (ALERT, 0) => ends_handshake(record.body) && !connected,
             // Before the handshake is done the library keeps them for later.
             (ALERT | APPLICATION_DATA, 1) => connected || self.charge(1, record.bytes),
             _ => false,
@@ -107,6 +111,12 @@ impl Gate {
         self.bytes = self.bytes.saturating_add(bytes.len());
         self.fragments <= MAX_FRAGMENTS && self.bytes <= MAX_BYTES
     }
+}
+
+/// Whether an alert is fatal or a goodbye. The library takes all others for the same, even a warning
+/// (RFC 5246 §7.2.2) and what is no alert at all.
+fn ends_handshake(alert: &[u8]) -> bool {
+    matches!(alert, [2, _] | [1, 0])
 }
 
 /// The fragments of a plaintext handshake record. `None` where they are not what they say, or where

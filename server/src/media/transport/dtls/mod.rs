@@ -390,6 +390,8 @@ fn is_data(event: &EndpointEvent) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use super::*;
 
     struct Pair {
@@ -400,22 +402,27 @@ mod tests {
 
     impl Pair {
         fn connected() -> Self {
-            let identity = Identity::generate().unwrap();
-            let fingerprint = Fingerprint {
-                algorithm: HashAlgorithm::Sha256,
-                digest: identity.fingerprint.to_vec(),
-            };
-            let end = |role| Dtls::new(identity.clone(), role, vec![fingerprint.clone()]);
-            let mut pair = Self {
-                client: end(DtlsRole::Client),
-                server: end(DtlsRole::Server),
-                now: Instant::now(),
-            };
+            let mut pair = Self::new();
             pair.client.start(pair.now);
             while pair.step() {}
             assert_eq!(pair.client.state(), DtlsState::Connected);
             assert_eq!(pair.server.state(), DtlsState::Connected);
             pair
+        }
+
+        fn new() -> Self {
+            static IDENTITY: OnceLock<Identity> = OnceLock::new();
+            let identity = IDENTITY.get_or_init(|| Identity::generate().unwrap());
+            let fingerprint = Fingerprint {
+                algorithm: HashAlgorithm::Sha256,
+                digest: identity.fingerprint.to_vec(),
+            };
+            let end = |role| Dtls::new(identity.clone(), role, vec![fingerprint.clone()]);
+            Self {
+                client: end(DtlsRole::Client),
+                server: end(DtlsRole::Server),
+                now: Instant::now(),
+            }
         }
 
         /// Carries what there is to the other end.
@@ -486,6 +493,62 @@ mod tests {
         for list in [extension, request] {
             assert!(flights.windows(list.len()).any(|w| w == list), "{list:?}");
         }
+    }
+
+    /// A record of plaintext or of something that is not.
+    fn record(kind: u8, version: [u8; 2], epoch: u8, number: u8, body: &[u8]) -> Vec<u8> {
+        let header = [
+            kind, version[0], version[1], 0, epoch, 0, 0, 0, 0, 0, number,
+        ];
+        [&header, &(body.len() as u16).to_be_bytes()[..], body].concat()
+    }
+
+    /// Records that say nothing a handshake can go on from, nor that it is over.
+    fn noise() -> impl Iterator<Item = Vec<u8>> {
+        let bodies = [
+            &[][..],
+            &[0],
+            &[1, 90],
+            &[1, 112],
+            &[7, 7],
+            &[1; 14],
+            &[7; 1200],
+        ];
+        let bodies = bodies
+            .into_iter()
+            .flat_map(|body| [(body, 0), (body, 1), (body, 2)]);
+        bodies.flat_map(|(body, epoch)| {
+            let versions = [[254, 253], [254, 255], [3, 3]];
+            versions.into_iter().flat_map(move |version| {
+                [20, 21, 22, 23, 24, 63].map(|kind| record(kind, version, epoch, 60, body))
+            })
+        })
+    }
+
+    /// RFC 6347 §4.1.2.7, RFC 5246 §7.2.2.
+    #[test]
+    fn what_cannot_be_read_is_discarded_while_connecting() {
+        for (n, noise) in noise().enumerate() {
+            let mut pair = Pair::new();
+            pair.client.start(pair.now);
+            for _ in 0..n % 4 {
+                pair.step();
+            }
+            pair.client.handle_datagram(pair.now, &noise);
+            pair.server.handle_datagram(pair.now, &noise);
+            while pair.step() {}
+            let states = [pair.client.state(), pair.server.state()];
+            assert_eq!(states, [DtlsState::Connected; 2], "{n}: {noise:?}");
+        }
+    }
+
+    #[test]
+    fn a_fatal_alert_ends_a_handshake_at_once() {
+        let mut pair = Pair::new();
+        pair.client.start(pair.now);
+        let refusal = record(21, [254, 253], 0, 0, &[2, 40]);
+        pair.client.handle_datagram(pair.now, &refusal);
+        assert_eq!(pair.client.state(), DtlsState::Failed);
     }
 
     #[test]
