@@ -7,9 +7,9 @@ use bytes::BytesMut;
 use rtc::crypto::{AeadAlgorithm, AeadCipher, BlockCipherAlgorithm, RTCCrypto};
 use rtc::shared::error::{Error, Result};
 
-use super::sources::Sources;
-use super::window::{MAX_INDEX, Window, index_of};
-use super::{MAX_SENT_SSRCS, MAX_SSRCS, REPLAY_WORDS, RTCP_REPLAY_WORDS};
+use super::sources::{Heard, Sources};
+use super::window::{MAX_INDEX, index_of};
+use super::{MAX_SENT_SSRCS, MAX_SSRCS, MAX_SSRCS_IN_LIFE, REPLAY_WORDS, RTCP_REPLAY_WORDS};
 use crate::media::rtp::header::Header;
 
 const KEY: usize = 16;
@@ -161,8 +161,8 @@ impl Outbound {
 pub(super) struct Inbound {
     rtp: Session,
     rtcp: Session,
-    rtp_sources: Sources<Window<REPLAY_WORDS>, MAX_SSRCS>,
-    rtcp_sources: Sources<Window<RTCP_REPLAY_WORDS>, MAX_SSRCS>,
+    rtp_sources: Heard<REPLAY_WORDS, MAX_SSRCS, MAX_SSRCS_IN_LIFE>,
+    rtcp_sources: Heard<RTCP_REPLAY_WORDS, MAX_SSRCS, MAX_SSRCS_IN_LIFE>,
 }
 
 impl Inbound {
@@ -171,8 +171,8 @@ impl Inbound {
         Ok(Self {
             rtp: Session::derive(master, RTP_LABELS, crypto)?,
             rtcp: Session::derive(master, RTCP_LABELS, crypto)?,
-            rtp_sources: Sources::default(),
-            rtcp_sources: Sources::default(),
+            rtp_sources: Heard::default(),
+            rtcp_sources: Heard::default(),
         })
     }
 

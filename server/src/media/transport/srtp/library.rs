@@ -3,6 +3,7 @@
 //! Adds what the library leaves open: a packet that fails authentication leaves no state behind,
 //! however many SSRCs a stranger tries, and the number of authentic SSRCs is limited.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -13,9 +14,8 @@ use rtc::srtp::config::SessionKeys;
 use rtc::srtp::context::Context;
 use rtc::srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use rtc::srtp::protection_profile::ProtectionProfile;
-use rustc_hash::FxHashSet;
 
-use super::{MAX_SSRCS, REPLAY_WORDS, RTCP_REPLAY_WORDS};
+use super::{MAX_LIBRARY_SSRCS, REPLAY_WORDS, RTCP_REPLAY_WORDS};
 use crate::media::rtp::header::{FIXED_HEADER, Header};
 
 /// SSRCs shown to one stranger's context before it is made anew.
@@ -31,9 +31,9 @@ pub(super) struct Contexts {
 struct Inbound {
     context: Context,
     /// SSRCs of which an authentic packet was seen. `context` keeps state for each it is shown,
-    /// authentic or not, so it is shown only these.
-    known_rtp: FxHashSet<u32>,
-    known_rtcp: FxHashSet<u32>,
+    /// authentic or not, so it is shown only these. The other end chooses them: the hash has a seed.
+    known_rtp: HashSet<u32>,
+    known_rtcp: HashSet<u32>,
     /// Judges the first packets of every other SSRC, and is thrown away from time to time.
     stranger: Option<(Context, usize)>,
     keys: InboundKeys,
@@ -83,8 +83,8 @@ impl Contexts {
             )?,
             inbound: Inbound {
                 context: keys.context()?,
-                known_rtp: FxHashSet::default(),
-                known_rtcp: FxHashSet::default(),
+                known_rtp: HashSet::default(),
+                known_rtcp: HashSet::default(),
                 stranger: None,
                 keys,
             },
@@ -148,8 +148,8 @@ impl Inbound {
     }
 }
 
-fn remember(known: &mut FxHashSet<u32>, ssrc: u32) -> Result<()> {
-    if known.len() == MAX_SSRCS {
+fn remember(known: &mut HashSet<u32>, ssrc: u32) -> Result<()> {
+    if known.len() == MAX_LIBRARY_SSRCS {
         return Err(Error::Other("too many SSRCs".to_owned()));
     }
     known.insert(ssrc);

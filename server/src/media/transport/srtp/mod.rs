@@ -28,8 +28,14 @@ use crate::media::rtp::header::Header;
 use gcm::Master;
 use library::Contexts;
 
-/// Synchronization sources accepted from one peer in its life, for RTP and again for RTCP.
+/// Synchronization sources accepted from one peer at a time, for RTP and again for RTCP: the one longest
+/// unheard makes room for another.
 pub const MAX_SSRCS: usize = 256;
+/// Synchronization sources accepted in the life of a key. Of those that made room the highest index is
+/// kept: with less, what was recorded of them could be played again (RFC 3711 §3.3.2).
+pub const MAX_SSRCS_IN_LIFE: usize = 4096;
+/// The same with the library's suites, which keep all they know of every source.
+pub const MAX_LIBRARY_SSRCS: usize = 1024;
 /// Synchronization sources sent to one peer in its life. Under one key none may be forgotten: its
 /// packets' indices would be used again (RFC 7714 §8.3).
 pub const MAX_SENT_SSRCS: usize = 4096;
@@ -214,11 +220,36 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_ssrcs_is_limited() {
+    fn ever_new_ssrcs_displace_the_longest_unheard_and_none_is_played_back() {
         let (mut a, mut b) = pair(ProtectionProfile::AeadAes128Gcm);
-        for ssrc in 0..MAX_SSRCS as u32 + 10 {
-            let sealed = protect(&mut a, &packet(ssrc, 1, &[]));
-            assert_eq!(unprotect(&mut b, &sealed).is_ok(), ssrc < MAX_SSRCS as u32);
+        let sealed: Vec<_> = (0..2 * MAX_SSRCS as u32)
+            .map(|ssrc| protect(&mut a, &packet(ssrc, 1, &[])))
+            .collect();
+        for sealed in &sealed {
+            assert!(unprotect(&mut b, sealed).is_ok());
+        }
+        for sealed in &sealed {
+            assert!(unprotect(&mut b, sealed).is_err(), "a replay was accepted");
+        }
+        let again = protect(&mut a, &packet(0, 2, &[]));
+        assert!(unprotect(&mut b, &again).is_ok());
+    }
+
+    #[test]
+    fn the_number_of_ssrcs_under_one_key_is_limited() {
+        for (profile, most) in [
+            (ProtectionProfile::AeadAes128Gcm, MAX_SSRCS_IN_LIFE),
+            (ProtectionProfile::Aes128CmHmacSha1_80, MAX_LIBRARY_SSRCS),
+        ] {
+            let (_, mut b) = pair(profile);
+            // One that sends may have no more itself.
+            for first in (0..most as u32 + 10).step_by(1000) {
+                let (mut a, _) = pair(profile);
+                for ssrc in first..(first + 1000).min(most as u32 + 10) {
+                    let sealed = protect(&mut a, &packet(ssrc, 1, &[]));
+                    assert_eq!(unprotect(&mut b, &sealed).is_ok(), ssrc < most as u32);
+                }
+            }
         }
     }
 

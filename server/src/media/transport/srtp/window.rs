@@ -39,6 +39,14 @@ impl<const WORDS: usize> Default for Window<WORDS> {
 impl<const WORDS: usize> Window<WORDS> {
     const SIZE: u64 = 64 * WORDS as u64;
 
+    /// What a source comes back to whose highest index alone was kept: all up to it counts as seen.
+    pub(super) fn after(highest: u64) -> Self {
+        Self {
+            highest: Some(highest),
+            seen: [u64::MAX; WORDS],
+        }
+    }
+
     /// The highest index seen.
     pub(super) fn highest(&self) -> Option<u64> {
         self.highest
