@@ -10,8 +10,9 @@ use ferrite_protocol::limits::{
 
 use crate::Config;
 use crate::http::serve;
-use crate::media::ingest::table;
+use crate::media::ingest::{loss, table};
 use crate::media::net::{framing, tcp};
+use crate::media::peer::streams;
 use crate::media::shard::{mailbox, moves, receive};
 use crate::media::transport::dtls::gate;
 use crate::media::transport::{dtls, ice, srtp};
@@ -134,7 +135,26 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ("attributes of a STUN", vec![n(ice::MAX_ATTRIBUTES, " |")]),
         (
             "SSRCs received",
-            vec![n(srtp::MAX_SSRCS, ","), n(table::MAX_INGESTS, " streams")],
+            vec![
+                n(srtp::MAX_SSRCS, " at a time"),
+                n(table::MAX_INGESTS, " streams"),
+                n(srtp::MAX_SSRCS_IN_LIFE, " in the life"),
+                n(srtp::MAX_LIBRARY_SSRCS, " without"),
+            ],
+        ),
+        (
+            "what one RTCP datagram",
+            vec![
+                n(streams::MAX_RETRANSMISSIONS, " retransmissions"),
+                n(streams::MAX_ASKED, " entries"),
+            ],
+        ),
+        (
+            "packets asked for again",
+            vec![
+                n(loss::MAX_MISSING, " of a stream"),
+                n(streams::MAX_REQUESTS, " of a peer"),
+            ],
         ),
         ("SSRCs sent", vec![n(srtp::MAX_SENT_SSRCS, " |")]),
         (

@@ -14,9 +14,6 @@ impl Behaviour for Echo {
         match output {
             PeerOutput::Media(media) => peer.send_media(now, media.section, &media),
             PeerOutput::KeyframeWanted { section } => peer.request_keyframe(now, section),
-            PeerOutput::SourceClock { section, ntp, rtp } => {
-                peer.set_source_clock(section, ntp, rtp);
-            }
             PeerOutput::Data {
                 channel,
                 kind,

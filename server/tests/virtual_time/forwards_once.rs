@@ -9,7 +9,7 @@ use ferrite_server::media::rtp::rtcp;
 use proptest::prelude::*;
 
 use crate::harness::bare::{packet, packet_with, padding};
-use crate::harness::offer::{MID, OPUS, Section, VP8, VP8_RTX};
+use crate::harness::offer::{MID, OPUS, RID, Section, VP8, VP8_RTX};
 use crate::harness::{Bare, World, seed};
 
 const AUDIO: Section = Section::Audio {
@@ -26,6 +26,20 @@ fn call(own_seed: u64) -> World<Bare> {
     let mut world = World::bare(seed(own_seed));
     world.connect_bare(&[AUDIO, VIDEO]);
     world
+}
+
+/// A payload that a decoder can begin with.
+const KEYFRAME: [u8; 100] = {
+    let mut payload = [7; 100];
+    payload[0] = 0x10;
+    payload[1] = 0x00;
+    payload
+};
+
+fn goodbye(world: &mut World<Bare>, ssrcs: &[u32]) {
+    let mut goodbye = vec![0x80 | ssrcs.len() as u8, 203, 0, ssrcs.len() as u8];
+    (ssrcs.iter()).for_each(|ssrc| goodbye.extend(ssrc.to_be_bytes()));
+    world.far.send_rtcp(&goodbye);
 }
 
 fn video(sequence: u16) -> Vec<u8> {
@@ -102,8 +116,10 @@ fn an_old_packet_of_another_source_does_not_take_a_number_twice() {
     for sequence in [10, 11, 12] {
         world.far.send_rtp(&video(sequence));
     }
-    // The track goes on under another SSRC, whose first packets come in the wrong order.
-    for sequence in [503, 501, 502, 504_u16] {
+    goodbye(&mut world, &[11]);
+    // The track goes on under another SSRC, whose first packets come in the wrong order; by the bytes
+    // of its number, the first to come begins a keyframe.
+    for sequence in [0x1004, 0x1001, 0x1002, 0x1005_u16] {
         let mut payload = [7; 300];
         payload[..2].copy_from_slice(&sequence.to_be_bytes());
         world
@@ -162,10 +178,8 @@ fn numbers_go_on_over_many_wraps() {
 fn streams_that_said_goodbye_make_room_for_others() {
     let mut world = call(12);
     for ssrc in 1000..1200 {
-        world.far.send_rtp(&packet(VP8, ssrc, 1, 0, "1", &[7; 100]));
-        let mut goodbye = Vec::new();
-        rtcp::write_goodbye(&mut goodbye, ssrc);
-        world.far.send_rtcp(&goodbye);
+        world.far.send_rtp(&packet(VP8, ssrc, 1, 0, "1", &KEYFRAME));
+        goodbye(&mut world, &[ssrc]);
         world.run_for(Duration::from_millis(30));
     }
     assert_eq!(world.server.given_out, 200);
@@ -177,20 +191,144 @@ fn streams_that_fell_silent_make_room_for_others_and_no_others_do() {
     let send = |world: &mut World<Bare>, ssrc: u32, sequence| {
         world
             .far
-            .send_rtp(&packet(VP8, ssrc, sequence, 0, "1", &[7; 100]));
+            .send_rtp(&packet(VP8, ssrc, sequence, 0, "1", &KEYFRAME));
+        world.run_for(Duration::from_secs(1));
     };
-    let many = MAX_INGESTS as u32;
-    for ssrc in 1000..1000 + many + 10 {
-        send(&mut world, ssrc, 1);
+    let many = 1000 + MAX_INGESTS as u32;
+    for ssrc in 1000..many {
+        (world.far).send_rtp(&packet(VP8, ssrc, 1, 0, "1", &KEYFRAME));
     }
     world.run_for(Duration::from_secs(1));
-    assert_eq!(world.server.given_out, u64::from(many), "there is no limit");
+    assert_eq!(world.server.given_out, 1, "one of them is the stream");
+    send(&mut world, many, 1);
+    assert_eq!(world.server.given_out, 1, "there is no limit");
     world.run_for(SILENCE);
-    for ssrc in 1000 + many..1000 + many + 10 {
-        send(&mut world, ssrc, 2);
+    send(&mut world, many, 2);
+    assert_eq!(world.server.given_out, 2);
+}
+
+#[test]
+fn of_several_sources_of_a_section_one_goes_out_until_it_is_silent() {
+    let mut world = call(14);
+    let mut sequence = 0;
+    let mut send = |world: &mut World<Bare>, ssrcs: &[u32], payload: &[u8]| {
+        sequence += 1;
+        for ssrc in ssrcs {
+            (world.far).send_rtp(&packet(VP8, *ssrc, sequence, 0, "1", payload));
+        }
+        world.run_for(Duration::from_millis(20));
+    };
+    for _ in 0..50 {
+        send(&mut world, &[11, 13, 15], &KEYFRAME);
     }
-    world.run_for(Duration::from_secs(1));
-    assert_eq!(world.server.given_out, u64::from(many) + 10);
+    assert_eq!(world.server.given_out, 50);
+    for _ in 0..20 {
+        send(&mut world, &[13, 15], &[7; 100]);
+    }
+    assert_eq!(world.server.given_out, 50, "it may only be late");
+    for _ in 0..20 {
+        send(&mut world, &[13, 15], &[7; 100]);
+    }
+    assert_eq!(
+        world.server.given_out, 50,
+        "a picture begins with a keyframe"
+    );
+    send(&mut world, &[15], &KEYFRAME);
+    for _ in 0..10 {
+        send(&mut world, &[11, 13, 15], &[7; 100]);
+    }
+    assert_eq!(world.server.given_out, 61);
+    goodbye(&mut world, &[99, 15]);
+    for _ in 0..10 {
+        send(&mut world, &[13, 15], &KEYFRAME);
+    }
+    assert_eq!(world.server.given_out, 71);
+}
+
+/// The middle one of the layers is the one that is shown until the best comes.
+fn assert_one_layer_goes_out(lines: &'static str, ssrcs: [u32; 3], rids: [Option<&[u8]>; 3]) {
+    let mut world = World::bare(seed(15));
+    world.connect_bare(&[Section::Written { mid: "0", lines }]);
+    let send = |world: &mut World<Bare>, layer: usize, sequence: u16, payload: &[u8]| {
+        let mid = (MID, &b"0"[..]);
+        let named = [mid, (RID, rids[layer].unwrap_or_default())];
+        let extensions = match rids[layer] {
+            Some(_) => &named[..],
+            None => &named[..1],
+        };
+        let at = world.elapsed().as_millis() as u32 * 90;
+        (world.far).send_rtp(&packet_with(
+            VP8,
+            ssrcs[layer],
+            sequence,
+            at,
+            extensions,
+            payload,
+        ));
+    };
+    for n in 0..100 {
+        (1..3).for_each(|layer| send(&mut world, layer, n, &KEYFRAME));
+        world.run_for(Duration::from_millis(33));
+    }
+    let ssrc = world.server_ssrcs(0).0;
+    let shown = world.far.rtp_on(ssrc).len();
+    assert!(
+        (30..70).contains(&shown),
+        "{shown} before the best one came"
+    );
+    for n in 0..100 {
+        let payload = if n == 10 { &KEYFRAME } else { &[7; 100] };
+        (0..3).for_each(|layer| send(&mut world, layer, 100 + n, payload));
+        world.run_for(Duration::from_millis(33));
+    }
+    let came = world.far.rtp_on(ssrc);
+    assert_eq!(came.len(), shown + 100, "layers are mixed");
+    let steps = came.windows(2).map(|pair| {
+        let (before, after) = (&pair[0].header, &pair[1].header);
+        (
+            after.sequence.wrapping_sub(before.sequence),
+            after.timestamp.wrapping_sub(before.timestamp),
+        )
+    });
+    let even = steps.filter(|step| step.0 == 1 && (2000..4000).contains(&step.1));
+    assert_eq!(even.count(), shown + 99);
+}
+
+const NACK: &str =
+    "a=sendrecv\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n";
+
+#[test]
+fn of_layers_one_goes_out_and_another_where_it_is_silent() {
+    let sim = "a=sendrecv\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\n\
+               a=ssrc-group:SIM 701 702 703\r\na=ssrc:701 cname:x\r\na=ssrc:702 cname:x\r\na=ssrc:703 cname:x\r\n";
+    assert_one_layer_goes_out(sim, [703, 702, 701], [None; 3]);
+    let rids = "a=sendrecv\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\n\
+                a=rid:f send\r\na=rid:h send\r\na=rid:q send\r\na=simulcast:send f;h;q\r\n";
+    assert_one_layer_goes_out(rids, [701, 702, 703], [Some(b"f"), Some(b"h"), Some(b"q")]);
+}
+
+#[test]
+fn without_a_retransmission_stream_the_same_bytes_are_sent_again() {
+    let mut world = World::bare(seed(16));
+    world.connect_bare(&[Section::Written {
+        mid: "0",
+        lines: NACK,
+    }]);
+    for n in 0..20 {
+        (world.far).send_rtp(&packet(VP8, 11, n, 9000, "0", &[n as u8; 300]));
+    }
+    world.run_for(Duration::from_millis(100));
+    let ssrc = world.server_ssrcs(0).0;
+    let sequences: Vec<_> = (world.far.rtp_on(ssrc).iter())
+        .map(|r| r.header.sequence)
+        .collect();
+    let before = std::mem::take(&mut world.far.sealed);
+    assert_eq!(before.len(), 20);
+    let mut nack = Vec::new();
+    rtcp::write_nack(&mut nack, 1, ssrc, &sequences[5..8]);
+    world.far.send_rtcp(&nack);
+    world.run_for(Duration::from_millis(100));
+    assert_eq!(world.far.sealed, before[5..8]);
 }
 
 #[test]
@@ -220,10 +358,11 @@ fn retransmissions_that_probe_are_not_forwarded() {
 fn retransmissions_follow_the_stream_to_its_new_ssrc() {
     let mut world = call(6);
     for (ssrc, rtx) in [(11, 12), (21, 22)] {
+        goodbye(&mut world, &[11]);
         for sequence in [10, 11, 13] {
             world
                 .far
-                .send_rtp(&packet(VP8, ssrc, sequence, 9000, "1", &[7; 100]));
+                .send_rtp(&packet(VP8, ssrc, sequence, 9000, "1", &KEYFRAME));
         }
         world.run_for(Duration::from_millis(50));
         let again = packet(VP8_RTX, rtx, 1, 9000, "1", &[0, 12, 7, 7, 7]);
@@ -251,6 +390,7 @@ fn unknown_payload_types_and_sections_are_ignored() {
     world
         .far
         .send_rtp(&packet_with(OPUS, 36, 1, 0, &[], &[1; 100]));
+    world.run_for(Duration::from_secs(1));
     // An unknown section's name does not hide that.
     world
         .far

@@ -122,7 +122,7 @@ fn what_was_given_up_is_made_good_with_a_keyframe() {
         let compounds = world.far.rtcp.iter();
         let packets = compounds.flat_map(|(_, compound)| rtcp::packets(compound));
         packets
-            .filter(|p| matches!(p, Packet::KeyframeRequest { ssrc: 11 }))
+            .filter(|p| matches!(p, Packet::KeyframeRequest { ssrcs } if ssrcs.clone().eq([11])))
             .count()
     };
     assert_eq!(keyframes(&world), 1, "at the beginning");

@@ -1,6 +1,6 @@
 //! What the two ends tell each other about what they hear.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferrite_server::media::ingest::stream::KEYFRAME_INTERVAL;
 use ferrite_server::media::rtp::clock::ntp_seconds;
@@ -12,7 +12,7 @@ use str0m::media::KeyframeRequestKind;
 
 use crate::echoes_media::sending;
 use crate::harness::bare::packet_with;
-use crate::harness::offer::{MID, OPUS, Section, TRANSPORT_CC, VP8};
+use crate::harness::offer::{MID, OPUS, RID, Section, TRANSPORT_CC, VP8};
 use crate::harness::{Bare, Conditions, World, browser, seed};
 
 const AUDIO: Section = Section::Audio {
@@ -270,6 +270,63 @@ fn sender_reports_carry_the_sources_clock_and_count_what_was_sent() {
         (f64::from(ticks) - seconds * 48_000.0).abs() < 20.0,
         "{ticks} in {seconds} s"
     );
+}
+
+/// Our sender reports on a section: when they came, and the two clocks in them.
+fn sender_reports(world: &World<Bare>, section: usize) -> Vec<(Instant, u64, u32)> {
+    let (ours, _) = world.server_ssrcs(section);
+    let mut reports = Vec::new();
+    for (at, compound) in &world.far.rtcp {
+        for packet in rtcp::packets(compound) {
+            if let Packet::SenderReport { ssrc, ntp, rtp, .. } = packet
+                && ssrc == ours
+            {
+                reports.push((*at, ntp, rtp));
+            }
+        }
+    }
+    reports
+}
+
+#[test]
+fn layers_that_are_not_forwarded_do_not_move_the_clock() {
+    let lines = "a=sendrecv\r\na=rtpmap:96 VP8/90000\r\na=rid:a send\r\na=rid:b send\r\n\
+                 a=simulcast:send a;b\r\n";
+    let mut world = World::bare(seed(9));
+    world.connect_bare(&[Section::Written { mid: "0", lines }]);
+    // Each layer has a media clock of its own, and both have one wall clock.
+    let layers: [(u32, &[u8], u32); 2] = [(31, b"a", 0), (32, b"b", 1 << 30)];
+    for n in 0..200_u16 {
+        let micros = world.elapsed().as_micros() as u64;
+        let ntp = (1_u64 << 62) + (micros << 32) / 1_000_000;
+        let ticks = (micros * 9 / 100) as u32;
+        for (ssrc, rid, begin) in layers {
+            let extensions = [(MID, &b"0"[..]), (RID, rid)];
+            let packet = packet_with(VP8, ssrc, n, begin + ticks, &extensions, &[1; 100]);
+            world.far.send_rtp(&packet);
+            if n % 20 == 19 {
+                let info = SenderInfo {
+                    ssrc,
+                    ntp,
+                    rtp: begin + ticks,
+                    packets: n.into(),
+                    octets: 0,
+                };
+                let mut report = Vec::new();
+                rtcp::write_sender_report(&mut report, &info, &[]);
+                world.far.send_rtcp(&report);
+            }
+        }
+        world.run_for(Duration::from_millis(20));
+    }
+    let reports = sender_reports(&world, 0);
+    assert!(reports.len() >= 3, "{reports:?}");
+    for (at, _, rtp) in reports {
+        let ticks = (at - world.start).as_millis() as u32 * 90;
+        // Both ways take 20 ms.
+        let late = ticks.wrapping_sub(rtp) as i32;
+        assert!((0..90 * 60).contains(&late), "{late} ticks off");
+    }
 }
 
 #[test]

@@ -2,21 +2,21 @@
 //! and header extensions, its retransmissions, and its sender reports. Knows nothing of where the
 //! packets come from, nor of SRTP.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use crate::media::net::buffers;
 use crate::media::rtp::clock::{Clock, ntp_seconds};
-use crate::media::rtp::header::{ExtensionValues, Header, write_header};
-use crate::media::rtp::keyframe::starts_keyframe;
+use crate::media::rtp::header::{Header, write_header};
 use crate::media::rtp::numbering::Numbering;
+use crate::media::rtp::packet::{MediaPacket, SourceClock};
+use crate::media::rtp::ring::SequenceRing;
 use crate::media::rtp::rtcp::SenderInfo;
-use crate::media::sdp::{Codec, CodecKind, Extensions, MediaKind, MediaSection, SendStream};
+use crate::media::sdp::{Codec, Extensions, Format, MediaKind, MediaSection, SendStream};
 
 /// Packets kept for retransmission, at most.
-pub const MAX_HISTORY: usize = 512;
+pub const MAX_HISTORY: u16 = 512;
 /// How long packets are kept for retransmission, at most: also until the round-trip time is known.
 pub const HISTORY_SPAN: Duration = Duration::from_millis(1000);
 /// How long at least. A radio link can be gone for some tenths of a second whatever its round trip.
@@ -28,21 +28,16 @@ const RETRANSMIT_INTERVAL: Duration = Duration::from_millis(20);
 /// Retransmissions may add this many bytes per sent byte, so that NACKs cannot amplify.
 const RETRANSMIT_SHARE: u64 = 2;
 
+/// How far apart the moments of capture and of arrival may be, before the clocks that say so are not
+/// believed.
+const CREDIBLE_SECONDS: u32 = 5;
+
 /// What a packet may grow by: our `mid` is longer, a retransmission's original number, SRTP's tag.
 const ROOM: usize = 48;
 
-/// A received packet on its way to those who want it.
-#[derive(Clone, Debug)]
-pub struct MediaPacket {
-    /// The index of the media section it came on.
-    pub section: usize,
-    /// Its header, as received.
-    pub header: Header,
-    /// The extension ids its sender agreed on.
-    pub ids: Extensions,
-    /// The decrypted packet, header included.
-    pub packet: Bytes,
-}
+/// Of several simulcast layers the best goes out, and another once it was silent for this long: a still
+/// picture has a frame a second.
+pub const LAYER_SILENCE: Duration = Duration::from_secs(2);
 
 /// A packet ready for SRTP.
 #[derive(Debug)]
@@ -56,11 +51,9 @@ pub struct Outgoing {
 }
 
 /// A packet that may be asked for again: as it came, so that everybody it went to shares its bytes,
-/// and what became of its numbers.
+/// and what became of its timestamp.
 struct Sent {
-    packet: Bytes,
-    ids: Extensions,
-    sequence: u16,
+    media: MediaPacket,
     timestamp: u32,
     at: Instant,
     again: Option<Instant>,
@@ -80,29 +73,31 @@ pub struct Egress {
     source: Option<Source>,
     first_sequence: u16,
     rtx_sequence: u16,
-    history: VecDeque<Sent>,
+    /// By our sequence numbers.
+    history: SequenceRing<Sent>,
     history_span: Duration,
     sent: Totals,
     rtx_sent: Totals,
-    source_clock: Option<(u64, u32)>,
+    /// When the first packet of any layer came.
+    began: Option<Instant>,
+    /// A layer would go out if it began with a keyframe.
+    wants_keyframe: bool,
 }
 
 /// What of a codec matters here.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct SentCodec {
-    kind: CodecKind,
+    format: Format,
     payload_type: u8,
     rtx_payload_type: Option<u8>,
-    clock_rate: u32,
 }
 
 impl From<&Codec> for SentCodec {
     fn from(codec: &Codec) -> Self {
         Self {
-            kind: codec.kind,
+            format: Format::of(codec.kind, &codec.fmtp),
             payload_type: codec.payload_type,
             rtx_payload_type: codec.rtx_payload_type,
-            clock_rate: codec.clock_rate,
         }
     }
 }
@@ -110,11 +105,23 @@ impl From<&Codec> for SentCodec {
 /// How the present source's numbers become ours.
 struct Source {
     ssrc: u32,
+    layer: u8,
     numbering: Numbering,
     timestamp_offset: u32,
     last_timestamp: u32,
     last_at: Instant,
-    payload_type: u8,
+    clock_rate: u32,
+    clock: Option<SourceClock>,
+}
+
+impl Source {
+    /// Our timestamp at a moment of our NTP time, once its sender has told its clocks.
+    fn timestamp_at(&self, ntp: u64) -> Option<u32> {
+        let clock = self.clock?;
+        let ticks = ntp_seconds(ntp, clock.ntp) * f64::from(self.clock_rate);
+        let theirs = clock.rtp.wrapping_add(ticks.round() as i64 as u32);
+        Some(theirs.wrapping_add(self.timestamp_offset))
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -137,76 +144,109 @@ impl Egress {
             source: None,
             first_sequence,
             rtx_sequence: first_sequence,
-            history: VecDeque::new(),
+            history: SequenceRing::new(MAX_HISTORY),
             history_span: HISTORY_SPAN,
             sent: Totals::default(),
             rtx_sent: Totals::default(),
-            source_clock: None,
+            began: None,
+            wants_keyframe: false,
         };
         egress.renegotiate(section);
         egress
     }
 
-    /// Takes what a new answer says of the section.
+    /// Takes what a new answer says of the section. What was sent cannot be written the same way any
+    /// more where that says something else: under its old number it would be another packet, and the
+    /// cipher takes each number once (RFC 7714 §8.3).
     pub fn renegotiate(&mut self, section: &MediaSection) {
+        let codecs: Vec<_> = section.codecs.iter().map(SentCodec::from).collect();
+        let before = (&self.mid, self.ids, &self.codecs);
+        if before != (&section.mid, section.extensions, &codecs) {
+            self.history.clear();
+        }
+        if let Some(stream) = &section.send {
+            self.stream.clone_from(stream);
+        }
         section.mid.clone_into(&mut self.mid);
         self.ids = section.extensions;
-        self.codecs = section.codecs.iter().map(SentCodec::from).collect();
+        self.codecs = codecs;
         self.keeps_history =
             section.kind == MediaKind::Video && section.codecs.iter().any(|codec| codec.nack);
     }
 
-    /// Rewrites a packet. `None` leaves it out: its codec was not agreed on, it is only padding, or
-    /// it is video while the path is congested, and from then on until a keyframe.
+    /// Rewrites a packet. `None` leaves it out: its codec was not agreed on, it is only padding, it is
+    /// of another layer than the one that goes out, or it is video while the path is congested, and from
+    /// then on until a keyframe.
     pub fn forward(
         &mut self,
         now: Instant,
         media: &MediaPacket,
         congested: bool,
     ) -> Option<Outgoing> {
-        let codec = self.codec(media.header.payload_type)?;
-        let (clock_rate, codec) = (codec.clock_rate, codec.kind);
-        let is_padding = media.header.payload_len(&media.packet) == 0;
-        if self.leaves_out(codec, media, congested) {
+        let payload_type = self.codec(media.format)?.payload_type;
+        if !self.takes_layer(now, media) {
+            return None;
+        }
+        if self.leaves_out(media, congested) {
             self.skip(&media.header);
             return None;
         }
         // Padding that comes late has its number already: it is forwarded, lest it be missed.
-        if is_padding && (self.skip(&media.header) || !self.follows(&media.header)) {
+        if media.is_padding && (self.skip(&media.header) || !self.follows(&media.header)) {
             return None;
         }
-        self.follow(now, &media.header, clock_rate);
+        self.follow(now, media);
         let source = self.source.as_mut()?;
         let is_newest = source.numbering.is_newest(media.header.sequence);
         let header = Header {
+            payload_type,
             sequence: source.numbering.number(media.header.sequence)?,
             timestamp: media.header.timestamp.wrapping_add(source.timestamp_offset),
             ssrc: self.stream.ssrc,
             ..media.header
         };
+        (source.clock, source.layer) = (media.clock, media.layer);
         if is_newest {
             source.last_timestamp = header.timestamp;
             source.last_at = now;
-            source.payload_type = header.payload_type;
+            source.clock_rate = media.clock_rate;
         }
-        let outgoing = self.write(&header, &media.header, &media.packet, &media.ids)?;
+        let outgoing = self.write(&header, media);
         self.sent.packets = self.sent.packets.wrapping_add(1);
         self.sent.octets += (outgoing.packet.len() - outgoing.header.len) as u64;
         self.keep(now, &header, media);
         Some(outgoing)
     }
 
-    fn leaves_out(&mut self, codec: CodecKind, media: &MediaPacket, congested: bool) -> bool {
+    /// Whether a packet is of the layer that goes out: the best there is. Another begins with a keyframe.
+    fn takes_layer(&mut self, now: Instant, media: &MediaPacket) -> bool {
+        let began = *self.began.get_or_insert(now);
+        let Some(source) = &self.source else {
+            return media.layer == 0 || now >= began + LAYER_SILENCE;
+        };
+        if media.layer == source.layer {
+            return true;
+        }
+        let may_begin = media.layer < source.layer || now >= source.last_at + LAYER_SILENCE;
+        self.wants_keyframe |= may_begin && !media.starts_keyframe;
+        may_begin && media.starts_keyframe
+    }
+
+    fn leaves_out(&mut self, media: &MediaPacket, congested: bool) -> bool {
         if self.kind == MediaKind::Audio {
             return false;
         }
         if congested {
             self.awaits_keyframe = true;
         } else if self.awaits_keyframe {
-            let payload = media.packet.get(media.header.len..).unwrap_or_default();
-            self.awaits_keyframe = !starts_keyframe(codec, payload);
+            self.awaits_keyframe = !media.starts_keyframe;
         }
         self.awaits_keyframe
+    }
+
+    /// Whether a keyframe was missed since this was last asked.
+    pub fn take_keyframe_wish(&mut self) -> bool {
+        std::mem::take(&mut self.wants_keyframe)
     }
 
     /// Whether nothing can be sent before the next keyframe.
@@ -214,9 +254,9 @@ impl Egress {
         self.awaits_keyframe
     }
 
-    fn codec(&self, payload_type: u8) -> Option<SentCodec> {
+    fn codec(&self, format: Format) -> Option<SentCodec> {
         let mut codecs = self.codecs.iter().copied();
-        codecs.find(|codec| codec.payload_type == payload_type)
+        codecs.find(|codec| codec.format == format)
     }
 
     fn follows(&self, header: &Header) -> bool {
@@ -224,18 +264,16 @@ impl Egress {
     }
 
     /// Continues our numbers where another source takes over.
-    fn follow(&mut self, now: Instant, header: &Header, clock_rate: u32) {
+    fn follow(&mut self, now: Instant, media: &MediaPacket) {
+        let header = &media.header;
         if self.follows(header) {
             return;
         }
         let (numbering, timestamp) = match &self.source {
             Some(source) => {
-                let elapsed = now.saturating_duration_since(source.last_at).as_micros() as u64;
-                let ticks = elapsed * u64::from(clock_rate) / 1_000_000;
                 let next = source.numbering.next();
                 let numbering = Numbering::after_another(header.sequence, next);
-                let timestamp = source.last_timestamp.wrapping_add(ticks.max(1) as u32);
-                (numbering, timestamp)
+                (numbering, continued(now, source, media))
             }
             // The first source keeps its timestamps; nothing is gained by hiding them from its echo.
             None => {
@@ -245,13 +283,14 @@ impl Egress {
         };
         self.source = Some(Source {
             ssrc: header.ssrc,
+            layer: media.layer,
             numbering,
             timestamp_offset: timestamp.wrapping_sub(header.timestamp),
             last_timestamp: timestamp,
             last_at: now,
-            payload_type: header.payload_type,
+            clock_rate: media.clock_rate,
+            clock: media.clock,
         });
-        self.source_clock = None;
     }
 
     /// Closes the gap a packet leaves that is not forwarded, where it is the newest. Returns whether
@@ -263,36 +302,35 @@ impl Egress {
     }
 
     /// A packet with our header instead of its own.
-    fn write(
-        &self,
-        header: &Header,
-        theirs: &Header,
-        received: &[u8],
-        ids: &Extensions,
-    ) -> Option<Outgoing> {
-        let values = ExtensionValues::read(theirs.extensions(received), ids);
-        let payload = received.get(theirs.len..)?;
+    fn write(&self, header: &Header, media: &MediaPacket) -> Outgoing {
+        let (received, found) = (&media.packet[..], &media.extensions);
         let mut packet = buffers::take(received.len() + ROOM);
         write_header(
             &mut packet,
             header,
             &[
                 (self.ids.mid, Some(self.mid.as_bytes())),
-                (self.ids.audio_level, values.audio_level),
-                (self.ids.video_orientation, values.video_orientation),
-                (self.ids.dependency_descriptor, values.dependency_descriptor),
+                (self.ids.audio_level, found.audio_level.value(received)),
+                (
+                    self.ids.video_orientation,
+                    found.video_orientation.value(received),
+                ),
+                (
+                    self.ids.dependency_descriptor,
+                    found.dependency_descriptor.value(received),
+                ),
             ],
         );
         let header = Header {
             len: packet.len(),
             ..*header
         };
-        packet.extend_from_slice(payload);
-        Some(Outgoing {
+        packet.extend_from_slice(media.payload());
+        Outgoing {
             header,
             packet,
             kind: self.kind,
-        })
+        }
     }
 
     /// Keeps packets for as long as they can be asked for over a path with this round trip.
@@ -306,22 +344,25 @@ impl Egress {
         }
         let span = self.history_span;
         let stale = |sent: &Sent| now.saturating_duration_since(sent.at) > span;
-        while self.history.len() >= MAX_HISTORY || self.history.front().is_some_and(stale) {
-            self.history.pop_front();
-        }
-        self.history.push_back(Sent {
-            packet: media.packet.clone(),
-            ids: media.ids,
-            sequence: header.sequence,
+        self.history.drop_while(stale);
+        let sent = Sent {
+            media: media.clone(),
             timestamp: header.timestamp,
             at: now,
             again: None,
-        });
+        };
+        self.history.insert(header.sequence, sent);
+    }
+
+    /// Whether a packet could be sent again.
+    #[cfg(test)]
+    pub fn keeps(&self, sequence: u16) -> bool {
+        self.history.get(sequence).is_some()
     }
 
     /// Keeps nothing for retransmission of what was sent until now.
     pub fn forget_sent(&mut self) {
-        self.history = VecDeque::new();
+        self.history.clear();
     }
 
     /// Answers a NACK for one packet: as a retransmission stream where agreed (RFC 4588), else the
@@ -330,26 +371,24 @@ impl Egress {
         if self.rtx_sent.octets > RETRANSMIT_SHARE * self.sent.octets {
             return None;
         }
-        // Newest first: that is what is asked for. Retransmissions received late lie out of order.
-        let mut history = self.history.iter_mut().rev();
-        let sent = history.find(|sent| sent.sequence == sequence)?;
+        let sent = self.history.get_mut(sequence)?;
         if sent.again.is_some_and(|at| now < at + RETRANSMIT_INTERVAL) {
             return None;
         }
         sent.again = Some(now);
-        let (received, ids) = (sent.packet.clone(), sent.ids);
-        let theirs = Header::parse(&received)?;
+        let sent = self.history.get(sequence)?;
+        let codec = self.codec(sent.media.format)?;
         let header = Header {
+            payload_type: codec.payload_type,
             sequence,
             timestamp: sent.timestamp,
             ssrc: self.stream.ssrc,
-            ..theirs
+            ..sent.media.header
         };
-        let original = self.write(&header, &theirs, &received, &ids)?;
+        let original = self.write(&header, &sent.media);
         self.rtx_sent.packets = self.rtx_sent.packets.wrapping_add(1);
         self.rtx_sent.octets += (original.packet.len() - original.header.len) as u64;
-        let rtx_payload_type = self.codec(original.header.payload_type)?.rtx_payload_type;
-        match (rtx_payload_type, self.stream.rtx_ssrc) {
+        match (codec.rtx_payload_type, self.stream.rtx_ssrc) {
             (Some(payload_type), Some(ssrc)) => {
                 let sequence = self.rtx_sequence;
                 self.rtx_sequence = sequence.wrapping_add(1);
@@ -359,33 +398,48 @@ impl Egress {
         }
     }
 
-    /// Notes what the source said of its clocks: `ntp` already on our wall clock.
-    pub fn set_source_clock(&mut self, ntp: u64, source_rtp: u32) {
-        if let Some(source) = &self.source {
-            let rtp = source_rtp.wrapping_add(source.timestamp_offset);
-            self.source_clock = Some((ntp, rtp));
-        }
-    }
-
     /// The sender report due now, once something was sent.
     pub fn sender_info(&self, now: Instant, clock: &Clock) -> Option<SenderInfo> {
         let source = self.source.as_ref()?;
-        let clock_rate = f64::from(self.codec(source.payload_type)?.clock_rate);
         let ntp = clock.ntp(now);
-        let (then, rtp) = match self.source_clock {
-            Some(known) => known,
-            // Until the source reports, arrival stands for capture.
-            None => (clock.ntp(source.last_at), source.last_timestamp),
+        // Until the source reports, arrival stands for capture.
+        let by_arrival = || {
+            let seconds = ntp_seconds(ntp, clock.ntp(source.last_at));
+            let ticks = (seconds * f64::from(source.clock_rate)) as i64;
+            source.last_timestamp.wrapping_add(ticks as u32)
         };
-        let ticks = (ntp_seconds(ntp, then) * clock_rate) as i64;
+        let rtp = source.timestamp_at(ntp).unwrap_or_else(by_arrival);
         Some(SenderInfo {
             ssrc: self.stream.ssrc,
             ntp,
-            rtp: rtp.wrapping_add(ticks as u32),
+            rtp,
             packets: self.sent.packets,
             octets: self.sent.octets as u32,
         })
     }
+}
+
+/// Our timestamp for another source's first packet: as much later than the last one's as it was captured
+/// later, by what both senders told of their clocks; while one did not, as it arrived later.
+fn continued(now: Instant, last: &Source, media: &MediaPacket) -> u32 {
+    let captured = media.clock.and_then(|clock| {
+        let ticks = media.header.timestamp.wrapping_sub(clock.rtp) as i32;
+        let units = f64::from(ticks) / f64::from(media.clock_rate) * 4_294_967_296.0;
+        last.timestamp_at(clock.ntp.wrapping_add_signed(units.round() as i64))
+    });
+    let by_arrival = || {
+        let elapsed = now.saturating_duration_since(last.last_at).as_micros() as u64;
+        let ticks = elapsed * u64::from(media.clock_rate) / 1_000_000;
+        last.last_timestamp.wrapping_add(ticks as u32)
+    };
+    let by_arrival = by_arrival();
+    let is_credible = |captured: &u32| {
+        let apart = captured.wrapping_sub(by_arrival) as i32;
+        apart.unsigned_abs() < CREDIBLE_SECONDS * media.clock_rate
+    };
+    let timestamp = captured.filter(is_credible).unwrap_or(by_arrival);
+    let ahead = timestamp.wrapping_sub(last.last_timestamp) as i32;
+    last.last_timestamp.wrapping_add(ahead.max(1) as u32)
 }
 
 /// RFC 4588 §4: the original's header with another SSRC, payload type and sequence number, and its
@@ -431,7 +485,7 @@ pub fn unwrap_rtx(packet: &[u8], header: &Header, payload_type: u8, ssrc: u32) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::sdp::Direction;
+    use crate::media::sdp::{CodecKind, Direction};
 
     fn section(kind: MediaKind) -> MediaSection {
         MediaSection {
@@ -459,6 +513,7 @@ mod tests {
             send: Some(stream()),
             remote_streams: Vec::new(),
             rids: Vec::new(),
+            layer_ssrcs: Vec::new(),
             reduced_size_rtcp: true,
         }
     }
@@ -481,12 +536,10 @@ mod tests {
         packet[2..4].copy_from_slice(&sequence.to_be_bytes());
         packet.extend_from_slice(&ssrc.to_be_bytes());
         packet.extend_from_slice(payload);
-        MediaPacket {
-            section: 0,
-            header: Header::parse(&packet).unwrap(),
-            ids: Extensions::default(),
-            packet: packet.into(),
-        }
+        let header = Header::parse(&packet).unwrap();
+        let codec = (Format::of(CodecKind::Vp8, ""), 90_000);
+        let ids = Extensions::default();
+        MediaPacket::read(0, 0, codec, header, &ids, packet.into())
     }
 
     const KEY: &[u8] = &[0x10, 0x00, 1, 2];
@@ -530,6 +583,61 @@ mod tests {
         let expected = [Some(500), None, None, Some(501), Some(502)];
         assert_eq!(sequences(&mut egress, &media), expected);
         assert!(!egress.awaits_keyframe());
+    }
+
+    #[test]
+    fn what_cannot_be_written_as_it_was_is_not_sent_again_under_its_number() {
+        let mut plain = section(MediaKind::Video);
+        plain.codecs[0].rtx_payload_type = None;
+        let mut egress = Egress::new(&plain, stream(), 500);
+        let now = Instant::now();
+        let first = egress.forward(now, &packet(7, 1, KEY), false).unwrap();
+        egress.renegotiate(&plain);
+        let again = egress.retransmit(now, 500).unwrap();
+        assert_eq!((again.header, again.packet), (first.header, first.packet));
+        plain.extensions.mid = Some(5);
+        egress.renegotiate(&plain);
+        let later = now + RETRANSMIT_INTERVAL;
+        assert!(
+            egress.retransmit(later, 500).is_none(),
+            "another packet under one number"
+        );
+    }
+
+    /// A packet whose sender told its clocks, captured so many ms after all clocks began.
+    fn captured(ssrc: u32, sequence: u16, begin: u32, ms: u32) -> MediaPacket {
+        let mut media = packet(ssrc, sequence, KEY);
+        media.header.timestamp = begin.wrapping_add(ms * 90);
+        media.clock = Some(SourceClock {
+            ntp: 1 << 40,
+            rtp: begin,
+        });
+        media
+    }
+
+    #[test]
+    fn time_goes_on_over_sources_by_what_their_senders_told() {
+        let mut egress = egress(MediaKind::Video);
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let before = egress
+            .forward(at(0), &captured(7, 1, 0, 1000), false)
+            .unwrap();
+        // It came half a second late.
+        let media = captured(8, 1, 1 << 31, 1200);
+        let after = egress.forward(at(700), &media, false).unwrap();
+        let ticks =
+            |a: &Outgoing, b: &Outgoing| b.header.timestamp.wrapping_sub(a.header.timestamp);
+        assert_eq!(ticks(&before, &after), 200 * 90);
+        // Without reports arrival is all there is.
+        let mut silent = captured(9, 1, 77, 0);
+        silent.clock = None;
+        let last = egress.forward(at(1000), &silent, false).unwrap();
+        assert_eq!(ticks(&after, &last), 300 * 90);
+        // Clocks that make no sense are not believed.
+        let mad = captured(10, 1, 0, 10_000_000);
+        let mut again = egress.forward(at(1100), &mad, false);
+        assert_eq!(ticks(&last, &again.take().unwrap()), 100 * 90);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::media::rtp::header::sequence_diff;
+use crate::media::rtp::work;
 
 /// Packets asked for at one time. A larger gap is a new beginning, not a loss.
 pub const MAX_MISSING: usize = 256;
@@ -55,13 +56,17 @@ pub struct LossTracker {
     newest: Option<(u16, Instant)>,
     /// What is missing before the next packet is not missed.
     goes_on: bool,
+    /// Ascending.
     missing: VecDeque<Missing>,
+    /// No request is due before; one need not be due then.
+    due: Option<Instant>,
 }
 
 impl LossTracker {
     /// Nothing that is missing now, or before the next packet, is asked for any more.
     pub fn go_on(&mut self) {
         self.missing.clear();
+        self.due = None;
         self.goes_on = true;
     }
 
@@ -97,40 +102,55 @@ impl LossTracker {
             self.go_on();
             return Arrival::Restart;
         }
+        let ask_at = now + REORDER_TOLERANCE;
         self.missing.extend((1..ahead as u16).map(|step| Missing {
             sequence: newest.wrapping_add(step),
-            ask_at: now + REORDER_TOLERANCE,
+            ask_at,
             tries: 0,
         }));
+        self.due = Some(self.due.map_or(ask_at, |due| due.min(ask_at)));
         Arrival::Newest
     }
 
     fn recover(&mut self, sequence: u16) -> Arrival {
-        match self.missing.iter().position(|m| m.sequence == sequence) {
-            Some(at) => {
-                self.missing.remove(at);
-                Arrival::Recovered
-            }
-            None => Arrival::Late,
+        let found = self.missing.binary_search_by(|missing| {
+            work::count(1);
+            sequence_diff(missing.sequence, sequence).cmp(&0)
+        });
+        let Ok(at) = found else {
+            return Arrival::Late;
+        };
+        self.missing.remove(at);
+        if self.missing.is_empty() {
+            self.due = None;
         }
+        Arrival::Recovered
     }
 
-    /// When a request is due, if any packet is missing.
+    /// When to look for requests that are due, if any packet is missing. What was found since may leave
+    /// nothing to do then.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.missing.iter().map(|missing| missing.ask_at).min()
+        self.due
     }
 
     /// Collects the sequence numbers to ask for now, ascending. Returns whether one was given up.
     pub fn requests(&mut self, now: Instant, rtt: Duration, lost: &mut Vec<u16>) -> bool {
+        if self.due.is_none_or(|due| now < due) {
+            return false;
+        }
+        work::count(self.missing.len());
         let before = self.missing.len();
         self.missing
             .retain(|missing| missing.tries < MAX_TRIES || now < missing.ask_at);
+        self.due = None;
         for missing in &mut self.missing {
             if missing.ask_at <= now {
                 missing.tries += 1;
                 missing.ask_at = now + rtt.clamp(MIN_RETRY, MAX_RETRY);
                 lost.push(missing.sequence);
             }
+            let due = self.due.get_or_insert(missing.ask_at);
+            *due = missing.ask_at.min(*due);
         }
         self.missing.len() < before
     }

@@ -3,11 +3,13 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `stream` | one stream: reception, reports, keyframe requests |
-//! | `table` | all of a peer's, by SSRC; which section and layer a new one belongs to |
+//! | `table` | all of a peer's, by SSRC |
+//! | `sections` | what the session description says of them |
 //! | `loss` | what is missing, and when to ask for it |
 //! | `arrivals` | transport-wide feedback on arrivals |
 
 pub mod arrivals;
 pub mod loss;
+pub mod sections;
 pub mod stream;
 pub mod table;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use crate::media::ingest::loss::{Arrival, LossTracker};
 use crate::media::rtp::clock::{Clock, ntp_middle, report_delay};
 use crate::media::rtp::header::{Header, sequence_diff};
+use crate::media::rtp::packet::SourceClock;
 use crate::media::rtp::rtcp::ReportBlock;
+use crate::media::rtp::work;
 use crate::media::sdp::MediaKind;
 
 /// The least time between two keyframe requests: a keyframe costs the sender many packets, and one
@@ -23,8 +25,14 @@ pub struct Ingest {
     pub ssrc: u32,
     /// The index of its media section.
     pub section: usize,
-    /// Its simulcast layer, by index into the section's.
-    pub layer: Option<usize>,
+    /// Its simulcast layer, by index into the section's; 0 without simulcast.
+    pub layer: u8,
+    /// The SSRC of its retransmissions, once heard.
+    pub rtx_ssrc: Option<u32>,
+    /// What its sender said last of its clocks.
+    pub clock: Option<SourceClock>,
+    /// Its packets are passed on. Of a layer's streams there is one.
+    pub leads: bool,
     kind: MediaKind,
     clock_rate: u32,
     heard: Instant,
@@ -41,7 +49,7 @@ impl Ingest {
         now: Instant,
         ssrc: u32,
         section: usize,
-        layer: Option<usize>,
+        layer: u8,
         kind: MediaKind,
         clock_rate: u32,
     ) -> Self {
@@ -49,6 +57,9 @@ impl Ingest {
             ssrc,
             section,
             layer,
+            rtx_ssrc: None,
+            clock: None,
+            leads: false,
             kind,
             clock_rate,
             heard: now,
@@ -102,9 +113,10 @@ impl Ingest {
         }
     }
 
-    /// Notes the sender's report.
-    pub fn record_sender_report(&mut self, now: Instant, ntp: u64) {
+    /// Notes the sender's report: its own time, and what that is on our clock.
+    pub fn record_sender_report(&mut self, now: Instant, ntp: u64, clock: SourceClock) {
         self.reports.last_sender_report = Some((now, ntp_middle(ntp)));
+        self.clock = Some(clock);
     }
 
     /// What a receiver report says of the stream.
@@ -140,6 +152,7 @@ impl Ingest {
 
     /// When a request of either kind is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        work::count(1);
         let loss = self.loss.poll_timeout();
         loss.into_iter().chain(self.keyframes.due).min()
     }
@@ -267,7 +280,7 @@ mod tests {
     #[test]
     fn reports_loss_and_wraps() {
         let start = Instant::now();
-        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        let mut ingest = Ingest::new(start, 9, 0, 0, MediaKind::Video, 90_000);
         for sequence in [65533, 65534, 65535, 0, 2, 3, 4] {
             ingest.record(start, &header(sequence, 0));
         }
@@ -286,8 +299,8 @@ mod tests {
     #[test]
     fn jitter_is_none_for_an_even_stream_and_grows_with_uneven_arrival() {
         let start = Instant::now();
-        let mut even = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
-        let mut uneven = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        let mut even = Ingest::new(start, 9, 0, 0, MediaKind::Video, 90_000);
+        let mut uneven = Ingest::new(start, 9, 0, 0, MediaKind::Video, 90_000);
         for i in 0..100u16 {
             let at = start + Duration::from_millis(u64::from(i) * 10);
             let late = Duration::from_millis(u64::from(i % 2) * 4);
@@ -302,7 +315,7 @@ mod tests {
     #[test]
     fn audio_that_starts_anew_leaves_nothing_due() {
         let start = Instant::now();
-        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Audio, 48_000);
+        let mut ingest = Ingest::new(start, 9, 0, 0, MediaKind::Audio, 48_000);
         ingest.record(start, &header(1, 0));
         ingest.record(start, &header(30_000, 0));
         ingest.want_keyframe(start);
@@ -312,7 +325,7 @@ mod tests {
     #[test]
     fn what_was_lost_on_another_path_is_not_asked_for() {
         let start = Instant::now();
-        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        let mut ingest = Ingest::new(start, 9, 0, 0, MediaKind::Video, 90_000);
         ingest.record(start, &header(1, 0));
         ingest.record(start, &header(3, 0));
         ingest.go_on(start);
@@ -326,7 +339,7 @@ mod tests {
     #[test]
     fn keyframe_requests_are_coalesced() {
         let start = Instant::now();
-        let mut ingest = Ingest::new(start, 9, 0, None, MediaKind::Video, 90_000);
+        let mut ingest = Ingest::new(start, 9, 0, 0, MediaKind::Video, 90_000);
         assert!(!ingest.take_keyframe_request(start));
         ingest.want_keyframe(start);
         assert!(ingest.take_keyframe_request(start));

@@ -4,9 +4,10 @@
 use std::time::{Duration, Instant};
 
 use super::{Peer, PeerOutput, ROOM_FOR_A_CHECK};
-use crate::media::egress::{MediaPacket, Outgoing};
+use crate::media::egress::Outgoing;
 use crate::media::net::path::FourTuple;
 use crate::media::rtp::clock::ntp_middle;
+use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::MediaKind;
 
 /// How long audio may wait for a slow path.
@@ -50,7 +51,6 @@ impl Peer {
         for outgoing in heard.retransmissions {
             self.send_rtp(now, outgoing);
         }
-        self.send_due_rtcp(now);
     }
 
     /// RFC 3550 §6.4.1.
@@ -75,7 +75,9 @@ impl Peer {
         let starved = !self.has_room_for_media(media.packet.len() + MAX_GROWTH);
         self.starved |= starved;
         let congested = self.congested || starved;
-        if let Some(outgoing) = self.streams.forward(now, section, media, congested) {
+        let streams = &mut self.streams;
+        let outgoing = streams.forward(now, section, media, congested, &mut self.outputs);
+        if let Some(outgoing) = outgoing {
             self.send_rtp(now, outgoing);
         }
     }
@@ -86,15 +88,10 @@ impl Peer {
         path.is_some_and(|path| self.ice.has_room(&path, bytes + ROOM_FOR_A_CHECK))
     }
 
-    /// Tells a section's stream its source's clock.
-    pub fn set_source_clock(&mut self, section: usize, ntp: u64, rtp: u32) {
-        self.streams.set_source_clock(section, ntp, rtp);
-    }
-
-    /// Asks the other end for a keyframe of what it sends on a section.
+    /// Asks the other end for a keyframe of what it sends on a section: with the feedback that is sent
+    /// next.
     pub fn request_keyframe(&mut self, now: Instant, section: usize) {
         self.streams.request_keyframe(now, section);
-        self.send_due_rtcp(now);
     }
 
     pub(super) fn send_rtp(&mut self, now: Instant, outgoing: Outgoing) {
@@ -110,8 +107,9 @@ impl Peer {
         }
     }
 
-    /// Adds the feedback that may go with what is sent after a batch of packets: it is short, so it
-    /// leaves behind them in the same system call, and no timer has to wake anybody for it.
+    /// Adds the feedback that is due, or may go with what is sent after a batch of packets: it is short,
+    /// so it leaves behind them in the same system call, and no timer has to wake anybody for it. Once
+    /// for each batch, whatever its packets asked for.
     pub fn send_feedback(&mut self, now: Instant) {
         if self.streams.has_due_feedback(now) {
             self.send_due_rtcp(now);
@@ -143,7 +141,6 @@ impl Peer {
     /// sent again: video goes on sooner with a keyframe.
     pub(super) fn resume_video(&mut self, now: Instant) {
         self.streams.go_on(now);
-        self.send_due_rtcp(now);
     }
 
     pub(super) fn send_goodbyes(&mut self) {

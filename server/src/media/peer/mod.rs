@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use crate::media::data::{ChannelId, MessageKind, Sctp};
-use crate::media::egress::MediaPacket;
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::peer::streams::Streams;
 use crate::media::rtp::clock::Clock;
+use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{Section, Session};
 use crate::media::transport::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
 use crate::media::transport::ice::{Credentials, IceLite, IceState, MAX_AMPLIFICATION};
@@ -61,15 +61,6 @@ pub enum PeerOutput {
     KeyframeWanted {
         /// The section's index.
         section: usize,
-    },
-    /// The sender of a section's stream told its wall clock, here translated to ours.
-    SourceClock {
-        /// The section's index.
-        section: usize,
-        /// The moment, in our NTP time.
-        ntp: u64,
-        /// The same moment on the stream's media clock.
-        rtp: u32,
     },
     /// A data channel message.
     Data {

@@ -4,6 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::media::rtp::work;
 use crate::media::sdp::Extensions;
 
 /// The length of a header without contributing sources or extensions.
@@ -131,6 +132,7 @@ impl<'a> Iterator for Elements<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let first = *self.rest.first()?;
+            work::count(1);
             match self.form {
                 Form::Unknown => return None,
                 // A zero byte is padding (RFC 8285 §4.1.1).

@@ -7,9 +7,15 @@
 //! | `clock` | the monotonic clock and the wall clock |
 //! | `numbering` | sequence numbers that go on where packets are left out |
 //! | `keyframe` | whether a payload begins a keyframe |
+//! | `packet` | a received packet with what forwarding needs of it |
+//! | `ring` | things by sequence number, found in one step |
+//! | `work` | counts steps, in tests |
 
 pub mod clock;
 pub mod header;
 pub mod keyframe;
 pub mod numbering;
+pub mod packet;
+pub mod ring;
 pub mod rtcp;
+pub(in crate::media) mod work;

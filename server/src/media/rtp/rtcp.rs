@@ -27,6 +27,8 @@ const FORMAT_TRANSPORT_CC: u8 = 15;
 
 const HEADER: usize = 4;
 const REPORT_BLOCK: usize = 24;
+/// An SSRC, a command's number, and three bytes of nothing.
+const FIR_ENTRY: usize = 8;
 
 /// One packet of a compound.
 #[derive(Clone, Debug)]
@@ -54,15 +56,15 @@ pub enum Packet<'a> {
         /// Its missing sequence numbers.
         lost: Lost<'a>,
     },
-    /// A keyframe is wanted (PLI or FIR).
+    /// Keyframes are wanted (PLI or FIR).
     KeyframeRequest {
-        /// The stream.
-        ssrc: u32,
+        /// The streams.
+        ssrcs: Ssrcs<'a>,
     },
-    /// A stream ended.
+    /// Streams ended.
     Goodbye {
-        /// The stream.
-        ssrc: u32,
+        /// The streams.
+        ssrcs: Ssrcs<'a>,
     },
 }
 
@@ -143,7 +145,7 @@ fn parse(count: u8, kind: u8, body: &[u8]) -> Option<Packet<'_>> {
             blocks: Blocks::of(body.get(4..)?, count),
         }),
         (GOODBYE, 1..) => Some(Packet::Goodbye {
-            ssrc: u32_at(body, 0)?,
+            ssrcs: Ssrcs::of(body, 4, usize::from(count)),
         }),
         (TRANSPORT_FEEDBACK, FORMAT_NACK) => Some(Packet::Nack {
             ssrc: u32_at(body, 4)?,
@@ -154,11 +156,11 @@ fn parse(count: u8, kind: u8, body: &[u8]) -> Option<Packet<'_>> {
             },
         }),
         (PAYLOAD_FEEDBACK, FORMAT_PLI) => Some(Packet::KeyframeRequest {
-            ssrc: u32_at(body, 4)?,
+            ssrcs: Ssrcs::of(body.get(4..)?, 4, 1),
         }),
-        // FIR names the stream in its entry; a list of several is read as its first.
+        // FIR names each stream in an entry of its own (RFC 5104 §4.3.1.1).
         (PAYLOAD_FEEDBACK, FORMAT_FIR) => Some(Packet::KeyframeRequest {
-            ssrc: u32_at(body, 8)?,
+            ssrcs: Ssrcs::of(body.get(8..)?, FIR_ENTRY, usize::MAX),
         }),
         _ => None,
     }
@@ -167,6 +169,31 @@ fn parse(count: u8, kind: u8, body: &[u8]) -> Option<Packet<'_>> {
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..)?.first_chunk()?;
     Some(u32::from_be_bytes(*bytes))
+}
+
+/// Iterates over the SSRCs of a list, each at the beginning of an entry.
+#[derive(Clone, Debug)]
+pub struct Ssrcs<'a> {
+    rest: &'a [u8],
+    entry: usize,
+    count: usize,
+}
+
+impl<'a> Ssrcs<'a> {
+    fn of(rest: &'a [u8], entry: usize, count: usize) -> Self {
+        Self { rest, entry, count }
+    }
+}
+
+impl Iterator for Ssrcs<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        self.count = self.count.checked_sub(1)?;
+        let (entry, rest) = self.rest.split_at_checked(self.entry)?;
+        self.rest = rest;
+        u32_at(entry, 0)
+    }
 }
 
 /// Iterates over report blocks.
@@ -315,6 +342,19 @@ pub fn write_pli(out: &mut Vec<u8>, sender: u32, media: u32) {
     });
 }
 
+/// Appends a full intra request for several streams.
+#[cfg(test)]
+pub fn write_fir(out: &mut Vec<u8>, sender: u32, wanted: &[u32]) {
+    write_packet(out, PAYLOAD_FEEDBACK, FORMAT_FIR, |out| {
+        out.extend_from_slice(&sender.to_be_bytes());
+        out.extend_from_slice(&[0; 4]);
+        for ssrc in wanted {
+            out.extend_from_slice(&ssrc.to_be_bytes());
+            out.extend_from_slice(&[1, 0, 0, 0]);
+        }
+    });
+}
+
 /// Appends a goodbye for one stream.
 pub fn write_goodbye(out: &mut Vec<u8>, ssrc: u32) {
     write_packet(out, GOODBYE, 1, |out| {
@@ -408,16 +448,37 @@ mod tests {
             panic!("no receiver report");
         };
         assert_eq!(blocks.collect::<Vec<_>>(), [block]);
-        assert!(matches!(
-            read.next(),
-            Some(Packet::KeyframeRequest { ssrc: 14 })
-        ));
+        let Some(Packet::KeyframeRequest { ssrcs }) = read.next() else {
+            panic!("no PLI");
+        };
+        assert_eq!(ssrcs.collect::<Vec<_>>(), [14]);
         let Some(Packet::Nack { ssrc: 15, lost }) = read.next() else {
             panic!("no NACK");
         };
         assert_eq!(lost.collect::<Vec<_>>(), [65534, 0, 14, 15, 40]);
-        assert!(matches!(read.next(), Some(Packet::Goodbye { ssrc: 17 })));
+        let Some(Packet::Goodbye { ssrcs }) = read.next() else {
+            panic!("no goodbye");
+        };
+        assert_eq!(ssrcs.collect::<Vec<_>>(), [17]);
         assert!(read.next().is_none());
+    }
+
+    #[test]
+    fn goodbyes_and_intra_requests_name_several_streams() {
+        // A reason follows the SSRCs (RFC 3550 §6.6).
+        let goodbye = [
+            0x83, 203, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 3, b'e', b'n', b'd',
+        ];
+        let Some(Packet::Goodbye { ssrcs }) = packets(&goodbye).next() else {
+            panic!("no goodbye");
+        };
+        assert_eq!(ssrcs.collect::<Vec<_>>(), [1, 2, 3]);
+        let mut fir = Vec::new();
+        write_fir(&mut fir, 9, &[4, 5]);
+        let Some(Packet::KeyframeRequest { ssrcs }) = packets(&fir).next() else {
+            panic!("no FIR");
+        };
+        assert_eq!(ssrcs.collect::<Vec<_>>(), [4, 5]);
     }
 
     proptest! {
@@ -430,7 +491,7 @@ mod tests {
                 match packet {
                     Packet::SenderReport { blocks, .. } | Packet::ReceiverReport { blocks } => blocks.for_each(drop),
                     Packet::Nack { lost, .. } => lost.for_each(drop),
-                    Packet::KeyframeRequest { .. } | Packet::Goodbye { .. } => {}
+                    Packet::KeyframeRequest { ssrcs } | Packet::Goodbye { ssrcs } => ssrcs.for_each(drop),
                 }
             }
         }

@@ -241,7 +241,7 @@ fn answered_fmtp(codec: CodecKind, fmtp: &str) -> String {
 }
 
 /// The value of one `a=fmtp` parameter.
-fn parameter<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn parameter<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
     let mut pairs = fmtp.split(';').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?;
     Some(value.trim())

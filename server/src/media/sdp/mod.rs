@@ -9,6 +9,7 @@ mod data;
 mod description;
 mod draft;
 mod extensions;
+mod format;
 mod offer;
 mod simulcast;
 mod streams;
@@ -24,6 +25,7 @@ pub use self::data::LOCAL_SCTP_PORT;
 pub use self::description::{
     MAX_ATTRIBUTES, MAX_FORMATS, MAX_LINE_BYTES, MAX_OFFER_BYTES, MAX_SECTIONS,
 };
+pub use self::format::Format;
 pub use self::simulcast::MAX_LAYERS;
 pub use self::streams::MAX_SSRCS;
 
@@ -145,6 +147,9 @@ pub struct MediaSection {
     pub remote_streams: Vec<RemoteStream>,
     /// Simulcast layers the other end sends, by `rid`, best first as offered (RFC 8853). Empty without simulcast.
     pub rids: Vec<String>,
+    /// Simulcast layers that are told apart by SSRC alone (`a=ssrc-group:SIM`), best first. Empty where
+    /// there are rids, which say more.
+    pub layer_ssrcs: Vec<u32>,
 }
 
 /// The kinds of media.
@@ -377,6 +382,10 @@ fn sections(
                 send: kept.of(offered, media),
                 remote_streams: media.announced.streams.clone(),
                 rids: media.layers.iter().map(|l| l.rid.to_owned()).collect(),
+                layer_ssrcs: match media.layers.is_empty() {
+                    true => media.announced.layers.clone(),
+                    false => vec![],
+                },
             }),
             Draft::Data(section, _) => Section::Data(section.clone()),
         })

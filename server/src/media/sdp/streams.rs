@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::description::Attributes;
 use super::draft::{Draft, MediaDraft};
 use super::offer::{Offer, Offered, is_token};
-use super::{RemoteStream, SdpError, Section, SendStream, Session, refuse};
+use super::{MAX_LAYERS, RemoteStream, SdpError, Section, SendStream, Session, refuse};
 
 /// The most SSRCs one section may announce.
 pub const MAX_SSRCS: usize = 64;
@@ -19,6 +19,8 @@ const DEFAULT_STREAM_ID: &str = "ferrite";
 pub(super) struct Announced {
     /// Media with its retransmissions.
     pub(super) streams: Vec<RemoteStream>,
+    /// Those of them that are layers of one picture, best first.
+    pub(super) layers: Vec<u32>,
     /// Every SSRC mentioned.
     pub(super) ssrcs: Vec<u32>,
 }
@@ -33,7 +35,8 @@ pub(super) fn announced(offered: &Offered<'_>) -> Result<Announced, SdpError> {
     // A group may name an SSRC that has no line of its own (ffmpeg's retransmissions).
     let grouped = retransmissions.iter().chain(&repairs);
     let grouped = grouped.flat_map(|&(first, second)| [first, second]);
-    let ssrcs = distinct(lines.chain(grouped));
+    let layers = layers(attributes);
+    let ssrcs = distinct(lines.chain(grouped).chain(layers.iter().copied()));
     if ssrcs.len() > MAX_SSRCS {
         return refuse(format!(
             "{} announces more than {MAX_SSRCS} SSRCs",
@@ -48,8 +51,25 @@ pub(super) fn announced(offered: &Offered<'_>) -> Result<Announced, SdpError> {
     });
     Ok(Announced {
         streams: streams.collect(),
+        layers,
         ssrcs,
     })
+}
+
+/// The SSRCs of the first `a=ssrc-group:SIM`, best first: simulcast from before there were rids, which
+/// Chromium can still be made to send, and older libraries do. libwebrtc writes the smallest first.
+fn layers(attributes: &Attributes<'_>) -> Vec<u32> {
+    let mut groups = attributes.values("ssrc-group");
+    let group = groups.find_map(|value| value.strip_prefix("SIM "));
+    let ssrcs = group.into_iter().flat_map(str::split_ascii_whitespace);
+    let mut layers = Vec::new();
+    for ssrc in ssrcs.filter_map(first_number).take(MAX_LAYERS) {
+        if !layers.contains(&ssrc) {
+            layers.push(ssrc);
+        }
+    }
+    layers.reverse();
+    layers
 }
 
 /// The SSRC of a stream's retransmissions: it retransmits for no other (RFC 4588 §5.3).

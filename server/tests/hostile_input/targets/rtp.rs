@@ -7,11 +7,12 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ferrite_server::media::PeerOutput;
-use ferrite_server::media::egress::{MediaPacket, Outgoing};
-use ferrite_server::media::peer::streams::{MAX_COMPOUND, Streams};
+use ferrite_server::media::egress::Outgoing;
+use ferrite_server::media::peer::streams::{MAX_COMPOUND, MAX_RETRANSMISSIONS, Streams};
 use ferrite_server::media::rtp::clock::Clock;
 use ferrite_server::media::rtp::header::{Header, sequence_diff};
-use ferrite_server::media::rtp::rtcp::{self, Packet, packets};
+use ferrite_server::media::rtp::packet::MediaPacket;
+use ferrite_server::media::rtp::rtcp;
 use ferrite_server::media::sdp::{Local, MAX_SECTIONS, Session, answer};
 use ferrite_server::media::transport::ice::Credentials;
 use ferrite_server::media::transport::srtp::Srtp;
@@ -23,9 +24,6 @@ use crate::harness::offer::{MID, OPUS, Offer, Section, TRANSPORT_CC, VP8, VP8_RT
 
 /// The SSRCs that the first session announces, and some that it does not.
 const SSRCS: [u32; 6] = [1000, 1001, 2000, 2001, 3000, 4000];
-
-/// Retransmissions asked for in one NACK that are sent.
-const MAX_RETRANSMISSIONS: usize = 64;
 
 /// Ends of timers that may fall on one moment.
 const MAX_STANDING: usize = 1000;
@@ -145,7 +143,11 @@ impl Media {
 
     fn echo(&mut self, media: &MediaPacket) {
         let (now, section) = (self.now, media.section);
-        let Some(outgoing) = (self.streams).forward(now, section, media, self.congested) else {
+        let mut wishes = VecDeque::new();
+        let streams = &mut self.streams;
+        let outgoing = streams.forward(now, section, media, self.congested, &mut wishes);
+        wishes.into_iter().for_each(|wish| self.follow(wish));
+        let Some(outgoing) = outgoing else {
             return;
         };
         let received = &media.packet[media.header.len..];
@@ -166,12 +168,10 @@ impl Media {
     }
 
     fn receive_rtcp(&mut self, compound: &[u8]) {
-        let asked = (packets(compound)).filter(|packet| matches!(packet, Packet::Nack { .. }));
-        let most = asked.count() * MAX_RETRANSMISSIONS;
         let mut outputs = VecDeque::new();
         let heard = (self.streams).receive_rtcp(self.now, compound, &mut outputs);
-        assert!(heard.retransmissions.len() <= most);
-        assert!(outputs.len() <= compound.len() / 4);
+        assert!(heard.retransmissions.len() <= MAX_RETRANSMISSIONS);
+        assert!(outputs.len() <= MAX_SECTIONS);
         for outgoing in &heard.retransmissions {
             // A retransmission adds two bytes to its original (RFC 4588 §4).
             let bytes = outgoing.packet.len() - outgoing.header.len;
@@ -189,9 +189,6 @@ impl Media {
         match output {
             PeerOutput::KeyframeWanted { section } => {
                 self.streams.request_keyframe(self.now, section);
-            }
-            PeerOutput::SourceClock { section, ntp, rtp } => {
-                self.streams.set_source_clock(section, ntp, rtp);
             }
             PeerOutput::Media(_) | PeerOutput::Data { .. } | PeerOutput::State(_) => {}
         }

@@ -57,8 +57,10 @@ pub struct Bare {
     pub ours_before: Option<Credentials>,
     pub dtls: Option<Dtls>,
     pub srtp: Option<Box<Srtp>>,
-    /// Decrypted, with the sealed packet.
+    /// Decrypted.
     pub rtp: Vec<Received>,
+    /// Every SRTP datagram, as it came.
+    pub sealed: Vec<Vec<u8>>,
     pub rtcp: Vec<(Instant, Vec<u8>)>,
     pub data: Vec<Bytes>,
     pub closed: bool,
@@ -165,6 +167,7 @@ impl Bare {
             dtls: None,
             srtp: None,
             rtp: Vec::new(),
+            sealed: Vec::new(),
             rtcp: Vec::new(),
             data: Vec::new(),
             closed: false,
@@ -321,6 +324,7 @@ impl FarEnd for Bare {
             }
             Some(Kind::Srtp) => {
                 let header = Header::parse(bytes).unwrap();
+                self.sealed.push(bytes.clone());
                 // What was sealed must open, but not twice.
                 if let Some(srtp) = &mut self.srtp
                     && let Ok(packet) = srtp.unprotect_rtp(bytes, &header)

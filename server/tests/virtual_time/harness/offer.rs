@@ -10,6 +10,7 @@ pub const VP8: u8 = 96;
 pub const VP8_RTX: u8 = 97;
 pub const MID: u8 = 1;
 pub const TRANSPORT_CC: u8 = 2;
+pub const RID: u8 = 3;
 
 /// What the offer says.
 #[derive(Clone)]
@@ -34,6 +35,11 @@ pub enum Section {
         /// The announced media and retransmission SSRCs.
         ssrcs: Option<(u32, u32)>,
     },
+    /// Video in the test's own words: what follows the extensions.
+    Written {
+        mid: &'static str,
+        lines: &'static str,
+    },
     Data {
         mid: &'static str,
     },
@@ -48,7 +54,7 @@ impl Section {
     fn mid(&self) -> &'static str {
         match self {
             Self::Audio { mid, .. } | Self::Video { mid, .. } => mid,
-            Self::Data { mid } | Self::Stopped { mid, .. } => mid,
+            Self::Data { mid } | Self::Stopped { mid, .. } | Self::Written { mid, .. } => mid,
         }
     }
 }
@@ -72,7 +78,9 @@ impl Offer {
         let mid = section.mid();
         let head = match section {
             Section::Audio { .. } => format!("m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}"),
-            Section::Video { .. } => format!("m=video 9 UDP/TLS/RTP/SAVPF {VP8} {VP8_RTX}"),
+            Section::Video { .. } | Section::Written { .. } => {
+                format!("m=video 9 UDP/TLS/RTP/SAVPF {VP8} {VP8_RTX}")
+            }
             Section::Data { .. } => "m=application 9 UDP/DTLS/SCTP webrtc-datachannel".to_owned(),
             Section::Stopped { kind, .. } => format!("m={kind} 0 UDP/TLS/RTP/SAVPF 0"),
         };
@@ -95,9 +103,14 @@ impl Offer {
         );
         let extensions = format!(
             "a=extmap:{MID} urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+             a=extmap:{RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
              a=extmap:{TRANSPORT_CC} http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
              a=rtcp-mux\r\n"
         );
+        self.write_media(text, section, &extensions);
+    }
+
+    fn write_media(&self, text: &mut String, section: &Section, extensions: &str) {
         match section {
             Section::Audio { direction, .. } => {
                 let _ = write!(
@@ -120,6 +133,9 @@ impl Offer {
                         "a=ssrc-group:FID {media} {rtx}\r\na=ssrc:{media} cname:x\r\na=ssrc:{rtx} cname:x\r\n"
                     );
                 }
+            }
+            Section::Written { lines, .. } => {
+                let _ = write!(text, "{extensions}{lines}");
             }
             Section::Data { .. } => {
                 text.push_str("a=sctp-port:5000\r\na=max-message-size:262144\r\n")

@@ -185,10 +185,11 @@ impl ServerEnd {
             match &output {
                 PeerOutput::State(state) => self.states.push((now, state.clone())),
                 PeerOutput::Media(_) | PeerOutput::Data { .. } => self.given_out += 1,
-                PeerOutput::KeyframeWanted { .. } | PeerOutput::SourceClock { .. } => {}
+                PeerOutput::KeyframeWanted { .. } => {}
             }
             self.behaviour.handle(now, &mut self.peer, output);
         }
+        self.peer.send_feedback(now);
         self.finished |= self.peer.is_finished();
     }
 

@@ -24,6 +24,22 @@ fn announced_streams_come_with_their_retransmissions() {
 }
 
 #[test]
+fn a_simulcast_group_of_ssrcs_is_read_as_layers() {
+    let lines =
+        "a=ssrc-group:FID 11 12\r\na=ssrc-group:SIM 11 13 11 15\r\na=ssrc-group:SIM 7 8\r\n";
+    let answer = answered(&offer(&[video("0") + lines]));
+    assert_eq!(media(&answer, 0).layer_ssrcs, [15, 13, 11]);
+    let streams: Vec<_> = (media(&answer, 0).remote_streams.iter())
+        .map(|s| s.ssrc)
+        .collect();
+    assert_eq!(streams, [11, 15, 13]);
+    let rids = "a=rid:a send\r\na=rid:b send\r\na=simulcast:send a;b\r\na=ssrc-group:SIM 11 13\r\n";
+    let answer = answered(&offer(&[video("0") + rids]));
+    assert_eq!(media(&answer, 0).layer_ssrcs.len(), 0, "rids say more");
+    assert_eq!(media(&answer, 0).rids, ["a", "b"]);
+}
+
+#[test]
 fn an_ssrc_retransmits_for_one_stream() {
     let answer = answered(&offer(&[
         video("0") + "a=ssrc-group:FID 11 12\r\na=ssrc-group:FID 13 12\r\n"

@@ -10,14 +10,16 @@ use rtc::shared::error::{Error, Result};
 
 use super::window::{MAX_INDEX, Window};
 
-/// So near to the front nothing needs to come nearer.
-const NEAR: usize = 16;
+/// The front: more than most peers are sent at a time.
+const NEAR: usize = 64;
 
 /// States by SSRC, of so many at most.
 #[derive(Debug)]
 pub(super) struct Sources<T, const MAX: usize> {
     ssrcs: Vec<u32>,
     states: Vec<T>,
+    /// The place that was taken last at the front.
+    next: usize,
 }
 
 impl<T, const MAX: usize> Default for Sources<T, MAX> {
@@ -25,6 +27,7 @@ impl<T, const MAX: usize> Default for Sources<T, MAX> {
         Self {
             ssrcs: Vec::new(),
             states: Vec::new(),
+            next: 0,
         }
     }
 }
@@ -34,11 +37,13 @@ impl<T: Default, const MAX: usize> Sources<T, MAX> {
     pub(super) fn get_or_add(&mut self, ssrc: u32) -> Result<&mut T> {
         let at = match self.ssrcs.iter().position(|known| *known == ssrc) {
             Some(at) if at < NEAR => at,
-            // What is used comes nearer to the front, past what no longer is.
+            // What is used comes to the front, past what no longer is: each time to another place there,
+            // so that no two chase one another away.
             Some(at) => {
-                self.ssrcs.swap(at, at / 2);
-                self.states.swap(at, at / 2);
-                at / 2
+                self.next = (self.next + 1) % NEAR;
+                self.ssrcs.swap(at, self.next);
+                self.states.swap(at, self.next);
+                self.next
             }
             None if self.ssrcs.len() < MAX => {
                 self.ssrcs.push(ssrc);
@@ -216,6 +221,6 @@ mod tests {
                 .position(|known| *known == ssrc)
                 .unwrap()
         };
-        assert!(at(3999) < 2 * NEAR && at(3998) < 2 * NEAR);
+        assert!(at(3999) < NEAR && at(3998) < NEAR);
     }
 }

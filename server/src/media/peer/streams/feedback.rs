@@ -1,0 +1,141 @@
+//! What a compound of the other end's says and asks for. Whatever it asks, what is done for one datagram
+//! has a bound: entries looked at, packets sent again, keyframes wished for.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::Streams;
+use crate::media::egress::Outgoing;
+use crate::media::ingest::table::Role;
+use crate::media::peer::PeerOutput;
+use crate::media::rtp::packet::SourceClock;
+use crate::media::rtp::rtcp::{self, Blocks, Lost, Packet, ReportBlock, Ssrcs};
+use crate::media::sdp::MAX_SECTIONS;
+
+/// Packets sent again for one datagram.
+pub const MAX_RETRANSMISSIONS: usize = 64;
+
+/// Entries looked at in one datagram: numbers asked for, report blocks, SSRCs. A NACK of all the packets
+/// of half a second has as many.
+pub const MAX_ASKED: usize = 512;
+
+/// One bit for each section.
+type Wishes = u128;
+const _: () = assert!(MAX_SECTIONS <= Wishes::BITS as usize);
+
+/// What a compound packet asks of us.
+#[derive(Default)]
+pub struct Heard {
+    /// Packets to send again.
+    pub retransmissions: Vec<Outgoing>,
+    /// What the other end reports of one of our streams.
+    pub report: Option<ReportBlock>,
+    /// The sections of which a keyframe is wished for.
+    keyframes: Wishes,
+    /// Entries looked at.
+    asked: usize,
+}
+
+impl Heard {
+    /// How many entries were looked at.
+    #[cfg(test)]
+    pub(super) fn looked_at(&self) -> usize {
+        self.asked
+    }
+
+    /// Whether one more entry may be looked at.
+    fn may_look(&mut self) -> bool {
+        self.asked += 1;
+        self.asked <= MAX_ASKED
+    }
+}
+
+impl Streams {
+    /// Notes a compound packet.
+    pub fn receive_rtcp(
+        &mut self,
+        now: Instant,
+        compound: &[u8],
+        outputs: &mut VecDeque<PeerOutput>,
+    ) -> Heard {
+        let mut heard = Heard::default();
+        for packet in rtcp::packets(compound) {
+            if !heard.may_look() {
+                break;
+            }
+            match packet {
+                Packet::SenderReport {
+                    ssrc,
+                    ntp,
+                    rtp,
+                    blocks,
+                } => {
+                    self.hear_sender_report(now, ssrc, ntp, rtp);
+                    self.hear_blocks(blocks, &mut heard);
+                }
+                Packet::ReceiverReport { blocks } => self.hear_blocks(blocks, &mut heard),
+                Packet::Nack { ssrc, lost } => self.send_again(now, ssrc, lost, &mut heard),
+                Packet::KeyframeRequest { ssrcs } => self.hear_wishes(ssrcs, &mut heard),
+                Packet::Goodbye { ssrcs } => {
+                    ssrcs
+                        .take_while(|_| heard.may_look())
+                        .for_each(|ssrc| self.ingests.forget(ssrc));
+                }
+            }
+        }
+        let sections = (0..MAX_SECTIONS).filter(|section| heard.keyframes >> section & 1 == 1);
+        if heard.keyframes != 0 {
+            outputs.extend(sections.map(|section| PeerOutput::KeyframeWanted { section }));
+        }
+        heard
+    }
+
+    /// A stream's own clock is told with its packets; whether they go out is not known here.
+    fn hear_sender_report(&mut self, now: Instant, ssrc: u32, ntp: u64, rtp: u32) {
+        let Some(role @ Role::Media(_)) = self.ingests.role(ssrc) else {
+            return;
+        };
+        if let Some(ingest) = self.ingests.get_mut(role) {
+            let ours = self.wall_clock.ours(now, &self.clock, ntp);
+            ingest.record_sender_report(now, ntp, SourceClock { ntp: ours, rtp });
+        }
+    }
+
+    fn hear_blocks(&self, blocks: Blocks<'_>, heard: &mut Heard) {
+        for block in blocks {
+            if !heard.may_look() {
+                break;
+            }
+            if self.section_sent(block.ssrc).is_some() {
+                heard.report = Some(block);
+            }
+        }
+    }
+
+    fn hear_wishes(&self, ssrcs: Ssrcs<'_>, heard: &mut Heard) {
+        for ssrc in ssrcs {
+            if !heard.may_look() {
+                break;
+            }
+            if let Some(section) = self.section_sent(ssrc) {
+                heard.keyframes |= 1 << section;
+            }
+        }
+    }
+
+    fn send_again(&mut self, now: Instant, ssrc: u32, lost: Lost<'_>, heard: &mut Heard) {
+        let section = self.section_sent(ssrc);
+        let egress = section.and_then(|section| self.egresses.get_mut(section)?.as_mut());
+        let Some(egress) = egress else {
+            return;
+        };
+        for sequence in lost {
+            if heard.retransmissions.len() == MAX_RETRANSMISSIONS || !heard.may_look() {
+                break;
+            }
+            heard
+                .retransmissions
+                .extend(egress.retransmit(now, sequence));
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The RTP streams of one peer, both ways: which stream a packet is of, and where it goes on.
+//! Knows SRTP by its `unprotect`, and nothing of datagrams' paths.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `feedback` | what a compound of the other end's asks for, and how much of it is done |
+//! | `due` | the RTCP that is due, and when |
+
+mod due;
+mod feedback;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::media::egress::{Egress, Outgoing, unwrap_rtx};
+use crate::media::ingest::arrivals::ArrivalRecorder;
+use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
+use crate::media::ingest::stream::WallClockMap;
+use crate::media::ingest::table::{Ingests, Lead, Role};
+use crate::media::peer::PeerOutput;
+use crate::media::rtp::clock::Clock;
+use crate::media::rtp::header::Header;
+use crate::media::rtp::packet::MediaPacket;
+use crate::media::sdp::{MediaSection, Section, Session};
+use crate::media::transport::srtp::Srtp;
+use due::Due;
+pub use due::{MAX_COMPOUND, MAX_REQUESTS};
+pub use feedback::{Heard, MAX_ASKED, MAX_RETRANSMISSIONS};
+
+/// All streams of one peer.
+pub struct Streams {
+    clock: Clock,
+    cname: String,
+    /// The SSRC of reports while no stream is sent.
+    reporter: u32,
+    next_first_sequence: u16,
+    received: ReceivedSections,
+    /// By section; `None` is one on which nothing is sent.
+    egresses: Vec<Option<Box<Egress>>>,
+    /// The sections of the SSRCs sent, by SSRC.
+    sections_sent: Vec<(u32, u8)>,
+    /// A report comes first in a compound, unless both ends agreed to do without (RFC 5506).
+    needs_compounds: bool,
+    ingests: Ingests,
+    wall_clock: WallClockMap,
+    arrivals: ArrivalRecorder,
+    due: Due,
+    lost: Vec<u16>,
+}
+
+impl Streams {
+    /// Without sections yet.
+    pub fn new(now: Instant, clock: Clock, cname: String, seed: u64) -> Self {
+        Self {
+            clock,
+            cname,
+            reporter: (seed >> 32) as u32 | 1,
+            next_first_sequence: seed as u16,
+            received: ReceivedSections::default(),
+            egresses: Vec::new(),
+            sections_sent: Vec::new(),
+            needs_compounds: false,
+            ingests: Ingests::default(),
+            wall_clock: WallClockMap::default(),
+            arrivals: ArrivalRecorder::new(now),
+            due: Due::new(now),
+            lost: Vec::new(),
+        }
+    }
+
+    /// Takes what an answer says; streams that go on keep their state.
+    pub fn set_session(&mut self, session: &Session) {
+        let received = ReceivedSections::of(session);
+        let before = std::mem::replace(&mut self.received, received);
+        let now = &self.received;
+        self.ingests
+            .retain(|ingest| before.goes_on(now, ingest.section, ingest.ssrc));
+        (0..session.sections.len())
+            .filter(|section| !before.is_same(now, *section))
+            .for_each(|section| self.ingests.begin_anew(section));
+        let mut egresses = std::mem::take(&mut self.egresses).into_iter();
+        for section in &session.sections {
+            let before = egresses.next().flatten();
+            let egress = self.egress_for(section, before);
+            self.egresses.push(egress);
+        }
+        let sent = self.egresses.iter().enumerate();
+        let ssrcs = sent.filter_map(|(at, egress)| Some((egress.as_ref()?.stream.ssrc, at as u8)));
+        self.sections_sent = ssrcs.collect();
+        self.sections_sent.sort_unstable();
+        self.needs_compounds = media(session).any(|media| !media.reduced_size_rtcp);
+    }
+
+    fn egress_for(
+        &mut self,
+        section: &Section,
+        before: Option<Box<Egress>>,
+    ) -> Option<Box<Egress>> {
+        let Section::Media(media) = section else {
+            return None;
+        };
+        let stream = media.send.as_ref()?;
+        match before {
+            Some(mut egress) if egress.stream.ssrc == stream.ssrc => {
+                egress.renegotiate(media);
+                Some(egress)
+            }
+            _ => {
+                self.next_first_sequence = self.next_first_sequence.wrapping_add(7919);
+                // In the first half of the space, and not at its beginning: neither early loss nor
+                // early reordering wraps, which a receiver could not follow (RFC 3711 §3.3.1).
+                let first = self.next_first_sequence & 0x7FFF | 0x0100;
+                let egress = Egress::new(media, stream.clone(), first);
+                Some(Box::new(egress))
+            }
+        }
+    }
+
+    /// Opens and notes a packet. `None` is one that is nobody's, a replay, carries no media, or is of
+    /// another stream than the one that goes on.
+    pub fn receive_rtp(
+        &mut self,
+        now: Instant,
+        datagram: &[u8],
+        srtp: &mut Srtp,
+    ) -> Option<MediaPacket> {
+        let header = Header::parse(datagram)?;
+        let packet = srtp.unprotect_rtp(datagram, &header).ok()?.freeze();
+        let role = match self.ingests.role(header.ssrc) {
+            Some(role) => role,
+            None => self.meet(now, &header, &packet)?,
+        };
+        let ingest = self.ingests.get_mut(role)?;
+        let received = self.received.get(ingest.section)?;
+        if let Some(id) = received.ids.transport_cc
+            && let Some(sequence) = header.extensions(&packet).get(id)
+            && let Some(sequence) = sequence.first_chunk()
+        {
+            self.arrivals.record(now, u16::from_be_bytes(*sequence));
+        }
+        if !received.receives {
+            return None;
+        }
+        let (codec, header, packet): (ReceivedCodec, _, _) = match role {
+            Role::Media(_) => {
+                let is_new = ingest.record(now, &header);
+                let codec = received.codec(header.payload_type);
+                (*codec.filter(|_| is_new)?, header, packet)
+            }
+            Role::Retransmission(_) => {
+                let codec = received.codec_of_rtx(header.payload_type)?;
+                let original = unwrap_rtx(&packet, &header, codec.payload_type, ingest.ssrc)?;
+                let header = Header::parse(&original)?;
+                if !ingest.record_retransmission(now, &header) {
+                    return None;
+                }
+                (*codec, header, original.into())
+            }
+        };
+        self.due.by(ingest.poll_timeout());
+        let (section, layer, clock) = (ingest.section, ingest.layer, ingest.clock);
+        let format = (codec.format, codec.clock_rate);
+        let mut media = MediaPacket::read(section, layer, format, header, &received.ids, packet);
+        media.clock = clock;
+        self.leads(now, role, media.starts_keyframe)
+            .then_some(media)
+    }
+
+    /// Finds a place for an SSRC that was not heard before.
+    fn meet(&mut self, now: Instant, header: &Header, packet: &[u8]) -> Option<Role> {
+        let recognised = self.received.recognise(header, packet)?;
+        let kind = self.received.get(recognised.section)?.kind;
+        let role = self.ingests.add(now, header.ssrc, kind, &recognised)?;
+        // Its first packet may be anywhere in a picture.
+        if recognised.layer.unwrap_or(0) == 0 && recognised.repairs.is_none() {
+            self.want_keyframe_of(now, role);
+        }
+        Some(role)
+    }
+
+    fn leads(&mut self, now: Instant, role: Role, starts_keyframe: bool) -> bool {
+        match self.ingests.lead(now, role, starts_keyframe) {
+            Lead::Leads => true,
+            Lead::Follows => false,
+            Lead::WantsKeyframe => {
+                self.want_keyframe_of(now, role);
+                false
+            }
+        }
+    }
+
+    fn want_keyframe_of(&mut self, now: Instant, role: Role) {
+        if let Some(ingest) = self.ingests.get_mut(role) {
+            ingest.want_keyframe(now);
+            self.due.by(ingest.poll_timeout());
+        }
+    }
+
+    /// The section on which an SSRC is sent.
+    fn section_sent(&self, ssrc: u32) -> Option<usize> {
+        let ssrcs = &self.sections_sent;
+        let at = ssrcs.binary_search_by_key(&ssrc, |(ssrc, _)| *ssrc).ok()?;
+        ssrcs.get(at).map(|(_, section)| (*section).into())
+    }
+
+    /// Rewrites a packet for a section's stream.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        section: usize,
+        media: &MediaPacket,
+        congested: bool,
+        outputs: &mut VecDeque<PeerOutput>,
+    ) -> Option<Outgoing> {
+        let egress = self.egresses.get_mut(section)?.as_mut()?;
+        let outgoing = egress.forward(now, media, congested);
+        if egress.take_keyframe_wish() {
+            outputs.push_back(PeerOutput::KeyframeWanted { section });
+        }
+        outgoing
+    }
+
+    /// Keeps nothing that was sent: nobody will ask for it again.
+    pub fn forget_sent(&mut self) {
+        let egresses = self.egresses.iter_mut().flatten();
+        egresses.for_each(|egress| egress.forget_sent());
+    }
+
+    /// Takes the round-trip time of the path.
+    pub fn set_round_trip(&mut self, rtt: Duration) {
+        let egresses = self.egresses.iter_mut().flatten();
+        egresses.for_each(|egress| egress.set_round_trip(rtt));
+    }
+
+    /// The sections whose streams cannot go on before a keyframe.
+    pub fn awaiting_keyframe(&self) -> impl Iterator<Item = usize> {
+        let egresses = self.egresses.iter().enumerate();
+        egresses.filter_map(|(at, egress)| egress.as_ref()?.awaits_keyframe().then_some(at))
+    }
+
+    /// Everything received goes on over another path, with a keyframe.
+    pub fn go_on(&mut self, now: Instant) {
+        self.arrivals.go_on();
+        let ingests = self.ingests.iter_mut();
+        ingests.for_each(|ingest| ingest.go_on(now));
+        self.due.by(Some(now));
+    }
+}
+
+/// The sections with media.
+fn media(session: &Session) -> impl Iterator<Item = &MediaSection> {
+    session.sections.iter().filter_map(|section| match section {
+        Section::Media(media) => Some(media),
+        Section::Data(_) | Section::Rejected { .. } => None,
+    })
+}
