@@ -11,7 +11,7 @@ use ferrite_protocol::limits::{
 use crate::Config;
 use crate::http::serve;
 use crate::media::ingest::{loss, table};
-use crate::media::net::{framing, tcp};
+use crate::media::net::{budget, framing, tcp};
 use crate::media::peer::streams;
 use crate::media::shard::{mailbox, moves, receive};
 use crate::media::transport::dtls::gate;
@@ -165,6 +165,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         ("data channels", vec![n(data::MAX_CHANNELS, " |")]),
+        ("SCTP streams", vec![n(data::MAX_STREAMS, " |")]),
         (
             "message on a data channel",
             vec![kib(MAX_MESSAGE_SIZE as usize)],
@@ -175,7 +176,18 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ),
         (
             "data from a peer, unread",
-            vec![mib(data::RECEIVE_WINDOW as usize)],
+            vec![
+                kib(data::INITIAL_WINDOW),
+                mib(data::RECEIVE_WINDOW as usize),
+            ],
+        ),
+        (
+            "data and unsent bytes",
+            vec![
+                mib(budget::SHARD_BUDGET),
+                kib(data::INITIAL_WINDOW),
+                kib(framing::CONGESTED_FROM),
+            ],
         ),
         (
             "data from a peer while nothing",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ferrite_server::media::net::budget::Budget;
 use ferrite_server::media::transport::dtls::DtlsState;
 
 use crate::harness::offer::Section;
@@ -44,6 +45,27 @@ fn messages_come_back_over_links_that_lose_reorder_and_duplicate() {
         messages_come_back_over(own_seed, Conditions::reordering());
         messages_come_back_over(own_seed, Conditions::duplicating());
     }
+}
+
+// Received and not read, or sent back and not acknowledged: all the same to who has the memory.
+#[test]
+fn what_a_peer_makes_the_server_hold_counts_in_its_shards_budget() {
+    let mut world = World::browser(seed(1), browser::config());
+    let budget = Budget::new(1 << 20);
+    world.call();
+    world.run_until(MINUTE, "a channel", |world| {
+        world.far.channel("chat").is_some()
+    });
+    world.server.peer.move_to(&budget);
+    let channel = world.far.channel("chat").unwrap();
+    assert!(world.far.send(world.now, channel, true, &[7; 60_000]));
+    world.run_until(MINUTE, "most of the message at the server", |_| {
+        budget.used() >= 50_000
+    });
+    world.run_until(MINUTE, "the message", |world| {
+        !world.far.messages.is_empty()
+    });
+    world.run_until(MINUTE, "its acknowledgement", |_| budget.used() == 0);
 }
 
 #[test]

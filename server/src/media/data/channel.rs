@@ -51,7 +51,7 @@ pub enum Reliability {
 /// How the receiver is to read a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
-    /// A string, in UTF-8. Not checked: the bytes are the sender's.
+    /// A string, in UTF-8: what is received is checked, what is sent is the caller's.
     Text,
     /// Bytes.
     Binary,

@@ -4,11 +4,18 @@
 //! packet passes here in both directions. Owns the numbers both ends have let be known (tags, sequence numbers, the
 //! window) and the memory bound of what is received but not yet read. Knows nothing of channels.
 
+use super::contents::{
+    SACK_HEADER_LENGTH, abort_reason, few_gaps, is_one_parameter, passes_sack, rewritten, skipped,
+    unrecognized, without_repeats,
+};
 use super::pacing::Pacing;
-use super::packet::{self, Builder, Chunk, Header};
-use super::{MAX_PACKET_SIZE, RECEIVE_WINDOW};
+use super::packet::{self, Builder, Chunk, Header, Sieve};
+use super::toll::Toll;
+use super::window::Window;
+use super::{MAX_PACKET_SIZE, RECEIVE_WINDOW, init};
 use bytes::{BufMut, Bytes};
 use rustc_hash::FxHashSet;
+use std::borrow::Cow;
 use std::time::Instant;
 
 /// How far past the last acknowledged TSN a chunk may be. The library keeps every such chunk, walks them for each
@@ -25,9 +32,8 @@ const MAX_OVERRUN: usize = 512 * 1024;
 /// TSN, stream identifier, stream sequence number, payload protocol identifier (RFC 9260 §3.3.1).
 const DATA_HEADER_LENGTH: usize = 16 - 4;
 const UNORDERED_FLAG: u8 = 0x04;
+const WHOLE_FLAGS: u8 = 0x03; // B and E
 const COMPLETE_NOW_FLAGS: u8 = 0x0b; // I, B and E
-/// Cumulative TSN, window, number of gap blocks, number of duplicates (RFC 9260 §3.3.4).
-const SACK_HEADER_LENGTH: usize = 12;
 const MAX_GAP_BLOCKS: usize =
     (MAX_PACKET_SIZE - packet::HEADER_LENGTH - 4 - SACK_HEADER_LENGTH) / 4;
 const OUTGOING_RESET_REQUEST: u16 = 13;
@@ -38,8 +44,14 @@ const RECONFIG_RESPONSE: u16 = 16;
 pub(super) struct Inbound {
     /// What the library is to see of it.
     pub(super) pass: Option<Bytes>,
+    /// The streams on which messages are skipped, and which the library is to know for that.
+    pub(super) skipped: Vec<u16>,
+    /// Of such streams those whose first message came, and whether it is the first there is.
+    pub(super) begun: Vec<(u16, bool)>,
     /// The values of its RE-CONFIG chunks.
     pub(super) reconfigs: Vec<Bytes>,
+    /// The value of an ERROR chunk about what is not known.
+    pub(super) error: Option<Vec<u8>>,
     /// The peer aborted the association, and why.
     pub(super) aborted: Option<String>,
     /// The peer began an orderly shutdown.
@@ -55,16 +67,23 @@ pub(super) struct Guard {
     last_sent: u32,
     /// The last TSN acknowledged cumulatively, or one less than the peer's first; none before the peer's INIT.
     received: Option<u32>,
-    /// The window as last advertised, and what was read since.
-    advertised: usize,
-    read_since: usize,
+    pub(super) window: Window,
     held_chunks: usize,
+    /// How many of them are fragments.
+    held_fragments: usize,
     overrun: usize,
+    /// The streams on which messages were skipped and none has come.
+    pub(super) skipping: FxHashSet<u16>,
     /// The streams on which unordered data has come.
     unordered: FxHashSet<u16>,
     pacing: Pacing,
     /// Reset requests the library made that must be answered, since they never reach the peer.
     unsent_requests: Vec<u32>,
+    /// What the INIT ACK is to say of parameters that are not known.
+    pub(super) report: Vec<u8>,
+    /// How many streams and fragments the library was made to walk.
+    #[cfg(test)]
+    pub(super) steps: usize,
 }
 
 impl Guard {
@@ -74,13 +93,17 @@ impl Guard {
             peer_tag: 0,
             last_sent: 0,
             received: None,
-            advertised: RECEIVE_WINDOW as usize,
-            read_since: 0,
+            window: Window::new(),
             held_chunks: 0,
+            held_fragments: 0,
             overrun: 0,
+            skipping: FxHashSet::default(),
             unordered: FxHashSet::default(),
             pacing: Pacing::new(),
             unsent_requests: Vec::new(),
+            report: Vec::new(),
+            #[cfg(test)]
+            steps: 0,
         }
     }
 
@@ -106,7 +129,6 @@ impl Guard {
     }
 
     /// How many chunks are held unread.
-    #[cfg(test)]
     pub(super) fn held_chunks(&self) -> usize {
         self.held_chunks
     }
@@ -128,50 +150,103 @@ impl Guard {
     /// `stream` starts anew.
     pub(super) fn forget(&mut self, stream: u16) {
         self.unordered.remove(&stream);
+        self.skipping.remove(&stream);
     }
 
-    /// Sorts the chunks of a packet from the wire into what the library takes and what it must not see.
-    pub(super) fn inbound(&mut self, now: Instant, packet: Bytes) -> Inbound {
+    /// Sorts the chunks of a packet from the wire into what the library takes and what it must not see. The library
+    /// holds `streams` streams, on some of which there may be something to read.
+    pub(super) fn inbound(
+        &mut self,
+        now: Instant,
+        packet: &Bytes,
+        streams: usize,
+        readable: bool,
+    ) -> Inbound {
         let mut inbound = Inbound::default();
-        let as_it_is =
-            packet::chunks(&packet).all(|chunk| chunk.kind != packet::SACK && self.passes(chunk));
-        if as_it_is {
-            inbound.shutdown = packet::chunks(&packet).any(|chunk| chunk.kind == packet::SHUTDOWN);
-            inbound.pass = Some(packet);
-        } else if packet::has_valid_checksum(&packet) {
-            self.sort(now, &packet, &mut inbound);
+        let Some(header) = packet::header(packet).filter(|_| packet::has_valid_checksum(packet))
+        else {
+            return inbound;
+        };
+        let mut toll = Toll::new(streams, self.held_fragments);
+        let mut sieve = Sieve::new(packet);
+        let mut chunks = packet::chunks(packet);
+        while let Some(chunk) = chunks.next() {
+            if chunk.is_to_be_reported() && self.is_from_peer(header, chunk) {
+                inbound.error.get_or_insert_with(|| unrecognized(chunk));
+            }
+            if chunk.ends_packet() {
+                break;
+            }
+            if !toll.allows(chunk.kind) {
+                sieve.leave_out();
+                continue;
+            }
+            match self.sieved(now, header, chunk, readable) {
+                Some(Cow::Borrowed(_)) => {
+                    sieve.keep(chunk, chunks.left());
+                    inbound.begun.extend(self.begun(chunk));
+                }
+                Some(Cow::Owned(value)) => sieve.replace(chunk, &value),
+                None => sieve.leave_out(),
+            }
+            if self.is_from_peer(header, chunk) {
+                self.note(chunk, packet, &mut inbound);
+            }
         }
+        #[cfg(test)]
+        {
+            self.steps += toll.steps();
+        }
+        inbound.pass = sieve.finish();
         inbound
     }
 
-    fn sort(&mut self, now: Instant, packet: &Bytes, inbound: &mut Inbound) {
-        let Some(header) = packet::header(packet) else {
-            return;
-        };
-        let mut pass = Builder::new(header);
-        for chunk in packet::chunks(packet) {
-            let is_from_peer = self.is_from_peer(header, chunk);
-            if chunk.kind == packet::SACK && is_from_peer && passes_sack(chunk) {
-                pass = pass.chunk(chunk.kind, chunk.flags, &self.paced(now, chunk));
-            } else if self.passes(chunk) {
-                pass = pass.chunk(chunk.kind, chunk.flags, chunk.value);
-            } else if is_from_peer {
-                note(chunk, packet, inbound);
-            }
+    fn begun(&mut self, chunk: Chunk<'_>) -> Option<(u16, bool)> {
+        if chunk.kind != packet::DATA || self.skipping.is_empty() {
+            return None;
         }
-        if !pass.is_empty() {
-            inbound.pass = Some(pass.finish());
+        let (stream, sequence) = (chunk.u16(4)?, chunk.u16(6)?);
+        let is_first = sequence == 0 && chunk.flags & UNORDERED_FLAG == 0;
+        let is_new = chunk.u32(0).is_some_and(|tsn| !self.has_received(tsn));
+        (is_new && self.skipping.remove(&stream)).then_some((stream, is_first))
+    }
+
+    /// The value of `chunk` as the library is to see it, if it is.
+    fn sieved<'a>(
+        &mut self,
+        now: Instant,
+        header: Header,
+        chunk: Chunk<'a>,
+        readable: bool,
+    ) -> Option<Cow<'a, [u8]>> {
+        match chunk.kind {
+            packet::DATA => {
+                let passes = self.passes_data(now, chunk, readable);
+                passes.then_some(Cow::Borrowed(chunk.value))
+            }
+            packet::SACK => (self.is_from_peer(header, chunk) && passes_sack(chunk))
+                .then(|| Cow::Owned(self.paced(now, chunk))),
+            packet::FORWARD_TSN => self
+                .passes_forward_tsn(chunk)
+                .then(|| without_repeats(chunk)),
+            _ => self.passes(chunk).then_some(Cow::Borrowed(chunk.value)),
         }
     }
 
-    /// An acknowledgement with the window that the library is to keep to.
+    /// An acknowledgement with the window that the library is to keep to, and no more gaps than it may look at.
     fn paced(&mut self, now: Instant, sack: Chunk<'_>) -> Vec<u8> {
-        let mut value = sack.value.to_vec();
-        if let (Some(tsn), Some(window)) = (sack.u32(0), sack.u32(4)) {
-            let window = self
-                .pacing
-                .acknowledged(now, tsn, gaps(sack), window as usize);
-            value[4..8].copy_from_slice(&(window as u32).to_be_bytes());
+        let (tsn, window) = (sack.u32(0).unwrap_or(0), sack.u32(4).unwrap_or(0));
+        let window = self
+            .pacing
+            .acknowledged(now, tsn, few_gaps(sack), window as usize);
+        let mut value = Vec::with_capacity(sack.value.len());
+        value.put_u32(tsn);
+        value.put_u32(window as u32);
+        value.put_u16(few_gaps(sack).count() as u16);
+        value.put_u16(0);
+        for (start, end) in few_gaps(sack) {
+            value.put_u16(start);
+            value.put_u16(end);
         }
         value
     }
@@ -189,12 +264,9 @@ impl Guard {
     }
 
     // ABORT and ERROR panic the library when a cause is cut short; ERROR makes it close the association, which it
-    // need not; what it does with RE-CONFIG is wrong in several ways (see `reset`); and a chunk type it does not know
-    // makes it drop the packet, where RFC 9260 §3.2 says to skip the chunk.
+    // need not; and what it does with RE-CONFIG is wrong in several ways (see `reset`).
     fn passes(&mut self, chunk: Chunk<'_>) -> bool {
         match chunk.kind {
-            packet::DATA => self.passes_data(chunk),
-            packet::FORWARD_TSN => self.passes_forward_tsn(chunk),
             packet::INIT_ACK => self.passes_init_ack(chunk),
             packet::COOKIE_ECHO => true,
             // The library goes on behind what it knows of a chunk, and so would take the rest for the next one.
@@ -207,16 +279,25 @@ impl Guard {
         }
     }
 
-    fn passes_data(&mut self, chunk: Chunk<'_>) -> bool {
+    fn passes_data(&mut self, now: Instant, chunk: Chunk<'_>, readable: bool) -> bool {
         let (Some(tsn), Some(stream)) = (chunk.u32(0), chunk.u16(4)) else {
             return false;
         };
-        if chunk.flags & UNORDERED_FLAG != 0 {
-            self.unordered.insert(stream);
-        }
-        chunk.value.len() > DATA_HEADER_LENGTH
+        let length = chunk.value.len().saturating_sub(DATA_HEADER_LENGTH);
+        // The next in sequence is what makes room where nothing can be read.
+        let is_urgent = !readable && tsn == self.next_expected();
+        let passes = length > 0
             && self.is_near(tsn)
             && self.held_chunks < MAX_HELD_CHUNKS
+            && (is_urgent || self.window.has_room(length));
+        if passes {
+            self.window.arrived(now, length);
+            self.held_fragments += usize::from(chunk.flags & WHOLE_FLAGS != WHOLE_FLAGS);
+            if chunk.flags & UNORDERED_FLAG != 0 {
+                self.unordered.insert(stream);
+            }
+        }
+        passes
     }
 
     fn passes_forward_tsn(&self, chunk: Chunk<'_>) -> bool {
@@ -243,6 +324,28 @@ impl Guard {
         }
     }
 
+    /// Notes what a chunk of the peer's is to others than the library.
+    fn note(&self, chunk: Chunk<'_>, packet: &Bytes, inbound: &mut Inbound) {
+        match chunk.kind {
+            packet::RECONFIG => inbound.reconfigs.push(packet.slice_ref(chunk.value)),
+            packet::SHUTDOWN if chunk.value.len() == 4 => inbound.shutdown = true,
+            packet::ABORT => inbound.aborted = Some(abort_reason(chunk)),
+            packet::ERROR => {
+                tracing::debug!(cause = chunk.u16(0), "SCTP error reported by the peer");
+            }
+            // One that repeats what is known says nothing new of streams.
+            packet::FORWARD_TSN
+                if self.passes_forward_tsn(chunk)
+                    && chunk.u32(0).is_some_and(|tsn| !self.has_received(tsn)) =>
+            {
+                inbound
+                    .skipped
+                    .extend(skipped(chunk).map(|(stream, _)| stream));
+            }
+            _ => {}
+        }
+    }
+
     /// Notes what the library says, and holds back what it should not; the packet as it is to go out.
     pub(super) fn outbound(&mut self, now: Instant, packet: Bytes) -> Option<Bytes> {
         for chunk in packet::chunks(&packet) {
@@ -250,7 +353,9 @@ impl Guard {
                 packet::DATA => self.note_data(now, chunk),
                 packet::FORWARD_TSN => self.note_sent(chunk),
                 packet::SACK => return Some(self.outbound_sack(&packet, chunk)),
-                packet::INIT | packet::INIT_ACK => self.note_local(chunk),
+                packet::INIT | packet::INIT_ACK => {
+                    return self.outbound_init(packet.clone(), chunk);
+                }
                 packet::RECONFIG => {
                     self.note_unsent_request(chunk);
                     return None;
@@ -259,6 +364,16 @@ impl Guard {
             }
         }
         Some(packet)
+    }
+
+    // The window in it is the biggest there may be: senders take it for how fast they may begin, and go by the one in
+    // the first acknowledgement soon after (RFC 9260 §7.2.1).
+    fn outbound_init(&mut self, packet: Bytes, init: Chunk<'_>) -> Option<Bytes> {
+        self.note_local(init);
+        if init.kind == packet::INIT || self.report.is_empty() {
+            return Some(packet.clone());
+        }
+        init::with_report(&packet, init, &self.report)
     }
 
     fn note_data(&mut self, now: Instant, chunk: Chunk<'_>) {
@@ -292,32 +407,31 @@ impl Guard {
     // The library reports every gap, so that under loss an acknowledgement outgrows a datagram and is itself lost;
     // the earliest gaps are what the sender needs first (RFC 9260 §6.2 lets the rest wait). Its arithmetic also fails
     // where TSNs wrap around: those past it are reported at 0, where no gap can be, and the peer would object.
+    // And it tells the whole window at once, where ours grows with use.
     fn outbound_sack(&mut self, packet: &Bytes, sack: Chunk<'_>) -> Bytes {
-        self.note_sack(sack);
+        let window = self.note_sack(sack);
         let gaps = usize::from(sack.u16(8).unwrap_or(0));
         let sound = (0..gaps)
             .take_while(|index| sack.u16(SACK_HEADER_LENGTH + 4 * index) > Some(0))
             .count();
         let kept = sound.min(MAX_GAP_BLOCKS);
-        if kept == gaps {
-            return packet.clone();
-        }
-        with_gaps(packet, sack, kept).unwrap_or_else(|| packet.clone())
+        window
+            .and_then(|window| rewritten(packet, sack, window, kept))
+            .unwrap_or_else(|| packet.clone())
     }
 
-    fn note_sack(&mut self, sack: Chunk<'_>) {
-        let (Some(received), Some(window)) = (sack.u32(0), sack.u32(4)) else {
-            return;
-        };
+    fn note_sack(&mut self, sack: Chunk<'_>) -> Option<usize> {
+        let (received, window) = (sack.u32(0)?, sack.u32(4)?);
         self.received = Some(received);
-        self.advertised = window as usize;
-        self.read_since = 0;
         // Every chunk holds at least a byte. This also forgets chunks that were held and then skipped.
         let unread = RECEIVE_WINDOW.saturating_sub(window) as usize;
         self.held_chunks = self.held_chunks.min(unread);
-        if window > 0 {
+        self.held_fragments = self.held_fragments.min(unread);
+        let advertised = self.window.advertise(unread);
+        if advertised > 0 {
             self.overrun = 0;
         }
+        Some(advertised)
     }
 
     /// The library took `chunks` more chunks, of `bytes` in all; false when the peer is ignoring the window. The
@@ -325,7 +439,7 @@ impl Guard {
     /// message without end.
     pub(super) fn note_held(&mut self, chunks: usize, bytes: usize, readable: bool) -> bool {
         self.held_chunks += chunks;
-        if self.advertised == 0 && !readable && chunks > 0 {
+        if self.window.advertised() == 0 && !readable && chunks > 0 {
             self.overrun += bytes;
         }
         chunks == 0 || self.overrun <= MAX_OVERRUN
@@ -334,15 +448,11 @@ impl Guard {
     /// A message of `chunks` chunks and `bytes` bytes was read.
     pub(super) fn note_read(&mut self, chunks: usize, bytes: usize) {
         self.held_chunks = self.held_chunks.saturating_sub(chunks);
-        self.read_since += bytes;
+        if chunks > 1 {
+            self.held_fragments = self.held_fragments.saturating_sub(chunks);
+        }
+        self.window.read(bytes);
         self.overrun = 0;
-    }
-
-    /// Whether enough was read to tell the peer, who stopped sending when the window was small (RFC 9260 §6.2). The
-    /// library only tells in answer to data.
-    pub(super) fn owes_window_update(&self) -> bool {
-        let quarter = RECEIVE_WINDOW as usize / 4;
-        self.advertised < 3 * quarter && self.read_since >= quarter
     }
 
     // What the library is told on its peer's behalf.
@@ -390,71 +500,5 @@ impl Guard {
             tag: self.local_tag,
         };
         Builder::new(header).chunk(kind, flags, value).finish()
-    }
-}
-
-/// Whether a parameter (RFC 9260 §3.2.1) fills the chunk.
-fn is_one_parameter(chunk: Chunk<'_>) -> bool {
-    chunk.u16(2).map(usize::from) == Some(chunk.value.len())
-}
-
-// Blocks in ascending order and apart. The library looks every TSN of every block up, so overlapping ones would make
-// it look up the same thousands for each, and one that starts at 0 makes it close the association.
-fn passes_sack(chunk: Chunk<'_>) -> bool {
-    let mut last = 0;
-    let apart = gaps(chunk).all(|(start, end)| {
-        let apart = start > last && end >= start;
-        last = end;
-        apart
-    });
-    fills_chunk(chunk) && apart
-}
-
-/// Whether the gap blocks and duplicates that an acknowledgement counts are there, and nothing else is.
-fn fills_chunk(sack: Chunk<'_>) -> bool {
-    let count = |offset| sack.u16(offset).map_or(0, usize::from);
-    sack.value.len() == SACK_HEADER_LENGTH + 4 * (count(8) + count(10))
-}
-
-/// The gap blocks of an acknowledgement, as far as they are there.
-fn gaps(sack: Chunk<'_>) -> impl Iterator<Item = (u16, u16)> {
-    let count = usize::from(sack.u16(8).unwrap_or(0));
-    (0..count).map_while(move |index| {
-        let offset = SACK_HEADER_LENGTH + 4 * index;
-        Some((sack.u16(offset)?, sack.u16(offset + 2)?))
-    })
-}
-
-fn with_gaps(packet: &Bytes, sack: Chunk<'_>, gaps: usize) -> Option<Bytes> {
-    let mut value = sack.value.get(..SACK_HEADER_LENGTH + 4 * gaps)?.to_vec();
-    value[8..10].copy_from_slice(&(gaps as u16).to_be_bytes());
-    value[10..12].fill(0);
-    let packet = Builder::new(packet::header(packet)?)
-        .chunk(packet::SACK, sack.flags, &value)
-        .finish();
-    Some(packet)
-}
-
-fn note(chunk: Chunk<'_>, packet: &Bytes, inbound: &mut Inbound) {
-    match chunk.kind {
-        packet::RECONFIG => inbound.reconfigs.push(packet.slice_ref(chunk.value)),
-        packet::SHUTDOWN => inbound.shutdown = true,
-        packet::ABORT => inbound.aborted = Some(abort_reason(chunk)),
-        packet::ERROR => tracing::debug!(cause = chunk.u16(0), "SCTP error reported by the peer"),
-        _ => {}
-    }
-}
-
-// RFC 9260 §3.3.10: a cause code, its length, and for 12 (user-initiated) and 13 (protocol violation) often a text.
-fn abort_reason(chunk: Chunk<'_>) -> String {
-    let detail = chunk.value.get(4..).unwrap_or_default();
-    let detail = String::from_utf8_lossy(&detail[..detail.len().min(100)]);
-    let detail: String = detail.chars().filter(|c| !c.is_control()).collect();
-    match (chunk.u16(0), detail.is_empty()) {
-        (None, _) => "aborted by the peer".to_owned(),
-        (Some(12), true) => "closed by the peer".to_owned(),
-        (Some(12), false) => format!("closed by the peer: {detail}"),
-        (Some(13), false) => format!("aborted by the peer, protocol violation: {detail}"),
-        (Some(cause), _) => format!("aborted by the peer, cause {cause}"),
     }
 }

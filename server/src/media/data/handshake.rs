@@ -5,6 +5,7 @@
 //! and the other treated as lost: the DTLS client keeps to its own, unless nobody answers that.
 
 use super::guard::Guard;
+use super::init::{self, Init};
 use super::library::Library;
 use super::packet;
 use super::streams::Streams;
@@ -17,6 +18,13 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How long an initiating DTLS client insists, before an INIT of the peer's replaces its own.
 const INSISTENCE: Duration = Duration::from_secs(1);
+
+/// How long an end whose INIT was answered has for its cookie, before this end initiates. A repetition of it that is
+/// lost four times comes within.
+pub(super) const COOKIE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where memory is scarce, how long until this end looks again.
+const SCARCITY: Duration = Duration::from_secs(1);
 
 /// Who initiated the association, and how far it is.
 #[derive(Debug)]
@@ -33,6 +41,7 @@ pub(super) enum State {
     Accepting {
         init: (u32, u32),
         answer: Vec<Bytes>,
+        until: Instant,
     },
     Connected,
     /// Over for this reason, but for what is to be read.
@@ -44,6 +53,12 @@ pub(super) enum State {
 
 impl Streams {
     pub(super) fn initiate(&mut self, now: Instant) {
+        if self.is_scarce {
+            self.state = State::Waiting {
+                until: now + SCARCITY,
+            };
+            return;
+        }
         match Library::initiate(now) {
             Ok(library) => {
                 self.start(library);
@@ -56,55 +71,70 @@ impl Streams {
 
     fn start(&mut self, library: Library) {
         self.guard = Guard::new();
+        self.guard.window.set_scarce(self.is_scarce);
+        self.known.clear();
         self.dirty = true;
         self.library = Some(library);
     }
 
     pub(super) fn handle_init(&mut self, now: Instant, packet: Bytes) {
         // RFC 9260 §8.5.1: any other is discarded, as the library would.
-        if packet::header(&packet).is_none_or(|header| header.tag != 0) {
-            return;
-        }
-        let Some(init) = packet::chunks(&packet).next() else {
+        let Some(header) = packet::header(&packet).filter(|header| header.tag == 0) else {
             return;
         };
-        // RFC 9260 §3.1: an INIT comes alone. The library would read what follows, and nothing has looked at that.
-        if packet.len() > packet::length_of_one(init) {
+        let Some(chunk) = packet::chunks(&packet).next() else {
+            return;
+        };
+        // RFC 9260 §3.1: an INIT comes alone.
+        if packet.len() > packet::length_of_one(chunk) || !packet::has_valid_checksum(&packet) {
             return;
         }
-        let (Some(tag), Some(first)) = (init.u32(0), init.u32(12)) else {
+        let (Some(tag), Some(first)) = (chunk.u32(0), chunk.u32(12)) else {
+            return;
+        };
+        let Some(init) = init::read(header, chunk) else {
             return;
         };
         match &self.state {
-            State::Waiting { .. } => self.accept(now, &packet, (tag, first)),
+            State::Waiting { .. } => self.accept(now, init, (tag, first)),
             State::Initiating { since } => {
                 let insists = self.config.dtls_client && now < *since + INSISTENCE;
                 if !insists && !self.guard.knows_peer() {
-                    self.accept(now, &packet, (tag, first));
+                    self.accept(now, init, (tag, first));
                 }
             }
             // A repetition gets the same answer: another cookie would leave the peer with one that opens nothing.
-            State::Accepting { init, answer } if *init == (tag, first) => {
+            State::Accepting {
+                init: known,
+                answer,
+                ..
+            } if *known == (tag, first) => {
                 self.transmit.extend(answer.iter().cloned());
             }
-            State::Accepting { .. } => self.accept(now, &packet, (tag, first)),
+            State::Accepting { .. } => self.accept(now, init, (tag, first)),
             State::Connected | State::Ending { .. } | State::Closed => {}
         }
     }
 
-    fn accept(&mut self, now: Instant, packet: &Bytes, init: (u32, u32)) {
-        let Some(library) = Library::accept(now, packet.clone()) else {
+    fn accept(&mut self, now: Instant, init: Init, identity: (u32, u32)) {
+        // Its sender repeats it.
+        if self.is_scarce {
+            return;
+        }
+        let Some(library) = Library::accept(now, init.packet.clone()) else {
             return;
         };
         self.start(library);
-        if let Some(chunk) = packet::chunks(packet).next() {
+        if let Some(chunk) = packet::chunks(&init.packet).next() {
             self.guard.note_peer(chunk);
         }
+        self.guard.report = init.report;
         self.transmit.clear();
         self.flush(now);
         self.state = State::Accepting {
-            init,
+            init: identity,
             answer: self.transmit.iter().cloned().collect(),
+            until: now + COOKIE_PATIENCE,
         };
     }
 }

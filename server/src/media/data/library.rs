@@ -103,10 +103,6 @@ impl Library {
         self.association.negotiated_max_streams().unwrap_or(0)
     }
 
-    pub(super) fn stream_ids(&self) -> Vec<u16> {
-        self.association.stream_ids()
-    }
-
     /// A stream that is there.
     pub(super) fn stream(&mut self, id: u16) -> Option<Stream<'_>> {
         self.association.stream(id).ok()

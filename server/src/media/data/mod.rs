@@ -6,10 +6,13 @@
 //!
 //! # Memory
 //! What one peer can make this end hold is bounded:
-//! * received and not yet read: [`RECEIVE_WINDOW`] (4 MiB), which the peer is told and beyond which its data is
-//!   dropped, in at most 16384 chunks;
+//! * received and not yet read: [`INITIAL_WINDOW`] (256 KiB) at first and [`RECEIVE_WINDOW`] (4 MiB) when it is made
+//!   use of, which the peer is told and beyond which its data is dropped, in at most 16384 chunks;
 //! * sent and not yet acknowledged: [`SEND_LIMIT`] (8 MiB) in at most [`SEND_LIMIT_MESSAGES`] messages, by refusing;
 //! * [`MAX_CHANNELS`] channels.
+//!
+//! What all peers of a shard hold is counted by a [`Budget`]. Where that is used up nothing received is kept beyond
+//! [`INITIAL_WINDOW`], and no association is begun or answered: its end repeats its INIT. Those there are go on.
 //!
 //! Reading stops while more than [`HIGH_WATER`] (1 MiB) is waiting to be acknowledged, so that whoever answers each
 //! message with a message is never refused, and the window closes on a peer that sends but does not receive. So
@@ -17,9 +20,11 @@
 
 mod backlog;
 mod channel;
+mod contents;
 mod dcep;
 mod guard;
 mod handshake;
+mod init;
 mod library;
 mod pacing;
 mod packet;
@@ -27,11 +32,16 @@ mod reset;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod toll;
+mod turns;
+mod window;
 
 pub use channel::{
     ChannelError, ChannelId, ChannelOptions, DEFAULT_PRIORITY, MessageKind, Reliability,
 };
+pub use streams::MAX_STREAMS;
 
+use super::net::budget::{Budget, Holding};
 use bytes::Bytes;
 use channel::{Channel, ChannelState};
 use dcep::Dcep;
@@ -39,6 +49,7 @@ use rtc::sctp::PayloadProtocolIdentifier as Protocol;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 use streams::{Message, Streams, StreamsEvent};
 
@@ -53,6 +64,10 @@ pub const MAX_PACKET_SIZE: usize = 1163;
 /// 84 Mbit/s at 100 ms, this is four times that, and 16 messages of the longest kind.
 pub const RECEIVE_WINDOW: u32 = 4 << 20;
 
+/// How much may be received and not yet read, until a peer makes use of more, and where memory is scarce: a message of
+/// the longest kind. The INIT says [`RECEIVE_WINDOW`] all the same, the first acknowledgement what holds.
+pub const INITIAL_WINDOW: usize = 256 << 10;
+
 /// With more than this waiting to be acknowledged, messages are no longer read.
 pub const HIGH_WATER: usize = 1 << 20;
 
@@ -65,6 +80,9 @@ pub const SEND_LIMIT: usize = 8 << 20;
 
 /// As [`SEND_LIMIT`], in messages.
 pub const SEND_LIMIT_MESSAGES: usize = 32_768;
+
+/// What a chunk received, or a message sent, costs besides its bytes.
+const OVERHEAD: usize = 256;
 
 /// How many channels may be open at a time. One more is closed as soon as it is opened.
 pub const MAX_CHANNELS: usize = 1024;
@@ -134,6 +152,7 @@ pub struct Sctp {
     events: VecDeque<SctpEvent>,
     buffered: usize,
     buffered_messages: usize,
+    holding: Holding,
 }
 
 impl fmt::Debug for Sctp {
@@ -148,11 +167,18 @@ impl fmt::Debug for Sctp {
 }
 
 impl Sctp {
-    /// Starts the association: initiates it as DTLS client, else waits for the peer's INIT for a while first.
+    /// Starts an association that has memory for itself alone.
     pub fn new(now: Instant, config: SctpConfig) -> Sctp {
+        Sctp::within(now, config, &Budget::new(usize::MAX))
+    }
+
+    /// Starts the association: initiates it as DTLS client, else waits for the peer's INIT for a while first. What it
+    /// holds counts in `budget`.
+    pub fn within(now: Instant, config: SctpConfig, budget: &Arc<Budget>) -> Sctp {
         Sctp {
             now,
-            streams: Streams::new(now, config.clone()),
+            streams: Streams::new(now, config.clone(), budget.is_scarce()),
+            holding: Holding::new(budget),
             channels: FxHashMap::default(),
             events: VecDeque::new(),
             buffered: 0,
@@ -165,8 +191,21 @@ impl Sctp {
     /// should be an allocation of their own and not a slice of a much larger buffer.
     pub fn handle_packet(&mut self, now: Instant, packet: Bytes) {
         self.now = self.now.max(now);
+        self.streams.set_scarce(self.holding.is_scarce());
         self.streams.handle_packet(self.now, packet);
         self.take_events();
+        self.count();
+    }
+
+    /// From now on, what is held counts in `budget`: the peer has gone to another shard.
+    pub fn move_to(&mut self, budget: &Arc<Budget>) {
+        self.holding.move_to(budget);
+    }
+
+    fn count(&mut self) {
+        let chunks = self.streams.held_chunks() + self.buffered_messages;
+        let bytes = self.streams.held() + self.buffered + chunks * OVERHEAD;
+        self.holding.set(bytes);
     }
 
     /// The next packet to put into a DTLS record of its own, at most [`MAX_PACKET_SIZE`] long. To be asked for after
@@ -181,6 +220,12 @@ impl Sctp {
     /// The next event. Messages are read from the association here; none are while too much is unacknowledged, so
     /// this is to be asked again after every [`Sctp::handle_packet`].
     pub fn poll_event(&mut self) -> Option<SctpEvent> {
+        let event = self.next_event();
+        self.count();
+        event
+    }
+
+    fn next_event(&mut self) -> Option<SctpEvent> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
@@ -216,8 +261,10 @@ impl Sctp {
     /// Tells the time. Calling early or often does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        self.streams.set_scarce(self.holding.is_scarce());
         self.streams.handle_timeout(self.now);
         self.take_events();
+        self.count();
     }
 
     /// Opens a channel. Messages may be sent on it at once; [`SctpEvent::ChannelOpened`] follows when the peer has
@@ -309,6 +356,7 @@ impl Sctp {
             self.buffered += data.len();
             self.buffered_messages += 1;
         }
+        self.count();
         Ok(())
     }
 
@@ -338,6 +386,7 @@ impl Sctp {
         self.channels.clear();
         self.buffered = 0;
         self.buffered_messages = 0;
+        self.count();
     }
 
     fn take_events(&mut self) {
@@ -425,15 +474,13 @@ impl Sctp {
     fn handle_message(&mut self, message: Message) {
         let id = message.stream;
         let Some(data) = message.data else {
-            tracing::warn!(
-                channel = id,
-                "a message longer than announced: the channel is closed"
-            );
-            self.accept_unannounced(id, message.unordered);
-            return self.start_closing(id);
+            return self.refuse(id, message.unordered, "a message longer than announced");
         };
         match message.protocol {
             Protocol::Dcep => self.handle_dcep(id, &data),
+            Protocol::String if std::str::from_utf8(&data).is_err() => {
+                self.refuse(id, message.unordered, "text that is not UTF-8");
+            }
             Protocol::String => self.deliver(id, MessageKind::Text, data, message.unordered),
             Protocol::Binary => self.deliver(id, MessageKind::Binary, data, message.unordered),
             Protocol::StringEmpty => {
@@ -444,6 +491,14 @@ impl Sctp {
             }
             _ => tracing::debug!(channel = id, "a message of unknown kind is dropped"),
         }
+    }
+
+    // RFC 8831 §6.6 leaves open what becomes of what must not be sent. A message that is changed or left out would be
+    // a silent fault; a channel that is closed is one that shows, and harms no other.
+    fn refuse(&mut self, id: u16, unordered: bool, reason: &'static str) {
+        tracing::debug!(channel = id, reason, "the channel is closed");
+        self.accept_unannounced(id, unordered);
+        self.start_closing(id);
     }
 
     fn deliver(&mut self, id: u16, kind: MessageKind, data: Bytes, unordered: bool) {
@@ -520,7 +575,10 @@ impl Sctp {
     }
 
     // A channel that is open already stays as it is when the peer opens it again the same way; otherwise the peer
-    // means another, and RFC 8832 §6 has it closed. Identifiers of the wrong parity are let be: they do no harm.
+    // means another, and RFC 8832 §6 has it closed. It would also have those of the wrong parity closed, which exist to
+    // keep two ends from opening the same channel at once. They are let be: there are peers that take the wrong ones
+    // (the role in DTLS is not always known to who opens channels), and should they meet one of ours, that one is
+    // closed by the rule before.
     fn handle_open(&mut self, id: u16, options: ChannelOptions) {
         match self.channels.get(&id) {
             None => self.accept(id, options),

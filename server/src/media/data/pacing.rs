@@ -19,6 +19,9 @@ const INITIAL_WINDOW: usize = 10 * MAX_PACKET_SIZE;
 /// would have four packets.
 const BURST: usize = 16 * MAX_PACKET_SIZE;
 
+/// With so many chunks in flight no more are sent: the library goes through all of them at some acknowledgements.
+const MAX_FLYING: usize = 4096;
+
 /// The shortest of so many round trips tells a queue from jitter (RFC 9406).
 const ENOUGH: usize = 8;
 
@@ -123,9 +126,11 @@ impl Pacing {
         if self.recovery.is_none() {
             self.grow(acknowledged, before);
         }
-        window
-            .min(self.window)
-            .min(self.in_flight + self.burst(now, acknowledged))
+        let burst = match self.flying.len() < MAX_FLYING {
+            true => self.burst(now, acknowledged),
+            false => 0,
+        };
+        window.min(self.window).min(self.in_flight + burst)
     }
 
     // Acknowledgements that came together count together: nothing is sent between them.

@@ -24,6 +24,14 @@ pub(super) const SHUTDOWN_COMPLETE: u8 = 14;
 pub(super) const RECONFIG: u8 = 130;
 pub(super) const FORWARD_TSN: u8 = 192;
 
+/// Whether this end knows chunks of `kind`, taken or not.
+pub(super) fn is_known(kind: u8) -> bool {
+    matches!(
+        kind,
+        DATA..=COOKIE_ACK | SHUTDOWN_COMPLETE | RECONFIG | FORWARD_TSN
+    )
+}
+
 /// What every packet starts with, less the checksum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Header {
@@ -40,7 +48,28 @@ pub(super) struct Chunk<'a> {
     pub(super) value: &'a [u8],
 }
 
+// RFC 9260 §3.2: the two highest bits of a type say what becomes of a chunk that nobody knows.
 impl Chunk<'_> {
+    /// Whether nothing behind the chunk is to be read.
+    pub(super) fn ends_packet(&self) -> bool {
+        !is_known(self.kind) && self.kind & 0x80 == 0
+    }
+
+    /// Whether its sender is to be told that it is not known.
+    pub(super) fn is_to_be_reported(&self) -> bool {
+        !is_known(self.kind) && self.kind & 0x40 != 0
+    }
+
+    /// As it was in its packet, without padding.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(CHUNK_HEADER_LENGTH + self.value.len());
+        bytes.put_u8(self.kind);
+        bytes.put_u8(self.flags);
+        bytes.put_u16((CHUNK_HEADER_LENGTH + self.value.len()) as u16);
+        bytes.put_slice(self.value);
+        bytes
+    }
+
     /// The big-endian number at `offset` of the value.
     pub(super) fn u32(&self, offset: usize) -> Option<u32> {
         u32_at(self.value, offset)
@@ -78,6 +107,13 @@ pub(super) fn header(packet: &[u8]) -> Option<Header> {
 pub(super) fn chunks(packet: &[u8]) -> Chunks<'_> {
     Chunks {
         rest: packet.get(HEADER_LENGTH..).unwrap_or_default(),
+    }
+}
+
+impl Chunks<'_> {
+    /// How many bytes are behind the chunk given out last.
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
     }
 }
 
@@ -152,8 +188,20 @@ impl Builder {
         Builder { packet }
     }
 
+    /// Goes on where `packet`, a header and whole chunks, ends.
+    fn continuing(packet: &[u8]) -> Builder {
+        Builder {
+            packet: BytesMut::from(packet),
+        }
+    }
+
     /// Appends a chunk, padded to four bytes. Values come from packets, so their length fits sixteen bits.
     pub(super) fn chunk(mut self, kind: u8, flags: u8, value: &[u8]) -> Builder {
+        self.push(kind, flags, value);
+        self
+    }
+
+    fn push(&mut self, kind: u8, flags: u8, value: &[u8]) {
         let length = CHUNK_HEADER_LENGTH + value.len();
         self.packet.put_u8(kind);
         self.packet.put_u8(flags);
@@ -161,15 +209,68 @@ impl Builder {
         self.packet.put_slice(value);
         self.packet
             .put_bytes(0, length.next_multiple_of(4) - length);
-        self
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.packet.len() == HEADER_LENGTH
     }
 
     pub(super) fn finish(self) -> Bytes {
         seal(self.packet)
+    }
+}
+
+/// What is left of a packet when some of its chunks are left out or changed: the packet itself where none is.
+#[derive(Debug)]
+pub(super) struct Sieve<'a> {
+    packet: &'a Bytes,
+    /// How much of the packet is left as it is.
+    kept: usize,
+    /// From the first change on.
+    copy: Option<Builder>,
+}
+
+impl<'a> Sieve<'a> {
+    /// `packet` has a header.
+    pub(super) fn new(packet: &'a Bytes) -> Sieve<'a> {
+        Sieve {
+            packet,
+            kept: HEADER_LENGTH,
+            copy: None,
+        }
+    }
+
+    /// Keeps the next chunk, behind which `left` bytes follow.
+    pub(super) fn keep(&mut self, chunk: Chunk<'_>, left: usize) {
+        match &mut self.copy {
+            Some(copy) => copy.push(chunk.kind, chunk.flags, chunk.value),
+            None => self.kept = self.packet.len() - left,
+        }
+    }
+
+    /// Leaves the next chunk out.
+    pub(super) fn leave_out(&mut self) {
+        self.copy();
+    }
+
+    /// Puts `value` in place of the next chunk's.
+    pub(super) fn replace(&mut self, chunk: Chunk<'_>, value: &[u8]) {
+        self.copy().push(chunk.kind, chunk.flags, value);
+    }
+
+    fn copy(&mut self) -> &mut Builder {
+        let kept = &self.packet[..self.kept];
+        self.copy.get_or_insert_with(|| Builder::continuing(kept))
+    }
+
+    /// None when no chunk is left.
+    pub(super) fn finish(mut self) -> Option<Bytes> {
+        if self.copy.is_none() && self.kept == self.packet.len() && self.kept > HEADER_LENGTH {
+            return Some(self.packet.clone());
+        }
+        self.copy();
+        let copy = self.copy.filter(|copy| !copy.is_empty())?;
+        Some(copy.finish())
     }
 }
 

@@ -107,13 +107,15 @@ impl Reset {
         directions.incoming_reset
     }
 
+    /// Whether the peer has reset `stream`, and this end not yet.
+    pub(super) fn is_half_reset(&self, stream: u16) -> bool {
+        let directions = self.streams.get(&stream);
+        directions.is_some_and(|directions| directions.incoming_reset)
+    }
+
     /// The peer uses a stream anew. It would not before our reset reached it, so that is answered.
     pub(super) fn reused(&mut self, stream: u16) {
-        if !self
-            .streams
-            .get(&stream)
-            .is_some_and(|directions| directions.incoming_reset)
-        {
+        if !self.is_half_reset(stream) {
             return;
         }
         self.finish_outgoing(stream);

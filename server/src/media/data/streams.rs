@@ -7,16 +7,18 @@ use super::channel::Reliability;
 use super::guard::{Guard, Inbound};
 use super::handshake::{PATIENCE, State};
 use super::library::Library;
-use super::packet::{self, Builder};
+use super::packet::{self, Builder, Header};
 use super::reset::{Outcome, Reset};
+use super::turns::Turns;
 use super::{DEFAULT_PORT, SctpConfig};
 use bytes::Bytes;
 use rtc::sctp::{Event, PayloadProtocolIdentifier, ReliabilityType, Stream, StreamEvent};
+use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 use std::time::Instant;
 
 /// More streams than this, announced or not, are held by no honest peer; the library allocates for each.
-const MAX_STREAMS: usize = 4096;
+pub const MAX_STREAMS: usize = 2048;
 
 /// What happened.
 #[derive(Debug)]
@@ -53,16 +55,20 @@ pub(super) struct Streams {
     pub(super) library: Option<Library>,
     pub(super) guard: Guard,
     reset: Reset,
-    /// Streams that may have a complete message, the next to read first.
-    readable: VecDeque<u16>,
+    /// The streams that the library holds.
+    pub(super) known: FxHashSet<u16>,
+    /// Streams that may have a complete message.
+    readable: Turns,
     pub(super) transmit: VecDeque<Bytes>,
     /// Whether the library may have something to send.
     pub(super) dirty: bool,
+    /// Whether memory is scarce, for everybody.
+    pub(super) is_scarce: bool,
     events: VecDeque<StreamsEvent>,
 }
 
 impl Streams {
-    pub(super) fn new(now: Instant, config: SctpConfig) -> Streams {
+    pub(super) fn new(now: Instant, config: SctpConfig, is_scarce: bool) -> Streams {
         let mut streams = Streams {
             state: State::Waiting {
                 until: now + PATIENCE,
@@ -70,9 +76,11 @@ impl Streams {
             library: None,
             guard: Guard::new(),
             reset: Reset::default(),
-            readable: VecDeque::new(),
+            known: FxHashSet::default(),
+            readable: Turns::default(),
             transmit: VecDeque::new(),
             dirty: false,
+            is_scarce,
             events: VecDeque::new(),
             config,
         };
@@ -112,7 +120,8 @@ impl Streams {
         if self.library.is_none() || self.is_ending() {
             return;
         }
-        let inbound = self.guard.inbound(now, packet);
+        let readable = !self.readable.is_empty();
+        let inbound = self.guard.inbound(now, &packet, self.known.len(), readable);
         self.handle_inbound(now, inbound);
     }
 
@@ -126,6 +135,20 @@ impl Streams {
     }
 
     fn handle_inbound(&mut self, now: Instant, inbound: Inbound) {
+        if self.is_connected() {
+            for (stream, is_first) in inbound.begun {
+                self.begin(now, stream, is_first);
+            }
+            for stream in inbound.skipped {
+                self.expect(stream);
+            }
+            self.transmit.extend(inbound.error.map(|error| {
+                let header = self.outgoing_header();
+                Builder::new(header)
+                    .chunk(packet::ERROR, 0, &error)
+                    .finish()
+            }));
+        }
         if let Some(packet) = inbound.pass {
             self.inject(now, packet);
         }
@@ -201,7 +224,7 @@ impl Streams {
     fn handle_stream_event(&mut self, event: StreamEvent) {
         match event {
             StreamEvent::Opened { id } => self.opened(id),
-            StreamEvent::Readable { id } => self.mark_readable(id),
+            StreamEvent::Readable { id } => self.readable.push(id),
             StreamEvent::BufferedAmountReleased { id, n_bytes } => {
                 self.events.push_back(StreamsEvent::Released {
                     stream: id,
@@ -212,22 +235,41 @@ impl Streams {
         }
     }
 
+    // RFC 3758 §3.6: what the peer says of a stream holds before the stream's first message came, too; the library
+    // only heeds it of streams that it knows.
+    fn expect(&mut self, stream: u16) {
+        let is_new = !self.known.contains(&stream) && !self.reset.is_half_reset(stream);
+        if is_new && self.known.len() < MAX_STREAMS {
+            self.with_stream(stream, |_| true);
+            self.guard.skipping.insert(stream);
+        }
+    }
+
+    // What was skipped may have been the stream's that had the number before, of which senders say more than they
+    // should: then the first message is the first there is.
+    fn begin(&mut self, now: Instant, stream: u16, is_first: bool) {
+        if is_first {
+            self.forget(now, stream);
+        } else {
+            self.used(stream);
+        }
+    }
+
     fn opened(&mut self, stream: u16) {
         if let Some(library) = &mut self.library {
             library.accept_stream();
         }
+        self.known.insert(stream);
+        self.used(stream);
+    }
+
+    fn used(&mut self, stream: u16) {
         // It never forgets unordered fragments that the peer gave up, unless this end sends unordered too.
         if self.guard.is_unordered(stream) {
             self.configure(stream, false, Reliability::Reliable);
         }
         self.reset.reused(stream);
         self.take_outcomes();
-    }
-
-    fn mark_readable(&mut self, stream: u16) {
-        if !self.readable.contains(&stream) {
-            self.readable.push_back(stream);
-        }
     }
 
     // A peer that breaks the protocol, or whose acknowledgements stop, makes the library close.
@@ -238,7 +280,7 @@ impl Streams {
         let initiating = matches!(self.state, State::Initiating { .. });
         if library.is_closed() && (initiating || self.is_connected()) {
             self.end("protocol error".to_owned());
-        } else if library.stream_ids().len() > MAX_STREAMS {
+        } else if self.known.len() > MAX_STREAMS {
             self.fail(now, "too many streams".to_owned());
         }
     }
@@ -253,13 +295,13 @@ impl Streams {
         }
         // Settling asks the library for an acknowledgement: only where there is something new to settle.
         let was_readable = !self.readable.is_empty();
-        while let Some(&stream) = self.readable.front() {
+        while let Some(stream) = self.readable.first() {
             if let Some(message) = self.read_from(stream) {
-                self.readable.rotate_left(1);
+                self.readable.next();
                 self.announce_window(now);
                 return Some(message);
             }
-            self.readable.pop_front();
+            self.readable.pop();
         }
         if was_readable {
             self.settle(now);
@@ -283,7 +325,7 @@ impl Streams {
 
     fn announce_window(&mut self, now: Instant) {
         if self.is_connected()
-            && self.guard.owes_window_update()
+            && self.guard.window.owes_update()
             && let Some(duplicate) = self.guard.duplicate()
         {
             self.inject(now, duplicate);
@@ -325,6 +367,7 @@ impl Streams {
         else {
             return false;
         };
+        self.known.insert(stream);
         library
             .open_stream(stream)
             .is_some_and(|mut stream| act(&mut stream))
@@ -347,9 +390,19 @@ impl Streams {
     }
 
     /// How many chunks are held unread.
-    #[cfg(test)]
     pub(super) fn held_chunks(&self) -> usize {
         self.guard.held_chunks()
+    }
+
+    /// Whether memory is scarce, for everybody.
+    pub(super) fn set_scarce(&mut self, is_scarce: bool) {
+        self.is_scarce = is_scarce;
+        self.guard.window.set_scarce(is_scarce);
+    }
+
+    /// How many bytes are held unread.
+    pub(super) fn held(&self) -> usize {
+        self.guard.window.held()
     }
 
     /// Does what waits for data to come or to be read.
@@ -374,10 +427,10 @@ impl Streams {
             return;
         }
         let streams = match pending.streams.is_empty() {
-            true => self.stream_ids(),
+            true => self.known.iter().copied().collect(),
             false => pending.streams,
         };
-        if streams.iter().any(|stream| self.readable.contains(stream)) {
+        if streams.iter().any(|&stream| self.readable.contains(stream)) {
             return;
         }
         self.dirty = true;
@@ -397,21 +450,11 @@ impl Streams {
         self.guard.has_received(tsn)
     }
 
-    fn stream_ids(&self) -> Vec<u16> {
-        self.library
-            .as_ref()
-            .map(|library| library.stream_ids())
-            .unwrap_or_default()
-    }
-
     // The library must start counting a stream's messages from 0 again before the peer does.
     fn forget(&mut self, now: Instant, stream: u16) {
-        let known = self
-            .library
-            .as_mut()
-            .is_some_and(|library| library.stream(stream).is_some());
+        let known = self.known.remove(&stream);
         self.guard.forget(stream);
-        self.readable.retain(|&readable| readable != stream);
+        self.readable.remove(stream);
         if known && let Some(reset) = self.guard.reset(stream) {
             self.inject(now, reset);
         }
@@ -469,6 +512,11 @@ impl Streams {
         self.take_events();
     }
 
+    fn outgoing_header(&self) -> Header {
+        self.guard
+            .outgoing_header((self.config.local_port, self.config.remote_port))
+    }
+
     fn flush_resets(&mut self, now: Instant) {
         let Some(library) = self
             .library
@@ -478,9 +526,7 @@ impl Streams {
             return;
         };
         let rtt = library.rtt();
-        let header = self
-            .guard
-            .outgoing_header((self.config.local_port, self.config.remote_port));
+        let header = self.outgoing_header();
         while let Some(value) = self.reset.poll_transmit(now, self.guard.last_sent(), rtt) {
             let packet = Builder::new(header)
                 .chunk(packet::RECONFIG, 0, &value)
@@ -492,7 +538,8 @@ impl Streams {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let waiting = match &self.state {
             State::Waiting { until } => Some(*until),
-            State::Initiating { .. } | State::Accepting { .. } | State::Connected => None,
+            State::Accepting { until, .. } => Some(*until),
+            State::Initiating { .. } | State::Connected => None,
             State::Ending { .. } | State::Closed => return None,
         };
         let library = self
@@ -506,7 +553,9 @@ impl Streams {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if matches!(self.state, State::Waiting { until } if until <= now) {
+        if let State::Waiting { until } | State::Accepting { until, .. } = self.state
+            && until <= now
+        {
             self.initiate(now);
         }
         if self.is_ending() {
@@ -570,6 +619,7 @@ impl Streams {
         }
         self.reset = Reset::default();
         self.readable.clear();
+        self.known.clear();
         self.dirty = false;
     }
 }

@@ -3,9 +3,12 @@
 //! Pure: bytes and times in, bytes out. The stream itself is the shard's.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
+
+use crate::media::net::budget::{Budget, Holding};
 
 /// The longest frame taken. Everything WebRTC sends fits into an Ethernet packet.
 pub const MAX_FRAME: usize = 2048;
@@ -65,21 +68,56 @@ pub struct SendQueue {
     /// How much of the first frame, its length included, was written.
     written: usize,
     congested: bool,
+    /// Where what waits is counted, if it is.
+    holding: Option<Holding>,
 }
 
 impl SendQueue {
+    /// A queue that counts in `budget`.
+    pub fn within(budget: &Arc<Budget>) -> Self {
+        Self {
+            holding: Some(Holding::new(budget)),
+            ..Self::default()
+        }
+    }
+
     /// Queues a frame. Returns whether there was room.
     pub fn push(&mut self, data: BytesMut, expires: Option<Instant>) -> bool {
-        let room = self.bytes + data.len() <= MAX_QUEUED && data.len() <= usize::from(u16::MAX);
+        let room = self.bytes + data.len() <= self.limit() && data.len() <= usize::from(u16::MAX);
         if room {
             self.bytes += data.len();
             self.frames.push_back(Queued { data, expires });
+            self.count();
         }
         room
     }
 
+    /// Where memory is scarce no queue is longer than the one of a reader that is a little slow.
+    fn limit(&self) -> usize {
+        match &self.holding {
+            Some(holding) if holding.is_scarce() => CONGESTED_FROM,
+            Some(_) | None => MAX_QUEUED,
+        }
+    }
+
+    fn count(&mut self) {
+        if let Some(holding) = &mut self.holding {
+            holding.set(self.bytes);
+        }
+    }
+
     /// Writes as much as `write` takes. `write` returns how many bytes it took, 0 for none.
     pub fn flush<E>(
+        &mut self,
+        now: Instant,
+        write: impl FnMut(&[u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let result = self.write_frames(now, write);
+        self.count();
+        result
+    }
+
+    fn write_frames<E>(
         &mut self,
         now: Instant,
         mut write: impl FnMut(&[u8]) -> Result<usize, E>,
@@ -168,6 +206,26 @@ mod tests {
             stream.extend_from_slice(frame);
         }
         stream
+    }
+
+    #[test]
+    fn what_waits_counts_and_where_memory_is_scarce_less_waits() {
+        let budget = Budget::new(300 * 1024);
+        let mut queues = [(); 2].map(|()| SendQueue::within(&budget));
+        let mut fill = |queue: &mut SendQueue| {
+            while queue.push(BytesMut::zeroed(1000), None) {}
+            queue.queued()
+        };
+        let full = queues.each_mut().map(&mut fill);
+        assert!(full[0] + full[1] <= 300 * 1024 + CONGESTED_FROM + 1000);
+        assert!(full[1] <= CONGESTED_FROM && full[1] > CONGESTED_FROM - 1000);
+        assert_eq!(budget.used(), full[0] + full[1]);
+        let now = Instant::now();
+        for queue in &mut queues {
+            let written = queue.flush(now, |bytes| Ok::<_, Infallible>(bytes.len()));
+            assert_eq!(written, Ok(()));
+        }
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -7,7 +7,9 @@
 //! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
 //! | `candidates` | our addresses as candidates |
 //! | `buffers` | where packets are written that leave at once |
+//! | `budget` | what the peers of a shard hold in all |
 
+pub mod budget;
 pub mod buffers;
 pub mod candidates;
 pub mod demux;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -13,6 +14,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use rustc_hash::FxHashMap;
 
+use crate::media::net::budget::Budget;
 use crate::media::net::framing::{Deframer, SendQueue};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::network::end_site;
@@ -72,6 +74,8 @@ pub struct Tcp {
     next_token: usize,
     registry: Registry,
     buffer: Vec<u8>,
+    /// What waits for slow readers counts in it.
+    budget: Arc<Budget>,
 }
 
 impl Tcp {
@@ -89,7 +93,16 @@ impl Tcp {
             by_address: HashMap::new(),
             registry,
             buffer: vec![0; 16 * 1024],
+            budget: Budget::new(usize::MAX),
         })
+    }
+
+    /// What waits from now on counts in `budget`.
+    pub fn within(self, budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            ..self
+        }
     }
 
     /// Whether a connection has more to read.
@@ -157,7 +170,7 @@ impl Tcp {
             stream,
             path,
             deframer: Deframer::default(),
-            queue: SendQueue::default(),
+            queue: SendQueue::within(&self.budget),
             until: now + INTRODUCTION,
         };
         *(self.by_address.entry(end_site(path.remote.ip()))).or_default() += 1;

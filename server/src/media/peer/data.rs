@@ -66,7 +66,7 @@ impl Peer {
                 remote_max_message_size: data.max_message_size,
                 dtls_client: dtls.role() == DtlsRole::Client,
             };
-            self.sctp = Some(Box::new(Sctp::new(now, config)));
+            self.sctp = Some(Box::new(Sctp::within(now, config, &self.budget)));
         }
     }
 

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use crate::media::data::{ChannelId, MessageKind, Sctp};
+use crate::media::net::budget::Budget;
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::peer::streams::Streams;
@@ -111,6 +112,8 @@ pub struct Peer {
     dtls: Option<Dtls>,
     srtp: Option<Box<Srtp>>,
     sctp: Option<Box<Sctp>>,
+    /// What the data held counts in: the shard's, once the peer is on one.
+    budget: Arc<Budget>,
     session: Option<Arc<Session>>,
     streams: Streams,
     rtt: Option<Duration>,
@@ -144,6 +147,7 @@ impl Peer {
             dtls: None,
             srtp: None,
             sctp: None,
+            budget: Budget::new(usize::MAX),
             session: None,
             streams: Streams::new(now, config.clock, config.cname, config.seed),
             rtt: None,
@@ -162,6 +166,14 @@ impl Peer {
             starved: false,
             outputs: VecDeque::new(),
             scratch: Vec::new(),
+        }
+    }
+
+    /// The peer is on a shard now: what is held for it counts in that one's `budget`.
+    pub fn move_to(&mut self, budget: &Arc<Budget>) {
+        self.budget = Arc::clone(budget);
+        if let Some(sctp) = &mut self.sctp {
+            sctp.move_to(budget);
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::media::id::PeerId;
+use crate::media::net::budget::{Budget, SHARD_BUDGET};
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::peer::Transmit;
@@ -33,6 +34,8 @@ const MAX_UNDELIVERED: usize = 4096;
 pub struct ShardCore {
     index: usize,
     directory: Arc<Directory>,
+    /// What the peers here, and what leaves for them, hold in all.
+    budget: Arc<Budget>,
     pub(super) peers: Peers,
     pub(super) paths: Paths,
     pub(super) timers: Timers,
@@ -53,6 +56,7 @@ impl ShardCore {
         Self {
             index,
             directory,
+            budget: Budget::new(SHARD_BUDGET),
             peers: Peers::default(),
             paths: Paths::default(),
             timers: Timers::new(now),
@@ -62,6 +66,11 @@ impl ShardCore {
             undelivered: Vec::new(),
             retry: None,
         }
+    }
+
+    /// What everything that queues for a peer here counts in.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Takes a batch of datagrams that landed here, and then sends what comes of them.
@@ -502,7 +511,8 @@ impl ShardCore {
         }
     }
 
-    fn adopt(&mut self, resident: Box<Resident>, paths: Vec<FourTuple>) {
+    fn adopt(&mut self, mut resident: Box<Resident>, paths: Vec<FourTuple>) {
+        resident.peer.move_to(&self.budget);
         let key = self.peers.insert(resident, paths);
         if let Some(place) = self.peers.get_mut(key) {
             for path in &place.paths {

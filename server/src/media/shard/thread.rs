@@ -69,16 +69,17 @@ impl Prepared {
     /// Serves until told to shut down.
     pub fn run(self, index: usize, shards: Shards, dropped: Arc<AtomicU64>) {
         let now = Instant::now();
+        let core = ShardCore::new(now, index, shards.directory.clone());
         let mut thread = Thread {
-            core: ShardCore::new(now, index, shards.directory.clone()),
             receive: Receive::new(self.port, &self.sockets),
             out: Wires {
                 outbox: Outbox::default(),
                 sockets: self.sockets,
-                tcp: self.tcp,
+                tcp: self.tcp.within(core.budget()),
                 shards,
                 dropped,
             },
+            core,
             poll: self.poll,
             inbox: self.inbox,
             pace: Pace::new(now),

@@ -1,6 +1,8 @@
 //! Setting the association up, whoever initiates, and ending it.
 
 use super::link::{A, B, Behaviour, Conditions, End, PERFECT, Pair, ROUGH, config};
+use super::raw::{Raw, TAG, init};
+use crate::media::data::packet;
 use crate::media::data::{
     ChannelError, ChannelId, ChannelOptions, MessageKind, SctpConfig, SctpEvent,
 };
@@ -169,4 +171,102 @@ fn closing_before_the_association_is_up_is_silent() {
     }
     pair.run_out();
     assert!(pair.ends.iter().all(|end| end.events.is_empty()));
+}
+
+/// Says an INIT with these parameters, and then the rest of the handshake; what the INIT ACK has behind its cookie.
+fn handshake_with(parameters: &[u8]) -> Vec<u8> {
+    let mut raw = Raw::new(1);
+    let mut value = init(TAG, 1)[..16].to_vec();
+    value.extend_from_slice(parameters);
+    let answers = raw.say(packet::INIT, 0, &value);
+    assert_eq!(answers.len(), 1, "{parameters:02x?}");
+    let (kind, init_ack) = &answers[0];
+    assert_eq!(*kind, packet::INIT_ACK, "{parameters:02x?}");
+    raw.learn_tag(init_ack);
+    let length = usize::from(packet::u16_at(init_ack, 18).expect("a cookie"));
+    let cookie = init_ack[20..16 + length].to_vec();
+    let answers = raw.say(packet::COOKIE_ECHO, 0, &cookie);
+    assert_eq!(answers, [(packet::COOKIE_ACK, vec![])]);
+    assert_eq!(raw.sctp.poll_event(), Some(SctpEvent::Connected));
+    init_ack[16 + length..].to_vec()
+}
+
+// RFC 9260 §3.2.1: whatever parameters it has, in any order.
+#[test]
+fn an_init_is_answered_whatever_parameters_it_has() {
+    let parameters: [&[u8]; 10] = [
+        &[0x80, 8, 0, 6, 0xc0, 0x82, 0, 0],
+        &[0xc0, 0, 0, 4],
+        &[0x80, 0, 0, 4],
+        &[0x80, 1, 0, 8, 0, 0, 0, 1],
+        &[0, 12, 0, 6, 0, 5, 0, 0],
+        &[0, 5, 0, 8, 127, 0, 0, 1],
+        &[0xc0, 6, 0, 8, 1, 2, 3, 4],
+        &[
+            0x80, 2, 0, 36, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+            21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+        ],
+        &[0x90, 0, 0, 4],
+        &[0xff, 0xff, 0, 5, 1, 0, 0, 0],
+    ];
+    handshake_with(&[]);
+    for first in parameters {
+        for second in parameters {
+            handshake_with(&[first, second].concat());
+        }
+    }
+    // One of them in a length that is none, and the last without its padding.
+    handshake_with(&[0xc0, 0, 0, 3]);
+    handshake_with(&[0xc0, 0, 0, 200]);
+    handshake_with(&[0xff, 0xff, 0, 5, 1]);
+}
+
+#[test]
+fn of_a_parameter_that_is_not_known_its_sender_hears_if_it_wants_to() {
+    let report = |parameter: &[u8]| {
+        let after = handshake_with(&[parameter, &[0xff, 0xfe, 0, 4]].concat());
+        let at = after.windows(2).position(|bytes| bytes == [0, 8]);
+        at.map(|at| after[at..].to_vec()).unwrap_or_default()
+    };
+    let last = [0, 8, 0, 8, 0xff, 0xfe, 0, 4];
+    // Skip; skip and report; stop; stop and report (RFC 9260 §3.2.1).
+    assert_eq!(report(&[0xbf, 1, 0, 4]), last);
+    let both = [&[0, 8, 0, 9, 0xff, 1, 0, 5, 7, 0, 0, 0][..], &last].concat();
+    assert_eq!(report(&[0xff, 1, 0, 5, 7, 0, 0, 0]), both);
+    assert!(report(&[0x3f, 1, 0, 4]).is_empty());
+    assert_eq!(report(&[0x7f, 1, 0, 4]), [0, 8, 0, 8, 0x7f, 1, 0, 4]);
+}
+
+#[test]
+fn flags_of_an_init_and_a_window_below_the_least_are_put_up_with() {
+    let mut raw = Raw::new(1);
+    let mut value = init(TAG, 1);
+    value[4..8].fill(0);
+    assert_eq!(raw.say(packet::INIT, 0xff, &value)[0].0, packet::INIT_ACK);
+}
+
+// What cannot be answered leaves this end as it was: it initiates when it has waited enough.
+#[test]
+fn an_init_that_cannot_be_answered_is_as_if_none_had_come() {
+    for (at, bytes) in [(0..4, 0), (8..10, 0), (10..12, 0)] {
+        let mut raw = Raw::new(1);
+        let mut value = init(TAG, 1);
+        value[at].fill(bytes);
+        assert_eq!(raw.say(packet::INIT, 0, &value), []);
+        let answers = raw.wait(Duration::from_secs(2));
+        assert_eq!(answers[0].0, packet::INIT);
+    }
+}
+
+#[test]
+fn an_end_whose_answer_leads_to_nothing_initiates_and_then_gives_up() {
+    let mut raw = Raw::new(1);
+    assert_eq!(raw.say(packet::INIT, 0, &init(TAG, 1)).len(), 1);
+    let mut said = Vec::new();
+    while let Some(at) = raw.sctp.poll_timeout() {
+        let wait = at.saturating_duration_since(raw.now);
+        said.extend(raw.wait(wait).into_iter().map(|(kind, _)| kind));
+    }
+    assert!(said.contains(&packet::INIT), "{said:?}");
+    assert!(matches!(raw.events()[..], [SctpEvent::Closed { .. }]));
 }

@@ -3,13 +3,16 @@
 use super::link::{A, B, Behaviour, PERFECT, Pair, ROUGH, config};
 use crate::media::data::{
     ChannelError, ChannelId, ChannelOptions, MAX_CHANNELS, MessageKind, Reliability, SctpConfig,
+    dcep,
 };
 use bytes::Bytes;
+use rtc::sctp::PayloadProtocolIdentifier as Protocol;
 
 const SIZES: [usize; 7] = [0, 1, 1131, 1132, 1133, 64 * 1024, 256 * 1024];
 
 fn payload(length: usize) -> Bytes {
-    (0..length).map(|index| (index * 31 % 251) as u8).collect()
+    // In ASCII, so that it can also be text.
+    (0..length).map(|index| (index * 31 % 127) as u8).collect()
 }
 
 fn unordered() -> ChannelOptions {
@@ -199,4 +202,84 @@ fn one_channel_too_many_is_closed_and_harms_no_other() {
     pair.send(A, ChannelId(0), &payload(10));
     pair.run_out();
     assert_eq!(pair.ends[B].messages().len(), 1);
+}
+
+#[test]
+fn text_that_is_not_utf8_closes_its_channel_and_no_other() {
+    for broken in [
+        &b"\xff"[..],
+        b"fine so far \xc3",
+        b"\xed\xa0\x80",
+        b"\0\xc0\x80",
+    ] {
+        let mut pair = Pair::connected(1, PERFECT);
+        let spoilt = pair.open(A, ChannelOptions::default());
+        let fine = pair.open(A, ChannelOptions::default());
+        let now = pair.now;
+        for (channel, kind, data) in [
+            (spoilt, MessageKind::Text, "gr\u{fc}n".as_bytes()),
+            (fine, MessageKind::Binary, broken),
+            (spoilt, MessageKind::Text, broken),
+            (spoilt, MessageKind::Text, b"behind"),
+            (fine, MessageKind::Text, "\u{1f600}".as_bytes()),
+        ] {
+            let data = Bytes::copy_from_slice(data);
+            let sent = pair.ends[A].sctp.send(now, channel, kind, data);
+            assert_eq!(sent, Ok(()));
+        }
+        pair.run_out();
+        let mut seen = sorted(pair.ends[B].messages());
+        seen.retain(|(channel, ..)| *channel == spoilt);
+        assert_eq!(seen, [(spoilt, true, "gr\u{fc}n".into())]);
+        assert_eq!(pair.ends[B].messages().len(), 3);
+        for end in &pair.ends {
+            assert_eq!(end.closed(), [spoilt]);
+        }
+    }
+}
+
+// RFC 8832 §6 would have it closed; `handle_open` says why it is not.
+#[test]
+fn a_channel_of_the_wrong_parity_is_a_channel() {
+    let mut pair = Pair::connected(1, PERFECT);
+    let now = pair.now;
+    let open = dcep::encode_open(&ChannelOptions::default());
+    let streams = &mut pair.ends[A].sctp.streams;
+    // A is the DTLS client: its own are the even ones.
+    assert!(streams.write(now, 1, Protocol::Dcep, &open));
+    pair.run_out();
+    let wrong = ChannelId(1);
+    assert_eq!(pair.ends[B].opened(), [(wrong, ChannelOptions::default())]);
+    // It is not taken again by the end whose it would be.
+    let own = pair.open(B, ChannelOptions::default());
+    assert_eq!(own, ChannelId(3));
+    pair.send(B, own, &payload(10));
+    pair.run_out();
+    assert_eq!(
+        pair.ends[A].messages(),
+        [(own, MessageKind::Binary, payload(10))]
+    );
+    let now = pair.now;
+    let data = payload(10);
+    let streams = &mut pair.ends[A].sctp.streams;
+    assert!(streams.write(now, 1, Protocol::Binary, &data));
+    pair.run_out();
+    assert_eq!(
+        pair.ends[B].messages(),
+        [(wrong, MessageKind::Binary, data)]
+    );
+}
+
+// Both ends open the same one at once.
+#[test]
+fn a_channel_of_the_wrong_parity_that_meets_one_of_ours_is_closed() {
+    let mut pair = Pair::connected(1, PERFECT);
+    let now = pair.now;
+    let own = pair.open(B, ChannelOptions::default());
+    let open = dcep::encode_open(&ChannelOptions::default());
+    let streams = &mut pair.ends[A].sctp.streams;
+    assert!(streams.write(now, own.0, Protocol::Dcep, &open));
+    pair.run_out();
+    assert!(pair.ends.iter().all(|end| end.sctp.channels.is_empty()));
+    assert!(pair.ends.iter().all(|end| end.end().is_none()));
 }

@@ -5,8 +5,11 @@ mod raw;
 
 mod closing;
 mod connecting;
+mod firsts;
 mod hostile;
+mod memory;
 mod messages;
 mod operations;
 mod pressure;
 mod reliability;
+mod work;

@@ -7,6 +7,7 @@ use crate::media::shard::command::Command;
 use crate::media::shard::paths::{ELSEWHERE_FOR, MAX_ELSEWHERE, MAX_PATHS, Owner};
 use crate::media::transport::dtls::HANDSHAKE_TIMEOUT;
 use crate::media::transport::ice::{CONSENT_EXPIRES_AFTER, RESTART_WITHIN};
+use std::sync::Arc;
 
 #[test]
 fn a_peer_that_checks_from_everywhere_has_few_paths_and_leaves_none() {
@@ -120,4 +121,14 @@ fn what_keeps_a_handshake_is_told_once_it_takes_long() {
     assert_eq!(after(SECOND).last(), Some(&(connected, false)));
     assert_eq!(after(2 * SECOND), [(connected, true)]);
     assert_eq!(after(3 * SECOND), []);
+}
+
+#[test]
+fn a_peer_at_home_counts_in_its_shards_budget() {
+    let mut bench = Bench::new();
+    let counted = |bench: &Bench| Arc::strong_count(bench.core.budget());
+    let before = counted(&bench);
+    let (_, ufrag) = bench.call();
+    bench.check(&ufrag, 1);
+    assert_eq!(counted(&bench), before + 1);
 }

@@ -1,0 +1,169 @@
+//! How much one packet can make this end do, whoever sent it. Counted, not timed.
+
+use super::raw::{BEGIN, Raw, WHOLE, data};
+use crate::media::data::packet;
+use crate::media::data::toll::MAX_STEPS;
+use crate::media::data::{ChannelOptions, SctpEvent, dcep};
+use bytes::BufMut;
+
+/// As many chunks of one byte as a packet holds.
+const TINY: u32 = 57;
+
+fn tiny(first: u32, flags: u8, stream: impl Fn(u32) -> (u16, u16)) -> Vec<(u8, u8, Vec<u8>)> {
+    let chunk = |index| {
+        let (stream, sequence) = stream(index);
+        data(first + index, stream, sequence, b"x")
+    };
+    (0..TINY)
+        .map(|index| (packet::DATA, flags, chunk(index)))
+        .collect()
+}
+
+/// A peer that has used so many streams; the TSN of its next chunk.
+fn with_streams(count: u16) -> (Raw, u32) {
+    let mut raw = Raw::connected(1);
+    for stream in 0..count {
+        let tsn = 1 + u32::from(stream);
+        raw.say(packet::DATA, WHOLE, &data(tsn, stream, 0, b"x"));
+        raw.events();
+    }
+    (raw, 1 + u32::from(count))
+}
+
+fn steps(raw: &mut Raw, chunks: &[(u8, u8, Vec<u8>)]) -> usize {
+    let before = raw.sctp.streams.guard.steps;
+    raw.say_all(chunks);
+    raw.sctp.streams.guard.steps - before
+}
+
+#[test]
+fn tiny_messages_on_many_streams() {
+    let (mut raw, tsn) = with_streams(1000);
+    let chunks = tiny(tsn, WHOLE, |index| (index as u16, 1));
+    let steps = steps(&mut raw, &chunks);
+    assert!((1..=MAX_STEPS).contains(&steps), "{steps} steps");
+}
+
+#[test]
+fn tiny_messages_on_few_streams_are_all_taken() {
+    let (mut raw, tsn) = with_streams(100);
+    raw.say_all(&tiny(tsn, WHOLE, |index| (index as u16, 1)));
+    assert_eq!(raw.events().len(), TINY as usize);
+}
+
+#[test]
+fn tiny_fragments_of_a_long_message() {
+    let mut raw = Raw::connected(1);
+    raw.say(packet::DATA, BEGIN, &data(1, 5, 0, b"x"));
+    let mut most = 0;
+    for packet in 0..300 {
+        let first = raw.sctp.streams.guard.next_expected();
+        let steps = steps(&mut raw, &tiny(first, 0, |_| (5, 0)));
+        assert!(steps > 0, "packet {packet}");
+        most = most.max(steps);
+    }
+    assert!(most <= MAX_STEPS, "{most} steps");
+}
+
+// What an idle stream costs a packet that has nothing to do with it: nothing.
+#[test]
+fn allocations_do_not_grow_with_the_streams() {
+    let cost = |count| {
+        let (mut raw, tsn) = with_streams(count);
+        let cost = allocation_counter::measure(|| {
+            for index in 0..100u16 {
+                let value = data(tsn + u32::from(index), 0, 1 + index, b"x");
+                raw.say(packet::DATA, WHOLE, &value);
+                raw.events();
+            }
+        });
+        cost.bytes_total / 100
+    };
+    let (few, many) = (cost(2), cost(1000));
+    assert!(
+        many < few + 500,
+        "{few} bytes with 2 streams, {many} with 1000"
+    );
+}
+
+#[test]
+fn of_many_control_chunks_in_a_packet_few_are_answered() {
+    let beat = vec![0, 1, 0, 4];
+    for kind in [packet::HEARTBEAT, packet::RECONFIG, 200] {
+        let value = match kind {
+            packet::RECONFIG => vec![0, 17, 0, 12, 0, 0, 0, 1, 0, 16, 0, 0],
+            _ => beat.clone(),
+        };
+        let mut raw = Raw::connected(1);
+        let answers = raw.say_all(&vec![(kind, 0, value); 100]);
+        assert!(
+            (1..=4).contains(&answers.len()),
+            "{} to {kind}",
+            answers.len()
+        );
+    }
+}
+
+#[test]
+fn dcep_openings_cost_as_much_each_however_many_there_are() {
+    let open = dcep::encode_open(&ChannelOptions::default());
+    let cost = |open_before: u16| {
+        let mut raw = Raw::connected(1);
+        let mut tsn = 1;
+        let mut say = |raw: &mut Raw, streams: std::ops::Range<u16>| {
+            let chunks: Vec<_> = streams
+                .map(|stream| {
+                    let mut value = data(tsn, stream, 0, &open);
+                    value[8..12].copy_from_slice(&50_u32.to_be_bytes());
+                    tsn += 1;
+                    (packet::DATA, WHOLE, value)
+                })
+                .collect();
+            raw.say_all(&chunks);
+            raw.events()
+        };
+        for first in (0..open_before).step_by(8) {
+            say(&mut raw, first..first + 8);
+        }
+        let cost = allocation_counter::measure(|| {
+            let events = say(&mut raw, 1000..1008);
+            let opened = events
+                .iter()
+                .filter(|event| matches!(event, SctpEvent::ChannelOpened { .. }));
+            assert_eq!(opened.count(), 8);
+        });
+        cost.bytes_total
+    };
+    let (few, many) = (cost(0), cost(800));
+    assert!(
+        many < 3 * few,
+        "{few} bytes for the first, {many} after 800"
+    );
+}
+
+// One request may name hundreds of streams, while as many wait to be read.
+#[test]
+fn a_reset_of_many_streams_costs_as_much_as_its_length() {
+    let cost = |readable: u16| {
+        let mut raw = Raw::connected(1);
+        for stream in 0..readable {
+            let tsn = 1 + u32::from(stream);
+            raw.say(packet::DATA, WHOLE, &data(tsn, stream, 0, b"x"));
+        }
+        let mut reset = vec![0, 13];
+        reset.put_u16(16 + 2 * 500);
+        for number in [1, 0, u32::from(readable)] {
+            reset.put_u32(number);
+        }
+        (2000..2500).for_each(|stream| reset.put_u16(stream));
+        let cost = allocation_counter::measure(|| {
+            raw.say(packet::RECONFIG, 0, &reset);
+        });
+        cost.bytes_total
+    };
+    let (few, many) = (cost(1), cost(1000));
+    assert!(
+        many < 2 * few,
+        "{few} bytes with 1 readable, {many} with 1000"
+    );
+}
