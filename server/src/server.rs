@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::http::{self, App};
-use crate::media::{MediaConfig, MediaError, MediaPlane};
+use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
 use crate::signalling::Signalling;
 
 /// How long clients have to hear that the server goes away. With the rest of a shutdown it stays
@@ -141,14 +141,17 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
 /// What the media plane says, and which setting helps.
 fn advice(error: &MediaError) -> String {
     match error {
-        MediaError::PortInUse { .. } => {
+        MediaError::Port(PortError::InUse { .. }) => {
             format!("--media-port: {error}; choose another port, or 0 for any that is free")
         }
-        MediaError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+        MediaError::Port(PortError::Bind { source, .. })
+            if source.kind() == io::ErrorKind::AddrNotAvailable =>
+        {
             format!("--media-listen: {error}")
         }
+        MediaError::Port(PortError::Bind { .. }) => format!("--media-port: {error}"),
         // Every thread has sockets of its own on the port.
-        MediaError::Bind { .. } => format!("--media-port, --shards: {error}"),
+        MediaError::Bind { .. } => format!("--shards: {error}"),
         MediaError::Thread(_) => format!("--shards: {error}"),
         MediaError::Certificate(_) => error.to_string(),
     }

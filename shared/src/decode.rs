@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use thiserror::Error;
 
-use crate::limits::{self, MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES};
+use crate::limits::{self, MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES, TooLong};
 use crate::{ClientMessage, ErrorCode, RequestId, ServerMessage};
 
 /// Why a frame was refused. Its text never holds more than a short piece of what the frame held.
@@ -105,9 +105,9 @@ impl ClientMessage {
         let message: Self = decode(text, MAX_MESSAGE_BYTES, Self::TYPES)?;
         match limits::passed_by(&message) {
             None => Ok(message),
-            Some(kind) => Err(DecodeError {
+            Some(TooLong { what, bytes, limit }) => Err(DecodeError {
                 id: read_id(text),
-                kind,
+                kind: DecodeErrorKind::TooLong { what, bytes, limit },
             }),
         }
     }

@@ -1,6 +1,5 @@
 //! How large things may be. What passes [`ClientMessage::decode`] is within these limits.
 
-use crate::decode::DecodeErrorKind;
 use crate::{ClientMessage, IceCandidate};
 
 /// The longest frame a server takes. A WebSocket may be closed for a longer one.
@@ -24,8 +23,17 @@ pub const MAX_RESUME_TOKEN_BYTES: usize = 128;
 /// The longest candidate attribute, and what may be said beside it. Browsers stay under 300.
 pub const MAX_CANDIDATE_BYTES: usize = 1024;
 
+/// Something is longer than its limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooLong {
+    /// The field.
+    pub(crate) what: &'static str,
+    pub(crate) bytes: usize,
+    pub(crate) limit: usize,
+}
+
 /// Says which limit a message passes, if any.
-pub(crate) fn passed_by(message: &ClientMessage) -> Option<DecodeErrorKind> {
+pub(crate) fn passed_by(message: &ClientMessage) -> Option<TooLong> {
     match message {
         ClientMessage::Hello {
             client,
@@ -49,7 +57,7 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Option<DecodeErrorKind> {
     }
 }
 
-fn passed_by_candidate(candidate: &IceCandidate) -> Option<DecodeErrorKind> {
+fn passed_by_candidate(candidate: &IceCandidate) -> Option<TooLong> {
     let fields = [
         ("candidate", Some(candidate.candidate.as_str())),
         ("sdpMid", candidate.sdp_mid.as_deref()),
@@ -60,7 +68,7 @@ fn passed_by_candidate(candidate: &IceCandidate) -> Option<DecodeErrorKind> {
         .find_map(|(what, text)| over(what, text, MAX_CANDIDATE_BYTES))
 }
 
-fn over(what: &'static str, text: Option<&str>, limit: usize) -> Option<DecodeErrorKind> {
+fn over(what: &'static str, text: Option<&str>, limit: usize) -> Option<TooLong> {
     let bytes = text.map_or(0, str::len);
-    (bytes > limit).then_some(DecodeErrorKind::TooLong { what, bytes, limit })
+    (bytes > limit).then_some(TooLong { what, bytes, limit })
 }

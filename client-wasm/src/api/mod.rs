@@ -1,10 +1,10 @@
 //! `FerriteClient`, the JavaScript-facing class: the same client the page uses, without the page.
 //! Owns the translation between JavaScript and [`client`](crate::client); decides nothing.
 
+mod outcome;
 mod session;
 mod translate;
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
@@ -17,7 +17,8 @@ use web_sys::{MediaStream, MediaStreamTrack, RtcPeerConnection};
 use crate::client::Command;
 use crate::dom::{self, Post};
 use crate::peer::Outgoing;
-use session::{Ask, Failure, Input, Reply, Session};
+use outcome::{Failure, Glance};
+use session::{Ask, Input, Reply, Session};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = include_str!("types.d.ts");
@@ -27,13 +28,6 @@ extern "C" {
     /// See `types.d.ts`.
     #[wasm_bindgen(typescript_type = "FerriteOptions")]
     pub type FerriteOptions;
-}
-
-/// What the getters read. The session's loop writes it, and nothing else does.
-#[derive(Default)]
-struct Glance {
-    status: RefCell<JsValue>,
-    connection: RefCell<Option<RtcPeerConnection>>,
 }
 
 /// A connection to a Ferrite server: signalling, one `RTCPeerConnection`, one data channel.

@@ -7,13 +7,13 @@ use futures_channel::oneshot;
 use js_sys::Function;
 use wasm_bindgen::JsValue;
 
-use super::{Glance, translate};
-use crate::call::{LinkState, Phase, Problem, Status};
+use super::outcome::{Failure, Glance};
+use super::translate;
+use crate::call::{LinkState, Phase, Status};
 use crate::client::{self, Client, Command, Event};
 use crate::codec::VideoCodec;
 use crate::dom::{Inbox, Post};
 use crate::gaps;
-use crate::peer::SendError;
 use crate::stats::Stats;
 
 /// Everything the loop reacts to.
@@ -33,20 +33,6 @@ pub(super) enum Ask {
     Stats(Reply<Box<Stats>>),
     On(String, Function),
     Off(String, Function),
-}
-
-/// Why something asked for did not come.
-pub(super) enum Failure {
-    /// The call cannot go on without help.
-    Problem(Problem),
-    /// The client was closed.
-    Closed,
-    /// The call was ended before it began.
-    HungUp,
-    /// The message was not sent.
-    Send(SendError),
-    /// Neither text nor bytes.
-    BadData,
 }
 
 pub(super) struct Session {

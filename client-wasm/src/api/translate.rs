@@ -5,7 +5,7 @@ use js_sys::{ArrayBuffer, Error, Reflect, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::session::Failure;
+use super::outcome::Failure;
 use crate::call::{Problem, Status};
 use crate::codec::VideoCodec;
 use crate::gaps;

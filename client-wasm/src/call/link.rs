@@ -6,26 +6,10 @@ use std::time::Duration;
 use ferrite_protocol::session::{Action, ClientSession, ClientState, Input, Why};
 use ferrite_protocol::{IceServer, ServerMessage};
 
-use super::{Effect, Problem, Timer};
+use super::effect::{Effect, Timer};
+use super::status::{LinkState, Problem};
 
 const CLIENT: &str = concat!("ferrite-client/", env!("CARGO_PKG_VERSION"));
-
-/// Where the WebSocket is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LinkState {
-    /// Nobody asked for it.
-    Idle,
-    /// TCP, TLS and the upgrade are under way.
-    Opening,
-    /// `hello` was sent.
-    Greeting,
-    /// Welcomed.
-    Ready,
-    /// Lost; the next attempt comes by itself.
-    Waiting,
-    /// Trying again by itself would not help.
-    Stopped,
-}
 
 /// What a link's input means for the call.
 #[derive(Debug, PartialEq)]

@@ -23,11 +23,11 @@ use ferrite_protocol::{ClientMessage, IceCandidate, IceServer, RequestId, Server
 pub(crate) use effect::{Effect, Input, Timer};
 use flow::Flow;
 pub(crate) use flow::Traffic;
-pub(crate) use link::{Clock, LinkState};
+pub(crate) use link::Clock;
 use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
-pub(crate) use status::{Phase, Problem, Status};
+pub(crate) use status::{LinkState, Phase, Problem, Status};
 
 /// A call is made anew for its data channel no more often than this.
 const CALL_ANEW_AFTER: Duration = Duration::from_secs(60);

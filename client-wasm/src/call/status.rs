@@ -1,7 +1,5 @@
 //! How a call is, for whoever shows it.
 
-use super::LinkState;
-
 /// Where the call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -19,6 +17,23 @@ pub(crate) enum Phase {
     Failed,
     /// Closed for good.
     Closed,
+}
+
+/// Where the WebSocket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// Nobody asked for it.
+    Idle,
+    /// TCP, TLS and the upgrade are under way.
+    Opening,
+    /// `hello` was sent.
+    Greeting,
+    /// Welcomed.
+    Ready,
+    /// Lost; the next attempt comes by itself.
+    Waiting,
+    /// Trying again by itself would not help.
+    Stopped,
 }
 
 /// What is wrong.

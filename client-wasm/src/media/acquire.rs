@@ -6,7 +6,7 @@ use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MediaDevices, MediaStream, MediaStreamConstraints, MediaStreamTrack};
 
-use super::{Capture, Kind, Trouble};
+use super::capture::{Capture, Kind, Trouble};
 use crate::{dom, gaps};
 
 /// What to ask for.

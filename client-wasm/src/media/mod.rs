@@ -2,6 +2,7 @@
 //! nothing of who shows or sends them.
 
 mod acquire;
+mod capture;
 mod level;
 
 use js_sys::Array;
@@ -9,45 +10,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MediaDeviceInfo, MediaDeviceKind, MediaDevices, MediaStream, MediaStreamTrack};
 
 pub(crate) use acquire::{Acquired, AudioWish, VideoWish, Wish};
+pub(crate) use capture::{Capture, Kind, Trouble};
 use level::Level;
 
 use crate::dom::{Listener, Post, Task};
-
-/// A microphone or a camera.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Audio,
-    Video,
-}
-
-/// Why a device cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// The user, the system or a policy says no.
-    Denied,
-    /// There is none.
-    Missing,
-    /// It is there and cannot be opened.
-    Busy,
-    /// The page does not come over https.
-    Insecure,
-    /// It was there.
-    Unplugged,
-    /// The browser's own words.
-    Other(String),
-}
-
-impl Trouble {
-    /// From the name of the exception that `getUserMedia` throws (W3C mediacapture-streams §10.2).
-    fn of(name: &str, words: String) -> Self {
-        match name {
-            "NotAllowedError" | "SecurityError" => Self::Denied,
-            "NotFoundError" | "OverconstrainedError" => Self::Missing,
-            "NotReadableError" | "AbortError" => Self::Busy,
-            _ => Self::Other(words),
-        }
-    }
-}
 
 /// What happens to devices.
 #[derive(Debug)]
@@ -69,16 +35,6 @@ pub(crate) struct Device {
     pub(crate) id: String,
     /// Empty as long as the page has no permission.
     pub(crate) label: String,
-}
-
-/// A running track; dropping it turns the device off.
-#[derive(Debug)]
-pub(crate) struct Capture(MediaStreamTrack);
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        self.0.stop();
-    }
 }
 
 struct Held {

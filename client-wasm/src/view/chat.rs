@@ -5,7 +5,7 @@ use web_sys::{
     Element, HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTemplateElement,
 };
 
-use super::Action;
+use super::action::Action;
 use super::element::{Finder, Missing, on, set_text};
 use crate::chat::Line;
 use crate::dom::{Listener, Post};

@@ -4,7 +4,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
 use web_sys::{Document, Element, Event, EventTarget, HtmlElement, HtmlVideoElement, MediaStream};
 
-use super::Action;
+use super::action::Action;
 use crate::dom::{Listener, Post};
 
 /// The page lacks an element, or has another in its place.

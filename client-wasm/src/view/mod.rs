@@ -1,6 +1,7 @@
 //! The page: finds the elements of `www/index.html`, shows what it is told and posts what the user
 //! does. DOM only: it decides nothing and remembers nothing but the elements.
 
+mod action;
 mod chat;
 mod element;
 mod numbers;
@@ -10,45 +11,17 @@ mod stage;
 use wasm_bindgen::JsCast;
 use web_sys::{Document, Element, HtmlElement, PageTransitionEvent};
 
+pub(crate) use action::{Action, Choice, Toggle};
 pub(crate) use chat::{LineState, Log};
 pub(crate) use element::Missing;
 use element::{Finder, on, set_text, show};
 pub(crate) use numbers::Numbers;
-pub(crate) use prejoin::{Choice, Prejoin};
-pub(crate) use stage::{Stage, Toggle};
+pub(crate) use prejoin::Prejoin;
+pub(crate) use stage::Stage;
 
 use crate::call::Status;
 use crate::dom::{Listener, Post};
 use crate::words;
-
-/// What the user did.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// Start with what was chosen.
-    Start,
-    /// Start with messages only.
-    StartWithout,
-    /// End the call.
-    HangUp,
-    /// Press one of the call's switches.
-    Toggle(Toggle),
-    /// Say a line.
-    Say(String),
-    /// Try again to reach the server.
-    Retry,
-    /// Try again to open camera and microphone.
-    RetryDevices,
-    /// Choose something.
-    Choose(Choice, String),
-    /// Touch anything at all.
-    Gesture,
-    /// Leave the page.
-    Leave,
-    /// Come back to the page as it was left.
-    Return,
-    /// The returned picture started.
-    RemotePlays,
-}
 
 /// Which of the two screens is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,21 +6,12 @@ use web_sys::{
     HtmlSelectElement, MediaStream,
 };
 
-use super::Action;
+use super::action::{Action, Choice};
 use super::element::{Finder, Missing, Tile, on, set_level, set_text, show, value_of};
 use crate::codec::VideoCodec;
 use crate::dom::{Listener, Post};
 use crate::media::{Device, Kind};
 use crate::settings::{NO_DEVICE, Settings};
-
-/// What can be chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Choice {
-    Device(Kind),
-    Codec,
-    Resolution,
-    Processing,
-}
 
 /// The screen before a call.
 pub(crate) struct Prejoin {

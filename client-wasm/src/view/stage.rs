@@ -2,17 +2,9 @@
 
 use web_sys::{HtmlElement, MediaStream};
 
-use super::Action;
+use super::action::{Action, Toggle};
 use super::element::{Finder, Missing, Tile, on, set_level};
 use crate::dom::{Listener, Post};
-
-/// The switches of a call. Pressed means off: muted, no camera, silent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Toggle {
-    Mute,
-    Camera,
-    Speaker,
-}
 
 /// The pictures and the switches.
 pub(crate) struct Stage {

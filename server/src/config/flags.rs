@@ -8,7 +8,6 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::Config;
 use super::declare::{Declared, Visitor};
 use super::error::ConfigError;
 use super::value::Value;
@@ -41,13 +40,11 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    /// Reads them. Help shows what `defaults` says.
+    /// Reads them.
     pub(super) fn read(
-        mut defaults: Config,
+        help: Help,
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, ConfigError> {
-        let mut help = Help(command());
-        defaults.visit(&mut help)?;
         let matches = help.0.try_get_matches_from(arguments);
         let mut matches = matches.map_err(|error| refusal(&error))?;
         let config = matches.remove_one(CONFIG);
@@ -95,8 +92,15 @@ fn variable(name: &str) -> String {
     format!("FERRITE_{}", name.to_ascii_uppercase().replace('-', "_"))
 }
 
-/// Makes a flag of every setting.
-struct Help(Command);
+/// Makes a flag of every setting that it sees. Help shows the values that it saw.
+pub(super) struct Help(Command);
+
+impl Help {
+    /// With no settings yet.
+    pub(super) fn new() -> Self {
+        Self(command())
+    }
+}
 
 impl Visitor for Help {
     fn visit<T: Value>(

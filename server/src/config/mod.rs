@@ -17,7 +17,7 @@ use std::ffi::OsString;
 
 use self::declare::{Area as _, Visitor};
 use self::file::File;
-use self::flags::Flags;
+use self::flags::{Flags, Help};
 
 mod declare;
 mod error;
@@ -59,7 +59,9 @@ impl Config {
     /// When any of them cannot be understood, or when the user asked for help.
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
         let mut config = Self::default();
-        let mut flags = Flags::read(config.clone(), arguments)?;
+        let mut help = Help::new();
+        config.visit(&mut help)?;
+        let mut flags = Flags::read(help, arguments)?;
         if let Some(path) = flags.config() {
             let text = file::read(path)?;
             let mut file = File::parse(path, &text)?;

@@ -14,6 +14,7 @@ use rand::distr::Alphanumeric;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+pub use crate::media::net::sockets::PortError;
 pub use crate::media::sdp::SdpError;
 pub use crate::media::transport::dtls::DtlsState as DtlsTransportState;
 pub use crate::media::transport::ice::IceState as IceConnectionState;
@@ -60,16 +61,11 @@ pub struct MediaConfig {
 /// Why the media plane did not start.
 #[derive(Debug, Error)]
 pub enum MediaError {
-    /// Another process has the port.
-    #[error("{transport} port {port} is in use")]
-    PortInUse {
-        /// `UDP` or `TCP`.
-        transport: &'static str,
-        /// The port asked for.
-        port: u16,
-    },
-    /// The sockets could not be opened.
-    #[error("media port {port} cannot be opened: {source}")]
+    /// The port cannot be had.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The threads' sockets cannot be had.
+    #[error("the media threads cannot open port {port}: {source}")]
     Bind {
         /// The port asked for.
         port: u16,

@@ -7,8 +7,6 @@ use ferrite_protocol::{Participant, ParticipantId, RoomId, RoomSnapshot};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::Seat;
-
 /// All rooms of the server.
 #[derive(Debug)]
 pub struct Rooms {
@@ -21,6 +19,9 @@ pub struct Rooms {
 /// The channel holds one value, the latest. Who looks late has missed nothing that still is so.
 #[derive(Debug)]
 struct Room(watch::Sender<Arc<RoomSnapshot>>);
+
+/// A room as it is shown to whoever is in it.
+pub(super) type View = watch::Receiver<Arc<RoomSnapshot>>;
 
 /// Why somebody was not let in.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -43,12 +44,9 @@ impl Rooms {
         }
     }
 
-    /// Lets somebody into a room, which is made if it is not there. The participant's id has to
-    /// be a new one.
-    ///
-    /// # Errors
-    /// When the room is full.
-    pub fn join(self: &Arc<Self>, id: RoomId, participant: Participant) -> Result<Seat, JoinError> {
+    /// Lets somebody into a room, which is made if it is not there, and shows it to them. For a seat,
+    /// which leaves it again.
+    pub(super) fn enter(&self, id: &RoomId, participant: Participant) -> Result<View, JoinError> {
         let mut rooms = self.lock();
         let room = rooms
             .entry(id.clone())
@@ -59,9 +57,8 @@ impl Rooms {
             });
         }
         let view = room.0.subscribe();
-        let own = participant.id.clone();
         room.change(|participants| participants.push(participant));
-        Ok(Seat::new(self.clone(), id, own, view))
+        Ok(view)
     }
 
     /// Called by a seat that is given up.
@@ -112,6 +109,7 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::Seat;
 
     fn participant(id: &str) -> Participant {
         Participant {
@@ -130,8 +128,8 @@ mod tests {
     #[test]
     fn a_room_is_there_while_somebody_is_in_it() {
         let rooms = Arc::new(Rooms::new(10));
-        let mut first = rooms.join("r".into(), participant("1")).unwrap();
-        let second = rooms.join("r".into(), participant("2")).unwrap();
+        let mut first = Seat::take(&rooms, "r".into(), participant("1")).unwrap();
+        let second = Seat::take(&rooms, "r".into(), participant("2")).unwrap();
         assert_eq!(ids(&mut first), ["1", "2"]);
         drop(second);
         assert_eq!(ids(&mut first), ["1"]);
@@ -142,18 +140,18 @@ mod tests {
     #[test]
     fn a_full_room_lets_nobody_in_until_somebody_left() {
         let rooms = Arc::new(Rooms::new(1));
-        let only = rooms.join("r".into(), participant("1")).unwrap();
-        let refused = rooms.join("r".into(), participant("2"));
+        let only = Seat::take(&rooms, "r".into(), participant("1")).unwrap();
+        let refused = Seat::take(&rooms, "r".into(), participant("2"));
         assert_eq!(refused.unwrap_err(), JoinError::Full { limit: 1 });
         drop(only);
-        assert!(rooms.join("r".into(), participant("2")).is_ok());
+        assert!(Seat::take(&rooms, "r".into(), participant("2")).is_ok());
     }
 
     #[test]
     fn rooms_do_not_see_each_other() {
         let rooms = Arc::new(Rooms::new(10));
-        let mut first = rooms.join("a".into(), participant("1")).unwrap();
-        let _second = rooms.join("b".into(), participant("2")).unwrap();
+        let mut first = Seat::take(&rooms, "a".into(), participant("1")).unwrap();
+        let _second = Seat::take(&rooms, "b".into(), participant("2")).unwrap();
         assert_eq!(ids(&mut first), ["1"]);
         assert_eq!(rooms.len(), 2);
     }

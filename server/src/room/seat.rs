@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use ferrite_protocol::{ParticipantId, RoomId, RoomSnapshot};
-use tokio::sync::watch;
+use ferrite_protocol::{Participant, ParticipantId, RoomId, RoomSnapshot};
 
-use super::Rooms;
+use super::registry::{JoinError, Rooms, View};
 
 /// A place in a room, and the view from it.
 #[derive(Debug)]
@@ -13,22 +12,28 @@ pub struct Seat {
     rooms: Arc<Rooms>,
     room: RoomId,
     participant: ParticipantId,
-    view: watch::Receiver<Arc<RoomSnapshot>>,
+    view: View,
 }
 
 impl Seat {
-    pub(super) fn new(
-        rooms: Arc<Rooms>,
+    /// Takes a seat in a room, which is made if it is not there. The participant's id has to be a new
+    /// one.
+    ///
+    /// # Errors
+    /// When the room is full.
+    pub fn take(
+        rooms: &Arc<Rooms>,
         room: RoomId,
-        participant: ParticipantId,
-        view: watch::Receiver<Arc<RoomSnapshot>>,
-    ) -> Self {
-        Self {
-            rooms,
+        participant: Participant,
+    ) -> Result<Self, JoinError> {
+        let own = participant.id.clone();
+        let view = rooms.enter(&room, participant)?;
+        Ok(Self {
+            rooms: rooms.clone(),
             room,
-            participant,
+            participant: own,
             view,
-        }
+        })
     }
 
     /// The room.

@@ -9,11 +9,12 @@ use ferrite_protocol::session::{Admission, Received as Verdict};
 use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ServerMessage, SessionId};
 use tracing::{Instrument as _, info, info_span};
 
+use super::hub::Signalling;
+use super::place::{Caller, Full};
 use super::resumption::{Claim, Resumption};
 use super::session::random_id;
 use super::socket::{Gone, Received, Socket, excess};
 use super::task::{Task, go_away};
-use super::{Caller, Full, Signalling};
 
 /// Serves a WebSocket to its end.
 pub(super) async fn run(signalling: Arc<Signalling>, mut socket: Box<Socket>, caller: Caller) {

@@ -12,7 +12,7 @@ use ferrite_protocol::{
 };
 use tracing::{debug, info};
 
-use super::Signalling;
+use super::hub::Signalling;
 use super::peer::Peer;
 use super::rate::Rate;
 use crate::media::PeerEvent;
@@ -109,7 +109,7 @@ impl Session {
             id: ParticipantId(random_id()),
             name,
         };
-        match self.signalling.rooms.join(room, participant) {
+        match Seat::take(&self.signalling.rooms, room, participant) {
             Err(full) => error(id, ErrorCode::LimitExceeded, full.to_string()),
             Ok(mut seat) => {
                 // A room's name may be all that one needs to get in.

@@ -14,7 +14,7 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, trace};
 use tungstenite::error::{CapacityError, Error as WebSocketError};
 
-use super::Place;
+use super::place::Place;
 use super::rate::Rate;
 use crate::config::Config;
 

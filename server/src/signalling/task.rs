@@ -13,11 +13,12 @@ use ferrite_protocol::{
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
+use super::hub::Signalling;
 use super::peer::Peer;
+use super::place::Place;
 use super::resumption::{Mailbox, Resumption};
 use super::session::Session;
 use super::socket::{Gone, Received, Socket};
-use super::{Place, Signalling};
 use crate::media::PeerEvent;
 use crate::room::Seat;
 

@@ -7,9 +7,30 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use mio::net::{TcpListener, UdpSocket};
 use quinn_udp::{UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+use thiserror::Error;
 
 use crate::media::net::outbox::Socket;
-use crate::media::plane::MediaError;
+
+/// Why a port cannot be had.
+#[derive(Debug, Error)]
+pub enum PortError {
+    /// Another process has it.
+    #[error("{transport} port {port} is in use")]
+    InUse {
+        /// `UDP` or `TCP`.
+        transport: &'static str,
+        /// The port asked for.
+        port: u16,
+    },
+    /// The system says something else.
+    #[error("port {port} cannot be opened: {source}")]
+    Bind {
+        /// The port asked for.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+}
 
 /// TCP connections waiting to be accepted.
 const BACKLOG: i32 = 256;
@@ -19,7 +40,7 @@ const SOCKET_BUFFER: usize = 4 << 20;
 
 /// Finds out whether the port is free at these addresses, and which one port 0 gives. The shards' own
 /// sockets share the port, so with them alone two servers on one port would not notice each other.
-pub fn probe(port: u16, addresses: &[IpAddr]) -> Result<u16, MediaError> {
+pub fn probe(port: u16, addresses: &[IpAddr]) -> Result<u16, PortError> {
     const TRIES: usize = 32;
     let addresses = match addresses {
         [] => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
@@ -28,7 +49,7 @@ pub fn probe(port: u16, addresses: &[IpAddr]) -> Result<u16, MediaError> {
     for _ in 1..TRIES {
         match probe_once(port, addresses) {
             // Free for UDP, but not for TCP: any other will do as well.
-            Err(MediaError::PortInUse { .. }) if port == 0 => {}
+            Err(PortError::InUse { .. }) if port == 0 => {}
             probed => return probed,
         }
     }
@@ -36,11 +57,11 @@ pub fn probe(port: u16, addresses: &[IpAddr]) -> Result<u16, MediaError> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]
-fn probe_once(mut port: u16, addresses: &[IpAddr]) -> Result<u16, MediaError> {
+fn probe_once(mut port: u16, addresses: &[IpAddr]) -> Result<u16, PortError> {
     let refused = |transport, port| {
         move |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => MediaError::PortInUse { transport, port },
-            _ => MediaError::Bind { port, source },
+            io::ErrorKind::AddrInUse => PortError::InUse { transport, port },
+            _ => PortError::Bind { port, source },
         }
     };
     for address in addresses {

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::agreed::{Codec, CodecKind, MediaKind};
 use super::description::Media;
-use super::{Codec, CodecKind, MediaKind};
 
 /// The codecs taken from one section.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! The data channel section (RFC 8841): SCTP's port, the message size, and the two spellings.
 
-use super::DataSection;
+use super::agreed::DataSection;
 use super::description::Media;
 use super::offer::Offered;
 

@@ -3,7 +3,7 @@
 //!
 //! It knows lines, not their meaning. Everything is borrowed from the text.
 
-use super::SdpError;
+use super::agreed::SdpError;
 
 /// The largest offer read, in bytes. A section of Chromium's with every codec takes about 7 kB.
 pub const MAX_OFFER_BYTES: usize = 1024 * 1024;

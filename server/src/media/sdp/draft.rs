@@ -3,6 +3,7 @@
 //! It asks the files that know codecs, extensions and streams, and knows only what must be there
 //! for a section to be taken.
 
+use super::agreed::{DataSection, Direction, MediaKind, SdpError, refuse};
 use super::codecs::{self, Codecs};
 use super::data::{self, Spelling};
 use super::description::Attributes;
@@ -10,7 +11,6 @@ use super::extensions::{self, Mapping};
 use super::offer::{Offer, Offered};
 use super::simulcast::{self, Layer};
 use super::streams::{self, Announced};
-use super::{DataSection, Direction, MediaKind, SdpError, refuse};
 
 /// One section's fate.
 #[derive(Debug)]

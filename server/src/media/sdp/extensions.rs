@@ -2,8 +2,8 @@
 //!
 //! Ids are the offer's. It knows names and numbers, not what is in an extension.
 
+use super::agreed::{Extensions, MediaKind};
 use super::description::{Attributes, Media};
-use super::{Extensions, MediaKind};
 
 /// One `a=extmap` taken.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::agreed::{SdpError, Section, Session, refuse};
 use super::description::{Attributes, Description, Media};
-use super::{SdpError, Section, Session, refuse};
 
 /// The longest identification tag taken: what a two-byte header extension can carry (RFC 8285 §4.3).
 const MAX_MID_BYTES: usize = 255;

@@ -1,18 +1,15 @@
-//! The RTP streams of a section: those the other end announces (`a=ssrc`, RFC 5576) and the one this
-//! end sends, with its place in a MediaStream (`a=msid`, RFC 8830).
+//! The RTP streams that the other end announces in a section (`a=ssrc`, RFC 5576), and the MediaStream
+//! that they are in (`a=msid`, RFC 8830).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::agreed::{RemoteStream, SdpError, refuse};
 use super::description::Attributes;
-use super::draft::{Draft, MediaDraft};
-use super::offer::{Offer, Offered, is_token};
-use super::{MAX_LAYERS, RemoteStream, SdpError, Section, SendStream, Session, refuse};
+use super::offer::{Offered, is_token};
+use super::simulcast::MAX_LAYERS;
 
 /// The most SSRCs one section may announce.
 pub const MAX_SSRCS: usize = 64;
-
-/// The MediaStream of what this end sends where the offer names none.
-const DEFAULT_STREAM_ID: &str = "ferrite";
 
 /// What a section announces.
 #[derive(Debug, Default)]
@@ -130,110 +127,10 @@ fn ssrc_msids<'s, 'a: 's>(attributes: &'s Attributes<'a>) -> impl Iterator<Item 
 }
 
 /// The MediaStream a section's track is in, if the offer names one.
-fn offered_stream_id<'a>(attributes: &Attributes<'a>) -> Option<&'a str> {
+pub(super) fn offered_stream_id<'a>(attributes: &Attributes<'a>) -> Option<&'a str> {
     let msid = attributes.value("msid");
     let msid = msid.or_else(|| ssrc_msids(attributes).next())?;
     let id = msid.split(' ').next()?;
     // RFC 8830 §2: 1 to 64 characters, and "-" for none.
     (is_token(id) && id.len() <= 64 && id != "-").then_some(id)
-}
-
-/// Gives what this end sends its SSRCs and ids.
-pub(super) struct SendStreams<'r> {
-    /// Streams of sections that go on, by label.
-    kept: HashMap<String, SendStream>,
-    /// SSRCs in use at either end.
-    taken: HashSet<u32>,
-    random: &'r mut dyn FnMut() -> u32,
-}
-
-impl<'r> SendStreams<'r> {
-    /// Keeps what goes on. All is kept before anything is made, so that no new SSRC is an old one.
-    pub(super) fn new(
-        offer: &Offer<'_>,
-        drafts: &[Draft<'_>],
-        previous: Option<&Session>,
-        random: &'r mut dyn FnMut() -> u32,
-    ) -> Result<Self, SdpError> {
-        let mut streams = SendStreams {
-            kept: HashMap::new(),
-            taken: remote_ssrcs(drafts)?,
-            random,
-        };
-        let before = previous.iter().flat_map(|previous| &previous.sections);
-        for ((before, offered), draft) in before.zip(&offer.sections).zip(drafts) {
-            let (Section::Media(before), Draft::Media(_)) = (before, draft) else {
-                continue;
-            };
-            if before.mid == offered.label
-                && let Some(stream) = &before.send
-            {
-                streams.keep(&before.mid, stream);
-            }
-        }
-        Ok(streams)
-    }
-
-    /// An SSRC that the other end has taken for itself since is not kept (RFC 3550 §8.2).
-    fn keep(&mut self, label: &str, stream: &SendStream) {
-        let mut stream = stream.clone();
-        stream.rtx_ssrc = stream.rtx_ssrc.filter(|&rtx| self.taken.insert(rtx));
-        if self.taken.insert(stream.ssrc) {
-            self.kept.insert(label.to_owned(), stream);
-        }
-    }
-
-    /// The stream of a section, if it sends: as it was, as far as it was.
-    pub(super) fn of(
-        &mut self,
-        offered: &Offered<'_>,
-        draft: &MediaDraft<'_>,
-    ) -> Option<SendStream> {
-        let kept = self.kept.remove(offered.label.as_ref());
-        if !draft.direction.send {
-            return None;
-        }
-        let (kept_ssrc, kept_rtx, kept_id) = match kept {
-            Some(kept) => (Some(kept.ssrc), kept.rtx_ssrc, Some(kept.stream_id)),
-            None => (None, None, None),
-        };
-        let ssrc = kept_ssrc.unwrap_or_else(|| self.fresh());
-        let rtx = draft
-            .codecs
-            .chosen
-            .iter()
-            .any(|choice| choice.rtx.is_some());
-        // Under the id of the stream it comes back for: what was one MediaStream stays one.
-        let stream_id = offered_stream_id(&offered.media.attributes).map(str::to_owned);
-        let stream_id = stream_id.or(kept_id);
-        Some(SendStream {
-            ssrc,
-            rtx_ssrc: rtx.then(|| kept_rtx.unwrap_or_else(|| self.fresh())),
-            stream_id: stream_id.unwrap_or_else(|| DEFAULT_STREAM_ID.to_owned()),
-            track_id: format!("{}-{ssrc}", draft.kind.name()),
-        })
-    }
-
-    fn fresh(&mut self) -> u32 {
-        let mut ssrc = (self.random)();
-        // Counting on comes to an end even where the source of randomness repeats itself.
-        while !self.taken.insert(ssrc) {
-            ssrc = ssrc.wrapping_add(1);
-        }
-        ssrc
-    }
-}
-
-/// The SSRCs of the offer, and 0, which some receivers take for none.
-fn remote_ssrcs(drafts: &[Draft<'_>]) -> Result<HashSet<u32>, SdpError> {
-    let mut ssrcs = HashSet::from([0]);
-    for draft in drafts {
-        let Draft::Media(media) = draft else { continue };
-        for &ssrc in &media.announced.ssrcs {
-            if !ssrcs.insert(ssrc) {
-                return refuse(format!("two media sections announce the SSRC {ssrc}"));
-            }
-        }
-    }
-    Ok(ssrcs)
 }

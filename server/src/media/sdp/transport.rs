@@ -3,9 +3,9 @@
 //!
 //! There is one transport for all sections. It does no ICE and no DTLS.
 
+use super::agreed::{DtlsRole, Fingerprint, HashAlgorithm, SdpError, Section, Session, refuse};
 use super::description::Attributes;
 use super::offer::{Offer, Offered};
-use super::{DtlsRole, Fingerprint, HashAlgorithm, SdpError, Section, Session, refuse};
 
 /// What the offer says of its end of the transport.
 #[derive(Debug)]

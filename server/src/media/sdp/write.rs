@@ -4,11 +4,11 @@
 
 use std::fmt::{self, Write};
 
+use super::agreed::{Codec, Direction, DtlsRole, Local, Section, SendStream, Session};
 use super::codecs::Chosen;
 use super::data::{LOCAL_SCTP_PORT, Spelling};
 use super::draft::{Draft, MediaDraft};
 use super::offer::{Offer, Offered};
-use super::{Codec, Direction, DtlsRole, Local, Section, SendStream, Session};
 
 /// Lines of an answer.
 struct Text(String);

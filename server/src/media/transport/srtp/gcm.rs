@@ -7,9 +7,11 @@ use bytes::BytesMut;
 use rtc::crypto::{AeadAlgorithm, AeadCipher, BlockCipherAlgorithm, RTCCrypto};
 use rtc::shared::error::{Error, Result};
 
+use super::limits::{
+    MAX_SENT_SSRCS, MAX_SSRCS, MAX_SSRCS_IN_LIFE, REPLAY_WORDS, RTCP_REPLAY_WORDS,
+};
 use super::sources::{Heard, Sources};
 use super::window::{MAX_INDEX, index_of};
-use super::{MAX_SENT_SSRCS, MAX_SSRCS, MAX_SSRCS_IN_LIFE, REPLAY_WORDS, RTCP_REPLAY_WORDS};
 use crate::media::rtp::header::Header;
 
 const KEY: usize = 16;

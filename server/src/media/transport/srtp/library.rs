@@ -15,7 +15,7 @@ use rtc::srtp::context::Context;
 use rtc::srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use rtc::srtp::protection_profile::ProtectionProfile;
 
-use super::{MAX_LIBRARY_SSRCS, REPLAY_WORDS, RTCP_REPLAY_WORDS};
+use super::limits::{MAX_LIBRARY_SSRCS, REPLAY_WORDS, RTCP_REPLAY_WORDS};
 use crate::media::rtp::header::{FIXED_HEADER, Header};
 
 /// SSRCs shown to one stranger's context before it is made anew.

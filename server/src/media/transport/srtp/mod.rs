@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `gcm` | AES-128-GCM, which nearly everybody agrees to: ours, because every packet goes through it |
 //! | `library` | everything else: the library's |
+//! | `limits` | how much of each is remembered |
 //! | `window`, `sources` | indices and replay protection; what is kept per SSRC |
 //!
 //! Either way a packet that fails authentication leaves no state behind, however many SSRCs a
@@ -11,6 +12,7 @@
 
 mod gcm;
 mod library;
+mod limits;
 mod sources;
 mod window;
 
@@ -27,24 +29,7 @@ use rtc::srtp::protection_profile::ProtectionProfile;
 use crate::media::rtp::header::Header;
 use gcm::Master;
 use library::Contexts;
-
-/// Synchronization sources accepted from one peer at a time, for RTP and again for RTCP: the one longest
-/// unheard makes room for another.
-pub const MAX_SSRCS: usize = 256;
-/// Synchronization sources accepted in the life of a key. Of those that made room the highest index is
-/// kept: with less, what was recorded of them could be played again (RFC 3711 §3.3.2).
-pub const MAX_SSRCS_IN_LIFE: usize = 4096;
-/// The same with the library's suites, which keep all they know of every source.
-pub const MAX_LIBRARY_SSRCS: usize = 1024;
-/// Synchronization sources sent to one peer in its life. Under one key none may be forgotten: its
-/// packets' indices would be used again (RFC 7714 §8.3).
-pub const MAX_SENT_SSRCS: usize = 4096;
-
-/// Packets this far behind the newest are refused as too old (RFC 3711 §3.3.2), in words of 64. Wide
-/// enough for retransmissions of a fast video stream.
-const REPLAY_WORDS: usize = 16;
-/// RTCP is rare: RFC 3711's minimum does.
-const RTCP_REPLAY_WORDS: usize = 1;
+pub use limits::{MAX_LIBRARY_SSRCS, MAX_SENT_SSRCS, MAX_SSRCS, MAX_SSRCS_IN_LIFE};
 
 /// The two directions of one peer.
 pub struct Srtp(Suite);

@@ -1,0 +1,30 @@
+//! What the class gives back: what its getters read, and why something did not come.
+
+use std::cell::RefCell;
+
+use wasm_bindgen::JsValue;
+use web_sys::RtcPeerConnection;
+
+use crate::call::Problem;
+use crate::peer::SendError;
+
+/// What the getters read. The session's loop writes it, and nothing else does.
+#[derive(Default)]
+pub(super) struct Glance {
+    pub(super) status: RefCell<JsValue>,
+    pub(super) connection: RefCell<Option<RtcPeerConnection>>,
+}
+
+/// Why something asked for did not come.
+pub(super) enum Failure {
+    /// The call cannot go on without help.
+    Problem(Problem),
+    /// The client was closed.
+    Closed,
+    /// The call was ended before it began.
+    HungUp,
+    /// The message was not sent.
+    Send(SendError),
+    /// Neither text nor bytes.
+    BadData,
+}

@@ -1,0 +1,128 @@
+//! No file imports, over however many others, itself; and parts of the server import only what lies
+//! below them. Tests do not count.
+
+mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, ensure};
+
+use crate::sources::{Imports, Sources};
+
+/// Circles that are there and should not be. Each may become smaller; none may be added.
+const KNOWN: &[&[&str]] = &[
+    &[
+        "server/src/media/data/guard.rs",
+        "server/src/media/data/handshake.rs",
+        "server/src/media/data/library.rs",
+        "server/src/media/data/mod.rs",
+        "server/src/media/data/pacing.rs",
+        "server/src/media/data/streams.rs",
+    ],
+    &[
+        "server/src/media/peer/mod.rs",
+        "server/src/media/peer/streams.rs",
+    ],
+];
+
+/// The parts of the server, from the top: each imports only what comes after it.
+const PARTS: [&str; 10] = [
+    "server",
+    "http",
+    "signalling",
+    "room",
+    "behaviour",
+    "media",
+    "config",
+    "shares",
+    "network",
+    "origin",
+];
+
+#[test]
+fn no_file_imports_itself_over_others() -> Result<()> {
+    let mut wrong = Vec::new();
+    for krate in ["server", "client-wasm", "shared"] {
+        for circle in circles(&Sources::read(krate)?.imports()) {
+            let known = KNOWN.iter().any(|known| {
+                let known: BTreeSet<_> = known.iter().map(|file| (*file).to_owned()).collect();
+                circle.is_subset(&known)
+            });
+            if !known {
+                wrong.push(circle);
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "files that import each other: {wrong:#?}");
+    Ok(())
+}
+
+#[test]
+fn parts_of_the_server_import_what_lies_below() -> Result<()> {
+    let rank = |file: &str| {
+        let part = file.strip_prefix("server/src/")?.split(['/', '.']).next()?;
+        PARTS.iter().position(|known| *known == part)
+    };
+    let imports = Sources::read("server")?.imports();
+    let mut seen = BTreeSet::new();
+    for (from, files) in &imports {
+        for to in files {
+            let (Some(above), Some(below)) = (rank(from), rank(to)) else {
+                continue;
+            };
+            ensure!(above <= below, "{from} imports {to}");
+            seen.extend([above, below]);
+        }
+    }
+    ensure!(
+        seen.len() == PARTS.len(),
+        "parts that nobody knows: {seen:?}"
+    );
+    Ok(())
+}
+
+/// The sets of files each of which imports, in the end, each other.
+fn circles(imports: &Imports) -> Vec<BTreeSet<String>> {
+    let reached: BTreeMap<_, _> = imports
+        .keys()
+        .map(|file| (file, reach(imports, file)))
+        .collect();
+    let mut circles = BTreeSet::new();
+    for (file, below) in &reached {
+        let back = |other: &&String| reached.get(other).is_some_and(|far| far.contains(*file));
+        let circle: BTreeSet<_> = below.iter().filter(back).cloned().collect();
+        if !circle.is_empty() {
+            circles.insert(circle);
+        }
+    }
+    circles.into_iter().collect()
+}
+
+/// Whatever a file imports, and what that imports.
+fn reach(imports: &Imports, file: &str) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![file.to_owned()];
+    while let Some(file) = open.pop() {
+        for next in imports.get(&file).into_iter().flatten() {
+            if reached.insert(next.clone()) {
+                open.push(next.clone());
+            }
+        }
+    }
+    reached
+}
+
+#[test]
+fn a_circle_is_found_and_a_diamond_is_none() {
+    let graph = |edges: &[(&str, &str)]| {
+        let mut imports = Imports::new();
+        for (from, to) in edges {
+            let files = imports.entry((*from).to_owned()).or_default();
+            files.insert((*to).to_owned());
+        }
+        circles(&imports)
+    };
+    assert!(graph(&[("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")]).is_empty());
+    let found = graph(&[("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")]);
+    assert_eq!(found, [BTreeSet::from(["b".to_owned(), "c".to_owned()])]);
+}
