@@ -46,7 +46,7 @@ pub(crate) fn start() -> Result<(), StartError> {
     let (post, inbox) = dom::queue();
     let mut app = App::new(&window, &post)?;
     app.open();
-    js_sys::futures::spawn_local(run(app, inbox));
+    wasm_bindgen_futures::spawn_local(run(app, inbox));
     Ok(())
 }
 

@@ -57,7 +57,7 @@ impl FerriteClient {
         let (post, inbox) = dom::queue();
         let glance = Rc::new(Glance::default());
         let session = Session::new(url, codec, &post, Rc::clone(&glance));
-        js_sys::futures::spawn_local(session.run(inbox));
+        wasm_bindgen_futures::spawn_local(session.run(inbox));
         Ok(Self { post, glance })
     }
 
@@ -188,7 +188,7 @@ impl FerriteClient {
 }
 
 fn promise(future: impl Future<Output = Result<JsValue, Failure>> + 'static) -> Promise {
-    js_sys::futures::future_to_promise(async move {
+    wasm_bindgen_futures::future_to_promise(async move {
         future.await.map_err(|failure| translate::failure(&failure))
     })
 }

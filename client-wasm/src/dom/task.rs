@@ -11,7 +11,7 @@ impl Task {
     /// Starts the future.
     pub(crate) fn new(future: impl Future<Output = ()> + 'static) -> Self {
         let (future, handle) = abortable(future);
-        js_sys::futures::spawn_local(async move {
+        wasm_bindgen_futures::spawn_local(async move {
             // Aborted means that its owner is gone: nobody is left to be told.
             let _ = future.await;
         });

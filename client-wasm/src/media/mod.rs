@@ -89,7 +89,7 @@ impl Media {
         }
         let numbers = self.request;
         let (devices, post) = (self.devices.clone(), self.post.clone());
-        js_sys::futures::spawn_local(async move {
+        wasm_bindgen_futures::spawn_local(async move {
             let acquired = acquire::acquire(devices, wish, numbers).await;
             post.send(MediaEvent::Acquired(Box::new(acquired)));
         });

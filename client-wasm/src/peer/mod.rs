@@ -348,7 +348,7 @@ pub(crate) fn video_codecs() -> Vec<VideoCodec> {
 
 /// Waits for a promise of which only the failure is of interest, and that not much.
 fn quietly(promise: Promise, what: &'static str) {
-    js_sys::futures::spawn_local(async move {
+    wasm_bindgen_futures::spawn_local(async move {
         if let Err(error) = promise.await {
             console::debug_2(&format!("Ferrite: {what}").into(), &error);
         }
