@@ -15,7 +15,45 @@
 //! | [`media`] | the sans-IO media plane, and the threads that run it |
 //!
 //! Imports point one way: `http` to `signalling` to `room`, `behaviour` and `media` to the protocol
-//! crate.
+//! crate. `docs/design.md` beside the sources says why it is cut so.
+//!
+//! # Start one
+//!
+//! ```
+//! use ferrite_server::{Config, Server};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), ferrite_server::StartError> {
+//! let mut config = Config::default();
+//! config.http.listen = ([127, 0, 0, 1], 0).into();
+//! config.media.port = 0;
+//! let server = Server::start(config).await?;
+//! println!("open http://{}", server.addr());
+//! server.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A packet's way
+//!
+//! 1. [`shard::thread`](media::shard::thread) reads it with others.
+//! 2. [`ShardCore`](media::shard::core::ShardCore) finds the peer that it is for.
+//! 3. [`Peer`](media::peer::Peer) opens it, and gives it out.
+//! 4. [`Behaviour`](media::Behaviour) makes a peer send it: [`Echo`](behaviour::Echo) the same one.
+//! 5. [`egress`](media::egress) rewrites it, and keeps it to send it again.
+//! 6. [`outbox`](media::net::outbox) sends it with others.
+//!
+//! # Threads and channels
+//!
+//! ```text
+//!  tokio's workers                              a thread for each core
+//! ┌─────────────────────────────┐   commands   ┌──────────────────────────┐
+//! │ task of a client            │ ───────────▶ │ shard                    │
+//! │  socket ⇄ session ── handle │ ◀─────────── │  mailbox ▶ core ▶ outbox │
+//! └─────────────────────────────┘    events    └──────────────────────────┘
+//!    │ watch: snapshots of rooms                  ⇅ datagrams, moving peers
+//!    ▼ tasks of the others                       other shards
+//! ```
 // Tests may expect.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::wildcard_enum_match_arm))]
 

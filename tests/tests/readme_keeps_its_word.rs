@@ -8,13 +8,15 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
     "server/docs/limits.md",
     "server/docs/reverse-proxy.md",
+    "server/docs/design.md",
     "shared/PROTOCOL.md",
+    "client-wasm/README.md",
 ];
 
 /// A flag of `ferrite --help`, and what it says about it.

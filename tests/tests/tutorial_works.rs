@@ -76,6 +76,21 @@ async fn the_class_calls_from_a_page_of_ones_own() -> Result<()> {
     .await
 }
 
+#[tokio::test]
+async fn the_class_calls_as_its_own_document_says() -> Result<()> {
+    let code = readme::listing("client-wasm/README.md", "The class", "js")?;
+    scene("the_class_in_its_document", async |scene| {
+        scene.open_lab().await?;
+        let code = code.replace("https://call.example.com/", &scene.server.url("/"));
+        scene.browser.paste(&code).await?;
+        console_says(scene, "came back").await?;
+        let moves = |frames: &serde_json::Value| frames.as_u64() > Some(30);
+        scene.browser.until("a picture", SHOWN, moves).await?;
+        Ok(())
+    })
+    .await
+}
+
 async fn console_says(scene: &mut Scene, words: &str) -> Result<()> {
     let said = async || {
         let lines = scene.browser.console().await?;
