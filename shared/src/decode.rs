@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use thiserror::Error;
 
+use crate::fields;
 use crate::limits::{self, MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES, TooLong};
 use crate::{ClientMessage, ErrorCode, RequestId, ServerMessage};
 
@@ -102,7 +103,8 @@ impl ClientMessage {
     /// # Errors
     /// When the frame is too long, not a message of this version, or passes a [limit](limits).
     pub fn decode(text: &str) -> Result<Self, DecodeError> {
-        let message: Self = decode(text, MAX_MESSAGE_BYTES, Self::TYPES)?;
+        let message: Self = decode(text, MAX_MESSAGE_BYTES, Self::TYPES)
+            .map_err(|error| in_our_words(error, text))?;
         match limits::passed_by(&message) {
             None => Ok(message),
             Some(TooLong { what, bytes, limit }) => Err(DecodeError {
@@ -133,6 +135,16 @@ impl ServerMessage {
     pub fn encode(&self) -> String {
         encode(self)
     }
+}
+
+/// Says which field is wrong, where serde says only what it expected.
+fn in_our_words(mut error: DecodeError, text: &str) -> DecodeError {
+    if let DecodeErrorKind::BadField { message, problem } = &mut error.kind
+        && let Some(words) = fields::problem(message, text)
+    {
+        *problem = words;
+    }
+    error
 }
 
 fn encode(message: &impl Serialize) -> String {
@@ -218,8 +230,8 @@ fn diagnose(
 fn diagnose_tag(text: &str, error: &serde_json::Error) -> DecodeErrorKind {
     match error.classify() {
         Category::Data if text.trim_start().starts_with('{') => DecodeErrorKind::BadField {
-            message: "type",
-            problem: without_value(&error.to_string()),
+            message: "message",
+            problem: "`type` must be text, and be there once".to_owned(),
         },
         Category::Data => kind_of_non_object(text),
         Category::Syntax | Category::Eof | Category::Io => not_json(error),

@@ -26,6 +26,7 @@ pub mod candidate;
 pub mod decode;
 pub mod description;
 pub mod error;
+mod fields;
 pub mod id;
 pub mod limits;
 pub mod message;

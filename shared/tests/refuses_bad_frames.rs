@@ -91,23 +91,112 @@ fn a_wrong_field_is_told_without_its_value() {
     assert_refused(
         r#"{"type":"hello","version":"10.0.0.1, expected `secret`"}"#,
         bad,
-        "hello: invalid type, expected u16",
+        "hello: `version` must be a whole number, not text",
     );
     assert_refused(
         r#"{"type":"hello","version":70000}"#,
         bad,
-        "hello: invalid value, expected u16",
+        "hello: `version` must be a whole number up to 65535",
     );
     assert_refused(
         r#"{"type":"candidate","candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host"}"#,
         bad,
-        "candidate: invalid type, expected struct IceCandidate",
+        "candidate: `candidate` must be an object as `RTCIceCandidate.toJSON()` gives it, or null, not text",
     );
     assert_refused(
         r#"{"type":7}"#,
         bad,
-        "type: invalid type, expected a string at line 1 column 9",
+        "message: `type` must be text, and be there once",
     );
+}
+
+#[test]
+fn a_wrong_field_is_named_with_what_it_must_be() {
+    for (text, says) in [
+        (
+            r#"{"type":"offer","id":"7","sdp":""}"#,
+            "offer: `id` must be a whole number, not text",
+        ),
+        (
+            r#"{"type":"offer","id":-1,"sdp":""}"#,
+            "offer: `id` must be a whole number, not another number",
+        ),
+        (
+            r#"{"type":"ping","id":1.5}"#,
+            "ping: `id` must be a whole number, not another number",
+        ),
+        (
+            r#"{"type":"ping","id":4294967296}"#,
+            "ping: `id` must be a whole number up to 4294967295",
+        ),
+        (
+            r#"{"type":"offer","sdp":{"type":"offer","sdp":"v=0"}}"#,
+            "offer: `sdp` must be text, not an object",
+        ),
+        (
+            r#"{"type":"join","room":["r"]}"#,
+            "join: `room` must be text, not a list",
+        ),
+        (
+            r#"{"type":"join","room":"r","name":true}"#,
+            "join: `name` must be text, not true or false",
+        ),
+        (
+            r#"{"type":"candidate","candidate":{"candidate":"","sdpMLineIndex":"0"}}"#,
+            "candidate: `candidate.sdpMLineIndex` must be a whole number, not text",
+        ),
+        (
+            r#"{"type":"candidate","candidate":{"sdpMid":"0"}}"#,
+            "candidate: missing field `candidate.candidate`",
+        ),
+    ] {
+        assert_refused(text, ErrorCode::BadMessage, says);
+    }
+    // However deep, wide or long what stands there is.
+    let wide = format!(r#"{{"type":"offer","sdp":[{}0]}}"#, "0,".repeat(60_000));
+    assert_refused(
+        &wide,
+        ErrorCode::BadMessage,
+        "offer: `sdp` must be text, not a list",
+    );
+}
+
+/// Whatever stands in a field of a message that is refused for it, the refusal names the field.
+#[test]
+fn every_field_is_known_by_its_name() {
+    let wrong = [r#"[]"#, "true", "7.5", r#""x""#, "{}", "7"];
+    for message in [
+        r#"{"type":"hello","version":1,"client":"c","resumeToken":"t"}"#,
+        r#"{"type":"join","id":1,"room":"r","name":"n"}"#,
+        r#"{"type":"offer","id":1,"sdp":"v"}"#,
+        r#"{"type":"leave","id":1}"#,
+        r#"{"type":"hangUp","id":1}"#,
+        r#"{"type":"ping","id":1}"#,
+        r#"{"type":"pong","id":1}"#,
+        r#"{"type":"candidate","candidate":null}"#,
+    ] {
+        let whole: serde_json::Value = serde_json::from_str(message).unwrap();
+        let names = whole
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|name| *name != "type");
+        for name in names {
+            let mut refused = 0;
+            for value in wrong {
+                let mut other = whole.clone();
+                other[name] = serde_json::from_str(value).unwrap();
+                if let Err(error) = ClientMessage::decode(&other.to_string()) {
+                    let says = error.to_string();
+                    let named = says.contains(&format!("`{name}` must be"))
+                        || says.contains(&format!("`{name}.candidate`"));
+                    assert!(named, "{other}: {says}");
+                    refused += 1;
+                }
+            }
+            assert!(refused >= 4, "{message}: {name}");
+        }
+    }
 }
 
 #[test]
