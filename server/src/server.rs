@@ -98,7 +98,7 @@ impl Server {
         self.media.port()
     }
 
-    /// Logs how many of everything the server holds.
+    /// Logs how many of everything the server holds, and what it lost.
     pub async fn log_holdings(&self) {
         let (held, media) = (self.signalling.holdings(), self.media.holdings().await);
         tracing::info!(
@@ -117,6 +117,8 @@ impl Server {
             tasks = Handle::current().metrics().num_alive_tasks(),
             "holding"
         );
+        // Datagrams that the kernel did not take: its buffers were full, or a path was gone.
+        tracing::info!(unsent = self.media.dropped(), "since the start");
     }
 
     /// Tells clients, closes peers, and lets go of the ports.

@@ -23,7 +23,9 @@ use crate::media::Behaviour;
 use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
 use crate::media::net::candidates::{Interfaces, host_candidates, is_candidate};
-use crate::media::net::sockets::{open_listeners, open_sockets, probe};
+use crate::media::net::sockets::{
+    Port, open_listeners, open_sockets, probe, warn_of_a_small_buffer,
+};
 use crate::media::peer::{Peer, PeerConfig};
 use crate::media::rtp::clock::Clock;
 use crate::media::sdp::{self, Local, Session};
@@ -102,14 +104,13 @@ pub struct MediaPlane(Arc<Inner>);
 impl fmt::Debug for MediaPlane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MediaPlane")
-            .field("port", &self.0.port)
+            .field("port", &self.0.port.number)
             .finish_non_exhaustive()
     }
 }
 
 struct Inner {
-    port: u16,
-    listen: Vec<IpAddr>,
+    port: Port,
     external_ips: Vec<IpAddr>,
     interfaces: Interfaces,
     identity: Identity,
@@ -129,12 +130,20 @@ impl MediaPlane {
             shards => shards,
         };
         let port = probe(config.port, &config.listen)?;
-        let bind = |source| MediaError::Bind { port, source };
+        let number = port.number;
+        let bind = |source| MediaError::Bind {
+            port: number,
+            source,
+        };
         let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
         for _ in 0..shards {
-            let sockets = open_sockets(port, &config.listen).map_err(bind)?;
-            let listeners = open_listeners(port, &config.listen).map_err(bind)?;
-            let (shard, mailbox) = Prepared::new(sockets, listeners, port).map_err(bind)?;
+            let sockets = open_sockets(&port).map_err(bind)?;
+            let listeners = open_listeners(&port).map_err(bind)?;
+            // Each has the same.
+            if prepared.is_empty() {
+                sockets.first().map(warn_of_a_small_buffer);
+            }
+            let (shard, mailbox) = Prepared::new(sockets, listeners, number).map_err(bind)?;
             prepared.push(shard);
             mailboxes.push(mailbox);
         }
@@ -151,7 +160,6 @@ impl MediaPlane {
         }
         Ok(Self(Arc::new(Inner {
             port,
-            listen: config.listen,
             external_ips: config.external_ips,
             interfaces: Interfaces::default(),
             identity,
@@ -165,7 +173,7 @@ impl MediaPlane {
 
     /// The port in use.
     pub fn port(&self) -> u16 {
-        self.0.port
+        self.0.port.number
     }
 
     /// The number of peers that have made an offer.
@@ -183,10 +191,12 @@ impl MediaPlane {
         let inner = &self.0;
         let id = PeerId(inner.next_id.fetch_add(1, Ordering::Relaxed));
         let credentials = new_credentials();
+        // A candidate is a bound socket.
         let mut addresses = inner.external_ips.clone();
-        let own = inner.interfaces.addresses(Instant::now());
-        addresses.extend(own.into_iter().filter(|own| receives(&inner.listen, *own)));
-        let candidates = host_candidates(&addresses, inner.port, options.loopback);
+        addresses.retain(|address| inner.port.has_family_of(*address));
+        let own = inner.interfaces.addresses(Instant::now()).into_iter();
+        addresses.extend(own.filter(|own| inner.port.receives_at(*own)));
+        let candidates = host_candidates(&addresses, inner.port.number, options.loopback);
         let local = Local {
             ice_ufrag: credentials.ufrag.clone(),
             ice_pwd: credentials.pwd.clone(),
@@ -446,12 +456,6 @@ fn to_init(candidates: &[String], ufrag: &str) -> Vec<IceCandidate> {
 }
 
 /// RFC 8839 §5.4 asks for at least 24 and 128 random bits; a letter or digit has almost six.
-/// Whether what is sent to an address of this machine arrives.
-fn receives(listen: &[IpAddr], own: IpAddr) -> bool {
-    let of_family = |at: &IpAddr| at.is_unspecified() && at.is_ipv4() == own.is_ipv4();
-    listen.is_empty() || listen.iter().any(|at| *at == own || of_family(at))
-}
-
 fn new_credentials() -> Credentials {
     Credentials {
         ufrag: random_text(8),

@@ -98,3 +98,25 @@ impl Outbox {
             .try_send(UdpSockRef::from(&socket.socket), &transmit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::net::path::Transport;
+
+    #[test]
+    fn what_is_not_sent_is_counted() {
+        let path = FourTuple {
+            transport: Transport::Udp,
+            local: "[::1]:1".parse().unwrap(),
+            remote: "[::1]:2".parse().unwrap(),
+        };
+        let (mut outbox, dropped) = (Outbox::default(), AtomicU64::new(0));
+        // There is no socket of this family.
+        for _ in 0..3 {
+            outbox.push(path, BytesMut::from(&[1; 100][..]), &[], &dropped);
+        }
+        outbox.flush(&[], &dropped);
+        assert_eq!(dropped.into_inner(), 3);
+    }
+}

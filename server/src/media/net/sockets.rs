@@ -11,14 +11,20 @@ use thiserror::Error;
 
 use crate::media::net::outbox::Socket;
 
-/// Why a port cannot be had.
+/// TCP connections waiting to be accepted.
+const BACKLOG: i32 = 256;
+
+/// Kernel buffers of each UDP socket, in bytes: a tenth of a second at 300 Mbit/s.
+const SOCKET_BUFFER: usize = 4 << 20;
+
+/// Why the port cannot be had.
 #[derive(Debug, Error)]
 pub enum PortError {
     /// Another process has it.
-    #[error("{transport} port {port} is in use")]
+    #[error("{what} port {port} is in use")]
     InUse {
-        /// `UDP` or `TCP`.
-        transport: &'static str,
+        /// `UDP`, or whatever else of it.
+        what: &'static str,
         /// The port asked for.
         port: u16,
     },
@@ -32,23 +38,37 @@ pub enum PortError {
     },
 }
 
-/// TCP connections waiting to be accepted.
-const BACKLOG: i32 = 256;
+/// A port that is free.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+    /// The addresses that it is free at.
+    pub addresses: Vec<IpAddr>,
+}
 
-/// Kernel buffers of each UDP socket, in bytes: a tenth of a second at 300 Mbit/s.
-const SOCKET_BUFFER: usize = 4 << 20;
+impl Port {
+    /// Whether what is sent to an address of this machine arrives.
+    pub fn receives_at(&self, own: IpAddr) -> bool {
+        let is_it =
+            |at: &IpAddr| *at == own || at.is_unspecified() && at.is_ipv4() == own.is_ipv4();
+        self.addresses.iter().any(is_it)
+    }
 
-/// Finds out whether the port is free at these addresses, and which one port 0 gives. The shards' own
-/// sockets share the port, so with them alone two servers on one port would not notice each other.
-pub fn probe(port: u16, addresses: &[IpAddr]) -> Result<u16, PortError> {
+    /// Whether anything of this address's family may arrive.
+    pub fn has_family_of(&self, address: IpAddr) -> bool {
+        (self.addresses.iter()).any(|at| at.is_ipv4() == address.is_ipv4())
+    }
+}
+
+/// Finds out whether the port is free at these addresses, or at every one: of IPv4, and of IPv6 where
+/// the machine has it. And which one port 0 gives. The shards' own sockets share the port, so with
+/// them alone two servers on one port would not notice each other.
+pub fn probe(port: u16, addresses: &[IpAddr]) -> Result<Port, PortError> {
     const TRIES: usize = 32;
-    let addresses = match addresses {
-        [] => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
-        addresses => addresses,
-    };
     for _ in 1..TRIES {
         match probe_once(port, addresses) {
-            // Free for UDP, but not for TCP: any other will do as well.
+            // Free for some, but not for all: any other will do as well.
             Err(PortError::InUse { .. }) if port == 0 => {}
             probed => return probed,
         }
@@ -56,56 +76,79 @@ pub fn probe(port: u16, addresses: &[IpAddr]) -> Result<u16, PortError> {
     probe_once(port, addresses)
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]
-fn probe_once(mut port: u16, addresses: &[IpAddr]) -> Result<u16, PortError> {
-    let refused = |transport, port| {
-        move |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => PortError::InUse { transport, port },
-            _ => PortError::Bind { port, source },
-        }
-    };
-    for address in addresses {
-        let udp = std::net::UdpSocket::bind((*address, port)).map_err(refused("UDP", port))?;
-        port = udp.local_addr().map_err(refused("UDP", port))?.port();
-        std::net::TcpListener::bind((*address, port)).map_err(refused("TCP", port))?;
+fn probe_once(mut number: u16, addresses: &[IpAddr]) -> Result<Port, PortError> {
+    for ip in addresses {
+        number = try_bind(*ip, number)?;
     }
-    Ok(port)
+    let mut addresses = addresses.to_vec();
+    if addresses.is_empty() {
+        let (ipv4, ipv6) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
+        number = try_bind(ipv4, number)?;
+        addresses.push(ipv4);
+        match try_bind(ipv6, number) {
+            Ok(_) => addresses.push(ipv6),
+            Err(taken @ PortError::InUse { .. }) => return Err(taken),
+            Err(PortError::Bind { source, .. }) => tracing::debug!(error = %source, "no IPv6"),
+        }
+    }
+    Ok(Port { number, addresses })
 }
 
-/// One shard's sockets at these addresses, or at every one: IPv4, and IPv6 where the machine has it.
-pub fn open_sockets(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<Socket>> {
-    if !addresses.is_empty() {
-        let open = |address: &IpAddr| open_socket(SocketAddr::from((*address, port)));
-        return addresses.iter().map(open).collect();
-    }
-    let mut sockets = vec![open_socket(SocketAddr::from((
-        Ipv4Addr::UNSPECIFIED,
-        port,
-    )))?];
-    match open_socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
-        Ok(socket) => sockets.push(socket),
-        Err(error) => tracing::debug!(%error, "no IPv6"),
-    }
-    Ok(sockets)
+/// Binds to a port for a moment, and says which it is.
+fn try_bind(ip: IpAddr, port: u16) -> Result<u16, PortError> {
+    let (udp, tcp) = match ip {
+        IpAddr::V4(_) => ("UDP", "TCP"),
+        IpAddr::V6(_) => ("IPv6 UDP", "IPv6 TCP"),
+    };
+    let port = try_bind_kind(udp, SocketAddr::new(ip, port), Type::DGRAM)?;
+    try_bind_kind(tcp, SocketAddr::new(ip, port), Type::STREAM)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]
+fn try_bind_kind(what: &'static str, address: SocketAddr, kind: Type) -> Result<u16, PortError> {
+    let port = address.port();
+    let bound = || {
+        let raw = raw_socket(address, kind)?;
+        raw.bind(&address.into())?;
+        raw.local_addr()
+    };
+    let bound = bound().map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => PortError::InUse { what, port },
+        _ => PortError::Bind { port, source },
+    })?;
+    Ok(bound.as_socket().map_or(port, |address| address.port()))
+}
+
+/// One shard's sockets, one at each address.
+pub fn open_sockets(port: &Port) -> io::Result<Vec<Socket>> {
+    let open = |ip: &IpAddr| open_socket(SocketAddr::new(*ip, port.number));
+    port.addresses.iter().map(open).collect()
 }
 
 /// One shard's TCP listeners, likewise.
-pub fn open_listeners(port: u16, addresses: &[IpAddr]) -> io::Result<Vec<TcpListener>> {
-    let listen = |ip: IpAddr| {
-        let raw = bind_shared(SocketAddr::from((ip, port)), Type::STREAM, Protocol::TCP)?;
+pub fn open_listeners(port: &Port) -> io::Result<Vec<TcpListener>> {
+    let listen = |ip: &IpAddr| {
+        let raw = bind_shared(SocketAddr::new(*ip, port.number), Type::STREAM)?;
         raw.listen(BACKLOG)?;
-        Ok::<_, io::Error>(TcpListener::from_std(raw.into()))
+        Ok(TcpListener::from_std(raw.into()))
     };
-    if !addresses.is_empty() {
-        return addresses.iter().copied().map(listen).collect();
-    }
-    let mut listeners = vec![listen(Ipv4Addr::UNSPECIFIED.into())?];
-    listeners.extend(listen(Ipv6Addr::UNSPECIFIED.into()));
-    Ok(listeners)
+    port.addresses.iter().map(listen).collect()
 }
 
 /// Binds so that the shards can share the port.
-fn bind_shared(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<RawSocket> {
+fn bind_shared(address: SocketAddr, kind: Type) -> io::Result<RawSocket> {
+    let raw = raw_socket(address, kind)?;
+    raw.set_reuse_port(true)?;
+    raw.set_nonblocking(true)?;
+    raw.bind(&address.into())?;
+    Ok(raw)
+}
+
+fn raw_socket(address: SocketAddr, kind: Type) -> io::Result<RawSocket> {
+    let protocol = match kind == Type::STREAM {
+        true => Protocol::TCP,
+        false => Protocol::UDP,
+    };
     let raw = RawSocket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
         raw.set_only_v6(true)?;
@@ -114,22 +157,71 @@ fn bind_shared(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Resul
         // Connections of a server that just ended hold the port for a while.
         raw.set_reuse_address(true)?;
     }
-    raw.set_reuse_port(true)?;
-    raw.set_nonblocking(true)?;
-    raw.bind(&address.into())?;
     Ok(raw)
 }
 
 fn open_socket(address: SocketAddr) -> io::Result<Socket> {
-    let raw = bind_shared(address, Type::DGRAM, Protocol::UDP)?;
+    let raw = bind_shared(address, Type::DGRAM)?;
+    enlarge_buffers(&raw, SOCKET_BUFFER);
     let socket = UdpSocket::from_std(raw.into());
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-    // As much as the system allows.
-    let _ = state.set_recv_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
-    let _ = state.set_send_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
     Ok(Socket {
         socket,
         state,
         is_ipv6: address.is_ipv6(),
     })
+}
+
+/// As much as the system allows, and more where this process may ask for that.
+fn enlarge_buffers(socket: &RawSocket, bytes: usize) {
+    let _ = socket.set_send_buffer_size(bytes);
+    let _ = socket.set_recv_buffer_size(bytes);
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::socket::{setsockopt, sockopt};
+        // Needs CAP_NET_ADMIN.
+        let _ = setsockopt(socket, sockopt::SndBufForce, &bytes);
+        let _ = setsockopt(socket, sockopt::RcvBufForce, &bytes);
+    }
+}
+
+/// Says so if bursts will be lost in this socket, for lack of a buffer.
+pub fn warn_of_a_small_buffer(socket: &Socket) {
+    let Ok(bytes) = (socket.state).recv_buffer_size(UdpSockRef::from(&socket.socket)) else {
+        return;
+    };
+    let bytes = bytes / COUNTED;
+    if bytes < SOCKET_BUFFER {
+        tracing::warn!(
+            bytes,
+            wanted = SOCKET_BUFFER,
+            "the system's receive buffer is small, and datagrams of a burst may be lost; \
+             set net.core.rmem_max to as much, or grant CAP_NET_ADMIN"
+        );
+    }
+}
+
+/// Linux counts its own bookkeeping in, and says twice what was set.
+const COUNTED: usize = if cfg!(target_os = "linux") { 2 } else { 1 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_receive_buffer_is_as_large_as_this_process_may_have_it() {
+        let limit = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap();
+        let limit: usize = limit.trim().parse().unwrap();
+        let wanted = limit + 4096;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let socket = raw_socket(address, Type::DGRAM).unwrap();
+        enlarge_buffers(&socket, wanted);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let capabilities = u64::from_str_radix(capabilities.unwrap().trim(), 16).unwrap();
+        let is_admin = capabilities & (1 << 12) != 0;
+        let expected = if is_admin { wanted } else { limit };
+        assert_eq!(socket.recv_buffer_size().unwrap() / COUNTED, expected);
+    }
 }

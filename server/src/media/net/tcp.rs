@@ -314,7 +314,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::net::sockets::open_listeners;
+    use crate::media::net::sockets::{open_listeners, probe};
     use mio::{Events, Poll};
     use std::net::TcpStream as Caller;
 
@@ -328,7 +328,8 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let poll = Poll::new().unwrap();
-            let listeners = open_listeners(0, &[]).unwrap();
+            let port = probe(0, &[]).unwrap();
+            let listeners = open_listeners(&port).unwrap();
             let port = listeners[0].local_addr().unwrap().port();
             let registry = poll.registry().try_clone().unwrap();
             Self {
