@@ -15,6 +15,7 @@
 //! | `transport` | ICE, DTLS, SRTP |
 //! | `rtp` | RTP and RTCP as formats, numbers and clocks |
 //! | `net` | sockets, streams and batches; our addresses |
+//! | `seeded` | tables keyed by what a remote chooses |
 //! | `id` | names |
 //!
 //! Imports point down this list. Only `shard` and `net` do IO, and only they and `plane` read a clock;
@@ -32,6 +33,7 @@ pub mod peer;
 pub mod plane;
 pub mod rtp;
 pub mod sdp;
+pub mod seeded;
 pub mod shard;
 pub mod transport;
 

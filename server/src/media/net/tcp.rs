@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use crate::media::net::budget::Budget;
 use crate::media::net::framing::{Deframer, SendQueue};
 use crate::media::net::path::{FourTuple, Transport};
+use crate::media::seeded::SeededMap;
 use crate::network::end_site;
 
 /// Tokens of this module, listeners first; below are the shard's own.
@@ -38,6 +39,9 @@ pub const SILENCE: Duration = Duration::from_secs(60);
 /// that a slow reader gets late, and no queue of ours to leave any out of.
 #[cfg(target_os = "linux")]
 const UNSENT_IN_KERNEL: u32 = 16 * 1024;
+
+/// Connections that one listener accepts before everybody else gets their turn.
+pub const MAX_ACCEPTS: usize = 32;
 
 /// Bytes read from one connection before the others get their turn.
 const READ_BUDGET: usize = 64 * 1024;
@@ -66,9 +70,11 @@ pub struct Received {
 pub struct Tcp {
     listeners: Vec<TcpListener>,
     connections: FxHashMap<Token, Connection>,
-    by_path: FxHashMap<FourTuple, Token>,
+    by_path: SeededMap<FourTuple, Token>,
     /// Connections that had more to read than their budget.
     unread: Vec<Token>,
+    /// Listeners that have had their turn, and may have more.
+    waiting: Vec<usize>,
     /// How many connections each address has.
     by_address: HashMap<IpAddr, usize>,
     next_token: usize,
@@ -88,8 +94,9 @@ impl Tcp {
             next_token: FIRST_TOKEN + listeners.len(),
             listeners,
             connections: FxHashMap::default(),
-            by_path: FxHashMap::default(),
+            by_path: SeededMap::default(),
             unread: Vec::new(),
+            waiting: Vec::new(),
             by_address: HashMap::new(),
             registry,
             buffer: vec![0; 16 * 1024],
@@ -105,9 +112,9 @@ impl Tcp {
         }
     }
 
-    /// Whether a connection has more to read.
+    /// Whether a connection has more to read, or a listener more to accept.
     pub fn has_unread(&self) -> bool {
-        !self.unread.is_empty()
+        !self.unread.is_empty() || !self.waiting.is_empty()
     }
 
     /// Handles an event of one of this module's tokens.
@@ -116,7 +123,10 @@ impl Tcp {
         if let Some(listener) = token.0.checked_sub(FIRST_TOKEN)
             && listener < self.listeners.len()
         {
-            return self.accept(now, listener);
+            if !self.waiting.contains(&listener) {
+                self.accept(now, listener);
+            }
+            return;
         }
         if event.is_writable() {
             self.flush(now, token, received);
@@ -128,15 +138,18 @@ impl Tcp {
         }
     }
 
-    /// Goes on reading where a budget ended.
-    pub fn read_on(&mut self, received: &mut Received) {
+    /// Goes on accepting and reading where a budget ended.
+    pub fn read_on(&mut self, now: Instant, received: &mut Received) {
+        for listener in std::mem::take(&mut self.waiting) {
+            self.accept(now, listener);
+        }
         for token in std::mem::take(&mut self.unread) {
             self.read(token, received);
         }
     }
 
     fn accept(&mut self, now: Instant, listener: usize) {
-        loop {
+        for _ in 0..MAX_ACCEPTS {
             let (stream, remote) = match self.listeners[listener].accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -150,6 +163,7 @@ impl Tcp {
                 let _ = self.add(now, stream);
             }
         }
+        self.waiting.push(listener);
     }
 
     fn add(&mut self, now: Instant, mut stream: TcpStream) -> std::io::Result<()> {
@@ -384,6 +398,32 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_of_callers_is_let_in_a_few_at_a_turn() {
+        let mut bench = Bench::new();
+        let call = |_| std::net::TcpStream::connect(("127.0.0.1", bench.port)).unwrap();
+        let callers: Vec<_> = (0..3 * MAX_ACCEPTS).map(call).collect();
+        let mut events = Events::with_capacity(64);
+        while bench.tcp.len() < callers.len() {
+            let before = bench.tcp.len();
+            // Nothing tells of those who wait: that there are more is known.
+            if !bench.tcp.has_unread() {
+                bench
+                    .poll
+                    .poll(&mut events, Some(Duration::from_secs(20)))
+                    .unwrap();
+            }
+            let mut received = Received::default();
+            bench.tcp.read_on(bench.now, &mut received);
+            for event in &events {
+                bench.tcp.handle_event(bench.now, event, &mut received);
+            }
+            events.clear();
+            let accepted = bench.tcp.len() - before;
+            assert!((1..=MAX_ACCEPTS).contains(&accepted), "{accepted}");
+        }
+    }
+
+    #[test]
     fn a_connection_that_never_pauses_is_read_once_a_turn() {
         let mut bench = Bench::new();
         let mut caller = bench.connect();
@@ -398,7 +438,7 @@ mod tests {
             let soon = Some(Duration::from_millis(10));
             bench.poll.poll(&mut events, soon).unwrap();
             let mut received = Received::default();
-            bench.tcp.read_on(&mut received);
+            bench.tcp.read_on(bench.now, &mut received);
             for event in &events {
                 bench.tcp.handle_event(bench.now, event, &mut received);
             }

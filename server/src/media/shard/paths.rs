@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
-
 use crate::media::net::path::FourTuple;
+use crate::media::seeded::SeededMap;
 use crate::media::shard::peers::PeerKey;
 use crate::media::transport::ice::MAX_PAIRS;
 
@@ -30,9 +29,9 @@ pub(super) enum Owner {
 /// The paths.
 #[derive(Default)]
 pub(super) struct Paths {
-    owners: FxHashMap<FourTuple, Owner>,
+    owners: SeededMap<FourTuple, Owner>,
     /// TCP paths of this shard's peers whose connections other shards have.
-    landed: FxHashMap<FourTuple, (usize, Instant)>,
+    landed: SeededMap<FourTuple, (usize, Instant)>,
 }
 
 impl Paths {

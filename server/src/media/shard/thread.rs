@@ -177,7 +177,7 @@ impl Thread {
 
     fn handle_tcp(&mut self, now: Instant, events: &Events) {
         let mut received = Received::default();
-        self.out.tcp.read_on(&mut received);
+        self.out.tcp.read_on(now, &mut received);
         for event in events {
             if event.token() != MAILBOX_TOKEN && event.token().0 >= FIRST_TOKEN {
                 self.out.tcp.handle_event(now, event, &mut received);
