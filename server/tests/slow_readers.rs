@@ -19,6 +19,7 @@ use ferrite_server::media::data::{
 use ferrite_server::media::net::demux::{Kind, classify};
 use ferrite_server::media::net::framing::Deframer;
 use ferrite_server::media::rtp::header::{Header, write_header};
+use ferrite_server::media::rtp::packet::MediaPacket;
 use ferrite_server::media::rtp::rtcp::{self, Packet};
 use ferrite_server::media::sdp::{DtlsRole, Fingerprint, HashAlgorithm};
 use ferrite_server::media::transport::dtls::{Dtls, DtlsEvent, Identity};
@@ -60,12 +61,16 @@ struct Noting {
 }
 
 impl Behaviour for Noting {
+    fn shown_on(&self, section: usize) -> Option<usize> {
+        self.echo.shown_on(section)
+    }
+
+    fn tap(&mut self, _: Instant, media: &MediaPacket) {
+        let mut heard = self.heard.lock().unwrap();
+        heard.insert((media.header.ssrc, number(media.payload())));
+    }
+
     fn handle(&mut self, now: Instant, peer: &mut Peer, output: PeerOutput) {
-        if let PeerOutput::Media(media) = &output {
-            let number = number(&media.packet[media.header.len..]);
-            let mut heard = self.heard.lock().unwrap();
-            heard.insert((media.header.ssrc, number));
-        }
         self.echo.handle(now, peer, output);
     }
 }

@@ -10,10 +10,12 @@ use crate::media::{Behaviour, Peer, PeerOutput};
 pub struct Echo;
 
 impl Behaviour for Echo {
+    fn shown_on(&self, section: usize) -> Option<usize> {
+        Some(section)
+    }
+
     fn handle(&mut self, now: Instant, peer: &mut Peer, output: PeerOutput) {
         match output {
-            PeerOutput::Media(media) => peer.send_media(now, media.section, &media),
-            PeerOutput::KeyframeWanted { section } => peer.request_keyframe(now, section),
             PeerOutput::Data {
                 channel,
                 kind,
@@ -25,7 +27,10 @@ impl Behaviour for Echo {
                     tracing::debug!(%error, "a message was not returned");
                 }
             }
-            PeerOutput::State(_) => {}
+            PeerOutput::Media(_)
+            | PeerOutput::Wanted { .. }
+            | PeerOutput::KeyframeWanted { .. }
+            | PeerOutput::State(_) => {}
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | [`peer`] | one remote endpoint, tied together from what follows |
 //! | `sdp` | offer in, answer out |
 //! | `egress` | what leaves: rewriting, retransmission, where to begin |
+//! | `forward` | from what arrives to those who want it |
 //! | `ingest` | what arrives: streams, reports, losses, feedback |
 //! | `data` | data channels |
 //! | `transport` | ICE, DTLS, SRTP |
@@ -26,6 +27,7 @@ use std::time::Instant;
 pub mod data;
 pub mod egress;
 pub mod event;
+pub mod forward;
 pub mod id;
 pub mod ingest;
 pub mod net;
@@ -40,9 +42,22 @@ pub mod transport;
 pub use event::PeerEvent;
 pub use peer::{Peer, PeerOutput};
 pub use plane::*;
+use rtp::packet::MediaPacket;
 
-/// What answers a peer's media and data. It runs on the peer's shard: it must not block.
+/// What sits opposite a peer besides people. Its media is routed, and passes by: a behaviour says where
+/// it is shown. What else a peer gives out it hears of. It runs on the peer's shard: it must not block.
 pub trait Behaviour: Send {
-    /// Does something with what a peer gave out; usually makes a peer send it.
+    /// The section of the same peer that shows what arrives on one; `None` is nowhere.
+    fn shown_on(&self, section: usize) -> Option<usize> {
+        let _ = section;
+        None
+    }
+
+    /// Sees a packet that arrives, on its way.
+    fn tap(&mut self, now: Instant, media: &MediaPacket) {
+        let _ = (now, media);
+    }
+
+    /// Does something with a message or a state; may make the peer send messages.
     fn handle(&mut self, now: Instant, peer: &mut Peer, output: PeerOutput);
 }

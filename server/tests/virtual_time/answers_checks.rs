@@ -33,7 +33,7 @@ fn answer_to(change: impl FnOnce(&mut Check)) -> (Option<Answer>, IceState, Worl
     world.far.check(world.far.address, &check);
     world.run_for(Duration::from_millis(50));
     let answer = world.far.answers.last().map(|(_, answer)| *answer);
-    (answer, world.server.peer.state().ice, world)
+    (answer, world.server.resident.peer.state().ice, world)
 }
 
 #[track_caller]
@@ -116,7 +116,7 @@ fn a_check_with_many_attributes_is_none() {
     let path = world.server.path(world.server.address, world.far.address);
     let now = world.now;
     let costs = allocation_counter::measure(|| {
-        world.server.peer.handle_stun(now, path, &datagram);
+        world.server.resident.peer.handle_stun(now, path, &datagram);
     });
     assert_eq!(costs.count_total, 0);
 }

@@ -56,7 +56,7 @@ fn what_a_peer_makes_the_server_hold_counts_in_its_shards_budget() {
     world.run_until(MINUTE, "a channel", |world| {
         world.far.channel("chat").is_some()
     });
-    world.server.peer.move_to(&budget);
+    world.server.resident.peer.move_to(&budget);
     let channel = world.far.channel("chat").unwrap();
     assert!(world.far.send(world.now, channel, true, &[7; 60_000]));
     world.run_until(MINUTE, "most of the message at the server", |_| {
@@ -75,7 +75,7 @@ fn the_server_closes_and_the_other_end_notices() {
     world.server.close(world.now);
     world.run_until(MINUTE, "closed", |world| world.far.closed);
     assert_eq!(world.server_dtls(), DtlsState::Closed);
-    let timeout = world.server.peer.poll_timeout();
+    let timeout = world.server.resident.peer.poll_timeout();
     assert_eq!(timeout, None, "nothing is left to do");
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ferrite_server::behaviour::Echo;
 use ferrite_server::media::id::PeerId;
+use ferrite_server::media::rtp::packet::MediaPacket;
 use ferrite_server::media::{Behaviour, Peer, PeerOutput};
 use rand::Rng;
 
@@ -20,10 +21,15 @@ const LAST: u16 = 100;
 struct Fragile(Echo);
 
 impl Behaviour for Fragile {
+    fn shown_on(&self, section: usize) -> Option<usize> {
+        self.0.shown_on(section)
+    }
+
+    fn tap(&mut self, _: Instant, media: &MediaPacket) {
+        assert!(media.header.sequence < LAST, "on purpose");
+    }
+
     fn handle(&mut self, now: Instant, peer: &mut Peer, output: PeerOutput) {
-        if let PeerOutput::Media(media) = &output {
-            assert!(media.header.sequence < LAST, "on purpose");
-        }
         self.0.handle(now, peer, output);
     }
 }

@@ -54,11 +54,16 @@ fn check(world: &mut World<Bare>, from: &str, change: impl FnOnce(&mut Check)) -
 }
 
 fn selected(world: &World<Bare>) -> Option<SocketAddr> {
-    world.server.peer.selected_path().map(|path| path.remote)
+    world
+        .server
+        .resident
+        .peer
+        .selected_path()
+        .map(|path| path.remote)
 }
 
 fn ice(world: &World<Bare>) -> IceState {
-    world.server.peer.state().ice
+    world.server.resident.peer.state().ice
 }
 
 const A: &str = "203.0.113.1:1111";
@@ -154,8 +159,9 @@ fn checks_from_everywhere_do_not_displace_the_path_in_use() {
     assert!(
         world
             .server
+            .resident
             .peer
-            .knows(&world.server.peer.selected_path().unwrap())
+            .knows(&world.server.resident.peer.selected_path().unwrap())
     );
 }
 
@@ -216,7 +222,7 @@ fn without_consent_nothing_is_sent_and_old_credentials_do_not_bring_it_back() {
     let from = world.far.address;
     let answer = check(&mut world, &from.to_string(), |check| check.nominate = true);
     assert_eq!(answer, None);
-    world.server.peer.close(world.now);
+    world.server.resident.peer.close(world.now);
     world.run_for(SECOND);
     assert_eq!(world.link.count_down, sent, "something was sent");
 }
@@ -292,7 +298,10 @@ fn media_goes_on_when_a_nat_forgets_the_address() {
             let outside = SocketAddr::from(([198, 51, 100, 99], 50_000 + n));
             world.link.rebind(address(BROWSER), outside);
             world.run_for(10 * SECOND);
-            assert_eq!(world.server.peer.selected_path().unwrap().remote, outside);
+            assert_eq!(
+                world.server.resident.peer.selected_path().unwrap().remote,
+                outside
+            );
         }
         assert!(world.is_connected());
         // str0m checks every three seconds.
@@ -341,7 +350,10 @@ fn the_far_end_moves_to_another_of_its_addresses() {
     assert!(world.far.rtc.direct_api().invalidate_candidate(&before));
     let since = world.now;
     world.run_for(10 * SECOND);
-    assert_eq!(world.server.peer.selected_path().unwrap().remote, other);
+    assert_eq!(
+        world.server.resident.peer.selected_path().unwrap().remote,
+        other
+    );
     assert!(longest_gap(&world, audio, since) < SECOND);
     finish(&mut world);
     assert_eq!(compare(&world, video).duplicates, 0);

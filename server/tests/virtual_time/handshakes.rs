@@ -282,7 +282,7 @@ fn another_certificate_than_the_answers_is_refused_by_the_far_end_and_the_server
     world.take_answer(pending, &forge(&answer));
     world.run_until(Duration::from_secs(2), "refused", |w| w.far.error.is_some());
     world.run_until(Duration::from_secs(40), "given up", |w| {
-        let state = w.server.peer.state();
+        let state = w.server.resident.peer.state();
         state.ice == IceState::Failed || state.dtls == DtlsState::Failed
     });
     assert_ne!(world.server.reason(), "");

@@ -147,6 +147,6 @@ fn either_end_closes_and_the_other_learns_of_it_now_or_from_silence() {
         world.run_for(10 * SECOND);
         // A far end that missed it has its checks unanswered.
         assert_eq!(world.far.answers.len(), answered, "seed {own_seed}");
-        assert_eq!(world.server.peer.poll_timeout(), None);
+        assert_eq!(world.server.resident.peer.poll_timeout(), None);
     }
 }

@@ -85,7 +85,7 @@ fn a_forged_source_gets_at_most_three_times_what_came_from_it() {
     let (now, _) = bytes(&world, world.far.address);
     assert!(now - here > 2_500_000, "{}", now - here);
     assert_eq!(
-        world.server.peer.selected_path().unwrap().remote,
+        world.server.resident.peer.selected_path().unwrap().remote,
         world.far.address
     );
 }
@@ -143,7 +143,7 @@ fn who_only_receives_is_not_stolen() {
         // Somebody on its way says a check of its again, from elsewhere.
         nominate_from(&mut world, STRANGER);
         world.run_for(SECOND);
-        let selected = world.server.peer.selected_path().unwrap().remote;
+        let selected = world.server.resident.peer.selected_path().unwrap().remote;
         assert_eq!(selected, world.far.address);
         assert_bounded(&world, STRANGER);
     }
@@ -210,7 +210,7 @@ fn an_answer_that_is_no_answer_proves_nothing() {
     }
     world.run_for(SECOND);
     assert_eq!(
-        world.server.peer.selected_path().unwrap().remote,
+        world.server.resident.peer.selected_path().unwrap().remote,
         world.far.address
     );
 }
@@ -229,7 +229,7 @@ fn who_answers_our_checks_consents() {
     let mut world = calls(8);
     world.far.interval = None;
     world.run_for(120 * SECOND);
-    assert_eq!(world.server.peer.state().ice, IceState::Connected);
+    assert_eq!(world.server.resident.peer.state().ice, IceState::Connected);
     let states = world.server.states.iter();
     assert!(
         !states
@@ -253,6 +253,6 @@ fn who_only_sends_is_alive() {
         world.run_for(SECOND / 50);
     }
     assert!(world.elapsed() > CONSENT_EXPIRES_AFTER);
-    assert_eq!(world.server.peer.state().ice, IceState::Connected);
+    assert_eq!(world.server.resident.peer.state().ice, IceState::Connected);
     assert!(world.far.rtp.len() >= 38 * 50, "{}", world.far.rtp.len());
 }

@@ -30,7 +30,7 @@ fn held_after(world: &mut World<Bare>, flood: impl Iterator<Item = Record>) -> i
     let path = ferrite_path(world);
     let now = world.now;
     let datagrams: Vec<_> = flood.map(|record| record.write()).collect();
-    let peer = &mut world.server.peer;
+    let peer = &mut world.server.resident.peer;
     let measured = allocation_counter::measure(|| {
         for datagram in &datagrams {
             peer.handle_datagram(now, path, datagram);
@@ -42,7 +42,7 @@ fn held_after(world: &mut World<Bare>, flood: impl Iterator<Item = Record>) -> i
 }
 
 fn ferrite_path(world: &World<Bare>) -> ferrite_server::media::net::path::FourTuple {
-    world.server.peer.selected_path().unwrap()
+    world.server.resident.peer.selected_path().unwrap()
 }
 
 fn sealed(content_type: u8, epoch: u16, len: usize) -> Record {
@@ -139,7 +139,7 @@ fn of_answers_that_cannot_leave_a_few_are_kept() {
     };
     let inits: Vec<_> = (0..20_000).map(|_| say_init()).collect();
     let path = ferrite_path(&world);
-    let peer = &mut world.server.peer;
+    let peer = &mut world.server.resident.peer;
     peer.handle_datagram(now, path, &inits[0]);
     peer.set_congested(now, true);
     let flood = allocation_counter::measure(|| {
@@ -174,7 +174,7 @@ fn past_the_limit_a_piece_of_a_client_hello_costs_a_look_and_no_more() {
     let flood = (0..10_000).map(|n| renumber.next(piece(n)).write());
     let flood: Vec<_> = flood.collect();
     let (first, later) = flood.split_at(300);
-    let (now, peer) = (world.now, &mut world.server.peer);
+    let (now, peer) = (world.now, &mut world.server.resident.peer);
     let mut take = |datagrams: &[Vec<u8>]| {
         for datagram in datagrams {
             peer.handle_datagram(now, path, datagram);

@@ -2,10 +2,13 @@
 //! and header extensions, its retransmissions, and its sender reports. Knows nothing of where the
 //! packets come from, nor of SRTP.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use crate::media::forward::cache::{MAX_CACHED, MAX_SPAN};
+use crate::media::id::TrackId;
 use crate::media::net::buffers;
 use crate::media::rtp::clock::{Clock, ntp_seconds};
 use crate::media::rtp::header::{Header, write_header};
@@ -15,12 +18,17 @@ use crate::media::rtp::ring::SequenceRing;
 use crate::media::rtp::rtcp::SenderInfo;
 use crate::media::sdp::{Codec, Extensions, Format, MediaKind, MediaSection, SendStream};
 
-/// Packets kept for retransmission, at most.
-pub const MAX_HISTORY: u16 = 512;
-/// How long packets are kept for retransmission, at most: also until the round-trip time is known.
-pub const HISTORY_SPAN: Duration = Duration::from_millis(1000);
-/// How long at least. A radio link can be gone for some tenths of a second whatever its round trip.
-const MIN_HISTORY_SPAN: Duration = Duration::from_millis(400);
+/// Packets that may be asked for again, at most.
+pub const MAX_HISTORY: u16 = MAX_CACHED;
+/// How long packets may be asked for again, at most: also until the round-trip time is known.
+pub const HISTORY_SPAN: Duration = MAX_SPAN;
+/// How long at least, where the path has lost something of late. A radio link can be gone for some tenths
+/// of a second whatever its round trip.
+const LOSSY_SPAN: Duration = Duration::from_millis(400);
+/// How long at least where it has not: what is kept of a path that loses nothing is memory for nothing.
+const CLEAN_SPAN: Duration = Duration::from_millis(100);
+/// How long a path that lost something is taken for one that will again.
+const LOSSY_FOR: Duration = Duration::from_secs(60);
 /// Round trips that a packet is kept for: it is asked for after one half, and again after each.
 const HISTORY_ROUND_TRIPS: u32 = 4;
 /// The least time between two retransmissions of one packet: a NACK that crossed it is no new loss.
@@ -50,13 +58,32 @@ pub struct Outgoing {
     pub kind: MediaKind,
 }
 
-/// A packet that may be asked for again: as it came, so that everybody it went to shares its bytes,
-/// and what became of its timestamp.
+/// A packet that may be asked for again: which it was of its source's, and what became of its timestamp.
+/// Its bytes are kept with its track.
 struct Sent {
-    media: MediaPacket,
+    ssrc: u32,
+    sequence: u16,
+    /// Payload bytes.
+    octets: u16,
     timestamp: u32,
-    at: Instant,
-    again: Option<Instant>,
+    /// In milliseconds since this stream began.
+    at: u32,
+    again: Option<NonZeroU32>,
+}
+
+/// A packet that the other end asks for again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its track.
+    pub track: TrackId,
+    /// Its source.
+    pub ssrc: u32,
+    /// Its source's number.
+    pub original: u16,
+    /// The number it was sent under.
+    sequence: u16,
+    /// The timestamp it was sent with.
+    timestamp: u32,
 }
 
 /// A stream sent.
@@ -75,9 +102,14 @@ pub struct Egress {
     rtx_sequence: u16,
     /// By our sequence numbers.
     history: SequenceRing<Sent>,
-    history_span: Duration,
+    created: Option<Instant>,
+    /// When the other end last asked for something again.
+    asked: Option<Instant>,
+    /// The track to show; the one that goes out until this begins with a keyframe.
+    selected: Option<TrackId>,
     sent: Totals,
-    rtx_sent: Totals,
+    /// Payload bytes asked for again and not refused.
+    sent_again: u64,
     /// When the first packet of any layer came.
     began: Option<Instant>,
     /// A layer would go out if it began with a keyframe.
@@ -104,6 +136,7 @@ impl From<&Codec> for SentCodec {
 
 /// How the present source's numbers become ours.
 struct Source {
+    track: TrackId,
     ssrc: u32,
     layer: u8,
     numbering: Numbering,
@@ -145,9 +178,11 @@ impl Egress {
             first_sequence,
             rtx_sequence: first_sequence,
             history: SequenceRing::new(MAX_HISTORY),
-            history_span: HISTORY_SPAN,
+            created: None,
+            asked: None,
+            selected: Some(TrackId::default()),
             sent: Totals::default(),
-            rtx_sent: Totals::default(),
+            sent_again: 0,
             began: None,
             wants_keyframe: false,
         };
@@ -184,15 +219,15 @@ impl Egress {
         congested: bool,
     ) -> Option<Outgoing> {
         let payload_type = self.codec(media.format)?.payload_type;
-        if !self.takes_layer(now, media) {
+        if !self.takes(now, media) {
             return None;
         }
         if self.leaves_out(media, congested) {
-            self.skip(&media.header);
+            self.skip(media);
             return None;
         }
         // Padding that comes late has its number already: it is forwarded, lest it be missed.
-        if media.is_padding && (self.skip(&media.header) || !self.follows(&media.header)) {
+        if media.is_padding && (self.skip(media) || !self.follows(media)) {
             return None;
         }
         self.follow(now, media);
@@ -218,16 +253,32 @@ impl Egress {
         Some(outgoing)
     }
 
-    /// Whether a packet is of the layer that goes out: the best there is. Another begins with a keyframe.
-    fn takes_layer(&mut self, now: Instant, media: &MediaPacket) -> bool {
+    /// Shows another track, from its next keyframe on; or none, at once.
+    pub fn select(&mut self, track: Option<TrackId>) {
+        if self.selected != track {
+            self.selected = track;
+            self.wants_keyframe = track.is_some();
+        }
+    }
+
+    /// Whether a packet is of the track and the layer that go out: of the selected track's the best there
+    /// is. Another begins with a keyframe.
+    fn takes(&mut self, now: Instant, media: &MediaPacket) -> bool {
+        let Some(selected) = self.selected else {
+            return false;
+        };
         let began = *self.began.get_or_insert(now);
         let Some(source) = &self.source else {
-            return media.layer == 0 || now >= began + LAYER_SILENCE;
+            let is_due = media.layer == 0 || now >= began + LAYER_SILENCE;
+            return media.track == selected && is_due;
         };
-        if media.layer == source.layer {
+        if (media.track, media.layer) == (source.track, source.layer) {
             return true;
         }
-        let may_begin = media.layer < source.layer || now >= source.last_at + LAYER_SILENCE;
+        let may_begin = match media.track == source.track {
+            true => media.layer < source.layer || now >= source.last_at + LAYER_SILENCE,
+            false => media.track == selected,
+        };
         self.wants_keyframe |= may_begin && !media.starts_keyframe;
         may_begin && media.starts_keyframe
     }
@@ -259,15 +310,20 @@ impl Egress {
         codecs.find(|codec| codec.format == format)
     }
 
-    fn follows(&self, header: &Header) -> bool {
-        self.source.as_ref().is_some_and(|s| s.ssrc == header.ssrc)
+    fn follows(&self, media: &MediaPacket) -> bool {
+        let source = self.source.as_ref();
+        source.is_some_and(|s| (s.track, s.ssrc) == (media.track, media.header.ssrc))
     }
 
     /// Continues our numbers where another source takes over.
     fn follow(&mut self, now: Instant, media: &MediaPacket) {
         let header = &media.header;
-        if self.follows(header) {
+        if self.follows(media) {
             return;
+        }
+        if (self.source.as_ref()).is_some_and(|source| source.track != media.track) {
+            // What is lost before a keyframe of something else is not missed.
+            self.history.clear();
         }
         let (numbering, timestamp) = match &self.source {
             Some(source) => {
@@ -282,6 +338,7 @@ impl Egress {
             }
         };
         self.source = Some(Source {
+            track: media.track,
             ssrc: header.ssrc,
             layer: media.layer,
             numbering,
@@ -295,10 +352,10 @@ impl Egress {
 
     /// Closes the gap a packet leaves that is not forwarded, where it is the newest. Returns whether
     /// it did.
-    fn skip(&mut self, header: &Header) -> bool {
-        let source = self.source.as_mut();
-        let source = source.filter(|source| source.ssrc == header.ssrc);
-        source.is_some_and(|source| source.numbering.leave_out(header.sequence))
+    fn skip(&mut self, media: &MediaPacket) -> bool {
+        let follows = self.follows(media);
+        let source = self.source.as_mut().filter(|_| follows);
+        source.is_some_and(|source| source.numbering.leave_out(media.header.sequence))
     }
 
     /// A packet with our header instead of its own.
@@ -333,22 +390,38 @@ impl Egress {
         }
     }
 
-    /// Keeps packets for as long as they can be asked for over a path with this round trip.
-    pub fn set_round_trip(&mut self, rtt: Duration) {
-        self.history_span = (rtt * HISTORY_ROUND_TRIPS).clamp(MIN_HISTORY_SPAN, HISTORY_SPAN);
+    /// For how long packets are to be kept that may be asked for again, over a path with this round trip.
+    pub fn keeps_for(&self, now: Instant, rtt: Option<Duration>) -> Duration {
+        if !self.keeps_history || self.source.is_none() {
+            return Duration::ZERO;
+        }
+        let is_lossy = self.asked.is_some_and(|at| now < at + LOSSY_FOR);
+        let least = if is_lossy { LOSSY_SPAN } else { CLEAN_SPAN };
+        rtt.map_or(HISTORY_SPAN, |rtt| {
+            (rtt * HISTORY_ROUND_TRIPS).clamp(least, HISTORY_SPAN)
+        })
+    }
+
+    /// A moment, in milliseconds since this stream began. It begins at 1.
+    fn ms(&mut self, now: Instant) -> NonZeroU32 {
+        let created = *self.created.get_or_insert(now);
+        let ms = now.saturating_duration_since(created).as_millis() as u32;
+        NonZeroU32::MIN.saturating_add(ms)
     }
 
     fn keep(&mut self, now: Instant, header: &Header, media: &MediaPacket) {
         if !self.keeps_history {
             return;
         }
-        let span = self.history_span;
-        let stale = |sent: &Sent| now.saturating_duration_since(sent.at) > span;
-        self.history.drop_while(stale);
+        let at = self.ms(now).get();
+        let span = HISTORY_SPAN.as_millis() as u32;
+        self.history.drop_while(|sent| at - sent.at > span);
         let sent = Sent {
-            media: media.clone(),
+            ssrc: media.header.ssrc,
+            sequence: media.header.sequence,
+            octets: media.payload().len() as u16,
             timestamp: header.timestamp,
-            at: now,
+            at,
             again: None,
         };
         self.history.insert(header.sequence, sent);
@@ -365,29 +438,40 @@ impl Egress {
         self.history.clear();
     }
 
-    /// Answers a NACK for one packet: as a retransmission stream where agreed (RFC 4588), else the
-    /// packet itself. `None` where it is gone, was just sent again, or too much was.
-    pub fn retransmit(&mut self, now: Instant, sequence: u16) -> Option<Outgoing> {
-        if self.rtx_sent.octets > RETRANSMIT_SHARE * self.sent.octets {
+    /// Which packet a NACK asks for. `None` where it is too old, was just sent again, or too much was.
+    pub fn wanted(&mut self, now: Instant, sequence: u16) -> Option<Wanted> {
+        self.asked = Some(now);
+        let (track, at) = (self.source.as_ref()?.track, self.ms(now));
+        if self.sent_again > RETRANSMIT_SHARE * self.sent.octets {
             return None;
         }
         let sent = self.history.get_mut(sequence)?;
-        if sent.again.is_some_and(|at| now < at + RETRANSMIT_INTERVAL) {
+        let interval = RETRANSMIT_INTERVAL.as_millis() as u32;
+        if (sent.again).is_some_and(|again| at.get() - again.get() < interval) {
             return None;
         }
-        sent.again = Some(now);
-        let sent = self.history.get(sequence)?;
-        let codec = self.codec(sent.media.format)?;
-        let header = Header {
-            payload_type: codec.payload_type,
+        sent.again = Some(at);
+        self.sent_again += u64::from(sent.octets);
+        Some(Wanted {
+            track,
+            ssrc: sent.ssrc,
+            original: sent.sequence,
             sequence,
             timestamp: sent.timestamp,
+        })
+    }
+
+    /// Sends a packet again: as a retransmission stream where agreed (RFC 4588), else as it was.
+    pub fn retransmit(&mut self, wanted: &Wanted, media: &MediaPacket) -> Option<Outgoing> {
+        let codec = self.codec(media.format)?;
+        let header = Header {
+            payload_type: codec.payload_type,
+            sequence: wanted.sequence,
+            timestamp: wanted.timestamp,
             ssrc: self.stream.ssrc,
-            ..sent.media.header
+            ..media.header
         };
-        let original = self.write(&header, &sent.media);
-        self.rtx_sent.packets = self.rtx_sent.packets.wrapping_add(1);
-        self.rtx_sent.octets += (original.packet.len() - original.header.len) as u64;
+        let original = self.write(&header, media);
         match (codec.rtx_payload_type, self.stream.rtx_ssrc) {
             (Some(payload_type), Some(ssrc)) => {
                 let sequence = self.rtx_sequence;
@@ -539,7 +623,7 @@ mod tests {
         let header = Header::parse(&packet).unwrap();
         let codec = (Format::of(CodecKind::Vp8, ""), 90_000);
         let ids = Extensions::default();
-        MediaPacket::read(0, 0, codec, header, &ids, packet.into())
+        MediaPacket::read(Instant::now(), (0, 0), codec, header, &ids, packet.into())
     }
 
     const KEY: &[u8] = &[0x10, 0x00, 1, 2];
@@ -591,15 +675,17 @@ mod tests {
         plain.codecs[0].rtx_payload_type = None;
         let mut egress = Egress::new(&plain, stream(), 500);
         let now = Instant::now();
-        let first = egress.forward(now, &packet(7, 1, KEY), false).unwrap();
+        let media = packet(7, 1, KEY);
+        let first = egress.forward(now, &media, false).unwrap();
         egress.renegotiate(&plain);
-        let again = egress.retransmit(now, 500).unwrap();
+        let wanted = egress.wanted(now, 500).unwrap();
+        let again = egress.retransmit(&wanted, &media).unwrap();
         assert_eq!((again.header, again.packet), (first.header, first.packet));
         plain.extensions.mid = Some(5);
         egress.renegotiate(&plain);
         let later = now + RETRANSMIT_INTERVAL;
         assert!(
-            egress.retransmit(later, 500).is_none(),
+            egress.wanted(later, 500).is_none(),
             "another packet under one number"
         );
     }
@@ -644,45 +730,86 @@ mod tests {
     fn retransmits_once_in_a_while_and_not_more_than_its_share() {
         let mut egress = egress(MediaKind::Video);
         let now = Instant::now();
-        egress.forward(now, &packet(7, 1, KEY), false).unwrap();
-        let again = egress.retransmit(now, 500).unwrap();
+        let media = packet(7, 1, KEY);
+        egress.forward(now, &media, false).unwrap();
+        let wanted = egress.wanted(now, 500).unwrap();
+        assert_eq!((wanted.ssrc, wanted.original), (7, 1));
+        let again = egress.retransmit(&wanted, &media).unwrap();
         assert_eq!((again.header.ssrc, again.header.payload_type), (1001, 97));
         let original = unwrap_rtx(&again.packet, &again.header, 96, 1000).unwrap();
         let header = Header::parse(&original).unwrap();
         assert_eq!((header.sequence, &original[header.len..]), (500, KEY));
-        assert!(egress.retransmit(now, 500).is_none(), "just sent");
-        assert!(egress.retransmit(now, 499).is_none(), "never sent");
+        assert!(egress.wanted(now, 500).is_none(), "just sent");
+        assert!(egress.wanted(now, 499).is_none(), "never sent");
         let answered = (1..100)
             .filter(|i| {
                 let at = now + RETRANSMIT_INTERVAL * *i;
-                egress.retransmit(at, 500).is_some()
+                let wanted = egress.wanted(at, 500);
+                wanted.is_some_and(|wanted| egress.retransmit(&wanted, &media).is_some())
             })
             .count();
         assert!(answered < 4, "{answered} answers to a flood");
     }
 
     #[test]
-    fn packets_are_kept_for_some_round_trips() {
-        for (rtt, kept) in [
-            (None, 1000),
-            (Some(10), 400),
-            (Some(150), 600),
-            (Some(3000), 1000),
-        ] {
-            let mut egress = egress(MediaKind::Video);
-            if let Some(rtt) = rtt {
-                egress.set_round_trip(Duration::from_millis(rtt));
-            }
-            let start = Instant::now();
-            egress.forward(start, &packet(7, 1, KEY), false).unwrap();
-            for (after, sequence, is_there) in [(kept, 2, true), (kept + 1, 3, false)] {
-                let now = start + Duration::from_millis(after);
-                egress
-                    .forward(now, &packet(7, sequence, DELTA), false)
-                    .unwrap();
-                let again = egress.retransmit(now, 500);
-                assert_eq!(again.is_some(), is_there, "{after} ms, {rtt:?}");
-            }
-        }
+    fn packets_are_kept_for_some_round_trips_and_longer_where_some_were_lost() {
+        let ms = Duration::from_millis;
+        let mut egress = egress(MediaKind::Video);
+        let now = Instant::now();
+        assert_eq!(
+            egress.keeps_for(now, None),
+            Duration::ZERO,
+            "nothing was sent"
+        );
+        egress.forward(now, &packet(7, 1, KEY), false).unwrap();
+        let kept = |egress: &Egress, now, rtt: u64| egress.keeps_for(now, Some(ms(rtt)));
+        assert_eq!(egress.keeps_for(now, None), ms(1000));
+        let spans = [10, 150, 3000].map(|rtt| kept(&egress, now, rtt));
+        assert_eq!(spans, [ms(100), ms(600), ms(1000)]);
+        egress.wanted(now, 500).unwrap();
+        assert_eq!(kept(&egress, now, 10), ms(400));
+        assert_eq!(kept(&egress, now + LOSSY_FOR, 10), ms(100));
+        let mut sound = Egress::new(&section(MediaKind::Audio), stream(), 500);
+        sound.forward(now, &packet(7, 1, KEY), false).unwrap();
+        assert_eq!(sound.keeps_for(now, None), Duration::ZERO);
+    }
+
+    #[test]
+    fn another_track_is_shown_from_its_keyframe_on_and_none_at_once() {
+        let mut egress = egress(MediaKind::Video);
+        let now = Instant::now();
+        let of = |track, sequence, payload| {
+            let mut media = packet(7, sequence, payload);
+            media.track = TrackId(track);
+            media
+        };
+        let send = |egress: &mut Egress, track, sequence, payload| {
+            let outgoing = egress.forward(now, &of(track, sequence, payload), false)?;
+            Some(outgoing.header.sequence)
+        };
+        assert_eq!(send(&mut egress, 3, 1, KEY), None, "not selected");
+        egress.select(Some(TrackId(3)));
+        assert!(egress.take_keyframe_wish());
+        assert_eq!(send(&mut egress, 3, 1, DELTA), Some(500));
+        egress.select(Some(TrackId(4)));
+        assert_eq!(send(&mut egress, 4, 30_000, DELTA), None);
+        assert_eq!(
+            send(&mut egress, 3, 2, DELTA),
+            Some(501),
+            "until the other begins"
+        );
+        assert!(egress.take_keyframe_wish());
+        // Both happen to have one SSRC.
+        assert_eq!(send(&mut egress, 4, 30_001, KEY), Some(502));
+        assert_eq!(send(&mut egress, 3, 3, KEY), None);
+        assert_eq!(send(&mut egress, 4, 30_002, DELTA), Some(503));
+        let wanted = egress.wanted(now, 503).unwrap();
+        assert_eq!((wanted.track, wanted.original), (TrackId(4), 30_002));
+        assert!(
+            egress.wanted(now, 501).is_none(),
+            "of what is shown no more"
+        );
+        egress.select(None);
+        assert_eq!(send(&mut egress, 4, 30_003, KEY), None);
     }
 }

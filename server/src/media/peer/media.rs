@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use super::{Peer, PeerOutput, ROOM_FOR_A_CHECK};
-use crate::media::egress::Outgoing;
+use crate::media::egress::{Outgoing, Wanted};
+use crate::media::id::TrackId;
 use crate::media::net::path::FourTuple;
 use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
-use crate::media::sdp::MediaKind;
+use crate::media::sdp::{MediaKind, Session};
 
 /// How long audio may wait for a slow path.
 pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
@@ -48,9 +49,6 @@ impl Peer {
         if let Some(block) = heard.report {
             self.measure_rtt(now, block.last_sender_report, block.delay_since);
         }
-        for outgoing in heard.retransmissions {
-            self.send_rtp(now, outgoing);
-        }
     }
 
     /// RFC 3550 §6.4.1.
@@ -65,19 +63,39 @@ impl Peer {
         if ticks < MAX_RTT_TICKS {
             let rtt = Duration::from_micros(u64::from(ticks) * 1_000_000 / 65_536);
             self.rtt = Some(rtt);
-            self.streams.set_round_trip(rtt);
         }
     }
 
-    /// Sends a packet of another's on a section, rewritten.
-    pub fn send_media(&mut self, now: Instant, section: usize, media: &MediaPacket) {
+    /// Sends packets of another's on a section, rewritten. Returns for how long they may be asked for
+    /// again.
+    pub fn send_media(&mut self, now: Instant, section: usize, batch: &[MediaPacket]) -> Duration {
         // Where nothing can be sent nothing is kept to be sent again.
-        let starved = !self.has_room_for_media(media.packet.len() + MAX_GROWTH);
-        self.starved |= starved;
-        let congested = self.congested || starved;
-        let streams = &mut self.streams;
-        let outgoing = streams.forward(now, section, media, congested, &mut self.outputs);
-        if let Some(outgoing) = outgoing {
+        let mut congested = self.congested;
+        for media in batch {
+            let starved = !self.has_room_for_media(media.packet.len() + MAX_GROWTH);
+            self.starved |= starved;
+            congested = self.congested || starved;
+            let streams = &mut self.streams;
+            let outgoing = streams.forward(now, section, media, congested, &mut self.outputs);
+            if let Some(outgoing) = outgoing {
+                self.send_rtp(now, outgoing);
+            }
+        }
+        match congested {
+            true => Duration::ZERO,
+            false => self.streams.keeps_for(now, section, self.rtt),
+        }
+    }
+
+    /// Sends a packet again that the other end asked for.
+    pub fn send_again(
+        &mut self,
+        now: Instant,
+        section: usize,
+        wanted: &Wanted,
+        media: &MediaPacket,
+    ) {
+        if let Some(outgoing) = self.streams.retransmit(section, wanted, media) {
             self.send_rtp(now, outgoing);
         }
     }
@@ -86,6 +104,16 @@ impl Peer {
     pub(super) fn has_room_for_media(&self, bytes: usize) -> bool {
         let path = self.ice.selected();
         path.is_some_and(|path| self.ice.has_room(&path, bytes + ROOM_FOR_A_CHECK))
+    }
+
+    /// Shows another track on a section, from its next keyframe on; or none.
+    pub fn select(&mut self, section: usize, track: Option<TrackId>) {
+        self.streams.select(section, track);
+    }
+
+    /// What was agreed on, once something was.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_deref()
     }
 
     /// Asks the other end for a keyframe of what it sends on a section: with the feedback that is sent

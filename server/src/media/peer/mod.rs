@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use crate::media::data::{ChannelId, MessageKind, Sctp};
+use crate::media::egress::Wanted;
 use crate::media::net::budget::Budget;
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::path::{FourTuple, Transport};
@@ -62,6 +63,13 @@ pub enum PeerOutput {
     KeyframeWanted {
         /// The section's index.
         section: usize,
+    },
+    /// The other end asks for packets again of what is sent on a section.
+    Wanted {
+        /// The section's index.
+        section: usize,
+        /// The packets.
+        packets: Vec<Wanted>,
     },
     /// A data channel message.
     Data {

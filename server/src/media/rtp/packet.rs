@@ -2,8 +2,11 @@
 //! lie, whether a decoder can begin there. It is the same for everybody it goes to. Knows nothing of
 //! them, nor of the stream it is one of.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
+use crate::media::id::TrackId;
 use crate::media::rtp::header::{ExtensionValues, Header};
 use crate::media::rtp::keyframe::starts_keyframe;
 use crate::media::sdp::{Extensions, Format};
@@ -58,6 +61,10 @@ pub struct PassedOn {
 /// A received packet on its way to those who want it.
 #[derive(Clone, Debug)]
 pub struct MediaPacket {
+    /// The track it is of, once that is known.
+    pub track: TrackId,
+    /// When it came.
+    pub arrived: Instant,
     /// The index of the media section it came on.
     pub section: usize,
     /// The simulcast layer it is of, by index into the section's; 0 without simulcast.
@@ -83,8 +90,8 @@ pub struct MediaPacket {
 impl MediaPacket {
     /// Reads a packet whose section and codec are known.
     pub fn read(
-        section: usize,
-        layer: u8,
+        arrived: Instant,
+        (section, layer): (usize, u8),
         (format, clock_rate): (Format, u32),
         header: Header,
         ids: &Extensions,
@@ -99,6 +106,8 @@ impl MediaPacket {
         };
         let payload = packet.get(header.len..).unwrap_or_default();
         Self {
+            track: TrackId::default(),
+            arrived,
             section,
             layer,
             format,
@@ -151,7 +160,14 @@ mod tests {
         };
         let header = Header::parse(&packet).unwrap();
         let format = Format::of(CodecKind::Opus, "");
-        let packet = MediaPacket::read(0, 0, (format, 48_000), header, &ids, packet.freeze());
+        let packet = MediaPacket::read(
+            Instant::now(),
+            (0, 0),
+            (format, 48_000),
+            header,
+            &ids,
+            packet.freeze(),
+        );
         assert_eq!(packet.audio_level(), Some(5));
         let descriptor = packet.extensions.dependency_descriptor;
         assert_eq!(descriptor.value(&packet.packet), Some(&long[..]));

@@ -8,11 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::media::forward::router::Router;
 use crate::media::id::PeerId;
 use crate::media::net::budget::{Budget, SHARD_BUDGET};
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::path::{FourTuple, Transport};
-use crate::media::peer::Transmit;
 use crate::media::shard::command::Command;
 use crate::media::shard::directory::Directory;
 use crate::media::shard::gauges::MediaGauges;
@@ -21,6 +21,7 @@ use crate::media::shard::paths::{MAX_PATHS, Owner, Paths};
 use crate::media::shard::peers::{PeerKey, Peers, Place};
 use crate::media::shard::resident::Resident;
 use crate::media::shard::timers::Timers;
+use crate::media::shard::turn::touch;
 use crate::media::transport::ice::addressed_ufrag;
 
 /// How often what has no deadline of its own is looked at.
@@ -41,7 +42,11 @@ pub struct ShardCore {
     pub(super) timers: Timers,
     next_sweep: Instant,
     /// Peers with something to pass on or send after this batch.
-    touched: Vec<PeerKey>,
+    pub(super) touched: Vec<PeerKey>,
+    /// Those of them that have passed on what they had, and are yet to send.
+    pub(super) driven: Vec<PeerKey>,
+    /// Which tracks go where.
+    pub(super) router: Router<PeerKey>,
     /// The peer in hand and what is done with it: whom a panic costs.
     pub(super) busy: Option<(PeerKey, &'static str)>,
     /// What other shards had no room for.
@@ -62,6 +67,8 @@ impl ShardCore {
             timers: Timers::new(now),
             next_sweep: now + SWEEP_INTERVAL,
             touched: Vec::new(),
+            driven: Vec::new(),
+            router: Router::default(),
             busy: None,
             undelivered: Vec::new(),
             retry: None,
@@ -139,6 +146,7 @@ impl ShardCore {
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP_INTERVAL;
             self.paths.sweep(now);
+            self.router.sweep(now);
             self.guard(now, out, |core, out| core.sweep(now, out));
         }
     }
@@ -150,8 +158,10 @@ impl ShardCore {
                 if let Some(place) = core.peers.get_mut(key) {
                     core.busy = Some((key, "closing a peer"));
                     place.resident.peer.close(now);
+                    core.busy = None;
+                    touch(&mut core.touched, key, place);
                 }
-                core.settle(now, key, out);
+                core.settle_touched(now, out);
             }
         });
     }
@@ -190,7 +200,7 @@ impl ShardCore {
         activity: &str,
         out: &mut impl Outlet,
     ) {
-        let Some(place) = self.peers.remove(key) else {
+        let Some(mut place) = self.peers.remove(key) else {
             return;
         };
         let id = place.resident.id;
@@ -201,6 +211,8 @@ impl ShardCore {
             "a peer panicked and is removed"
         );
         self.touched.retain(|touched| *touched != key);
+        self.driven.retain(|driven| *driven != key);
+        place.resident.unroute(&mut self.router, key);
         self.forget_paths(now, key, &place.paths, out);
         self.directory.remove(id);
         // It may panic again as it goes.
@@ -226,6 +238,8 @@ impl ShardCore {
         self.paths.clear();
         self.timers.clear();
         self.touched.clear();
+        self.driven.clear();
+        self.router = Router::default();
         self.undelivered.clear();
         self.busy = None;
         gone.into_iter().for_each(|id| out.forget(id));
@@ -346,7 +360,10 @@ impl ShardCore {
         match command {
             Command::SetSession {
                 session, restart, ..
-            } => place.resident.peer.set_session(now, session, restart),
+            } => {
+                place.resident.peer.set_session(now, session, restart);
+                place.resident.route(&mut self.router, key);
+            }
             Command::Close { .. } => place.resident.peer.close(now),
             Command::Adopt { .. } | Command::Landed { .. } => {}
         }
@@ -384,44 +401,10 @@ impl ShardCore {
         }
     }
 
-    fn settle_touched(&mut self, now: Instant, out: &mut impl Outlet) {
-        while let Some(key) = self.touched.pop() {
-            self.settle(now, key, out);
-        }
-    }
-
-    /// Passes on what a peer gave out, sends what it wants sent, and sets its timer.
-    fn settle(&mut self, now: Instant, key: PeerKey, out: &mut impl Outlet) {
-        let Some(place) = self.peers.get_mut(key) else {
-            return;
-        };
-        place.touched = false;
-        self.busy = Some((key, "passing on what a peer gave out"));
-        let resident = &mut place.resident;
-        let id = resident.id;
-        resident.drive(now, &mut |event| out.tell(id, event));
-        resident.peer.send_feedback(now);
-        while let Some(transmit) = resident.peer.poll_transmit() {
-            send(now, resident, transmit, &self.paths, out);
-        }
-        self.busy = None;
-        if resident.peer.is_finished() {
-            return self.remove(now, key, out);
-        }
-        // A timer due at once gets its turn after everybody else's, so that no peer can hold a shard.
-        let wanted = resident.peer.poll_timeout();
-        let wanted = wanted.map(|at| self.timers.round_up(at.max(now)));
-        if let Some(at) = wanted
-            && place.deadline.is_none_or(|deadline| at < deadline)
-        {
-            place.deadline = Some(at);
-            self.timers.set(at, key);
-        }
-    }
-
-    fn remove(&mut self, now: Instant, key: PeerKey, out: &mut impl Outlet) {
-        if let Some(place) = self.peers.remove(key) {
+    pub(super) fn remove(&mut self, now: Instant, key: PeerKey, out: &mut impl Outlet) {
+        if let Some(mut place) = self.peers.remove(key) {
             let id = place.resident.id;
+            place.resident.unroute(&mut self.router, key);
             self.forget_paths(now, key, &place.paths, out);
             self.directory.remove(id);
             out.forget(id);
@@ -479,7 +462,7 @@ impl ShardCore {
     }
 
     fn move_out(&mut self, now: Instant, key: PeerKey, shard: usize, out: &mut impl Outlet) {
-        self.settle(now, key, out);
+        self.settle_touched(now, out);
         let Some(Place {
             mut resident,
             paths,
@@ -488,6 +471,7 @@ impl ShardCore {
         else {
             return;
         };
+        resident.unroute(&mut self.router, key);
         let id = resident.id;
         let moves = resident.moves.note(now);
         let mut left: Vec<_> = (paths.iter().copied())
@@ -518,6 +502,9 @@ impl ShardCore {
             for path in &place.paths {
                 self.paths.own_unless_taken(*path, key);
             }
+            self.busy = Some((key, "routing what a peer sends"));
+            place.resident.route(&mut self.router, key);
+            self.busy = None;
             touch(&mut self.touched, key, place);
         }
     }
@@ -536,7 +523,9 @@ impl ShardCore {
         if peer.poll_timeout().is_some_and(|due| due <= now) {
             peer.handle_timeout(now);
         }
-        self.settle(now, key, out);
+        self.busy = None;
+        touch(&mut self.touched, key, place);
+        self.settle_touched(now, out);
     }
 
     fn sweep(&mut self, now: Instant, out: &mut impl Outlet) {
@@ -560,12 +549,6 @@ impl ShardCore {
     }
 }
 
-fn touch(touched: &mut Vec<PeerKey>, key: PeerKey, place: &mut Place) {
-    if !std::mem::replace(&mut place.touched, true) {
-        touched.push(key);
-    }
-}
-
 fn hand_over(
     shard: usize,
     landed_on: usize,
@@ -580,32 +563,4 @@ fn hand_over(
     };
     // Full: lost, like any datagram can be.
     let _ = out.command(shard, command);
-}
-
-fn send(
-    now: Instant,
-    resident: &mut Resident,
-    transmit: Transmit,
-    paths: &Paths,
-    out: &mut impl Outlet,
-) {
-    let Transmit {
-        path,
-        data,
-        expires,
-    } = transmit;
-    match path.transport {
-        Transport::Udp => out.send_udp(path, data),
-        Transport::Tcp if out.has_connection(&path) => {
-            let congested = out.send_tcp(now, &path, data, expires);
-            if resident.peer.selected_path() == Some(path) {
-                resident.peer.set_congested(now, congested);
-            }
-        }
-        Transport::Tcp => {
-            if let Some(shard) = paths.landed_on(&path) {
-                out.relay(shard, path, data);
-            }
-        }
-    }
 }

@@ -7,10 +7,12 @@
 //! | `receive`, `pace` | what it reads, and how often |
 //! | `mailbox`, `listeners` | how it is told things, and whom it tells |
 //! | `core` | the core: datagrams, commands and time in; datagrams, commands and events out |
+//! | `turn` | the end of each of its turns: what was given out goes where it goes, and is sent |
 //! | `outlet`, `command` | the way out of a core; what cores can be told |
 //! | `peers`, `paths`, `timers` | its tables |
 //! | `directory` | which shard has which peer |
 //! | `resident`, `moves` | a peer as a core houses it, and how often it may go to another |
+//! | `routes` | which tracks of the core's router are a peer's |
 //! | `gauges` | how many of everything there are |
 
 pub mod command;
@@ -26,8 +28,10 @@ mod paths;
 mod peers;
 pub mod receive;
 pub mod resident;
+pub mod routes;
 pub mod shards;
 #[cfg(test)]
 mod tests;
 pub mod thread;
 mod timers;
+mod turn;

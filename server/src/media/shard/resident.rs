@@ -7,9 +7,12 @@ use ferrite_protocol::message::PeerConnectionState;
 
 use crate::media::Behaviour;
 use crate::media::event::PeerEvent;
+use crate::media::forward::router::Router;
+use crate::media::forward::track::Layers;
 use crate::media::id::PeerId;
 use crate::media::peer::{Peer, PeerOutput, PeerState};
 use crate::media::shard::moves::Moves;
+use crate::media::shard::routes::Routes;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
 
@@ -33,6 +36,7 @@ pub struct Resident {
     /// How often it went from shard to shard.
     pub moves: Moves,
     behaviour: Box<dyn Behaviour>,
+    routes: Routes,
     /// The newest event that did not fit. States replace one another, so one is enough.
     unsent: Option<PeerEvent>,
     /// What the session was last told, but for DTLS.
@@ -50,22 +54,74 @@ impl Resident {
             peer,
             moves: Moves::default(),
             behaviour,
+            routes: Routes::default(),
             unsent: None,
             reported: None,
             handshake: None,
         }
     }
 
-    /// Passes on everything the peer gave out: to the behaviour, which may make it give out more, and
-    /// to the session, which `tell` reaches.
-    pub fn drive(&mut self, now: Instant, tell: &mut impl Tell) {
+    /// Passes on everything the peer gave out: media to the router, messages and states to the
+    /// behaviour, which may make it give out more, and states to the session, which `tell` reaches.
+    pub fn drive<P: Copy + Eq>(
+        &mut self,
+        now: Instant,
+        router: &mut Router<P>,
+        tell: &mut impl Tell,
+    ) {
         while let Some(output) = self.peer.poll_output() {
-            if let PeerOutput::State(state) = &output {
-                self.log(state);
-                self.report(now, state, tell);
-            }
-            self.behaviour.handle(now, &mut self.peer, output);
+            self.pass_on(now, output, router, tell);
         }
+    }
+
+    /// Passes on one thing that the peer gave out.
+    pub fn pass_on<P: Copy + Eq>(
+        &mut self,
+        now: Instant,
+        output: PeerOutput,
+        router: &mut Router<P>,
+        tell: &mut impl Tell,
+    ) {
+        match output {
+            PeerOutput::Media(media) => {
+                self.behaviour.tap(now, &media);
+                if let Some(track) = self.routes.published(media.section) {
+                    router.push(track, media);
+                }
+            }
+            PeerOutput::Wanted { section, packets } => {
+                for wanted in packets {
+                    let media = router.cached(wanted.track, wanted.ssrc, wanted.original);
+                    if let Some(media) = media {
+                        self.peer.send_again(now, section, &wanted, media);
+                    }
+                }
+            }
+            PeerOutput::KeyframeWanted { section } => {
+                if let Some(track) = self.routes.shown(section) {
+                    router.wish(track, Layers::MAX);
+                }
+            }
+            PeerOutput::State(state) => {
+                self.log(&state);
+                self.report(now, &state, tell);
+                let output = PeerOutput::State(state);
+                self.behaviour.handle(now, &mut self.peer, output);
+            }
+            PeerOutput::Data { .. } => self.behaviour.handle(now, &mut self.peer, output),
+        }
+    }
+
+    /// Routes what the peer agreed on to send and to be sent. `key` is its name in the router.
+    pub fn route<P: Copy + Eq>(&mut self, router: &mut Router<P>, key: P) {
+        let name = (key, self.id);
+        self.routes
+            .follow(router, name, &mut self.peer, &*self.behaviour);
+    }
+
+    /// Routes nothing any more.
+    pub fn unroute<P: Copy + Eq>(&mut self, router: &mut Router<P>, key: P) {
+        self.routes.clear(router, key);
     }
 
     /// Once a second: what the session could not be told or could not tell.

@@ -166,7 +166,7 @@ impl Call {
         while !input.is_empty() {
             self.act(&mut input);
             self.wait_for(Duration::from_millis(25));
-            let buffered = self.world.server.peer.buffered();
+            let buffered = self.world.server.resident.peer.buffered();
             assert!(buffered <= SEND_LIMIT, "{buffered} bytes buffered");
         }
     }
@@ -210,9 +210,9 @@ impl Call {
         let (now, server) = (self.world.now, &mut self.world.server);
         let path = server.path(server.address, address(HERE));
         if classify(datagram) == Some(Kind::Stun) {
-            server.peer.handle_stun(now, path, datagram);
+            server.resident.peer.handle_stun(now, path, datagram);
         } else {
-            server.peer.handle_datagram(now, path, datagram);
+            server.resident.peer.handle_datagram(now, path, datagram);
         }
     }
 
@@ -356,7 +356,7 @@ impl Call {
     }
 
     fn act_as_server(&mut self, input: &mut Input<'_>) {
-        let (now, peer) = (self.world.now, &mut self.world.server.peer);
+        let (now, peer) = (self.world.now, &mut self.world.server.resident.peer);
         let byte = input.u8();
         match byte % 5 {
             0 => peer.set_congested(now, true),

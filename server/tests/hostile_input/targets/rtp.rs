@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ferrite_server::media::PeerOutput;
-use ferrite_server::media::egress::Outgoing;
+use ferrite_server::media::egress::{Outgoing, Wanted};
+use ferrite_server::media::forward::cache::Cache;
 use ferrite_server::media::peer::streams::{MAX_COMPOUND, MAX_RETRANSMISSIONS, Streams};
 use ferrite_server::media::rtp::clock::Clock;
 use ferrite_server::media::rtp::header::{Header, sequence_diff};
@@ -55,6 +56,7 @@ struct Media {
     ours: Srtp,
     far: Srtp,
     packets: Packets,
+    cache: Cache,
     congested: bool,
     sent: Sent,
     /// Payload bytes forwarded, and sent again.
@@ -76,6 +78,7 @@ impl Media {
             ours,
             far,
             packets: Packets::default(),
+            cache: Cache::default(),
             congested: false,
             sent: Sent::default(),
             forwarded: 0,
@@ -136,16 +139,16 @@ impl Media {
     fn receive(&mut self, datagram: &[u8]) {
         let received = (self.streams).receive_rtp(self.now, datagram, &mut self.ours);
         if let Some(media) = received {
-            self.echo(&media);
+            self.echo(media);
         }
         self.pass(Duration::ZERO);
     }
 
-    fn echo(&mut self, media: &MediaPacket) {
+    fn echo(&mut self, media: MediaPacket) {
         let (now, section) = (self.now, media.section);
         let mut wishes = VecDeque::new();
         let streams = &mut self.streams;
-        let outgoing = streams.forward(now, section, media, self.congested, &mut wishes);
+        let outgoing = streams.forward(now, section, &media, self.congested, &mut wishes);
         wishes.into_iter().for_each(|wish| self.follow(wish));
         let Some(outgoing) = outgoing else {
             return;
@@ -154,6 +157,8 @@ impl Media {
         assert_eq!(&outgoing.packet[outgoing.header.len..], received);
         self.forwarded += received.len();
         self.largest = self.largest.max(received.len());
+        let span = self.streams.keeps_for(now, section, None);
+        self.cache.insert(now, span, media);
         self.check(&outgoing);
     }
 
@@ -170,23 +175,34 @@ impl Media {
     fn receive_rtcp(&mut self, compound: &[u8]) {
         let mut outputs = VecDeque::new();
         let heard = (self.streams).receive_rtcp(self.now, compound, &mut outputs);
-        assert!(heard.retransmissions.len() <= MAX_RETRANSMISSIONS);
-        assert!(outputs.len() <= MAX_SECTIONS);
-        for outgoing in &heard.retransmissions {
+        assert!(heard.wanted <= MAX_RETRANSMISSIONS);
+        assert!(outputs.len() <= 2 * MAX_SECTIONS);
+        outputs.into_iter().for_each(|output| self.follow(output));
+        let limit = 2 * self.forwarded + MAX_SECTIONS * self.largest;
+        assert!(self.again <= limit, "NACKs amplify");
+        self.pass(Duration::ZERO);
+    }
+
+    fn send_again(&mut self, section: usize, wanted: &Wanted) {
+        let Some(media) = self.cache.get(wanted.ssrc, wanted.original) else {
+            return;
+        };
+        if let Some(outgoing) = self.streams.retransmit(section, wanted, media) {
             // A retransmission adds two bytes to its original (RFC 4588 §4).
             let bytes = outgoing.packet.len() - outgoing.header.len;
             self.again += bytes.saturating_sub(2);
-            self.check(outgoing);
+            self.check(&outgoing);
         }
-        let limit = 2 * self.forwarded + MAX_SECTIONS * self.largest;
-        assert!(self.again <= limit, "NACKs amplify");
-        outputs.into_iter().for_each(|output| self.follow(output));
-        self.pass(Duration::ZERO);
     }
 
     /// Does as the echo does.
     fn follow(&mut self, output: PeerOutput) {
         match output {
+            PeerOutput::Wanted { section, packets } => {
+                packets
+                    .iter()
+                    .for_each(|wanted| self.send_again(section, wanted));
+            }
             PeerOutput::KeyframeWanted { section } => {
                 self.streams.request_keyframe(self.now, section);
             }

@@ -431,6 +431,6 @@ impl World<Bare> {
     }
 
     pub fn server_dtls(&self) -> DtlsState {
-        self.server.peer.state().dtls
+        self.server.resident.peer.state().dtls
     }
 }

@@ -5,16 +5,20 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use ferrite_protocol::SessionId;
 use ferrite_server::behaviour::Echo;
+use ferrite_server::media::forward::router::Router;
+use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::candidates::host_candidates;
 use ferrite_server::media::net::demux::{Kind, classify};
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::{PeerConfig, PeerState};
 use ferrite_server::media::rtp::clock::Clock;
 use ferrite_server::media::sdp::{self, Local, SdpError, Session};
+use ferrite_server::media::shard::resident::Resident;
 use ferrite_server::media::transport::dtls::{DtlsState, Identity};
 use ferrite_server::media::transport::ice::{Credentials, IceState, addressed_ufrag};
-use ferrite_server::media::{Behaviour, MAX_MESSAGE_SIZE, Peer, PeerOutput};
+use ferrite_server::media::{MAX_MESSAGE_SIZE, Peer, PeerOutput};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -25,7 +29,9 @@ pub const MAX_DATAGRAM: usize = 1280 - 40 - 8;
 
 /// Our end.
 pub struct ServerEnd {
-    pub peer: Peer,
+    pub resident: Box<Resident>,
+    /// What a shard has for all its peers.
+    router: Router<()>,
     pub address: SocketAddr,
     /// What the far end's datagrams are said to come by.
     pub transport: Transport,
@@ -37,7 +43,6 @@ pub struct ServerEnd {
     pub given_out: u64,
     /// The other end is finished, and was thrown away.
     pub finished: bool,
-    behaviour: Box<dyn Behaviour>,
     local: Local,
     ufrags: Vec<String>,
     rng: StdRng,
@@ -78,14 +83,19 @@ impl ServerEnd {
             cname: "virtual".to_owned(),
         };
         Self {
-            peer: Peer::new(now, config),
+            resident: Box::new(Resident::new(
+                PeerId(1),
+                SessionId("virtual".to_owned()),
+                Peer::new(now, config),
+                Box::new(Echo),
+            )),
+            router: Router::default(),
             address,
             transport: Transport::Udp,
             states: Vec::new(),
             session: None,
             given_out: 0,
             finished: false,
-            behaviour: Box::new(Echo),
             local,
             ufrags: vec![first.ufrag],
             rng,
@@ -109,7 +119,8 @@ impl ServerEnd {
             restart = Some(fresh);
         }
         self.session = Some(answer.session.clone());
-        self.peer.set_session(now, answer.session, restart);
+        self.resident.peer.set_session(now, answer.session, restart);
+        self.resident.route(&mut self.router, ());
         self.drive(now);
         Ok(answer.sdp)
     }
@@ -135,10 +146,12 @@ impl ServerEnd {
         if classify(&datagram.bytes) == Some(Kind::Stun) {
             let ours = |ufrag| self.ufrags.iter().any(|known| known == ufrag);
             if addressed_ufrag(&datagram.bytes).is_some_and(ours) {
-                self.peer.handle_stun(now, path, &datagram.bytes);
+                self.resident.peer.handle_stun(now, path, &datagram.bytes);
             }
-        } else if self.peer.knows(&path) {
-            self.peer.handle_datagram(now, path, &datagram.bytes);
+        } else if self.resident.peer.knows(&path) {
+            self.resident
+                .peer
+                .handle_datagram(now, path, &datagram.bytes);
         }
         self.drive(now);
     }
@@ -153,7 +166,7 @@ impl ServerEnd {
 
     /// Closes, as the session does when it ends.
     pub fn close(&mut self, now: Instant) {
-        self.peer.close(now);
+        self.resident.peer.close(now);
         self.drive(now);
     }
 
@@ -161,18 +174,19 @@ impl ServerEnd {
         if self.finished {
             return None;
         }
-        self.peer.poll_timeout()
+        self.resident.peer.poll_timeout()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.router.sweep(now);
         if self.poll_timeout().is_some_and(|due| due <= now) {
-            self.peer.handle_timeout(now);
+            self.resident.peer.handle_timeout(now);
             self.drive(now);
         }
     }
 
     pub fn poll_transmit(&mut self) -> Option<Datagram> {
-        let transmit = self.peer.poll_transmit()?;
+        let transmit = self.resident.peer.poll_transmit()?;
         Some(Datagram {
             from: transmit.path.local,
             to: transmit.path.remote,
@@ -180,26 +194,39 @@ impl ServerEnd {
         })
     }
 
+    /// Lets what was given out go where a shard lets it go.
     fn drive(&mut self, now: Instant) {
-        while let Some(output) = self.peer.poll_output() {
+        self.pass_on(now);
+        let peer = &mut self.resident.peer;
+        self.router
+            .deliver(now, |sink, batch| peer.send_media(now, sink.section, batch));
+        self.pass_on(now);
+        while let Some((source, _)) = self.router.take_wish() {
+            self.resident.peer.request_keyframe(now, source.section);
+        }
+        self.resident.peer.send_feedback(now);
+        self.finished |= self.resident.peer.is_finished();
+    }
+
+    fn pass_on(&mut self, now: Instant) {
+        while let Some(output) = self.resident.peer.poll_output() {
             match &output {
                 PeerOutput::State(state) => self.states.push((now, state.clone())),
                 PeerOutput::Media(_) | PeerOutput::Data { .. } => self.given_out += 1,
-                PeerOutput::KeyframeWanted { .. } => {}
+                PeerOutput::Wanted { .. } | PeerOutput::KeyframeWanted { .. } => {}
             }
-            self.behaviour.handle(now, &mut self.peer, output);
+            let router = &mut self.router;
+            self.resident.pass_on(now, output, router, &mut |_| Ok(()));
         }
-        self.peer.send_feedback(now);
-        self.finished |= self.peer.is_finished();
     }
 
     pub fn is_connected(&self) -> bool {
-        let state = self.peer.state();
+        let state = self.resident.peer.state();
         (state.ice, state.dtls) == (IceState::Connected, DtlsState::Connected)
     }
 
     /// Why the newest state is not good news.
     pub fn reason(&self) -> String {
-        self.peer.state().reason.unwrap_or_default()
+        self.resident.peer.state().reason.unwrap_or_default()
     }
 }

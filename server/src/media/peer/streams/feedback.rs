@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::Streams;
-use crate::media::egress::Outgoing;
 use crate::media::ingest::table::Role;
 use crate::media::peer::PeerOutput;
 use crate::media::rtp::packet::SourceClock;
@@ -26,8 +25,8 @@ const _: () = assert!(MAX_SECTIONS <= Wishes::BITS as usize);
 /// What a compound packet asks of us.
 #[derive(Default)]
 pub struct Heard {
-    /// Packets to send again.
-    pub retransmissions: Vec<Outgoing>,
+    /// How many packets are to be sent again.
+    pub wanted: usize,
     /// What the other end reports of one of our streams.
     pub report: Option<ReportBlock>,
     /// The sections of which a keyframe is wished for.
@@ -74,7 +73,10 @@ impl Streams {
                     self.hear_blocks(blocks, &mut heard);
                 }
                 Packet::ReceiverReport { blocks } => self.hear_blocks(blocks, &mut heard),
-                Packet::Nack { ssrc, lost } => self.send_again(now, ssrc, lost, &mut heard),
+                Packet::Nack { ssrc, lost } => {
+                    let wanted = self.wanted(now, ssrc, lost, &mut heard);
+                    outputs.extend(wanted);
+                }
                 Packet::KeyframeRequest { ssrcs } => self.hear_wishes(ssrcs, &mut heard),
                 Packet::Goodbye { ssrcs } => {
                     ssrcs
@@ -123,19 +125,24 @@ impl Streams {
         }
     }
 
-    fn send_again(&mut self, now: Instant, ssrc: u32, lost: Lost<'_>, heard: &mut Heard) {
-        let section = self.section_sent(ssrc);
-        let egress = section.and_then(|section| self.egresses.get_mut(section)?.as_mut());
-        let Some(egress) = egress else {
-            return;
-        };
+    fn wanted(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        lost: Lost<'_>,
+        heard: &mut Heard,
+    ) -> Option<PeerOutput> {
+        let section = self.section_sent(ssrc)?;
+        let egress = self.egresses.get_mut(section)?.as_mut()?;
+        let mut packets = Vec::new();
         for sequence in lost {
-            if heard.retransmissions.len() == MAX_RETRANSMISSIONS || !heard.may_look() {
+            if heard.wanted == MAX_RETRANSMISSIONS || !heard.may_look() {
                 break;
             }
-            heard
-                .retransmissions
-                .extend(egress.retransmit(now, sequence));
+            let wanted = egress.wanted(now, sequence);
+            heard.wanted += usize::from(wanted.is_some());
+            packets.extend(wanted);
         }
+        (!packets.is_empty()).then_some(PeerOutput::Wanted { section, packets })
     }
 }

@@ -14,7 +14,8 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::media::egress::{Egress, Outgoing, unwrap_rtx};
+use crate::media::egress::{Egress, Outgoing, Wanted, unwrap_rtx};
+use crate::media::id::TrackId;
 use crate::media::ingest::arrivals::ArrivalRecorder;
 use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
 use crate::media::ingest::stream::WallClockMap;
@@ -160,9 +161,9 @@ impl Streams {
             }
         };
         self.due.by(ingest.poll_timeout());
-        let (section, layer, clock) = (ingest.section, ingest.layer, ingest.clock);
+        let (place, clock) = ((ingest.section, ingest.layer), ingest.clock);
         let format = (codec.format, codec.clock_rate);
-        let mut media = MediaPacket::read(section, layer, format, header, &received.ids, packet);
+        let mut media = MediaPacket::read(now, place, format, header, &received.ids, packet);
         media.clock = clock;
         self.leads(now, role, media.starts_keyframe)
             .then_some(media)
@@ -228,10 +229,28 @@ impl Streams {
         egresses.for_each(|egress| egress.forget_sent());
     }
 
-    /// Takes the round-trip time of the path.
-    pub fn set_round_trip(&mut self, rtt: Duration) {
-        let egresses = self.egresses.iter_mut().flatten();
-        egresses.for_each(|egress| egress.set_round_trip(rtt));
+    /// Shows another track on a section, or none.
+    pub fn select(&mut self, section: usize, track: Option<TrackId>) {
+        if let Some(Some(egress)) = self.egresses.get_mut(section) {
+            egress.select(track);
+        }
+    }
+
+    /// For how long what goes out on a section may be asked for again, over a path with this round trip.
+    pub fn keeps_for(&self, now: Instant, section: usize, rtt: Option<Duration>) -> Duration {
+        let egress = self.egresses.get(section).and_then(Option::as_ref);
+        egress.map_or(Duration::ZERO, |egress| egress.keeps_for(now, rtt))
+    }
+
+    /// Sends a packet again that was asked for on a section.
+    pub fn retransmit(
+        &mut self,
+        section: usize,
+        wanted: &Wanted,
+        media: &MediaPacket,
+    ) -> Option<Outgoing> {
+        let egress = self.egresses.get_mut(section)?.as_mut()?;
+        egress.retransmit(wanted, media)
     }
 
     /// The sections whose streams cannot go on before a keyframe.

@@ -183,8 +183,16 @@ fn a_datagram_is_answered_with_a_bounded_number_of_retransmissions() {
             rtcp::write_nack(&mut compound, 1, scene.ssrc(section), some);
         }
     }
-    let (heard, _) = scene.hear(&compound);
-    assert_eq!(heard.retransmissions.len(), MAX_RETRANSMISSIONS);
+    let (heard, outputs) = scene.hear(&compound);
+    let wanted = outputs.iter().map(|output| match output {
+        PeerOutput::Wanted { packets, .. } => packets.len(),
+        PeerOutput::Media(_)
+        | PeerOutput::KeyframeWanted { .. }
+        | PeerOutput::Data { .. }
+        | PeerOutput::State(_) => 0,
+    });
+    assert_eq!(wanted.sum::<usize>(), MAX_RETRANSMISSIONS);
+    assert_eq!(heard.wanted, MAX_RETRANSMISSIONS);
 }
 
 #[test]
@@ -200,7 +208,10 @@ fn keyframes_are_wished_for_once_for_each_section() {
     let sections: Vec<_> = (outputs.iter())
         .map(|output| match output {
             PeerOutput::KeyframeWanted { section } => *section,
-            PeerOutput::Media(_) | PeerOutput::Data { .. } | PeerOutput::State(_) => panic!(),
+            PeerOutput::Media(_)
+            | PeerOutput::Wanted { .. }
+            | PeerOutput::Data { .. }
+            | PeerOutput::State(_) => panic!(),
         })
         .collect();
     assert_eq!(sections, [0, 2]);

@@ -1,0 +1,14 @@
+//! From what arrives to those who want it: who they are, and what is kept for them to ask for again.
+//! Knows neither peers nor sockets, and reads no clock.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `router` | the tracks of one shard, and the batch in hand |
+//! | `track` | one publication: its sinks, what they wish for |
+//! | `cache` | the packets of a track that may be asked for again, once for everybody |
+
+pub mod cache;
+pub mod router;
+#[cfg(test)]
+mod tests;
+pub mod track;

@@ -1,0 +1,130 @@
+//! The end of a core's turn: what its peers gave out goes where it goes, and each of them sends once.
+
+use std::time::{Duration, Instant};
+
+use crate::media::net::path::Transport;
+use crate::media::peer::Transmit;
+use crate::media::shard::core::ShardCore;
+use crate::media::shard::outlet::Outlet;
+use crate::media::shard::paths::Paths;
+use crate::media::shard::peers::{PeerKey, Place};
+use crate::media::shard::resident::Resident;
+
+impl ShardCore {
+    /// Lets everybody who has something to pass on or to send do so. What is passed on is routed as one
+    /// batch, so that each who is sent some of it writes it at once, and sends once.
+    pub(super) fn settle_touched(&mut self, now: Instant, out: &mut impl Outlet) {
+        while let Some(key) = self.touched.pop() {
+            self.driven.push(key);
+            self.drive(now, key, out);
+        }
+        self.deliver_media(now);
+        // What delivery brought up, and who was touched only by it.
+        self.driven.append(&mut self.touched);
+        for at in 0..self.driven.len() {
+            self.drive(now, self.driven[at], out);
+        }
+        self.pass_wishes_on(now);
+        while let Some(key) = self.driven.pop() {
+            self.settle(now, key, out);
+        }
+    }
+
+    /// Passes on what a peer gave out.
+    fn drive(&mut self, now: Instant, key: PeerKey, out: &mut impl Outlet) {
+        if let Some(place) = self.peers.get_mut(key) {
+            self.busy = Some((key, "passing on what a peer gave out"));
+            let resident = &mut place.resident;
+            let id = resident.id;
+            resident.drive(now, &mut self.router, &mut |event| out.tell(id, event));
+            self.busy = None;
+        }
+    }
+
+    /// Shows everybody what came for them.
+    fn deliver_media(&mut self, now: Instant) {
+        let (peers, touched, busy) = (&mut self.peers, &mut self.touched, &mut self.busy);
+        self.router.deliver(now, |sink, batch| {
+            let Some(place) = peers.get_mut(sink.peer) else {
+                return Duration::ZERO;
+            };
+            *busy = Some((sink.peer, "writing what a peer is sent"));
+            let kept = (place.resident.peer).send_media(now, sink.section, batch);
+            *busy = None;
+            touch(touched, sink.peer, place);
+            kept
+        });
+    }
+
+    /// Asks those who send for the keyframes that somebody wished for.
+    fn pass_wishes_on(&mut self, now: Instant) {
+        while let Some((source, _)) = self.router.take_wish() {
+            if let Some(place) = self.peers.get_mut(source.peer) {
+                place.resident.peer.request_keyframe(now, source.section);
+                touch(&mut self.driven, source.peer, place);
+            }
+        }
+    }
+
+    /// Sends what a peer wants sent, and sets its timer.
+    fn settle(&mut self, now: Instant, key: PeerKey, out: &mut impl Outlet) {
+        let Some(place) = self.peers.get_mut(key) else {
+            return;
+        };
+        place.touched = false;
+        self.busy = Some((key, "sending what a peer has to send"));
+        let resident = &mut place.resident;
+        resident.peer.send_feedback(now);
+        while let Some(transmit) = resident.peer.poll_transmit() {
+            send(now, resident, transmit, &self.paths, out);
+        }
+        self.busy = None;
+        if resident.peer.is_finished() {
+            return self.remove(now, key, out);
+        }
+        // A timer due at once gets its turn after everybody else's, so that no peer can hold a shard.
+        let wanted = resident.peer.poll_timeout();
+        let wanted = wanted.map(|at| self.timers.round_up(at.max(now)));
+        if let Some(at) = wanted
+            && place.deadline.is_none_or(|deadline| at < deadline)
+        {
+            place.deadline = Some(at);
+            self.timers.set(at, key);
+        }
+    }
+}
+
+/// Notes that a peer has something to pass on or to send.
+pub(super) fn touch(touched: &mut Vec<PeerKey>, key: PeerKey, place: &mut Place) {
+    if !std::mem::replace(&mut place.touched, true) {
+        touched.push(key);
+    }
+}
+
+fn send(
+    now: Instant,
+    resident: &mut Resident,
+    transmit: Transmit,
+    paths: &Paths,
+    out: &mut impl Outlet,
+) {
+    let Transmit {
+        path,
+        data,
+        expires,
+    } = transmit;
+    match path.transport {
+        Transport::Udp => out.send_udp(path, data),
+        Transport::Tcp if out.has_connection(&path) => {
+            let congested = out.send_tcp(now, &path, data, expires);
+            if resident.peer.selected_path() == Some(path) {
+                resident.peer.set_congested(now, congested);
+            }
+        }
+        Transport::Tcp => {
+            if let Some(shard) = paths.landed_on(&path) {
+                out.relay(shard, path, data);
+            }
+        }
+    }
+}
