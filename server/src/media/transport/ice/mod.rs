@@ -19,7 +19,7 @@ use rtc::crypto::{RTCCrypto, RTCCryptoProvider};
 use rtc::stun::message::TransactionId;
 
 use crate::media::net::path::FourTuple;
-pub use pair::{MAX_AMPLIFICATION, MAX_CHECKS};
+pub use pair::{CONSENT_EXPIRES_AFTER, MAX_AMPLIFICATION, MAX_CHECKS};
 pub use stun::{MAX_ATTRIBUTES, addressed_ufrag};
 
 use pair::Pair;
@@ -32,11 +32,7 @@ pub const MAX_PAIRS: usize = 16;
 /// selected pair at least every five seconds (RFC 7675 §5.1), so two checks were lost.
 pub const DISCONNECTED_AFTER: Duration = Duration::from_secs(11);
 
-/// Without a check or an answer for this long consent to send over a pair has expired
-/// (RFC 7675 §5.1); when nothing else was heard either, the path has failed.
-pub const CONSENT_EXPIRES_AFTER: Duration = Duration::from_secs(30);
-
-/// How long after that an ICE restart may still bring the path back. Then the peer is given up.
+/// How long after consent expired an ICE restart may still bring the path back. Then the peer is given up.
 pub const RESTART_WITHIN: Duration = Duration::from_secs(30);
 
 /// When the pair in use was not checked for this long and another is, the other is taken: a check was

@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use rtc::stun::message::TransactionId;
 
-use super::CONSENT_EXPIRES_AFTER;
 use crate::media::net::path::{FourTuple, Transport};
+
+/// Without a check or an answer for this long consent to send over a pair has expired
+/// (RFC 7675 §5.1); when nothing else was heard either, the path has failed.
+pub const CONSENT_EXPIRES_AFTER: Duration = Duration::from_secs(30);
 
 /// As many bytes may be sent over a path for each that came over it, until the other end answered a
 /// check of ours there: whoever writes another's address into a check as its source gains no more by
