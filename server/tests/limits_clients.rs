@@ -179,7 +179,7 @@ async fn websockets_that_say_nothing_are_few_at_one_address() {
 #[tokio::test]
 async fn who_is_no_trusted_proxy_is_not_believed() {
     let mut config = two_per_address();
-    config.http.trusted_proxies = vec!["192.0.2.1".parse().unwrap()];
+    config.http.trusted_proxies = vec!["192.0.2.1/32".parse().unwrap()];
     let server = start(config).await;
     let mut clients = Vec::new();
     for address in ["203.0.113.1", "203.0.113.2", "203.0.113.3"] {
