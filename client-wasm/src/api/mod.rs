@@ -1,8 +1,8 @@
 //! `FerriteClient`, the JavaScript-facing class: the same client the page uses, without the page.
 //! Owns the translation between JavaScript and [`client`](crate::client); decides nothing.
 
+mod instance;
 mod outcome;
-mod session;
 mod translate;
 
 use std::future::Future;
@@ -17,8 +17,8 @@ use web_sys::{MediaStream, MediaStreamTrack, RtcPeerConnection};
 use crate::client::Command;
 use crate::dom::{self, Post};
 use crate::peer::Outgoing;
+use instance::{Ask, Input, Instance, Reply};
 use outcome::{Failure, Glance};
-use session::{Ask, Input, Reply, Session};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = include_str!("types.d.ts");
@@ -56,8 +56,8 @@ impl FerriteClient {
         let (url, codec) = translate::options(&options.map_or(JsValue::UNDEFINED, Into::into))?;
         let (post, inbox) = dom::queue();
         let glance = Rc::new(Glance::default());
-        let session = Session::new(url, codec, &post, Rc::clone(&glance));
-        wasm_bindgen_futures::spawn_local(session.run(inbox));
+        let instance = Instance::new(url, codec, &post, Rc::clone(&glance));
+        wasm_bindgen_futures::spawn_local(instance.run(inbox));
         Ok(Self { post, glance })
     }
 

@@ -8,7 +8,7 @@ use web_sys::RtcPeerConnection;
 use crate::call::Problem;
 use crate::peer::SendError;
 
-/// What the getters read. The session's loop writes it, and nothing else does.
+/// What the getters read. Its instance's loop writes it, and nothing else does.
 #[derive(Default)]
 pub(super) struct Glance {
     pub(super) status: RefCell<JsValue>,

@@ -35,7 +35,7 @@ pub(super) enum Ask {
     Off(String, Function),
 }
 
-pub(super) struct Session {
+pub(super) struct Instance {
     client: Client,
     glance: Rc<Glance>,
     /// Whether messages can be sent.
@@ -46,7 +46,7 @@ pub(super) struct Session {
     sampling: Vec<Reply<Box<Stats>>>,
 }
 
-impl Session {
+impl Instance {
     pub(super) fn new(
         url: String,
         codec: Option<VideoCodec>,
