@@ -19,8 +19,8 @@
 //! | `seeded` | tables keyed by what a remote chooses |
 //! | `id` | names |
 //!
-//! Imports point down this list. Only `shard` and `net` do IO, and only they and `plane` read a clock;
-//! everything else has datagrams and time come in as arguments.
+//! Imports point down this list. Only the threads of `shard` and `net` do IO, and only they and `plane`
+//! read a clock; the cores of `shard` and everything else have datagrams and time come in as arguments.
 
 use std::time::Instant;
 

@@ -215,9 +215,8 @@ impl ShardCore {
         place.resident.unroute(&mut self.router, key);
         self.forget_paths(now, key, &place.paths, out);
         self.directory.remove(id);
-        // It may panic again as it goes.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(place)));
         out.forget(id);
+        let_go(place.resident);
     }
 
     /// After a panic with nobody to blame: forgets every peer. Their sessions notice, and their
@@ -233,8 +232,11 @@ impl ShardCore {
         // way here go, too.
         let gone = self.directory.of_shard(self.index);
         gone.iter().for_each(|id| self.directory.remove(*id));
-        let left = std::mem::take(&mut self.peers);
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(left)));
+        for key in self.peers.keys() {
+            if let Some(place) = self.peers.remove(key) {
+                let_go(place.resident);
+            }
+        }
         self.paths.clear();
         self.timers.clear();
         self.touched.clear();
@@ -325,8 +327,9 @@ impl ShardCore {
         match command {
             Command::Adopt { resident, paths } => {
                 // A shard that started over has forgotten those on their way to it, too.
-                if self.directory.shard_of(resident.id).is_some() {
-                    self.adopt(resident, paths);
+                match self.directory.shard_of(resident.id) {
+                    Some(_) => self.adopt(resident, paths),
+                    None => let_go(resident),
                 }
             }
             Command::Landed { on, path, datagram } => match classify(&datagram) {
@@ -408,6 +411,7 @@ impl ShardCore {
             self.forget_paths(now, key, &place.paths, out);
             self.directory.remove(id);
             out.forget(id);
+            let_go(place.resident);
         }
     }
 
@@ -547,6 +551,11 @@ impl ShardCore {
         }
         self.settle_touched(now, out);
     }
+}
+
+/// Drops a peer that has no place any more. A panic in that is nobody else's matter.
+fn let_go(resident: Box<Resident>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(resident)));
 }
 
 fn hand_over(

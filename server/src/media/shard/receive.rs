@@ -50,6 +50,11 @@ impl Receive {
         }
     }
 
+    /// Any socket may have something to read: events were lost.
+    pub(super) fn assume_unread(&mut self) {
+        self.unread.fill(true);
+    }
+
     /// Takes note of which sockets have something to read.
     pub(super) fn note(&mut self, events: &Events) {
         for event in events {

@@ -113,6 +113,7 @@ impl Thread {
     fn serve(&mut self, index: usize) {
         let mut events = Events::with_capacity(64);
         // What a panic left unread is no event any more.
+        self.receive.assume_unread();
         let mut more = true;
         while self.running {
             if !more {

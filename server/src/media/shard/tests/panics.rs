@@ -65,6 +65,37 @@ fn a_peer_that_panics_as_time_passes_keeps_nobody_from_having_theirs() {
     assert_eq!(last.map(|(ice, _)| ice), Some(IceConnectionState::Failed));
 }
 
+/// Does nothing, and panics as it goes.
+struct Sore;
+
+impl Behaviour for Sore {
+    fn handle(&mut self, _: Instant, _: &mut Peer, _: PeerOutput) {}
+}
+
+impl Drop for Sore {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_peer_that_panics_as_it_goes_takes_nobody_along() {
+    let mut bench = Bench::new();
+    let (other, ufrag) = bench.call();
+    let (sore, _) = bench.call_with(Box::new(Sore));
+    bench.command(Command::Close { id: sore });
+    assert_eq!(bench.out.ended, HashSet::from([sore]));
+    bench.out.sent.clear();
+    bench.check(&ufrag, 7);
+    assert_eq!(bench.out.sent.len(), 1);
+    // Where everybody has to go, one after the other does.
+    let (second, _) = bench.call_with(Box::new(Sore));
+    let (third, _) = bench.call_with(Box::new(Sore));
+    bench.core.start_over(&mut bench.out);
+    assert_eq!(bench.out.ended, HashSet::from([other, sore, second, third]));
+    assert!(bench.directory.is_empty());
+}
+
 #[test]
 fn nobody_is_blamed_for_what_comes_after_it() {
     let mut bench = Bench::new();
