@@ -82,9 +82,12 @@ impl Paths {
         }
     }
 
-    /// Remembers that another shard has the connection of a path.
+    /// Remembers that another shard has the connection of a path. Of too many made up, the answers get
+    /// lost.
     pub(super) fn note_landed(&mut self, path: FourTuple, shard: usize, now: Instant) {
-        self.landed.insert(path, (shard, now + ELSEWHERE_FOR));
+        if self.landed.len() < MAX_ELSEWHERE || self.landed.contains_key(&path) {
+            self.landed.insert(path, (shard, now + ELSEWHERE_FOR));
+        }
     }
 
     /// The shard that has the connection of a path.

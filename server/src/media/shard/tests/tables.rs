@@ -3,6 +3,7 @@
 use super::bench::{Bench, SECOND, check, path};
 use crate::behaviour::Echo;
 use crate::media::IceConnectionState;
+use crate::media::net::path::{FourTuple, Transport};
 use crate::media::shard::command::Command;
 use crate::media::shard::paths::{ELSEWHERE_FOR, MAX_ELSEWHERE, MAX_PATHS, Owner};
 use crate::media::transport::dtls::HANDSHAKE_TIMEOUT;
@@ -32,6 +33,27 @@ fn paths_of_other_shards_peers_are_bounded_and_forgotten() {
     let datagram = check(&ufrag);
     for number in 0..MAX_ELSEWHERE as u32 + 1000 {
         bench.receive(number, &datagram);
+    }
+    assert_eq!(bench.core.paths.len(), MAX_ELSEWHERE);
+    bench.run_for(ELSEWHERE_FOR + 2 * SECOND);
+    assert_eq!(bench.core.paths.len(), 0);
+}
+
+#[test]
+fn of_connections_that_other_shards_have_a_number_is_remembered_for_a_time() {
+    let mut bench = Bench::new();
+    let (id, _) = bench.call();
+    let wrong = check("ours1x");
+    bench.directory.register("ours1x", id);
+    for number in 0..MAX_ELSEWHERE as u32 + 1000 {
+        bench.command(Command::Landed {
+            on: 1,
+            path: FourTuple {
+                transport: Transport::Tcp,
+                ..path(number)
+            },
+            datagram: wrong.clone(),
+        });
     }
     assert_eq!(bench.core.paths.len(), MAX_ELSEWHERE);
     bench.run_for(ELSEWHERE_FOR + 2 * SECOND);
