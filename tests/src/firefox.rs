@@ -14,7 +14,7 @@ use crate::marionette::Marionette;
 use crate::network::Roaming;
 use crate::process::Process;
 use crate::scene::LAB;
-use crate::{Server, artefacts, network, wait};
+use crate::{Server, artefacts, machine, network, wait};
 
 /// Two browsers that encode video at once starve each other on two cores.
 static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
@@ -141,6 +141,7 @@ pub fn firefox_lab(
 ) -> Result<()> {
     network::apart(async || {
         let _turn = ONE_AT_A_TIME.acquire().await?;
+        let _machine = machine::shared().await?;
         let dir = artefacts::fresh(name)?;
         let server = Server::start(&dir, &[]).await?;
         let firefox = Firefox::start(&dir).await?;
@@ -160,6 +161,7 @@ pub fn firefox_on_the_move(
 ) -> Result<()> {
     network::roaming(async |networks| {
         let _turn = ONE_AT_A_TIME.acquire().await?;
+        let _machine = machine::shared().await?;
         let dir = artefacts::fresh(name)?;
         let server = Server::start_beyond(networks, &dir, &[]).await?;
         let firefox = Firefox::start(&dir).await?;

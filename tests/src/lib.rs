@@ -7,6 +7,7 @@
 //! * [`app`] is the app's page as its user meets it.
 //! * [`firefox`] drives Firefox, through [`marionette`].
 //! * [`aiortc`] makes calls with a peer in Python.
+//! * [`machine`] keeps what measures and what runs browsers apart.
 //! * [`network`] gives a test a network of its own.
 //! * [`proxy`] is a TCP proxy that can be cut, or slow.
 //! * [`site`] serves a page of another origin.
@@ -30,6 +31,7 @@ pub mod browser;
 pub mod cargo;
 pub mod firefox;
 pub mod load;
+pub mod machine;
 pub mod marionette;
 pub mod network;
 pub mod process;

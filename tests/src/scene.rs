@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::artefacts;
 use crate::browser::{Browser, BrowserOptions};
+use crate::machine;
 use crate::server::Server;
 
 /// Two browsers that encode video at once starve each other on two cores.
@@ -115,6 +116,7 @@ pub async fn scene_on(
     play: impl AsyncFnOnce(&mut Scene) -> Result<()>,
 ) -> Result<()> {
     let _turn = ONE_AT_A_TIME.acquire().await?;
+    let _machine = machine::shared().await?;
     let browser = Browser::start(&dir, options).await?;
     let mut scene = Scene {
         server,

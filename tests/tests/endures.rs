@@ -4,6 +4,7 @@
 use std::process::Stdio;
 
 use anyhow::{Result, ensure};
+use ferrite_tests::machine;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
@@ -12,6 +13,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 async fn endurance(arguments: &str) -> Result<()> {
     let _turn = TURN.lock().await;
+    let _machine = machine::alone().await?;
     let run = arguments.split(' ').next().unwrap_or_default();
     let mut command = Command::new(env!("CARGO_BIN_EXE_endurance"));
     command
