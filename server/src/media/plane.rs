@@ -357,13 +357,12 @@ impl PeerHandle {
     ) -> Result<(), Busy> {
         if let Some(mut resident) = newborn.take() {
             resident.peer.set_session(Instant::now(), session, None);
-            return self.begin(resident).map_err(|resident| {
-                *newborn = Some(resident);
-                Busy
-            });
+            self.shards.directory.insert(resident);
+            return Ok(());
         }
         let ufrag = (restart.as_ref()).map(|credentials| credentials.ufrag.clone());
         let id = self.id;
+        self.give_home()?;
         self.command(Command::SetSession {
             id,
             session,
@@ -377,17 +376,18 @@ impl PeerHandle {
         Ok(())
     }
 
-    /// Gives a peer a home, any: it moves where its packets land. A busy one gives it back.
-    fn begin(&self, resident: Box<Resident>) -> Result<(), Box<Resident>> {
+    /// A peer that waits for its first check is given to a shard, which can be told things: any, it
+    /// moves where its packets land.
+    fn give_home(&self) -> Result<(), Busy> {
         let home = self.id.0 as usize % self.shards.len().max(1);
-        let directory = &self.shards.directory;
-        directory.insert(self.id, home);
-        directory.register(resident.peer.local_ufrag(), self.id);
+        let Some(resident) = self.shards.directory.claim(self.id, home) else {
+            return Ok(());
+        };
         let paths = Vec::new();
         match (self.shards).command(home, Command::Adopt { resident, paths }) {
             Err(Command::Adopt { resident, .. }) => {
-                directory.remove(self.id);
-                Err(resident)
+                self.shards.directory.put_back(resident);
+                Err(Busy)
             }
             Ok(())
             | Err(Command::SetSession { .. } | Command::Close { .. } | Command::Landed { .. }) => {
@@ -426,7 +426,9 @@ impl PeerHandle {
 
     /// Closes the peer.
     pub fn close(&self) {
-        if self.negotiation().newborn.take().is_some() {
+        let newborn = self.negotiation().newborn.take();
+        let waiting = newborn.or_else(|| self.shards.directory.remove_waiting(self.id));
+        if waiting.is_some() {
             return self.shards.listeners.forget(self.id);
         }
         // A full mailbox is no harm: the shard notices when the session drops its receiver.

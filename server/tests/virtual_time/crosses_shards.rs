@@ -124,7 +124,7 @@ fn no_peer_is_lost_or_doubled_on_its_way_between_shards() {
         everybody_is_served(&mut world, &[]);
         assert_eq!((world.held()[0], world.directory.len()), (6, 6));
         assert_eq!(world.ended(), []);
-        assert!(world.moves > 10, "{} moves", world.moves);
+        assert!(world.moves >= 5, "{} moves", world.moves);
         // In every way that a call can end, and in trouble again.
         world.set_trouble(at_first());
         for caller in 0..6 {

@@ -130,19 +130,13 @@ impl Call {
         let (now, id, directory) = (Instant::now(), PeerId(1), Arc::<Directory>::default());
         let mut far = Bare::new(now);
         let (resident, _) = answered(now, id, &mut far, &SECTIONS, Box::new(Echo));
-        directory.insert(id, 0);
-        directory.register(&far.theirs.ufrag, id);
-        let mut connection = Connection {
+        directory.insert(resident);
+        let connection = Connection {
             queue: SendQueue::default(),
             room: usize::MAX,
             stream: Vec::new(),
         };
-        let mut core = ShardCore::new(now, 0, directory);
-        let adopt = Command::Adopt {
-            resident,
-            paths: Vec::new(),
-        };
-        core.handle_command(now, adopt, &mut connection);
+        let core = ShardCore::new(now, 0, directory);
         Self {
             now,
             core,

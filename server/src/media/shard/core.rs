@@ -14,7 +14,7 @@ use crate::media::net::budget::{Budget, SHARD_BUDGET};
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::shard::command::Command;
-use crate::media::shard::directory::Directory;
+use crate::media::shard::directory::{Directory, Found};
 use crate::media::shard::gauges::MediaGauges;
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::paths::{MAX_PATHS, Owner, Paths};
@@ -147,6 +147,12 @@ impl ShardCore {
             self.next_sweep = now + SWEEP_INTERVAL;
             self.paths.sweep(now);
             self.router.sweep(now);
+            // Whoever has waited too long for a check fails, as those do that are heard of.
+            if self.index == 0 {
+                for resident in self.directory.claim_due(now, self.index) {
+                    self.adopt(resident, Vec::new());
+                }
+            }
             self.guard(now, out, |core, out| core.sweep(now, out));
         }
     }
@@ -295,17 +301,23 @@ impl ShardCore {
         datagram: &[u8],
         out: &mut impl Outlet,
     ) {
-        let ufrag = addressed_ufrag(datagram);
-        let Some((id, shard)) = ufrag.and_then(|ufrag| self.directory.find(ufrag)) else {
+        let Some(ufrag) = addressed_ufrag(datagram) else {
             return;
         };
-        let Some(key) = self.peers.key(id) else {
-            // Elsewhere; or on its way here, then the mailbox keeps the order.
-            if landed_on == self.index {
-                let peers = self.peers.len();
-                self.paths.note_elsewhere(path, shard, now, peers);
-            }
-            return hand_over(shard, landed_on, path, datagram, out);
+        let key = match self.directory.find(ufrag, self.index) {
+            Some(Found::Claimed(resident)) => self.adopt(resident, Vec::new()),
+            Some(Found::At(shard, id)) => match self.peers.key(id) {
+                Some(key) => key,
+                // Elsewhere; or on its way here, then the mailbox keeps the order.
+                None => {
+                    if landed_on == self.index {
+                        let peers = self.peers.len();
+                        self.paths.note_elsewhere(path, shard, now, peers);
+                    }
+                    return hand_over(shard, landed_on, path, datagram, out);
+                }
+            },
+            None => return,
         };
         let Some(place) = self.peers.get_mut(key) else {
             return;
@@ -328,7 +340,7 @@ impl ShardCore {
             Command::Adopt { resident, paths } => {
                 // A shard that started over has forgotten those on their way to it, too.
                 match self.directory.shard_of(resident.id) {
-                    Some(_) => self.adopt(resident, paths),
+                    Some(_) => _ = self.adopt(resident, paths),
                     None => let_go(resident),
                 }
             }
@@ -494,12 +506,12 @@ impl ShardCore {
                 }
             }
             // No room: it stays, and tries again with another check.
-            Err(Command::Adopt { resident, paths }) => self.adopt(resident, paths),
+            Err(Command::Adopt { resident, paths }) => _ = self.adopt(resident, paths),
             Err(Command::SetSession { .. } | Command::Close { .. } | Command::Landed { .. }) => {}
         }
     }
 
-    fn adopt(&mut self, mut resident: Box<Resident>, paths: Vec<FourTuple>) {
+    fn adopt(&mut self, mut resident: Box<Resident>, paths: Vec<FourTuple>) -> PeerKey {
         resident.peer.move_to(&self.budget);
         let key = self.peers.insert(resident, paths);
         if let Some(place) = self.peers.get_mut(key) {
@@ -511,6 +523,7 @@ impl ShardCore {
             self.busy = None;
             touch(&mut self.touched, key, place);
         }
+        key
     }
 
     fn run_timer(&mut self, now: Instant, at: Instant, key: PeerKey, out: &mut impl Outlet) {

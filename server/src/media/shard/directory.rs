@@ -1,25 +1,60 @@
 //! Which shard has which peer: the one table shards and the control plane share.
 //!
-//! Only names and numbers are in it. It is locked for one look-up or change at a time, and nobody
-//! else's code runs under the lock. No packet of a known path looks here.
+//! A peer waits here for its first check, and is then taken out by the shard where that landed. The
+//! table is locked for one look-up or change at a time. Of a peer's code nothing runs under the lock:
+//! whoever wants something of one that waits takes it out first. No packet of a known path looks here.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::media::id::PeerId;
 use crate::media::shard::gauges::MediaGauges;
+use crate::media::shard::resident::Resident;
 
 /// ICE answers to the present generation's name and to the one before (RFC 8445 §9).
 const GENERATIONS: usize = 2;
 
 /// A peer's entry.
 struct Record {
-    /// The shard that has it, or that it is on its way to.
-    shard: usize,
+    place: Place,
     /// How often it has moved.
     moves: u64,
     /// What leads to it, the newest last: no more than [`GENERATIONS`].
     ufrags: VecDeque<String>,
+}
+
+/// Where a peer is.
+enum Place {
+    /// Here: nothing was heard of it.
+    Waiting {
+        resident: Box<Resident>,
+        /// When it has something to do all the same.
+        due: Option<Instant>,
+    },
+    /// With this shard, or on its way there.
+    Shard(usize),
+}
+
+impl Place {
+    /// Takes a peer that waits here out, for a shard.
+    fn claim(&mut self, shard: usize) -> Option<Box<Resident>> {
+        match std::mem::replace(self, Self::Shard(shard)) {
+            Self::Waiting { resident, .. } => Some(resident),
+            Self::Shard(at) => {
+                *self = Self::Shard(at);
+                None
+            }
+        }
+    }
+}
+
+/// Where to turn with a check.
+pub enum Found {
+    /// The asking shard has the peer from now on.
+    Claimed(Box<Resident>),
+    /// This shard has it.
+    At(usize, PeerId),
 }
 
 /// The table.
@@ -38,14 +73,26 @@ impl Directory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a peer that begins on this shard.
-    pub fn insert(&self, id: PeerId, shard: usize) {
+    /// Lets a peer wait for its first check, by this name.
+    pub fn insert(&self, resident: Box<Resident>) {
+        let (id, ufrag) = (resident.id, resident.peer.local_ufrag().to_owned());
+        let place = waiting(resident);
         let record = Record {
-            shard,
+            place,
             moves: 0,
             ufrags: VecDeque::new(),
         };
         self.lock().peers.insert(id, record);
+        self.register(&ufrag, id);
+    }
+
+    /// Lets a peer that was claimed in vain wait again.
+    pub fn put_back(&self, resident: Box<Resident>) {
+        let id = resident.id;
+        let place = waiting(resident);
+        if let Some(record) = self.lock().peers.get_mut(&id) {
+            record.place = place;
+        }
     }
 
     /// Makes a user name fragment lead to a peer, and the one before the last no more.
@@ -62,24 +109,45 @@ impl Directory {
         }
     }
 
-    /// The peer that a user name fragment leads to, and its shard.
-    pub fn find(&self, ufrag: &str) -> Option<(PeerId, usize)> {
-        let tables = self.lock();
+    /// Looks a user name fragment up. A peer that waits becomes the asking shard's.
+    pub fn find(&self, ufrag: &str, shard: usize) -> Option<Found> {
+        let tables = &mut *self.lock();
         let id = *tables.by_ufrag.get(ufrag)?;
-        Some((id, tables.peers.get(&id)?.shard))
+        let place = &mut tables.peers.get_mut(&id)?.place;
+        if let Place::Shard(at) = place {
+            return Some(Found::At(*at, id));
+        }
+        place.claim(shard).map(Found::Claimed)
     }
 
-    /// The shard that has a peer.
+    /// Takes a peer out, if it waits here, for a shard.
+    pub fn claim(&self, id: PeerId, shard: usize) -> Option<Box<Resident>> {
+        self.lock().peers.get_mut(&id)?.place.claim(shard)
+    }
+
+    /// Takes out those that wait and have something to do by now, for a shard.
+    pub fn claim_due(&self, now: Instant, shard: usize) -> Vec<Box<Resident>> {
+        let tables = &mut *self.lock();
+        let places = tables.peers.values_mut().map(|record| &mut record.place);
+        let is_due = |place: &&mut Place| matches!(place, Place::Waiting { due: Some(due), .. } if *due <= now);
+        let due = places.filter(is_due);
+        due.filter_map(|place| place.claim(shard)).collect()
+    }
+
+    /// The shard that has a peer. One that waits is with none.
     pub fn shard_of(&self, id: PeerId) -> Option<usize> {
-        self.lock().peers.get(&id).map(|record| record.shard)
+        match self.lock().peers.get(&id)?.place {
+            Place::Shard(at) => Some(at),
+            Place::Waiting { .. } => None,
+        }
     }
 
     /// The peers of a shard, and those on their way to it.
     pub fn of_shard(&self, shard: usize) -> Vec<PeerId> {
         let tables = self.lock();
-        let peers = tables.peers.iter();
-        let here = peers.filter(|(_, record)| record.shard == shard);
-        here.map(|(id, _)| *id).collect()
+        let here = |record: &Record| matches!(record.place, Place::Shard(at) if at == shard);
+        let peers = tables.peers.iter().filter(|(_, record)| here(record));
+        peers.map(|(id, _)| *id).collect()
     }
 
     /// Notes that a peer's so manieth move takes it to this shard. Word of an earlier one that comes
@@ -88,18 +156,25 @@ impl Directory {
         if let Some(record) = self.lock().peers.get_mut(&id)
             && moves > record.moves
         {
-            record.shard = shard;
+            record.place = Place::Shard(shard);
             record.moves = moves;
         }
     }
 
-    /// Forgets a peer and its user name fragments.
+    /// Forgets a peer that a shard has, and its user name fragments.
     pub fn remove(&self, id: PeerId) {
         let tables = &mut *self.lock();
-        let ufrags = tables.peers.remove(&id).map(|record| record.ufrags);
-        for ufrag in ufrags.into_iter().flatten() {
-            tables.by_ufrag.remove(&ufrag);
+        let removed = tables.peers.remove(&id);
+        for ufrag in removed.iter().flat_map(|record| &record.ufrags) {
+            tables.by_ufrag.remove(ufrag);
         }
+    }
+
+    /// Forgets a peer that waits, which nobody then can claim, and gives it to the caller to end.
+    pub fn remove_waiting(&self, id: PeerId) -> Option<Box<Resident>> {
+        let claimed = self.claim(id, usize::MAX)?;
+        self.remove(id);
+        Some(claimed)
     }
 
     /// The number of peers, for metrics and tests.
@@ -123,21 +198,35 @@ impl Directory {
     }
 }
 
+fn waiting(resident: Box<Resident>) -> Place {
+    let due = resident.peer.poll_timeout();
+    Place::Waiting { resident, due }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::behaviour::Echo;
+    use crate::media::shard::resident::tests::resident;
+
+    /// A peer that waits, in a table.
+    fn table() -> (Directory, PeerId) {
+        let (directory, id) = (Directory::default(), PeerId(1));
+        directory.insert(resident(Instant::now(), id, "ours", Box::new(Echo)));
+        (directory, id)
+    }
 
     #[test]
     fn a_peer_is_found_by_its_newest_two_names_and_no_table_grows_with_its_restarts() {
-        let directory = Directory::default();
-        let id = PeerId(1);
-        directory.insert(id, 3);
+        let (directory, id) = table();
         for n in 0..1000 {
             directory.register(&format!("ufrag{n}"), id);
         }
-        assert_eq!(directory.find("ufrag997"), None);
-        assert_eq!(directory.find("ufrag998"), Some((id, 3)));
-        assert_eq!(directory.find("ufrag999"), Some((id, 3)));
+        assert!(directory.find("ufrag997", 3).is_none());
+        let first = directory.find("ufrag998", 3);
+        assert!(matches!(first, Some(Found::Claimed(_))));
+        let second = directory.find("ufrag999", 4);
+        assert!(matches!(second, Some(Found::At(3, found)) if found == id));
         let tables = directory.lock();
         let kept = tables.peers.values().map(|record| record.ufrags.len());
         assert_eq!((tables.by_ufrag.len(), kept.sum()), (2, 2));
@@ -145,9 +234,8 @@ mod tests {
 
     #[test]
     fn word_of_a_move_that_comes_after_word_of_the_next_changes_nothing() {
-        let directory = Directory::default();
-        let id = PeerId(1);
-        directory.insert(id, 0);
+        let (directory, id) = table();
+        assert!(directory.claim(id, 0).is_some());
         directory.moved(id, 2, 2);
         directory.moved(id, 1, 1);
         assert_eq!(directory.shard_of(id), Some(2));

@@ -196,7 +196,7 @@ impl TwoShards {
         self.sending = sending;
     }
 
-    /// Somebody makes a call, which begins on any shard.
+    /// Somebody makes a call, and waits for a shard to hear of it.
     pub fn call(&mut self, behaviour: Box<dyn Behaviour>) -> PeerId {
         let number = self.callers.len() as u64 + 1;
         let id = PeerId(number);
@@ -204,11 +204,7 @@ impl TwoShards {
         far.address = SocketAddr::from(([203, 0, 113, 9], 50_000 + 100 * number as u16));
         far.interval = Some(Duration::from_millis(1000));
         let (resident, session) = answered(self.now, id, &mut far, &[AUDIO], behaviour);
-        let shard = self.rng.random_range(0..2);
-        self.directory.insert(id, shard);
-        self.directory.register(&far.theirs.ufrag, id);
-        let paths = Vec::new();
-        self.post(shard, Command::Adopt { resident, paths });
+        self.directory.insert(resident);
         self.callers.push(Caller {
             id,
             far,
@@ -257,6 +253,12 @@ impl TwoShards {
     }
 
     fn command_peer(&mut self, id: PeerId, command: Command) {
+        // One that nobody has heard of is given to any shard first, as the control plane does.
+        let home = self.rng.random_range(0..2);
+        if let Some(resident) = self.directory.claim(id, home) {
+            let paths = Vec::new();
+            self.post(home, Command::Adopt { resident, paths });
+        }
         if let Some(shard) = self.directory.shard_of(id) {
             self.post(shard, command);
         }

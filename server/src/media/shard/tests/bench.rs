@@ -137,6 +137,14 @@ impl Bench {
         (id, ufrag)
     }
 
+    /// A peer whose offer was answered, and that nobody has heard of.
+    pub(super) fn call_only(&mut self) -> (PeerId, String) {
+        let (resident, ufrag) = self.call_on(0, Box::new(Echo));
+        let id = resident.id;
+        self.directory.put_back(resident);
+        (id, ufrag)
+    }
+
     /// A peer that is on its way to a shard.
     pub(super) fn call_on(
         &mut self,
@@ -148,8 +156,8 @@ impl Bench {
         let mut resident = resident(self.now, id, &ufrag, behaviour);
         let answer = sdp::answer(OFFER, &local(&ufrag), None, &mut || 7).unwrap();
         resident.peer.set_session(self.now, answer.session, None);
-        self.directory.insert(id, shard);
-        self.directory.register(&ufrag, id);
+        self.directory.insert(resident);
+        let resident = self.directory.claim(id, shard).unwrap();
         (resident, ufrag)
     }
 

@@ -102,7 +102,7 @@ fn a_peer_whose_shard_forgot_it_on_its_way_there_is_not_taken_in() {
 #[test]
 fn a_peer_that_is_never_heard_of_is_removed_once_it_could_have_restarted() {
     let mut bench = Bench::new();
-    let (id, _) = bench.call();
+    let (id, _) = bench.call_only();
     bench.run_for(CONSENT_EXPIRES_AFTER + RESTART_WITHIN - 2 * SECOND);
     assert_eq!(bench.directory.len(), 1);
     let last = bench.out.told(id).pop();
@@ -110,6 +110,30 @@ fn a_peer_that_is_never_heard_of_is_removed_once_it_could_have_restarted() {
     bench.run_for(5 * SECOND);
     assert_eq!(bench.directory.len(), 0);
     assert!(bench.out.ended.contains(&id), "its session is not told");
+}
+
+#[test]
+fn a_peer_that_waits_is_claimed_by_its_first_check_and_by_nobody_else() {
+    let mut bench = Bench::new();
+    let (id, ufrag) = bench.call_only();
+    bench.run_for(5 * SECOND);
+    assert_eq!(
+        (bench.core.peers.len(), bench.directory.shard_of(id)),
+        (0, None)
+    );
+    bench.check(&ufrag, 7);
+    assert_eq!(
+        (bench.core.peers.len(), bench.directory.shard_of(id)),
+        (1, Some(0))
+    );
+    assert_eq!(bench.out.sent.len(), 1);
+    let (other, _) = bench.call_only();
+    assert!(bench.directory.remove_waiting(id).is_none());
+    assert!(bench.directory.remove_waiting(other).is_some());
+    assert_eq!(
+        (bench.directory.len(), bench.directory.gauges().ufrags),
+        (1, 1)
+    );
 }
 
 #[test]
