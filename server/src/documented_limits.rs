@@ -9,7 +9,7 @@ use ferrite_protocol::limits::{
 };
 
 use crate::Config;
-use crate::http::serve;
+use crate::http::door;
 use crate::media::ingest::{loss, table};
 use crate::media::net::{budget, framing, tcp};
 use crate::media::peer::streams;
@@ -17,7 +17,7 @@ use crate::media::shard::{mailbox, moves, receive};
 use crate::media::transport::dtls::gate;
 use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
-use crate::signalling::{self, OFFERS};
+use crate::signalling::{self, OFFERS, metered};
 
 const LIMITS: &str = include_str!("../docs/limits.md");
 
@@ -53,10 +53,20 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         MAX_RESUME_TOKEN_BYTES,
     ];
     assert!(for_name.iter().all(|bytes| *bytes == MAX_NAME_BYTES));
+    let sessions = limits.sessions_per_address;
+    let of_address = signalling::offers_of_address(sessions).unwrap();
     vec![
         (
             "frame on a WebSocket",
             vec![kib(MAX_MESSAGE_BYTES), kib(signalling::READ_LIMIT)],
+        ),
+        (
+            "first message on",
+            vec![
+                kib(metered::FIRST_MESSAGE_BYTES),
+                n(metered::LONG_FIRST_MESSAGES, " are read"),
+                s(metered::LONG_FIRST_MESSAGE_TIME),
+            ],
         ),
         (
             "frames of a client",
@@ -68,6 +78,10 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         (
             "offers of a session",
             vec![n(OFFERS.0, " a second"), n(OFFERS.1, " at once")],
+        ),
+        (
+            "offers of an address",
+            vec![n(of_address.0, " a second"), n(of_address.1, " at once")],
         ),
         ("name of a room", vec![n(MAX_NAME_BYTES, " bytes")]),
         ("candidate ", vec![n(MAX_CANDIDATE_BYTES, " bytes")]),
@@ -87,8 +101,8 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         (
             "HTTP connections",
             vec![
-                n(serve::MAX_CONNECTIONS, ","),
-                n(serve::MAX_CONNECTIONS_PER_ADDRESS, " of one address"),
+                n(door::MAX_CONNECTIONS, ","),
+                n(door::MAX_CONNECTIONS_PER_ADDRESS, " of one address"),
             ],
         ),
         ("participants of a room", vec![n(limits.participants, " (")]),

@@ -72,5 +72,5 @@ mod shares;
 mod signalling;
 
 pub use config::{Config, ConfigError};
-pub use http::serve::MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS;
+pub use http::door::MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS;
 pub use server::{Server, StartError};

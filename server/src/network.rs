@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of what is counted or allowed by address.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -20,6 +20,16 @@ pub fn end_site(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+/// The network a client is in, which it shares with many: 24 bits of an IPv4 address, 48 of an IPv6
+/// address.
+#[must_use]
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() >> 8 << 8).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).into(),
     }
 }
 
@@ -42,6 +52,14 @@ pub fn client_address(remote: IpAddr, forwarded_for: &[&str], trusted: &[IpNet])
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_neighbourhood_is_nobodys_alone() {
+        let of = |text: &str| neighbourhood(text.parse().unwrap()).to_string();
+        assert_eq!(of("203.0.113.7"), "203.0.113.0");
+        assert_eq!(of("::ffff:203.0.113.7"), "203.0.113.0");
+        assert_eq!(of("2001:db8:1:2:aaaa::1"), "2001:db8:1::");
+    }
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()

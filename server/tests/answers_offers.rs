@@ -237,11 +237,35 @@ async fn a_bad_candidate_is_refused_and_the_call_goes_on() {
     let (mut client, _) = Client::greeted(&server).await;
     offer(&mut client, None).await;
     candidates(&mut client).await;
-    client
-        .send_text(r#"{"type":"candidate","candidate":{"candidate":"nonsense"}}"#)
-        .await;
-    assert_eq!(client.error().await.1, ErrorCode::BadCandidate);
+    refuses_nonsense(&mut client).await;
     offer(&mut client, None).await;
+    client.is_served().await;
+}
+
+async fn refuses_nonsense(client: &mut Client) {
+    let long = "x".repeat(1000);
+    for (text, quoted) in [("nonsense", "\"nonsense\""), (&long, "xxx…\"")] {
+        let text = format!(r#"{{"type":"candidate","candidate":{{"candidate":"{text}"}}}}"#);
+        client.send_text(&text).await;
+        let (_, code, message) = client.error().await;
+        assert_eq!(code, ErrorCode::BadCandidate);
+        assert!(message.contains(quoted) && message.len() < 200, "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_candidate_is_refused_before_the_offer_too_and_a_good_one_waits_for_nothing() {
+    let server = start(config()).await;
+    let (mut client, _) = Client::greeted(&server).await;
+    refuses_nonsense(&mut client).await;
+    for candidate in [
+        r#"{"candidate":"candidate:1 1 udp 1 203.0.113.53 9 typ host"}"#,
+        r#"{"candidate":""}"#,
+        "null",
+    ] {
+        let text = format!(r#"{{"type":"candidate","candidate":{candidate}}}"#);
+        client.send_text(&text).await;
+    }
     client.is_served().await;
 }
 

@@ -16,7 +16,15 @@ mod support;
 
 #[tokio::test]
 async fn sessions_can_be_followed_without_tokens_descriptions_or_addresses() {
-    let server = Running::start(&["--log-format", "json", "--log", "info"]).await;
+    let flags = [
+        "--log-format",
+        "json",
+        "--log",
+        "info",
+        "--log-addresses",
+        "none",
+    ];
+    let server = Running::start(&flags).await;
     let mut client = Client::connect_with(server.addr, &[]).await.unwrap();
     let first = client.hello(None).await;
     client.join("hideout").await;
@@ -51,6 +59,55 @@ async fn sessions_can_be_followed_without_tokens_descriptions_or_addresses() {
     };
     for message in ["opened", "joined a room", "resumed"] {
         assert!(said(message), "{message} in {log}");
+    }
+}
+
+/// One session that is closed, and one that waits; what the log says of the former's client.
+async fn opened_and_closed(addresses: &str) -> (String, String) {
+    let flags = [
+        "--trusted-proxies",
+        "127.0.0.1",
+        "--log-addresses",
+        addresses,
+    ];
+    let server = Running::start(&flags).await;
+    let from = [("x-forwarded-for", "203.0.113.52")];
+    let mut client = Client::connect_with(server.addr, &from).await.unwrap();
+    client.hello(None).await;
+    client.leave().await;
+    let mut other = Client::connect_with(server.addr, &from).await.unwrap();
+    other.hello(None).await;
+    other.drop_connection().await;
+    let mut late = Client::connect_with(server.addr, &from).await.unwrap();
+    late.send_text(r#"{"type":"hello","version":99}"#).await;
+    assert_eq!(late.closed().await, 4000);
+    let (_, _, log) = server.end("-TERM").await;
+    let line = |word: &str| {
+        let mut lines = log.lines().filter(|line| line.contains(word));
+        let line = lines.next().unwrap_or_else(|| panic!("no {word} in {log}"));
+        line.to_owned()
+    };
+    let refused = line("refused a client");
+    assert!(refused.contains("version 99"), "{refused}");
+    let waiting = line("waiting to be resumed");
+    assert!(waiting.contains("the connection broke"), "{waiting}");
+    (line("opened"), line("closed"))
+}
+
+#[tokio::test]
+async fn the_log_says_who_came_and_why_they_left_as_far_as_it_may() {
+    for (addresses, seen, hidden) in [
+        ("full", "203.0.113.52", "203.0.113.0"),
+        ("network", "203.0.113.0", "203.0.113.52"),
+        ("none", "opened", "203.0.113"),
+    ] {
+        let (opened, closed) = opened_and_closed(addresses).await;
+        assert!(opened.contains(seen), "{opened}");
+        assert!(!opened.contains(hidden), "{opened}");
+        assert!(
+            closed.contains("the client closed with code 1000"),
+            "{closed}"
+        );
     }
 }
 
@@ -100,6 +157,8 @@ async fn whatever_strangers_do_the_log_stays_short_and_keeps_what_is_theirs() {
     let flags = [
         "--log",
         "info",
+        "--log-addresses",
+        "none",
         "--max-sessions-per-address",
         "3",
         "--max-message-rate",
@@ -213,7 +272,15 @@ fn tells(log: &str, word: &str) -> bool {
 
 #[tokio::test]
 async fn a_call_can_be_followed_without_what_its_descriptions_say() {
-    let server = Running::start(&["--log-format", "json", "--log", "info"]).await;
+    let flags = [
+        "--log-format",
+        "json",
+        "--log",
+        "info",
+        "--log-addresses",
+        "none",
+    ];
+    let server = Running::start(&flags).await;
     let mut client = Client::connect_with(server.addr, &[]).await.unwrap();
     let welcome = client.hello(None).await;
     let mut native = Native::new();

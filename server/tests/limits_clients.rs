@@ -11,6 +11,8 @@ use ferrite_server::{Config, Server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::{Client, PATIENCE, config, start, with};
@@ -213,34 +215,162 @@ async fn without_a_limit_one_address_may_have_all_sessions() {
     }
 }
 
-#[tokio::test]
-async fn connections_that_ask_for_nothing_leave_room_for_others() {
-    let server = start(config()).await;
-    // From 127.0.0.1 as many as it may have, and then some, without a word.
-    let mut idle = Vec::new();
-    for _ in 0..300 {
-        idle.push(TcpStream::connect(server.addr()).await.unwrap());
-    }
-    let mut refused = 0;
-    for stream in &mut idle[256..] {
-        let end = timeout(PATIENCE, stream.read(&mut [0])).await.unwrap();
-        refused += usize::from(matches!(end, Ok(0) | Err(_)));
-    }
-    assert_eq!(refused, 44);
-    // All of this machine are one another's loopback: another address is another client.
+/// All of this machine are one another's loopback: another address is another client.
+async fn connect_from(last: usize, server: &Server) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    let mut other = socket.connect(server.addr()).await.unwrap();
-    other
-        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        .await
+    socket
+        .bind(format!("127.0.0.{last}:0").parse().unwrap())
         .unwrap();
-    let mut reply = String::new();
-    timeout(PATIENCE, other.read_to_string(&mut reply))
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    socket.connect(server.addr()).await.unwrap()
+}
+
+/// Asks for something on a connection that stays.
+async fn is_answered(stream: &mut TcpStream) {
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let answered = async {
+        stream.write_all(request).await.unwrap();
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\r\n\r\nok") {
+            assert_ne!(stream.read_buf(&mut reply).await.unwrap(), 0, "closed");
+        }
+        assert!(reply.starts_with(b"HTTP/1.1 200 "));
+    };
+    timeout(PATIENCE, answered).await.unwrap();
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let end = timeout(PATIENCE, stream.read(&mut [0])).await.unwrap();
+    matches!(end, Ok(0) | Err(_))
+}
+
+#[tokio::test]
+async fn an_address_keeps_the_connections_that_asked_last() {
+    let server = start(config()).await;
+    let mut first = connect_from(1, &server).await;
+    is_answered(&mut first).await;
+    let mut idle = Vec::new();
+    for _ in 0..63 {
+        idle.push(connect_from(1, &server).await);
+    }
+    is_answered(&mut first).await;
+    let mut more = Vec::new();
+    for _ in 0..20 {
+        more.push(connect_from(1, &server).await);
+    }
+    for stream in &mut idle[..20] {
+        assert!(is_closed(stream).await);
+    }
+    is_answered(&mut first).await;
+    is_answered(&mut more[19]).await;
+    is_answered(&mut idle[20]).await;
+}
+
+/// More than all places, each address with as many as it may have, and none with a word.
+#[tokio::test]
+async fn a_crowd_that_asks_for_nothing_does_not_close_the_front_door() {
+    let server = start(config()).await;
+    let (mut websocket, _) = Client::greeted(&server).await;
+    let mut witness = connect_from(250, &server).await;
+    is_answered(&mut witness).await;
+    let mut idle = Vec::new();
+    for round in 0..1100 {
+        // Sixteen of the largest addresses there can be, and one more that is not full.
+        idle.push(connect_from(2 + round / 64, &server).await);
+    }
+    let mut newcomer = connect_from(251, &server).await;
+    is_answered(&mut newcomer).await;
+    is_answered(&mut witness).await;
+    websocket.is_served().await;
+    // What went was the idle ones' own, from the beginning.
+    assert!(is_closed(&mut idle[0]).await);
+}
+
+#[tokio::test]
+async fn before_its_first_message_a_client_may_send_little() {
+    let server = start(config()).await;
+    let padding = |bytes| " ".repeat(bytes);
+    let hello = r#"{"type":"hello","version":1}"#;
+    // As many as there are places begin a long one, and do not end it.
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        let mut client = Client::connect(&server).await;
+        begin_message(&mut client, &padding(8 * 1024)).await;
+        slow.push(client);
+    }
+    let long = format!("{}{hello}", padding(8 * 1024));
+    let mut refusal = None;
+    // A place may be free until all that came was read.
+    for _ in 0..1000 {
+        let mut client = Client::connect(&server).await;
+        client.send_text(&long).await;
+        if let ServerMessage::Error { code, message, .. } = client.receive().await {
+            assert_eq!(client.closed().await, 4001);
+            refusal = Some((code, message));
+            break;
+        }
+    }
+    let refusal = refusal.expect("a refusal");
+    assert_eq!(refusal.0, ErrorCode::LimitExceeded);
+    assert!(refusal.1.contains("begin with a hello"), "{}", refusal.1);
+    // A short one needs no place, however often nonsense and pings came before it; a later one neither.
+    let mut client = Client::connect(&server).await;
+    for _ in 0..20 {
+        client.send_text(&padding(1024)).await;
+        assert_eq!(client.error().await.1, ErrorCode::BadMessage);
+        client.send_frame(Message::Ping(vec![0; 125].into())).await;
+    }
+    client.send_text(hello).await;
+    while !matches!(
+        client.receive_message().await,
+        ServerMessage::Welcome { .. }
+    ) {}
+    client
+        .send_text(&format!("{}{hello}", padding(8 * 1024)))
+        .await;
+    assert_eq!(client.error().await.1, ErrorCode::BadState);
+    // Places come back.
+    drop(slow);
+    loop {
+        let mut client = Client::connect(&server).await;
+        client.send_text(&long).await;
+        if let ServerMessage::Welcome { .. } = client.receive().await {
+            break;
+        }
+    }
+}
+
+/// The beginning of a message whose end does not come.
+async fn begin_message(client: &mut Client, text: &str) {
+    let frame = Frame::message(text.to_owned(), OpCode::Data(Data::Text), false);
+    client.send_frame(Message::Frame(frame)).await;
+}
+
+#[tokio::test]
+async fn an_address_has_a_rate_of_offers_over_all_its_sessions() {
+    let server = start(with(|config| {
+        config.limits.sessions_per_address = 15;
+        config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    }))
+    .await;
+    // Thirty at once, whatever session they come from, and gone ones count.
+    let mut refused = Vec::new();
+    for _ in 0..5 {
+        let mut client = from(&server, "203.0.113.1").await.unwrap();
+        for _ in 0..10 {
+            client.send_text(r#"{"type":"offer","sdp":"x"}"#).await;
+            let (_, code, message) = client.error().await;
+            if code == ErrorCode::LimitExceeded {
+                refused.push(message);
+            }
+        }
+        client.is_served().await;
+    }
+    // On a slow machine time passes, and some more are taken.
+    assert!((5..=20).contains(&refused.len()), "{}", refused.len());
+    assert!(refused[0].contains("from your address"), "{}", refused[0]);
+    let mut other = from(&server, "203.0.113.2").await.unwrap();
+    other.send_text(r#"{"type":"offer","sdp":"x"}"#).await;
+    assert_eq!(other.error().await.1, ErrorCode::BadOffer);
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@
 
 use std::fs::File;
 
+use tokio::net::TcpStream;
+
 use crate::support::Client;
 use crate::support::process::Running;
 
@@ -57,4 +59,19 @@ async fn a_log_whose_reader_stands_still() {
     }
     let log = serves_and_ends_well(server, &mut witness).await;
     assert!(log.len() > 48 * 1024, "{} bytes", log.len());
+}
+
+/// Every file that the process may have is somebody's connection, and most of them want nothing.
+#[tokio::test]
+async fn no_file_is_left_for_one_more_connection() {
+    let server = Running::start_limited("-n 64").await;
+    let mut witness = greeted(&server).await;
+    let mut idle = Vec::new();
+    for _ in 0..120 {
+        idle.push(TcpStream::connect(server.addr).await.unwrap());
+    }
+    let log = serves_and_ends_well(server, &mut witness).await;
+    let said = log.matches("a connection was not accepted").count();
+    assert_eq!(said, 1, "{log}");
+    assert!(log.contains("raise `ulimit -n`"), "{log}");
 }

@@ -61,6 +61,10 @@ pub enum CloseCode {
     Normal = 1000,
     /// Going away: the server shuts down (RFC 6455 §7.4.1).
     GoingAway = 1001,
+    /// A frame is none of RFC 6455. The session waits to be resumed.
+    ProtocolError = 1002,
+    /// Text that is not UTF-8 (RFC 6455 §8.1). The session waits to be resumed.
+    InvalidPayload = 1007,
     /// The client speaks another version of the protocol.
     VersionMismatch = 4000,
     /// Too many or too large messages.
@@ -81,9 +85,11 @@ pub struct UnknownCloseCode(pub u16);
 
 impl CloseCode {
     /// Every code there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Normal,
         Self::GoingAway,
+        Self::ProtocolError,
+        Self::InvalidPayload,
         Self::VersionMismatch,
         Self::LimitExceeded,
         Self::TimedOut,
@@ -101,7 +107,7 @@ impl CloseCode {
             | Self::VersionMismatch
             | Self::LimitExceeded
             | Self::Refused => false,
-            Self::TimedOut | Self::Superseded => true,
+            Self::ProtocolError | Self::InvalidPayload | Self::TimedOut | Self::Superseded => true,
         }
     }
 }

@@ -76,11 +76,13 @@ fn a_close_code_is_what_it_was() {
         let expected = match code {
             CloseCode::Normal => 0,
             CloseCode::GoingAway => 1,
-            CloseCode::VersionMismatch => 2,
-            CloseCode::LimitExceeded => 3,
-            CloseCode::TimedOut => 4,
-            CloseCode::Superseded => 5,
-            CloseCode::Refused => 6,
+            CloseCode::ProtocolError => 2,
+            CloseCode::InvalidPayload => 3,
+            CloseCode::VersionMismatch => 4,
+            CloseCode::LimitExceeded => 5,
+            CloseCode::TimedOut => 6,
+            CloseCode::Superseded => 7,
+            CloseCode::Refused => 8,
         };
         assert_eq!(place, expected);
         assert_eq!(CloseCode::try_from(u16::from(code)), Ok(code));

@@ -15,6 +15,10 @@ settings! {
 
         /// How to write log lines: text or json
         pub format: LogFormat = LogFormat::Text, "log-format", "FORMAT";
+
+        /// What log lines say of where a client is: its address in full, its network (the first 24
+        /// bits of an IPv4 address, 48 of an IPv6 address), or none
+        pub addresses: LogAddresses = LogAddresses::Full, "log-addresses", "PART";
     }
 }
 
@@ -40,6 +44,37 @@ impl Single for LogFormat {
         let name = match self {
             Self::Text => "text",
             Self::Json => "json",
+        };
+        name.to_owned()
+    }
+}
+
+/// What log lines say of where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogAddresses {
+    /// Its address.
+    Full,
+    /// The network it is in.
+    Network,
+    /// Nothing.
+    None,
+}
+
+impl Single for LogAddresses {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "full" => Ok(Self::Full),
+            "network" => Ok(Self::Network),
+            "none" => Ok(Self::None),
+            _ => Err("give full, network or none".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        let name = match self {
+            Self::Full => "full",
+            Self::Network => "network",
+            Self::None => "none",
         };
         name.to_owned()
     }

@@ -33,7 +33,7 @@ mod value;
 pub use self::error::ConfigError;
 pub use self::http::Http;
 pub use self::limits::Limits;
-pub use self::log::{Log, LogFormat};
+pub use self::log::{Log, LogAddresses, LogFormat};
 pub use self::media::Media;
 pub use self::signalling::Signalling;
 

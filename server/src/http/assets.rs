@@ -3,7 +3,6 @@
 //! It owns MIME types, compression and caching. A file's `ETag` is the hash of its content, and
 //! browsers ask every time: a new build is seen at once, an old file costs one empty answer.
 
-use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -13,6 +12,8 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+
+use super::headers::list;
 
 /// One file, as the build script packed it.
 struct Embedded {
@@ -116,7 +117,7 @@ impl Asset {
 /// Whether the browser has this very content (RFC 9110 §13.1.2, weak comparison).
 fn is_known(request: &HeaderMap, tag: &str) -> bool {
     list(request, &IF_NONE_MATCH).any(|known| {
-        let known = known.strip_prefix("W/").unwrap_or(&known);
+        let known = known.strip_prefix("W/").unwrap_or(known);
         known == tag || known == "*"
     })
 }
@@ -124,24 +125,11 @@ fn is_known(request: &HeaderMap, tag: &str) -> bool {
 /// Whether gzip is among the codings that are not refused (RFC 9110 §12.5.3).
 fn accepts_gzip(request: &HeaderMap) -> bool {
     list(request, &ACCEPT_ENCODING).any(|coding| {
-        let (name, parameter) = coding.split_once(';').unwrap_or((&coding, ""));
+        let (name, parameter) = coding.split_once(';').unwrap_or((coding, ""));
         let quality = parameter.trim().strip_prefix("q=").unwrap_or("1");
         let refused = quality.trim().parse::<f32>().is_ok_and(|q| q <= 0.0);
         name.trim().eq_ignore_ascii_case("gzip") && !refused
     })
-}
-
-/// The members of a header that is a list, over all its lines.
-fn list<'a>(
-    headers: &'a HeaderMap,
-    name: &axum::http::HeaderName,
-) -> impl Iterator<Item = Cow<'a, str>> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|member| Cow::Borrowed(member.trim()))
 }
 
 fn content_type(path: &str) -> &'static str {

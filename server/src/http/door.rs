@@ -48,14 +48,14 @@ impl<C> Door<C> {
         }
     }
 
-    /// Another one came. Says its number, and which others have to go for it.
+    /// Another one came. Says its number, and which other has to go for it.
     pub(super) fn enter(
         &mut self,
         address: IpAddr,
         proxy: bool,
         connection: C,
         now: Instant,
-    ) -> (Number, Vec<C>) {
+    ) -> (Number, Option<C>) {
         let number = self.next;
         self.next += 1;
         let guest = Guest {
@@ -66,10 +66,10 @@ impl<C> Door<C> {
         };
         self.guests.insert(number, guest);
         *self.counts.entry(address).or_default() += 1;
-        let of_address = self.crowd_of(address, proxy);
-        let of_all = (self.guests.len() > MAX_CONNECTIONS).then(|| self.heaviest());
-        let gone = of_address.or(of_all.flatten());
-        (number, gone.and_then(|gone| self.leave(gone)).into_iter().collect())
+        let too_many = self.guests.len() > MAX_CONNECTIONS;
+        let of_all = || too_many.then(|| self.heaviest()).flatten();
+        let gone = self.crowd_of(address, proxy).or_else(of_all);
+        (number, gone.and_then(|gone| self.leave(gone)))
     }
 
     /// It asks for something.
@@ -103,7 +103,10 @@ impl<C> Door<C> {
         if *self.counts.get(&address)? <= limit {
             return None;
         }
-        let own = self.guests.iter().filter(|(_, guest)| guest.address == address);
+        let own = self
+            .guests
+            .iter()
+            .filter(|(_, guest)| guest.address == address);
         let longest = own.min_by_key(|(number, guest)| (guest.since, **number));
         longest.map(|(number, _)| *number)
     }
@@ -112,7 +115,11 @@ impl<C> Door<C> {
     fn heaviest(&self) -> Option<Number> {
         let weight = |guest: &Guest<C>| self.counts.get(&guest.address).copied();
         let heaviest = self.guests.iter().max_by_key(|(number, guest)| {
-            (!guest.proxy, weight(guest), Reverse((guest.since, **number)))
+            (
+                !guest.proxy,
+                weight(guest),
+                Reverse((guest.since, **number)),
+            )
         });
         heaviest.map(|(number, _)| *number)
     }
@@ -144,7 +151,7 @@ mod tests {
         }
 
         /// One comes each second, and its number is what is handed in for it.
-        fn enter(&mut self, from: u16, proxy: bool) -> Vec<Number> {
+        fn enter(&mut self, from: u16, proxy: bool) -> Option<Number> {
             let now = self.start + Duration::from_secs(self.came);
             let (number, gone) = self.door.enter(address(from), proxy, self.came, now);
             assert_eq!(number, self.came);
@@ -162,13 +169,13 @@ mod tests {
     fn an_address_keeps_those_that_asked_last() {
         let mut rig = Rig::new(Some(3));
         for _ in 0..3 {
-            assert_eq!(rig.enter(1, false), []);
+            assert_eq!(rig.enter(1, false), None);
         }
         rig.touch(0);
-        assert_eq!(rig.enter(1, false), [1]);
-        assert_eq!(rig.enter(2, false), []);
-        assert_eq!(rig.enter(1, false), [2]);
-        assert_eq!(rig.enter(1, false), [0]);
+        assert_eq!(rig.enter(1, false), Some(1));
+        assert_eq!(rig.enter(2, false), None);
+        assert_eq!(rig.enter(1, false), Some(2));
+        assert_eq!(rig.enter(1, false), Some(0));
     }
 
     #[test]
@@ -179,26 +186,26 @@ mod tests {
             rig.enter(from, false);
         }
         for from in 0..MAX_CONNECTIONS - 6 {
-            assert_eq!(rig.enter(100 + from as u16, false), []);
+            assert_eq!(rig.enter(100 + from as u16, false), None);
         }
         // The oldest of address 2, which has three. Then 1 and 2 have two each, and 1 was here first.
-        assert_eq!(rig.enter(3, false), [3]);
-        assert_eq!(rig.enter(4, false), [1]);
-        assert_eq!(rig.enter(5, false), [4]);
+        assert_eq!(rig.enter(3, false), Some(3));
+        assert_eq!(rig.enter(4, false), Some(1));
+        assert_eq!(rig.enter(5, false), Some(4));
         // Nobody has more than one: the one idle longest of all.
-        assert_eq!(rig.enter(6, false), [0]);
+        assert_eq!(rig.enter(6, false), Some(0));
     }
 
     #[test]
     fn a_proxy_has_as_many_as_it_likes_and_loses_the_last_ones() {
         let mut rig = Rig::new(Some(2));
         for _ in 0..MAX_CONNECTIONS - 1 {
-            assert_eq!(rig.enter(1, true), []);
+            assert_eq!(rig.enter(1, true), None);
         }
         let stranger = rig.came;
-        assert_eq!(rig.enter(2, false), []);
-        assert_eq!(rig.enter(1, true), [stranger]);
-        assert_eq!(rig.enter(1, true), [0]);
+        assert_eq!(rig.enter(2, false), None);
+        assert_eq!(rig.enter(1, true), Some(stranger));
+        assert_eq!(rig.enter(1, true), Some(0));
     }
 
     #[test]
@@ -207,7 +214,7 @@ mod tests {
         rig.enter(1, false);
         assert_eq!(rig.door.leave(0), Some(0));
         assert_eq!(rig.door.leave(0), None);
-        assert_eq!(rig.enter(1, false), []);
+        assert_eq!(rig.enter(1, false), None);
         assert_eq!(rig.door.shed(), Some(1));
         assert_eq!(rig.door.shed(), None);
         assert!(rig.door.guests.is_empty() && rig.door.counts.is_empty());

@@ -63,6 +63,16 @@ pub(super) fn share(
     }
 }
 
+/// The members of a header that is a list, over all its lines.
+pub(super) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
 /// Everything comes from here, and nothing but wasm is evaluated.
 ///
 /// `'self'` covers a WebSocket to the same host in CSP 3, but not in Safari before 16, so the host

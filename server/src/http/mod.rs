@@ -2,15 +2,14 @@
 //!
 //! It owns paths, headers and status codes. What happens on a WebSocket is `signalling`'s.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Once};
 use std::time::Instant;
 
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, ORIGIN, RETRY_AFTER};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::header::{ALLOW, HOST, ORIGIN, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, Version};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
@@ -19,11 +18,15 @@ use crate::config::Config;
 use crate::network::{client_address, is_among};
 use crate::origin::may_connect;
 use crate::seldom::Seldom;
-use crate::signalling::{Arrival, Caller, Full, Signalling};
+use crate::signalling::{Arrival, Caller, Full, Refused, Signalling};
 
 mod assets;
+pub(crate) mod door;
 mod headers;
 pub(crate) mod serve;
+mod upgrade;
+
+use upgrade::Upgrade;
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -58,10 +61,28 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 async fn secure(request: Request, next: middleware::Next) -> Response {
-    let host = text(request.headers(), HOST).map(str::to_owned);
-    let mut response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let host = asked_host(&parts).map(str::to_owned);
+    let mut response = match has_one_host(&parts) {
+        true => next.run(Request::from_parts(parts, body)).await,
+        false => (StatusCode::BAD_REQUEST, ONE_HOST).into_response(),
+    };
     headers::secure(response.headers_mut(), host.as_deref());
     response
+}
+
+const ONE_HOST: &str = "A request has exactly one Host header, also behind a proxy.";
+
+/// RFC 9112 §3.2: a request of HTTP/1.1 without, or with two, is refused.
+fn has_one_host(parts: &Parts) -> bool {
+    let hosts = parts.headers.get_all(HOST).iter().count();
+    hosts == 1 || (hosts == 0 && parts.version < Version::HTTP_11)
+}
+
+/// RFC 9112 §3.2.2: what the request's own line says goes before the header.
+fn asked_host(parts: &Parts) -> Option<&str> {
+    let in_line = parts.uri.authority().map(|authority| authority.as_str());
+    in_line.or_else(|| text(&parts.headers, HOST))
 }
 
 /// Whether new clients should be sent here. Not while shutting down.
@@ -75,7 +96,8 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
 
 async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     if method != Method::GET && method != Method::HEAD {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        // RFC 9110 §15.5.6: which methods there are goes with it.
+        return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET,HEAD")]).into_response();
     }
     match assets::find(uri.path(), app.config.http.www.as_deref()).await {
         Some(asset) => {
@@ -91,40 +113,50 @@ async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: Header
 async fn websocket(
     State(app): State<App>,
     Extension(Remote(remote)): Extension<Remote>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
 ) -> Response {
-    let upgrade = match upgrade {
+    let (mut parts, _) = request.into_parts();
+    let upgrade = match Upgrade::read(&mut parts) {
         Ok(upgrade) => upgrade,
-        Err(rejection) => return rejection.into_response(),
+        Err(refusal) => return *refusal,
     };
-    let remote = remote.ip();
-    let trusted = &app.config.http.trusted_proxies;
-    let client = client_address(remote, &texts(&headers, FORWARDED_FOR), trusted);
-    let forwarded = headers.contains_key(FORWARDED) || headers.contains_key(FORWARDED_FOR);
-    if forwarded && !is_among(remote, trusted) {
-        unknown_proxy();
-    }
-    let place = match app.signalling.place(client) {
+    let caller = app.caller(remote.ip(), &parts.headers);
+    let place = match app.signalling.place(caller.address) {
         Ok(place) => place,
-        Err(full) => return refuse(full),
-    };
-    let caller = Caller {
-        address: client,
-        loopback: remote.to_canonical().is_loopback() && !forwarded,
+        Err(full) => {
+            let (response, reason) = refuse(full);
+            (app.signalling).note_refusal(Refused::Limit, caller.address, reason);
+            return response;
+        }
     };
     let arrival = Arrival { caller, place };
-    match app.is_welcome(&headers) {
-        true => app.signalling.upgrade(upgrade, arrival),
-        false => app.signalling.turn_away(upgrade, arrival),
+    let (response, connection) = upgrade.accept();
+    match app.is_welcome(&parts) {
+        true => app.signalling.serve(connection, arrival),
+        false => app.signalling.turn_away(connection, arrival),
     }
+    response
 }
 
 impl App {
+    fn caller(&self, remote: IpAddr, headers: &HeaderMap) -> Caller {
+        let trusted = &self.config.http.trusted_proxies;
+        let address = client_address(remote, &texts(headers, FORWARDED_FOR), trusted);
+        let forwarded = headers.contains_key(FORWARDED) || headers.contains_key(FORWARDED_FOR);
+        if forwarded && !is_among(remote, trusted) {
+            unknown_proxy();
+        }
+        Caller {
+            address,
+            loopback: remote.to_canonical().is_loopback() && !forwarded,
+        }
+    }
+
     /// Whether the page may use this server. If not, its WebSocket is opened all the same, to say
     /// so: pages cannot read why one is not opened.
-    fn is_welcome(&self, headers: &HeaderMap) -> bool {
-        let (origin, host) = (text(headers, ORIGIN), text(headers, HOST));
+    fn is_welcome(&self, parts: &Parts) -> bool {
+        let headers = &parts.headers;
+        let (origin, host) = (text(headers, ORIGIN), asked_host(parts));
         // An origin that is not even text is not ours.
         let readable = origin.is_some() || !headers.contains_key(ORIGIN);
         let welcome = readable && may_connect(origin, host, &self.config.http.allowed_origins);
@@ -150,7 +182,7 @@ const FORWARDED: &str = "forwarded";
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Says that there is no place for one more WebSocket.
-fn refuse(full: Full) -> Response {
+fn refuse(full: Full) -> (Response, &'static str) {
     let (status, text) = match full {
         Full::Server => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -161,7 +193,8 @@ fn refuse(full: Full) -> Response {
             "The server takes no more clients from this address at the moment.",
         ),
     };
-    (status, [(RETRY_AFTER, "1")], text).into_response()
+    let response = (status, [(RETRY_AFTER, "1")], text).into_response();
+    (response, text)
 }
 
 /// Tells the administrator, once.
@@ -198,7 +231,10 @@ mod tests {
     use crate::media::{MediaConfig, MediaPlane};
 
     async fn status(router: &Router, path: &str) -> StatusCode {
-        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        let mut request = Request::get(path)
+            .header(HOST, "x")
+            .body(Body::empty())
+            .unwrap();
         let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         request.extensions_mut().insert(Remote(remote));
         router.clone().oneshot(request).await.unwrap().status()

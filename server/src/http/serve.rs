@@ -1,11 +1,12 @@
 //! The accept loop: from TCP connections to requests.
 //!
-//! It owns the limits a connection has before it is a WebSocket: how many there are, how long the
-//! headers may take, how long one may live. It knows nothing of what is served.
+//! It owns what a connection may do before it is a WebSocket: how long the headers may take, how long it
+//! may live. Who has to go where there are too many, [`door`](super::door) says. It knows nothing of what
+//! is served.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Request;
@@ -14,27 +15,34 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use super::Remote;
+use super::door::{self, Door, MAX_CONNECTIONS_PER_ADDRESS};
 use crate::config::Config;
-use crate::network::is_among;
-use crate::shares::Shares;
+use crate::network::{end_site, is_among};
+use crate::seldom::Seldom;
 
-/// Connections at a time. Further ones wait in the kernel. A WebSocket counts only until it is one.
-pub const MAX_CONNECTIONS: usize = 1024;
-/// Those of one address that is no trusted proxy. Further ones are closed.
-pub(crate) const MAX_CONNECTIONS_PER_ADDRESS: usize = 256;
 /// Also how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one connection may take for all its requests, however slowly it reads.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// After a failure that is not one connection's: most likely there is no free file descriptor.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// After one gave up its own.
+const CLOSING: Duration = Duration::from_millis(2);
+
+/// What all connections share.
+struct Entrance {
+    router: Router,
+    config: Arc<Config>,
+    door: Mutex<Door<CancellationToken>>,
+    failures: Seldom,
+}
 
 /// Serves until `stop`, then drops what connections there are.
 pub(crate) async fn serve(
@@ -44,36 +52,19 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     // Where one address may have all sessions, it may have all connections.
-    let by_address = Shares::new(match config.limits.sessions_per_address {
-        0 => 0,
-        _ => MAX_CONNECTIONS_PER_ADDRESS,
+    let limited = config.limits.sessions_per_address > 0;
+    let entrance = Arc::new(Entrance {
+        router,
+        config,
+        door: Mutex::new(Door::new(limited.then_some(MAX_CONNECTIONS_PER_ADDRESS))),
+        failures: Seldom::default(),
     });
-    let unlimited = Shares::new(0);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
     let accepting = async {
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else {
-                return;
-            };
-            let (stream, remote) = accept(&listener).await;
-            let shares = match is_among(remote.ip(), &config.http.trusted_proxies) {
-                true => &unlimited,
-                false => &by_address,
-            };
-            let Some(share) = shares.take(remote.ip()) else {
-                debug!(%remote, "one connection too many");
-                continue;
-            };
-            let connection = connection(stream, remote, router.clone());
-            let stop = stop.clone();
-            connections.spawn(async move {
-                let living = tokio::time::timeout(LIFETIME, connection);
-                if let Some(Err(_)) = stop.run_until_cancelled(living).await {
-                    debug!(%remote, "a connection took too long");
-                }
-                drop((place, share));
-            });
+            let (stream, remote) = entrance.accept(&listener).await;
+            let guest = entrance.clone().enter(remote, stop.child_token());
+            connections.spawn(guest.serve(stream, remote));
         }
     };
     stop.run_until_cancelled(accepting).await;
@@ -81,34 +72,90 @@ pub(crate) async fn serve(
     connections.wait().await;
 }
 
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) => {
-                warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(PAUSE).await;
+impl Entrance {
+    async fn accept(&self, listener: &TcpListener) -> (TcpStream, SocketAddr) {
+        loop {
+            match listener.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => self.make_room(&error).await,
             }
         }
     }
+
+    /// There is no file for one more connection: one that nobody would miss gives up its own.
+    async fn make_room(&self, error: &std::io::Error) {
+        if let Some(left_out) = self.failures.admit(Instant::now()) {
+            warn!(%error, left_out, "a connection was not accepted: raise `ulimit -n` if files are short");
+        }
+        let idle = self.door().shed();
+        let pause = idle.as_ref().map_or(PAUSE, |_| CLOSING);
+        if let Some(idle) = idle {
+            idle.cancel();
+        }
+        tokio::time::sleep(pause).await;
+    }
+
+    fn enter(self: Arc<Self>, remote: SocketAddr, close: CancellationToken) -> Guest {
+        let proxy = is_among(remote.ip(), &self.config.http.trusted_proxies);
+        let (address, now) = (end_site(remote.ip()), Instant::now());
+        let (number, gone) = self.door().enter(address, proxy, close.clone(), now);
+        if let Some(gone) = gone {
+            gone.cancel();
+        }
+        Guest {
+            entrance: self,
+            number,
+            close,
+        }
+    }
+
+    fn door(&self) -> MutexGuard<'_, Door<CancellationToken>> {
+        // No step under this lock can leave the table half changed.
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-async fn connection(stream: TcpStream, remote: SocketAddr, router: Router) {
-    // Signalling is small messages, each of which somebody waits for.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%remote, %error, "TCP_NODELAY");
+/// A connection's place at the door, until it is dropped.
+struct Guest {
+    entrance: Arc<Entrance>,
+    number: door::Number,
+    close: CancellationToken,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.entrance.door().leave(self.number);
     }
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Remote(remote));
-        router.clone().oneshot(request)
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
-    if let Err(error) = served {
-        debug!(%remote, %error, "a connection ended badly");
+}
+
+impl Guest {
+    async fn serve(self, stream: TcpStream, remote: SocketAddr) {
+        let living = tokio::time::timeout(LIFETIME, self.connection(stream, remote));
+        match self.close.run_until_cancelled(living).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) => debug!(%remote, "a connection took too long"),
+            None => debug!(%remote, "a connection was closed for another, or for good"),
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, remote: SocketAddr) {
+        // Signalling is small messages, each of which somebody waits for.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%remote, %error, "TCP_NODELAY");
+        }
+        let service = service_fn(|mut request: Request<Incoming>| {
+            self.entrance.door().touch(self.number, Instant::now());
+            request.extensions_mut().insert(Remote(remote));
+            self.entrance.router.clone().oneshot(request)
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await;
+        if let Err(error) = served {
+            debug!(%remote, %error, "a connection ended badly");
+        }
     }
 }

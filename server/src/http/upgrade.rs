@@ -31,7 +31,7 @@ pub(super) struct Upgrade {
 
 impl Upgrade {
     /// Reads it, or says what is wrong with it.
-    pub(super) fn read(parts: &mut Parts) -> Result<Self, Response> {
+    pub(super) fn read(parts: &mut Parts) -> Result<Self, Box<Response>> {
         let headers = &parts.headers;
         let has = |name, word| list(headers, name).any(|found| found.eq_ignore_ascii_case(word));
         let asked = has(&CONNECTION, "upgrade") && has(&UPGRADE, "websocket");
@@ -72,16 +72,16 @@ impl Upgrade {
 }
 
 /// RFC 9110 §15.5.22: an `Upgrade` goes with it, and so does `Connection: upgrade` (§7.8).
-fn other_protocol((name, value): (HeaderName, &'static str), text: &'static str) -> Response {
+fn other_protocol((name, value): (HeaderName, &'static str), text: &'static str) -> Box<Response> {
     let upgrade = [(CONNECTION, "upgrade"), (UPGRADE, "websocket")];
     let mut response = (StatusCode::UPGRADE_REQUIRED, upgrade, text).into_response();
     let value = HeaderValue::from_static(value);
     response.headers_mut().insert(name, value);
-    response
+    Box::new(response)
 }
 
-fn bad_request(text: &'static str) -> Response {
-    (StatusCode::BAD_REQUEST, text).into_response()
+fn bad_request(text: &'static str) -> Box<Response> {
+    Box::new((StatusCode::BAD_REQUEST, text).into_response())
 }
 
 /// A header that is there exactly once.

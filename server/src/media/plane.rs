@@ -22,7 +22,7 @@ pub use crate::media::transport::ice::IceState as IceConnectionState;
 use crate::media::Behaviour;
 use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
-use crate::media::net::candidates::{Interfaces, host_candidates, is_candidate};
+use crate::media::net::candidates::{Interfaces, host_candidates};
 use crate::media::net::sockets::{
     Port, open_listeners, open_sockets, probe, warn_of_a_small_buffer,
 };
@@ -81,11 +81,6 @@ pub enum MediaError {
     #[error("the DTLS certificate cannot be made: {0}")]
     Certificate(#[from] DtlsError),
 }
-
-/// A candidate that cannot be used, in words for its sender.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub struct CandidateError(String);
 
 /// What the media plane has to know of a peer before its first offer.
 pub struct PeerOptions {
@@ -405,23 +400,6 @@ impl PeerHandle {
     fn negotiation(&self) -> MutexGuard<'_, Negotiation> {
         // Every change is whole: a panic elsewhere leaves nothing half done.
         (self.negotiation.lock()).unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a candidate of the client's. `None` is the end of candidates.
-    ///
-    /// A lite agent learns the other end's addresses from its checks (RFC 8445 §2.5), so candidates
-    /// are only looked at to tell their sender of a mistake.
-    pub fn add_candidate(&self, candidate: Option<&IceCandidate>) -> Result<(), CandidateError> {
-        let text = candidate.map_or("", |candidate| candidate.candidate.as_str());
-        if text.is_empty() {
-            return Ok(());
-        }
-        match is_candidate(text) {
-            true => Ok(()),
-            false => Err(CandidateError(
-                "the candidate is none of RFC 8839 §5.1".to_owned(),
-            )),
-        }
     }
 
     /// Closes the peer.

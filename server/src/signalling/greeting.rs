@@ -10,7 +10,7 @@ use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ServerMessage, Sessi
 use tracing::{Instrument as _, info, info_span};
 
 use super::hub::Signalling;
-use super::place::{Caller, Full};
+use super::place::{Caller, Full, Refused};
 use super::resumption::{Claim, Resumption};
 use super::session::random_id;
 use super::socket::{Gone, Received, Socket, excess};
@@ -81,7 +81,7 @@ impl Newcomer {
             Verdict::Greeted(Admission::ResumeFailed) => {
                 self.hello(&message, Some(resume_failed())).await;
             }
-            Verdict::Refuse(error, code) => self.socket.refuse(error, code).await,
+            Verdict::Refuse(error, code) => self.refuse(Refused::Version, error, code).await,
             Verdict::Reply(reply) => self.speak(None, Some(reply)).await,
             Verdict::Done => self.speak(None, None).await,
             Verdict::Pass => self.speak(Some(message), None).await,
@@ -104,22 +104,24 @@ impl Newcomer {
             None
         };
         let signalling = self.signalling.clone();
+        let address = signalling.shown(self.caller.address);
         let Some((socket, task)) = self.session().await else {
             return;
         };
         let span = info_span!("session", id = %task.id());
-        span.in_scope(|| info!(client, "opened"));
+        span.in_scope(|| info!(client, address, "opened"));
         signalling.spawn(task.greeted(socket, error).instrument(span));
     }
 
     /// Opens a session for a client that came straight to the point.
     async fn speak(self, message: Option<ClientMessage>, reply: Option<ServerMessage>) {
         let signalling = self.signalling.clone();
+        let address = signalling.shown(self.caller.address);
         let Some((socket, task)) = self.session().await else {
             return;
         };
         let span = info_span!("session", id = %task.id());
-        span.in_scope(|| info!("opened"));
+        span.in_scope(|| info!(address, "opened"));
         signalling.spawn(task.addressed(socket, message, reply).instrument(span));
     }
 
@@ -129,13 +131,21 @@ impl Newcomer {
             Ok(place) => place,
             Err(full) => {
                 let error = excess(self.full(full));
-                self.socket.refuse(error, CloseCode::LimitExceeded).await;
+                let code = CloseCode::LimitExceeded;
+                self.refuse(Refused::Limit, error, code).await;
                 return None;
             }
         };
         let id = SessionId(random_id());
-        let task = Task::new(self.signalling, id, self.caller.loopback, place);
+        let task = Task::new(self.signalling, id, self.caller, place);
         Some((self.socket, Box::new(task)))
+    }
+
+    async fn refuse(self, kind: Refused, error: ServerMessage, code: CloseCode) {
+        if let ServerMessage::Error { message, .. } = &error {
+            (self.signalling).note_refusal(kind, self.caller.address, message);
+        }
+        self.socket.refuse(error, code).await;
     }
 
     fn full(&self, full: Full) -> String {

@@ -2,17 +2,22 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::field::{DisplayValue, display};
 
-use super::place::{Full, Place};
+use super::metered::LONG_FIRST_MESSAGES;
+use super::place::{Full, Place, Refused};
+use super::rate::{Rates, offers_of_address};
 use super::resumption::Resumable;
-use crate::config::Config;
+use crate::config::{Config, LogAddresses};
 use crate::media::MediaPlane;
+use crate::network::neighbourhood;
 use crate::room::Rooms;
+use crate::seldom::Seldom;
 use crate::shares::Shares;
 
 /// WebSockets beyond the session limit: to say that it is reached, and for clients that resume.
@@ -33,6 +38,11 @@ pub(crate) struct Signalling {
     sessions: Arc<Semaphore>,
     places_by_address: Shares,
     sessions_by_address: Shares,
+    pub(super) offers_by_address: Rates,
+    /// Places of first messages that are long.
+    pub(super) long_first_messages: Arc<Semaphore>,
+    refused_for_limits: Seldom,
+    refused_for_versions: Seldom,
     tasks: TaskTracker,
     pub(super) stopping: CancellationToken,
     abandoned: CancellationToken,
@@ -61,6 +71,10 @@ impl Signalling {
             sessions: Arc::new(Semaphore::new(limits.sessions)),
             places_by_address: Shares::new(places_by_address),
             sessions_by_address: Shares::new(limits.sessions_per_address),
+            offers_by_address: Rates::new(offers_of_address(limits.sessions_per_address)),
+            long_first_messages: Arc::new(Semaphore::new(LONG_FIRST_MESSAGES)),
+            refused_for_limits: Seldom::default(),
+            refused_for_versions: Seldom::default(),
             config,
             media,
             resumable: Resumable::default(),
@@ -79,6 +93,27 @@ impl Signalling {
             resumable: self.resumable.len(),
             addresses: self.places_by_address.len() + self.sessions_by_address.len(),
             rooms: self.rooms.len(),
+        }
+    }
+
+    /// A client's address as far as the log may have it.
+    pub(super) fn shown(&self, address: IpAddr) -> Option<DisplayValue<IpAddr>> {
+        match self.config.log.addresses {
+            LogAddresses::Full => Some(display(address)),
+            LogAddresses::Network => Some(display(neighbourhood(address))),
+            LogAddresses::None => None,
+        }
+    }
+
+    /// Says in the log that a client was refused, and counts where that is often.
+    pub(crate) fn note_refusal(&self, kind: Refused, address: IpAddr, reason: &str) {
+        let line = match kind {
+            Refused::Limit => &self.refused_for_limits,
+            Refused::Version => &self.refused_for_versions,
+        };
+        if let Some(left_out) = line.admit(Instant::now()) {
+            let address = self.shown(address);
+            tracing::info!(address, reason, left_out, "refused a client");
         }
     }
 

@@ -32,22 +32,39 @@ pub(super) struct TooMuch;
 #[derive(Debug)]
 pub(super) struct Metered<S> {
     stream: S,
+    places: Arc<Semaphore>,
     allowance: Allowance,
 }
 
 #[derive(Debug)]
 enum Allowance {
     /// So many bytes more; then a place is needed.
-    Free(usize, Arc<Semaphore>),
-    Long(Instant, #[expect(dead_code, reason = "held")] OwnedSemaphorePermit),
+    Free(usize),
+    Long(
+        Instant,
+        #[expect(dead_code, reason = "held")] OwnedSemaphorePermit,
+    ),
     Unlimited,
 }
 
 impl<S> Metered<S> {
     /// Long first messages share these places.
     pub(super) fn new(stream: S, places: Arc<Semaphore>) -> Self {
-        let allowance = Allowance::Free(FIRST_MESSAGE_BYTES, places);
-        Self { stream, allowance }
+        Self {
+            stream,
+            places,
+            allowance: Allowance::Free(FIRST_MESSAGE_BYTES),
+        }
+    }
+
+    /// What came was no message.
+    pub(super) fn begin_again(&mut self) {
+        match self.allowance {
+            Allowance::Free(_) | Allowance::Long(..) => {
+                self.allowance = Allowance::Free(FIRST_MESSAGE_BYTES);
+            }
+            Allowance::Unlimited => {}
+        }
     }
 
     /// The first message is there.
@@ -57,7 +74,7 @@ impl<S> Metered<S> {
 
     /// So many bytes were something else, and are kept no more.
     pub(super) fn refund(&mut self, bytes: usize) {
-        if let Allowance::Free(left, _) = &mut self.allowance {
+        if let Allowance::Free(left) = &mut self.allowance {
             *left = FIRST_MESSAGE_BYTES.min(left.saturating_add(bytes));
         }
     }
@@ -66,13 +83,13 @@ impl<S> Metered<S> {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.allowance {
             Allowance::Long(since, _) => Some(since + LONG_FIRST_MESSAGE_TIME),
-            Allowance::Free(..) | Allowance::Unlimited => None,
+            Allowance::Free(_) | Allowance::Unlimited => None,
         }
     }
 
     fn admit(&mut self) -> io::Result<()> {
-        if let Allowance::Free(0, places) = &self.allowance {
-            let place = places.clone().try_acquire_owned();
+        if let Allowance::Free(0) = self.allowance {
+            let place = self.places.clone().try_acquire_owned();
             let place = place.map_err(|_| io::Error::other(TooMuch))?;
             self.allowance = Allowance::Long(Instant::now(), place);
         }
@@ -80,7 +97,7 @@ impl<S> Metered<S> {
     }
 
     fn count(&mut self, bytes: usize) {
-        if let Allowance::Free(left, _) = &mut self.allowance {
+        if let Allowance::Free(left) = &mut self.allowance {
             *left = left.saturating_sub(bytes);
         }
     }

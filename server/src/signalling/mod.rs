@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `door` | from a request to a WebSocket |
 //! | `socket` | bytes to messages, limits, pings, the closing handshake |
+//! | `metered` | how many bytes may come before the first message |
 //! | `greeting` | the first message: a new session, or an earlier one that goes on |
 //! | `session` | what a client asked for and is told: the rules |
 //! | `task` | the session's task: waits for whatever comes next, and sends |
@@ -16,6 +17,7 @@
 mod door;
 mod greeting;
 mod hub;
+pub(crate) mod metered;
 mod peer;
 mod place;
 mod rate;
@@ -25,13 +27,11 @@ mod socket;
 mod task;
 
 pub(crate) use door::Arrival;
-#[cfg(test)]
-pub(crate) use door::READ_LIMIT;
 pub(crate) use hub::Signalling;
 #[cfg(test)]
 pub(crate) use hub::{SPARE_PLACES, WEBSOCKETS_PER_SESSION};
-pub(crate) use place::{Caller, Full};
+pub(crate) use place::{Caller, Full, Refused};
 #[cfg(test)]
-pub(crate) use session::OFFERS;
+pub(crate) use rate::{OFFERS, offers_of_address};
 #[cfg(test)]
-pub(crate) use socket::BURST_SECONDS;
+pub(crate) use socket::{BURST_SECONDS, READ_LIMIT};

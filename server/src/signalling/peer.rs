@@ -2,11 +2,9 @@
 
 use std::future::pending;
 
-use ferrite_protocol::{
-    ErrorCode, IceCandidate, PeerConnectionState, RequestId, ServerMessage, SessionId,
-};
+use ferrite_protocol::{ErrorCode, PeerConnectionState, RequestId, ServerMessage, SessionId};
 use tokio::sync::mpsc;
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::behaviour::Echo;
 use crate::media::{MediaPlane, PeerEvent, PeerHandle, PeerOptions};
@@ -54,6 +52,7 @@ impl Peer {
         let sdp = match self.handle.offer(sdp) {
             Ok(sdp) => sdp,
             Err(error) => {
+                debug!(%error, "refused an offer");
                 return vec![ServerMessage::Error {
                     id,
                     code: ErrorCode::BadOffer,
@@ -74,18 +73,6 @@ impl Peer {
     /// Whether an offer was ever answered.
     pub(super) fn is_answered(&self) -> bool {
         self.answered
-    }
-
-    /// Takes a candidate of the client's.
-    pub(super) fn add_candidate(&self, candidate: Option<&IceCandidate>) -> Vec<ServerMessage> {
-        match self.handle.add_candidate(candidate) {
-            Ok(()) => Vec::new(),
-            Err(error) => vec![ServerMessage::Error {
-                id: None,
-                code: ErrorCode::BadCandidate,
-                message: error.to_string(),
-            }],
-        }
     }
 
     /// Waits for the media plane to say something. `None` means that the peer is gone.

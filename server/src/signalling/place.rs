@@ -30,3 +30,12 @@ pub(crate) enum Full {
     /// What one address may have of it.
     Address,
 }
+
+/// Why a client is refused that could have been let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// There are too many.
+    Limit,
+    /// It speaks another version of the protocol.
+    Version,
+}

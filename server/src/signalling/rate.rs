@@ -1,6 +1,24 @@
-//! How much is too much: a token bucket.
+//! How much is too much: a token bucket, and one for each address.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::network::end_site;
+
+/// Offers a client may make a second, and at once after a quiet time. Each may begin another peer
+/// connection, whose handshake costs a thousand times what a message does.
+pub(crate) const OFFERS: (u32, u32) = (2, 20);
+
+/// Offers of one address: those of as many sessions as it may have, which come back together after a
+/// restart. `None` where it may have all sessions.
+pub(crate) fn offers_of_address(sessions: usize) -> Option<(u32, u32)> {
+    let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
+    let (per_second, at_once) = OFFERS;
+    let of_all = (sessions / 8, sessions.saturating_mul(2));
+    (sessions > 0).then_some((per_second.max(of_all.0), at_once.max(of_all.1)))
+}
 
 /// Lets so many of something through a second, and a burst of more at once.
 ///
@@ -35,9 +53,64 @@ impl Rate {
     }
 }
 
+/// A bucket for each address. One that is full again is forgotten, when there are many.
+#[derive(Debug)]
+pub(super) struct Rates {
+    /// Of something a second, and at once. `None` counts nothing.
+    allowed: Option<(u32, u32)>,
+    buckets: Mutex<HashMap<IpAddr, Rate>>,
+}
+
+/// So many are kept before it is looked which could be forgotten.
+const KEPT: usize = 1024;
+
+impl Rates {
+    pub(super) fn new(allowed: Option<(u32, u32)>) -> Self {
+        Self {
+            allowed,
+            buckets: Mutex::default(),
+        }
+    }
+
+    /// Whether one more of this address is within the limit; if not, what is.
+    pub(super) fn admit(&self, address: IpAddr, now: Instant) -> Result<(), (u32, u32)> {
+        let Some((per_second, at_once)) = self.allowed else {
+            return Ok(());
+        };
+        // Nothing under this lock can leave the table half changed.
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        // Looked through once for each time that it doubled: what is left over is not full.
+        if buckets.len() >= KEPT && buckets.len() == buckets.capacity() {
+            buckets.retain(|_, bucket| bucket.full_at > now);
+        }
+        let bucket = buckets
+            .entry(end_site(address))
+            .or_insert_with(|| Rate::new(per_second, at_once, now));
+        bucket.admit(now).then_some(()).ok_or((per_second, at_once))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_address_has_its_own_and_none_is_kept_for_long() {
+        let rates = Rates::new(Some((1, 2)));
+        let address = |n: u32| IpAddr::from(n.to_be_bytes());
+        let start = Instant::now();
+        let admit = |n, seconds| rates.admit(address(n), start + Duration::from_secs(seconds));
+        assert_eq!(admit(1, 0), Ok(()));
+        assert_eq!(admit(1, 0), Ok(()));
+        assert_eq!(admit(1, 0), Err((1, 2)));
+        assert_eq!(admit(2, 0), Ok(()));
+        assert_eq!(admit(1, 1), Ok(()));
+        // A hundred thousand addresses over a day leave no more than some thousands behind.
+        for n in 0..100_000 {
+            assert_eq!(admit(n, 10 + u64::from(n)), Ok(()));
+        }
+        assert!(rates.buckets.lock().unwrap().len() < 4 * KEPT);
+    }
 
     #[test]
     fn a_burst_passes_and_then_the_rate_holds() {

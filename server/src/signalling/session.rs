@@ -3,6 +3,7 @@
 //! No IO: every function takes what came in and gives what is to be sent. Whatever a client sends,
 //! the worst that comes of it is an error message.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,19 +15,22 @@ use tracing::{debug, info};
 
 use super::hub::Signalling;
 use super::peer::Peer;
-use super::rate::Rate;
+use super::place::Caller;
+use super::rate::{OFFERS, Rate};
 use crate::media::PeerEvent;
+use crate::media::net::candidates::is_candidate;
 use crate::room::{Change, Seat, changes};
 
-/// Offers a client may make a second, and at once after a quiet time. Each may begin another peer
-/// connection, whose handshake costs a thousand times what a message does.
-pub(crate) const OFFERS: (u32, u32) = (2, 20);
+/// So much of what a client sent is said back to it.
+const QUOTED: usize = 64;
 
 /// One client, for as long as it is one.
 #[derive(Debug)]
 pub(super) struct Session {
     id: SessionId,
     signalling: Arc<Signalling>,
+    /// Where it was opened.
+    address: IpAddr,
     /// The client can reach loopback addresses.
     pub(super) loopback: bool,
     /// Where it sits, and what it was last shown of the room.
@@ -39,11 +43,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(signalling: Arc<Signalling>, id: SessionId, loopback: bool) -> Self {
+    pub(super) fn new(signalling: Arc<Signalling>, id: SessionId, caller: Caller) -> Self {
         Self {
             id,
             signalling,
-            loopback,
+            address: caller.address,
+            loopback: caller.loopback,
             seat: None,
             peer: None,
             ended: None,
@@ -133,11 +138,7 @@ impl Session {
 
     fn offer(&mut self, id: Option<RequestId>, sdp: &str) -> Vec<ServerMessage> {
         debug!(bytes = sdp.len(), "offer");
-        if !self.offers.admit(Instant::now()) {
-            let (per_second, at_once) = OFFERS;
-            let message = format!(
-                "too many offers: {per_second} a second are allowed, and {at_once} at once"
-            );
+        if let Err(message) = self.may_offer(Instant::now()) {
             return error(id, ErrorCode::LimitExceeded, message);
         }
         // RFC 3264 §8: the client threw its peer connection away. Until another is agreed on, ours stays.
@@ -156,13 +157,29 @@ impl Session {
         messages
     }
 
-    /// Candidates may overtake their offer, and outlive it if it was refused. Neither is worth an
-    /// error: a lite agent needs none of them (RFC 8445 §2.5).
-    fn candidate(&mut self, candidate: Option<&IceCandidate>) -> Vec<ServerMessage> {
-        match &self.peer {
-            Some(peer) => peer.add_candidate(candidate),
-            None => Vec::new(),
+    fn may_offer(&mut self, now: Instant) -> Result<(), String> {
+        let too_many = |whose, (per_second, at_once)| {
+            format!(
+                "too many offers{whose}: {per_second} a second are allowed, and {at_once} at once"
+            )
+        };
+        if !self.offers.admit(now) {
+            return Err(too_many("", OFFERS));
         }
+        let of_address = self.signalling.offers_by_address.admit(self.address, now);
+        of_address.map_err(|allowed| too_many(" from your address", allowed))
+    }
+
+    /// Candidates may overtake their offer, and outlive it if it was refused: they are looked at, and
+    /// no more. A lite agent needs none of them (RFC 8445 §2.5).
+    fn candidate(&mut self, candidate: Option<&IceCandidate>) -> Vec<ServerMessage> {
+        let text = candidate.map_or("", |candidate| candidate.candidate.as_str());
+        if text.is_empty() || is_candidate(text) {
+            return Vec::new();
+        }
+        let text = shorten(text, QUOTED);
+        let message = format!("{text:?} is no candidate attribute (RFC 8839 §5.1)");
+        error(None, ErrorCode::BadCandidate, message)
     }
 
     fn hang_up(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
@@ -221,6 +238,13 @@ fn refuse(id: Option<RequestId>, message: &str) -> Vec<ServerMessage> {
 
 fn error(id: Option<RequestId>, code: ErrorCode, message: String) -> Vec<ServerMessage> {
     vec![ServerMessage::Error { id, code, message }]
+}
+
+fn shorten(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// Unlike any other, here or on another server.

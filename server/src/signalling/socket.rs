@@ -3,20 +3,31 @@
 //! It owns what holds for every frame, whatever it says: size, rate, pings, the closing
 //! handshake. It knows nothing of sessions.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use ferrite_protocol::limits::MAX_MESSAGE_BYTES;
+use ferrite_protocol::limits::{MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES};
 use ferrite_protocol::session::{Due, Received as Verdict, ServerSession};
 use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ResumeToken, ServerMessage};
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt as _;
 use tokio::time::{sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
 use tracing::{debug, trace};
-use tungstenite::error::{CapacityError, Error as WebSocketError};
+use tungstenite::Message;
+use tungstenite::error::{Error as WebSocketError, ProtocolError};
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
+use super::metered::{Metered, TooMuch};
 use super::place::Place;
 use super::rate::Rate;
 use crate::config::Config;
+
+/// A frame up to the protocol's limit is answered, one up to this is read to be refused in good order,
+/// and a longer one is not read at all.
+pub(crate) const READ_LIMIT: usize = 2 * MAX_MESSAGE_BYTES;
 
 /// How many seconds' worth of frames may come at once.
 pub(crate) const BURST_SECONDS: u32 = 4;
@@ -24,10 +35,20 @@ pub(crate) const BURST_SECONDS: u32 = 4;
 /// How long the other end has to answer a close frame.
 const CLOSING_TIME: Duration = Duration::from_millis(500);
 
+/// What a control frame of a client has besides its payload (RFC 6455 §5.2: two bytes and the mask).
+const CONTROL_HEADER: usize = 6;
+
+/// What lies below a WebSocket.
+pub(super) type Connection = Metered<TokioIo<Upgraded>>;
+
+type WebSocket = WebSocketStream<Connection>;
+
 /// One client's WebSocket.
 #[derive(Debug)]
 pub(super) struct Socket {
     websocket: WebSocket,
+    /// No frame can be read any more. Bytes can.
+    failed: bool,
     /// The protocol's rules for this end, which count time from `opened`.
     rules: ServerSession,
     opened: Instant,
@@ -59,15 +80,33 @@ pub(super) enum Gone {
     Silent,
     /// The client passed a limit.
     Excess(String),
+    /// The client broke a rule of RFC 6455: the code that says so, and which.
+    Broke(CloseCode, String),
+}
+
+/// For the log.
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(Some(code)) => write!(f, "the client closed with code {code}"),
+            Self::Closed(None) => f.write_str("the client closed"),
+            Self::Lost => f.write_str("the connection broke"),
+            Self::Silent => f.write_str("nothing was heard, or nothing was read"),
+            Self::Excess(words) | Self::Broke(_, words) => f.write_str(words),
+        }
+    }
 }
 
 impl Socket {
-    pub(super) fn new(websocket: WebSocket, config: &Config, place: Place) -> Self {
+    pub(super) async fn new(connection: Connection, config: &Config, place: Place) -> Self {
+        let websocket = WebSocket::from_raw_socket(connection, Role::Server, Some(limits()));
+        let websocket = websocket.await;
         let opened = Instant::now();
         let per_second = config.limits.message_rate;
         let at_once = per_second.saturating_mul(BURST_SECONDS);
         Self {
             websocket,
+            failed: false,
             rules: ServerSession::new(config.signalling.ping_interval, Duration::ZERO),
             opened,
             patience: config.signalling.ping_interval * 3,
@@ -81,8 +120,9 @@ impl Socket {
     pub(super) async fn receive(&mut self) -> Result<Received, Gone> {
         loop {
             let due = self.opened + self.rules.deadline();
+            let due = self.first_message_due().map_or(due, |first| due.min(first));
             tokio::select! {
-                message = self.websocket.recv() => {
+                message = self.websocket.next() => {
                     if let Some(received) = self.take(message)? {
                         return Ok(received);
                     }
@@ -103,20 +143,41 @@ impl Socket {
 
     fn take(
         &mut self,
-        message: Option<Result<Message, axum::Error>>,
+        message: Option<Result<Message, WebSocketError>>,
     ) -> Result<Option<Received>, Gone> {
-        let message = message.ok_or(Gone::Lost)?.map_err(broken)?;
+        let message = message.ok_or(Gone::Lost)?.map_err(|error| {
+            self.failed = true;
+            broken(error)
+        })?;
         self.rules.heard(self.opened.elapsed());
         if !self.rate.admit(Instant::now()) {
             return Err(self.too_many());
         }
-        match message {
-            Message::Text(text) => read(&text).map(Some),
-            Message::Binary(_) => Ok(Some(not_text())),
+        let received = match message {
+            Message::Text(text) => read(&text)?,
+            Message::Binary(_) => not_text(),
             // The library answers pings; both have been heard.
-            Message::Ping(_) | Message::Pong(_) => Ok(None),
-            Message::Close(frame) => Err(Gone::Closed(frame.map(|frame| frame.code))),
+            Message::Ping(payload) | Message::Pong(payload) => {
+                let connection = self.websocket.get_mut();
+                connection.refund(CONTROL_HEADER + payload.len());
+                return Ok(None);
+            }
+            Message::Close(frame) => {
+                return Err(Gone::Closed(frame.map(|frame| frame.code.into())));
+            }
+            // Only written, never read.
+            Message::Frame(_) => return Ok(None),
+        };
+        match &received {
+            Received::Message(_) => self.websocket.get_mut().lift(),
+            Received::Nonsense(_) => self.websocket.get_mut().begin_again(),
         }
+        Ok(Some(received))
+    }
+
+    /// When a first message that is long has to be there.
+    fn first_message_due(&self) -> Option<Instant> {
+        self.websocket.get_ref().deadline()
     }
 
     fn too_many(&self) -> Gone {
@@ -129,6 +190,11 @@ impl Socket {
     /// Pings are WebSocket's own: browsers answer them for clients that know no others, and for
     /// pages that sleep.
     async fn tick(&mut self) -> Result<(), Gone> {
+        let late = |due| due <= Instant::now();
+        if self.first_message_due().is_some_and(late) {
+            let message = "a long first message has to come faster: begin with a hello";
+            return Err(Gone::Excess(message.to_owned()));
+        }
         match self.rules.tick(self.opened.elapsed()) {
             None => Ok(()),
             Some(Due::Ping) => self.write(Message::Ping(Default::default())).await,
@@ -165,7 +231,7 @@ impl Socket {
 
     async fn within_patience(
         &mut self,
-        step: impl AsyncFnOnce(&mut WebSocket) -> Result<(), axum::Error>,
+        step: impl AsyncFnOnce(&mut WebSocket) -> Result<(), WebSocketError>,
     ) -> Result<(), Gone> {
         match timeout(self.patience, step(&mut self.websocket)).await {
             Ok(Ok(())) => Ok(()),
@@ -184,6 +250,7 @@ impl Socket {
                     .await;
             }
             Gone::Excess(message) => self.refuse(excess(message), CloseCode::LimitExceeded).await,
+            Gone::Broke(code, words) => self.close(code, words).await,
         }
     }
 
@@ -202,7 +269,7 @@ impl Socket {
     /// Closes.
     pub(super) async fn close(self: Box<Self>, code: CloseCode, reason: String) {
         let frame = CloseFrame {
-            code: code.into(),
+            code: u16::from(code).into(),
             reason: short(&reason).into(),
         };
         self.finish(Some(Message::Close(Some(frame)))).await;
@@ -215,7 +282,12 @@ impl Socket {
             if let Some(close) = close {
                 self.websocket.send(close).await.ok()?;
             }
-            while let Some(Ok(_)) = self.websocket.recv().await {}
+            while let Some(Ok(_)) = self.websocket.next().await {}
+            if self.failed {
+                let connection = self.websocket.get_mut();
+                connection.lift();
+                while connection.read(&mut [0; 1024]).await.ok()? > 0 {}
+            }
             Some(())
         };
         if timeout(CLOSING_TIME, closing).await.is_err() {
@@ -263,16 +335,39 @@ fn too_large() -> Gone {
     ))
 }
 
-fn broken(error: axum::Error) -> Gone {
-    let error = error.into_inner();
-    let library_error = error.downcast_ref::<WebSocketError>();
-    match library_error {
-        Some(WebSocketError::Capacity(CapacityError::MessageTooLong { .. })) => too_large(),
-        _ => {
-            debug!(%error, "the WebSocket broke");
-            Gone::Lost
-        }
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's enums")]
+fn broken(error: WebSocketError) -> Gone {
+    debug!(%error, "the WebSocket broke");
+    let too_much =
+        |error: &std::io::Error| error.get_ref().is_some_and(|inner| inner.is::<TooMuch>());
+    match error {
+        WebSocketError::Capacity(_) => too_large(),
+        WebSocketError::Io(error) if too_much(&error) => Gone::Excess(error.to_string()),
+        // RFC 6455 §8.1.
+        WebSocketError::Utf8(_) => Gone::Broke(
+            CloseCode::InvalidPayload,
+            "the text is not UTF-8".to_owned(),
+        ),
+        // These are about the end of the connection.
+        WebSocketError::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake
+            | ProtocolError::SendAfterClosing
+            | ProtocolError::ReceivedAfterClosing,
+        ) => Gone::Lost,
+        // RFC 6455 §7.4.1.
+        WebSocketError::Protocol(error) => Gone::Broke(CloseCode::ProtocolError, error.to_string()),
+        _ => Gone::Lost,
     }
+}
+
+fn limits() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(READ_LIMIT))
+        .max_frame_size(Some(READ_LIMIT))
+        // It is allocated at once, and 128 kB by default. Longer frames are read in pieces.
+        .read_buffer_size(2 * 1024)
+        .write_buffer_size(16 * 1024)
+        .max_write_buffer_size(MAX_SERVER_MESSAGE_BYTES)
 }
 
 /// A close frame has room for 123 bytes (RFC 6455 §5.5).

@@ -11,11 +11,11 @@ use ferrite_protocol::{
     ClientMessage, CloseCode, ResumeToken, RoomSnapshot, ServerMessage, SessionId,
 };
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, info};
+use tracing::info;
 
 use super::hub::Signalling;
 use super::peer::Peer;
-use super::place::Place;
+use super::place::{Caller, Place};
 use super::resumption::{Mailbox, Resumption};
 use super::session::Session;
 use super::socket::{Gone, Received, Socket};
@@ -34,7 +34,7 @@ impl Gone {
                 .and_then(|code| CloseCode::try_from(code).ok())
                 .is_some_and(|code| !code.keeps_session()),
             Self::Excess(_) => true,
-            Self::Lost | Self::Silent => false,
+            Self::Lost | Self::Silent | Self::Broke(..) => false,
         }
     }
 }
@@ -88,11 +88,11 @@ impl Task {
     pub(super) fn new(
         signalling: Arc<Signalling>,
         id: SessionId,
-        loopback: bool,
+        caller: Caller,
         place: Place,
     ) -> Self {
         Self {
-            session: Session::new(signalling.clone(), id.clone(), loopback),
+            session: Session::new(signalling.clone(), id.clone(), caller),
             id,
             signalling,
             mailbox: None,
@@ -229,19 +229,21 @@ impl Task {
 
     /// Waits for the client to come back, if it may.
     async fn detached(&mut self, socket: Box<Socket>, gone: Gone) -> Option<Box<Resumption>> {
-        debug!(?gone, "the WebSocket is gone");
+        let reason = gone.to_string();
         if gone.is_final() {
             self.signalling.resumable.withdraw(&self.id);
             self.mailbox = None;
         }
         // In a task of its own: the client may take its time to agree.
         self.signalling.spawn(socket.part(gone));
-        let resumption = match self.mailbox {
-            Some(_) => self.park().await,
-            None => None,
-        };
+        if self.mailbox.is_none() {
+            info!(reason, "closed");
+            return None;
+        }
+        info!(reason, "waiting to be resumed");
+        let resumption = self.park().await;
         if resumption.is_none() {
-            info!("closed");
+            info!(reason = "nobody came back in time", "closed");
         }
         resumption
     }
@@ -249,7 +251,6 @@ impl Task {
     /// Keeps the seat and the peer for the resume time.
     async fn park(&mut self) -> Option<Box<Resumption>> {
         let end = Instant::now() + self.signalling.config.signalling.resume_time;
-        info!("waiting to be resumed");
         loop {
             tokio::select! {
                 () = self.signalling.stopping.cancelled() => return None,

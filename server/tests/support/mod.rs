@@ -12,6 +12,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -165,9 +168,20 @@ impl Client {
         }
     }
 
-    /// The next message, which has to be an error.
+    /// The next message; pongs before it are skipped.
+    pub async fn receive_message(&mut self) -> ServerMessage {
+        loop {
+            match self.next().await {
+                Some(Message::Text(text)) => return ServerMessage::decode(&text).unwrap(),
+                Some(Message::Ping(_) | Message::Pong(_)) => {}
+                other => panic!("expected a message, got {other:?}"),
+            }
+        }
+    }
+
+    /// The next message, which has to be an error; pongs before it are skipped.
     pub async fn error(&mut self) -> (Option<u32>, ErrorCode, String) {
-        match self.receive().await {
+        match self.receive_message().await {
             ServerMessage::Error { id, code, message } => (id.map(|id| id.0), code, message),
             other => panic!("expected an error, got {other:?}"),
         }
@@ -191,6 +205,21 @@ impl Client {
             ServerMessage::Pong { id: Some(id) } => assert_eq!(id.0, 4711),
             other => panic!("expected a pong, got {other:?}"),
         }
+    }
+
+    /// Sends a text frame that is not UTF-8.
+    pub async fn break_utf8(&mut self) {
+        let frame = Frame::message(vec![0xff], OpCode::Data(Data::Text), true);
+        self.send_frame(Message::Frame(frame)).await;
+    }
+
+    /// Closes as who is done, and waits for the answer.
+    pub async fn leave(&mut self) {
+        let code = 1000.into();
+        let reason = "".into();
+        self.send_frame(Message::Close(Some(CloseFrame { code, reason })))
+            .await;
+        assert_eq!(self.closed().await, 1000);
     }
 
     /// Ends the TCP connection without a word.

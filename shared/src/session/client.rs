@@ -262,7 +262,11 @@ impl ClientSession {
                 let text = format!("{text} {PROTOCOL_VERSION} of the protocol");
                 Some(Why::OtherVersion(text))
             }
-            CloseCode::Normal | CloseCode::GoingAway | CloseCode::TimedOut => None,
+            CloseCode::Normal
+            | CloseCode::GoingAway
+            | CloseCode::ProtocolError
+            | CloseCode::InvalidPayload
+            | CloseCode::TimedOut => None,
         }
     }
 
