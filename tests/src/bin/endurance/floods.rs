@@ -52,6 +52,16 @@ enum Flood {
     WrongPasswords,
     /// Anything at all from strangers
     Strangers,
+    /// Offers from members, more than a session may make
+    MemberOffers,
+    /// Keyframe wishes of a member
+    MemberKeyframes,
+    /// Messages of one byte from a member
+    MemberMessages,
+    /// Data channels that a member opens and closes
+    MemberChannels,
+    /// Packets of a member that comes from another port with each
+    MemberMoves,
 }
 
 /// Sessions that a flooder keeps open; a further one cuts the oldest.
@@ -59,6 +69,15 @@ const KEPT: usize = 500;
 
 /// Peers in the middle of their handshakes.
 const STUCK: usize = 20;
+
+/// Offers a second of each member: less than the messages that a session may send.
+const REOFFERS: u64 = 40;
+
+/// A flood may make the slowest packet in a hundred so many times slower than it is without,
+const SLOWER: u32 = 10;
+
+/// and by so much more: on a machine that is shared, that much comes by itself.
+const SLACK: Duration = Duration::from_millis(100);
 
 /// How often a caller looks for what came back: a latency is too long by up to this.
 const LOOK: Duration = Duration::from_micros(500);
@@ -99,10 +118,15 @@ pub(crate) async fn run(options: &Options, log: &str) -> Result<Complaints> {
         .iter()
         .filter(|flood| options.only.is_empty() || options.only.contains(flood));
     let mut complaints = Complaints::new();
+    let mut quiet = None;
     for flood in floods {
         let figures = measure(&subject, &mut crowd, *flood, options)?;
         print(&figures, options);
         complaints.extend(verdict(&figures, options));
+        complaints.extend(slowness(&figures, quiet));
+        if figures.flood == Flood::None {
+            quiet = Some(percentile(&figures.latencies, 99));
+        }
     }
     drop(crowd);
     let last = subject.settled().await?;
@@ -212,6 +236,15 @@ fn verdict(figures: &Figures, options: &Options) -> Complaints {
     complaints
 }
 
+/// What the flood did to how long the others' packets take, where that is known without one.
+fn slowness(figures: &Figures, quiet: Option<Duration>) -> Option<String> {
+    let (slow, quiet) = (percentile(&figures.latencies, 99), quiet?);
+    let flood = figures.flood;
+    (slow > quiet * SLOWER + SLACK).then(|| {
+        format!("{flood:?}: the slowest packet in a hundred took {slow:?}, without it {quiet:?}")
+    })
+}
+
 /// Whoever floods, on a thread of its own.
 struct Flooder {
     flood: Flood,
@@ -235,6 +268,22 @@ impl Flooder {
             Flood::ClientHellos => self.say_hello(),
             Flood::WrongPasswords => self.guess(),
             Flood::Strangers => self.babble(),
+            Flood::MemberOffers => self.offer_again(),
+            Flood::MemberKeyframes => {
+                self.as_member(|member, now| member.peer.request_keyframe(now))
+            }
+            Flood::MemberMessages => self.as_member(|member, _| {
+                // Where there is no room, the server sets the pace.
+                let _ = member.peer.send_data(&[0]);
+                Ok(())
+            }),
+            Flood::MemberChannels => {
+                self.as_member(|member, now| member.peer.open_and_close_channel(now))
+            }
+            Flood::MemberMoves => self.as_member(|member, now| {
+                member.peer.link.change_port()?;
+                member.peer.send(now, 1)
+            }),
         }
     }
 
@@ -301,6 +350,33 @@ impl Flooder {
             link.set_silence(Silence::Never);
             let hello = link.hello.clone().context("a ClientHello")?;
             link.send(&datagrams::another_hello(hello, &mut random), self.media)
+        })
+    }
+
+    fn offer_again(&self) -> Result<()> {
+        let sdp = Peer::new(&self.certificate, Link::udp()?)?.offer()?;
+        let lines = (0..STUCK).map(|_| Line::open(&self.address));
+        let mut lines = lines.collect::<Result<Vec<_>>>()?;
+        self.pace(STUCK as u64 * REOFFERS, |at| {
+            let line = &mut lines[at as usize % STUCK];
+            while line.hear().is_some() {}
+            let sdp = sdp.clone();
+            line.say(&ClientMessage::Offer { id: None, sdp })
+        })
+    }
+
+    /// Does something as somebody who is in a call.
+    fn as_member(&self, mut once: impl FnMut(&mut Caller, Instant) -> Result<()>) -> Result<()> {
+        let joined = Caller::join(&self.address, &self.certificate, Link::udp()?, || Ok(()));
+        let (mut member, _) = joined?;
+        member.until("a call", |member| {
+            member.peer.send(Instant::now(), 1)?;
+            Ok(member.peer.has_channel() && member.peer.counts.returned > 0)
+        })?;
+        self.pace(self.datagrams, |_| {
+            let now = Instant::now();
+            once(&mut member, now)?;
+            member.step(now)
         })
     }
 
