@@ -465,15 +465,17 @@ impl Guard {
         Some(self.as_peer(packet::DATA, COMPLETE_NOW_FLAGS, &value))
     }
 
-    /// A reset of `stream`, for which the library forgets the stream in both directions.
-    pub(super) fn reset(&self, stream: u16) -> Option<Bytes> {
-        let mut value = Vec::with_capacity(18);
+    /// A reset of `streams`, for which the library forgets them in both directions. As many as one request of a peer's
+    /// names, so the length fits.
+    pub(super) fn reset(&self, streams: &[u16]) -> Option<Bytes> {
+        let length = 16 + 2 * streams.len();
+        let mut value = Vec::with_capacity(length);
         value.put_u16(OUTGOING_RESET_REQUEST);
-        value.put_u16(18);
+        value.put_u16(length as u16);
         value.put_u32(0);
         value.put_u32(0);
         value.put_u32(self.received?);
-        value.put_u16(stream);
+        streams.iter().for_each(|stream| value.put_u16(*stream));
         Some(self.as_peer(packet::RECONFIG, 0, &value))
     }
 

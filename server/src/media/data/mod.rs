@@ -432,7 +432,7 @@ impl Sctp {
             && channel.backlog.is_empty()
         {
             channel.state = ChannelState::Resetting;
-            self.streams.reset(self.now, id);
+            self.streams.reset(id);
         }
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Streams {
     reset: Reset,
     /// The streams that the library holds.
     pub(super) known: FxHashSet<u16>,
+    /// Streams that are over, and that the library is still to forget.
+    over: Vec<u16>,
     /// Streams that may have a complete message.
     readable: Turns,
     pub(super) transmit: VecDeque<Bytes>,
@@ -77,6 +79,7 @@ impl Streams {
             guard: Guard::new(),
             reset: Reset::default(),
             known: FxHashSet::default(),
+            over: Vec::new(),
             readable: Turns::default(),
             transmit: VecDeque::new(),
             dirty: false,
@@ -120,6 +123,7 @@ impl Streams {
         if self.library.is_none() || self.is_ending() {
             return;
         }
+        self.forget_what_is_over(now);
         let readable = !self.readable.is_empty();
         let inbound = self.guard.inbound(now, &packet, self.known.len(), readable);
         self.handle_inbound(now, inbound);
@@ -249,7 +253,7 @@ impl Streams {
     // should: then the first message is the first there is.
     fn begin(&mut self, now: Instant, stream: u16, is_first: bool) {
         if is_first {
-            self.forget(now, stream);
+            self.forget(now, &[stream]);
         } else {
             self.used(stream);
         }
@@ -376,9 +380,9 @@ impl Streams {
     // Resetting.
 
     /// Resets `stream` in the direction of the peer. Everything written to it was acknowledged or given up.
-    pub(super) fn reset(&mut self, now: Instant, stream: u16) {
+    pub(super) fn reset(&mut self, stream: u16) {
         if self.reset.request(stream) {
-            self.forget(now, stream);
+            self.over.push(stream);
         }
         self.dirty = true;
     }
@@ -434,9 +438,8 @@ impl Streams {
             return;
         }
         self.dirty = true;
-        for stream in self.reset.grant(streams) {
-            self.forget(now, stream);
-        }
+        let over = self.reset.grant(streams);
+        self.forget(now, &over);
     }
 
     // How far the peer's data has come is known from the acknowledgement sent last, so one is made now.
@@ -450,14 +453,25 @@ impl Streams {
         self.guard.has_received(tsn)
     }
 
-    // The library must start counting a stream's messages from 0 again before the peer does.
-    fn forget(&mut self, now: Instant, stream: u16) {
-        let known = self.known.remove(&stream);
-        self.guard.forget(stream);
-        self.readable.remove(stream);
-        if known && let Some(reset) = self.guard.reset(stream) {
+    // The library must start counting a stream's messages from 0 again before the peer does. All at once: each time
+    // that it is told costs as much as a packet.
+    fn forget(&mut self, now: Instant, streams: &[u16]) {
+        let mut known = Vec::new();
+        for &stream in streams {
+            self.guard.forget(stream);
+            self.readable.remove(stream);
+            known.extend(self.known.take(&stream));
+        }
+        if !known.is_empty()
+            && let Some(reset) = self.guard.reset(&known)
+        {
             self.inject(now, reset);
         }
+    }
+
+    fn forget_what_is_over(&mut self, now: Instant) {
+        let over = std::mem::take(&mut self.over);
+        self.forget(now, &over);
     }
 
     fn take_outcomes(&mut self) {
@@ -480,6 +494,7 @@ impl Streams {
 
     pub(super) fn flush(&mut self, now: Instant) {
         self.dirty = false;
+        self.forget_what_is_over(now);
         self.flush_library(now);
         for response in self.guard.responses() {
             self.inject(now, response);
@@ -620,6 +635,7 @@ impl Streams {
         self.reset = Reset::default();
         self.readable.clear();
         self.known.clear();
+        self.over.clear();
         self.dirty = false;
     }
 }

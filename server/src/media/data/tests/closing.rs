@@ -278,8 +278,7 @@ fn data_without_an_opening_opens_a_channel_without_a_name() {
 #[test]
 fn a_reset_of_a_stream_never_used_is_answered_in_kind() {
     let mut pair = Pair::connected(1, ROUGH);
-    let now = pair.now;
-    pair.ends[A].sctp.streams.reset(now, 77);
+    pair.ends[A].sctp.streams.reset(77);
     pair.run_out();
     for end in &mut pair.ends {
         assert!(end.sctp.channels.is_empty());
