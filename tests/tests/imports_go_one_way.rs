@@ -22,6 +22,10 @@ const KNOWN: &[&[&str]] = &[
         "server/src/media/data/window.rs",
     ],
     &[
+        "server/src/media/shard/core.rs",
+        "server/src/media/shard/turn.rs",
+    ],
+    &[
         "server/src/media/peer/media.rs",
         "server/src/media/peer/mod.rs",
         "server/src/media/peer/streams/due.rs",
