@@ -25,6 +25,10 @@ struct Buggy {
 }
 
 impl Behaviour for Buggy {
+    fn shown_on(&self, section: usize) -> Option<usize> {
+        Echo.shown_on(section)
+    }
+
     fn handle(&mut self, now: Instant, peer: &mut Peer, output: PeerOutput) {
         if let PeerOutput::Data { data, .. } = &output {
             let thread = std::thread::current();
