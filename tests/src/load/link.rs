@@ -68,13 +68,6 @@ impl Link {
         Ok(Self::new(socket, local))
     }
 
-    /// Goes on from another port, as behind a NAT that forgot. This end does not know of it.
-    pub fn change_port(&mut self) -> Result<()> {
-        let Self { socket, .. } = Self::udp()?;
-        self.socket = socket;
-        Ok(())
-    }
-
     fn new(socket: Socket, local: SocketAddr) -> Self {
         Self {
             socket,

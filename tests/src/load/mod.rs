@@ -9,6 +9,7 @@
 //! | `caller` | a peer and its line: a client |
 //! | `client` | a client that finds back by itself |
 //! | `crowd` | many callers in one loop |
+//! | `member` | one who was let in, with its own hand on every byte |
 //! | `meter` | what the kernel says of the server's process |
 
 mod caller;
@@ -16,6 +17,7 @@ mod client;
 mod crowd;
 mod line;
 mod link;
+pub mod member;
 mod meter;
 mod peer;
 

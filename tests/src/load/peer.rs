@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::channel::{ChannelConfig, ChannelId};
+use str0m::channel::ChannelId;
 use str0m::config::DtlsCert;
 use str0m::format::Codec;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
+use str0m::media::{Direction, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcError};
@@ -264,24 +264,6 @@ impl Peer {
         ensure!(channel.write(true, data)?, "no room to send");
         self.messages.sent += 1;
         self.pump()
-    }
-
-    /// Asks for a keyframe of what comes back.
-    pub fn request_keyframe(&mut self, now: Instant) -> Result<()> {
-        let mut direct = self.rtc.direct_api();
-        let stream = direct.stream_rx_by_mid(self.video, None);
-        let stream = stream.context("nothing comes back")?;
-        stream.request_keyframe(KeyframeRequestKind::Pli);
-        self.input(Input::Timeout(now))
-    }
-
-    /// Opens one more data channel, and closes it.
-    pub fn open_and_close_channel(&mut self, now: Instant) -> Result<()> {
-        let mut direct = self.rtc.direct_api();
-        let channel = direct.create_data_channel(ChannelConfig::default());
-        self.input(Input::Timeout(now))?;
-        self.rtc.direct_api().close_data_channel(channel);
-        self.input(Input::Timeout(now))
     }
 
     /// Says goodbye: RTCP BYE, SCTP shutdown, DTLS close_notify. Before the handshake is done there

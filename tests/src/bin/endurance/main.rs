@@ -17,14 +17,12 @@
 //! | `life` | one of them |
 //! | `calls` | calls that go on |
 //! | `floods` | calls while somebody floods the server |
-//! | `datagrams` | what a flood is made of |
 //! | `restarts` | its end under load, and what comes after |
 //! | `subject` | the server, and what it and the kernel say of it |
 #![forbid(unsafe_code)]
 
 mod calls;
 mod connects;
-mod datagrams;
 mod floods;
 mod life;
 mod restarts;
