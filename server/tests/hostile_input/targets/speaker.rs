@@ -221,6 +221,32 @@ impl Speaker {
         (RECONFIG, 0, value)
     }
 
+    /// A chunk with a whole, unordered message.
+    pub fn crumb(&mut self, stream: u16, protocol: u32, text: &[u8]) -> Vec<u8> {
+        let value = data(self.tsn, stream, 0, protocol, text);
+        self.tsn = self.tsn.wrapping_add(1);
+        let whole = packet(0, &[(DATA, UNORDERED | 3, value)]);
+        whole[12..].to_vec()
+    }
+
+    /// A packet of chunks that are written already.
+    pub fn sealed(&self, chunks: &[u8]) -> Vec<u8> {
+        let mut packet = header(self.tag);
+        packet.extend_from_slice(chunks);
+        seal(&mut packet);
+        packet
+    }
+
+    /// The other end's newest TSN.
+    pub fn heard(&self) -> u32 {
+        self.heard
+    }
+
+    /// Our next TSN.
+    pub fn next_tsn(&self) -> u32 {
+        self.tsn
+    }
+
     fn packet(&self, chunks: &[Chunk]) -> Vec<u8> {
         packet(self.tag, chunks)
     }
