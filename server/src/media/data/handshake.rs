@@ -99,7 +99,9 @@ impl Streams {
             State::Waiting { .. } => self.accept(now, init, (tag, first)),
             State::Initiating { since } => {
                 let insists = self.config.dtls_client && now < *since + INSISTENCE;
-                if !insists && !self.guard.knows_peer() {
+                // A peer that has waited in vain for our cookie has forgotten its answer, and begins anew.
+                let is_forgotten = now >= *since + COOKIE_PATIENCE;
+                if !insists && (!self.guard.knows_peer() || is_forgotten) {
                     self.accept(now, init, (tag, first));
                 }
             }

@@ -2,6 +2,7 @@
 
 use super::link::{A, B, Behaviour, Conditions, End, PERFECT, Pair, ROUGH, config};
 use super::raw::{Raw, TAG, init};
+use crate::media::data::handshake::COOKIE_PATIENCE;
 use crate::media::data::packet;
 use crate::media::data::{
     ChannelError, ChannelId, ChannelOptions, MessageKind, SctpConfig, SctpEvent,
@@ -269,4 +270,19 @@ fn an_end_whose_answer_leads_to_nothing_initiates_and_then_gives_up() {
     }
     assert!(said.contains(&packet::INIT), "{said:?}");
     assert!(matches!(raw.events()[..], [SctpEvent::Closed { .. }]));
+}
+
+#[test]
+fn an_end_that_forgot_its_answer_and_begins_anew_is_answered() {
+    let far = Conditions {
+        delay: 100,
+        ..PERFECT
+    };
+    let mut pair = Pair::new(1, far);
+    // The INIT arrives, and so does its answer; every cookie gets lost until nobody waits for one.
+    pair.run_for(Duration::from_millis(150));
+    pair.conditions.loss = 100;
+    pair.run_for(COOKIE_PATIENCE);
+    pair.conditions.loss = 0;
+    connects_and_echoes(&mut pair);
 }
