@@ -38,9 +38,10 @@
 //!
 //! 1. [`shard::thread`](media::shard::thread) reads it with others.
 //! 2. [`ShardCore`](media::shard::core::ShardCore) finds the peer that it is for.
-//! 3. [`Peer`](media::peer::Peer) opens it, and gives it out.
-//! 4. [`Behaviour`](media::Behaviour) makes a peer send it: [`Echo`](behaviour::Echo) the same one.
-//! 5. [`egress`](media::egress) rewrites it, and keeps it to send it again.
+//! 3. [`Peer`](media::peer::Peer) opens it, and its ingest reads it, once for everybody.
+//! 4. [`Router`](media::forward::router::Router) shows it to every section that shows its track: to the
+//!    same peer's, where an [`Echo`](behaviour::Echo) sits opposite.
+//! 5. [`egress`](media::egress) rewrites it for one of them, and seals it.
 //! 6. [`outbox`](media::net::outbox) sends it with others.
 //!
 //! # Threads and channels
