@@ -39,7 +39,7 @@ async fn nginx(test: &str, heading: &str, path: &str) -> Result<()> {
         let site = exchange(&site, "127.0.0.1:8080", server)?;
         let site = certificates_from(dir, &site)?;
         let whole = format!(
-            "daemon off; pid {0}/nginx.pid; error_log stderr; events {{}}
+            "daemon off; master_process off; pid {0}/nginx.pid; error_log stderr; events {{}}
             http {{ access_log {0}/access.log; client_body_temp_path {0}/body;
                 proxy_temp_path {0}/proxy; fastcgi_temp_path {0}/fastcgi;
                 uwsgi_temp_path {0}/uwsgi; scgi_temp_path {0}/scgi;
