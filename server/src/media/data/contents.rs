@@ -84,9 +84,12 @@ pub(super) fn skipped(chunk: Chunk<'_>) -> impl Iterator<Item = (u16, u16)> {
     entries.filter_map(|entry| Some((packet::u16_at(entry, 0)?, packet::u16_at(entry, 2)?)))
 }
 
-// The library goes through all that it holds of a stream for each time that it is named.
-pub(super) fn without_repeats(chunk: Chunk<'_>) -> Cow<'_, [u8]> {
-    let last: FxHashMap<u16, u16> = skipped(chunk).collect();
+/// A FORWARD-TSN that names only streams that it may `concern`, each once: the library goes through all that it holds of
+/// a stream for each time.
+pub(super) fn of_streams(chunk: Chunk<'_>, concerns: impl Fn(u16) -> bool) -> Cow<'_, [u8]> {
+    let last: FxHashMap<u16, u16> = skipped(chunk)
+        .filter(|(stream, _)| concerns(*stream))
+        .collect();
     if last.len() == skipped(chunk).count() {
         return Cow::Borrowed(chunk.value);
     }
@@ -167,6 +170,6 @@ mod tests {
             flags: 0,
             value: &value,
         };
-        assert_eq!(*without_repeats(chunk), [0, 0, 0, 9, 0, 7, 0, 199]);
+        assert_eq!(*of_streams(chunk, |_| true), [0, 0, 0, 9, 0, 7, 0, 199]);
     }
 }

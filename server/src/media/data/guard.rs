@@ -5,11 +5,12 @@
 //! window) and the memory bound of what is received but not yet read. Knows nothing of channels.
 
 use super::contents::{
-    SACK_HEADER_LENGTH, abort_reason, few_gaps, is_one_parameter, passes_sack, rewritten, skipped,
-    unrecognized, without_repeats,
+    SACK_HEADER_LENGTH, abort_reason, few_gaps, is_one_parameter, of_streams, passes_sack,
+    rewritten, skipped, unrecognized,
 };
 use super::pacing::Pacing;
 use super::packet::{self, Builder, Chunk, Header, Sieve};
+use super::skips::{Arrival, Skip, Skips};
 use super::toll::Toll;
 use super::window::Window;
 use super::{MAX_PACKET_SIZE, RECEIVE_WINDOW, init};
@@ -45,8 +46,8 @@ pub(super) struct Inbound {
     /// What the library is to see of it.
     pub(super) pass: Option<Bytes>,
     /// The streams on which messages are skipped, and which the library is to know for that.
-    pub(super) skipped: Vec<u16>,
-    /// Of such streams those whose first message came, and whether it is the first there is.
+    pub(super) skipped: Vec<Skip>,
+    /// Of such streams those whose first message came, and whether they were skipped on another that had the number.
     pub(super) begun: Vec<(u16, bool)>,
     /// The values of its RE-CONFIG chunks.
     pub(super) reconfigs: Vec<Bytes>,
@@ -63,8 +64,10 @@ pub(super) struct Inbound {
 pub(super) struct Guard {
     local_tag: u32,
     peer_tag: u32,
-    /// The last TSN this end used, or one less than its first.
-    last_sent: u32,
+    /// The last TSN this end is known to have used, or one less than its first.
+    last_used: u32,
+    /// The last of them that the peer has acknowledged cumulatively.
+    acknowledged: u32,
     /// The last TSN acknowledged cumulatively, or one less than the peer's first; none before the peer's INIT.
     received: Option<u32>,
     pub(super) window: Window,
@@ -72,8 +75,7 @@ pub(super) struct Guard {
     /// How many of them are fragments.
     held_fragments: usize,
     overrun: usize,
-    /// The streams on which messages were skipped and none has come.
-    pub(super) skipping: FxHashSet<u16>,
+    pub(super) skips: Skips,
     /// The streams on which unordered data has come.
     unordered: FxHashSet<u16>,
     pacing: Pacing,
@@ -91,13 +93,14 @@ impl Guard {
         Guard {
             local_tag: 0,
             peer_tag: 0,
-            last_sent: 0,
+            last_used: 0,
+            acknowledged: 0,
             received: None,
             window: Window::new(),
             held_chunks: 0,
             held_fragments: 0,
             overrun: 0,
-            skipping: FxHashSet::default(),
+            skips: Skips::default(),
             unordered: FxHashSet::default(),
             pacing: Pacing::new(),
             unsent_requests: Vec::new(),
@@ -112,9 +115,14 @@ impl Guard {
         self.received.is_some()
     }
 
-    /// The last TSN this end used.
-    pub(super) fn last_sent(&self) -> u32 {
-        self.last_sent
+    /// The last TSN this end is known to have used.
+    pub(super) fn last_used(&self) -> u32 {
+        self.last_used
+    }
+
+    /// The last TSN of this end's that the peer has acknowledged cumulatively.
+    pub(super) fn acknowledged(&self) -> u32 {
+        self.acknowledged
     }
 
     /// The TSN after the last acknowledged.
@@ -150,7 +158,7 @@ impl Guard {
     /// `stream` starts anew.
     pub(super) fn forget(&mut self, stream: u16) {
         self.unordered.remove(&stream);
-        self.skipping.remove(&stream);
+        self.skips.forget(stream);
     }
 
     /// Sorts the chunks of a packet from the wire into what the library takes and what it must not see. The library
@@ -202,13 +210,16 @@ impl Guard {
     }
 
     fn begun(&mut self, chunk: Chunk<'_>) -> Option<(u16, bool)> {
-        if chunk.kind != packet::DATA || self.skipping.is_empty() {
+        let (tsn, stream, sequence) = (chunk.u32(0)?, chunk.u16(4)?, chunk.u16(6)?);
+        if chunk.kind != packet::DATA || self.has_received(tsn) {
             return None;
         }
-        let (stream, sequence) = (chunk.u16(4)?, chunk.u16(6)?);
-        let is_first = sequence == 0 && chunk.flags & UNORDERED_FLAG == 0;
-        let is_new = chunk.u32(0).is_some_and(|tsn| !self.has_received(tsn));
-        (is_new && self.skipping.remove(&stream)).then_some((stream, is_first))
+        let is_anew = self.skips.arrived(Arrival {
+            stream,
+            sequence: (chunk.flags & UNORDERED_FLAG == 0).then_some(sequence),
+            tsn,
+        })?;
+        Some((stream, is_anew))
     }
 
     /// The value of `chunk` as the library is to see it, if it is.
@@ -228,7 +239,7 @@ impl Guard {
                 .then(|| Cow::Owned(self.paced(now, chunk))),
             packet::FORWARD_TSN => self
                 .passes_forward_tsn(chunk)
-                .then(|| without_repeats(chunk)),
+                .then(|| of_streams(chunk, |stream| self.skips.may_concern(stream))),
             _ => self.passes(chunk).then_some(Cow::Borrowed(chunk.value)),
         }
     }
@@ -236,6 +247,9 @@ impl Guard {
     /// An acknowledgement with the window that the library is to keep to, and no more gaps than it may look at.
     fn paced(&mut self, now: Instant, sack: Chunk<'_>) -> Vec<u8> {
         let (tsn, window) = (sack.u32(0).unwrap_or(0), sack.u32(4).unwrap_or(0));
+        if packet::is_before(self.acknowledged, tsn) {
+            self.acknowledged = tsn;
+        }
         let window = self
             .pacing
             .acknowledged(now, tsn, few_gaps(sack), window as usize);
@@ -336,11 +350,16 @@ impl Guard {
             // One that repeats what is known says nothing new of streams.
             packet::FORWARD_TSN
                 if self.passes_forward_tsn(chunk)
-                    && chunk.u32(0).is_some_and(|tsn| !self.has_received(tsn)) =>
+                    && let Some(tsn) = chunk.u32(0).filter(|tsn| !self.has_received(*tsn)) =>
             {
+                let skips = skipped(chunk).map(|(stream, sequence)| Skip {
+                    stream,
+                    sequence,
+                    tsn,
+                });
                 inbound
                     .skipped
-                    .extend(skipped(chunk).map(|(stream, _)| stream));
+                    .extend(skips.filter(|skip| self.skips.may_concern(skip.stream)));
             }
             _ => {}
         }
@@ -351,7 +370,7 @@ impl Guard {
         for chunk in packet::chunks(&packet) {
             match chunk.kind {
                 packet::DATA => self.note_data(now, chunk),
-                packet::FORWARD_TSN => self.note_sent(chunk),
+                packet::FORWARD_TSN => self.note_used(chunk.u32(0)),
                 packet::SACK => return Some(self.outbound_sack(&packet, chunk)),
                 packet::INIT | packet::INIT_ACK => {
                     return self.outbound_init(packet.clone(), chunk);
@@ -377,30 +396,30 @@ impl Guard {
     }
 
     fn note_data(&mut self, now: Instant, chunk: Chunk<'_>) {
-        self.note_sent(chunk);
+        self.note_used(chunk.u32(0));
         if let Some(tsn) = chunk.u32(0) {
             self.pacing.sent(now, tsn, chunk.value.len());
         }
     }
 
-    fn note_sent(&mut self, chunk: Chunk<'_>) {
-        if let Some(tsn) = chunk.u32(0)
-            && packet::is_before(self.last_sent, tsn)
-        {
-            self.last_sent = tsn;
+    fn note_used(&mut self, tsn: Option<u32>) {
+        if let Some(tsn) = tsn.filter(|tsn| packet::is_before(self.last_used, *tsn)) {
+            self.last_used = tsn;
         }
     }
 
     fn note_local(&mut self, init: Chunk<'_>) {
         if let (Some(tag), Some(first)) = (init.u32(0), init.u32(12)) {
             self.local_tag = tag;
-            self.last_sent = first.wrapping_sub(1);
+            self.last_used = first.wrapping_sub(1);
+            self.acknowledged = self.last_used;
         }
     }
 
     fn note_unsent_request(&mut self, chunk: Chunk<'_>) {
         if chunk.u16(0) == Some(OUTGOING_RESET_REQUEST) {
             self.unsent_requests.extend(chunk.u32(4));
+            self.note_used(chunk.u32(12));
         }
     }
 

@@ -29,6 +29,7 @@ mod library;
 mod pacing;
 mod packet;
 mod reset;
+mod skips;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -286,7 +287,7 @@ impl Sctp {
         self.check_room(open.len())?;
         let id = self.free_id().ok_or(ChannelError::TooManyChannels)?;
         // RFC 8832 §6: in order until the peer has confirmed, lest a message overtake the opening.
-        self.streams.configure(id, true, options.reliability);
+        self.streams.open(self.now, id, options.reliability);
         self.channels
             .insert(id, Channel::new(ChannelState::Opening, options));
         self.write(id, Protocol::Dcep, &open)?;

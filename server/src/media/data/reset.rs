@@ -6,7 +6,7 @@
 //! ever when a stream closed here still has unread data. So the guard takes RE-CONFIG out of the library's sight in
 //! both directions, and the requests, answers and repetitions are made here. Knows nothing of data.
 
-use super::packet::{u16_at, u32_at};
+use super::packet::{is_before, u16_at, u32_at};
 use bytes::BufMut;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -49,6 +49,14 @@ enum Outgoing {
     Reset,
 }
 
+/// A stream to be reset once the peer knows of everything that was sent on it.
+#[derive(Clone, Copy, Debug)]
+struct Drained {
+    stream: u16,
+    /// No chunk of the stream is after this.
+    last_tsn: u32,
+}
+
 /// A request of ours that is not answered yet.
 #[derive(Debug)]
 struct Request {
@@ -75,7 +83,7 @@ pub(super) struct Reset {
     next_number: u32,
     /// The number of the peer's newest request, or one less than its first will have.
     peer_number: u32,
-    waiting: VecDeque<u16>,
+    waiting: VecDeque<Drained>,
     request: Option<Request>,
     /// The newest request of the peer's that was answered for good, and the answer.
     answered: Option<(u32, u32)>,
@@ -96,13 +104,13 @@ impl Reset {
         }
     }
 
-    /// Asks the peer to reset its incoming side of `stream`, on which nothing is unacknowledged. Whether the stream is
-    /// over: no side will use it again as it is.
-    pub(super) fn request(&mut self, stream: u16) -> bool {
+    /// Asks the peer to reset its incoming side of `stream`, on which everything was acknowledged or given up, nothing
+    /// of it with a TSN after `last_tsn`. Whether the stream is over: no side will use it again as it is.
+    pub(super) fn request(&mut self, stream: u16, last_tsn: u32) -> bool {
         let directions = self.streams.entry(stream).or_default();
         if directions.outgoing == Outgoing::Open {
             directions.outgoing = Outgoing::Requested;
-            self.waiting.push_back(stream);
+            self.waiting.push_back(Drained { stream, last_tsn });
         }
         directions.incoming_reset
     }
@@ -119,7 +127,7 @@ impl Reset {
             return;
         }
         self.finish_outgoing(stream);
-        self.waiting.retain(|&waiting| waiting != stream);
+        self.waiting.retain(|waiting| waiting.stream != stream);
         if let Some(request) = &mut self.request {
             request.streams.retain(|&requested| requested != stream);
         }
@@ -131,17 +139,17 @@ impl Reset {
         self.outcomes.pop_front()
     }
 
-    /// The value of the next RE-CONFIG chunk to send.
+    /// The value of the next RE-CONFIG chunk to send, while the peer has acknowledged everything up to `acknowledged`.
     pub(super) fn poll_transmit(
         &mut self,
         now: Instant,
-        last_tsn: u32,
+        acknowledged: u32,
         rtt: Duration,
     ) -> Option<Vec<u8>> {
         if let Some(answer) = self.answers.pop_front() {
             return Some(answer);
         }
-        self.start_request(now, last_tsn, rtt);
+        self.start_request(now, acknowledged, rtt);
         let answered = self.peer_number;
         let request = self
             .request
@@ -152,16 +160,23 @@ impl Reset {
         Some(request.encode(answered))
     }
 
-    // RFC 6525 §5.1.1: one request at a time.
-    fn start_request(&mut self, now: Instant, last_tsn: u32, rtt: Duration) {
-        if self.request.is_some() || self.waiting.is_empty() {
+    // RFC 6525 §5.1.1: one request at a time. Of what was given up the peer hears in a FORWARD-TSN, which names streams
+    // (RFC 3758 §3.2): were the stream in use anew when it comes, it would lose the messages of another channel.
+    fn start_request(&mut self, now: Instant, acknowledged: u32, rtt: Duration) {
+        if self.request.is_some() {
             return;
         }
-        let count = self.waiting.len().min(MAX_STREAMS_PER_REQUEST);
+        let drained = |waiting: &&Drained| !is_before(acknowledged, waiting.last_tsn);
+        let ready = self.waiting.iter().take_while(drained);
+        let count = ready.take(MAX_STREAMS_PER_REQUEST).count();
+        let Some(last) = count.checked_sub(1).map(|last| self.waiting[last]) else {
+            return;
+        };
+        let ready = self.waiting.drain(..count);
         self.request = Some(Request {
             number: self.next_number,
-            last_tsn,
-            streams: self.waiting.drain(..count).collect(),
+            last_tsn: last.last_tsn,
+            streams: ready.map(|drained| drained.stream).collect(),
             send_at: now,
             interval: (rtt * 2).clamp(MIN_INTERVAL, MAX_INTERVAL),
         });
@@ -218,7 +233,7 @@ impl Reset {
             if number == request.number {
                 return self.answer(number, result);
             }
-            if super::packet::is_before(request.number, number) {
+            if is_before(request.number, number) {
                 return;
             }
         }

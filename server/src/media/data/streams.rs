@@ -9,6 +9,7 @@ use super::handshake::{PATIENCE, State};
 use super::library::Library;
 use super::packet::{self, Builder, Header};
 use super::reset::{Outcome, Reset};
+use super::skips::Skip;
 use super::turns::Turns;
 use super::{DEFAULT_PORT, SctpConfig};
 use bytes::Bytes;
@@ -57,6 +58,8 @@ pub(super) struct Streams {
     reset: Reset,
     /// The streams that the library holds.
     pub(super) known: FxHashSet<u16>,
+    /// Streams to reset, of which it is to be learned what TSNs were used for them.
+    drained: Vec<u16>,
     /// Streams that are over, and that the library is still to forget.
     over: Vec<u16>,
     /// Streams that may have a complete message.
@@ -79,6 +82,7 @@ impl Streams {
             guard: Guard::new(),
             reset: Reset::default(),
             known: FxHashSet::default(),
+            drained: Vec::new(),
             over: Vec::new(),
             readable: Turns::default(),
             transmit: VecDeque::new(),
@@ -140,11 +144,11 @@ impl Streams {
 
     fn handle_inbound(&mut self, now: Instant, inbound: Inbound) {
         if self.is_connected() {
-            for (stream, is_first) in inbound.begun {
-                self.begin(now, stream, is_first);
+            for (stream, is_anew) in inbound.begun {
+                self.begin(now, stream, is_anew);
             }
-            for stream in inbound.skipped {
-                self.expect(stream);
+            for skip in inbound.skipped {
+                self.expect(skip);
             }
             self.transmit.extend(inbound.error.map(|error| {
                 let header = self.outgoing_header();
@@ -215,7 +219,7 @@ impl Streams {
         }
         self.state = State::Connected;
         self.reset = Reset::start(
-            self.guard.last_sent().wrapping_add(1),
+            self.guard.last_used().wrapping_add(1),
             self.guard.next_expected(),
         );
         self.events.push_back(StreamsEvent::Connected);
@@ -241,18 +245,20 @@ impl Streams {
 
     // RFC 3758 §3.6: what the peer says of a stream holds before the stream's first message came, too; the library
     // only heeds it of streams that it knows.
-    fn expect(&mut self, stream: u16) {
-        let is_new = !self.known.contains(&stream) && !self.reset.is_half_reset(stream);
-        if is_new && self.known.len() < MAX_STREAMS {
+    fn expect(&mut self, skip: Skip) {
+        let stream = skip.stream;
+        if self.known.contains(&stream) {
+            self.guard.skips.extend(skip);
+        } else if !self.reset.is_half_reset(stream) && self.known.len() < MAX_STREAMS {
             self.with_stream(stream, |_| true);
-            self.guard.skipping.insert(stream);
+            self.guard.skips.begin(skip);
         }
     }
 
-    // What was skipped may have been the stream's that had the number before, of which senders say more than they
-    // should: then the first message is the first there is.
-    fn begin(&mut self, now: Instant, stream: u16, is_first: bool) {
-        if is_first {
+    // What was skipped may have been another channel's, and the library is to wait for this one's. Nothing was sent on
+    // it, which the library would forget with it.
+    fn begin(&mut self, now: Instant, stream: u16, is_anew: bool) {
+        if is_anew {
             self.forget(now, &[stream]);
         } else {
             self.used(stream);
@@ -351,6 +357,16 @@ impl Streams {
         })
     }
 
+    /// This end begins to use `stream`, in order at first.
+    pub(super) fn open(&mut self, now: Instant, stream: u16, reliability: Reliability) {
+        // Now: once there is something to send on it, the library must not forget it.
+        if self.guard.skips.is_unheard(stream) {
+            self.forget(now, &[stream]);
+        }
+        self.guard.skips.open(stream);
+        self.configure(stream, true, reliability);
+    }
+
     /// How messages on `stream` are sent from here on.
     pub(super) fn configure(&mut self, stream: u16, ordered: bool, reliability: Reliability) {
         let (kind, value) = match reliability {
@@ -381,10 +397,36 @@ impl Streams {
 
     /// Resets `stream` in the direction of the peer. Everything written to it was acknowledged or given up.
     pub(super) fn reset(&mut self, stream: u16) {
-        if self.reset.request(stream) {
-            self.over.push(stream);
-        }
+        self.drained.push(stream);
         self.dirty = true;
+    }
+
+    // Whose request waits until the peer has acknowledged what was used for them.
+    fn request_resets(&mut self, now: Instant) {
+        if self.drained.is_empty() {
+            return;
+        }
+        self.learn_last_used(now);
+        let last_tsn = self.guard.last_used();
+        for stream in std::mem::take(&mut self.drained) {
+            if self.reset.request(stream, last_tsn) {
+                self.over.push(stream);
+            }
+        }
+    }
+
+    // The library gives messages TSNs that it gives up before they are sent, and says so only much later if those before
+    // are unacknowledged. But it answers a reset with one, which says what TSN comes next: so a stream that nobody uses
+    // is made, and reset.
+    fn learn_last_used(&mut self, now: Instant) {
+        let unused = (0..=u16::MAX).rev().find(|id| !self.known.contains(id));
+        if let (Some(library), Some(stream)) = (&mut self.library, unused)
+            && library.open_stream(stream).is_some()
+            && let Some(reset) = self.guard.reset(&[stream])
+        {
+            self.inject(now, reset);
+            self.flush_library(now);
+        }
     }
 
     /// Whether a request of this end's is unanswered.
@@ -494,6 +536,7 @@ impl Streams {
 
     pub(super) fn flush(&mut self, now: Instant) {
         self.dirty = false;
+        self.request_resets(now);
         self.forget_what_is_over(now);
         self.flush_library(now);
         for response in self.guard.responses() {
@@ -542,7 +585,8 @@ impl Streams {
         };
         let rtt = library.rtt();
         let header = self.outgoing_header();
-        while let Some(value) = self.reset.poll_transmit(now, self.guard.last_sent(), rtt) {
+        let acknowledged = self.guard.acknowledged();
+        while let Some(value) = self.reset.poll_transmit(now, acknowledged, rtt) {
             let packet = Builder::new(header)
                 .chunk(packet::RECONFIG, 0, &value)
                 .finish();
@@ -635,6 +679,7 @@ impl Streams {
         self.reset = Reset::default();
         self.readable.clear();
         self.known.clear();
+        self.drained.clear();
         self.over.clear();
         self.dirty = false;
     }

@@ -1,8 +1,12 @@
 //! Closing channels: by either end, both, in the middle of traffic, over bad links; and using their streams again.
 
 use super::link::{A, B, Behaviour, End, PERFECT, Pair, ROUGH};
+use super::raw::{Answer, Raw};
+use crate::media::data::packet;
 use crate::media::data::reset::Reset;
-use crate::media::data::{ChannelError, ChannelId, ChannelOptions, MessageKind, SctpEvent};
+use crate::media::data::{
+    ChannelError, ChannelId, ChannelOptions, MessageKind, Reliability, SctpEvent,
+};
 use bytes::Bytes;
 use rtc::sctp::PayloadProtocolIdentifier as Protocol;
 use std::time::Duration;
@@ -287,12 +291,58 @@ fn a_reset_of_a_stream_never_used_is_answered_in_kind() {
     }
 }
 
+// A message of which a part was sent before it was given up. The rest has TSNs too, that are said to be skipped once
+// what is before them has come: by then the peer must not have taken the stream for another channel's.
+#[test]
+fn a_channel_is_reset_once_the_peer_knows_what_was_given_up() {
+    let mut raw = Raw::connected(1);
+    for reliability in [Reliability::Reliable, Reliability::MaxLifetimeMs(50)] {
+        let options = ChannelOptions {
+            reliability,
+            ..ChannelOptions::default()
+        };
+        let opened = raw.sctp.open_channel(raw.now, options);
+        assert!(opened.is_ok());
+    }
+    raw.confirm_opening(1, 1);
+    raw.confirm_opening(2, 3);
+    raw.acknowledge(raw.peer_tsn.wrapping_add(1));
+    for (channel, length) in [(1, 4), (3, 100_000)] {
+        let message = Bytes::from(vec![0; length]);
+        let (channel, kind) = (ChannelId(channel), MessageKind::Binary);
+        assert_eq!(raw.sctp.send(raw.now, channel, kind, message), Ok(()));
+    }
+    assert!(kinds(&raw.answers()).all(|kind| kind == packet::DATA));
+    raw.sctp.close_channel(raw.now, ChannelId(3));
+    let said = raw.wait(Duration::from_millis(60));
+    assert_eq!(raw.sctp.buffered(), 4, "given up");
+    assert_eq!(kinds(&said).find(|kind| *kind == packet::RECONFIG), None);
+
+    let said = raw.acknowledge(raw.peer_tsn.wrapping_add(2));
+    let [(packet::FORWARD_TSN, skip)] = &said[..] else {
+        panic!("{said:?}");
+    };
+    let skipped = packet::u32_at(skip, 0).expect("a TSN");
+    let count = skipped.wrapping_sub(raw.peer_tsn);
+    assert!(count > 80, "what was never sent, too");
+
+    let said = raw.acknowledge(skipped);
+    let [(packet::RECONFIG, request)] = &said[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!(packet::u32_at(request, 12), Some(skipped));
+}
+
+fn kinds(said: &[Answer]) -> impl Iterator<Item = u8> {
+    said.iter().map(|(kind, _)| *kind)
+}
+
 #[test]
 fn a_request_in_progress_is_repeated_until_it_is_done() {
     let now = std::time::Instant::now();
     let rtt = Duration::from_millis(100);
     let mut reset = Reset::start(1000, 5000);
-    reset.request(4);
+    reset.request(4, 1007);
     let request = reset.poll_transmit(now, 1007, rtt).expect("a request");
     assert_eq!(
         request,

@@ -121,6 +121,25 @@ impl Raw {
         answers
     }
 
+    /// Says that the channel is there which the other end opened on `stream`.
+    pub(super) fn confirm_opening(&mut self, tsn: u32, stream: u16) -> Vec<Answer> {
+        let mut value = tsn.to_be_bytes().to_vec();
+        for field in [stream, 0, 0, 50] {
+            value.put_u16(field);
+        }
+        value.put_u8(2);
+        self.say(packet::DATA, WHOLE, &value)
+    }
+
+    /// Says that everything up to `tsn` has come.
+    pub(super) fn acknowledge(&mut self, tsn: u32) -> Vec<Answer> {
+        let mut value = tsn.to_be_bytes().to_vec();
+        for field in [WINDOW, 0] {
+            value.put_u32(field);
+        }
+        self.say(packet::SACK, 0, &value)
+    }
+
     /// What the other end has to say after `duration`.
     pub(super) fn wait(&mut self, duration: Duration) -> Vec<Answer> {
         self.now += duration;
