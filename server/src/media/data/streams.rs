@@ -14,7 +14,7 @@ use super::turns::Turns;
 use super::{DEFAULT_PORT, SctpConfig};
 use bytes::Bytes;
 use rtc::sctp::{Event, PayloadProtocolIdentifier, ReliabilityType, Stream, StreamEvent};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -58,6 +58,8 @@ pub(super) struct Streams {
     reset: Reset,
     /// The streams that the library holds.
     pub(super) known: FxHashSet<u16>,
+    /// The streams that are in no order, and how reliable what this end sends on them is.
+    unordered: FxHashMap<u16, Reliability>,
     /// Streams to reset, of which it is to be learned what TSNs were used for them.
     drained: Vec<u16>,
     /// Streams that are over, and that the library is still to forget.
@@ -82,6 +84,7 @@ impl Streams {
             guard: Guard::new(),
             reset: Reset::default(),
             known: FxHashSet::default(),
+            unordered: FxHashMap::default(),
             drained: Vec::new(),
             over: Vec::new(),
             readable: Turns::default(),
@@ -147,8 +150,8 @@ impl Streams {
             for (stream, is_anew) in inbound.begun {
                 self.begin(now, stream, is_anew);
             }
-            for skip in inbound.skipped {
-                self.expect(skip);
+            for skip in &inbound.skipped {
+                self.expect(*skip);
             }
             self.transmit.extend(inbound.error.map(|error| {
                 let header = self.outgoing_header();
@@ -158,7 +161,7 @@ impl Streams {
             }));
         }
         if let Some(packet) = inbound.pass {
-            self.inject(now, packet);
+            self.inject_skips(now, packet, &inbound.skipped);
         }
         // Before, there is nothing to reset, and no answer would be sent.
         if self.is_connected() {
@@ -178,6 +181,20 @@ impl Streams {
             self.state = State::Ending { reason };
         }
         self.settle(now);
+    }
+
+    // On a stream that it takes for unordered, the library does not heed that messages in order are skipped. There are
+    // some on every one, from before the peer's channel was confirmed (RFC 8832 §6): they would be held for ever.
+    fn inject_skips(&mut self, now: Instant, packet: Bytes, skips: &[Skip]) {
+        let unordered = |skip: &Skip| Some((skip.stream, *self.unordered.get(&skip.stream)?));
+        let unordered: Vec<_> = skips.iter().filter_map(unordered).collect();
+        for &(stream, reliability) in &unordered {
+            self.configure(stream, true, reliability);
+        }
+        self.inject(now, packet);
+        for (stream, reliability) in unordered {
+            self.configure(stream, false, reliability);
+        }
     }
 
     /// Gives the library a packet, as if it had come from the peer.
@@ -369,6 +386,10 @@ impl Streams {
 
     /// How messages on `stream` are sent from here on.
     pub(super) fn configure(&mut self, stream: u16, ordered: bool, reliability: Reliability) {
+        match ordered {
+            true => self.unordered.remove(&stream),
+            false => self.unordered.insert(stream, reliability),
+        };
         let (kind, value) = match reliability {
             Reliability::Reliable => (ReliabilityType::Reliable, 0),
             Reliability::MaxRetransmits(count) => (ReliabilityType::Rexmit, count),
@@ -502,6 +523,7 @@ impl Streams {
         for &stream in streams {
             self.guard.forget(stream);
             self.readable.remove(stream);
+            self.unordered.remove(&stream);
             known.extend(self.known.take(&stream));
         }
         if !known.is_empty()
@@ -679,6 +701,7 @@ impl Streams {
         self.reset = Reset::default();
         self.readable.clear();
         self.known.clear();
+        self.unordered.clear();
         self.drained.clear();
         self.over.clear();
         self.dirty = false;

@@ -1,7 +1,7 @@
 //! The first message of a stream: lost, given up, overtaken, or not the first.
 
 use super::link::{A, B, PERFECT, Pair};
-use super::raw::{Raw, WHOLE, data};
+use super::raw::{BEGIN, Raw, UNORDERED, WHOLE, data};
 use crate::media::data::packet;
 use crate::media::data::{ChannelId, ChannelOptions, Reliability, SctpEvent};
 use bytes::{BufMut, Bytes};
@@ -183,6 +183,25 @@ fn an_old_skip_does_not_hit_the_channel_that_this_end_opens() {
         assert_eq!(raw.events(), [opened], "the skip first: {comes_first}");
         assert_eq!(raw.sctp.buffered(), 0, "the skip first: {comes_first}");
     }
+}
+
+// RFC 8832 §6: until the opening is confirmed even an unordered channel's messages are sent in order.
+#[test]
+fn what_is_given_up_before_an_unordered_channel_is_confirmed_holds_nothing_up() {
+    let mut raw = Raw::connected(1);
+    let mut open = vec![3, 0x81, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    open.splice(0..0, [0, 0, 0, 1, 0, 7, 0, 0, 0, 0, 0, 50]);
+    raw.say(packet::DATA, WHOLE, &open);
+    raw.events();
+    raw.say(packet::DATA, BEGIN, &data(2, 7, 1, &[0; 500]));
+    raw.say(packet::DATA, WHOLE, &data(4, 7, 2, b"second"));
+    raw.say(packet::FORWARD_TSN, 0, &skip(3, &[(7, 1)]));
+    raw.say(packet::DATA, WHOLE | UNORDERED, &data(5, 7, 0, b"third"));
+    let seen = payloads(&raw.events());
+    let wanted = ["second", "third"].map(|text| (ChannelId(7), Bytes::from(text)));
+    assert_eq!(seen, wanted);
+    assert_eq!(raw.acknowledged(), 5);
+    assert_eq!(raw.sctp.streams.held(), 0);
 }
 
 #[test]

@@ -171,4 +171,5 @@ pub(super) fn data(tsn: u32, stream: u16, sequence: u16, payload: &[u8]) -> Vec<
 
 pub(super) const BEGIN: u8 = 2;
 pub(super) const END: u8 = 1;
+pub(super) const UNORDERED: u8 = 4;
 pub(super) const WHOLE: u8 = BEGIN | END;
