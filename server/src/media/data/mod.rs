@@ -29,6 +29,7 @@ mod library;
 mod pacing;
 mod packet;
 mod reset;
+mod resetting;
 mod skips;
 mod streams;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::guard::{Guard, Inbound};
 use super::handshake::{PATIENCE, State};
 use super::library::Library;
 use super::packet::{self, Builder, Header};
-use super::reset::{Outcome, Reset};
+use super::reset::Reset;
 use super::skips::Skip;
 use super::turns::Turns;
 use super::{DEFAULT_PORT, SctpConfig};
@@ -55,23 +55,23 @@ pub(super) struct Streams {
     pub(super) state: State,
     pub(super) library: Option<Library>,
     pub(super) guard: Guard,
-    reset: Reset,
+    pub(super) reset: Reset,
     /// The streams that the library holds.
     pub(super) known: FxHashSet<u16>,
     /// The streams that are in no order, and how reliable what this end sends on them is.
-    unordered: FxHashMap<u16, Reliability>,
+    pub(super) unordered: FxHashMap<u16, Reliability>,
     /// Streams to reset, of which it is to be learned what TSNs were used for them.
-    drained: Vec<u16>,
+    pub(super) drained: Vec<u16>,
     /// Streams that are over, and that the library is still to forget.
-    over: Vec<u16>,
+    pub(super) over: Vec<u16>,
     /// Streams that may have a complete message.
-    readable: Turns,
+    pub(super) readable: Turns,
     pub(super) transmit: VecDeque<Bytes>,
     /// Whether the library may have something to send.
     pub(super) dirty: bool,
     /// Whether memory is scarce, for everybody.
     pub(super) is_scarce: bool,
-    events: VecDeque<StreamsEvent>,
+    pub(super) events: VecDeque<StreamsEvent>,
 }
 
 impl Streams {
@@ -198,7 +198,7 @@ impl Streams {
     }
 
     /// Gives the library a packet, as if it had come from the peer.
-    fn inject(&mut self, now: Instant, packet: Bytes) {
+    pub(super) fn inject(&mut self, now: Instant, packet: Bytes) {
         let length = packet.len();
         let Some(library) = &mut self.library else {
             return;
@@ -414,48 +414,6 @@ impl Streams {
             .is_some_and(|mut stream| act(&mut stream))
     }
 
-    // Resetting.
-
-    /// Resets `stream` in the direction of the peer. Everything written to it was acknowledged or given up.
-    pub(super) fn reset(&mut self, stream: u16) {
-        self.drained.push(stream);
-        self.dirty = true;
-    }
-
-    // Whose request waits until the peer has acknowledged what was used for them.
-    fn request_resets(&mut self, now: Instant) {
-        if self.drained.is_empty() {
-            return;
-        }
-        self.learn_last_used(now);
-        let last_tsn = self.guard.last_used();
-        for stream in std::mem::take(&mut self.drained) {
-            if self.reset.request(stream, last_tsn) {
-                self.over.push(stream);
-            }
-        }
-    }
-
-    // The library gives messages TSNs that it gives up before they are sent, and says so only much later if those before
-    // are unacknowledged. But it answers a reset with one, which says what TSN comes next: so a stream that nobody uses
-    // is made, and reset.
-    fn learn_last_used(&mut self, now: Instant) {
-        let unused = (0..=u16::MAX).rev().find(|id| !self.known.contains(id));
-        if let (Some(library), Some(stream)) = (&mut self.library, unused)
-            && library.open_stream(stream).is_some()
-            && let Some(reset) = self.guard.reset(&[stream])
-        {
-            self.inject(now, reset);
-            self.flush_library(now);
-        }
-    }
-
-    /// Whether a request of this end's is unanswered.
-    #[cfg(test)]
-    pub(super) fn is_resetting(&self) -> bool {
-        self.reset.poll_timeout().is_some()
-    }
-
     /// How many chunks are held unread.
     pub(super) fn held_chunks(&self) -> usize {
         self.guard.held_chunks()
@@ -485,68 +443,6 @@ impl Streams {
         }
     }
 
-    // RFC 6525 §5.2.2: not before everything the peer sent until its request has come; and not before it was read.
-    fn grant(&mut self, now: Instant) {
-        let Some(pending) = self.reset.pending().cloned() else {
-            return;
-        };
-        if !self.has_received(now, pending.last_tsn) {
-            return;
-        }
-        let streams = match pending.streams.is_empty() {
-            true => self.known.iter().copied().collect(),
-            false => pending.streams,
-        };
-        if streams.iter().any(|&stream| self.readable.contains(stream)) {
-            return;
-        }
-        self.dirty = true;
-        let over = self.reset.grant(streams);
-        self.forget(now, &over);
-    }
-
-    // How far the peer's data has come is known from the acknowledgement sent last, so one is made now.
-    fn has_received(&mut self, now: Instant, tsn: u32) -> bool {
-        if !self.guard.has_received(tsn)
-            && let Some(duplicate) = self.guard.duplicate()
-        {
-            self.inject(now, duplicate);
-            self.flush(now);
-        }
-        self.guard.has_received(tsn)
-    }
-
-    // The library must start counting a stream's messages from 0 again before the peer does. All at once: each time
-    // that it is told costs as much as a packet.
-    fn forget(&mut self, now: Instant, streams: &[u16]) {
-        let mut known = Vec::new();
-        for &stream in streams {
-            self.guard.forget(stream);
-            self.readable.remove(stream);
-            self.unordered.remove(&stream);
-            known.extend(self.known.take(&stream));
-        }
-        if !known.is_empty()
-            && let Some(reset) = self.guard.reset(&known)
-        {
-            self.inject(now, reset);
-        }
-    }
-
-    fn forget_what_is_over(&mut self, now: Instant) {
-        let over = std::mem::take(&mut self.over);
-        self.forget(now, &over);
-    }
-
-    fn take_outcomes(&mut self) {
-        while let Some(outcome) = self.reset.poll_outcome() {
-            self.events.push_back(match outcome {
-                Outcome::ByPeer(stream) => StreamsEvent::ResetByPeer(stream),
-                Outcome::Finished(stream) => StreamsEvent::ResetFinished(stream),
-            });
-        }
-    }
-
     // Output and time.
 
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
@@ -568,7 +464,7 @@ impl Streams {
         self.flush_resets(now);
     }
 
-    fn flush_library(&mut self, now: Instant) {
+    pub(super) fn flush_library(&mut self, now: Instant) {
         let Some(library) = &mut self.library else {
             return;
         };
@@ -592,28 +488,9 @@ impl Streams {
         self.take_events();
     }
 
-    fn outgoing_header(&self) -> Header {
+    pub(super) fn outgoing_header(&self) -> Header {
         self.guard
             .outgoing_header((self.config.local_port, self.config.remote_port))
-    }
-
-    fn flush_resets(&mut self, now: Instant) {
-        let Some(library) = self
-            .library
-            .as_ref()
-            .filter(|_| matches!(self.state, State::Connected))
-        else {
-            return;
-        };
-        let rtt = library.rtt();
-        let header = self.outgoing_header();
-        let acknowledged = self.guard.acknowledged();
-        while let Some(value) = self.reset.poll_transmit(now, acknowledged, rtt) {
-            let packet = Builder::new(header)
-                .chunk(packet::RECONFIG, 0, &value)
-                .finish();
-            self.transmit.push_back(packet);
-        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
