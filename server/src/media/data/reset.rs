@@ -20,8 +20,8 @@ const DENIED: u32 = 2;
 const REQUEST_IN_PROGRESS: u32 = 4;
 const IN_PROGRESS: u32 = 6;
 
-/// So that a request fits a packet.
-const MAX_STREAMS_PER_REQUEST: usize = 256;
+/// What an end may be made to do by the answer to a request.
+const MAX_STREAMS_PER_REQUEST: usize = super::resetting::MAX_STREAMS_PER_TURN;
 const MIN_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_INTERVAL: Duration = Duration::from_secs(8);
 
@@ -68,7 +68,7 @@ struct Request {
 }
 
 /// A request of the peer's that cannot be granted yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Pending {
     number: u32,
     /// Everything up to this TSN must have been received.
@@ -237,7 +237,9 @@ impl Reset {
                 return;
             }
         }
-        if self.pending.as_ref() == Some(&request) {
+        if let Some(pending) = &self.pending
+            && pending.number == request.number
+        {
             return self
                 .answers
                 .push_back(response(request.number, IN_PROGRESS));
@@ -250,10 +252,12 @@ impl Reset {
         self.pending.as_ref()
     }
 
-    /// Grants the pending request, for `streams`; those that are over.
-    pub(super) fn grant(&mut self, mut streams: Vec<u16>) -> Vec<u16> {
-        if let Some(pending) = self.pending.take() {
+    /// Grants the pending request, for `streams` and for the `rest` another time; those that are over.
+    pub(super) fn grant(&mut self, mut streams: Vec<u16>, rest: Vec<u16>) -> Vec<u16> {
+        if let Some(pending) = self.pending.take_if(|_| rest.is_empty()) {
             self.answer(pending.number, PERFORMED);
+        } else if let Some(pending) = &mut self.pending {
+            pending.streams = rest;
         }
         streams.retain(|&stream| self.finish_incoming(stream));
         streams

@@ -9,6 +9,10 @@ use super::reset::Outcome;
 use super::streams::{Streams, StreamsEvent};
 use std::time::Instant;
 
+/// For so many streams a request is granted at a time, which is what may be done at the coming of one packet. A packet has
+/// room for more than five hundred, and a request may be for all there are.
+pub(super) const MAX_STREAMS_PER_TURN: usize = 128;
+
 impl Streams {
     /// Resets `stream` in the direction of the peer. Everything written to it was acknowledged or given up.
     pub(super) fn reset(&mut self, stream: u16) {
@@ -58,7 +62,7 @@ impl Streams {
         if !self.has_received(now, pending.last_tsn) {
             return;
         }
-        let streams = match pending.streams.is_empty() {
+        let mut streams = match pending.streams.is_empty() {
             true => self.known.iter().copied().collect(),
             false => pending.streams,
         };
@@ -66,8 +70,18 @@ impl Streams {
             return;
         }
         self.dirty = true;
-        let over = self.reset.grant(streams);
+        let rest = streams.split_off(streams.len().min(MAX_STREAMS_PER_TURN));
+        self.resume_at = (!rest.is_empty()).then_some(now);
+        let over = self.reset.grant(streams, rest);
         self.forget(now, &over);
+    }
+
+    /// Grants what was left of a request for many streams.
+    pub(super) fn resume(&mut self, now: Instant) {
+        if self.resume_at.take_if(|at| *at <= now).is_some() {
+            self.grant(now);
+            self.take_outcomes();
+        }
     }
 
     // How far the peer's data has come is known from the acknowledgement sent last, so one is made now.

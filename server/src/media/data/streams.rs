@@ -62,6 +62,8 @@ pub(super) struct Streams {
     pub(super) unordered: FxHashMap<u16, Reliability>,
     /// Streams to reset, of which it is to be learned what TSNs were used for them.
     pub(super) drained: Vec<u16>,
+    /// When there is more to do for a request of the peer's.
+    pub(super) resume_at: Option<Instant>,
     /// Streams that are over, and that the library is still to forget.
     pub(super) over: Vec<u16>,
     /// Streams that may have a complete message.
@@ -86,6 +88,7 @@ impl Streams {
             known: FxHashSet::default(),
             unordered: FxHashMap::default(),
             drained: Vec::new(),
+            resume_at: None,
             over: Vec::new(),
             readable: Turns::default(),
             transmit: VecDeque::new(),
@@ -504,7 +507,7 @@ impl Streams {
             .library
             .as_ref()
             .and_then(|library| library.poll_timeout());
-        [waiting, library, self.reset.poll_timeout()]
+        [waiting, library, self.reset.poll_timeout(), self.resume_at]
             .into_iter()
             .flatten()
             .min()
@@ -525,6 +528,7 @@ impl Streams {
             self.take_events();
             self.check(now);
         }
+        self.resume(now);
     }
 
     // The end.
@@ -581,6 +585,7 @@ impl Streams {
         self.unordered.clear();
         self.drained.clear();
         self.over.clear();
+        self.resume_at = None;
         self.dirty = false;
     }
 }

@@ -5,6 +5,7 @@ use crate::media::data::packet;
 use crate::media::data::toll::MAX_STEPS;
 use crate::media::data::{ChannelOptions, SctpEvent, dcep};
 use bytes::BufMut;
+use std::time::Duration;
 
 /// As many chunks of one byte as a packet holds.
 const TINY: u32 = 57;
@@ -141,31 +142,57 @@ fn dcep_openings_cost_as_much_each_however_many_there_are() {
     );
 }
 
-// One request may name hundreds of streams. The library is told of all in a packet or two, and not of each.
+/// What resets the streams up to `count`, all of them where none is `named`.
+fn reset(count: u16, named: u16) -> Vec<u8> {
+    let mut reset = vec![0, 13];
+    reset.put_u16(16 + 2 * named);
+    for number in [1, 0, u32::from(count)] {
+        reset.put_u32(number);
+    }
+    (0..named).for_each(|stream| reset.put_u16(stream));
+    reset
+}
+
+// The library is told of all in a packet or two, and not of each.
 #[test]
 fn a_reset_of_many_streams_costs_as_much_each_as_one_of_few() {
     let cost = |streams: u16| {
-        let mut raw = Raw::connected(1);
-        for stream in 0..streams {
-            let tsn = 1 + u32::from(stream);
-            raw.say(packet::DATA, WHOLE, &data(tsn, stream, 0, b"x"));
-        }
-        raw.events();
-        let mut reset = vec![0, 13];
-        reset.put_u16(16 + 2 * streams);
-        for number in [1, 0, u32::from(streams)] {
-            reset.put_u32(number);
-        }
-        (0..streams).for_each(|stream| reset.put_u16(stream));
+        let (mut raw, _) = with_streams(streams);
+        let reset = reset(streams, streams);
         let cost = allocation_counter::measure(|| {
             raw.say(packet::RECONFIG, 0, &reset);
             raw.events();
         });
         cost.count_total
     };
-    let (few, many) = (cost(10), cost(500));
+    let (few, many) = (cost(10), cost(128));
     assert!(
-        many < 500 + 3 * few,
-        "{few} allocations for 10 streams, {many} for 500"
+        many < 128 + 3 * few,
+        "{few} allocations for 10 streams, {many} for 128"
     );
+}
+
+// One request may name hundreds of streams, or all there are.
+#[test]
+fn a_reset_of_hundreds_of_streams_is_granted_in_parts() {
+    for named in [500, 0] {
+        let (mut raw, _) = with_streams(500);
+        let mut closed = Vec::new();
+        let mut said = raw.say(packet::RECONFIG, 0, &reset(500, named));
+        loop {
+            let events = raw.events();
+            assert!(events.len() <= 128, "{} at once", events.len());
+            closed.extend(events);
+            let is_granted = said.iter().any(|(_, value)| is_grant(value));
+            assert_eq!(is_granted, closed.len() == 500);
+            if is_granted {
+                break;
+            }
+            said = raw.wait(Duration::ZERO);
+        }
+    }
+}
+
+fn is_grant(value: &[u8]) -> bool {
+    value.starts_with(&[0, 16]) && packet::u32_at(value, 8) == Some(1)
 }
