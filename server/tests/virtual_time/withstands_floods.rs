@@ -191,3 +191,98 @@ fn past_the_limit_a_piece_of_a_client_hello_costs_a_look_and_no_more() {
         "{each:?} allocations and bytes each"
     );
 }
+
+/// What a peer does for each of many datagrams: allocations, bytes of them, and what it sends.
+#[derive(Debug)]
+struct Work {
+    allocations: u64,
+    bytes: u64,
+    sent: usize,
+}
+
+// Forged, as long as a datagram may be, and the same again and again.
+#[test]
+fn records_of_one_byte_cost_as_much_each_however_many_are_in_a_datagram() {
+    let mut world = World::bare(seed(6));
+    world.connect_bare(&[AUDIO]);
+    let path = ferrite_path(&world);
+    let cost = |world: &mut World<Bare>, records: u8| {
+        let record = |number| Record {
+            sequence: number,
+            ..sealed(23, 1, 1)
+        };
+        let datagram: Vec<_> = (0..records)
+            .flat_map(|number| record(u64::from(number)).write())
+            .collect();
+        let (now, peer) = (world.now, &mut world.server.resident.peer);
+        let mut sent = 0;
+        let measured = allocation_counter::measure(|| {
+            for _ in 0..100 {
+                peer.handle_datagram(now, path, &datagram);
+                while peer.poll_transmit().is_some() {
+                    sent += 1;
+                }
+            }
+        });
+        assert!(measured.bytes_current < 1000, "{measured:?}");
+        Work {
+            allocations: measured.count_total / 100,
+            bytes: measured.bytes_total / 100,
+            sent,
+        }
+    };
+    let (one, many) = (cost(&mut world, 1), cost(&mut world, 146));
+    assert_eq!((one.sent, many.sent), (0, 0), "no alert for what is forged");
+    let allowed = (one.allocations + 3 * 146, one.bytes + 200 * 146);
+    assert!(
+        many.allocations <= allowed.0 && many.bytes <= allowed.1,
+        "{one:?} for one, {many:?} for 146"
+    );
+}
+
+// Each check comes from another address, as no NAT does it.
+#[test]
+fn the_ten_thousandth_address_costs_as_much_as_the_hundredth() {
+    let mut world = World::bare(seed(7));
+    world.connect_bare(&[AUDIO]);
+    let mut check = world.far.usual_check();
+    let mut move_on = |world: &mut World<Bare>, port: u16| {
+        let mut from = world.far.address;
+        from.set_port(port);
+        check.nominate = port.is_multiple_of(2);
+        world.far.check(from, &check);
+        let datagram = world.far.poll_transmit().unwrap();
+        let path = world.server.path(world.server.address, from);
+        let (now, peer) = (world.now, &mut world.server.resident.peer);
+        let mut sent = 0;
+        let measured = allocation_counter::measure(|| {
+            assert!(peer.handle_stun(now, path, &datagram.bytes));
+            while peer.poll_transmit().is_some() {
+                sent += 1;
+            }
+        });
+        (sent, measured)
+    };
+    let mut work = |ports: std::ops::Range<u16>| {
+        let count = ports.len() as u64;
+        let all: Vec<_> = ports.map(|port| move_on(&mut world, port)).collect();
+        let sum = |of: fn(&allocation_counter::AllocationInfo) -> u64| {
+            all.iter().map(|(_, measured)| of(measured)).sum::<u64>()
+        };
+        let held: i64 = all.iter().map(|(_, measured)| measured.bytes_current).sum();
+        assert!(held < 10_000, "{held} bytes held");
+        Work {
+            allocations: sum(|measured| measured.count_total) / count,
+            bytes: sum(|measured| measured.bytes_total) / count,
+            sent: all.iter().map(|(sent, _)| *sent).max().unwrap(),
+        }
+    };
+    let first = work(1000..1100);
+    let last = work(1100..11_000);
+    assert!(last.sent <= 2, "an answer, and a check of ours: {last:?}");
+    let allowed = (first.allocations + 1, first.bytes + 100);
+    assert!(
+        last.allocations <= allowed.0 && last.bytes <= allowed.1,
+        "{first:?} at first, {last:?} later"
+    );
+}

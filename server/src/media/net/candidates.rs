@@ -117,4 +117,22 @@ mod tests {
             .collect();
         assert!(priorities.is_sorted_by(|a, b| a > b), "{priorities:?}");
     }
+
+    // A client sends as many as it likes, as long as a message may be: none is kept or copied.
+    #[test]
+    fn a_look_at_a_remote_candidate_allocates_nothing_however_long_it_is() {
+        let long = "x ".repeat(30_000);
+        for (text, is_one) in [
+            (
+                format!("candidate:1 1 udp 1 192.0.2.1 9 typ host {long}"),
+                true,
+            ),
+            (format!("candidate:{long}"), false),
+            (long, false),
+        ] {
+            let mut seen = !is_one;
+            let cost = allocation_counter::measure(|| seen = is_candidate(&text));
+            assert_eq!((seen, cost.count_total), (is_one, 0));
+        }
+    }
 }
