@@ -9,6 +9,7 @@ use ferrite_protocol::limits::{
 };
 
 use crate::Config;
+use crate::auth;
 use crate::http::door;
 use crate::media::ingest::{loss, table};
 use crate::media::net::{budget, framing, tcp};
@@ -84,6 +85,10 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![n(of_address.0, " a second"), n(of_address.1, " at once")],
         ),
         ("name of a room", vec![n(MAX_NAME_BYTES, " bytes")]),
+        (
+            "token ",
+            vec![kib(auth::MAX_TOKEN_BYTES), n(MAX_NAME_BYTES, " bytes")],
+        ),
         ("candidate ", vec![n(MAX_CANDIDATE_BYTES, " bytes")]),
         ("sessions, waiting", vec![n(limits.sessions, " (")]),
         (

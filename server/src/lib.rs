@@ -2,6 +2,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | [`auth`] | who may do what: tokens, and the keys they are signed with |
 //! | [`config`] | what the server is told from outside |
 //! | [`server`] | starting and stopping everything in order |
 //! | `http` | the app, `/ws`, health |
@@ -58,6 +59,7 @@
 // Tests may expect.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::wildcard_enum_match_arm))]
 
+pub mod auth;
 pub mod behaviour;
 pub mod config;
 #[cfg(test)]

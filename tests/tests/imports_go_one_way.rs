@@ -34,7 +34,7 @@ const KNOWN: &[&[&str]] = &[
 ];
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "server",
     "http",
     "signalling",
@@ -42,6 +42,7 @@ const PARTS: [&str; 10] = [
     "behaviour",
     "media",
     "config",
+    "auth",
     "shares",
     "network",
     "origin",

@@ -1,0 +1,172 @@
+//! What is written in a token: RFC 7519's claims, and LiveKit's, with the defaults of LiveKit's server
+//! (`VideoGrant` in its `protocol/auth/grants.go`). What it has for other purposes is not read.
+
+use std::time::{Duration, SystemTime};
+
+use ferrite_protocol::limits::MAX_NAME_BYTES;
+use serde::{Deserialize, Serialize};
+
+use super::LEEWAY;
+use super::error::TokenError;
+use super::ticket::{Grants, Source, Ticket};
+
+/// All that is read of a token before its signature is checked: which key to check it with.
+#[derive(Debug, Deserialize)]
+pub(super) struct Issuer {
+    pub(super) iss: Option<String>,
+}
+
+/// The claims of a token. A claim that is there twice is refused by what `Deserialize` derives.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(super) struct Claims {
+    pub(super) iss: Option<String>,
+    sub: Option<String>,
+    exp: Option<Seconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nbf: Option<Seconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<String>,
+    video: Option<Video>,
+}
+
+/// A time as seconds since 1970, which may have a fraction (RFC 7519 §2, NumericDate).
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+enum Seconds {
+    Whole(u64),
+    Fraction(f64),
+}
+
+impl Seconds {
+    /// Rounded up: a token holds until what it says has passed.
+    fn of(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH);
+        let since = since.unwrap_or_default();
+        Self::Whole(since.as_secs() + u64::from(since.subsec_nanos() > 0))
+    }
+
+    fn time(self) -> Result<SystemTime, TokenError> {
+        let since = match self {
+            Self::Whole(seconds) => Some(Duration::from_secs(seconds)),
+            Self::Fraction(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        };
+        let time = since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+        time.ok_or(TokenError::Malformed)
+    }
+}
+
+/// LiveKit's `VideoGrant`.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Video {
+    room_join: Option<bool>,
+    room: Option<String>,
+    room_admin: Option<bool>,
+    room_create: Option<bool>,
+    can_publish: Option<bool>,
+    can_subscribe: Option<bool>,
+    can_publish_data: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    can_publish_sources: Option<Vec<String>>,
+    can_update_own_metadata: Option<bool>,
+    hidden: Option<bool>,
+}
+
+impl Claims {
+    /// What they come down to for who joins this room now.
+    pub(super) fn ticket(self, room: &str, now: SystemTime) -> Result<Ticket, TokenError> {
+        let expires = self.exp.ok_or(TokenError::NoExpiry)?.time()?;
+        let begins = self.nbf.map(Seconds::time).transpose()?;
+        // A clock is far from where a time with the leeway would pass its range.
+        if now.checked_sub(LEEWAY).is_some_and(|now| now >= expires) {
+            return Err(TokenError::Expired);
+        }
+        if begins.is_some_and(|begins| now.checked_add(LEEWAY).is_some_and(|now| now < begins)) {
+            return Err(TokenError::NotYetValid);
+        }
+        let identity = self.sub.filter(|identity| !identity.is_empty());
+        let identity = identity.ok_or(TokenError::NoIdentity)?;
+        is_short("sub", &identity)?;
+        is_short("name", self.name.as_deref().unwrap_or_default())?;
+        Ok(Ticket {
+            identity,
+            name: self.name,
+            metadata: self.metadata,
+            grants: self.video.unwrap_or_default().grants(room)?,
+            expires,
+        })
+    }
+
+    /// What says the same as a ticket for a room.
+    pub(super) fn of(ticket: &Ticket, room: &str) -> Self {
+        Self {
+            iss: None,
+            sub: Some(ticket.identity.clone()),
+            exp: Some(Seconds::of(ticket.expires)),
+            nbf: None,
+            name: ticket.name.clone(),
+            metadata: ticket.metadata.clone(),
+            video: Some(Video::of(&ticket.grants, room)),
+        }
+    }
+}
+
+/// A participant's name has the same limit where it comes without a token.
+fn is_short(claim: &'static str, value: &str) -> Result<(), TokenError> {
+    let (bytes, limit) = (value.len(), MAX_NAME_BYTES);
+    match bytes > limit {
+        true => Err(TokenError::LongClaim {
+            claim,
+            bytes,
+            limit,
+        }),
+        false => Ok(()),
+    }
+}
+
+impl Video {
+    fn grants(self, room: &str) -> Result<Grants, TokenError> {
+        if self.room_join != Some(true) {
+            return Err(TokenError::MayNotJoin);
+        }
+        if self.room.as_deref() != Some(room) {
+            return Err(TokenError::OtherRoom);
+        }
+        let publish = self.can_publish.unwrap_or(true);
+        Ok(Grants {
+            publish,
+            sources: self.can_publish_sources.and_then(|names| sources(&names)),
+            subscribe: self.can_subscribe.unwrap_or(true),
+            publish_data: self.can_publish_data.unwrap_or(publish),
+            update_own_metadata: self.can_update_own_metadata.unwrap_or(false),
+            admin: self.room_admin.unwrap_or(false),
+            create: self.room_create.unwrap_or(false),
+            hidden: self.hidden.unwrap_or(false),
+        })
+    }
+
+    fn of(grants: &Grants, room: &str) -> Self {
+        let name = |source: &Source| source.name().to_owned();
+        let names = |sources: &Vec<Source>| sources.iter().map(name).collect();
+        Self {
+            room_join: Some(true),
+            room: Some(room.to_owned()),
+            room_admin: Some(grants.admin),
+            room_create: Some(grants.create),
+            can_publish: Some(grants.publish),
+            can_subscribe: Some(grants.subscribe),
+            can_publish_data: Some(grants.publish_data),
+            can_publish_sources: grants.sources.as_ref().map(names),
+            can_update_own_metadata: Some(grants.update_own_metadata),
+            hidden: Some(grants.hidden),
+        }
+    }
+}
+
+/// An empty list allows every source, as if it were not there. A name that nobody knows allows nothing.
+fn sources(names: &[String]) -> Option<Vec<Source>> {
+    let known = names.iter().filter_map(|name| Source::named(name));
+    (!names.is_empty()).then(|| known.collect())
+}
