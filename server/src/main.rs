@@ -2,6 +2,7 @@
 //! signal.
 
 mod log;
+mod token;
 
 use std::error::Error;
 use std::fmt::Display;
@@ -21,6 +22,12 @@ const REFUSED: u8 = 2;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == "token")
+    {
+        return token::main();
+    }
     let config = match Config::load(std::env::args_os()) {
         Ok(config) => config,
         Err(ConfigError::Information(text)) => return say(text.trim_end()),

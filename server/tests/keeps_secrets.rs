@@ -10,7 +10,7 @@ use ferrite_protocol::{ClientMessage, ResumeToken, ServerMessage};
 
 use crate::support::Client;
 use crate::support::native::Native;
-use crate::support::process::Running;
+use crate::support::process::{Running, ferrite, run};
 
 mod support;
 
@@ -322,4 +322,47 @@ async fn a_call_can_be_followed_without_what_its_descriptions_say() {
         told.iter().any(|fields| fields["message"] == "hung up"),
         "{log}"
     );
+}
+
+/// What is given to a server to keep is shown by nothing that it writes: not at any level of its log, not
+/// by its help, and not by what it says of a command line that is wrong.
+#[tokio::test]
+async fn secrets_of_tokens_are_never_shown() {
+    const SECRET: &str = "hush0123456789abcdef0123456789ab";
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept.keys");
+    std::fs::write(&path, format!("filed:{SECRET}\n")).unwrap();
+    let (key, path) = (format!("given:{SECRET}"), path.to_str().unwrap());
+    let given = ["--token-key", &key, "--token-key-file", path];
+
+    let server = Running::start(&[&given[..], &["--log", "trace"]].concat()).await;
+    let mut client = Client::connect_with(server.addr, &[]).await.unwrap();
+    client.hello(None).await;
+    client.leave().await;
+    let (_, _, log) = server.end("-TERM").await;
+    assert!(log.contains("opened"), "{log}");
+
+    let token = ["token", "--room", "den", "--identity", "alice"];
+    let mistakes = [
+        vec!["--help"],
+        vec!["token", "--help"],
+        vec!["--listen", "nowhere"],
+        vec!["--token-kez", &key],
+        vec!["--token-key", "given", SECRET],
+        vec!["--token-key", &key, SECRET],
+        vec!["--token-key-file", SECRET],
+        vec!["--token-key-file"],
+        token.to_vec(),
+    ];
+    let mut said = vec![log];
+    for mistake in mistakes {
+        for arguments in [[&mistake[..], &given].concat(), mistake.clone()] {
+            let mut command = ferrite(&arguments);
+            command.env("FERRITE_TOKEN_KEY", &key);
+            let output = run(command).await;
+            said.push(String::from_utf8([output.stdout, output.stderr].concat()).unwrap());
+        }
+    }
+    for said in said {
+        assert!(!said.contains("hush"), "{said}");
+    }
 }

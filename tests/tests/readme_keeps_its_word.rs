@@ -8,12 +8,13 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
     "server/docs/limits.md",
     "server/docs/reverse-proxy.md",
+    "server/docs/tokens.md",
     "server/docs/design.md",
     "shared/PROTOCOL.md",
     "client-wasm/README.md",

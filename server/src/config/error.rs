@@ -11,7 +11,7 @@ pub enum ConfigError {
     #[error("{0}")]
     Information(String),
     /// The command line cannot be understood.
-    #[error("{0}; see ferrite --help")]
+    #[error("{0}")]
     Usage(String),
     /// A flag or a variable has a value that makes no sense.
     #[error("{source_name}: {problem}")]

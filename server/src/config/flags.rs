@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::StyledStr;
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
@@ -25,6 +25,7 @@ Examples:
   ferrite                                         try it on this machine
   ferrite --external-ip 203.0.113.7               behind a cloud provider's NAT
   ferrite --listen 127.0.0.1:9000 --media-port 0  beside another one
+  ferrite token --room den --identity me          make a token for trying; more with --help
   ferrite --config /etc/ferrite.toml              with a file such as
                                                     listen = \"[::]:8080\"
                                                     external-ip = [\"203.0.113.7\"]
@@ -45,8 +46,9 @@ impl Flags {
         help: Help,
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, ConfigError> {
-        let matches = help.0.try_get_matches_from(arguments);
-        let mut matches = matches.map_err(|error| refusal(&error))?;
+        let name = help.command.get_name().to_owned();
+        let matches = help.command.try_get_matches_from(arguments);
+        let mut matches = matches.map_err(|error| refusal(&error, &name))?;
         let config = matches.remove_one(CONFIG);
         Ok(Self { matches, config })
     }
@@ -54,6 +56,11 @@ impl Flags {
     /// The file that they name.
     pub(super) fn config(&self) -> Option<&Path> {
         self.config.as_deref()
+    }
+
+    /// What else they say.
+    pub(super) fn into_matches(self) -> ArgMatches {
+        self.matches
     }
 
     /// Where a setting was written, if it was.
@@ -93,12 +100,27 @@ fn variable(name: &str) -> String {
 }
 
 /// Makes a flag of every setting that it sees. Help shows the values that it saw.
-pub(super) struct Help(Command);
+pub(super) struct Help {
+    command: Command,
+    /// Those of the settings that help shows, unless it shows all.
+    shown: Option<&'static [&'static str]>,
+}
 
 impl Help {
     /// With no settings yet.
     pub(super) fn new() -> Self {
-        Self(command())
+        Self {
+            command: command().arg(config()),
+            shown: None,
+        }
+    }
+
+    /// Beside a command's own arguments, whose help shows these settings alone.
+    pub(super) fn of(command: Command, shown: &'static [&'static str]) -> Self {
+        Self {
+            command: command.arg(config()),
+            shown: Some(shown),
+        }
     }
 }
 
@@ -122,21 +144,28 @@ impl Visitor for Help {
         if let Some(default) = value.show() {
             flag = flag.default_value(default);
         }
-        self.0 = std::mem::take(&mut self.0).arg(flag);
+        flag = flag.hide(
+            self.shown
+                .is_some_and(|shown| !shown.contains(&setting.name)),
+        );
+        self.command = std::mem::take(&mut self.command).arg(flag);
         Ok(())
     }
 }
 
 /// The command without any setting.
 fn command() -> Command {
-    let help = "A TOML file with any of the settings below, named as here without the dashes";
     Command::new("ferrite")
         .bin_name("ferrite")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A WebRTC server with its browser client inside.")
         .long_about(LONG_ABOUT)
         .after_help(AFTER_HELP)
-        .arg(flag(CONFIG, "FILE", help.to_owned()).value_parser(value_parser!(PathBuf)))
+}
+
+fn config() -> Arg {
+    let help = "A TOML file with any of the settings, named as here without the dashes";
+    flag(CONFIG, "FILE", help.to_owned()).value_parser(value_parser!(PathBuf))
 }
 
 fn flag(name: &'static str, value_name: &'static str, help: String) -> Arg {
@@ -155,16 +184,28 @@ fn paragraph(lines: &[&str]) -> String {
 }
 
 /// Makes one line of what clap says in several.
-fn refusal(error: &clap::Error) -> ConfigError {
+fn refusal(error: &clap::Error, command: &str) -> ConfigError {
     if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
         return ConfigError::Information(error.to_string());
+    }
+    let suggested = match error.get(ContextKind::SuggestedArg) {
+        Some(suggested) => format!(", did you mean {suggested}"),
+        None => String::new(),
+    };
+    let line = line(error);
+    ConfigError::Usage(format!("{line}{suggested}; see {command} --help"))
+}
+
+fn line(error: &clap::Error) -> String {
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
+        && error.kind() == ErrorKind::UnknownArgument
+        && !argument.starts_with('-')
+    {
+        // It may be a secret, parted from its name by a space.
+        return "there is an argument that belongs to no flag".to_owned();
     }
     let text = error.to_string();
     let first = text.split("\n\n").next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    ConfigError::Usage(match error.get(ContextKind::SuggestedArg) {
-        Some(suggested) => format!("{line}, did you mean {suggested}"),
-        None => line,
-    })
+    first.split_whitespace().collect::<Vec<_>>().join(" ")
 }

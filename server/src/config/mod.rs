@@ -3,7 +3,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `http`, `media`, `signalling`, `limits`, `log` | the settings: each is declared once, with its names, type, default, help and rule |
+//! | `http`, `media`, `signalling`, `tokens`, `limits`, `log` | the settings: each is declared once, with its names, type, default, help and rule |
 //! | `declare` | what a declaration becomes, and how sources see it |
 //! | `value` | texts to values and back |
 //! | `flags` | the command line and the environment |
@@ -14,6 +14,9 @@
 //! `server/docs/configuration.md`, which a test compares. Nothing here knows what settings are for.
 
 use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{ArgMatches, Command};
 
 use self::declare::{Area as _, Visitor};
 use self::file::File;
@@ -28,6 +31,7 @@ mod limits;
 mod log;
 mod media;
 mod signalling;
+mod tokens;
 mod value;
 
 pub use self::error::ConfigError;
@@ -36,6 +40,7 @@ pub use self::limits::Limits;
 pub use self::log::{Log, LogAddresses, LogFormat};
 pub use self::media::Media;
 pub use self::signalling::Signalling;
+pub use self::tokens::{KeyFile, Tokens};
 
 /// Everything the server is told from outside.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +51,8 @@ pub struct Config {
     pub media: Media,
     /// Sessions.
     pub signalling: Signalling,
+    /// Who may join rooms.
+    pub tokens: Tokens,
     /// How much clients may have and do.
     pub limits: Limits,
     /// The log.
@@ -58,8 +65,27 @@ impl Config {
     /// # Errors
     /// When any of them cannot be understood, or when the user asked for help.
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
+        let (config, _) = Self::read(Help::new(), arguments)?;
+        Ok(config)
+    }
+
+    /// Reads them for a command that has arguments of its own. Its help shows these of the settings.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn load_for(
+        command: Command,
+        shown: &'static [&'static str],
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<(Self, ArgMatches), ConfigError> {
+        Self::read(Help::of(command, shown), arguments)
+    }
+
+    fn read(
+        mut help: Help,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<(Self, ArgMatches), ConfigError> {
         let mut config = Self::default();
-        let mut help = Help::new();
         config.visit(&mut help)?;
         let mut flags = Flags::read(help, arguments)?;
         if let Some(path) = flags.config() {
@@ -69,7 +95,7 @@ impl Config {
             file.finish()?;
         }
         config.visit(&mut flags)?;
-        Ok(config)
+        Ok((config, flags.into_matches()))
     }
 
     /// Shows every setting of every area.
@@ -77,7 +103,16 @@ impl Config {
         self.http.visit(visitor)?;
         self.media.visit(visitor)?;
         self.signalling.visit(visitor)?;
+        self.tokens.visit(visitor)?;
         self.limits.visit(visitor)?;
         self.log.visit(visitor)
     }
+}
+
+/// A time as settings write it, such as 30s, 500ms, 2m or 1h.
+///
+/// # Errors
+/// When it is written otherwise; says how to write it.
+pub fn read_time(text: &str) -> Result<Duration, String> {
+    <Duration as value::Single>::parse(text)
 }
