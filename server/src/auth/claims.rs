@@ -135,9 +135,10 @@ impl Video {
             return Err(TokenError::OtherRoom);
         }
         let publish = self.can_publish.unwrap_or(true);
+        let sources = self.can_publish_sources.and_then(|names| sources(&names));
         Ok(Grants {
-            publish,
-            sources: self.can_publish_sources.and_then(|names| sources(&names)),
+            publish: publish && !is_nothing(sources.as_ref()),
+            sources: sources.filter(|sources| !sources.is_empty()),
             subscribe: self.can_subscribe.unwrap_or(true),
             publish_data: self.can_publish_data.unwrap_or(publish),
             update_own_metadata: self.can_update_own_metadata.unwrap_or(false),
@@ -150,15 +151,16 @@ impl Video {
     fn of(grants: &Grants, room: &str) -> Self {
         let name = |source: &Source| source.name().to_owned();
         let names = |sources: &Vec<Source>| sources.iter().map(name).collect();
+        let sources = grants.sources.as_ref();
         Self {
             room_join: Some(true),
             room: Some(room.to_owned()),
             room_admin: Some(grants.admin),
             room_create: Some(grants.create),
-            can_publish: Some(grants.publish),
+            can_publish: Some(grants.publish && !is_nothing(sources)),
             can_subscribe: Some(grants.subscribe),
             can_publish_data: Some(grants.publish_data),
-            can_publish_sources: grants.sources.as_ref().map(names),
+            can_publish_sources: sources.map(names),
             can_update_own_metadata: Some(grants.update_own_metadata),
             hidden: Some(grants.hidden),
         }
@@ -167,6 +169,12 @@ impl Video {
 
 /// An empty list allows every source, as if it were not there. A name that nobody knows allows nothing.
 fn sources(names: &[String]) -> Option<Vec<Source>> {
-    let known = names.iter().filter_map(|name| Source::named(name));
-    (!names.is_empty()).then(|| known.collect())
+    let named = |source: &Source| names.iter().any(|name| name == source.name());
+    let allowed = Source::ALL.into_iter().filter(named).collect();
+    (!names.is_empty()).then_some(allowed)
+}
+
+/// Whether sources are named, and none of them is one. A token would have to say it otherwise.
+fn is_nothing(sources: Option<&Vec<Source>>) -> bool {
+    sources.is_some_and(Vec::is_empty)
 }

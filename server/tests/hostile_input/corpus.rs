@@ -70,6 +70,11 @@ fn a_candidate_is_one_or_not() {
 }
 
 #[test]
+fn a_token_is_refused_or_says_what_one_of_ours_can() {
+    explore("token", 5000);
+}
+
+#[test]
 fn an_offer_is_refused_or_answered_soundly() {
     explore("sdp_offer", 300);
 }

@@ -51,12 +51,7 @@ fn each_grant_is_one_claim() {
     }));
     let expected = Grants {
         publish: true,
-        sources: Some(vec![
-            Source::Microphone,
-            Source::ScreenShare,
-            Source::ScreenShareAudio,
-            Source::Camera,
-        ]),
+        sources: Some(Source::ALL.to_vec()),
         subscribe: false,
         publish_data: false,
         update_own_metadata: true,
@@ -76,9 +71,13 @@ fn sources_are_all_or_those_named() {
     };
     assert_eq!(may(json!([])), Source::ALL);
     assert_eq!(may(json!(["microphone"])), [Source::Microphone]);
+    let several = may(json!(["screen_share", "camera", "screen_share"]));
+    assert_eq!(several, [Source::Camera, Source::ScreenShare]);
     // Of a time to come.
     assert_eq!(may(json!(["hologram", "camera"])), [Source::Camera]);
     assert!(may(json!(["hologram"])).is_empty());
+    let nothing = granted(&json!({ "canPublishSources": ["hologram"] }));
+    assert_eq!((nothing.publish, nothing.publish_data), (false, true));
     let none = granted(&json!({ "canPublish": false, "canPublishSources": ["camera"] }));
     assert!(!none.may_publish(Source::Camera));
 }

@@ -84,6 +84,16 @@ fn what_would_be_refused_is_not_minted() {
     assert_eq!(no_secret, Err(MintError::NoSecret));
 }
 
+/// LiveKit's claims cannot list no source: an empty list allows all.
+#[test]
+fn no_source_at_all_is_no_right_to_publish() {
+    let mut nothing = ticket();
+    nothing.grants.sources = Some(Vec::new());
+    let token = mint(&keys(), &nothing, ROOM, now()).unwrap();
+    let grants = keys().verify(&token, ROOM, now()).unwrap().grants;
+    assert!(!grants.publish && grants.publish_data);
+}
+
 #[test]
 fn the_first_secret_signs() {
     let mut several = Keys::default();

@@ -13,6 +13,7 @@ mod sctp;
 mod sdp;
 mod signalling;
 mod speaker;
+mod tokens;
 
 /// A target's name, and the target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -21,6 +22,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("client_message", signalling::client_message),
     ("candidate", signalling::candidate),
+    ("token", tokens::token),
     ("sdp_offer", sdp::offer),
     ("framing", framing::framing),
     ("rtcp", rtp::rtcp),
