@@ -71,10 +71,7 @@ fn command() -> Command {
             "admin",
             "Lets them mute others, send them away, and end the room",
         ))
-        .arg(switch(
-            "create",
-            "Lets them open a room that is not there yet",
-        ))
+        .arg(switch("create", "Lets them create rooms"))
         .arg(switch("hidden", "Hides them from others"))
 }
 

@@ -32,7 +32,7 @@ pub struct Grants {
     pub update_own_metadata: bool,
     /// Mute and send away others, and end the room.
     pub admin: bool,
-    /// Open a room that is not there yet.
+    /// Create rooms.
     pub create: bool,
     /// Be seen by nobody.
     pub hidden: bool,

@@ -14,8 +14,8 @@ settings! {
     /// Who may join rooms.
     pub struct Tokens {
         /// A key that tokens are signed with, as NAME:SECRET, or as NAME:FILE.pem with a public key.
-        /// With any, nobody joins a room without a token. Command lines are no secrets to others on the
-        /// machine: the variable and --token-key-file are
+        /// With any, nobody joins a room without a token. Others on this machine can see a command line:
+        /// better use the variable, or --token-key-file
         pub keys: Keys = Keys::default(), "token-key", "NAME:SECRET";
 
         /// A file with further keys, one in each line, as for --token-key
