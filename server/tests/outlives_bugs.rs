@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -25,10 +26,6 @@ struct Buggy {
 }
 
 impl Behaviour for Buggy {
-    fn shown_on(&self, section: usize) -> Option<usize> {
-        Echo.shown_on(section)
-    }
-
     fn handle(&mut self, now: Instant, peer: &mut Peer, output: PeerOutput) {
         if let PeerOutput::Data { data, .. } = &output {
             let thread = std::thread::current();
@@ -71,8 +68,9 @@ impl Caller {
             }),
         });
         let mut native = Native::new();
-        let answer = handle.offer(&native.offer()).unwrap();
-        native.take_answer(&answer);
+        let offer = native.offer();
+        let answered = handle.offer(&offer, &HashMap::new(), |_| Arc::default());
+        native.take_answer(&answered.unwrap().sdp);
         native.run_until("a channel", Native::is_open);
         native.echo(b"where am I");
         let is_now = shard;

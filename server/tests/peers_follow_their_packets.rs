@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -62,7 +63,8 @@ impl Caller {
             loopback: true,
             behaviour,
         });
-        let answer = handle.offer(OFFER).unwrap();
+        let answered = handle.offer(OFFER, &HashMap::new(), |_| Arc::default());
+        let answer = answered.unwrap().sdp;
         let attribute = |name: &str| {
             let mut lines = answer.lines();
             let value = lines.find_map(|line| line.strip_prefix(&format!("a={name}:")));

@@ -61,10 +61,6 @@ struct Noting {
 }
 
 impl Behaviour for Noting {
-    fn shown_on(&self, section: usize) -> Option<usize> {
-        self.echo.shown_on(section)
-    }
-
     fn tap(&mut self, _: Instant, media: &MediaPacket) {
         let mut heard = self.heard.lock().unwrap();
         heard.insert((media.header.ssrc, number(media.payload())));
@@ -144,7 +140,8 @@ impl Caller {
                 Section::Data { mid: "2" },
             ],
         };
-        let answer = handle.offer(&offer.write()).unwrap();
+        let answered = handle.offer(&offer.write(), &HashMap::new(), |_| Arc::default());
+        let answer = answered.unwrap().sdp;
         let mut caller = Self {
             stream: connect(plane.port()),
             dtls: Dtls::new(

@@ -50,7 +50,7 @@ impl Fanout {
         let provider = rtc::crypto::default_provider().unwrap();
         let profile = ProtectionProfile::AeadAes128Gcm;
         let sinks = (0..sinks).map(|peer| {
-            router.subscribe(track, Place { peer, section });
+            router.subscribe(TrackId::default(), Place { peer, section });
             let key = [peer as u8; 56];
             Sink {
                 egress: Egress::new(&section_of_video(), stream(), 1000),
@@ -77,7 +77,8 @@ impl Fanout {
         self.now += Duration::from_millis(33);
         for _ in 0..packets {
             let media = self.receive();
-            self.router.push(self.track, media);
+            let (peer, section) = (usize::MAX, 0);
+            self.router.push(self.track, Place { peer, section }, media);
         }
         let (sinks, now, mut written) = (&mut self.sinks, self.now, 0);
         self.router.deliver(now, |place, batch| {

@@ -1,4 +1,4 @@
-//! Sends a peer everything back: tracks on the sections they came on, messages on their channels.
+//! Sends a peer its messages back, on their channels. Its tracks come back by its plan.
 //! A message longer than the peer itself takes (`a=max-message-size`, RFC 8841 §6.1) is left out.
 
 use std::time::Instant;
@@ -10,10 +10,6 @@ use crate::media::{Behaviour, Peer, PeerOutput};
 pub struct Echo;
 
 impl Behaviour for Echo {
-    fn shown_on(&self, section: usize) -> Option<usize> {
-        Some(section)
-    }
-
     fn handle(&mut self, now: Instant, peer: &mut Peer, output: PeerOutput) {
         match output {
             PeerOutput::Data {

@@ -7,6 +7,7 @@
 //! | `plane` | the door for the control plane: start, make peers, hear of their states |
 //! | `shard` | one core's peers without IO, and the thread around it; which shard has which peer |
 //! | `event` | what a session hears of its peer |
+//! | `plan` | what a peer's sections are for |
 //! | [`peer`] | one remote endpoint, tied together from what follows |
 //! | `sdp` | offer in, answer out |
 //! | `egress` | what leaves: rewriting, retransmission, where to begin |
@@ -32,6 +33,7 @@ pub mod id;
 pub mod ingest;
 pub mod net;
 pub mod peer;
+pub mod plan;
 pub mod plane;
 pub mod rtp;
 pub mod sdp;
@@ -40,19 +42,16 @@ pub mod shard;
 pub mod transport;
 
 pub use event::PeerEvent;
+pub use id::TrackId;
 pub use peer::{Peer, PeerOutput};
+pub use plan::{Plan, Shown};
 pub use plane::*;
 use rtp::packet::MediaPacket;
+pub use sdp::{MediaSection, Session};
 
-/// What sits opposite a peer besides people. Its media is routed, and passes by: a behaviour says where
-/// it is shown. What else a peer gives out it hears of. It runs on the peer's shard: it must not block.
+/// What sits opposite a peer besides people. Its media is routed as its plan says, and passes by. What
+/// else a peer gives out it hears of. It runs on the peer's shard: it must not block.
 pub trait Behaviour: Send {
-    /// The section of the same peer that shows what arrives on one; `None` is nowhere.
-    fn shown_on(&self, section: usize) -> Option<usize> {
-        let _ = section;
-        None
-    }
-
     /// Sees a packet that arrives, on its way.
     fn tap(&mut self, now: Instant, media: &MediaPacket) {
         let _ = (now, media);

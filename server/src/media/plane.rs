@@ -1,5 +1,6 @@
 //! The media plane as the control plane sees it: start it, make peers, hear of their states.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 
 pub use crate::media::net::sockets::PortError;
 pub use crate::media::sdp::SdpError;
+pub use crate::media::shard::shards::Busy;
 pub use crate::media::transport::dtls::DtlsState as DtlsTransportState;
 pub use crate::media::transport::ice::IceState as IceConnectionState;
 
@@ -27,13 +29,14 @@ use crate::media::net::sockets::{
     Port, open_listeners, open_sockets, probe, warn_of_a_small_buffer,
 };
 use crate::media::peer::{Peer, PeerConfig};
+use crate::media::plan::{Plan, Revision};
 use crate::media::rtp::clock::Clock;
 use crate::media::sdp::{self, Local, Session};
 use crate::media::shard::command::Command;
 use crate::media::shard::gauges::MediaGauges;
 use crate::media::shard::mailbox::Mail;
 use crate::media::shard::resident::Resident;
-use crate::media::shard::shards::{Busy, Shards};
+use crate::media::shard::shards::Shards;
 use crate::media::shard::thread::Prepared;
 use crate::media::transport::dtls::{DtlsError, Identity};
 use crate::media::transport::ice::Credentials;
@@ -201,6 +204,7 @@ impl MediaPlane {
             session_id: rand::random::<u64>() >> 1,
             max_message_size: MAX_MESSAGE_SIZE,
             cname: random_text(16),
+            streams: HashMap::new(),
         };
         let config = PeerConfig {
             identity: inner.identity.clone(),
@@ -219,6 +223,7 @@ impl MediaPlane {
             negotiation: Mutex::new(Negotiation {
                 local,
                 session: None,
+                plans: 0,
                 newborn: Some(Box::new(resident)),
             }),
         };
@@ -304,11 +309,30 @@ impl fmt::Debug for PeerHandle {
     }
 }
 
+/// An answer, and what was agreed with it.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The answer.
+    pub sdp: String,
+    /// What was agreed.
+    pub session: Arc<Session>,
+}
+
 struct Negotiation {
     local: Local,
     session: Option<Arc<Session>>,
+    /// How many plans there were.
+    plans: u64,
     /// The peer, until its first offer. Before that nobody can call it.
     newborn: Option<Box<Resident>>,
+}
+
+impl Negotiation {
+    fn revision(&mut self, plan: Arc<Plan>) -> Revision {
+        self.plans += 1;
+        let number = self.plans;
+        Revision { number, plan }
+    }
 }
 
 impl PeerHandle {
@@ -319,11 +343,18 @@ impl PeerHandle {
         previous.is_some_and(|previous| sdp::begins_anew(offer, previous))
     }
 
-    /// Offer in, answer out.
-    pub fn offer(&self, offer: &str) -> Result<String, SdpError> {
+    /// Offer in, answer out. `streams` says by mid which MediaStream is sent on a section where the offer
+    /// names none; `plan`, from what was agreed, what the sections are for.
+    pub fn offer(
+        &self,
+        offer: &str,
+        streams: &HashMap<String, String>,
+        plan: impl FnOnce(&Session) -> Arc<Plan>,
+    ) -> Result<Answered, SdpError> {
         let negotiation = &mut *self.negotiation();
         let previous = negotiation.session.as_deref();
         let mut local = negotiation.local.clone();
+        local.streams.clone_from(streams);
         let mut random = rand::random;
         let mut answer = sdp::answer(offer, &local, previous, &mut random)?;
         // RFC 8839 §4.4.3.1.1: new credentials ask for an ICE restart, answered with new ones.
@@ -336,11 +367,29 @@ impl PeerHandle {
             answer = sdp::answer(offer, &local, previous, &mut random)?;
         }
         let session = Arc::new(answer.session);
-        self.agree(&mut negotiation.newborn, session.clone(), restart)
+        let plan = negotiation.revision(plan(&session));
+        let newborn = &mut negotiation.newborn;
+        self.agree(newborn, session.clone(), restart, plan)
             .map_err(|Busy| SdpError("the server is too busy; try again".to_owned()))?;
         negotiation.local = local;
-        negotiation.session = Some(session);
-        Ok(answer.sdp)
+        negotiation.session = Some(session.clone());
+        let sdp = answer.sdp;
+        Ok(Answered { sdp, session })
+    }
+
+    /// Says what the sections are for from now on, whole.
+    pub fn set_plan(&self, plan: Arc<Plan>) -> Result<(), Busy> {
+        let negotiation = &mut *self.negotiation();
+        let plan = negotiation.revision(plan);
+        if let Some(resident) = &mut negotiation.newborn {
+            resident.set_plan(plan);
+            return Ok(());
+        }
+        let id = self.id;
+        match self.shards.directory.plan(id, plan) {
+            Ok(()) => Ok(()),
+            Err(plan) => self.command(Command::SetPlan { id, plan }),
+        }
     }
 
     /// Tells the peer what was agreed. `restart` are the credentials of a new ICE generation.
@@ -349,9 +398,11 @@ impl PeerHandle {
         newborn: &mut Option<Box<Resident>>,
         session: Arc<Session>,
         restart: Option<Credentials>,
+        plan: Revision,
     ) -> Result<(), Busy> {
         if let Some(mut resident) = newborn.take() {
             resident.peer.set_session(Instant::now(), session, None);
+            resident.set_plan(plan);
             self.shards.directory.insert(resident);
             return Ok(());
         }
@@ -362,6 +413,7 @@ impl PeerHandle {
             id,
             session,
             restart,
+            plan,
         })?;
         // Not before: names that no shard was told of must not displace those in use. Nor is it late:
         // the other end learns the new name from the answer.
@@ -385,9 +437,12 @@ impl PeerHandle {
                 Err(Busy)
             }
             Ok(())
-            | Err(Command::SetSession { .. } | Command::Close { .. } | Command::Landed { .. }) => {
-                Ok(())
-            }
+            | Err(
+                Command::SetSession { .. }
+                | Command::SetPlan { .. }
+                | Command::Close { .. }
+                | Command::Landed { .. },
+            ) => Ok(()),
         }
     }
 

@@ -1,6 +1,8 @@
 //! A session's peer connection, from the side of signalling.
 
+use std::collections::HashMap;
 use std::future::pending;
+use std::sync::Arc;
 
 use ferrite_protocol::{ErrorCode, PeerConnectionState, RequestId, ServerMessage, SessionId};
 use tokio::sync::mpsc;
@@ -49,8 +51,8 @@ impl Peer {
     /// before it has a remote description. Every answer has them inside, too, so those that a
     /// broken WebSocket swallows are not missed.
     pub(super) fn offer(&mut self, id: Option<RequestId>, sdp: &str) -> Vec<ServerMessage> {
-        let sdp = match self.handle.offer(sdp) {
-            Ok(sdp) => sdp,
+        let sdp = match (self.handle).offer(sdp, &HashMap::new(), |_| Arc::default()) {
+            Ok(answered) => answered.sdp,
             Err(error) => {
                 debug!(%error, "refused an offer");
                 return vec![ServerMessage::Error {

@@ -21,10 +21,6 @@ const LAST: u16 = 100;
 struct Fragile(Echo);
 
 impl Behaviour for Fragile {
-    fn shown_on(&self, section: usize) -> Option<usize> {
-        self.0.shown_on(section)
-    }
-
     fn tap(&mut self, _: Instant, media: &MediaPacket) {
         assert!(media.header.sequence < LAST, "on purpose");
     }

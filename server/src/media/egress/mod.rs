@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use crate::media::forward::cache::{MAX_CACHED, MAX_SPAN};
 use crate::media::id::TrackId;
 use crate::media::net::buffers;
+use crate::media::plan::Shown;
 use crate::media::rtp::clock::{Clock, ntp_seconds};
 use crate::media::rtp::header::{Header, write_header};
 use crate::media::rtp::numbering::Numbering;
@@ -105,12 +106,12 @@ pub struct Egress {
     created: Option<Instant>,
     /// When the other end last asked for something again.
     asked: Option<Instant>,
-    /// The track to show; the one that goes out until this begins with a keyframe.
-    selected: Option<TrackId>,
+    /// What to show. A layer of the same track goes out until this begins with a keyframe.
+    selected: Option<Shown>,
     sent: Totals,
     /// Payload bytes asked for again and not refused.
     sent_again: u64,
-    /// When the first packet of any layer came.
+    /// When the first packet came of any layer of what was selected last.
     began: Option<Instant>,
     /// A layer would go out if it began with a keyframe.
     wants_keyframe: bool,
@@ -145,6 +146,10 @@ struct Source {
     last_at: Instant,
     clock_rate: u32,
     clock: Option<SourceClock>,
+    /// What of it did not come here is not missed: it goes on as if it were another.
+    is_over: bool,
+    /// Whether that is so shows with the packet that comes next: it may be the next.
+    may_be_over: bool,
 }
 
 impl Source {
@@ -180,7 +185,7 @@ impl Egress {
             history: SequenceRing::new(MAX_HISTORY),
             created: None,
             asked: None,
-            selected: Some(TrackId::default()),
+            selected: Some(Shown::at_best(TrackId::default())),
             sent: Totals::default(),
             sent_again: 0,
             began: None,
@@ -253,32 +258,62 @@ impl Egress {
         Some(outgoing)
     }
 
-    /// Shows another track, from its next keyframe on; or none, at once.
-    pub fn select(&mut self, track: Option<TrackId>) {
-        if self.selected != track {
-            self.selected = track;
-            self.wants_keyframe = track.is_some();
+    /// Shows something else: another track from its next keyframe on, and nothing until then; another
+    /// layer from its next keyframe on; or nothing.
+    pub fn select(&mut self, shown: Option<Shown>) {
+        if self.selected == shown {
+            return;
+        }
+        self.selected = shown;
+        self.began = None;
+        let goes_on = |source: &Source| {
+            !source.is_over && shown.is_some_and(|shown| shown.track == source.track)
+        };
+        let has_it = |source: &Source| {
+            goes_on(source) && shown.is_some_and(|shown| shown.best_layer == source.layer)
+        };
+        self.wants_keyframe = shown.is_some() && !self.source.as_ref().is_some_and(has_it);
+        if let Some(source) = &mut self.source {
+            source.is_over = !goes_on(source);
+        }
+    }
+
+    /// What comes next may not follow what came before: there was a time in which nothing came here.
+    pub fn rejoin(&mut self) {
+        if let Some(source) = &mut self.source {
+            source.may_be_over = true;
         }
     }
 
     /// Whether a packet is of the track and the layer that go out: of the selected track's the best there
-    /// is. Another begins with a keyframe.
+    /// is that may be sent. Another begins with a keyframe, and so does what has a gap nobody lost.
     fn takes(&mut self, now: Instant, media: &MediaPacket) -> bool {
-        let Some(selected) = self.selected else {
+        let Some(selected) = self.selected.filter(|shown| shown.track == media.track) else {
             return false;
         };
         let began = *self.began.get_or_insert(now);
-        let Some(source) = &self.source else {
-            let is_due = media.layer == 0 || now >= began + LAYER_SILENCE;
-            return media.track == selected && is_due;
+        let is_due = now >= began + LAYER_SILENCE;
+        let is_best = media.layer == selected.best_layer;
+        let may_be_sent = media.layer >= selected.best_layer;
+        let follows = self.follows(media);
+        let Some(source) = &mut self.source else {
+            return is_best || may_be_sent && is_due;
         };
-        if (media.track, media.layer) == (source.track, source.layer) {
+        if follows && source.may_be_over {
+            source.may_be_over = false;
+            source.is_over = source.numbering.next_of_source() != media.header.sequence;
+        }
+        let is_same = source.track == media.track && !source.is_over;
+        if is_same && (source.layer, source.ssrc) == (media.layer, media.header.ssrc) {
             return true;
         }
-        let may_begin = match media.track == source.track {
-            true => media.layer < source.layer || now >= source.last_at + LAYER_SILENCE,
-            false => media.track == selected,
-        };
+        let is_silent = now >= source.last_at + LAYER_SILENCE;
+        let may_begin = may_be_sent
+            && match is_same {
+                true if source.layer < selected.best_layer => is_best || is_due || is_silent,
+                true => media.layer <= source.layer || is_silent,
+                false => true,
+            };
         self.wants_keyframe |= may_begin && !media.starts_keyframe;
         may_begin && media.starts_keyframe
     }
@@ -311,7 +346,7 @@ impl Egress {
     }
 
     fn follows(&self, media: &MediaPacket) -> bool {
-        let source = self.source.as_ref();
+        let source = self.source.as_ref().filter(|source| !source.is_over);
         source.is_some_and(|s| (s.track, s.ssrc) == (media.track, media.header.ssrc))
     }
 
@@ -347,6 +382,8 @@ impl Egress {
             last_at: now,
             clock_rate: media.clock_rate,
             clock: media.clock,
+            is_over: false,
+            may_be_over: false,
         });
     }
 
@@ -568,6 +605,8 @@ pub fn unwrap_rtx(packet: &[u8], header: &Header, payload_type: u8, ssrc: u32) -
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::media::sdp::{CodecKind, Direction};
 
@@ -774,42 +813,147 @@ mod tests {
         assert_eq!(sound.keeps_for(now, None), Duration::ZERO);
     }
 
+    /// What a stream makes of packets of any track and layer, given as these, and their numbers.
+    fn sent(
+        egress: &mut Egress,
+        now: Instant,
+        of: (u64, u8),
+        number: u16,
+        kind: &[u8],
+    ) -> Option<u16> {
+        let mut media = packet(7 + u32::from(of.1), number, kind);
+        (media.track, media.layer) = (TrackId(of.0), of.1);
+        let outgoing = egress.forward(now, &media, false)?;
+        Some(outgoing.header.sequence)
+    }
+
+    fn show(track: u64, best_layer: u8) -> Option<Shown> {
+        let track = TrackId(track);
+        Some(Shown { track, best_layer })
+    }
+
     #[test]
     fn another_track_is_shown_from_its_keyframe_on_and_none_at_once() {
-        let mut egress = egress(MediaKind::Video);
-        let now = Instant::now();
-        let of = |track, sequence, payload| {
-            let mut media = packet(7, sequence, payload);
-            media.track = TrackId(track);
-            media
-        };
-        let send = |egress: &mut Egress, track, sequence, payload| {
-            let outgoing = egress.forward(now, &of(track, sequence, payload), false)?;
-            Some(outgoing.header.sequence)
-        };
+        let (mut egress, now) = (egress(MediaKind::Video), Instant::now());
+        let send =
+            |egress: &mut Egress, track, number, kind| sent(egress, now, (track, 0), number, kind);
         assert_eq!(send(&mut egress, 3, 1, KEY), None, "not selected");
-        egress.select(Some(TrackId(3)));
+        egress.select(show(3, 0));
         assert!(egress.take_keyframe_wish());
         assert_eq!(send(&mut egress, 3, 1, DELTA), Some(500));
-        egress.select(Some(TrackId(4)));
+        egress.select(show(4, 0));
+        assert!(egress.take_keyframe_wish());
         assert_eq!(send(&mut egress, 4, 30_000, DELTA), None);
-        assert_eq!(
-            send(&mut egress, 3, 2, DELTA),
-            Some(501),
-            "until the other begins"
-        );
+        assert_eq!(send(&mut egress, 3, 2, KEY), None, "selected no more");
         assert!(egress.take_keyframe_wish());
         // Both happen to have one SSRC.
-        assert_eq!(send(&mut egress, 4, 30_001, KEY), Some(502));
+        assert_eq!(send(&mut egress, 4, 30_001, KEY), Some(501));
         assert_eq!(send(&mut egress, 3, 3, KEY), None);
-        assert_eq!(send(&mut egress, 4, 30_002, DELTA), Some(503));
-        let wanted = egress.wanted(now, 503).unwrap();
+        assert_eq!(send(&mut egress, 4, 30_002, DELTA), Some(502));
+        let wanted = egress.wanted(now, 502).unwrap();
         assert_eq!((wanted.track, wanted.original), (TrackId(4), 30_002));
         assert!(
-            egress.wanted(now, 501).is_none(),
+            egress.wanted(now, 500).is_none(),
             "of what is shown no more"
         );
         egress.select(None);
         assert_eq!(send(&mut egress, 4, 30_003, KEY), None);
+    }
+
+    #[test]
+    fn what_was_paused_goes_on_with_a_keyframe_and_without_a_gap() {
+        let (mut egress, now) = (egress(MediaKind::Video), Instant::now());
+        let send = |egress: &mut Egress, number, kind| sent(egress, now, (3, 0), number, kind);
+        egress.select(show(3, 0));
+        assert_eq!(send(&mut egress, 1, KEY), Some(500));
+        egress.select(None);
+        assert_eq!(send(&mut egress, 2, DELTA), None);
+        egress.select(show(3, 0));
+        assert!(egress.take_keyframe_wish());
+        assert_eq!(send(&mut egress, 3, DELTA), None);
+        assert_eq!(send(&mut egress, 4, KEY), Some(501));
+        assert_eq!(
+            send(&mut egress, 3, DELTA),
+            None,
+            "from before the keyframe"
+        );
+        assert_eq!(send(&mut egress, 5, DELTA), Some(502));
+    }
+
+    #[test]
+    fn what_comes_again_after_a_time_goes_on_where_it_missed_nothing() {
+        let (mut egress, now) = (egress(MediaKind::Video), Instant::now());
+        let send = |egress: &mut Egress, number, kind| sent(egress, now, (3, 0), number, kind);
+        egress.select(show(3, 0));
+        assert_eq!(send(&mut egress, 1, KEY), Some(500));
+        egress.rejoin();
+        assert_eq!(send(&mut egress, 2, DELTA), Some(501));
+        assert_eq!(send(&mut egress, 4, DELTA), Some(503), "lost on its way");
+        egress.rejoin();
+        egress.take_keyframe_wish();
+        assert_eq!(send(&mut egress, 9, DELTA), None);
+        assert!(egress.take_keyframe_wish());
+        assert_eq!(send(&mut egress, 10, KEY), Some(504));
+        // Sound begins anywhere.
+        let mut sound = Egress::new(&section(MediaKind::Audio), stream(), 500);
+        sound.select(show(3, 0));
+        assert_eq!(send(&mut sound, 1, KEY), Some(500));
+        sound.rejoin();
+        assert_eq!(send(&mut sound, 50, KEY), Some(501));
+    }
+
+    #[test]
+    fn layers_that_are_too_good_are_left_once_the_wanted_one_has_a_keyframe() {
+        let (mut egress, start) = (egress(MediaKind::Video), Instant::now());
+        let now = Cell::new(start);
+        let mut numbers = [0; 3];
+        let mut send = |egress: &mut Egress, layer: u8, kind| {
+            numbers[usize::from(layer)] += 1;
+            let number = numbers[usize::from(layer)];
+            sent(egress, now.get(), (3, layer), number, kind)
+        };
+        egress.select(show(3, 1));
+        assert_eq!(send(&mut egress, 0, KEY), None, "too good");
+        assert_eq!(send(&mut egress, 2, KEY), None, "a better one may come");
+        assert_eq!(send(&mut egress, 1, KEY), Some(500));
+        egress.select(show(3, 0));
+        assert!(egress.take_keyframe_wish());
+        assert_eq!(send(&mut egress, 1, DELTA), Some(501));
+        assert_eq!(send(&mut egress, 0, DELTA), None);
+        assert_eq!(send(&mut egress, 0, KEY), Some(502));
+        assert_eq!(send(&mut egress, 1, KEY), None);
+        egress.select(show(3, 1));
+        assert!(egress.take_keyframe_wish());
+        assert_eq!(
+            send(&mut egress, 0, DELTA),
+            Some(503),
+            "until the other begins"
+        );
+        assert_eq!(send(&mut egress, 2, KEY), None, "a better one may come");
+        assert_eq!(send(&mut egress, 1, KEY), Some(504));
+        assert_eq!(send(&mut egress, 0, KEY), None);
+        // Layers that are not there are not waited for.
+        egress.select(show(3, 2));
+        egress.select(show(3, 1));
+        assert!(!egress.take_keyframe_wish(), "it has what it wants");
+        now.set(start + LAYER_SILENCE);
+        assert_eq!(send(&mut egress, 2, KEY), Some(505));
+        egress.select(show(3, 0));
+        assert_eq!(send(&mut egress, 1, KEY), Some(506), "the best there is");
+    }
+
+    #[test]
+    fn another_source_of_a_track_begins_with_a_keyframe() {
+        let (mut egress, now) = (egress(MediaKind::Video), Instant::now());
+        let media = [
+            (packet(7, 1, KEY), false),
+            (packet(8, 9, DELTA), false),
+            (packet(8, 10, KEY), false),
+            (packet(7, 2, DELTA), false),
+            (packet(8, 11, DELTA), false),
+        ];
+        let expected = [Some(500), None, Some(501), None, Some(502)];
+        assert_eq!(sequences(&mut egress, &media), expected);
+        assert!(egress.take_keyframe_wish(), "{now:?}");
     }
 }

@@ -1,7 +1,11 @@
 //! The routes of one shard: from each track to the sections that show it. Pure data, of which a packet
 //! finds its track by key: packets are pushed as they come, and each track that got some shows them to
 //! each of its sinks once a batch. Wishes for keyframes go the other way, as the union of all.
+//!
+//! A track is there while it comes from here, is shown here, or other shards want it: its sinks wait for
+//! it wherever it comes from next. What is shown here and comes from elsewhere is wanted of the others.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
@@ -18,6 +22,31 @@ pub struct TrackKey {
     born: u64,
 }
 
+/// A wish for keyframes of some layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish<P> {
+    /// Of what comes on a section here.
+    Here(Place<P>, Layers),
+    /// Of a track that another shard has, known or not.
+    Elsewhere {
+        /// The track.
+        track: TrackId,
+        /// The layers.
+        layers: Layers,
+        /// The shard that it last came from.
+        shard: Option<usize>,
+    },
+}
+
+/// What is to cross to other shards after a batch.
+#[derive(Clone, Debug)]
+pub struct Crossing {
+    /// The packets, of each track in their order.
+    pub packets: Arc<[MediaPacket]>,
+    /// The shards that want some of them.
+    pub shards: Vec<usize>,
+}
+
 /// The tracks of one shard. `P` names a peer.
 #[derive(Debug)]
 pub struct Router<P> {
@@ -29,6 +58,11 @@ pub struct Router<P> {
     fresh: Vec<TrackKey>,
     /// The tracks of which somebody wishes for a keyframe.
     wished: Vec<TrackKey>,
+    /// The tracks that are wanted of other shards from now on, or no more.
+    changed: Vec<TrackId>,
+    crossing: Vec<MediaPacket>,
+    /// The shards that want some of that.
+    crossing_to: Vec<usize>,
 }
 
 impl<P> Default for Router<P> {
@@ -39,6 +73,9 @@ impl<P> Default for Router<P> {
             born: 0,
             fresh: Vec::new(),
             wished: Vec::new(),
+            changed: Vec::new(),
+            crossing: Vec::new(),
+            crossing_to: Vec::new(),
         }
     }
 }
@@ -46,28 +83,20 @@ impl<P> Default for Router<P> {
 impl<P: Copy + Eq> Router<P> {
     /// A track comes from a section from now on: a new one, or one that goes on from elsewhere.
     pub fn publish(&mut self, id: TrackId, source: Place<P>) -> TrackKey {
-        if let Some(key) = self.keys.get(&id).copied()
-            && let Some(track) = self.get_mut(key)
-        {
-            track.source = source;
-            return key;
-        }
-        self.born += 1;
-        let born = self.born;
-        let at = self.tracks.insert((born, Track::new(id, source)));
-        let key = TrackKey { at, born };
-        self.keys.insert(id, key);
-        key
+        self.change(id, |track| {
+            track.source = Some(source);
+            track.from = None;
+            std::mem::take(&mut track.unfulfilled)
+        })
     }
 
-    /// A track is no more, unless it comes from elsewhere by now.
+    /// A track is no more, unless it comes from elsewhere by now. Its sinks wait for it.
     pub fn unpublish(&mut self, key: TrackKey, source: Place<P>) {
-        if let Some(track) = self.get(key)
-            && track.source == source
+        if let Some(track) = self.get_mut(key)
+            && track.source == Some(source)
         {
-            let id = track.id;
-            self.keys.remove(&id);
-            self.tracks.remove(key.at);
+            track.source = None;
+            self.review(key);
         }
     }
 
@@ -81,32 +110,59 @@ impl<P: Copy + Eq> Router<P> {
         Some(self.get(key)?.id)
     }
 
-    /// A section is sent a track, too.
-    pub fn subscribe(&mut self, key: TrackKey, sink: Place<P>) {
-        if let Some(track) = self.get_mut(key)
-            && !track.sinks.contains(&sink)
-        {
-            track.sinks.push(sink);
-        }
+    /// A section is sent a track, too, whether or not there is one yet.
+    pub fn subscribe(&mut self, id: TrackId, sink: Place<P>) -> TrackKey {
+        self.change(id, |track| {
+            if !track.sinks.contains(&sink) {
+                track.sinks.push(sink);
+            }
+            0
+        })
     }
 
     /// A section is sent a track no more.
     pub fn unsubscribe(&mut self, key: TrackKey, sink: Place<P>) {
         if let Some(track) = self.get_mut(key) {
             track.remove_sink(sink);
+            self.review(key);
         }
     }
 
-    /// Takes a packet of a track.
-    pub fn push(&mut self, key: TrackKey, mut media: MediaPacket) {
+    /// Takes a packet of a track, unless that comes from elsewhere by now.
+    pub fn push(&mut self, key: TrackKey, source: Place<P>, mut media: MediaPacket) {
         let Some(track) = self.get_mut(key) else {
             return;
         };
+        if track.source != Some(source) {
+            return;
+        }
         media.track = track.id;
         let is_first = track.fresh.is_empty();
         track.fresh.push(media);
         if is_first {
             self.fresh.push(key);
+        }
+    }
+
+    /// Takes what came from another shard: of what is wanted from there.
+    pub fn take(&mut self, shard: usize, packets: &[MediaPacket]) {
+        for batch in packets.chunk_by(|before, after| before.track == after.track) {
+            let key = batch.first().and_then(|media| self.key(media.track));
+            let Some(key) = key else { continue };
+            let Some(track) = self.get_mut(key).filter(|track| track.is_wanted) else {
+                continue;
+            };
+            let is_first = track.fresh.is_empty();
+            let mut unfulfilled = 0;
+            for media in batch {
+                if track.take(shard, media.clone()) {
+                    unfulfilled = track.unfulfilled;
+                }
+            }
+            if is_first {
+                self.fresh.push(key);
+            }
+            self.wish(key, unfulfilled);
         }
     }
 
@@ -118,11 +174,31 @@ impl<P: Copy + Eq> Router<P> {
         mut show: impl FnMut(Place<P>, &[MediaPacket]) -> Duration,
     ) {
         while let Some(key) = self.fresh.last().copied() {
-            if let Some(track) = self.get_mut(key) {
-                track.deliver(now, &mut show);
+            if let Some((born, track)) = self.tracks.get_mut(key.at)
+                && *born == key.born
+            {
+                let before = self.crossing.len();
+                track.deliver(now, &mut self.crossing, &mut show);
+                if self.crossing.len() > before {
+                    let shards = &track.interested;
+                    let new = shards.iter().filter(|at| !self.crossing_to.contains(at));
+                    let new: Vec<_> = new.copied().collect();
+                    self.crossing_to.extend(new);
+                }
             }
             self.fresh.pop();
         }
+    }
+
+    /// What is to cross to other shards since the last time.
+    pub fn take_crossing(&mut self) -> Option<Crossing> {
+        if self.crossing.is_empty() {
+            return None;
+        }
+        Some(Crossing {
+            packets: self.crossing.drain(..).collect(),
+            shards: std::mem::take(&mut self.crossing_to),
+        })
     }
 
     /// The packet of a track that its source gave this number, while it is kept.
@@ -149,14 +225,82 @@ impl<P: Copy + Eq> Router<P> {
         }
     }
 
-    /// A section that keyframes are wished of, and the layers: each once.
-    pub fn take_wish(&mut self) -> Option<(Place<P>, Layers)> {
+    /// Somebody on another shard does. Where the track does not come from here it is kept until it does:
+    /// nobody else is asked, or shards would ask one another for ever.
+    pub fn wish_from_elsewhere(&mut self, id: TrackId, layers: Layers) {
+        let Some(key) = self.key(id) else { return };
+        match self.get_mut(key) {
+            Some(track) if track.source.is_none() => track.unfulfilled |= layers,
+            Some(_) => self.wish(key, layers),
+            None => {}
+        }
+    }
+
+    /// A wish, that of each track once.
+    pub fn take_wish(&mut self) -> Option<Wish<P>> {
         loop {
             let key = self.wished.pop()?;
+            let Some(track) = self.get_mut(key) else {
+                continue;
+            };
+            let layers = std::mem::take(&mut track.wishes);
+            return Some(match track.source {
+                Some(source) => Wish::Here(source, layers),
+                None => {
+                    track.unfulfilled |= layers;
+                    Wish::Elsewhere {
+                        track: track.id,
+                        layers,
+                        shard: track.from,
+                    }
+                }
+            });
+        }
+    }
+
+    /// Another shard wants a track, or does no more.
+    pub fn note_interest(&mut self, shard: usize, id: TrackId, wants: bool) {
+        if wants {
+            self.change(id, |track| {
+                if !track.interested.contains(&shard) {
+                    track.interested.push(shard);
+                }
+                0
+            });
+        } else if let Some(key) = self.key(id)
+            && let Some(track) = self.get_mut(key)
+        {
+            track.interested.retain(|known| *known != shard);
+            self.review(key);
+        }
+    }
+
+    /// Another shard wants nothing of what it wanted until now.
+    pub fn forget_interest(&mut self, shard: usize) {
+        let keys: Vec<_> = self.keys.values().copied().collect();
+        for key in keys {
             if let Some(track) = self.get_mut(key) {
-                return Some((track.source, std::mem::take(&mut track.wishes)));
+                track.interested.retain(|known| *known != shard);
+                self.review(key);
             }
         }
+    }
+
+    /// A track that is wanted of other shards since, or no more.
+    pub fn take_change(&mut self) -> Option<TrackId> {
+        self.changed.pop()
+    }
+
+    /// Whether a track is wanted of other shards.
+    pub fn wants(&self, id: TrackId) -> bool {
+        let track = self.key(id).and_then(|key| self.get(key));
+        track.is_some_and(|track| track.is_wanted)
+    }
+
+    /// All tracks that are wanted of other shards.
+    pub fn wanted(&self) -> impl Iterator<Item = TrackId> {
+        let tracks = self.tracks.iter().map(|(_, (_, track))| track);
+        tracks.filter(|track| track.is_wanted).map(|track| track.id)
     }
 
     /// How many tracks there are.
@@ -167,6 +311,40 @@ impl<P: Copy + Eq> Router<P> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.tracks.is_empty()
+    }
+
+    /// Changes a track, which there is from then on. `change` says what is to be wished for.
+    fn change(&mut self, id: TrackId, change: impl FnOnce(&mut Track<P>) -> Layers) -> TrackKey {
+        let key = self.key(id).unwrap_or_else(|| self.insert(id));
+        let wishes = self.get_mut(key).map_or(0, change);
+        self.wish(key, wishes);
+        self.review(key);
+        key
+    }
+
+    fn insert(&mut self, id: TrackId) -> TrackKey {
+        self.born += 1;
+        let born = self.born;
+        let at = self.tracks.insert((born, Track::new(id)));
+        let key = TrackKey { at, born };
+        self.keys.insert(id, key);
+        key
+    }
+
+    /// Draws the conclusions from a change of a track.
+    fn review(&mut self, key: TrackKey) {
+        let Some(track) = self.get_mut(key) else {
+            return;
+        };
+        let (id, is_used) = (track.id, track.is_used());
+        let is_wanted = track.source.is_none() && !track.sinks.is_empty();
+        if std::mem::replace(&mut track.is_wanted, is_wanted) != is_wanted {
+            self.changed.push(id);
+        }
+        if !is_used {
+            self.keys.remove(&id);
+            self.tracks.remove(key.at);
+        }
     }
 
     fn get(&self, key: TrackKey) -> Option<&Track<P>> {

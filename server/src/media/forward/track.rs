@@ -24,8 +24,15 @@ pub struct Place<P> {
 #[derive(Debug)]
 pub(super) struct Track<P> {
     pub(super) id: TrackId,
-    pub(super) source: Place<P>,
+    /// Where it comes from, while that is on this shard.
+    pub(super) source: Option<Place<P>>,
+    /// The shard that its packets last came from, where that is another.
+    pub(super) from: Option<usize>,
     pub(super) sinks: Vec<Place<P>>,
+    /// The shards on which others are sent it.
+    pub(super) interested: Vec<usize>,
+    /// It is wanted from another shard, and whoever asks is told so.
+    pub(super) is_wanted: bool,
     /// What came in this batch.
     pub(super) fresh: Vec<MediaPacket>,
     /// How many of the sinks were shown it.
@@ -35,27 +42,34 @@ pub(super) struct Track<P> {
     pub(super) cache: Cache,
     /// The layers of which somebody wishes for a keyframe.
     pub(super) wishes: Layers,
+    /// Those of which one was wished for while there was no source here, and none has come since.
+    pub(super) unfulfilled: Layers,
 }
 
 impl<P: Copy + Eq> Track<P> {
-    pub(super) fn new(id: TrackId, source: Place<P>) -> Self {
+    pub(super) fn new(id: TrackId) -> Self {
         Self {
             id,
-            source,
+            source: None,
+            from: None,
             sinks: Vec::new(),
+            interested: Vec::new(),
+            is_wanted: false,
             fresh: Vec::new(),
             shown: 0,
             span: Duration::ZERO,
             cache: Cache::default(),
             wishes: 0,
+            unfulfilled: 0,
         }
     }
 
     /// Shows the batch to every sink. Should that end early, by a panic, it goes on behind the sink that
-    /// it ended at.
+    /// it ended at. What others are to be sent is left in `crossing`.
     pub(super) fn deliver(
         &mut self,
         now: Instant,
+        crossing: &mut Vec<MediaPacket>,
         show: &mut impl FnMut(Place<P>, &[MediaPacket]) -> Duration,
     ) {
         while let Some(sink) = self.sinks.get(self.shown) {
@@ -64,6 +78,10 @@ impl<P: Copy + Eq> Track<P> {
         }
         let span = std::mem::take(&mut self.span);
         self.shown = 0;
+        // What came from another shard came to everybody from there.
+        if self.source.is_some() && !self.interested.is_empty() {
+            crossing.extend(self.fresh.iter().cloned());
+        }
         if span.is_zero() {
             self.fresh.clear();
             self.cache.clear();
@@ -78,5 +96,21 @@ impl<P: Copy + Eq> Track<P> {
             self.sinks.remove(at);
             self.shown -= usize::from(at < self.shown);
         }
+    }
+
+    /// Whether anybody has to do with it.
+    pub(super) fn is_used(&self) -> bool {
+        self.source.is_some() || !self.sinks.is_empty() || !self.interested.is_empty()
+    }
+
+    /// Takes a packet that came from another shard. Returns whether a keyframe is to be wished for there,
+    /// because whoever was asked for it before has the track no more.
+    pub(super) fn take(&mut self, shard: usize, media: MediaPacket) -> bool {
+        let has_moved = self.from.replace(shard) != Some(shard);
+        if media.starts_keyframe {
+            self.unfulfilled = 0;
+        }
+        self.fresh.push(media);
+        has_moved && self.unfulfilled != 0
     }
 }

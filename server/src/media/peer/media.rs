@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::{Peer, PeerOutput, ROOM_FOR_A_CHECK};
 use crate::media::egress::{Outgoing, Wanted};
-use crate::media::id::TrackId;
 use crate::media::net::path::FourTuple;
+use crate::media::plan::Shown;
 use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaKind, Session};
@@ -107,8 +107,16 @@ impl Peer {
     }
 
     /// Shows another track on a section, from its next keyframe on; or none.
-    pub fn select(&mut self, section: usize, track: Option<TrackId>) {
-        self.streams.select(section, track);
+    pub fn select(&mut self, section: usize, shown: Option<Shown>) {
+        if self.streams.select(section, shown) {
+            self.outputs
+                .push_back(PeerOutput::KeyframeWanted { section });
+        }
+    }
+
+    /// What comes next on a section may not follow what came before.
+    pub fn rejoin(&mut self, section: usize) {
+        self.streams.rejoin(section);
     }
 
     /// What was agreed on, once something was.

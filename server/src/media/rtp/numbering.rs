@@ -103,6 +103,11 @@ impl Numbering {
         sequence_diff(theirs, self.newest) >= 0
     }
 
+    /// The source's number after its newest.
+    pub fn next_of_source(&self) -> u16 {
+        self.newest.wrapping_add(1)
+    }
+
     /// The number that follows all given.
     pub fn next(&self) -> u16 {
         self.newest.wrapping_add(self.offset).wrapping_add(1)

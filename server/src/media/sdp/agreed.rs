@@ -1,9 +1,10 @@
 //! What an offer and its answer come to: everything that the media plane needs to know of a session
 //! description, parsed and checked; and what the server brings to it.
 
+use std::collections::HashMap;
 use std::fmt;
 
-/// What the server brings to every session description.
+/// What the server brings to a session description.
 #[derive(Clone, Debug)]
 pub struct Local {
     /// ICE user name fragment (RFC 8839 §5.4).
@@ -20,6 +21,9 @@ pub struct Local {
     pub max_message_size: u32,
     /// The CNAME of every stream this end sends (RFC 3550 §6.5.1).
     pub cname: String,
+    /// By mid: the MediaStream of what this end sends, where the offer names none (RFC 8830). Sections
+    /// with the same one are played in step.
+    pub streams: HashMap<String, String>,
 }
 
 /// What both ends agreed on.

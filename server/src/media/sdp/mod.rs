@@ -77,7 +77,7 @@ pub fn answer(
         ice_pwd: transport.ice_pwd,
         dtls_role: transport.dtls_role,
         fingerprints: transport.fingerprints,
-        sections: sections(&offer, &drafts, previous, random)?,
+        sections: sections(&offer, &drafts, local, previous, random)?,
     };
     let writer = Writer {
         offer: &offer,
@@ -122,10 +122,11 @@ fn nothing_taken(offer: &Offer<'_>, drafts: &[Draft<'_>]) -> String {
 fn sections(
     offer: &Offer<'_>,
     drafts: &[Draft<'_>],
+    local: &Local,
     previous: Option<&Session>,
     random: &mut dyn FnMut() -> u32,
 ) -> Result<Vec<Section>, SdpError> {
-    let mut kept = SendStreams::new(offer, drafts, previous, random)?;
+    let mut kept = SendStreams::new(offer, drafts, local, previous, random)?;
     let pairs = offer.sections.iter().zip(drafts);
     Ok(pairs
         .map(|(offered, draft)| match draft {

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::agreed::{SdpError, Section, SendStream, Session, refuse};
+use super::agreed::{Local, SdpError, Section, SendStream, Session, refuse};
 use super::draft::{Draft, MediaDraft};
 use super::offer::{Offer, Offered};
-use super::streams::offered_stream_id;
+use super::streams::{is_stream_id, offered_stream_id};
 
 /// The MediaStream of what this end sends where the offer names none.
 const DEFAULT_STREAM_ID: &str = "ferrite";
@@ -16,6 +16,8 @@ pub(super) struct SendStreams<'r> {
     kept: HashMap<String, SendStream>,
     /// SSRCs in use at either end.
     taken: HashSet<u32>,
+    /// The MediaStreams that this end would have sections in, by label.
+    wanted: &'r HashMap<String, String>,
     random: &'r mut dyn FnMut() -> u32,
 }
 
@@ -24,12 +26,14 @@ impl<'r> SendStreams<'r> {
     pub(super) fn new(
         offer: &Offer<'_>,
         drafts: &[Draft<'_>],
+        local: &'r Local,
         previous: Option<&Session>,
         random: &'r mut dyn FnMut() -> u32,
     ) -> Result<Self, SdpError> {
         let mut streams = SendStreams {
             kept: HashMap::new(),
             taken: remote_ssrcs(drafts)?,
+            wanted: &local.streams,
             random,
         };
         let before = previous.iter().flat_map(|previous| &previous.sections);
@@ -76,8 +80,10 @@ impl<'r> SendStreams<'r> {
             .iter()
             .any(|choice| choice.rtx.is_some());
         // Under the id of the stream it comes back for: what was one MediaStream stays one.
-        let stream_id = offered_stream_id(&offered.media.attributes).map(str::to_owned);
-        let stream_id = stream_id.or(kept_id);
+        let stream_id = offered_stream_id(&offered.media.attributes);
+        let wanted = || self.wanted.get(offered.label.as_ref()).map(String::as_str);
+        let stream_id = stream_id.or_else(|| wanted().filter(|id| is_stream_id(id)));
+        let stream_id = stream_id.map(str::to_owned).or(kept_id);
         Some(SendStream {
             ssrc,
             rtx_ssrc: rtx.then(|| kept_rtx.unwrap_or_else(|| self.fresh())),

@@ -131,6 +131,10 @@ pub(super) fn offered_stream_id<'a>(attributes: &Attributes<'a>) -> Option<&'a s
     let msid = attributes.value("msid");
     let msid = msid.or_else(|| ssrc_msids(attributes).next())?;
     let id = msid.split(' ').next()?;
-    // RFC 8830 §2: 1 to 64 characters, and "-" for none.
-    (is_token(id) && id.len() <= 64 && id != "-").then_some(id)
+    is_stream_id(id).then_some(id)
+}
+
+/// RFC 8830 §2: 1 to 64 characters, and "-" for none.
+pub(super) fn is_stream_id(id: &str) -> bool {
+    is_token(id) && id.len() <= 64 && id != "-"
 }

@@ -14,6 +14,8 @@ mod simulcast;
 mod streams;
 mod transport;
 
+use std::collections::HashMap;
+
 use super::{Answer, DataSection, Local, MediaSection, SdpError, Section, Session, answer};
 
 /// What a server might bring.
@@ -26,6 +28,7 @@ fn local() -> Local {
         session_id: 4_611_731_400_430_051_336,
         max_message_size: 262_144,
         cname: "ferrite".into(),
+        streams: HashMap::new(),
     }
 }
 

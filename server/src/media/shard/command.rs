@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::media::id::PeerId;
 use crate::media::net::path::FourTuple;
+use crate::media::plan::Revision;
 use crate::media::sdp::Session;
 use crate::media::shard::resident::Resident;
 use crate::media::transport::ice::Credentials;
@@ -25,6 +26,15 @@ pub enum Command {
         session: Arc<Session>,
         /// The credentials of a new ICE generation.
         restart: Option<Credentials>,
+        /// What the sections are for.
+        plan: Revision,
+    },
+    /// What a peer's sections are for changed.
+    SetPlan {
+        /// The peer.
+        id: PeerId,
+        /// What they are for.
+        plan: Revision,
     },
     /// Close a peer.
     Close {

@@ -358,7 +358,9 @@ impl ShardCore {
                     }
                 }
             },
-            Command::SetSession { id, .. } | Command::Close { id } => {
+            Command::SetSession { id, .. }
+            | Command::SetPlan { id, .. }
+            | Command::Close { id } => {
                 let Some(key) = self.peers.key(id) else {
                     return self.deliver(now, id, command, out);
                 };
@@ -374,9 +376,17 @@ impl ShardCore {
         self.busy = Some((key, "following its session"));
         match command {
             Command::SetSession {
-                session, restart, ..
+                session,
+                restart,
+                plan,
+                ..
             } => {
                 place.resident.peer.set_session(now, session, restart);
+                place.resident.set_plan(plan);
+                place.resident.route(&mut self.router, key);
+            }
+            Command::SetPlan { plan, .. } => {
+                place.resident.set_plan(plan);
                 place.resident.route(&mut self.router, key);
             }
             Command::Close { .. } => place.resident.peer.close(now),
@@ -408,7 +418,9 @@ impl ShardCore {
         self.retry = None;
         for command in std::mem::take(&mut self.undelivered) {
             match &command {
-                Command::SetSession { id, .. } | Command::Close { id } => {
+                Command::SetSession { id, .. }
+                | Command::SetPlan { id, .. }
+                | Command::Close { id } => {
                     self.deliver(now, *id, command, out);
                 }
                 Command::Adopt { .. } | Command::Landed { .. } => {}
@@ -507,7 +519,12 @@ impl ShardCore {
             }
             // No room: it stays, and tries again with another check.
             Err(Command::Adopt { resident, paths }) => _ = self.adopt(resident, paths),
-            Err(Command::SetSession { .. } | Command::Close { .. } | Command::Landed { .. }) => {}
+            Err(
+                Command::SetSession { .. }
+                | Command::SetPlan { .. }
+                | Command::Close { .. }
+                | Command::Landed { .. },
+            ) => {}
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::media::id::PeerId;
+use crate::media::plan::Revision;
 use crate::media::shard::gauges::MediaGauges;
 use crate::media::shard::resident::Resident;
 
@@ -106,6 +107,18 @@ impl Directory {
             }
             record.ufrags.push_back(ufrag.to_owned());
             tables.by_ufrag.insert(ufrag.to_owned(), id);
+        }
+    }
+
+    /// Gives a peer that waits here its plan. That of any other comes back.
+    pub fn plan(&self, id: PeerId, plan: Revision) -> Result<(), Revision> {
+        match (self.lock().peers.get_mut(&id)).map(|record| &mut record.place) {
+            Some(Place::Waiting { resident, .. }) => {
+                // It is only noted: the peer follows it once it is on a shard.
+                resident.set_plan(plan);
+                Ok(())
+            }
+            Some(Place::Shard(_)) | None => Err(plan),
         }
     }
 

@@ -8,9 +8,10 @@ use ferrite_protocol::message::PeerConnectionState;
 use crate::media::Behaviour;
 use crate::media::event::PeerEvent;
 use crate::media::forward::router::Router;
-use crate::media::forward::track::Layers;
-use crate::media::id::PeerId;
+use crate::media::forward::track::{Layers, Place};
+use crate::media::id::{PeerId, TrackId};
 use crate::media::peer::{Peer, PeerOutput, PeerState};
+use crate::media::plan::{Plan, Revision};
 use crate::media::shard::moves::Moves;
 use crate::media::shard::routes::Routes;
 use crate::media::transport::dtls::DtlsState;
@@ -36,6 +37,7 @@ pub struct Resident {
     /// How often it went from shard to shard.
     pub moves: Moves,
     behaviour: Box<dyn Behaviour>,
+    plan: Revision,
     routes: Routes,
     /// The newest event that did not fit. States replace one another, so one is enough.
     unsent: Option<PeerEvent>,
@@ -54,6 +56,7 @@ impl Resident {
             peer,
             moves: Moves::default(),
             behaviour,
+            plan: Revision::default(),
             routes: Routes::default(),
             unsent: None,
             reported: None,
@@ -67,26 +70,29 @@ impl Resident {
         &mut self,
         now: Instant,
         router: &mut Router<P>,
+        key: P,
         tell: &mut impl Tell,
     ) {
         while let Some(output) = self.peer.poll_output() {
-            self.pass_on(now, output, router, tell);
+            self.pass_on(now, output, router, key, tell);
         }
     }
 
-    /// Passes on one thing that the peer gave out.
+    /// Passes on one thing that the peer gave out. `key` is its name in the router.
     pub fn pass_on<P: Copy + Eq>(
         &mut self,
         now: Instant,
         output: PeerOutput,
         router: &mut Router<P>,
+        key: P,
         tell: &mut impl Tell,
     ) {
         match output {
             PeerOutput::Media(media) => {
                 self.behaviour.tap(now, &media);
-                if let Some(track) = self.routes.published(media.section) {
-                    router.push(track, media);
+                let section = media.section;
+                if let Some(track) = self.routes.published(section) {
+                    router.push(track, Place { peer: key, section }, media);
                 }
             }
             PeerOutput::Wanted { section, packets } => {
@@ -108,7 +114,18 @@ impl Resident {
                 let output = PeerOutput::State(state);
                 self.behaviour.handle(now, &mut self.peer, output);
             }
-            PeerOutput::Data { .. } => self.behaviour.handle(now, &mut self.peer, output),
+            PeerOutput::Data { .. } => match *self.plan.plan {
+                Plan::Echo => self.behaviour.handle(now, &mut self.peer, output),
+                // Nobody is there yet to be told.
+                Plan::Room { .. } => {}
+            },
+        }
+    }
+
+    /// Takes a plan, unless a newer one came before. It is followed with what is routed next.
+    pub fn set_plan(&mut self, plan: Revision) {
+        if plan.number >= self.plan.number {
+            self.plan = plan;
         }
     }
 
@@ -116,7 +133,12 @@ impl Resident {
     pub fn route<P: Copy + Eq>(&mut self, router: &mut Router<P>, key: P) {
         let name = (key, self.id);
         self.routes
-            .follow(router, name, &mut self.peer, &*self.behaviour);
+            .follow(router, name, &mut self.peer, &self.plan.plan);
+    }
+
+    /// The tracks that it is shown.
+    pub fn shown(&self) -> impl Iterator<Item = TrackId> {
+        self.routes.all_shown()
     }
 
     /// Routes nothing any more.

@@ -1,31 +1,39 @@
 //! What of a shard's router belongs to one peer: the tracks it publishes and those it is sent, by section.
-//! They are compared with what its session and its behaviour say, whole, and brought into line.
+//! They are compared with what its session and its plan say, whole, and brought into line.
 
-use crate::media::Behaviour;
 use crate::media::forward::router::{Router, TrackKey};
 use crate::media::forward::track::Place;
 use crate::media::id::{PeerId, TrackId};
 use crate::media::peer::Peer;
+use crate::media::plan::{Plan, Shown};
 use crate::media::sdp::{Direction, Section};
+
+/// A track, and where the router has it.
+type Route = (TrackId, TrackKey);
 
 /// A peer's tracks.
 #[derive(Debug, Default)]
 pub struct Routes {
     /// What comes on each section.
-    published: Vec<Option<TrackKey>>,
+    published: Vec<Option<Route>>,
     /// What each section shows.
-    shown: Vec<Option<TrackKey>>,
+    shown: Vec<Option<Route>>,
 }
 
 impl Routes {
     /// The track that comes on a section.
     pub fn published(&self, section: usize) -> Option<TrackKey> {
-        self.published.get(section).copied().flatten()
+        at(&self.published, section).map(|(_, key)| key)
     }
 
     /// The track that a section shows.
     pub fn shown(&self, section: usize) -> Option<TrackKey> {
-        self.shown.get(section).copied().flatten()
+        at(&self.shown, section).map(|(_, key)| key)
+    }
+
+    /// All tracks that are shown.
+    pub fn all_shown(&self) -> impl Iterator<Item = TrackId> {
+        self.shown.iter().flatten().map(|(id, _)| *id)
     }
 
     /// Follows what the peer agreed on.
@@ -34,36 +42,27 @@ impl Routes {
         router: &mut Router<P>,
         (key, id): (P, PeerId),
         peer: &mut Peer,
-        behaviour: &dyn Behaviour,
+        plan: &Plan,
     ) {
         let sections = peer.session().map_or(&[][..], |session| &session.sections);
         let directions: Vec<_> = sections.iter().map(direction).collect();
         let place = |section| Place { peer: key, section };
-        self.published.resize(directions.len(), None);
-        for (section, published) in self.published.iter_mut().enumerate() {
-            match directions[section].recv {
-                true => {
-                    let track = TrackId::of_section(id, section);
-                    published.get_or_insert_with(|| router.publish(track, place(section)));
-                }
-                false => {
-                    let before = published.take();
-                    before
-                        .into_iter()
-                        .for_each(|key| router.unpublish(key, place(section)));
-                }
-            }
+        let publishes = publishes(plan, id, &directions);
+        let before = std::mem::take(&mut self.published);
+        // What goes on from another section is never without a source in between.
+        for (section, track) in publishes.iter().enumerate() {
+            let goes_on = at(&before, section).filter(|(id, _)| Some(*id) == *track);
+            let publish = || track.map(|id| (id, router.publish(id, place(section))));
+            self.published.push(goes_on.or_else(publish));
         }
-        let mut wanted = vec![None; directions.len()];
-        for (section, published) in self.published.iter().enumerate() {
-            let shown_on = behaviour.shown_on(section);
-            if let Some(shown_on) =
-                shown_on.filter(|at| directions.get(*at).is_some_and(|d| d.send))
+        for (section, route) in before.into_iter().enumerate() {
+            if let Some((id, key)) = route
+                && publishes.get(section).copied().flatten() != Some(id)
             {
-                wanted[shown_on] = *published;
+                router.unpublish(key, place(section));
             }
         }
-        self.show(router, key, wanted, peer);
+        self.show(router, key, &shows(plan, id, &directions), peer);
     }
 
     /// Shows these tracks, by section, and no others.
@@ -71,41 +70,87 @@ impl Routes {
         &mut self,
         router: &mut Router<P>,
         key: P,
-        wanted: Vec<Option<TrackKey>>,
+        wanted: &[Option<Shown>],
         peer: &mut Peer,
     ) {
-        for section in 0..wanted.len().max(self.shown.len()) {
-            let (before, after) = (self.shown(section), wanted.get(section).copied().flatten());
-            let sink = Place { peer: key, section };
-            if before != after {
-                before
-                    .into_iter()
-                    .for_each(|track| router.unsubscribe(track, sink));
-                after
-                    .into_iter()
-                    .for_each(|track| router.subscribe(track, sink));
+        let sink = |section| Place { peer: key, section };
+        let before = std::mem::take(&mut self.shown);
+        for (section, shown) in wanted.iter().enumerate() {
+            let goes_on =
+                at(&before, section).filter(|(id, _)| shown.map(|s| s.track) == Some(*id));
+            if goes_on.is_none() {
+                peer.rejoin(section);
             }
+            let subscribe = || shown.map(|s| (s.track, router.subscribe(s.track, sink(section))));
+            self.shown.push(goes_on.or_else(subscribe));
             // Also where the section's stream is a new one.
-            peer.select(section, after.and_then(|track| router.id(track)));
+            peer.select(section, *shown);
         }
-        self.shown = wanted;
+        for (section, route) in before.into_iter().enumerate() {
+            let shown = wanted.get(section).copied().flatten();
+            if let Some((id, key)) = route
+                && shown.map(|shown| shown.track) != Some(id)
+            {
+                router.unsubscribe(key, sink(section));
+            }
+        }
     }
 
     /// Lets go of everything.
     pub fn clear<P: Copy + Eq>(&mut self, router: &mut Router<P>, key: P) {
-        for (section, track) in std::mem::take(&mut self.shown).into_iter().enumerate() {
-            let sink = Place { peer: key, section };
+        let place = |section| Place { peer: key, section };
+        for (section, route) in std::mem::take(&mut self.shown).into_iter().enumerate() {
+            let track = route.map(|(_, track)| track);
             track
                 .into_iter()
-                .for_each(|track| router.unsubscribe(track, sink));
+                .for_each(|track| router.unsubscribe(track, place(section)));
         }
-        for (section, track) in std::mem::take(&mut self.published).into_iter().enumerate() {
-            let source = Place { peer: key, section };
+        for (section, route) in std::mem::take(&mut self.published).into_iter().enumerate() {
+            let track = route.map(|(_, track)| track);
             track
                 .into_iter()
-                .for_each(|track| router.unpublish(track, source));
+                .for_each(|track| router.unpublish(track, place(section)));
         }
     }
+}
+
+fn at(routes: &[Option<Route>], section: usize) -> Option<Route> {
+    routes.get(section).copied().flatten()
+}
+
+/// By section: what comes on it.
+fn publishes(plan: &Plan, id: PeerId, directions: &[Direction]) -> Vec<Option<TrackId>> {
+    let receives = |section: usize| directions.get(section).is_some_and(|d| d.recv);
+    let mut tracks = vec![None; directions.len()];
+    match plan {
+        Plan::Echo => {
+            let received = (0..directions.len()).filter(|section| receives(*section));
+            received.for_each(|at| tracks[at] = Some(TrackId::of_section(id, at)));
+        }
+        Plan::Room { publishes, .. } => {
+            let received = publishes.iter().filter(|(section, _)| receives(*section));
+            received.for_each(|(at, track)| tracks[*at] = Some(*track));
+        }
+    }
+    tracks
+}
+
+/// By section: what is shown on it.
+fn shows(plan: &Plan, id: PeerId, directions: &[Direction]) -> Vec<Option<Shown>> {
+    let sends = |section: usize| directions.get(section).is_some_and(|d| d.send);
+    let mut shown = vec![None; directions.len()];
+    match plan {
+        Plan::Echo => {
+            let comes_back = |at: &usize| sends(*at) && directions[*at].recv;
+            let both_ways = (0..directions.len()).filter(comes_back);
+            both_ways.for_each(|at| shown[at] = Some(Shown::at_best(TrackId::of_section(id, at))));
+        }
+        Plan::Room { shows, .. } => {
+            let sent = shows.iter().filter(|(section, _)| sends(*section));
+            sent.for_each(|(at, track)| shown[*at] = Some(*track));
+        }
+    }
+    shown
 }
 
 /// Which way media may go on a section.

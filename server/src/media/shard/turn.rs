@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::media::forward::router::Wish;
 use crate::media::net::path::Transport;
 use crate::media::peer::Transmit;
 use crate::media::shard::core::ShardCore;
@@ -36,7 +37,7 @@ impl ShardCore {
             self.busy = Some((key, "passing on what a peer gave out"));
             let resident = &mut place.resident;
             let id = resident.id;
-            resident.drive(now, &mut self.router, &mut |event| out.tell(id, event));
+            resident.drive(now, &mut self.router, key, &mut |event| out.tell(id, event));
             self.busy = None;
         }
     }
@@ -58,7 +59,10 @@ impl ShardCore {
 
     /// Asks those who send for the keyframes that somebody wished for.
     fn pass_wishes_on(&mut self, now: Instant) {
-        while let Some((source, _)) = self.router.take_wish() {
+        while let Some(wish) = self.router.take_wish() {
+            let Wish::Here(source, _) = wish else {
+                continue;
+            };
             if let Some(place) = self.peers.get_mut(source.peer) {
                 place.resident.peer.request_keyframe(now, source.section);
                 touch(&mut self.driven, source.peer, place);

@@ -355,6 +355,7 @@ fn session(offer: &str) -> Session {
         session_id: 1,
         max_message_size: 1 << 18,
         cname: "fuzz".to_owned(),
+        streams: HashMap::new(),
     };
     let mut next = 0xF000_0000;
     let mut random = || {

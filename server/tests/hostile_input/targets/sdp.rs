@@ -1,6 +1,6 @@
 //! Offers: the text that decides most of what a peer is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,7 @@ fn local() -> Local {
         session_id: 1,
         max_message_size: 262_144,
         cname: "ferrite".into(),
+        streams: HashMap::new(),
     }
 }
 

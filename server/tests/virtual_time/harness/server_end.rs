@@ -1,13 +1,14 @@
 //! Our end: a peer, the echo behind it, and as much of the shard and of the signalling as there is
 //! between them and the network: demultiplexing and the exchange of descriptions.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use ferrite_protocol::SessionId;
 use ferrite_server::behaviour::Echo;
-use ferrite_server::media::forward::router::Router;
+use ferrite_server::media::forward::router::{Router, Wish};
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::candidates::host_candidates;
 use ferrite_server::media::net::demux::{Kind, classify};
@@ -81,6 +82,7 @@ impl ServerEnd {
             session_id: 1,
             max_message_size: MAX_MESSAGE_SIZE,
             cname: "virtual".to_owned(),
+            streams: HashMap::new(),
         };
         Self {
             resident: Box::new(Resident::new(
@@ -201,8 +203,11 @@ impl ServerEnd {
         self.router
             .deliver(now, |sink, batch| peer.send_media(now, sink.section, batch));
         self.pass_on(now);
-        while let Some((source, _)) = self.router.take_wish() {
-            self.resident.peer.request_keyframe(now, source.section);
+        while let Some(wish) = self.router.take_wish() {
+            match wish {
+                Wish::Here(source, _) => self.resident.peer.request_keyframe(now, source.section),
+                Wish::Elsewhere { .. } => {}
+            }
         }
         self.resident.peer.send_feedback(now);
         self.finished |= self.resident.peer.is_finished();
@@ -216,7 +221,8 @@ impl ServerEnd {
                 PeerOutput::Wanted { .. } | PeerOutput::KeyframeWanted { .. } => {}
             }
             let router = &mut self.router;
-            self.resident.pass_on(now, output, router, &mut |_| Ok(()));
+            self.resident
+                .pass_on(now, output, router, (), &mut |_| Ok(()));
         }
     }
 

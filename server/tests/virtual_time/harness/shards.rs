@@ -14,6 +14,7 @@ use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::PeerConfig;
+use ferrite_server::media::plan::Revision;
 use ferrite_server::media::rtp::clock::Clock;
 use ferrite_server::media::sdp::{self, DtlsRole, Local, Session};
 use ferrite_server::media::shard::command::Command;
@@ -93,9 +94,10 @@ impl Outlet for Surroundings {
     fn command(&mut self, shard: usize, command: Command) -> Result<(), Command> {
         let refused = match command {
             Command::Landed { .. } => self.trouble.lost,
-            Command::Adopt { .. } | Command::SetSession { .. } | Command::Close { .. } => {
-                self.trouble.full
-            }
+            Command::Adopt { .. }
+            | Command::SetSession { .. }
+            | Command::SetPlan { .. }
+            | Command::Close { .. } => self.trouble.full,
         };
         if self.rng.random_bool(refused) {
             return Err(command);
@@ -236,6 +238,7 @@ impl TwoShards {
                 id,
                 session,
                 restart,
+                plan: Revision::default(),
             },
         );
     }
@@ -425,6 +428,7 @@ pub fn answered(
         session_id: 1,
         max_message_size: MAX_MESSAGE_SIZE,
         cname: "virtual".to_owned(),
+        streams: HashMap::new(),
     };
     let offer = Offer {
         ice: far.ours.clone(),

@@ -15,12 +15,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::media::egress::{Egress, Outgoing, Wanted, unwrap_rtx};
-use crate::media::id::TrackId;
 use crate::media::ingest::arrivals::ArrivalRecorder;
 use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
 use crate::media::ingest::stream::WallClockMap;
 use crate::media::ingest::table::{Ingests, Lead, Role};
 use crate::media::peer::PeerOutput;
+use crate::media::plan::Shown;
 use crate::media::rtp::clock::Clock;
 use crate::media::rtp::header::Header;
 use crate::media::rtp::packet::MediaPacket;
@@ -229,10 +229,19 @@ impl Streams {
         egresses.for_each(|egress| egress.forget_sent());
     }
 
-    /// Shows another track on a section, or none.
-    pub fn select(&mut self, section: usize, track: Option<TrackId>) {
+    /// Shows another track on a section, or none. Returns whether that takes a keyframe.
+    pub fn select(&mut self, section: usize, shown: Option<Shown>) -> bool {
+        let egress = self.egresses.get_mut(section).and_then(Option::as_mut);
+        egress.is_some_and(|egress| {
+            egress.select(shown);
+            egress.take_keyframe_wish()
+        })
+    }
+
+    /// What comes next on a section may not follow what came before.
+    pub fn rejoin(&mut self, section: usize) {
         if let Some(Some(egress)) = self.egresses.get_mut(section) {
-            egress.select(track);
+            egress.rejoin();
         }
     }
 

@@ -1,5 +1,6 @@
 //! What one datagram can make the server do, counted in entries looked at and packets sent.
 
+use std::collections::HashMap;
 use std::time::UNIX_EPOCH;
 
 use bytes::BytesMut;
@@ -133,6 +134,7 @@ fn session(sections: usize) -> Session {
         session_id: 1,
         max_message_size: 1 << 18,
         cname: "test".to_owned(),
+        streams: HashMap::new(),
     };
     let mut next = 0xF000_0000;
     let mut random = || {

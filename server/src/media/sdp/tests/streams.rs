@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::{RemoteStream, answer};
+use super::super::{RemoteStream, Session, answer};
 use super::{answer_to, answered, assert_line, audio, local, media, offer, refused, video};
 
 #[test]
@@ -210,4 +210,23 @@ fn plan_b_is_refused_by_name() {
     answered(&offer(&[
         video("video") + "a=ssrc:11 msid:s one\r\na=ssrc:11 msid:t one\r\n"
     ]));
+}
+
+#[test]
+fn what_is_sent_is_in_the_stream_that_it_is_said_to_be_in_where_the_offer_names_none() {
+    let msid = "a=msid:theirs track\r\n";
+    let sections = [video("0"), video("1") + msid, video("2"), video("3")];
+    let mut local = local();
+    let mut stream_ids = |streams: &[(&str, &str)], previous: Option<&Session>| {
+        let owned = |(mid, id): &(&str, &str)| ((*mid).to_owned(), (*id).to_owned());
+        local.streams = streams.iter().map(owned).collect();
+        let answer = answer(&offer(&sections), &local, previous, &mut || 7).unwrap();
+        let ids = (0..4).map(|at| media(&answer, at).send.clone().unwrap().stream_id);
+        (ids.collect::<Vec<_>>(), answer.session)
+    };
+    let evil = "x\r\na=ice-lite";
+    let (ids, session) = stream_ids(&[("0", "alice"), ("1", "alice"), ("2", evil)], None);
+    assert_eq!(ids, ["alice", "theirs", "ferrite", "ferrite"]);
+    let (ids, _) = stream_ids(&[("3", "bob")], Some(&session));
+    assert_eq!(ids, ["alice", "theirs", "ferrite", "bob"]);
 }

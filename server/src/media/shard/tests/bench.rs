@@ -201,6 +201,7 @@ pub(super) fn local(ufrag: &str) -> Local {
         session_id: 1,
         max_message_size: 65_536,
         cname: "test".to_owned(),
+        streams: HashMap::new(),
     }
 }
 
