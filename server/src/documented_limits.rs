@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use ferrite_protocol::limits::{
-    MAX_CANDIDATE_BYTES, MAX_CLIENT_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
-    MAX_RESUME_TOKEN_BYTES, MAX_ROOM_ID_BYTES,
+    MAX_CANDIDATE_BYTES, MAX_CLIENT_BYTES, MAX_KEY_BYTES, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES,
+    MAX_NAME_BYTES, MAX_RECIPIENTS, MAX_RESUME_TOKEN_BYTES, MAX_ROOM_ID_BYTES, MAX_TEXT_BYTES,
 };
 
 use crate::Config;
@@ -18,6 +18,7 @@ use crate::media::shard::{mailbox, moves, receive};
 use crate::media::transport::dtls::gate;
 use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
+use crate::room;
 use crate::signalling::{self, OFFERS, metered};
 
 const LIMITS: &str = include_str!("../docs/limits.md");
@@ -88,6 +89,25 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         (
             "token ",
             vec![kib(auth::MAX_TOKEN_BYTES), n(MAX_NAME_BYTES, " bytes")],
+        ),
+        ("rooms", vec![n(limits.rooms, " (")]),
+        (
+            "publications of a participant",
+            vec![n(limits.publications, " (")],
+        ),
+        ("metadata of", vec![kib(MAX_METADATA_BYTES)]),
+        (
+            "text said",
+            vec![kib(MAX_TEXT_BYTES), n(MAX_KEY_BYTES, " bytes")],
+        ),
+        ("recipients", vec![n(MAX_RECIPIENTS, "")]),
+        (
+            "what was said",
+            vec![n(room::MAX_MESSAGES, " messages"), kib(room::MAX_BYTES)],
+        ),
+        (
+            "the chat",
+            vec![n(room::MAX_CHAT, " messages"), kib(room::MAX_CHAT_BYTES)],
         ),
         ("candidate ", vec![n(MAX_CANDIDATE_BYTES, " bytes")]),
         ("sessions, waiting", vec![n(limits.sessions, " (")]),

@@ -35,6 +35,7 @@ async fn offer(client: &mut Client, id: Option<u32>) -> String {
         .send(ClientMessage::Offer {
             id: id.map(RequestId),
             sdp: OFFER.to_owned(),
+            tracks: None,
         })
         .await;
     match client.receive().await {
@@ -120,7 +121,13 @@ async fn candidates_come_with_the_first_answer_only() {
 
 /// The next answer and the candidates after it, past what is told of an earlier peer.
 async fn first_answer(client: &mut Client, sdp: String) -> String {
-    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    client
+        .send(ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
+        .await;
     loop {
         match client.receive().await {
             ServerMessage::Answer { sdp, .. } => {
@@ -155,7 +162,13 @@ async fn another_peer_connection_over_the_same_signalling_is_another_call() {
         .replace("2163386196775218674", "7")
         .replace("cg3+", "new+");
     let sdp = sdp.replace("a=fingerprint", "a=nothing");
-    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    client
+        .send(ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
+        .await;
     let refused = client.receive().await;
     assert!(
         matches!(refused, ServerMessage::Error { .. }),
@@ -309,14 +322,26 @@ async fn an_offer_of_another_age_is_refused_with_the_reason() {
     ] {
         assert_ne!(sdp, CALL, "{why}");
         let id = Some(RequestId(7));
-        client.send(ClientMessage::Offer { id, sdp }).await;
+        client
+            .send(ClientMessage::Offer {
+                id,
+                sdp,
+                tracks: None,
+            })
+            .await;
         let (id, code, message) = client.error().await;
         assert_eq!((id, code), (Some(7), ErrorCode::BadOffer), "{why}");
         assert!(message.contains(why), "{why}: {message}");
     }
     // As it was, it is answered.
     let sdp = edited(|line| format!("{line}\r\n"));
-    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    client
+        .send(ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
+        .await;
     let answer = client.receive().await;
     assert!(matches!(answer, ServerMessage::Answer { .. }), "{answer:?}");
 }

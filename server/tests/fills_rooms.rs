@@ -32,7 +32,7 @@ async fn everybody_is_shown_who_is_there_who_comes_and_who_goes() {
 
     bob.send_text(r#"{"type":"leave","id":2}"#).await;
     match bob.receive().await {
-        ServerMessage::Left { id: Some(id) } => assert_eq!(id.0, 2),
+        ServerMessage::Left { id: Some(id), .. } => assert_eq!(id.0, 2),
         other => panic!("{other:?}"),
     }
     left(&mut ann, &bob_id).await;

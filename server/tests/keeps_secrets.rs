@@ -32,6 +32,7 @@ async fn sessions_can_be_followed_without_tokens_descriptions_or_addresses() {
         .send(ClientMessage::Offer {
             id: None,
             sdp: "v=0\r\no=marker".to_owned(),
+            tracks: None,
         })
         .await;
     client.error().await;
@@ -121,7 +122,13 @@ const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 203.0.113.50\r\ns=-\r\nt=0 0\r\na=gro
 /// Calls and gives the answer.
 async fn call(client: &mut Client) -> String {
     let sdp = OFFER.to_owned();
-    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    client
+        .send(ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
+        .await;
     let ServerMessage::Answer { sdp, .. } = client.receive().await else {
         panic!("no answer");
     };
@@ -204,6 +211,7 @@ async fn whatever_strangers_do_the_log_stays_short_and_keeps_what_is_theirs() {
                 version: 1,
                 client: None,
                 resume_token: Some(token),
+                last_message: None,
             })
             .await;
         guess.receive().await;
@@ -286,7 +294,13 @@ async fn a_call_can_be_followed_without_what_its_descriptions_say() {
     let mut native = Native::new();
     let offer = native.offer();
     let sdp = offer.clone();
-    client.send(ClientMessage::Offer { id: None, sdp }).await;
+    client
+        .send(ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
+        .await;
     let ServerMessage::Answer { sdp: answer, .. } = client.receive().await else {
         panic!("no answer");
     };

@@ -420,7 +420,12 @@ async fn a_flood_of_offers_costs_others_little() {
     let server = start(config()).await;
     let (mut witness, _) = Client::greeted(&server).await;
     let sdp = long_offer();
-    let offer = ClientMessage::Offer { id: None, sdp }.encode();
+    let offer = ClientMessage::Offer {
+        id: None,
+        sdp,
+        tracks: None,
+    }
+    .encode();
     let hostile = (0..10).map(async |_| {
         let (mut client, _) = Client::greeted(&server).await;
         for _ in 0..40 {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ferrite_protocol::{ResumeToken, ServerMessage};
+use ferrite_protocol::{ParticipantState, ResumeToken, ServerMessage};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
@@ -118,10 +118,20 @@ async fn the_seat_is_kept_and_the_whole_room_is_shown_again() {
     assert_eq!(ids, [&ann_id, &bob_id, &cid_id]);
     bob.is_served().await;
 
-    // To Ann, Bob was never away.
-    match ann.receive().await {
-        ServerMessage::ParticipantJoined { participant } => assert_eq!(participant.id.0, cid_id),
-        other => panic!("{other:?}"),
+    // To Ann, Bob never left.
+    let (mut cid_came, mut bob_is) = (false, None);
+    while !cid_came || bob_is != Some(ParticipantState::Connected) {
+        match ann.receive().await {
+            ServerMessage::ParticipantJoined { participant } => {
+                assert_eq!(participant.id.0, cid_id);
+                cid_came = true;
+            }
+            ServerMessage::ParticipantUpdated { participant } => {
+                assert_eq!(participant.id.0, bob_id);
+                bob_is = Some(participant.state);
+            }
+            other => panic!("{other:?}"),
+        }
     }
     ann.is_served().await;
 }
@@ -139,9 +149,17 @@ async fn a_session_that_nobody_resumes_ends() {
     ann.receive().await;
     bob.drop_connection().await;
     // That Bob is seen to leave is the end of his session.
-    match ann.receive().await {
-        ServerMessage::ParticipantLeft { participant } => assert_eq!(participant.0, bob_id),
-        other => panic!("{other:?}"),
+    loop {
+        match ann.receive().await {
+            ServerMessage::ParticipantUpdated { participant } => {
+                assert_eq!(participant.state, ParticipantState::Reconnecting);
+            }
+            ServerMessage::ParticipantLeft { participant } => {
+                assert_eq!(participant.0, bob_id);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
     }
     let (_, late) = Client::resuming(&server, &welcome.token).await;
     assert!(!late.resumed);

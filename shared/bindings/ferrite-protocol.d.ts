@@ -12,15 +12,78 @@ export type ClientMessage =
     /** The client's name and version, for the server's log. */
     client?: string | null,
     /** Resumes the session this token was given for. */
-    resumeToken?: ResumeToken | null, }
+    resumeToken?: ResumeToken | null,
+    /** The number of the last room message that came, so that none is missed and none comes twice. */
+    lastMessage?: number | null, }
   /** Enters a room. */
   | { "type": "join",
     /** Carried back by the reply. */
     id?: RequestId | null,
     /** The room to enter. It is made if it is not there. */
     room: RoomId,
-    /** What others may call this participant. */
-    name?: string | null, }
+    /** What others may call this participant. A token's name goes before it. */
+    name?: string | null,
+    /** Whatever the application wants others to know of them. A token's goes before it. */
+    metadata?: string | null,
+    /** Says who this is and what they may do, where the server asks for it. */
+    token?: JoinToken | null, }
+  /** Replaces the token that let this client into its room. What it allows holds from now on. */
+  | { "type": "authorize",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** Of the same room and the same identity. */
+    token: JoinToken, }
+  /** Changes what others see of this participant. What is left out stays. */
+  | { "type": "update",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** What others may call them. */
+    name?: string | null,
+    /** Whatever the application wants others to know of them. */
+    metadata?: string | null, }
+  /** Says which of this client's publications are muted: the whole list each time. */
+  | { "type": "mute",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** Their keys. */
+    keys: Array<string>, }
+  /** Says what each slot for pictures shows: the whole map each time, by the slot's `mid`. Until the
+   * first of these the server fills the slots. */
+  | { "type": "watch",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** What each shows; `null` and a slot that is left out show nothing. */
+    slots: { [key in string]: Watch | null }, }
+  /** Says something to those in the room. */
+  | { "type": "say",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** To these only; left out, to all. */
+    to?: Array<ParticipantId> | null,
+    /** What it is about. Late joiners are told what was said last about `chat`. */
+    topic: string,
+    /** What is said. */
+    text: string, }
+  /** Removes somebody from the room, if this client may. */
+  | { "type": "kick",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** Whom. */
+    participant: ParticipantId,
+    /** Why, for them to read. */
+    reason?: string | null, }
+  /** Mutes a publication of somebody else's, if this client may. They can unmute it. */
+  | { "type": "mutePublication",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** Which. */
+    publication: PublicationId, }
+  /** Ends the room for everybody, if this client may. */
+  | { "type": "endRoom",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** Why, for them to read. */
+    reason?: string | null, }
   /** Leaves the room. */
   | { "type": "leave",
     /** Carried back by the reply. */
@@ -30,7 +93,10 @@ export type ClientMessage =
     /** Carried back by the answer or error. */
     id?: RequestId | null,
     /** The session description (RFC 8866). */
-    sdp: string, }
+    sdp: string,
+    /** What its media sections are for: the whole map each time. Without it everything that is
+     * sent comes back. */
+    tracks?: { [key in string]: TrackUse } | null, }
   /** A trickled candidate (RFC 8838). `null` means the same as `endOfCandidates`. */
   | { "type": "candidate",
     /** The candidate, as the browser gives it. */
@@ -76,19 +142,44 @@ export type ServerMessage =
     /** Who this client is in the room. */
     participant: ParticipantId,
     /** The room, this participant included. */
-    room: RoomSnapshot, }
-  /** Answers a `leave`. */
+    room: RoomSnapshot,
+    /** What was said: the last of the chat to who comes, what was missed to who comes back. */
+    messages?: Array<RoomMessage>, }
+  /** Answers a `leave`; without one it says that this client was made to leave. */
   | { "type": "left",
+    /** The request's id. */
+    id?: RequestId | null,
+    /** Why, where it was not asked for. */
+    cause?: LeaveCause | null,
+    /** The words of who made it leave. */
+    reason?: string | null, }
+  /** What was asked for is done. */
+  | { "type": "done",
     /** The request's id. */
     id?: RequestId | null, }
   /** Somebody else entered the room. */
   | { "type": "participantJoined",
     /** Who. */
     participant: Participant, }
+  /** Somebody in the room is not what they were, or publishes something else. It may be this client. */
+  | { "type": "participantUpdated",
+    /** All of them, as they are now. */
+    participant: Participant, }
   /** Somebody else left the room. */
   | { "type": "participantLeft",
     /** Who. */
     participant: ParticipantId, }
+  /** What each slot carries: the whole map, by the slot's `mid`, whenever it changes. It answers a
+   * `watch`, too. */
+  | { "type": "watching",
+    /** The request's id. */
+    id?: RequestId | null,
+    /** What each carries. A slot that is not there is free. */
+    slots: { [key in string]: Slot }, }
+  /** Somebody said something; it may be this client. */
+  | { "type": "said",
+    /** What, and who. */
+    message: RoomMessage, }
   /** Answers an `offer`. */
   | { "type": "answer",
     /** The request's id. */
@@ -167,6 +258,8 @@ export type ErrorCode =
   | "resumeFailed"
   /** A documented limit was passed. */
   | "limitExceeded"
+  /** The token is missing, or does not let this client do what it asked for. The message says why. */
+  | "notAllowed"
   /** This server is not for pages of this origin. The message says who can change that. */
   | "refused"
   /** The server failed. Its log says how. */
@@ -211,7 +304,57 @@ export type Participant = {
     /** Unique in the room. */
     id: ParticipantId,
     /** What others may call them. */
-    name?: string | null, };
+    name?: string | null,
+    /** Whatever the application wants others to know of them. */
+    metadata?: string | null,
+    /** Whether their client is there. */
+    state?: ParticipantState,
+    /** What they publish. */
+    publications?: Array<Publication>, };
+
+/** Whether somebody's client is there. Connected, where it is not said. */
+export type ParticipantState =
+  /** It is. */
+  | "connected"
+  /** It lost its connection and may come back; until then its place is kept. */
+  | "reconnecting";
+
+/** What somebody publishes. */
+export type Publication = {
+    /** Unique in the room. */
+    id: PublicationId,
+    /** Sound or pictures. */
+    kind: MediaKind,
+    /** Where it comes from. */
+    source: Source,
+    /** What its publisher calls it. */
+    label?: string | null,
+    /** Nothing is sent of it at the moment. */
+    muted?: boolean,
+    /** The width of the best there is of it, in pixels. */
+    width?: number | null,
+    /** Its height. */
+    height?: number | null, };
+
+/** The kinds of media. */
+export type MediaKind =
+  /** Sound. */
+  | "audio"
+  /** Pictures. */
+  | "video";
+
+/** Where a publication comes from. */
+export type Source =
+  /** A camera. */
+  | "camera"
+  /** A microphone. */
+  | "microphone"
+  /** A screen, or a part of one. */
+  | "screen"
+  /** The sound of what a screen shows. */
+  | "screenAudio"
+  /** Something else, or a source that a later version added. */
+  | "other";
 
 /** A whole room at one moment: what a client that knows nothing needs. */
 export type RoomSnapshot = {
@@ -219,6 +362,86 @@ export type RoomSnapshot = {
     id: RoomId,
     /** Everybody in it, oldest first. */
     participants: Array<Participant>, };
+
+/** Something that somebody said in a room. */
+export type RoomMessage = {
+    /** A later message has a larger number, in whatever room. */
+    number: number,
+    /** Who sent it, as the server knows. */
+    from: ParticipantId,
+    /** What they were called then. */
+    name?: string | null,
+    /** To whom, where it is not to all. */
+    to?: Array<ParticipantId> | null,
+    /** What it is about; `chat` is what people write to each other. */
+    topic: string,
+    /** When the server took it, in milliseconds since 1970. */
+    at: number,
+    /** What was said. */
+    text: string, };
+
+/** What a media section is for. */
+export type TrackUse =
+  /** This is published on it. */
+  | { "publish": {
+    /** Names the publication among this client's: under the same key it is the same one, also on
+     * another section or peer connection. It is not empty, and has no `/` in it. */
+    key: string,
+    /** Where it comes from. */
+    source: Source,
+    /** What to call it. */
+    label?: string | null,
+    /** The width of the best there is of it, in pixels. */
+    width?: number | null,
+    /** Its height. */
+    height?: number | null, } }
+  /** It is a slot: what others publish is shown on it, one at a time. The nth slot for sound and
+   * the nth for pictures are one `MediaStream`. */
+  | { "receive": MediaKind };
+
+/** What a slot for pictures is to show. */
+export type Watch = {
+    /** Which publication. */
+    publication: PublicationId,
+    /** How wide it is shown, in pixels of the screen. Left out, the best there is is sent. */
+    width?: number | null,
+    /** How high it is shown. */
+    height?: number | null,
+    /** Nothing is to be sent for now. */
+    paused?: boolean, };
+
+/** What a slot carries. */
+export type Slot = {
+    /** The publication that is shown on it, or would be. */
+    publication: PublicationId,
+    /** Why nothing comes of it, where nothing does. */
+    idle?: Idle | null, };
+
+/** Why a slot carries nothing. */
+export type Idle =
+  /** Its publisher muted it. */
+  | "muted"
+  /** `watch` says so. */
+  | "paused"
+  /** Nobody publishes it: not yet, or not any more. */
+  | "noPublisher"
+  /** Its publisher sends a codec that this client did not agree to on the slot. */
+  | "codec"
+  /** This client's token does not let it subscribe. */
+  | "notAllowed"
+  /** A reason that a later version added. */
+  | "other";
+
+/** Why a client was made to leave its room. */
+export type LeaveCause =
+  /** Somebody removed this participant. */
+  | "kicked"
+  /** The room was ended. */
+  | "roomEnded"
+  /** The same identity joined anew. */
+  | "joinedElsewhere"
+  /** A cause that a later version added. */
+  | "other";
 
 /** One signalling session: a client's WebSocket, and whatever resumes it. */
 export type SessionId = string;
@@ -228,6 +451,12 @@ export type RoomId = string;
 
 /** Somebody in a room. */
 export type ParticipantId = string;
+
+/** What somebody publishes in a room: `participant/key`, whatever peer connection carries it. */
+export type PublicationId = string;
+
+/** The secret that lets a client into a room: a JWT (RFC 7519). */
+export type JoinToken = string;
 
 /** Chosen by the sender of a request; its reply carries it back. */
 export type RequestId = number;

@@ -79,7 +79,15 @@ impl Client {
                 // What was lost with a WebSocket is asked for again; a resumed session has its seat.
                 Action::Up { resumed: false, .. } => {
                     let (id, room, name) = (None, self.room.as_str().into(), None);
-                    self.send(&ClientMessage::Join { id, room, name }).await;
+                    let (metadata, token) = (None, None);
+                    self.send(&ClientMessage::Join {
+                        id,
+                        room,
+                        name,
+                        metadata,
+                        token,
+                    })
+                    .await;
                 }
                 Action::Up { resumed: true, .. } => println!("the session goes on"),
                 Action::Down { why, next_at } => println!("{why:?}, next attempt at {next_at:?}"),

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use ts_rs::{Config, TS};
 
 use crate::{
-    ClientMessage, ErrorCode, IceCandidate, IceServer, Participant, ParticipantId,
-    PeerConnectionState, RequestId, ResumeToken, RoomId, RoomSnapshot, SdpType, ServerMessage,
-    SessionDescription, SessionId,
+    ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken, LeaveCause, MediaKind,
+    Participant, ParticipantId, ParticipantState, PeerConnectionState, Publication, PublicationId,
+    RequestId, ResumeToken, RoomId, RoomMessage, RoomSnapshot, SdpType, ServerMessage,
+    SessionDescription, SessionId, Slot, Source, TrackUse, Watch,
 };
 
 /// Writes the files.
@@ -58,10 +59,22 @@ pub fn typescript() -> String {
         declare::<IceCandidate>(&config),
         declare::<IceServer>(&config),
         declare::<Participant>(&config),
+        declare::<ParticipantState>(&config),
+        declare::<Publication>(&config),
+        declare::<MediaKind>(&config),
+        declare::<Source>(&config),
         declare::<RoomSnapshot>(&config),
+        declare::<RoomMessage>(&config),
+        declare::<TrackUse>(&config),
+        declare::<Watch>(&config),
+        declare::<Slot>(&config),
+        declare::<Idle>(&config),
+        declare::<LeaveCause>(&config),
         declare::<SessionId>(&config),
         declare::<RoomId>(&config),
         declare::<ParticipantId>(&config),
+        declare::<PublicationId>(&config),
+        declare::<JoinToken>(&config),
         declare::<RequestId>(&config),
         declare::<ResumeToken>(&config),
     ] {
@@ -121,11 +134,14 @@ fn describe(declaration: &str, schema: &Value) -> String {
 
 /// How a variant begins in TypeScript, and the comment that goes before.
 fn variant(schema: &Value) -> Option<(String, String)> {
-    let beginning = match schema["const"].as_str() {
-        Some(name) => format!("\n  | \"{name}\""),
-        None => {
-            let name = schema["properties"]["type"]["const"].as_str()?;
-            format!("\n  | {{ \"type\": \"{name}\",")
+    let tag = schema["properties"]["type"]["const"].as_str();
+    let beginning = match (schema["const"].as_str(), tag) {
+        (Some(name), _) => format!("\n  | \"{name}\""),
+        (None, Some(name)) => format!("\n  | {{ \"type\": \"{name}\","),
+        // Named by the one field it has.
+        (None, None) => {
+            let name = schema["properties"].as_object()?.keys().next()?;
+            format!("\n  | {{ \"{name}\":")
         }
     };
     let description = schema["description"].as_str()?.replace('\n', "\n   * ");

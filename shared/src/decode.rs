@@ -11,7 +11,7 @@ use serde_json::error::Category;
 use thiserror::Error;
 
 use crate::fields;
-use crate::limits::{self, MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES, TooLong};
+use crate::limits::{self, MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES};
 use crate::{ClientMessage, ErrorCode, RequestId, ServerMessage};
 
 /// Why a frame was refused. Its text never holds more than a short piece of what the frame held.
@@ -35,6 +35,16 @@ pub enum DecodeErrorKind {
         /// Its length.
         bytes: usize,
         /// What would have been allowed.
+        limit: usize,
+    },
+    /// A list or map has more entries than this protocol allows.
+    #[error("{what} has {entries} entries, the limit is {limit}")]
+    TooMany {
+        /// The field.
+        what: &'static str,
+        /// How many it has.
+        entries: usize,
+        /// How many would have been allowed.
         limit: usize,
     },
     /// The frame is not JSON.
@@ -77,7 +87,9 @@ impl DecodeError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self.kind {
-            DecodeErrorKind::TooLong { .. } => ErrorCode::LimitExceeded,
+            DecodeErrorKind::TooLong { .. } | DecodeErrorKind::TooMany { .. } => {
+                ErrorCode::LimitExceeded
+            }
             DecodeErrorKind::UnknownType { .. } => ErrorCode::UnknownType,
             DecodeErrorKind::NotJson { .. }
             | DecodeErrorKind::NotAnObject
@@ -107,9 +119,9 @@ impl ClientMessage {
             .map_err(|error| in_our_words(error, text))?;
         match limits::passed_by(&message) {
             None => Ok(message),
-            Some(TooLong { what, bytes, limit }) => Err(DecodeError {
+            Some(kind) => Err(DecodeError {
                 id: read_id(text),
-                kind: DecodeErrorKind::TooLong { what, bytes, limit },
+                kind,
             }),
         }
     }
@@ -148,7 +160,7 @@ fn in_our_words(mut error: DecodeError, text: &str) -> DecodeError {
 }
 
 fn encode(message: &impl Serialize) -> String {
-    // `to_string` fails for maps with other keys than strings, and no message has a map.
+    // `to_string` fails for maps with other keys than strings, and no message has such a map.
     serde_json::to_string(message).unwrap_or_default()
 }
 

@@ -26,6 +26,8 @@ pub enum ErrorCode {
     ResumeFailed,
     /// A documented limit was passed.
     LimitExceeded,
+    /// The token is missing, or does not let this client do what it asked for. The message says why.
+    NotAllowed,
     /// This server is not for pages of this origin. The message says who can change that.
     Refused,
     /// The server failed. Its log says how.
@@ -46,6 +48,7 @@ impl fmt::Display for ErrorCode {
             Self::BadState => "badState",
             Self::ResumeFailed => "resumeFailed",
             Self::LimitExceeded => "limitExceeded",
+            Self::NotAllowed => "notAllowed",
             Self::Refused => "refused",
             Self::Internal => "internal",
             Self::Other => "other",

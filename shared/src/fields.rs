@@ -10,6 +10,9 @@ enum Kind {
     /// No larger than this.
     WholeNumber(u64),
     Text,
+    List,
+    /// By `mid`.
+    Map,
     /// `null` is one, too.
     Candidate,
 }
@@ -22,9 +25,29 @@ const HELLO: &[Field] = &[
     ("version", Kind::WholeNumber(u16::MAX as u64)),
     ("client", Kind::Text),
     ("resumeToken", Kind::Text),
+    ("lastMessage", Kind::WholeNumber(u64::MAX)),
 ];
-const JOIN: &[Field] = &[ID, ("room", Kind::Text), ("name", Kind::Text)];
-const OFFER: &[Field] = &[ID, ("sdp", Kind::Text)];
+const JOIN: &[Field] = &[
+    ID,
+    ("room", Kind::Text),
+    ("name", Kind::Text),
+    ("metadata", Kind::Text),
+    ("token", Kind::Text),
+];
+const AUTHORIZE: &[Field] = &[ID, ("token", Kind::Text)];
+const UPDATE: &[Field] = &[ID, ("name", Kind::Text), ("metadata", Kind::Text)];
+const MUTE: &[Field] = &[ID, ("keys", Kind::List)];
+const WATCH: &[Field] = &[ID, ("slots", Kind::Map)];
+const SAY: &[Field] = &[
+    ID,
+    ("to", Kind::List),
+    ("topic", Kind::Text),
+    ("text", Kind::Text),
+];
+const KICK: &[Field] = &[ID, ("participant", Kind::Text), ("reason", Kind::Text)];
+const MUTE_PUBLICATION: &[Field] = &[ID, ("publication", Kind::Text)];
+const END_ROOM: &[Field] = &[ID, ("reason", Kind::Text)];
+const OFFER: &[Field] = &[ID, ("sdp", Kind::Text), ("tracks", Kind::Map)];
 const CANDIDATE: &[Field] = &[("candidate", Kind::Candidate)];
 const REQUEST: &[Field] = &[ID];
 
@@ -40,6 +63,14 @@ fn of(message: &str) -> &'static [Field] {
     match message {
         "hello" => HELLO,
         "join" => JOIN,
+        "authorize" => AUTHORIZE,
+        "update" => UPDATE,
+        "mute" => MUTE,
+        "watch" => WATCH,
+        "say" => SAY,
+        "kick" => KICK,
+        "mutePublication" => MUTE_PUBLICATION,
+        "endRoom" => END_ROOM,
         "offer" => OFFER,
         "candidate" => CANDIDATE,
         "leave" | "hangUp" | "ping" | "pong" => REQUEST,
@@ -66,13 +97,18 @@ fn first_wrong(expected: &[Field], fields: &[(String, Seen)], within: &str) -> O
 impl Kind {
     fn refuses(&self, seen: &Seen, name: &str) -> Option<String> {
         let wanted = match (self, seen) {
-            (Self::Text, Seen::Text) | (_, Seen::Null) => return None,
+            (Self::Text, Seen::Text)
+            | (Self::List, Seen::List)
+            | (Self::Map, Seen::Object(_))
+            | (_, Seen::Null) => return None,
             (Self::Candidate, Seen::Object(fields)) => return in_candidate(fields, name),
             (Self::WholeNumber(limit), Seen::WholeNumber(number)) => {
                 let words = format!("`{name}` must be a whole number up to {limit}");
                 return (number > limit).then_some(words);
             }
             (Self::Text, _) => "text",
+            (Self::List, _) => "a list",
+            (Self::Map, _) => "an object with an entry for each `mid`",
             (Self::WholeNumber(_), _) => "a whole number",
             (Self::Candidate, _) => "an object as `RTCIceCandidate.toJSON()` gives it, or null",
         };

@@ -38,6 +38,24 @@ string_id! {
     /// Somebody in a room.
     ParticipantId
 }
+string_id! {
+    /// What somebody publishes in a room: `participant/key`, whatever peer connection carries it.
+    PublicationId
+}
+
+impl PublicationId {
+    /// The name of what a participant publishes under a key.
+    #[must_use]
+    pub fn of(participant: &ParticipantId, key: &str) -> Self {
+        Self(format!("{participant}/{key}"))
+    }
+
+    /// Who publishes it, and under which key. A key has no `/` in it.
+    #[must_use]
+    pub fn parts(&self) -> Option<(&str, &str)> {
+        self.0.rsplit_once('/')
+    }
+}
 
 /// Chosen by the sender of a request; its reply carries it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,5 +79,24 @@ impl From<&str> for ResumeToken {
 impl fmt::Debug for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResumeToken(..)")
+    }
+}
+
+/// The secret that lets a client into a room: a JWT (RFC 7519).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(transparent)]
+pub struct JoinToken(pub String);
+
+impl From<&str> for JoinToken {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// Does not print it, so that it cannot reach a log.
+impl fmt::Debug for JoinToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JoinToken(..)")
     }
 }

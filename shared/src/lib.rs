@@ -38,9 +38,12 @@ pub use candidate::{IceCandidate, IceServer};
 pub use decode::{DecodeError, DecodeErrorKind};
 pub use description::{SdpType, SessionDescription};
 pub use error::{CloseCode, ErrorCode, UnknownCloseCode};
-pub use id::{ParticipantId, RequestId, ResumeToken, RoomId, SessionId};
-pub use message::{ClientMessage, PeerConnectionState, ServerMessage};
-pub use room::{Participant, RoomSnapshot};
+pub use id::{JoinToken, ParticipantId, PublicationId, RequestId, ResumeToken, RoomId, SessionId};
+pub use message::{ClientMessage, LeaveCause, PeerConnectionState, ServerMessage};
+pub use room::{
+    CHAT, Idle, MediaKind, Participant, ParticipantState, Publication, RoomMessage, RoomSnapshot,
+    Slot, Source, TrackUse, Tracks, Watch,
+};
 pub use version::{
     PROTOCOL_VERSION, SUBPROTOCOL, VersionMismatch, check_client_version, check_server_version,
 };

@@ -1,6 +1,10 @@
 //! How large things may be. What passes [`ClientMessage::decode`] is within these limits.
 
-use crate::{ClientMessage, IceCandidate};
+use std::collections::BTreeMap;
+
+use crate::{
+    ClientMessage, DecodeErrorKind, IceCandidate, JoinToken, ParticipantId, TrackUse, Tracks, Watch,
+};
 
 /// The longest frame a server takes. A WebSocket may be closed for a longer one.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
@@ -20,20 +24,41 @@ pub const MAX_CLIENT_BYTES: usize = 128;
 /// The longest [`ResumeToken`](crate::ResumeToken).
 pub const MAX_RESUME_TOKEN_BYTES: usize = 128;
 
+/// The longest [`JoinToken`](crate::JoinToken).
+pub const MAX_JOIN_TOKEN_BYTES: usize = 8 * 1024;
+
+/// The longest metadata of a participant.
+pub const MAX_METADATA_BYTES: usize = 4 * 1024;
+
+/// The longest text that is said in a room.
+pub const MAX_TEXT_BYTES: usize = 16 * 1024;
+
+/// The longest topic, key of a publication, and `mid`.
+pub const MAX_KEY_BYTES: usize = 64;
+
+/// The longest label of a publication.
+pub const MAX_LABEL_BYTES: usize = 128;
+
+/// The longest reason for making somebody leave.
+pub const MAX_REASON_BYTES: usize = 512;
+
+/// The longest [`PublicationId`](crate::PublicationId) and [`ParticipantId`](crate::ParticipantId).
+pub const MAX_PUBLICATION_ID_BYTES: usize = 320;
+
+/// The most entries in a map by `mid`, and in a list of keys.
+pub const MAX_SECTIONS: usize = 256;
+
+/// The most participants that something can be said to by name.
+pub const MAX_RECIPIENTS: usize = 256;
+
 /// The longest candidate attribute, and what may be said beside it. Browsers stay under 300.
 pub const MAX_CANDIDATE_BYTES: usize = 1024;
 
-/// Something is longer than its limit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TooLong {
-    /// The field.
-    pub(crate) what: &'static str,
-    pub(crate) bytes: usize,
-    pub(crate) limit: usize,
-}
+/// Says which limit a message passes, if any: the field that is too long, or has too many entries.
+type Passed = Option<DecodeErrorKind>;
 
-/// Says which limit a message passes, if any.
-pub(crate) fn passed_by(message: &ClientMessage) -> Option<TooLong> {
+/// Says which limit a message passes.
+pub(crate) fn passed_by(message: &ClientMessage) -> Passed {
     match message {
         ClientMessage::Hello {
             client,
@@ -44,12 +69,49 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Option<TooLong> {
             over("client", client.as_deref(), MAX_CLIENT_BYTES)
                 .or_else(|| over("resumeToken", token, MAX_RESUME_TOKEN_BYTES))
         }
-        ClientMessage::Join { room, name, .. } => over("room", Some(&room.0), MAX_ROOM_ID_BYTES)
-            .or_else(|| over("name", name.as_deref(), MAX_NAME_BYTES)),
+        ClientMessage::Join {
+            room,
+            name,
+            metadata,
+            token,
+            ..
+        } => over("room", Some(&room.0), MAX_ROOM_ID_BYTES)
+            .or_else(|| passed_by_introduction(name.as_deref(), metadata.as_deref()))
+            .or_else(|| token.as_ref().and_then(passed_by_token)),
+        ClientMessage::Authorize { token, .. } => passed_by_token(token),
+        ClientMessage::Update { name, metadata, .. } => {
+            passed_by_introduction(name.as_deref(), metadata.as_deref())
+        }
+        ClientMessage::Mute { keys, .. } => more("keys", keys.len(), MAX_SECTIONS)
+            .or_else(|| longest("keys", keys.iter().map(String::as_str), MAX_KEY_BYTES)),
+        ClientMessage::Watch { slots, .. } => passed_by_watch(slots),
+        ClientMessage::Say {
+            to, topic, text, ..
+        } => over("topic", Some(topic), MAX_KEY_BYTES)
+            .or_else(|| over("text", Some(text), MAX_TEXT_BYTES))
+            .or_else(|| to.as_deref().and_then(passed_by_recipients)),
+        ClientMessage::Kick {
+            participant,
+            reason,
+            ..
+        } => over(
+            "participant",
+            Some(&participant.0),
+            MAX_PUBLICATION_ID_BYTES,
+        )
+        .or_else(|| over("reason", reason.as_deref(), MAX_REASON_BYTES)),
+        ClientMessage::MutePublication { publication, .. } => over(
+            "publication",
+            Some(&publication.0),
+            MAX_PUBLICATION_ID_BYTES,
+        ),
+        ClientMessage::EndRoom { reason, .. } => {
+            over("reason", reason.as_deref(), MAX_REASON_BYTES)
+        }
+        ClientMessage::Offer { tracks, .. } => tracks.as_ref().and_then(passed_by_tracks),
         ClientMessage::Candidate { candidate } => candidate.as_ref().and_then(passed_by_candidate),
-        // A description is limited by its frame, the rest by their types.
-        ClientMessage::Offer { .. }
-        | ClientMessage::Leave { .. }
+        // The rest is limited by its types.
+        ClientMessage::Leave { .. }
         | ClientMessage::EndOfCandidates {}
         | ClientMessage::HangUp { .. }
         | ClientMessage::Ping { .. }
@@ -57,7 +119,61 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Option<TooLong> {
     }
 }
 
-fn passed_by_candidate(candidate: &IceCandidate) -> Option<TooLong> {
+fn passed_by_introduction(name: Option<&str>, metadata: Option<&str>) -> Passed {
+    over("name", name, MAX_NAME_BYTES).or_else(|| over("metadata", metadata, MAX_METADATA_BYTES))
+}
+
+fn passed_by_token(token: &JoinToken) -> Passed {
+    over("token", Some(&token.0), MAX_JOIN_TOKEN_BYTES)
+}
+
+fn passed_by_recipients(to: &[ParticipantId]) -> Passed {
+    let ids = to.iter().map(|id| id.0.as_str());
+    more("to", to.len(), MAX_RECIPIENTS).or_else(|| longest("to", ids, MAX_PUBLICATION_ID_BYTES))
+}
+
+fn passed_by_tracks(tracks: &Tracks) -> Passed {
+    let passed_by_use = |track: &TrackUse| match track {
+        TrackUse::Publish { key, label, .. } => over("key", Some(key), MAX_KEY_BYTES)
+            .or_else(|| over("label", label.as_deref(), MAX_LABEL_BYTES)),
+        TrackUse::Receive(_) => None,
+    };
+    more("tracks", tracks.len(), MAX_SECTIONS)
+        .or_else(|| longest("tracks", tracks.keys().map(String::as_str), MAX_KEY_BYTES))
+        .or_else(|| tracks.values().find_map(passed_by_use))
+}
+
+fn passed_by_watch(slots: &BTreeMap<String, Option<Watch>>) -> Passed {
+    let ids = slots
+        .values()
+        .flatten()
+        .map(|watch| watch.publication.0.as_str());
+    more("slots", slots.len(), MAX_SECTIONS)
+        .or_else(|| longest("slots", slots.keys().map(String::as_str), MAX_KEY_BYTES))
+        .or_else(|| longest("publication", ids, MAX_PUBLICATION_ID_BYTES))
+}
+
+/// Of several texts, one that is too long.
+fn longest<'a>(
+    what: &'static str,
+    texts: impl IntoIterator<Item = &'a str>,
+    limit: usize,
+) -> Passed {
+    texts
+        .into_iter()
+        .find_map(|text| over(what, Some(text), limit))
+}
+
+/// A list with too many entries.
+fn more(what: &'static str, entries: usize, limit: usize) -> Passed {
+    (entries > limit).then_some(DecodeErrorKind::TooMany {
+        what,
+        entries,
+        limit,
+    })
+}
+
+fn passed_by_candidate(candidate: &IceCandidate) -> Passed {
     let fields = [
         ("candidate", Some(candidate.candidate.as_str())),
         ("sdpMid", candidate.sdp_mid.as_deref()),
@@ -68,7 +184,7 @@ fn passed_by_candidate(candidate: &IceCandidate) -> Option<TooLong> {
         .find_map(|(what, text)| over(what, text, MAX_CANDIDATE_BYTES))
 }
 
-fn over(what: &'static str, text: Option<&str>, limit: usize) -> Option<TooLong> {
+fn over(what: &'static str, text: Option<&str>, limit: usize) -> Passed {
     let bytes = text.map_or(0, str::len);
-    (bytes > limit).then_some(TooLong { what, bytes, limit })
+    (bytes > limit).then_some(DecodeErrorKind::TooLong { what, bytes, limit })
 }

@@ -1,10 +1,13 @@
 //! The messages of the protocol. Commands are imperative, events are facts.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::room::{Participant, RoomSnapshot};
+use crate::room::{Participant, RoomMessage, RoomSnapshot, Slot, Tracks, Watch};
 use crate::{
-    ErrorCode, IceCandidate, IceServer, ParticipantId, RequestId, ResumeToken, RoomId, SessionId,
+    ErrorCode, IceCandidate, IceServer, JoinToken, ParticipantId, PublicationId, RequestId,
+    ResumeToken, RoomId, SessionId,
 };
 
 /// What a client sends.
@@ -29,6 +32,10 @@ pub enum ClientMessage {
         /// Resumes the session this token was given for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume_token: Option<ResumeToken>,
+        /// The number of the last room message that came, so that none is missed and none comes twice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "bindings", ts(type = "number | null"))]
+        last_message: Option<u64>,
     },
     /// Enters a room.
     Join {
@@ -37,9 +44,93 @@ pub enum ClientMessage {
         id: Option<RequestId>,
         /// The room to enter. It is made if it is not there.
         room: RoomId,
-        /// What others may call this participant.
+        /// What others may call this participant. A token's name goes before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
+        /// Whatever the application wants others to know of them. A token's goes before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metadata: Option<String>,
+        /// Says who this is and what they may do, where the server asks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<JoinToken>,
+    },
+    /// Replaces the token that let this client into its room. What it allows holds from now on.
+    Authorize {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// Of the same room and the same identity.
+        token: JoinToken,
+    },
+    /// Changes what others see of this participant. What is left out stays.
+    Update {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// What others may call them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Whatever the application wants others to know of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metadata: Option<String>,
+    },
+    /// Says which of this client's publications are muted: the whole list each time.
+    Mute {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// Their keys.
+        keys: Vec<String>,
+    },
+    /// Says what each slot for pictures shows: the whole map each time, by the slot's `mid`. Until the
+    /// first of these the server fills the slots.
+    Watch {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// What each shows; `null` and a slot that is left out show nothing.
+        slots: BTreeMap<String, Option<Watch>>,
+    },
+    /// Says something to those in the room.
+    Say {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// To these only; left out, to all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Vec<ParticipantId>>,
+        /// What it is about. Late joiners are told what was said last about `chat`.
+        topic: String,
+        /// What is said.
+        text: String,
+    },
+    /// Removes somebody from the room, if this client may.
+    Kick {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// Whom.
+        participant: ParticipantId,
+        /// Why, for them to read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Mutes a publication of somebody else's, if this client may. They can unmute it.
+    MutePublication {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// Which.
+        publication: PublicationId,
+    },
+    /// Ends the room for everybody, if this client may.
+    EndRoom {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// Why, for them to read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// Leaves the room.
     Leave {
@@ -54,6 +145,10 @@ pub enum ClientMessage {
         id: Option<RequestId>,
         /// The session description (RFC 8866).
         sdp: String,
+        /// What its media sections are for: the whole map each time. Without it everything that is
+        /// sent comes back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tracks: Option<Tracks>,
     },
     /// A trickled candidate (RFC 8838). `null` means the same as `endOfCandidates`.
     // schemars takes an `Option` to be optional, whatever serde does.
@@ -122,9 +217,24 @@ pub enum ServerMessage {
         participant: ParticipantId,
         /// The room, this participant included.
         room: RoomSnapshot,
+        /// What was said: the last of the chat to who comes, what was missed to who comes back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        messages: Vec<RoomMessage>,
     },
-    /// Answers a `leave`.
+    /// Answers a `leave`; without one it says that this client was made to leave.
     Left {
+        /// The request's id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// Why, where it was not asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<LeaveCause>,
+        /// The words of who made it leave.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// What was asked for is done.
+    Done {
         /// The request's id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,
@@ -134,10 +244,29 @@ pub enum ServerMessage {
         /// Who.
         participant: Participant,
     },
+    /// Somebody in the room is not what they were, or publishes something else. It may be this client.
+    ParticipantUpdated {
+        /// All of them, as they are now.
+        participant: Participant,
+    },
     /// Somebody else left the room.
     ParticipantLeft {
         /// Who.
         participant: ParticipantId,
+    },
+    /// What each slot carries: the whole map, by the slot's `mid`, whenever it changes. It answers a
+    /// `watch`, too.
+    Watching {
+        /// The request's id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// What each carries. A slot that is not there is free.
+        slots: BTreeMap<String, Slot>,
+    },
+    /// Somebody said something; it may be this client.
+    Said {
+        /// What, and who.
+        message: RoomMessage,
     },
     /// Answers an `offer`.
     Answer {
@@ -198,6 +327,22 @@ pub enum ServerMessage {
     },
 }
 
+/// Why a client was made to leave its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum LeaveCause {
+    /// Somebody removed this participant.
+    Kicked,
+    /// The room was ended.
+    RoomEnded,
+    /// The same identity joined anew.
+    JoinedElsewhere,
+    /// A cause that a later version added.
+    #[serde(other)]
+    Other,
+}
+
 /// `RTCPeerConnectionState`, as the server sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
@@ -239,6 +384,14 @@ macro_rules! type_names {
 type_names!(ClientMessage {
     Hello: "hello",
     Join: "join",
+    Authorize: "authorize",
+    Update: "update",
+    Mute: "mute",
+    Watch: "watch",
+    Say: "say",
+    Kick: "kick",
+    MutePublication: "mutePublication",
+    EndRoom: "endRoom",
     Leave: "leave",
     Offer: "offer",
     Candidate: "candidate",
@@ -252,8 +405,12 @@ type_names!(ServerMessage {
     Welcome: "welcome",
     Joined: "joined",
     Left: "left",
+    Done: "done",
     ParticipantJoined: "participantJoined",
+    ParticipantUpdated: "participantUpdated",
     ParticipantLeft: "participantLeft",
+    Watching: "watching",
+    Said: "said",
     Answer: "answer",
     Candidate: "candidate",
     EndOfCandidates: "endOfCandidates",

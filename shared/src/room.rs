@@ -1,8 +1,10 @@
-//! What a client is shown of a room.
+//! What a client is shown of a room, and what it says of its own part in it.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ParticipantId, RoomId};
+use crate::{ParticipantId, PublicationId, RoomId};
 
 /// Somebody in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +16,102 @@ pub struct Participant {
     /// What others may call them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Whatever the application wants others to know of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
+    /// Whether their client is there.
+    #[serde(default, skip_serializing_if = "ParticipantState::is_connected")]
+    pub state: ParticipantState,
+    /// What they publish.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publications: Vec<Publication>,
+}
+
+impl Participant {
+    /// Somebody of whom no more is known than who they are.
+    #[must_use]
+    pub fn new(id: ParticipantId) -> Self {
+        Self {
+            id,
+            name: None,
+            metadata: None,
+            state: ParticipantState::Connected,
+            publications: Vec::new(),
+        }
+    }
+}
+
+/// Whether somebody's client is there. Connected, where it is not said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum ParticipantState {
+    /// It is.
+    #[default]
+    Connected,
+    /// It lost its connection and may come back; until then its place is kept.
+    Reconnecting,
+}
+
+impl ParticipantState {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    const fn is_connected(&self) -> bool {
+        matches!(self, Self::Connected)
+    }
+}
+
+/// What somebody publishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Publication {
+    /// Unique in the room.
+    pub id: PublicationId,
+    /// Sound or pictures.
+    pub kind: MediaKind,
+    /// Where it comes from.
+    pub source: Source,
+    /// What its publisher calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Nothing is sent of it at the moment.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub muted: bool,
+    /// The width of the best there is of it, in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u16>,
+    /// Its height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u16>,
+}
+
+/// The kinds of media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum MediaKind {
+    /// Sound.
+    Audio,
+    /// Pictures.
+    Video,
+}
+
+/// Where a publication comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// A camera.
+    Camera,
+    /// A microphone.
+    Microphone,
+    /// A screen, or a part of one.
+    Screen,
+    /// The sound of what a screen shows.
+    ScreenAudio,
+    /// Something else, or a source that a later version added.
+    #[serde(other)]
+    Other,
 }
 
 /// A whole room at one moment: what a client that knows nothing needs.
@@ -25,4 +123,117 @@ pub struct RoomSnapshot {
     pub id: RoomId,
     /// Everybody in it, oldest first.
     pub participants: Vec<Participant>,
+}
+
+/// What the media sections of an offer are for, by `mid`.
+pub type Tracks = BTreeMap<String, TrackUse>;
+
+/// What a media section is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum TrackUse {
+    /// This is published on it.
+    Publish {
+        /// Names the publication among this client's: under the same key it is the same one, also on
+        /// another section or peer connection. It is not empty, and has no `/` in it.
+        key: String,
+        /// Where it comes from.
+        source: Source,
+        /// What to call it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
+        /// The width of the best there is of it, in pixels.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        width: Option<u16>,
+        /// Its height.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        height: Option<u16>,
+    },
+    /// It is a slot: what others publish is shown on it, one at a time. The nth slot for sound and
+    /// the nth for pictures are one `MediaStream`.
+    Receive(MediaKind),
+}
+
+/// What a slot for pictures is to show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Watch {
+    /// Which publication.
+    pub publication: PublicationId,
+    /// How wide it is shown, in pixels of the screen. Left out, the best there is is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u16>,
+    /// How high it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u16>,
+    /// Nothing is to be sent for now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paused: bool,
+}
+
+/// What a slot carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Slot {
+    /// The publication that is shown on it, or would be.
+    pub publication: PublicationId,
+    /// Why nothing comes of it, where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
+}
+
+/// Why a slot carries nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Idle {
+    /// Its publisher muted it.
+    Muted,
+    /// `watch` says so.
+    Paused,
+    /// Nobody publishes it: not yet, or not any more.
+    NoPublisher,
+    /// Its publisher sends a codec that this client did not agree to on the slot.
+    Codec,
+    /// This client's token does not let it subscribe.
+    NotAllowed,
+    /// A reason that a later version added.
+    #[serde(other)]
+    Other,
+}
+
+/// Something that somebody said in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct RoomMessage {
+    /// A later message has a larger number, in whatever room.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
+    pub number: u64,
+    /// Who sent it, as the server knows.
+    pub from: ParticipantId,
+    /// What they were called then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// To whom, where it is not to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Vec<ParticipantId>>,
+    /// What it is about; `chat` is what people write to each other.
+    pub topic: String,
+    /// When the server took it, in milliseconds since 1970.
+    #[cfg_attr(feature = "bindings", ts(type = "number"))]
+    pub at: u64,
+    /// What was said.
+    pub text: String,
+}
+
+/// The topic of which late joiners get what was said last.
+pub const CHAT: &str = "chat";
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }

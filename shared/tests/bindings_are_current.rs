@@ -127,7 +127,13 @@ fn takes(root: &Value, schema: &Value, value: &Value) -> bool {
             rules.filter(|rule| takes(root, rule, value)).count()
         };
         match keyword.as_str() {
-            "$schema" | "$defs" | "title" | "description" | "format" => true,
+            "$schema" | "$defs" | "title" | "description" | "format" | "default" => true,
+            // Of a map: what its entries are. That a variant has one field only its reader checks.
+            "additionalProperties" if rule.is_boolean() => true,
+            "additionalProperties" => {
+                let entries = value.as_object();
+                entries.is_none_or(|entries| entries.values().all(|it| takes(root, rule, it)))
+            }
             "$ref" => {
                 let pointer = rule.as_str().unwrap().strip_prefix('#').unwrap();
                 takes(root, root.pointer(pointer).unwrap(), value)

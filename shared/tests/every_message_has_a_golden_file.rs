@@ -1,12 +1,13 @@
 //! Each message type has files in `tests/golden` that show it as it travels: whole, and with only
 //! what it must have. They are the protocol's examples, and what later versions must still read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, IceCandidate, IceServer, Participant, PeerConnectionState, RequestId,
-    RoomSnapshot, ServerMessage,
+    CHAT, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, LeaveCause, MediaKind,
+    Participant, ParticipantState, PeerConnectionState, Publication, RequestId, RoomMessage,
+    RoomSnapshot, ServerMessage, Slot, Source, TrackUse, Tracks, Watch,
 };
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ fn client_messages() -> Vec<Golden<ClientMessage>> {
                 version: 1,
                 client: Some("ferrite-client/0.1.0".to_owned()),
                 resume_token: Some("8f14e45fceea167a5a36dedd4bea2543".into()),
+                last_message: Some(41),
             },
         ),
         (
@@ -31,6 +33,7 @@ fn client_messages() -> Vec<Golden<ClientMessage>> {
                 version: 1,
                 client: None,
                 resume_token: None,
+                last_message: None,
             },
         ),
         (
@@ -39,6 +42,8 @@ fn client_messages() -> Vec<Golden<ClientMessage>> {
                 id,
                 room: "kitchen".into(),
                 name: Some("Zoë".to_owned()),
+                metadata: Some("{\"seat\":4}".to_owned()),
+                token: Some("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJwMiJ9.c2lnbmF0dXJl".into()),
             },
         ),
         (
@@ -47,16 +52,113 @@ fn client_messages() -> Vec<Golden<ClientMessage>> {
                 id: None,
                 room: "kitchen".into(),
                 name: None,
+                metadata: None,
+                token: None,
+            },
+        ),
+        (
+            "client.authorize",
+            M::Authorize {
+                id,
+                token: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJwMiJ9.c2lnbmF0dXJl".into(),
+            },
+        ),
+        (
+            "client.update",
+            M::Update {
+                id,
+                name: Some("Zoë".to_owned()),
+                metadata: Some("{\"hand\":true}".to_owned()),
+            },
+        ),
+        (
+            "client.update.least",
+            M::Update {
+                id: None,
+                name: None,
+                metadata: None,
+            },
+        ),
+        (
+            "client.mute",
+            M::Mute {
+                id,
+                keys: vec!["mic".to_owned()],
+            },
+        ),
+        (
+            "client.watch",
+            M::Watch {
+                id,
+                slots: BTreeMap::from([
+                    ("3".to_owned(), Some(watch(Some(640), Some(360)))),
+                    ("4".to_owned(), None),
+                ]),
+            },
+        ),
+        (
+            "client.watch.least",
+            M::Watch {
+                id: None,
+                slots: BTreeMap::from([("3".to_owned(), Some(watch(None, None)))]),
+            },
+        ),
+        (
+            "client.say",
+            M::Say {
+                id,
+                to: Some(vec!["p1".into()]),
+                topic: "chat".to_owned(),
+                text: "Tea?".to_owned(),
+            },
+        ),
+        (
+            "client.say.least",
+            M::Say {
+                id: None,
+                to: None,
+                topic: "chat".to_owned(),
+                text: "Tea?".to_owned(),
+            },
+        ),
+        (
+            "client.kick",
+            M::Kick {
+                id,
+                participant: "p3".into(),
+                reason: Some("this is a closed meeting".to_owned()),
+            },
+        ),
+        (
+            "client.mutePublication",
+            M::MutePublication {
+                id,
+                publication: "p3/mic".into(),
+            },
+        ),
+        (
+            "client.endRoom",
+            M::EndRoom {
+                id,
+                reason: Some("time is up".to_owned()),
             },
         ),
         ("client.leave", M::Leave { id }),
         ("client.leave.least", M::Leave { id: None }),
-        ("client.offer", M::Offer { id, sdp: sdp() }),
+        (
+            "client.offer",
+            M::Offer {
+                id,
+                sdp: sdp(),
+                tracks: Some(tracks()),
+            },
+        ),
         (
             "client.offer.least",
             M::Offer {
                 id: None,
                 sdp: sdp(),
+                tracks: None,
             },
         ),
         (
@@ -95,6 +197,7 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
                 id,
                 participant: "p2".into(),
                 room: room(),
+                messages: vec![said()],
             },
         ),
         (
@@ -103,10 +206,51 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
                 id: None,
                 participant: "p2".into(),
                 room: room(),
+                messages: Vec::new(),
             },
         ),
-        ("server.left", M::Left { id }),
-        ("server.left.least", M::Left { id: None }),
+        (
+            "server.left",
+            M::Left {
+                id,
+                cause: None,
+                reason: None,
+            },
+        ),
+        (
+            "server.left.kicked",
+            M::Left {
+                id: None,
+                cause: Some(LeaveCause::Kicked),
+                reason: Some("this is a closed meeting".to_owned()),
+            },
+        ),
+        ("server.done", M::Done { id }),
+        (
+            "server.participantUpdated",
+            M::ParticipantUpdated {
+                participant: Participant {
+                    metadata: Some("{\"hand\":true}".to_owned()),
+                    state: ParticipantState::Reconnecting,
+                    publications: vec![
+                        publication("p3/cam", MediaKind::Video, Source::Camera),
+                        publication("p3/mic", MediaKind::Audio, Source::Microphone),
+                    ],
+                    ..participant("p3", Some("Ada"))
+                },
+            },
+        ),
+        (
+            "server.watching",
+            M::Watching {
+                id,
+                slots: BTreeMap::from([
+                    ("2".to_owned(), slot("p3/mic", Some(Idle::Muted))),
+                    ("3".to_owned(), slot("p3/cam", None)),
+                ]),
+            },
+        ),
+        ("server.said", M::Said { message: said() }),
         (
             "server.participantJoined",
             M::ParticipantJoined {
@@ -215,8 +359,72 @@ fn room() -> RoomSnapshot {
 
 fn participant(id: &str, name: Option<&str>) -> Participant {
     Participant {
-        id: id.into(),
         name: name.map(str::to_owned),
+        ..Participant::new(id.into())
+    }
+}
+
+fn publication(id: &str, kind: MediaKind, source: Source) -> Publication {
+    let is_video = kind == MediaKind::Video;
+    Publication {
+        id: id.into(),
+        kind,
+        source,
+        label: is_video.then(|| "Front camera".to_owned()),
+        muted: !is_video,
+        width: is_video.then_some(1280),
+        height: is_video.then_some(720),
+    }
+}
+
+fn tracks() -> Tracks {
+    let publish = |key: &str, source, label: Option<&str>, width, height| TrackUse::Publish {
+        key: key.to_owned(),
+        source,
+        label: label.map(str::to_owned),
+        width,
+        height,
+    };
+    let front = Some("Front camera");
+    Tracks::from([
+        (
+            "0".to_owned(),
+            publish("mic", Source::Microphone, None, None, None),
+        ),
+        (
+            "1".to_owned(),
+            publish("cam", Source::Camera, front, Some(1280), Some(720)),
+        ),
+        ("2".to_owned(), TrackUse::Receive(MediaKind::Audio)),
+        ("3".to_owned(), TrackUse::Receive(MediaKind::Video)),
+    ])
+}
+
+fn watch(width: Option<u16>, height: Option<u16>) -> Watch {
+    Watch {
+        publication: "p3/cam".into(),
+        width,
+        height,
+        paused: width.is_none(),
+    }
+}
+
+fn slot(publication: &str, idle: Option<Idle>) -> Slot {
+    Slot {
+        publication: publication.into(),
+        idle,
+    }
+}
+
+fn said() -> RoomMessage {
+    RoomMessage {
+        number: 42,
+        from: "p1".into(),
+        name: Some("Ada".to_owned()),
+        to: None,
+        topic: CHAT.to_owned(),
+        at: 1_795_824_000_000,
+        text: "Tea?".to_owned(),
     }
 }
 
@@ -245,11 +453,24 @@ fn read(name: &str) -> String {
     text.strip_suffix('\n').expect("a newline").to_owned()
 }
 
-/// Puts a field that no version knows into every object.
+/// Puts a field that no version knows into every object. The entries of a map are no fields, and a
+/// track's use is named by the only one it has.
 fn add_unknown_fields(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.values_mut().for_each(add_unknown_fields);
+            for (name, field) in fields.iter_mut() {
+                match (name.as_str(), field) {
+                    ("slots", Value::Object(slots)) => {
+                        slots.values_mut().for_each(add_unknown_fields);
+                    }
+                    ("tracks", Value::Object(tracks)) => {
+                        let uses = tracks.values_mut().filter_map(Value::as_object_mut);
+                        uses.flat_map(|track| track.values_mut())
+                            .for_each(add_unknown_fields);
+                    }
+                    (_, field) => add_unknown_fields(field),
+                }
+            }
             let later = json!({"list": [1, null, {"deep": true}], "type": "candidate"});
             fields.insert("addedLater".to_owned(), later);
         }

@@ -2,10 +2,12 @@
 
 use ferrite_protocol::limits::MAX_NAME_BYTES;
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, IceCandidate, IceServer, Participant, ParticipantId,
-    PeerConnectionState, RequestId, ResumeToken, RoomId, RoomSnapshot, ServerMessage, SessionId,
+    ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken, LeaveCause, MediaKind,
+    Participant, ParticipantId, ParticipantState, PeerConnectionState, Publication, PublicationId,
+    RequestId, ResumeToken, RoomId, RoomMessage, RoomSnapshot, ServerMessage, SessionId, Slot,
+    Source, TrackUse, Tracks, Watch,
 };
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -31,7 +33,35 @@ fn token() -> impl Strategy<Value = ResumeToken> {
 }
 
 fn participant() -> impl Strategy<Value = Participant> {
-    (participant_id(), option::of(text())).prop_map(|(id, name)| Participant { id, name })
+    let state = select(vec![
+        ParticipantState::Connected,
+        ParticipantState::Reconnecting,
+    ]);
+    let about = (option::of(text()), option::of(text()));
+    (participant_id(), about, state, vec(publication(), 0..3)).prop_map(
+        |(id, (name, metadata), state, publications)| Participant {
+            id,
+            name,
+            metadata,
+            state,
+            publications,
+        },
+    )
+}
+
+fn publication() -> impl Strategy<Value = Publication> {
+    let what = (publication_id(), kind(), source());
+    (what, option::of(text()), any::<bool>(), size()).prop_map(
+        |((id, kind, source), label, muted, (width, height))| Publication {
+            id,
+            kind,
+            source,
+            label,
+            muted,
+            width,
+            height,
+        },
+    )
 }
 
 fn room() -> impl Strategy<Value = RoomSnapshot> {
@@ -76,6 +106,7 @@ fn error_code() -> impl Strategy<Value = ErrorCode> {
         ErrorCode::BadState,
         ErrorCode::ResumeFailed,
         ErrorCode::LimitExceeded,
+        ErrorCode::NotAllowed,
         ErrorCode::Refused,
         ErrorCode::Internal,
         ErrorCode::Other,
@@ -93,21 +124,116 @@ fn state() -> impl Strategy<Value = PeerConnectionState> {
     ])
 }
 
+fn key() -> impl Strategy<Value = String> {
+    "[a-z0-9]{1,8}"
+}
+
+fn publication_id() -> impl Strategy<Value = PublicationId> {
+    text().prop_map(PublicationId)
+}
+
+fn kind() -> impl Strategy<Value = MediaKind> {
+    select(vec![MediaKind::Audio, MediaKind::Video])
+}
+
+fn source() -> impl Strategy<Value = Source> {
+    select(vec![
+        Source::Camera,
+        Source::Microphone,
+        Source::Screen,
+        Source::ScreenAudio,
+        Source::Other,
+    ])
+}
+
+fn size() -> impl Strategy<Value = (Option<u16>, Option<u16>)> {
+    (option::of(any::<u16>()), option::of(any::<u16>()))
+}
+
+fn watch() -> impl Strategy<Value = Watch> {
+    (publication_id(), size(), any::<bool>()).prop_map(|(publication, (width, height), paused)| {
+        Watch {
+            publication,
+            width,
+            height,
+            paused,
+        }
+    })
+}
+
+fn tracks() -> impl Strategy<Value = Tracks> {
+    let publish = (key(), source(), option::of(text()), size());
+    let publish = publish.prop_map(|(key, source, label, (width, height))| TrackUse::Publish {
+        key,
+        source,
+        label,
+        width,
+        height,
+    });
+    let track = prop_oneof![publish, kind().prop_map(TrackUse::Receive)];
+    btree_map(key(), track, 0..4)
+}
+
+fn slot() -> impl Strategy<Value = Slot> {
+    let idle = select(vec![
+        Idle::Muted,
+        Idle::Paused,
+        Idle::NoPublisher,
+        Idle::Codec,
+        Idle::NotAllowed,
+        Idle::Other,
+    ]);
+    (publication_id(), option::of(idle)).prop_map(|(publication, idle)| Slot { publication, idle })
+}
+
+fn said() -> impl Strategy<Value = RoomMessage> {
+    let who = (participant_id(), option::of(text()));
+    let to = option::of(vec(participant_id(), 0..3));
+    (any::<u64>(), who, to, key(), any::<u64>(), text()).prop_map(
+        |(number, (from, name), to, topic, at, text)| RoomMessage {
+            number,
+            from,
+            name,
+            to,
+            topic,
+            at,
+            text,
+        },
+    )
+}
+
+fn cause() -> impl Strategy<Value = LeaveCause> {
+    select(vec![
+        LeaveCause::Kicked,
+        LeaveCause::RoomEnded,
+        LeaveCause::JoinedElsewhere,
+        LeaveCause::Other,
+    ])
+}
+
 fn hello() -> impl Strategy<Value = ClientMessage> {
-    (any::<u16>(), option::of(text()), option::of(token())).prop_map(
-        |(version, client, resume_token)| ClientMessage::Hello {
+    let last = option::of(any::<u64>());
+    (any::<u16>(), option::of(text()), option::of(token()), last).prop_map(
+        |(version, client, resume_token, last_message)| ClientMessage::Hello {
             version,
             client,
             resume_token,
+            last_message,
         },
     )
 }
 
 fn join() -> impl Strategy<Value = ClientMessage> {
-    (id(), text(), option::of(text())).prop_map(|(id, room, name)| ClientMessage::Join {
-        id,
-        room: RoomId(room),
-        name,
+    let about = (option::of(text()), option::of(text()));
+    let token = option::of(text().prop_map(JoinToken));
+    (id(), text(), about, token).prop_map(|(id, room, (name, metadata), token)| {
+        ClientMessage::Join {
+            id,
+            room: RoomId(room),
+            name,
+            metadata,
+            token,
+        }
     })
 }
 
@@ -117,9 +243,42 @@ fn client_message_of(name: &'static str) -> BoxedStrategy<ClientMessage> {
     match name {
         "hello" => hello().boxed(),
         "join" => join().boxed(),
+        "authorize" => (id(), text().prop_map(JoinToken))
+            .prop_map(|(id, token)| M::Authorize { id, token })
+            .boxed(),
+        "update" => (id(), option::of(text()), option::of(text()))
+            .prop_map(|(id, name, metadata)| M::Update { id, name, metadata })
+            .boxed(),
+        "mute" => (id(), vec(key(), 0..4))
+            .prop_map(|(id, keys)| M::Mute { id, keys })
+            .boxed(),
+        "watch" => (id(), btree_map(key(), option::of(watch()), 0..4))
+            .prop_map(|(id, slots)| M::Watch { id, slots })
+            .boxed(),
+        "say" => (id(), option::of(vec(participant_id(), 0..3)), key(), text())
+            .prop_map(|(id, to, topic, text)| M::Say {
+                id,
+                to,
+                topic,
+                text,
+            })
+            .boxed(),
+        "kick" => (id(), participant_id(), option::of(text()))
+            .prop_map(|(id, participant, reason)| M::Kick {
+                id,
+                participant,
+                reason,
+            })
+            .boxed(),
+        "mutePublication" => (id(), publication_id())
+            .prop_map(|(id, publication)| M::MutePublication { id, publication })
+            .boxed(),
+        "endRoom" => (id(), option::of(text()))
+            .prop_map(|(id, reason)| M::EndRoom { id, reason })
+            .boxed(),
         "leave" => id().prop_map(|id| M::Leave { id }).boxed(),
-        "offer" => (id(), any::<String>())
-            .prop_map(|(id, sdp)| M::Offer { id, sdp })
+        "offer" => (id(), any::<String>(), option::of(tracks()))
+            .prop_map(|(id, sdp, tracks)| M::Offer { id, sdp, tracks })
             .boxed(),
         "candidate" => option::of(candidate())
             .prop_map(|candidate| M::Candidate { candidate })
@@ -149,11 +308,14 @@ fn welcome() -> impl Strategy<Value = ServerMessage> {
 }
 
 fn joined() -> impl Strategy<Value = ServerMessage> {
-    (id(), participant_id(), room()).prop_map(|(id, participant, room)| ServerMessage::Joined {
-        id,
-        participant,
-        room,
-    })
+    (id(), participant_id(), room(), vec(said(), 0..3)).prop_map(
+        |(id, participant, room, messages)| ServerMessage::Joined {
+            id,
+            participant,
+            room,
+            messages,
+        },
+    )
 }
 
 fn error() -> impl Strategy<Value = ServerMessage> {
@@ -174,7 +336,17 @@ fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
     match name {
         "welcome" => welcome().boxed(),
         "joined" => joined().boxed(),
-        "left" => id().prop_map(|id| M::Left { id }).boxed(),
+        "left" => (id(), option::of(cause()), option::of(text()))
+            .prop_map(|(id, cause, reason)| M::Left { id, cause, reason })
+            .boxed(),
+        "done" => id().prop_map(|id| M::Done { id }).boxed(),
+        "participantUpdated" => participant()
+            .prop_map(|participant| M::ParticipantUpdated { participant })
+            .boxed(),
+        "watching" => (id(), btree_map(key(), slot(), 0..4))
+            .prop_map(|(id, slots)| M::Watching { id, slots })
+            .boxed(),
+        "said" => said().prop_map(|message| M::Said { message }).boxed(),
         "participantJoined" => participant()
             .prop_map(|participant| M::ParticipantJoined { participant })
             .boxed(),

@@ -21,8 +21,8 @@ fn assert_refused(text: &str, code: ErrorCode, says: &str) {
     assert_eq!(error.to_string(), says, "{text}");
 }
 
-const CLIENT_TYPES: &str =
-    "hello, join, leave, offer, candidate, endOfCandidates, hangUp, ping, pong";
+const CLIENT_TYPES: &str = "hello, join, authorize, update, mute, watch, say, kick, mutePublication, \
+    endRoom, leave, offer, candidate, endOfCandidates, hangUp, ping, pong";
 
 #[test]
 fn what_is_not_json_is_told_where_it_breaks() {

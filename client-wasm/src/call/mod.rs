@@ -266,8 +266,12 @@ impl Call {
             ServerMessage::Welcome { .. }
             | ServerMessage::Joined { .. }
             | ServerMessage::Left { .. }
+            | ServerMessage::Done { .. }
             | ServerMessage::ParticipantJoined { .. }
+            | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }
+            | ServerMessage::Watching { .. }
+            | ServerMessage::Said { .. }
             | ServerMessage::HungUp { .. }
             | ServerMessage::GoingAway { .. }
             | ServerMessage::Ping { .. }

@@ -106,7 +106,8 @@ impl Negotiation {
         self.state = State::Asking(id);
         self.late = false;
         self.offered = true;
-        out.push(Effect::Send(ClientMessage::Offer { id: Some(id), sdp }));
+        let (id, tracks) = (Some(id), None);
+        out.push(Effect::Send(ClientMessage::Offer { id, sdp, tracks }));
         out.push(Effect::Arm(Timer::Answer, ANSWER_MS));
         self.flush_local(out);
     }

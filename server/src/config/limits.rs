@@ -19,6 +19,12 @@ settings! {
         /// The most participants in one room
         pub participants: usize = 500, "max-participants", "COUNT", within(1, usize::MAX);
 
+        /// The most publications of one participant at a time
+        pub publications: usize = 16, "max-publications", "COUNT", within(1, usize::MAX);
+
+        /// The most rooms at a time
+        pub rooms: usize = 10_000, "max-rooms", "COUNT", within(1, usize::MAX);
+
         /// Frames a client may send per second, sustained; four times as many may come at once.
         /// A client that sends more is disconnected
         pub message_rate: u32 = 50, "max-message-rate", "COUNT", within(1, u32::MAX);

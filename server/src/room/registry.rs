@@ -1,76 +1,88 @@
 //! The one map of rooms. A room is there while somebody is in it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ferrite_protocol::{Participant, ParticipantId, RoomId, RoomSnapshot};
-use thiserror::Error;
+use ferrite_protocol::RoomId;
 use tokio::sync::watch;
+
+use super::state::{Newcomer, RoomError, RoomLimits, RoomState};
+use super::view::View;
+use crate::media::TrackId;
 
 /// All rooms of the server.
 #[derive(Debug)]
 pub struct Rooms {
-    max_participants: usize,
-    rooms: Mutex<HashMap<RoomId, Room>>,
+    max_rooms: usize,
+    limits: RoomLimits,
+    rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
+    /// Names tracks, in all rooms.
+    tracks: AtomicU64,
+    /// Numbers what is said, in all rooms.
+    messages: AtomicU64,
 }
 
-/// One room: everybody in it, as its members see it.
+/// One room, and the view of it that everybody in it has.
 ///
 /// The channel holds one value, the latest. Who looks late has missed nothing that still is so.
 #[derive(Debug)]
-struct Room(watch::Sender<Arc<RoomSnapshot>>);
-
-/// A room as it is shown to whoever is in it.
-pub(super) type View = watch::Receiver<Arc<RoomSnapshot>>;
-
-/// Why somebody was not let in.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum JoinError {
-    /// The room has all the participants it may have.
-    #[error("the room is full: it has {limit} participants")]
-    Full {
-        /// How many there may be.
-        limit: usize,
-    },
+pub(super) struct Room {
+    state: Mutex<RoomState>,
+    view: watch::Sender<Arc<View>>,
 }
 
 impl Rooms {
-    /// No rooms yet, each for at most so many participants.
+    /// No rooms yet, and at most so many.
     #[must_use]
-    pub fn new(max_participants: usize) -> Self {
+    pub fn new(max_rooms: usize, limits: RoomLimits) -> Self {
         Self {
-            max_participants,
+            max_rooms,
+            limits,
             rooms: Mutex::default(),
+            tracks: AtomicU64::new(1),
+            messages: AtomicU64::new(1),
         }
     }
 
-    /// Lets somebody into a room, which is made if it is not there, and shows it to them. For a seat,
-    /// which leaves it again.
-    pub(super) fn enter(&self, id: &RoomId, participant: Participant) -> Result<View, JoinError> {
+    /// Lets somebody into a room, which is made if it is not there. For a seat, which leaves it again.
+    pub(super) fn enter(
+        &self,
+        id: &RoomId,
+        newcomer: Newcomer,
+    ) -> Result<(Arc<Room>, u64), RoomError> {
         let mut rooms = self.lock();
-        let room = rooms
-            .entry(id.clone())
-            .or_insert_with(|| Room::empty(id.clone()));
-        if room.0.borrow().participants.len() >= self.max_participants {
-            return Err(JoinError::Full {
-                limit: self.max_participants,
-            });
-        }
-        let view = room.0.subscribe();
-        room.change(|participants| participants.push(participant));
-        Ok(view)
+        let room = match rooms.get(id) {
+            Some(room) => Arc::clone(room),
+            None if rooms.len() >= self.max_rooms => {
+                return Err(RoomError::TooManyRooms(self.max_rooms));
+            }
+            None => Arc::new(Room::new(self.limits, id.clone())),
+        };
+        let serial = room.change(|state| state.enter(newcomer))?;
+        rooms.insert(id.clone(), Arc::clone(&room));
+        Ok((room, serial))
     }
 
     /// Called by a seat that is given up.
-    pub(super) fn leave(&self, id: &RoomId, participant: &ParticipantId) {
+    pub(super) fn leave(&self, id: &RoomId, room: &Arc<Room>, serial: u64) {
         let mut rooms = self.lock();
-        let Some(room) = rooms.get(id) else {
-            return;
-        };
-        room.change(|participants| participants.retain(|there| there.id != *participant));
-        if room.0.borrow().participants.is_empty() {
+        room.change(|state| state.leave(serial));
+        let is_known = rooms.get(id).is_some_and(|known| Arc::ptr_eq(known, room));
+        if is_known && room.state().is_over() {
             rooms.remove(id);
         }
+    }
+
+    /// A track that never was.
+    pub(super) fn new_track(&self) -> TrackId {
+        TrackId::of_publication(self.tracks.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A number larger than those of all messages before. To be asked for while the room is held, so
+    /// that its messages are in the order of their numbers.
+    pub(super) fn next_message(&self) -> u64 {
+        self.messages.fetch_add(1, Ordering::Relaxed)
     }
 
     /// How many rooms there are.
@@ -85,74 +97,38 @@ impl Rooms {
         self.len() == 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RoomId, Room>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoomId, Arc<Room>>> {
         // No step under this lock can leave the map half changed.
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Room {
-    fn empty(id: RoomId) -> Self {
-        let snapshot = RoomSnapshot {
-            id,
-            participants: Vec::new(),
-        };
-        Self(watch::Sender::new(Arc::new(snapshot)))
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Vec<Participant>)) {
-        self.0
-            .send_modify(|snapshot| change(&mut Arc::make_mut(snapshot).participants));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::room::Seat;
-
-    fn participant(id: &str) -> Participant {
-        Participant {
-            id: id.into(),
-            name: None,
+    fn new(limits: RoomLimits, id: RoomId) -> Self {
+        let view = View::empty(id);
+        Self {
+            state: Mutex::new(RoomState::new(limits, view.clone())),
+            view: watch::Sender::new(Arc::new(view)),
         }
     }
 
-    fn ids(seat: &mut Seat) -> Vec<String> {
-        let ids = seat.snapshot().participants.clone();
-        ids.into_iter()
-            .map(|participant| participant.id.0)
-            .collect()
+    /// The room as it is now, to look at for a moment.
+    pub(super) fn state(&self) -> MutexGuard<'_, RoomState> {
+        // Every change is whole: a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[test]
-    fn a_room_is_there_while_somebody_is_in_it() {
-        let rooms = Arc::new(Rooms::new(10));
-        let mut first = Seat::take(&rooms, "r".into(), participant("1")).unwrap();
-        let second = Seat::take(&rooms, "r".into(), participant("2")).unwrap();
-        assert_eq!(ids(&mut first), ["1", "2"]);
-        drop(second);
-        assert_eq!(ids(&mut first), ["1"]);
-        drop(first);
-        assert!(rooms.is_empty());
+    /// Changes the room, and shows everybody.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut RoomState) -> T) -> T {
+        let mut state = self.state();
+        let result = change(&mut state);
+        // While it is held: views come in the order of the changes.
+        self.view.send_replace(Arc::new(state.view().clone()));
+        result
     }
 
-    #[test]
-    fn a_full_room_lets_nobody_in_until_somebody_left() {
-        let rooms = Arc::new(Rooms::new(1));
-        let only = Seat::take(&rooms, "r".into(), participant("1")).unwrap();
-        let refused = Seat::take(&rooms, "r".into(), participant("2"));
-        assert_eq!(refused.unwrap_err(), JoinError::Full { limit: 1 });
-        drop(only);
-        assert!(Seat::take(&rooms, "r".into(), participant("2")).is_ok());
-    }
-
-    #[test]
-    fn rooms_do_not_see_each_other() {
-        let rooms = Arc::new(Rooms::new(10));
-        let mut first = Seat::take(&rooms, "a".into(), participant("1")).unwrap();
-        let _second = Seat::take(&rooms, "b".into(), participant("2")).unwrap();
-        assert_eq!(ids(&mut first), ["1"]);
-        assert_eq!(rooms.len(), 2);
+    /// The view of somebody in the room.
+    pub(super) fn watch(&self) -> watch::Receiver<Arc<View>> {
+        self.view.subscribe()
     }
 }

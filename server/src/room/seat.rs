@@ -1,45 +1,50 @@
-//! A participant's place in a room. Giving it up, by dropping it, is leaving.
+//! A participant's place in a room: what it may see and do there. Giving it up, by dropping it, is leaving.
 
 use std::sync::Arc;
 
-use ferrite_protocol::{Participant, ParticipantId, RoomId, RoomSnapshot};
+use ferrite_protocol::{ParticipantId, ParticipantState, PublicationId, RoomId, RoomMessage};
+use tokio::sync::watch;
 
-use super::registry::{JoinError, Rooms, View};
+use super::log::Forgotten;
+use super::registry::{Room, Rooms};
+use super::rights::Rights;
+use super::state::{NewPublication, Newcomer, Removal, RoomError, RoomState, Said};
+use super::view::View;
+use crate::media::TrackId;
 
 /// A place in a room, and the view from it.
 #[derive(Debug)]
 pub struct Seat {
     rooms: Arc<Rooms>,
-    room: RoomId,
+    id: RoomId,
+    room: Arc<Room>,
+    serial: u64,
     participant: ParticipantId,
-    view: View,
+    view: watch::Receiver<Arc<View>>,
 }
 
 impl Seat {
-    /// Takes a seat in a room, which is made if it is not there. The participant's id has to be a new
-    /// one.
+    /// Takes a seat in a room, which is made if it is not there.
     ///
     /// # Errors
-    /// When the room is full.
-    pub fn take(
-        rooms: &Arc<Rooms>,
-        room: RoomId,
-        participant: Participant,
-    ) -> Result<Self, JoinError> {
-        let own = participant.id.clone();
-        let view = rooms.enter(&room, participant)?;
+    /// When there is no room for one more.
+    pub fn take(rooms: &Arc<Rooms>, id: RoomId, newcomer: Newcomer) -> Result<Self, RoomError> {
+        let participant = newcomer.id.clone();
+        let (room, serial) = rooms.enter(&id, newcomer)?;
         Ok(Self {
             rooms: rooms.clone(),
+            id,
+            view: room.watch(),
             room,
-            participant: own,
-            view,
+            serial,
+            participant,
         })
     }
 
     /// The room.
     #[must_use]
     pub fn room(&self) -> &RoomId {
-        &self.room
+        &self.id
     }
 
     /// Who sits here.
@@ -48,22 +53,133 @@ impl Seat {
         &self.participant
     }
 
+    /// Their serial number in the room.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
     /// The room as it is now.
-    pub fn snapshot(&mut self) -> Arc<RoomSnapshot> {
+    pub fn view(&mut self) -> Arc<View> {
         self.view.borrow_and_update().clone()
     }
 
-    /// Waits until the room is no longer as [`snapshot`](Self::snapshot) last said.
+    /// Waits until the room is no longer as [`view`](Self::view) last said.
     pub async fn changed(&mut self) {
         // A room outlives its seats: this one is in it.
         if self.view.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Why whoever sits here is not in the room any more, if so.
+    #[must_use]
+    pub fn removal(&self) -> Option<Removal> {
+        self.room.state().removal(self.serial).cloned()
+    }
+
+    /// What they may do.
+    ///
+    /// # Errors
+    /// When they were made to leave.
+    pub fn rights(&self) -> Result<Rights, RoomError> {
+        self.room.state().rights(self.serial).cloned()
+    }
+
+    /// Another token says what they may do from now on.
+    ///
+    /// # Errors
+    /// When they were made to leave.
+    pub fn authorize(&self, rights: Rights) -> Result<(), RoomError> {
+        self.change(|state| state.authorize(self.serial, rights))
+    }
+
+    /// Their client is gone, or is back.
+    pub fn set_state(&self, state: ParticipantState) {
+        self.change(|room| room.set_state(self.serial, state));
+    }
+
+    /// Changes what others see of them. What is `None` stays.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub fn update(&self, name: Option<String>, metadata: Option<String>) -> Result<(), RoomError> {
+        self.change(|state| state.update(self.serial, name, metadata))
+    }
+
+    /// Takes the whole list of what they publish. Returns the tracks, in its order.
+    ///
+    /// # Errors
+    /// When they may not publish that, or not so much. Then nothing changes.
+    pub fn publish(&self, wanted: Vec<NewPublication>) -> Result<Vec<TrackId>, RoomError> {
+        let new_track = || self.rooms.new_track();
+        self.change(|state| state.publish(self.serial, wanted, new_track))
+    }
+
+    /// Takes the whole list of what they have muted.
+    ///
+    /// # Errors
+    /// When there are more keys than publications are allowed.
+    pub fn mute(&self, keys: Vec<String>) -> Result<(), RoomError> {
+        self.change(|state| state.mute(self.serial, keys))
+    }
+
+    /// Mutes what somebody else publishes.
+    ///
+    /// # Errors
+    /// When they may not, or there is no such publication.
+    pub fn mute_publication(&self, publication: &PublicationId) -> Result<(), RoomError> {
+        self.change(|state| state.mute_publication(self.serial, publication))
+    }
+
+    /// Removes somebody.
+    ///
+    /// # Errors
+    /// When they may not, or there is no such participant.
+    pub fn kick(&self, whom: &ParticipantId, reason: Option<String>) -> Result<(), RoomError> {
+        self.change(|state| state.kick(self.serial, whom, reason))
+    }
+
+    /// Ends the room for everybody.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub fn end(&self, reason: Option<&str>) -> Result<(), RoomError> {
+        self.change(|state| state.end(self.serial, reason))
+    }
+
+    /// Says something.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub fn say(&self, said: Said) -> Result<(), RoomError> {
+        self.change(|state| {
+            let number = self.rooms.next_message();
+            state.say(self.serial, said, number)
+        })
+    }
+
+    /// What was written to the chat last.
+    #[must_use]
+    pub fn chat(&self) -> Vec<RoomMessage> {
+        self.room.state().chat()
+    }
+
+    /// What was said after a number that they may know.
+    ///
+    /// # Errors
+    /// When not all of it is kept any more.
+    pub fn said_after(&self, number: u64) -> Result<Vec<Arc<RoomMessage>>, Forgotten> {
+        self.room.state().said_after(self.serial, number)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut RoomState) -> T) -> T {
+        self.room.change(change)
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.rooms.leave(&self.room, &self.participant);
+        self.rooms.leave(&self.id, &self.room, self.serial);
     }
 }

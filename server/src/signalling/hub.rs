@@ -13,10 +13,11 @@ use super::metered::LONG_FIRST_MESSAGES;
 use super::place::{Full, Place, Refused};
 use super::rate::{Rates, offers_of_address};
 use super::resumption::Resumable;
+use crate::auth::Keys;
 use crate::config::{Config, LogAddresses};
 use crate::media::MediaPlane;
 use crate::network::neighbourhood;
-use crate::room::Rooms;
+use crate::room::{RoomLimits, Rooms};
 use crate::seldom::Seldom;
 use crate::shares::Shares;
 
@@ -33,6 +34,8 @@ pub(crate) struct Signalling {
     pub(super) config: Arc<Config>,
     pub(super) media: MediaPlane,
     pub(super) rooms: Arc<Rooms>,
+    /// Whose tokens open them.
+    pub(super) keys: Keys,
     pub(super) resumable: Resumable,
     places: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
@@ -66,7 +69,14 @@ impl Signalling {
         let limits = &config.limits;
         let places_by_address = WEBSOCKETS_PER_SESSION.saturating_mul(limits.sessions_per_address);
         Self {
-            rooms: Arc::new(Rooms::new(limits.participants)),
+            rooms: Arc::new(Rooms::new(
+                limits.rooms,
+                RoomLimits {
+                    participants: limits.participants,
+                    publications: limits.publications,
+                },
+            )),
+            keys: config.tokens.all(),
             places: Arc::new(Semaphore::new(limits.sessions + SPARE_PLACES)),
             sessions: Arc::new(Semaphore::new(limits.sessions)),
             places_by_address: Shares::new(places_by_address),

@@ -8,20 +8,26 @@
 //! | `greeting` | the first message: a new session, or an earlier one that goes on |
 //! | `session` | what a client asked for and is told: the rules |
 //! | `task` | the session's task: waits for whatever comes next, and sends |
+//! | `membership` | the session's place in a room |
+//! | `admission` | who may come into a room |
+//! | `sections` | what the session's media is for |
 //! | `peer` | the session's peer connection |
 //! | `resumption` | who may resume which session |
 //! | `hub` | what all sessions share |
 //! | `place` | who comes, and whether there is a place |
 //! | `rate` | how often is too often |
 
+mod admission;
 mod door;
 mod greeting;
 mod hub;
+mod membership;
 pub(crate) mod metered;
 mod peer;
 mod place;
 mod rate;
 mod resumption;
+mod sections;
 mod session;
 mod socket;
 mod task;

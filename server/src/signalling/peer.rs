@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info};
 
 use crate::behaviour::Echo;
-use crate::media::{MediaPlane, PeerEvent, PeerHandle, PeerOptions};
+use crate::media::{MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan, Session};
 
 /// The peer connection and what its client knows of it.
 #[derive(Debug)]
@@ -49,9 +49,16 @@ impl Peer {
 
     /// Answers an offer. The first answer is followed by the candidates: a browser takes none
     /// before it has a remote description. Every answer has them inside, too, so those that a
-    /// broken WebSocket swallows are not missed.
-    pub(super) fn offer(&mut self, id: Option<RequestId>, sdp: &str) -> Vec<ServerMessage> {
-        let sdp = match (self.handle).offer(sdp, &HashMap::new(), |_| Arc::default()) {
+    /// broken WebSocket swallows are not missed. `streams` names the MediaStreams of what is sent, by mid,
+    /// and `plan` says what the sections are for that were agreed on.
+    pub(super) fn offer(
+        &mut self,
+        id: Option<RequestId>,
+        sdp: &str,
+        streams: &HashMap<String, String>,
+        plan: impl FnOnce(&Session) -> Arc<Plan>,
+    ) -> Vec<ServerMessage> {
+        let sdp = match self.handle.offer(sdp, streams, plan) {
             Ok(answered) => answered.sdp,
             Err(error) => {
                 debug!(%error, "refused an offer");
@@ -70,6 +77,11 @@ impl Peer {
             messages.push(ServerMessage::EndOfCandidates {});
         }
         messages
+    }
+
+    /// Has the media plane follow another plan. Returns whether it took it.
+    pub(super) fn follow(&self, plan: Arc<Plan>) -> bool {
+        self.handle.set_plan(plan).is_ok()
     }
 
     /// Whether an offer was ever answered.

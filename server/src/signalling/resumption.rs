@@ -23,6 +23,8 @@ const MAX_ARRIVALS: usize = 4;
 pub(super) struct Resumption {
     pub(super) socket: Box<Socket>,
     pub(super) loopback: bool,
+    /// The number of the last room message that the client has.
+    pub(super) last_message: Option<u64>,
 }
 
 /// Where a session finds the client that comes back.

@@ -1,25 +1,30 @@
-//! What one client asked for and is told: its seat, its peer, and the rules.
+//! What one client asked for and is told: its room, its peer, and the rules.
 //!
 //! No IO: every function takes what came in and gives what is to be sent. Whatever a client sends,
 //! the worst that comes of it is an error message.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, IceCandidate, PROTOCOL_VERSION, Participant, ParticipantId,
-    RequestId, ResumeToken, RoomId, RoomSnapshot, ServerMessage, SessionId,
+    ClientMessage, ErrorCode, IceCandidate, JoinToken, PROTOCOL_VERSION, ParticipantId,
+    ParticipantState, RequestId, ResumeToken, RoomId, ServerMessage, SessionId, Tracks, Watch,
 };
 use tracing::{debug, info};
 
+use super::admission::{Introduction, admit, renew};
 use super::hub::Signalling;
+use super::membership::{Membership, refusal};
 use super::peer::Peer;
 use super::place::Caller;
 use super::rate::{OFFERS, Rate};
+use super::sections::{Sections, problem, streams};
+use super::socket::Gone;
 use crate::media::PeerEvent;
 use crate::media::net::candidates::is_candidate;
-use crate::room::{Change, Seat, changes};
+use crate::room::Seat;
 
 /// So much of what a client sent is said back to it.
 const QUOTED: usize = 64;
@@ -33,9 +38,15 @@ pub(super) struct Session {
     address: IpAddr,
     /// The client can reach loopback addresses.
     pub(super) loopback: bool,
-    /// Where it sits, and what it was last shown of the room.
-    pub(super) seat: Option<(Seat, Arc<RoomSnapshot>)>,
+    /// Its place in a room.
+    pub(super) room: Option<Membership>,
     pub(super) peer: Option<Peer>,
+    /// What its media is for.
+    sections: Sections,
+    /// The media plane was too busy to take the plan as it is.
+    plan_is_due: bool,
+    /// Why it had to leave its room while nobody was there to be told.
+    farewell: Option<ServerMessage>,
     /// The last word about the peer, when it ended by itself. Whoever missed it holds one end of a
     /// connection that has no other any more.
     ended: Option<ServerMessage>,
@@ -49,8 +60,11 @@ impl Session {
             signalling,
             address: caller.address,
             loopback: caller.loopback,
-            seat: None,
+            room: None,
             peer: None,
+            sections: Sections::default(),
+            plan_is_due: false,
+            farewell: None,
             ended: None,
             offers: Rate::new(OFFERS.0, OFFERS.1, Instant::now()),
         }
@@ -70,24 +84,59 @@ impl Session {
         }
     }
 
-    /// Everything a client has to know that missed an unknown part of it.
-    pub(super) fn state(&mut self) -> Vec<ServerMessage> {
-        let mut messages = Vec::new();
-        if let Some((seat, known)) = &mut self.seat {
-            *known = seat.snapshot();
-            messages.push(joined(None, seat, known));
+    /// Everything a client has to know that missed an unknown part of it, and has what was said up to this
+    /// message.
+    pub(super) fn state(&mut self, last_message: Option<u64>) -> Vec<ServerMessage> {
+        let mut messages: Vec<_> = self.farewell.take().into_iter().collect();
+        if let Some(room) = &mut self.room {
+            room.seat().set_state(ParticipantState::Connected);
+            messages.push(room.welcome_back(last_message));
+            self.follow_room();
+            let has_slots = self.sections.are_for_a_room();
+            messages.extend(self.sections.news(None, has_slots));
         }
         let state = self.peer.as_ref().and_then(Peer::state);
         messages.extend(state.or_else(|| self.ended.clone()));
         messages
     }
 
+    /// Nobody is there to be told anything, for now.
+    pub(super) fn park(&mut self) {
+        if let Some(room) = &self.room {
+            room.seat().set_state(ParticipantState::Reconnecting);
+        }
+    }
+
     /// Answers a message.
     pub(super) fn answer(&mut self, message: ClientMessage) -> Vec<ServerMessage> {
         match message {
-            ClientMessage::Join { id, room, name } => self.join(id, room, name),
+            ClientMessage::Join {
+                id,
+                room,
+                name,
+                metadata,
+                token,
+            } => {
+                let introduction = Introduction {
+                    name,
+                    metadata,
+                    token,
+                };
+                self.join(id, room, introduction)
+            }
             ClientMessage::Leave { id } => self.leave(id),
-            ClientMessage::Offer { id, sdp } => self.offer(id, &sdp),
+            ClientMessage::Authorize { id, token } => self.authorize(id, &token),
+            ClientMessage::Watch { id, slots } => self.watch(id, slots),
+            ClientMessage::Update { id, .. }
+            | ClientMessage::Mute { id, .. }
+            | ClientMessage::Say { id, .. }
+            | ClientMessage::Kick { id, .. }
+            | ClientMessage::MutePublication { id, .. }
+            | ClientMessage::EndRoom { id, .. } => match &self.room {
+                Some(room) => vec![room.answer(message)],
+                None => refuse(id, NO_ROOM),
+            },
+            ClientMessage::Offer { id, sdp, tracks } => self.offer(id, &sdp, tracks),
             ClientMessage::Candidate { candidate } => self.candidate(candidate.as_ref()),
             ClientMessage::EndOfCandidates {} => self.candidate(None),
             ClientMessage::HangUp { id } => self.hang_up(id),
@@ -102,58 +151,172 @@ impl Session {
         &mut self,
         id: Option<RequestId>,
         room: RoomId,
-        name: Option<String>,
+        introduction: Introduction,
     ) -> Vec<ServerMessage> {
-        if self.seat.is_some() {
+        if self.room.is_some() {
             return refuse(id, "this session is in a room already; leave it first");
         }
         if room.0.is_empty() {
             return refuse(id, "a room has a name");
         }
-        let participant = Participant {
-            id: ParticipantId(random_id()),
-            name,
+        let stranger = ParticipantId(random_id());
+        let (keys, now) = (&self.signalling.keys, SystemTime::now());
+        let newcomer = match admit(keys, &room, introduction, stranger, now) {
+            Ok(newcomer) => newcomer,
+            Err(refused) => return error(id, ErrorCode::NotAllowed, refused.to_string()),
         };
-        match Seat::take(&self.signalling.rooms, room, participant) {
-            Err(full) => error(id, ErrorCode::LimitExceeded, full.to_string()),
-            Ok(mut seat) => {
-                // A room's name may be all that one needs to get in.
-                debug!(room = %seat.room(), "room");
-                info!(participant = %seat.participant(), "joined a room");
-                let snapshot = seat.snapshot();
-                let reply = joined(id, &seat, &snapshot);
-                self.seat = Some((seat, snapshot));
-                vec![reply]
+        let seat = match Seat::take(&self.signalling.rooms, room, newcomer) {
+            Ok(seat) => seat,
+            Err(refused) => return vec![refusal(id, &refused)],
+        };
+        // A room's name may be all that one needs to get in.
+        debug!(room = %seat.room(), "room");
+        info!(participant = %seat.participant(), "joined a room");
+        let room = self.room.insert(Membership::new(seat));
+        let joined = room.welcome(id);
+        let refused = self.publish();
+        self.follow_room();
+        let watching = self.sections.news(None, false);
+        [joined]
+            .into_iter()
+            .chain(refused)
+            .chain(watching)
+            .collect()
+    }
+
+    fn authorize(&mut self, id: Option<RequestId>, token: &JoinToken) -> Vec<ServerMessage> {
+        let Some(room) = &mut self.room else {
+            return refuse(id, NO_ROOM);
+        };
+        let (seat, keys) = (room.seat(), &self.signalling.keys);
+        let renewed = renew(
+            keys,
+            seat.room(),
+            seat.participant(),
+            token,
+            SystemTime::now(),
+        );
+        let authorized = match renewed {
+            Ok(Some(rights)) => seat.authorize(rights),
+            // Nobody asks for tokens here.
+            Ok(None) => Ok(()),
+            Err(refused) => return error(id, ErrorCode::NotAllowed, refused.to_string()),
+        };
+        if let Err(refused) = authorized {
+            return vec![refusal(id, &refused)];
+        }
+        room.look_up_rights();
+        self.follow_room();
+        let watching = self.sections.news(None, false);
+        [ServerMessage::Done { id }]
+            .into_iter()
+            .chain(watching)
+            .collect()
+    }
+
+    fn watch(
+        &mut self,
+        id: Option<RequestId>,
+        slots: BTreeMap<String, Option<Watch>>,
+    ) -> Vec<ServerMessage> {
+        if self.room.is_none() {
+            return refuse(id, NO_ROOM);
+        }
+        self.sections.watch(slots);
+        self.follow_room();
+        self.sections.news(id, true).into_iter().collect()
+    }
+
+    /// Tells the room what the client publishes.
+    fn publish(&mut self) -> Option<ServerMessage> {
+        let room = self.room.as_ref()?;
+        match room.publish(self.sections.publications()) {
+            Ok(tracks) => {
+                self.sections.published(tracks);
+                None
             }
+            Err(refused) => Some(refusal(None, &refused)),
         }
     }
 
-    fn leave(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
-        let Some((seat, _)) = self.seat.take() else {
-            return refuse(id, "this session is in no room");
-        };
-        info!(participant = %seat.participant(), "left the room");
-        vec![ServerMessage::Left { id }]
+    /// Makes the media plane do as the room and the client's wishes are now.
+    fn follow_room(&mut self) {
+        let outlook = self.room.as_ref().map(Membership::outlook);
+        if self.sections.follow(outlook) {
+            self.plan_is_due = true;
+        }
+        self.carry_out();
     }
 
-    fn offer(&mut self, id: Option<RequestId>, sdp: &str) -> Vec<ServerMessage> {
+    /// Gives the media plane a plan that is due.
+    pub(super) fn carry_out(&mut self) {
+        if let Some(peer) = self.peer.as_ref().filter(|_| self.plan_is_due) {
+            self.plan_is_due = !peer.follow(self.sections.plan());
+        }
+    }
+
+    /// Whether [`carry_out`](Self::carry_out) is to be tried again.
+    pub(super) fn has_a_plan(&self) -> bool {
+        self.plan_is_due && self.peer.is_some()
+    }
+
+    fn leave(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
+        let Some(room) = self.room.take() else {
+            return refuse(id, NO_ROOM);
+        };
+        info!(participant = %room.seat().participant(), "left the room");
+        self.follow_room();
+        let left = ServerMessage::Left {
+            id,
+            cause: None,
+            reason: None,
+        };
+        let watching = self.sections.news(None, false);
+        [left].into_iter().chain(watching).collect()
+    }
+
+    fn offer(
+        &mut self,
+        id: Option<RequestId>,
+        sdp: &str,
+        tracks: Option<Tracks>,
+    ) -> Vec<ServerMessage> {
         debug!(bytes = sdp.len(), "offer");
         if let Err(message) = self.may_offer(Instant::now()) {
             return error(id, ErrorCode::LimitExceeded, message);
         }
+        if let Some(problem) = tracks.as_ref().and_then(|tracks| problem(tracks, sdp)) {
+            return error(id, ErrorCode::BadOffer, problem);
+        }
         // RFC 3264 §8: the client threw its peer connection away. Until another is agreed on, ours stays.
         let replaced = self.peer.take_if(|peer| peer.is_replaced_by(sdp));
-        let peer = self.peer.get_or_insert_with(|| {
-            Peer::new(&self.signalling.media, self.id.clone(), self.loopback)
-        });
+        let mut peer = self
+            .peer
+            .take()
+            .unwrap_or_else(|| Peer::new(&self.signalling.media, self.id.clone(), self.loopback));
         self.ended = None;
-        let messages = peer.offer(id, sdp);
-        if !peer.is_answered() {
+        let streams = streams(tracks.as_ref(), sdp);
+        let mut refused = None;
+        let mut messages = peer.offer(id, sdp, &streams, |session| {
+            self.sections.agree(tracks, session);
+            refused = self.publish();
+            let outlook = self.room.as_ref().map(Membership::outlook);
+            self.sections.follow(outlook);
+            self.plan_is_due = false;
+            self.sections.plan()
+        });
+        messages.extend(refused);
+        messages.extend(self.sections.news(None, false));
+        match peer.is_answered() {
+            true if replaced.is_some() => info!("the client began another peer connection"),
+            true => {}
             // Nothing was agreed: the next offer is as good as a first one.
-            self.peer = replaced;
-        } else if replaced.is_some() {
-            info!("the client began another peer connection");
+            false => {
+                self.peer = replaced;
+                return messages;
+            }
         }
+        self.peer = Some(peer);
         messages
     }
 
@@ -187,7 +350,10 @@ impl Session {
         if self.peer.take().is_some() {
             info!("hung up");
         }
-        vec![ServerMessage::HungUp { id }]
+        self.sections.clear();
+        let refused = self.publish();
+        let hung_up = ServerMessage::HungUp { id };
+        [hung_up].into_iter().chain(refused).collect()
     }
 
     /// What the media plane said; `None` is its last word.
@@ -205,32 +371,36 @@ impl Session {
         message
     }
 
-    /// Compares the room with what the client was last shown of it.
-    pub(super) fn news_of_the_room(&mut self) -> Vec<ServerMessage> {
-        let Some((seat, known)) = &mut self.seat else {
-            return Vec::new();
+    /// What is new in the room, and on the slots.
+    pub(super) fn news_of_the_room(&mut self) -> Result<Vec<ServerMessage>, Gone> {
+        let Some(room) = &mut self.room else {
+            return Ok(Vec::new());
         };
-        let now = seat.snapshot();
-        let news = changes(known, &now);
-        *known = now;
-        news.into_iter().map(told).collect()
+        let mut messages = room.news()?;
+        if let Some(farewell) = room.farewell() {
+            info!(participant = %room.seat().participant(), "had to leave the room");
+            messages = vec![farewell];
+            self.room = None;
+        }
+        self.follow_room();
+        messages.extend(self.sections.news(None, false));
+        Ok(messages)
+    }
+
+    /// The room changed while nobody is there to be told.
+    pub(super) fn look_at_the_room(&mut self) {
+        if let Some(room) = &mut self.room {
+            room.look();
+            self.farewell = room.farewell();
+        }
+        if self.farewell.is_some() {
+            self.room = None;
+        }
+        self.follow_room();
     }
 }
 
-fn joined(id: Option<RequestId>, seat: &Seat, snapshot: &RoomSnapshot) -> ServerMessage {
-    ServerMessage::Joined {
-        id,
-        participant: seat.participant().clone(),
-        room: snapshot.clone(),
-    }
-}
-
-fn told(change: Change) -> ServerMessage {
-    match change {
-        Change::Joined(participant) => ServerMessage::ParticipantJoined { participant },
-        Change::Left(participant) => ServerMessage::ParticipantLeft { participant },
-    }
-}
+const NO_ROOM: &str = "this session is in no room";
 
 fn refuse(id: Option<RequestId>, message: &str) -> Vec<ServerMessage> {
     error(id, ErrorCode::BadState, message.to_owned())

@@ -7,23 +7,24 @@ use std::future::pending;
 use std::sync::Arc;
 
 use ferrite_protocol::session::Received as Verdict;
-use ferrite_protocol::{
-    ClientMessage, CloseCode, ResumeToken, RoomSnapshot, ServerMessage, SessionId,
-};
-use tokio::time::{Instant, sleep_until};
+use ferrite_protocol::{ClientMessage, CloseCode, ResumeToken, ServerMessage, SessionId};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
 use tracing::info;
 
 use super::hub::Signalling;
+use super::membership::Membership;
 use super::peer::Peer;
 use super::place::{Caller, Place};
 use super::resumption::{Mailbox, Resumption};
 use super::session::Session;
 use super::socket::{Gone, Received, Socket};
 use crate::media::PeerEvent;
-use crate::room::Seat;
 
 /// What a client should wait before it calls again, when the server goes away.
 const RETRY_AFTER_MS: u32 = 1000;
+
+/// When the media plane is asked again that was too busy.
+const BUSY: Duration = Duration::from_millis(50);
 
 impl Gone {
     /// A client that leaves on purpose, or passes a limit, does not come back. 1001 is a page
@@ -82,6 +83,8 @@ enum Event {
     Received(Result<Received, Gone>),
     Peer(Option<PeerEvent>),
     Room,
+    /// The media plane may have room for a plan by now.
+    Plan,
 }
 
 impl Task {
@@ -152,15 +155,20 @@ impl Task {
                 },
             };
             socket = resumption.socket;
-            began = self.resumed(&mut socket, resumption.loopback).await;
+            began = (self.resumed(&mut socket, resumption.loopback, resumption.last_message)).await;
         }
     }
 
-    async fn resumed(&mut self, socket: &mut Socket, loopback: bool) -> Result<(), Gone> {
+    async fn resumed(
+        &mut self,
+        socket: &mut Socket,
+        loopback: bool,
+        last_message: Option<u64>,
+    ) -> Result<(), Gone> {
         info!("resumed");
         self.session.loopback = loopback;
         let welcome = self.welcome(true);
-        let state = self.session.state();
+        let state = self.session.state(last_message);
         send(socket, [welcome].into_iter().chain(state)).await
     }
 
@@ -191,19 +199,22 @@ impl Task {
                 Event::Resumed(resumption) => return Err(Detached::Superseded(resumption)),
                 Event::Received(received) => self.hear(socket, received?).await?,
                 Event::Peer(event) => send(socket, self.session.note(event)).await?,
-                Event::Room => send(socket, self.session.news_of_the_room()).await?,
+                Event::Room => send(socket, self.session.news_of_the_room()?).await?,
+                Event::Plan => self.session.carry_out(),
             }
         }
     }
 
     async fn next(&mut self, socket: &mut Socket) -> Event {
-        let Session { peer, seat, .. } = &mut self.session;
+        let has_a_plan = self.session.has_a_plan();
+        let Session { peer, room, .. } = &mut self.session;
         tokio::select! {
             () = self.signalling.stopping.cancelled() => Event::Stopping,
             resumption = arrival(&mut self.mailbox) => Event::Resumed(resumption),
             received = socket.receive() => Event::Received(received),
             event = Peer::event(peer) => Event::Peer(event),
-            () = changed(seat) => Event::Room,
+            () = changed(room) => Event::Room,
+            () = sleep(BUSY), if has_a_plan => Event::Plan,
         }
     }
 
@@ -251,13 +262,17 @@ impl Task {
     /// Keeps the seat and the peer for the resume time.
     async fn park(&mut self) -> Option<Box<Resumption>> {
         let end = Instant::now() + self.signalling.config.signalling.resume_time;
+        self.session.park();
         loop {
+            let has_a_plan = self.session.has_a_plan();
             tokio::select! {
                 () = self.signalling.stopping.cancelled() => return None,
                 resumption = arrival(&mut self.mailbox) => return Some(resumption),
                 event = Peer::event(&mut self.session.peer) => {
                     self.session.note(event);
                 }
+                () = changed(&mut self.session.room) => self.session.look_at_the_room(),
+                () = sleep(BUSY), if has_a_plan => self.session.carry_out(),
                 () = sleep_until(end) => break,
             }
         }
@@ -286,9 +301,9 @@ async fn arrival(mailbox: &mut Option<Mailbox>) -> Box<Resumption> {
 }
 
 /// Waits until the room is not as the client was last shown it.
-async fn changed(seat: &mut Option<(Seat, Arc<RoomSnapshot>)>) {
-    match seat {
-        Some((seat, _)) => seat.changed().await,
+async fn changed(room: &mut Option<Membership>) {
+    match room {
+        Some(room) => room.changed().await,
         None => pending().await,
     }
 }

@@ -104,6 +104,7 @@ impl Client {
             version: 1,
             client: Some("test".to_owned()),
             resume_token: token.cloned(),
+            last_message: None,
         })
         .await;
         loop {

@@ -138,6 +138,8 @@ pub struct ClientSession {
     client: String,
     state: ClientState,
     token: Option<ResumeToken>,
+    /// The number of the last room message that came.
+    last_message: Option<u64>,
     attempt: u32,
     superseded: bool,
     online: bool,
@@ -153,6 +155,7 @@ impl ClientSession {
             client: client.into(),
             state: ClientState::Stopped,
             token: None,
+            last_message: None,
             attempt: 0,
             superseded: false,
             online: true,
@@ -230,6 +233,7 @@ impl ClientSession {
             client: Some(self.client.clone()),
             // It stays until the welcome brings the next: this hello may get lost.
             resume_token: self.token.clone(),
+            last_message: self.last_message.filter(|_| self.token.is_some()),
         })]
     }
 
@@ -277,6 +281,9 @@ impl ClientSession {
         if let ClientState::Open { liveness, .. } = &mut self.state {
             liveness.heard(now);
         }
+        if let Some(number) = last_message(message) {
+            self.last_message = Some(number);
+        }
         match message {
             ServerMessage::Welcome { .. } => self.welcomed(message, now),
             ServerMessage::Ping { id } => vec![Action::Send(ClientMessage::Pong { id: *id })],
@@ -297,8 +304,12 @@ impl ClientSession {
             ServerMessage::Error { .. }
             | ServerMessage::Joined { .. }
             | ServerMessage::Left { .. }
+            | ServerMessage::Done { .. }
             | ServerMessage::ParticipantJoined { .. }
+            | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }
+            | ServerMessage::Watching { .. }
+            | ServerMessage::Said { .. }
             | ServerMessage::Answer { .. }
             | ServerMessage::Candidate { .. }
             | ServerMessage::EndOfCandidates {}
@@ -471,6 +482,7 @@ impl ClientSession {
 
     fn forget(&mut self) {
         self.token = None;
+        self.last_message = None;
         self.attempt = 0;
         self.superseded = false;
         self.state = ClientState::Stopped;
@@ -489,6 +501,17 @@ impl ClientSession {
             | ClientState::Open { .. } => true,
         }
     }
+}
+
+/// The number of the last room message that a message brings.
+fn last_message(message: &ServerMessage) -> Option<u64> {
+    if let ServerMessage::Said { message } = message {
+        return Some(message.number);
+    }
+    if let ServerMessage::Joined { messages, .. } = message {
+        return messages.last().map(|message| message.number);
+    }
+    None
 }
 
 fn ping() -> Action {

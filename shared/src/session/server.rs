@@ -90,6 +90,14 @@ impl ServerSession {
             ClientMessage::Ping { id } => pong(*id),
             ClientMessage::Pong { .. } => Received::Done,
             ClientMessage::Join { .. }
+            | ClientMessage::Authorize { .. }
+            | ClientMessage::Update { .. }
+            | ClientMessage::Mute { .. }
+            | ClientMessage::Watch { .. }
+            | ClientMessage::Say { .. }
+            | ClientMessage::Kick { .. }
+            | ClientMessage::MutePublication { .. }
+            | ClientMessage::EndRoom { .. }
             | ClientMessage::Leave { .. }
             | ClientMessage::Offer { .. }
             | ClientMessage::Candidate { .. }

@@ -386,6 +386,8 @@ impl World {
                 id: None,
                 room: "room".into(),
                 name: None,
+                metadata: None,
+                token: None,
             });
         }
     }

@@ -96,6 +96,7 @@ impl World {
             id: None,
             participant: "me".into(),
             room,
+            messages: Vec::new(),
         };
         self.server_sends(socket, &joined);
     }

@@ -77,19 +77,28 @@ impl Caller {
             version: PROTOCOL_VERSION,
             client: Some("load".to_owned()),
             resume_token: None,
+            last_message: None,
         })
     }
 
     /// Offers a call.
     pub fn offer(&mut self) -> Result<()> {
         let sdp = self.peer.offer()?;
-        self.say(&ClientMessage::Offer { id: None, sdp })
+        self.say(&ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
     }
 
     /// Offers it again, with new ICE credentials.
     pub fn offer_restart(&mut self) -> Result<()> {
         let sdp = self.peer.offer_restart()?;
-        self.say(&ClientMessage::Offer { id: None, sdp })
+        self.say(&ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
     }
 
     /// Begins the closing handshake of the line.
@@ -147,8 +156,12 @@ impl Caller {
             ServerMessage::Error { code, message, .. } => {
                 bail!("the server says {code:?}: {message}")
             }
-            ServerMessage::ParticipantJoined { .. }
+            ServerMessage::Done { .. }
+            | ServerMessage::ParticipantJoined { .. }
+            | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }
+            | ServerMessage::Watching { .. }
+            | ServerMessage::Said { .. }
             | ServerMessage::Candidate { .. }
             | ServerMessage::EndOfCandidates {}
             | ServerMessage::PeerState { .. }

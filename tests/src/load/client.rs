@@ -171,7 +171,11 @@ impl Client {
         let mut peer = Peer::new(&self.certificate, Link::udp()?)?;
         let sdp = peer.offer()?;
         self.peer = Some(peer);
-        self.say(&ClientMessage::Offer { id: None, sdp })
+        self.say(&ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
     }
 
     fn say(&mut self, message: &ClientMessage) -> Result<()> {

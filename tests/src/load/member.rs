@@ -114,7 +114,11 @@ impl Member {
     /// Offers so many video sections. The answer is heard by [`Self::listen`].
     pub fn offer(&mut self, videos: usize) -> Result<()> {
         let sdp = self.description(videos);
-        self.line.say(&ClientMessage::Offer { id: None, sdp })
+        self.line.say(&ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
     }
 
     fn get_in(&mut self, config: Arc<HandshakeConfig>) -> Result<()> {

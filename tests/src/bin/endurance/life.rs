@@ -172,6 +172,8 @@ impl Life {
                 id: None,
                 room,
                 name: None,
+                metadata: None,
+                token: None,
             })?;
             caller.until("a seat", |caller| Ok(caller.joined))?;
         }

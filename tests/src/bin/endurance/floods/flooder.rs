@@ -79,6 +79,7 @@ impl Flooder {
             line.say(&ClientMessage::Offer {
                 id: None,
                 sdp: sdp.clone(),
+                tracks: None,
             })?;
             kept.push_back(line);
             shorten(&mut kept);

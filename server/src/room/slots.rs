@@ -1,0 +1,233 @@
+//! What each of a subscriber's slots shows: pictures as it wishes, or else screens first; sound beside the
+//! picture of the same participant, then whoever came first. Pure, and level-triggered: the room, the
+//! wish and what was shown before go in whole.
+
+use std::collections::{BTreeMap, HashSet};
+
+use ferrite_protocol::{Idle, MediaKind, Publication, PublicationId, Source, Watch};
+
+use super::view::{Carried, View};
+use crate::media::Shown;
+use crate::media::sdp::Format;
+
+/// A layer this much larger than it is shown still fits it: what is shown is seldom exactly a layer's size.
+const SLACK: f32 = 1.25;
+
+/// How large pictures are taken to be whose publisher does not say.
+const USUAL_SIZE: (u16, u16) = (1280, 720);
+
+/// A slot, as its subscriber offered it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotKind {
+    /// The `mid` of its section.
+    pub mid: String,
+    /// Sound or pictures.
+    pub kind: MediaKind,
+    /// What can be sent on it.
+    pub formats: Vec<Format>,
+}
+
+/// What a slot shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    /// The publication.
+    pub publication: PublicationId,
+    /// What is sent, or why nothing is.
+    pub state: Result<Shown, Idle>,
+}
+
+/// Says what each slot shows, in the order of `slots`. `own` is the subscriber's serial number, `watch`
+/// its wish once it said one, `before` what the slots showed until now.
+#[must_use]
+pub fn assign(
+    view: &View,
+    own: u64,
+    slots: &[SlotKind],
+    watch: Option<&BTreeMap<String, Option<Watch>>>,
+    before: &BTreeMap<String, PublicationId>,
+) -> Vec<Option<Assigned>> {
+    let room = Room {
+        view,
+        own,
+        slots,
+        before,
+    };
+    let mut assigned = vec![None; slots.len()];
+    match watch {
+        Some(watch) => room.watched(watch, &mut assigned),
+        None => room.fill(&room.pictures(), MediaKind::Video, &mut assigned),
+    }
+    let sounds = room.sounds();
+    room.pair(&sounds, &mut assigned);
+    room.fill(&sounds, MediaKind::Audio, &mut assigned);
+    assigned
+}
+
+/// What goes into the decision.
+struct Room<'a> {
+    view: &'a View,
+    own: u64,
+    slots: &'a [SlotKind],
+    before: &'a BTreeMap<String, PublicationId>,
+}
+
+type Candidate<'a> = (&'a Publication, &'a Carried);
+
+impl<'a> Room<'a> {
+    /// What others publish, in the order they came.
+    fn others(&self) -> impl Iterator<Item = Candidate<'a>> {
+        let own = self.own;
+        let members = self.view.members.iter();
+        let others = members.filter(move |member| member.serial != own && !member.hidden);
+        others.flat_map(|member| member.published())
+    }
+
+    /// All pictures, screens first.
+    fn pictures(&self) -> Vec<Candidate<'a>> {
+        let pictures = self.others().filter(|(it, _)| it.kind == MediaKind::Video);
+        let mut pictures: Vec<_> = pictures.collect();
+        pictures.sort_by_key(|(publication, _)| publication.source != Source::Screen);
+        pictures
+    }
+
+    /// Everything that may be heard.
+    fn sounds(&self) -> Vec<Candidate<'a>> {
+        let heard = |it: &Publication| it.kind == MediaKind::Audio && !it.muted;
+        self.others().filter(|(it, _)| heard(it)).collect()
+    }
+
+    fn slots_of(&self, kind: MediaKind) -> impl Iterator<Item = (usize, &'a SlotKind)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter(move |(_, slot)| slot.kind == kind)
+    }
+
+    /// Shows what is asked for.
+    fn watched(&self, watch: &BTreeMap<String, Option<Watch>>, assigned: &mut [Option<Assigned>]) {
+        for (at, slot) in self.slots_of(MediaKind::Video) {
+            if let Some(Some(wish)) = watch.get(&slot.mid) {
+                assigned[at] = Some(Assigned {
+                    publication: wish.publication.clone(),
+                    state: self.state(slot, wish),
+                });
+            }
+        }
+    }
+
+    fn state(&self, slot: &SlotKind, wish: &Watch) -> Result<Shown, Idle> {
+        let found = self.view.publication(&wish.publication);
+        let found = found.filter(|(it, _)| it.kind == MediaKind::Video);
+        let candidate = found.ok_or(Idle::NoPublisher)?;
+        match wish.paused {
+            true => Err(Idle::Paused),
+            false => shown(slot, candidate, (wish.width, wish.height)),
+        }
+    }
+
+    /// Puts sound into the slot that is one stream with the picture of the same participant.
+    fn pair(&self, sounds: &[Candidate<'a>], assigned: &mut [Option<Assigned>]) {
+        let pairs = self
+            .slots_of(MediaKind::Audio)
+            .zip(self.slots_of(MediaKind::Video));
+        let pairs: Vec<_> = pairs.collect();
+        let mut placed = HashSet::new();
+        for ((audio, slot), (video, _)) in pairs {
+            let picture = assigned[video].as_ref();
+            let sound = picture.and_then(|it| self.sound_of(&it.publication, sounds));
+            if let Some(sound) = sound
+                && placed.insert(&sound.0.id)
+            {
+                assigned[audio] = Some(place(slot, sound));
+            }
+        }
+    }
+
+    /// The sound that belongs to a picture: a screen's is the screen's, a camera's the microphone's.
+    fn sound_of(&self, picture: &PublicationId, sounds: &[Candidate<'a>]) -> Option<Candidate<'a>> {
+        let (publication, _) = self.view.publication(picture)?;
+        let (participant, _) = publication.id.parts()?;
+        let is_screen = publication.source == Source::Screen;
+        let belongs = |(sound, _): &&Candidate<'a>| {
+            let is_theirs = sound
+                .id
+                .parts()
+                .is_some_and(|(whose, _)| whose == participant);
+            is_theirs && (sound.source == Source::ScreenAudio) == is_screen
+        };
+        sounds.iter().find(belongs).copied()
+    }
+
+    /// Fills the free slots of a kind with the first candidates that have none. What was shown before
+    /// stays where it was.
+    fn fill(
+        &self,
+        candidates: &[Candidate<'a>],
+        kind: MediaKind,
+        assigned: &mut [Option<Assigned>],
+    ) {
+        let slots: Vec<_> = self.slots_of(kind).collect();
+        let placed = slots.iter().filter_map(|(at, _)| assigned[*at].as_ref());
+        let placed: HashSet<_> = placed.map(|it| it.publication.clone()).collect();
+        let room = slots.len() - placed.len();
+        let waiting = candidates.iter().filter(|(it, _)| !placed.contains(&it.id));
+        let mut waiting: Vec<_> = waiting.take(room).copied().collect();
+        for (at, slot) in &slots {
+            let before = self.before.get(&slot.mid);
+            let stays = waiting.iter().position(|(it, _)| Some(&it.id) == before);
+            if let Some(stays) = stays.filter(|_| assigned[*at].is_none()) {
+                assigned[*at] = Some(place(slot, waiting.remove(stays)));
+            }
+        }
+        let mut waiting = waiting.into_iter();
+        for (at, slot) in slots {
+            if assigned[at].is_none() {
+                assigned[at] = waiting.next().map(|candidate| place(slot, candidate));
+            }
+        }
+    }
+}
+
+fn place(slot: &SlotKind, candidate: Candidate<'_>) -> Assigned {
+    Assigned {
+        publication: candidate.0.id.clone(),
+        state: shown(slot, candidate, (None, None)),
+    }
+}
+
+/// What is sent of a publication on a slot where it is shown so large.
+fn shown(
+    slot: &SlotKind,
+    (publication, carried): Candidate<'_>,
+    size: (Option<u16>, Option<u16>),
+) -> Result<Shown, Idle> {
+    if publication.muted {
+        return Err(Idle::Muted);
+    }
+    if !carried
+        .formats
+        .iter()
+        .any(|format| slot.formats.contains(format))
+    {
+        return Err(Idle::Codec);
+    }
+    Ok(Shown {
+        track: carried.track,
+        best_layer: best_layer(publication, carried.layers, size),
+    })
+}
+
+/// The largest layer that fits, or the smallest. Each has half the width and height of the one before.
+fn best_layer(publication: &Publication, layers: u8, size: (Option<u16>, Option<u16>)) -> u8 {
+    let own = (
+        publication.width.unwrap_or(USUAL_SIZE.0),
+        publication.height.unwrap_or(USUAL_SIZE.1),
+    );
+    let fits = |layer: u8| {
+        let within = |own: u16, shown: Option<u16>| {
+            let layer = f32::from(own) / f32::from(1_u16 << layer.min(15));
+            shown.is_none_or(|shown| layer <= f32::from(shown) * SLACK)
+        };
+        within(own.0, size.0) && within(own.1, size.1)
+    };
+    let last = layers.saturating_sub(1);
+    (0..last).find(|layer| fits(*layer)).unwrap_or(last)
+}

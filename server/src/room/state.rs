@@ -1,0 +1,421 @@
+//! A room: who is in it, what they publish, and what was said. Plain data with rules; it knows nothing of
+//! sockets, sessions, threads or RTP.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use ferrite_protocol::{
+    LeaveCause, MediaKind, Participant, ParticipantId, ParticipantState, Publication,
+    PublicationId, RoomMessage, Source,
+};
+use thiserror::Error;
+
+use super::log::{Forgotten, Log};
+use super::rights::Rights;
+use super::view::{Carried, Member, View};
+use crate::media::TrackId;
+use crate::media::sdp::Format;
+
+/// How much a room may have.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomLimits {
+    /// The most participants.
+    pub participants: usize,
+    /// The most publications of one of them.
+    pub publications: usize,
+}
+
+/// Why something cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RoomError {
+    /// The room has all the participants it may have.
+    #[error("the room is full: it has {0} participants")]
+    Full(usize),
+    /// The server has all the rooms it may have.
+    #[error("the server has all the {0} rooms it may have")]
+    TooManyRooms(usize),
+    /// A participant publishes all it may.
+    #[error("a participant may publish {0} tracks at a time")]
+    TooManyPublications(usize),
+    /// A key is not one.
+    #[error("a publication's key is neither empty nor has a `/` in it, and each is there once")]
+    BadKey,
+    /// The participant has no right to.
+    #[error("this participant may not {0}")]
+    NotAllowed(&'static str),
+    /// There is no such participant.
+    #[error("there is no such participant in the room")]
+    NoParticipant,
+    /// There is no such publication.
+    #[error("there is no such publication in the room")]
+    NoPublication,
+}
+
+/// Somebody who wants to come in.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
+    /// Who they are.
+    pub id: ParticipantId,
+    /// What others may call them.
+    pub name: Option<String>,
+    /// Whatever the application wants others to know of them.
+    pub metadata: Option<String>,
+    /// What a token lets them do; `None` where nobody asks for one.
+    pub rights: Option<Rights>,
+}
+
+/// What somebody wants to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPublication {
+    /// Its name among theirs.
+    pub key: String,
+    /// Sound or pictures.
+    pub kind: MediaKind,
+    /// Where it comes from.
+    pub source: Source,
+    /// What to call it.
+    pub label: Option<String>,
+    /// The size of the best there is of it.
+    pub size: (Option<u16>, Option<u16>),
+    /// What it may come as.
+    pub formats: Vec<Format>,
+    /// How many simulcast layers it has; 1 without simulcast.
+    pub layers: u8,
+}
+
+/// Why somebody was made to leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// In the protocol's words.
+    pub cause: LeaveCause,
+    /// In the words of whoever did it.
+    pub reason: Option<String>,
+}
+
+/// A room.
+#[derive(Debug)]
+pub(super) struct RoomState {
+    limits: RoomLimits,
+    view: View,
+    log: Log,
+    next_serial: u64,
+    /// What of each member the others do not see.
+    private: HashMap<u64, Private>,
+    /// Who was made to leave and has not noticed.
+    removed: HashMap<u64, Removal>,
+}
+
+#[derive(Debug)]
+struct Private {
+    rights: Rights,
+    /// The keys that are muted, whether published at the moment or not.
+    muted: BTreeSet<String>,
+}
+
+impl RoomState {
+    pub(super) fn new(limits: RoomLimits, view: View) -> Self {
+        Self {
+            limits,
+            view,
+            log: Log::default(),
+            next_serial: 1,
+            private: HashMap::new(),
+            removed: HashMap::new(),
+        }
+    }
+
+    /// The room as it is.
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Whether nobody is in it, or has still to notice that they are not.
+    pub(super) fn is_over(&self) -> bool {
+        self.view.members.is_empty() && self.removed.is_empty()
+    }
+
+    /// Lets somebody in, and returns their serial number. Whoever is there under the same identity has to
+    /// leave: it is the same person, or somebody who has their token.
+    pub(super) fn enter(&mut self, newcomer: Newcomer) -> Result<u64, RoomError> {
+        let mut members = self.view.members.iter();
+        let same = members.find(|member| member.participant.id == newcomer.id);
+        let same = same.map(|member| member.serial);
+        let limit = self.limits.participants;
+        if self.view.members.len() - usize::from(same.is_some()) >= limit {
+            return Err(RoomError::Full(limit));
+        }
+        let is_first = self.view.members.is_empty();
+        if let Some(serial) = same {
+            self.remove(serial, LeaveCause::JoinedElsewhere, None);
+        }
+        let rights = newcomer.rights.unwrap_or_else(|| Rights::open(is_first));
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        self.view.members.push(Arc::new(Member {
+            serial,
+            participant: Participant {
+                name: newcomer.name,
+                metadata: newcomer.metadata,
+                ..Participant::new(newcomer.id)
+            },
+            hidden: rights.hidden,
+            carried: Vec::new(),
+        }));
+        let muted = BTreeSet::new();
+        self.private.insert(serial, Private { rights, muted });
+        Ok(serial)
+    }
+
+    /// Somebody gave up their seat.
+    pub(super) fn leave(&mut self, serial: u64) {
+        self.view.members.retain(|member| member.serial != serial);
+        self.private.remove(&serial);
+        self.removed.remove(&serial);
+    }
+
+    /// Why somebody who still has a seat is not in the room any more.
+    pub(super) fn removal(&self, serial: u64) -> Option<&Removal> {
+        self.removed.get(&serial)
+    }
+
+    /// What somebody may do.
+    pub(super) fn rights(&self, serial: u64) -> Result<&Rights, RoomError> {
+        let private = self.private.get(&serial).ok_or(RoomError::NoParticipant)?;
+        Ok(&private.rights)
+    }
+
+    /// Another token says what they may do from now on.
+    pub(super) fn authorize(&mut self, serial: u64, rights: Rights) -> Result<(), RoomError> {
+        let private = self.private.get_mut(&serial);
+        let private = private.ok_or(RoomError::NoParticipant)?;
+        let hidden = rights.hidden;
+        private.rights = rights;
+        self.change(serial, |member| member.hidden = hidden)
+    }
+
+    /// Changes a member. The views that others look at keep it as it was.
+    fn change(&mut self, serial: u64, change: impl FnOnce(&mut Member)) -> Result<(), RoomError> {
+        let members = &mut self.view.members;
+        let at = members.binary_search_by_key(&serial, |member| member.serial);
+        let at = at.map_err(|_| RoomError::NoParticipant)?;
+        change(Arc::make_mut(&mut members[at]));
+        Ok(())
+    }
+
+    /// Their client is gone, or is back.
+    pub(super) fn set_state(&mut self, serial: u64, state: ParticipantState) {
+        // Who was removed has no state.
+        let _ = self.change(serial, |member| member.participant.state = state);
+    }
+
+    /// Changes what others see of them.
+    pub(super) fn update(
+        &mut self,
+        serial: u64,
+        name: Option<String>,
+        metadata: Option<String>,
+    ) -> Result<(), RoomError> {
+        if !self.rights(serial)?.update {
+            return Err(RoomError::NotAllowed("change its name and metadata"));
+        }
+        self.change(serial, |member| {
+            let participant = &mut member.participant;
+            participant.name = name.or(participant.name.take());
+            participant.metadata = metadata.or(participant.metadata.take());
+        })
+    }
+
+    /// Takes the whole list of what somebody publishes. What goes on under its key stays the same track:
+    /// `new_track` names the others. Returns the tracks, in the list's order.
+    pub(super) fn publish(
+        &mut self,
+        serial: u64,
+        wanted: Vec<NewPublication>,
+        mut new_track: impl FnMut() -> TrackId,
+    ) -> Result<Vec<TrackId>, RoomError> {
+        self.check(serial, &wanted)?;
+        let Private { muted, .. } = self.private.get(&serial).ok_or(RoomError::NoParticipant)?;
+        let muted = muted.clone();
+        let mut tracks = Vec::new();
+        self.change(serial, |member| {
+            let id = &member.participant.id;
+            let goes_on = |kind, publication: &PublicationId| {
+                let mut published = member.published();
+                let same = published.find(|(it, _)| it.id == *publication && it.kind == kind)?;
+                Some(same.1.track)
+            };
+            let (mut publications, mut carried) = (Vec::new(), Vec::new());
+            for new in wanted {
+                let publication = PublicationId::of(id, &new.key);
+                let track = goes_on(new.kind, &publication).unwrap_or_else(&mut new_track);
+                tracks.push(track);
+                carried.push(Carried {
+                    track,
+                    formats: new.formats,
+                    layers: new.layers,
+                });
+                publications.push(Publication {
+                    id: publication,
+                    kind: new.kind,
+                    source: new.source,
+                    label: new.label,
+                    muted: muted.contains(&new.key),
+                    width: new.size.0,
+                    height: new.size.1,
+                });
+            }
+            member.participant.publications = publications;
+            member.carried = carried;
+        })?;
+        Ok(tracks)
+    }
+
+    fn check(&self, serial: u64, wanted: &[NewPublication]) -> Result<(), RoomError> {
+        let limit = self.limits.publications;
+        if wanted.len() > limit {
+            return Err(RoomError::TooManyPublications(limit));
+        }
+        let keys: BTreeSet<_> = wanted.iter().map(|new| new.key.as_str()).collect();
+        let is_bad = |key: &&str| key.is_empty() || key.contains('/');
+        if keys.len() < wanted.len() || keys.iter().any(is_bad) {
+            return Err(RoomError::BadKey);
+        }
+        let rights = self.rights(serial)?;
+        match wanted.iter().all(|new| rights.may_publish(new.source)) {
+            true => Ok(()),
+            false => Err(RoomError::NotAllowed("publish that")),
+        }
+    }
+
+    /// Takes the whole list of what somebody has muted.
+    pub(super) fn mute(&mut self, serial: u64, keys: Vec<String>) -> Result<(), RoomError> {
+        let limit = self.limits.publications;
+        if keys.len() > limit {
+            return Err(RoomError::TooManyPublications(limit));
+        }
+        let muted: BTreeSet<_> = keys.into_iter().collect();
+        self.change(serial, |member| mark_muted(member, &muted))?;
+        if let Some(private) = self.private.get_mut(&serial) {
+            private.muted = muted;
+        }
+        Ok(())
+    }
+
+    /// Somebody mutes what somebody else publishes.
+    pub(super) fn mute_publication(
+        &mut self,
+        serial: u64,
+        id: &PublicationId,
+    ) -> Result<(), RoomError> {
+        self.moderates(serial)?;
+        let (participant, key) = id.parts().ok_or(RoomError::NoPublication)?;
+        let publisher = self.serial_of(&participant.into())?;
+        let there = self.view.member(publisher).is_some_and(|member| {
+            let mut publications = member.participant.publications.iter();
+            publications.any(|publication| publication.id == *id)
+        });
+        let private = self.private.get_mut(&publisher).filter(|_| there);
+        let private = private.ok_or(RoomError::NoPublication)?;
+        private.muted.insert(key.to_owned());
+        let muted = private.muted.clone();
+        self.change(publisher, |member| mark_muted(member, &muted))
+    }
+
+    fn moderates(&self, serial: u64) -> Result<(), RoomError> {
+        match self.rights(serial)?.moderate {
+            true => Ok(()),
+            false => Err(RoomError::NotAllowed("moderate this room")),
+        }
+    }
+
+    /// Somebody removes somebody else.
+    pub(super) fn kick(
+        &mut self,
+        serial: u64,
+        whom: &ParticipantId,
+        reason: Option<String>,
+    ) -> Result<(), RoomError> {
+        self.moderates(serial)?;
+        let whom = self.serial_of(whom)?;
+        self.remove(whom, LeaveCause::Kicked, reason);
+        Ok(())
+    }
+
+    /// Somebody ends the room.
+    pub(super) fn end(&mut self, serial: u64, reason: Option<&str>) -> Result<(), RoomError> {
+        self.moderates(serial)?;
+        let everybody: Vec<_> = self.view.members.iter().map(|it| it.serial).collect();
+        for serial in everybody {
+            self.remove(serial, LeaveCause::RoomEnded, reason.map(str::to_owned));
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, serial: u64, cause: LeaveCause, reason: Option<String>) {
+        self.leave(serial);
+        self.removed.insert(serial, Removal { cause, reason });
+    }
+
+    fn serial_of(&self, id: &ParticipantId) -> Result<u64, RoomError> {
+        let mut members = self.view.members.iter();
+        let member = members.find(|member| member.participant.id == *id);
+        Ok(member.ok_or(RoomError::NoParticipant)?.serial)
+    }
+
+    /// Somebody says something: under this number, which is larger than any before.
+    pub(super) fn say(&mut self, serial: u64, said: Said, number: u64) -> Result<(), RoomError> {
+        if !self.rights(serial)?.say {
+            return Err(RoomError::NotAllowed("say anything"));
+        }
+        let member = self.view.member(serial).ok_or(RoomError::NoParticipant)?;
+        let participant = &member.participant;
+        self.log.push(Arc::new(RoomMessage {
+            number,
+            from: participant.id.clone(),
+            name: participant.name.clone(),
+            to: said.to,
+            topic: said.topic,
+            at: said.at,
+            text: said.text,
+        }));
+        self.view.said = number;
+        Ok(())
+    }
+
+    /// What late joiners are told.
+    pub(super) fn chat(&self) -> Vec<RoomMessage> {
+        self.log.chat()
+    }
+
+    /// What was said after a number that somebody may know.
+    pub(super) fn said_after(
+        &self,
+        serial: u64,
+        number: u64,
+    ) -> Result<Vec<Arc<RoomMessage>>, Forgotten> {
+        match self.view.member(serial) {
+            Some(member) => self.log.after(number, &member.participant.id),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// What somebody says.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// To whom, where it is not to all.
+    pub to: Option<Vec<ParticipantId>>,
+    /// What it is about.
+    pub topic: String,
+    /// What is said.
+    pub text: String,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+}
+
+fn mark_muted(member: &mut Member, muted: &BTreeSet<String>) {
+    for publication in &mut member.participant.publications {
+        let key = publication.id.parts().map(|(_, key)| key);
+        publication.muted = key.is_some_and(|key| muted.contains(key));
+    }
+}

@@ -1,0 +1,198 @@
+//! A room at one moment, as its members see it, and what is different at another. A view is shared by all
+//! who look: what did not change between two of them is the same object.
+
+use std::sync::Arc;
+
+use ferrite_protocol::{
+    Participant, ParticipantId, Publication, PublicationId, RoomId, RoomSnapshot,
+};
+
+use crate::media::TrackId;
+use crate::media::sdp::Format;
+
+/// A room at one moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The room.
+    pub room: RoomId,
+    /// Everybody in it, in the order they came.
+    pub members: Vec<Arc<Member>>,
+    /// The number of what was said last.
+    pub said: u64,
+}
+
+/// Somebody in a room, and how what they publish is carried.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Grows with each member there ever is: an identity that comes again gets another.
+    pub serial: u64,
+    /// As others see them.
+    pub participant: Participant,
+    /// Nobody sees them.
+    pub hidden: bool,
+    /// How each of the participant's publications is carried.
+    pub carried: Vec<Carried>,
+}
+
+/// How a publication is carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Its name in the media plane.
+    pub track: TrackId,
+    /// What it may come as.
+    pub formats: Vec<Format>,
+    /// How many simulcast layers it has; 1 without simulcast.
+    pub layers: u8,
+}
+
+impl Member {
+    /// Each publication and how it is carried.
+    pub fn published(&self) -> impl Iterator<Item = (&Publication, &Carried)> {
+        self.participant.publications.iter().zip(&self.carried)
+    }
+}
+
+impl View {
+    /// A room without anybody.
+    pub(super) fn empty(room: RoomId) -> Self {
+        Self {
+            room,
+            members: Vec::new(),
+            said: 0,
+        }
+    }
+
+    /// Who has this serial number.
+    #[must_use]
+    pub fn member(&self, serial: u64) -> Option<&Arc<Member>> {
+        let at = (self.members).binary_search_by_key(&serial, |member| member.serial);
+        self.members.get(at.ok()?)
+    }
+
+    /// A publication of somebody whom others see.
+    #[must_use]
+    pub fn publication(&self, id: &PublicationId) -> Option<(&Publication, &Carried)> {
+        let (participant, _) = id.parts()?;
+        let mut members = self.members.iter();
+        let member = members.find(|it| !it.hidden && it.participant.id.0 == participant)?;
+        member
+            .published()
+            .find(|(publication, _)| publication.id == *id)
+    }
+
+    /// What a member is shown: everybody but those who are hidden, and itself.
+    #[must_use]
+    pub fn snapshot(&self, own: u64) -> RoomSnapshot {
+        let seen = self.members.iter().filter(|member| is_seen(member, own));
+        RoomSnapshot {
+            id: self.room.clone(),
+            participants: seen.map(|member| member.participant.clone()).collect(),
+        }
+    }
+}
+
+fn is_seen(member: &Member, own: u64) -> bool {
+    !member.hidden || member.serial == own
+}
+
+/// What is different between two views of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Somebody is there now.
+    Joined(Participant),
+    /// Somebody is not what they were.
+    Updated(Participant),
+    /// Somebody is no longer there.
+    Left(ParticipantId),
+}
+
+/// What to tell a member who knows one view to make it know another.
+///
+/// Serial numbers grow, so one pass over both finds every difference. Those who left come first: an
+/// identity may be back as another member.
+#[must_use]
+pub fn changes(known: &View, now: &View, own: u64) -> Vec<Change> {
+    let (mut left, mut rest) = (Vec::new(), Vec::new());
+    let mut present = now.members.iter().filter(|it| is_seen(it, own)).peekable();
+    for before in known.members.iter().filter(|it| is_seen(it, own)) {
+        match present.next_if(|there| there.serial == before.serial) {
+            None => left.push(Change::Left(before.participant.id.clone())),
+            Some(there) if Arc::ptr_eq(there, before) => {}
+            Some(there) if there.participant == before.participant => {}
+            Some(there) => rest.push(Change::Updated(there.participant.clone())),
+        }
+    }
+    rest.extend(present.map(|member| Change::Joined(member.participant.clone())));
+    left.append(&mut rest);
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(members: &[(u64, &str)]) -> View {
+        let member = |(serial, id): &(u64, &str)| {
+            Arc::new(Member {
+                serial: *serial,
+                participant: Participant::new((*id).into()),
+                hidden: false,
+                carried: Vec::new(),
+            })
+        };
+        View {
+            members: members.iter().map(member).collect(),
+            ..View::empty("r".into())
+        }
+    }
+
+    fn joined(id: &str) -> Change {
+        Change::Joined(Participant::new(id.into()))
+    }
+
+    fn left(id: &str) -> Change {
+        Change::Left(id.into())
+    }
+
+    #[test]
+    fn nothing_is_told_when_nothing_changed() {
+        let both = view(&[(1, "a"), (2, "b")]);
+        assert_eq!(changes(&both, &both, 1), []);
+        assert_eq!(changes(&both, &view(&[(1, "a"), (2, "b")]), 1), []);
+    }
+
+    #[test]
+    fn any_number_of_changes_is_told_at_once() {
+        let known = view(&[(1, "a"), (2, "b"), (3, "c"), (4, "d")]);
+        let now = view(&[(2, "b"), (4, "d"), (5, "e"), (6, "f")]);
+        let told = changes(&known, &now, 2);
+        assert_eq!(told, [left("a"), left("c"), joined("e"), joined("f")]);
+    }
+
+    #[test]
+    fn an_identity_that_came_back_is_told_as_gone_and_come() {
+        let told = changes(
+            &view(&[(1, "a"), (2, "b")]),
+            &view(&[(2, "b"), (3, "a")]),
+            2,
+        );
+        assert_eq!(told, [left("a"), joined("a")]);
+    }
+
+    #[test]
+    fn who_came_and_went_in_between_is_not_mentioned() {
+        assert_eq!(
+            changes(&view(&[(1, "a")]), &view(&[(1, "a"), (3, "c")]), 1),
+            [joined("c")]
+        );
+    }
+
+    #[test]
+    fn who_is_hidden_is_seen_by_nobody_else() {
+        let mut now = view(&[(1, "a"), (2, "b")]);
+        Arc::make_mut(&mut now.members[1]).hidden = true;
+        assert_eq!(changes(&view(&[(1, "a")]), &now, 1), []);
+        assert_eq!(now.snapshot(1).participants.len(), 1);
+        assert_eq!(now.snapshot(2).participants.len(), 2);
+    }
+}

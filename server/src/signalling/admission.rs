@@ -1,0 +1,90 @@
+//! Who may come into a room, and what they may do there: from a `join`, with a token where the server has
+//! keys. Pure: the time comes in.
+
+use std::time::SystemTime;
+
+use ferrite_protocol::{JoinToken, ParticipantId, RoomId, Source};
+
+use crate::auth::{self, Grants, Keys, Ticket, TokenError};
+use crate::room::{Newcomer, Rights};
+
+/// What somebody says of themselves.
+pub(super) struct Introduction {
+    pub(super) name: Option<String>,
+    pub(super) metadata: Option<String>,
+    pub(super) token: Option<JoinToken>,
+}
+
+/// Lets somebody in, or says why not. Where the server has no keys a token says nothing, and whoever
+/// comes is `stranger`.
+pub(super) fn admit(
+    keys: &Keys,
+    room: &RoomId,
+    introduction: Introduction,
+    stranger: ParticipantId,
+    now: SystemTime,
+) -> Result<Newcomer, TokenError> {
+    let Introduction {
+        name,
+        metadata,
+        token,
+    } = introduction;
+    if keys.is_empty() {
+        return Ok(Newcomer {
+            id: stranger,
+            name,
+            metadata,
+            rights: None,
+        });
+    }
+    let token = token.ok_or(TokenError::Malformed)?;
+    let ticket = keys.verify(&token.0, &room.0, now)?;
+    Ok(Newcomer {
+        rights: Some(rights(&ticket.grants)),
+        id: ParticipantId(ticket.identity),
+        name: ticket.name.or(name),
+        metadata: ticket.metadata.or(metadata),
+    })
+}
+
+/// What another token lets somebody do who is in a room already.
+pub(super) fn renew(
+    keys: &Keys,
+    room: &RoomId,
+    who: &ParticipantId,
+    token: &JoinToken,
+    now: SystemTime,
+) -> Result<Option<Rights>, TokenError> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let Ticket {
+        identity, grants, ..
+    } = keys.verify(&token.0, &room.0, now)?;
+    match identity == who.0 {
+        true => Ok(Some(rights(&grants))),
+        false => Err(TokenError::NoIdentity),
+    }
+}
+
+fn rights(grants: &Grants) -> Rights {
+    let sources = grants.sources.as_ref();
+    Rights {
+        publish: grants.publish,
+        sources: sources.map(|sources| sources.iter().map(|it| source(*it)).collect()),
+        subscribe: grants.subscribe,
+        say: grants.publish_data,
+        update: grants.update_own_metadata,
+        moderate: grants.admin,
+        hidden: grants.hidden,
+    }
+}
+
+fn source(source: auth::Source) -> Source {
+    match source {
+        auth::Source::Camera => Source::Camera,
+        auth::Source::Microphone => Source::Microphone,
+        auth::Source::ScreenShare => Source::Screen,
+        auth::Source::ScreenShareAudio => Source::ScreenAudio,
+    }
+}

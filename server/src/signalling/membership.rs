@@ -1,0 +1,210 @@
+//! A session's place in its room: what it was told of it, and what it asks of it. No IO: what is to be said
+//! comes out.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ferrite_protocol::{ClientMessage, ErrorCode, RequestId, RoomMessage, ServerMessage};
+
+use super::socket::Gone;
+use crate::media::TrackId;
+use crate::room::{Change, Forgotten, NewPublication, RoomError, Said, Seat, View, changes};
+
+/// A seat, and what whoever sits there was told.
+#[derive(Debug)]
+pub(super) struct Membership {
+    seat: Seat,
+    known: Arc<View>,
+    /// The number of the last message told.
+    heard: u64,
+    /// It may see and hear others.
+    subscribes: bool,
+}
+
+impl Membership {
+    /// Somebody sat down.
+    pub(super) fn new(mut seat: Seat) -> Self {
+        let known = seat.view();
+        let mut membership = Self {
+            heard: known.said,
+            seat,
+            known,
+            subscribes: true,
+        };
+        membership.look_up_rights();
+        membership
+    }
+
+    /// The seat.
+    pub(super) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Waits until there is something new.
+    pub(super) async fn changed(&mut self) {
+        self.seat.changed().await;
+    }
+
+    /// The room as it was last looked at, and from where.
+    pub(super) fn outlook(&self) -> (&View, u64, bool) {
+        (&self.known, self.seat.serial(), self.subscribes)
+    }
+
+    /// Shows the whole room to who comes.
+    pub(super) fn welcome(&self, id: Option<RequestId>) -> ServerMessage {
+        self.joined(id, self.seat.chat())
+    }
+
+    /// Shows the whole room to who comes back, and what was said after the last message they have.
+    pub(super) fn welcome_back(&mut self, last: Option<u64>) -> ServerMessage {
+        self.known = self.seat.view();
+        let after = last.unwrap_or(self.heard);
+        // What is kept is all there is to tell.
+        let said = self.seat.said_after(after);
+        let said = said.or_else(|Forgotten(until)| self.seat.said_after(until));
+        let said = said.unwrap_or_default();
+        self.heard = self.known.said.max(after);
+        let said = said.into_iter().filter(|it| it.number <= self.heard);
+        let messages = said.map(|it| RoomMessage::clone(&it)).collect();
+        self.joined(None, messages)
+    }
+
+    fn joined(&self, id: Option<RequestId>, messages: Vec<RoomMessage>) -> ServerMessage {
+        ServerMessage::Joined {
+            id,
+            participant: self.seat.participant().clone(),
+            room: self.known.snapshot(self.seat.serial()),
+            messages,
+        }
+    }
+
+    /// Looks at the room again, and says what is different.
+    pub(super) fn news(&mut self) -> Result<Vec<ServerMessage>, Gone> {
+        let now = self.seat.view();
+        let news = changes(&self.known, &now, self.seat.serial()).into_iter();
+        let mut messages: Vec<_> = news.map(told).collect();
+        let said = now.said;
+        self.known = now;
+        if said > self.heard {
+            let new = self.seat.said_after(self.heard);
+            let new = new.map_err(|Forgotten(_)| Gone::Excess(SLOW.to_owned()))?;
+            let new = new.iter().take_while(|message| message.number <= said);
+            messages.extend(new.map(|message| ServerMessage::Said {
+                message: RoomMessage::clone(message),
+            }));
+            self.heard = said;
+        }
+        Ok(messages)
+    }
+
+    /// Looks at the room again while nobody is there to be told.
+    pub(super) fn look(&mut self) {
+        self.known = self.seat.view();
+    }
+
+    /// What is to be said to who was made to leave, if they were.
+    pub(super) fn farewell(&self) -> Option<ServerMessage> {
+        let is_there = self.known.member(self.seat.serial()).is_some();
+        let removal = self.seat.removal().filter(|_| !is_there)?;
+        Some(ServerMessage::Left {
+            id: None,
+            cause: Some(removal.cause),
+            reason: removal.reason,
+        })
+    }
+
+    /// Rights may have changed.
+    pub(super) fn look_up_rights(&mut self) {
+        self.subscribes = self.seat.rights().is_ok_and(|rights| rights.subscribe);
+    }
+
+    /// Takes what is published. Without the right, or with too much of it, nothing is.
+    pub(super) fn publish(&self, wanted: Vec<NewPublication>) -> Result<Vec<TrackId>, RoomError> {
+        let published = self.seat.publish(wanted);
+        published.inspect_err(|_| {
+            // What was published before is not in what the client said last.
+            let _ = self.seat.publish(Vec::new());
+        })
+    }
+
+    /// Does what a message asks of the room.
+    pub(super) fn answer(&self, message: ClientMessage) -> ServerMessage {
+        let seat = &self.seat;
+        let (id, done) = match message {
+            ClientMessage::Update { id, name, metadata } => (id, seat.update(name, metadata)),
+            ClientMessage::Mute { id, keys } => (id, seat.mute(keys)),
+            ClientMessage::Kick {
+                id,
+                participant,
+                reason,
+            } => (id, seat.kick(&participant, reason)),
+            ClientMessage::MutePublication { id, publication } => {
+                (id, seat.mute_publication(&publication))
+            }
+            ClientMessage::EndRoom { id, reason } => (id, seat.end(reason.as_deref())),
+            ClientMessage::Say {
+                id,
+                to,
+                topic,
+                text,
+            } => {
+                let at = milliseconds_since_1970(SystemTime::now());
+                let said = Said {
+                    to,
+                    topic,
+                    text,
+                    at,
+                };
+                (id, seat.say(said))
+            }
+            // The session sees to these.
+            ClientMessage::Hello { .. }
+            | ClientMessage::Join { .. }
+            | ClientMessage::Authorize { .. }
+            | ClientMessage::Watch { .. }
+            | ClientMessage::Leave { .. }
+            | ClientMessage::Offer { .. }
+            | ClientMessage::Candidate { .. }
+            | ClientMessage::EndOfCandidates {}
+            | ClientMessage::HangUp { .. }
+            | ClientMessage::Ping { .. }
+            | ClientMessage::Pong { .. } => (None, Ok(())),
+        };
+        match done {
+            Ok(()) => ServerMessage::Done { id },
+            Err(error) => refusal(id, &error),
+        }
+    }
+}
+
+const SLOW: &str = "more was said in the room than is kept for who reads so slowly";
+
+/// Says why the room refused something.
+pub(super) fn refusal(id: Option<RequestId>, error: &RoomError) -> ServerMessage {
+    let code = match error {
+        RoomError::Full(_) | RoomError::TooManyRooms(_) | RoomError::TooManyPublications(_) => {
+            ErrorCode::LimitExceeded
+        }
+        RoomError::NotAllowed(_) => ErrorCode::NotAllowed,
+        RoomError::BadKey => ErrorCode::BadOffer,
+        RoomError::NoParticipant | RoomError::NoPublication => ErrorCode::BadState,
+    };
+    ServerMessage::Error {
+        id,
+        code,
+        message: error.to_string(),
+    }
+}
+
+fn told(change: Change) -> ServerMessage {
+    match change {
+        Change::Joined(participant) => ServerMessage::ParticipantJoined { participant },
+        Change::Updated(participant) => ServerMessage::ParticipantUpdated { participant },
+        Change::Left(participant) => ServerMessage::ParticipantLeft { participant },
+    }
+}
+
+fn milliseconds_since_1970(now: SystemTime) -> u64 {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,260 @@
+//! What a client's media sections are for: what it publishes on them, and its slots. Keeps what the client
+//! said last, whole, and makes the media plane's plan of it and of the room. No IO.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use ferrite_protocol::{
+    Idle, MediaKind, PublicationId, RequestId, ServerMessage, Slot, TrackUse, Tracks, Watch,
+};
+
+use crate::media::sdp::{Format, MediaKind as SectionKind, Section};
+use crate::media::{MediaSection, Plan, Session, Shown, TrackId};
+use crate::room::{Assigned, NewPublication, SlotKind, View, assign};
+
+/// What a client publishes and is shown.
+#[derive(Debug, Default)]
+pub(super) struct Sections {
+    /// What the sections are for; without it everything comes back.
+    tracks: Option<Tracks>,
+    agreed: Option<Arc<Session>>,
+    watch: Option<BTreeMap<String, Option<Watch>>>,
+    /// The sections on which the client publishes, and what the room calls it.
+    published: Vec<(usize, TrackId)>,
+    /// What each slot shows.
+    shown: BTreeMap<String, PublicationId>,
+    /// What becomes of that on each.
+    carried: BTreeMap<String, Slot>,
+    /// What the client was told of it.
+    told: BTreeMap<String, Slot>,
+    plan: Arc<Plan>,
+}
+
+/// What is wrong with the tracks of an offer.
+pub(super) fn problem(tracks: &Tracks, sdp: &str) -> Option<String> {
+    let offered: HashSet<_> = mids(sdp).collect();
+    let mut keys = HashSet::new();
+    tracks.iter().find_map(|(mid, track)| {
+        if !offered.contains(mid.as_str()) {
+            return Some(format!(
+                "`tracks` names the mid {mid:?}, which the offer has not"
+            ));
+        }
+        let TrackUse::Publish { key, .. } = track else {
+            return None;
+        };
+        let is_good = !key.is_empty() && !key.contains('/') && keys.insert(key);
+        let words = "a publication's key is neither empty nor has a `/` in it, and is there once";
+        (!is_good).then(|| words.to_owned())
+    })
+}
+
+/// The sections of an offer, in its order.
+fn mids(sdp: &str) -> impl Iterator<Item = &str> {
+    sdp.lines().filter_map(|line| line.strip_prefix("a=mid:"))
+}
+
+/// The MediaStream of each slot: the nth for sound and the nth for pictures are one.
+pub(super) fn streams(tracks: Option<&Tracks>, sdp: &str) -> HashMap<String, String> {
+    let (mut sounds, mut pictures) = (0, 0);
+    let slots = mids(sdp).filter_map(|mid| match tracks?.get(mid)? {
+        TrackUse::Receive(kind) => Some((mid, *kind)),
+        TrackUse::Publish { .. } => None,
+    });
+    let named = slots.map(|(mid, kind)| {
+        let count = match kind {
+            MediaKind::Audio => &mut sounds,
+            MediaKind::Video => &mut pictures,
+        };
+        *count += 1;
+        (mid.to_owned(), format!("slot-{count}"))
+    });
+    named.collect()
+}
+
+impl Sections {
+    /// Takes what an offer says and its answer agreed on.
+    pub(super) fn agree(&mut self, tracks: Option<Tracks>, session: &Session) {
+        self.tracks = tracks;
+        self.agreed = Some(Arc::new(session.clone()));
+        self.published.clear();
+    }
+
+    /// Whether the client said what they are for.
+    pub(super) fn are_for_a_room(&self) -> bool {
+        self.tracks.is_some()
+    }
+
+    /// There is no peer connection any more, on purpose.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes the client's wish for its slots.
+    pub(super) fn watch(&mut self, slots: BTreeMap<String, Option<Watch>>) {
+        self.watch = Some(slots);
+    }
+
+    /// What the client publishes, for its room to take.
+    pub(super) fn publications(&self) -> Vec<NewPublication> {
+        self.publishing()
+            .map(|(_, publication)| publication)
+            .collect()
+    }
+
+    /// The room calls it so, in the order of [`publications`](Self::publications).
+    pub(super) fn published(&mut self, tracks: Vec<TrackId>) {
+        let sections: Vec<_> = self.publishing().map(|(at, _)| at).collect();
+        self.published = sections.into_iter().zip(tracks).collect();
+    }
+
+    fn publishing(&self) -> impl Iterator<Item = (usize, NewPublication)> {
+        self.media().filter_map(|(at, section, track)| {
+            let TrackUse::Publish {
+                key,
+                source,
+                label,
+                width,
+                height,
+            } = track
+            else {
+                return None;
+            };
+            let publication = NewPublication {
+                key: key.clone(),
+                kind: kind(section),
+                source: *source,
+                label: label.clone(),
+                size: (*width, *height),
+                formats: formats(section),
+                layers: layers(section),
+            };
+            section.direction.recv.then_some((at, publication))
+        })
+    }
+
+    /// The sections with media of which the client said what they are for.
+    fn media(&self) -> impl Iterator<Item = (usize, &MediaSection, &TrackUse)> {
+        let sections = self.agreed.iter().flat_map(|agreed| &agreed.sections);
+        sections.enumerate().filter_map(|(at, section)| {
+            let Section::Media(media) = section else {
+                return None;
+            };
+            let track = self.tracks.as_ref()?.get(&media.mid)?;
+            Some((at, media, track))
+        })
+    }
+
+    fn slots(&self) -> (Vec<usize>, Vec<SlotKind>) {
+        let slots = self.media().filter(|(_, section, track)| {
+            matches!(track, TrackUse::Receive(_)) && section.send.is_some()
+        });
+        let slots = slots.map(|(at, section, _)| {
+            let slot = SlotKind {
+                mid: section.mid.clone(),
+                kind: kind(section),
+                formats: formats(section),
+            };
+            (at, slot)
+        });
+        slots.unzip()
+    }
+
+    /// What the sections are for, seen from a seat of the room, or from none. Returns whether that is
+    /// another plan than before.
+    pub(super) fn follow(&mut self, room: Option<(&View, u64, bool)>) -> bool {
+        let plan = match &self.tracks {
+            None => {
+                self.show_nothing();
+                Plan::Echo
+            }
+            Some(_) => self.plan_for(room),
+        };
+        let is_another = *self.plan != plan;
+        if is_another {
+            self.plan = Arc::new(plan);
+        }
+        is_another
+    }
+
+    fn plan_for(&mut self, room: Option<(&View, u64, bool)>) -> Plan {
+        let Some((view, own, subscribes)) = room else {
+            self.show_nothing();
+            return Plan::Room {
+                publishes: Vec::new(),
+                shows: Vec::new(),
+            };
+        };
+        let (sections, slots) = self.slots();
+        let mut assigned = assign(view, own, &slots, self.watch.as_ref(), &self.shown);
+        if !subscribes {
+            let shown = assigned.iter_mut().flatten();
+            shown.for_each(|assigned| assigned.state = Err(Idle::NotAllowed));
+        }
+        let shows = sections.iter().zip(&assigned);
+        let shows = shows.filter_map(|(at, it)| Some((*at, shown(it.as_ref()?)?)));
+        let plan = Plan::Room {
+            publishes: self.published.clone(),
+            shows: shows.collect(),
+        };
+        self.note(&slots, assigned);
+        plan
+    }
+
+    fn show_nothing(&mut self) {
+        self.shown.clear();
+        self.carried.clear();
+    }
+
+    fn note(&mut self, slots: &[SlotKind], assigned: Vec<Option<Assigned>>) {
+        let (mut shown, mut carried) = (BTreeMap::new(), BTreeMap::new());
+        for (slot, assigned) in slots.iter().zip(assigned) {
+            let Some(Assigned { publication, state }) = assigned else {
+                continue;
+            };
+            shown.insert(slot.mid.clone(), publication.clone());
+            let idle = state.err();
+            carried.insert(slot.mid.clone(), Slot { publication, idle });
+        }
+        self.shown = shown;
+        self.carried = carried;
+    }
+
+    /// The plan as it is.
+    pub(super) fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
+    }
+
+    /// What the slots carry, where that is news to the client or it asked.
+    pub(super) fn news(&mut self, id: Option<RequestId>, asked: bool) -> Option<ServerMessage> {
+        if !asked && self.told == self.carried {
+            return None;
+        }
+        self.told.clone_from(&self.carried);
+        let slots = self.carried.clone();
+        Some(ServerMessage::Watching { id, slots })
+    }
+}
+
+fn shown(assigned: &Assigned) -> Option<Shown> {
+    assigned.state.ok()
+}
+
+fn kind(section: &MediaSection) -> MediaKind {
+    match section.kind {
+        SectionKind::Audio => MediaKind::Audio,
+        SectionKind::Video => MediaKind::Video,
+    }
+}
+
+fn formats(section: &MediaSection) -> Vec<Format> {
+    let codecs = section.codecs.iter();
+    codecs
+        .map(|codec| Format::of(codec.kind, &codec.fmtp))
+        .collect()
+}
+
+fn layers(section: &MediaSection) -> u8 {
+    let layers = section.rids.len().max(section.layer_ssrcs.len()).max(1);
+    layers.try_into().unwrap_or(u8::MAX)
+}

@@ -1,0 +1,291 @@
+//! What is said in a room, who may say what is to be done there, and what becomes of both when a
+//! WebSocket is gone.
+
+use std::time::SystemTime;
+
+use ferrite_protocol::{ErrorCode, LeaveCause, ParticipantState, ServerMessage};
+use ferrite_server::Server;
+use ferrite_server::auth::{Grants, Key, Keys, Ticket, mint};
+use serde_json::json;
+
+use crate::support::{Client, config, start, with};
+
+mod support;
+
+async fn say(client: &mut Client, text: &str) {
+    let say = json!({"type": "say", "topic": "chat", "text": text});
+    client.send_text(&say.to_string()).await;
+}
+
+/// The text of the next message; what else comes before it is skipped.
+async fn heard(client: &mut Client) -> (u64, String) {
+    loop {
+        if let ServerMessage::Said { message } = client.receive_message().await {
+            return (message.number, message.text);
+        }
+    }
+}
+
+async fn done(client: &mut Client) {
+    loop {
+        match client.receive_message().await {
+            ServerMessage::Done { .. } => return,
+            ServerMessage::Error { code, message, .. } => panic!("{code}: {message}"),
+            _ => {}
+        }
+    }
+}
+
+/// What a client is refused with; what else comes before it is skipped.
+async fn refused(client: &mut Client) -> (ErrorCode, String) {
+    loop {
+        if let ServerMessage::Error { code, message, .. } = client.receive_message().await {
+            return (code, message);
+        }
+    }
+}
+
+async fn had_to_leave(client: &mut Client) -> (Option<LeaveCause>, Option<String>) {
+    loop {
+        if let ServerMessage::Left { cause, reason, .. } = client.receive_message().await {
+            return (cause, reason);
+        }
+    }
+}
+
+#[tokio::test]
+async fn everybody_hears_the_same_in_the_same_order_and_late_joiners_what_was_said_last() {
+    let server = start(config()).await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    let (mut bob, _) = Client::greeted(&server).await;
+    let (ann_id, _) = ann.join("tea").await;
+    bob.join("tea").await;
+    for n in 0..20 {
+        say(&mut ann, &format!("ann {n}")).await;
+        say(&mut bob, &format!("bob {n}")).await;
+    }
+    let (mut of_ann, mut of_bob) = (Vec::new(), Vec::new());
+    for _ in 0..40 {
+        of_ann.push(heard(&mut ann).await);
+        of_bob.push(heard(&mut bob).await);
+    }
+    assert_eq!(of_ann, of_bob);
+    assert!(of_ann.is_sorted_by(|a, b| a.0 < b.0));
+    let (mut cid, _) = Client::greeted(&server).await;
+    cid.send_text(r#"{"type":"join","room":"tea"}"#).await;
+    let ServerMessage::Joined { messages, .. } = cid.receive().await else {
+        panic!("not joined");
+    };
+    let told: Vec<_> = messages
+        .into_iter()
+        .map(|it| (it.number, it.text))
+        .collect();
+    assert_eq!(told, of_ann);
+    // What is for one is for nobody else.
+    let whisper = json!({"type": "say", "to": [ann_id], "topic": "chat", "text": "psst"});
+    cid.send_text(&whisper.to_string()).await;
+    done(&mut cid).await;
+    say(&mut cid, "aloud").await;
+    assert_eq!(heard(&mut ann).await.1, "psst");
+    assert_eq!(heard(&mut ann).await.1, "aloud");
+    assert_eq!(heard(&mut bob).await.1, "aloud");
+}
+
+#[tokio::test]
+async fn who_comes_back_is_told_what_was_missed_once_and_others_see_that_they_were_away() {
+    let server = start(config()).await;
+    let (mut ann, welcome) = Client::greeted(&server).await;
+    let (mut bob, _) = Client::greeted(&server).await;
+    let (ann_id, _) = ann.join("tea").await;
+    bob.join("tea").await;
+    say(&mut bob, "before").await;
+    let (last, _) = heard(&mut ann).await;
+    ann.drop_connection().await;
+    loop {
+        if let ServerMessage::ParticipantUpdated { participant } = bob.receive_message().await {
+            assert_eq!(participant.id.0, ann_id);
+            assert_eq!(participant.state, ParticipantState::Reconnecting);
+            break;
+        }
+    }
+    for text in ["missed", "missed, too"] {
+        say(&mut bob, text).await;
+        done(&mut bob).await;
+    }
+    let mut ann = Client::connect(&server).await;
+    let hello = json!({
+        "type": "hello",
+        "version": 1,
+        "resumeToken": welcome.token.0,
+        "lastMessage": last,
+    });
+    ann.send_text(&hello.to_string()).await;
+    let messages = loop {
+        if let ServerMessage::Joined { messages, .. } = ann.receive_message().await {
+            break messages;
+        }
+    };
+    let texts: Vec<_> = messages.iter().map(|message| &message.text[..]).collect();
+    assert_eq!(texts, ["missed", "missed, too"]);
+    say(&mut bob, "after").await;
+    assert_eq!(heard(&mut ann).await.1, "after");
+    loop {
+        if let ServerMessage::ParticipantUpdated { participant } = bob.receive_message().await {
+            assert_eq!(participant.state, ParticipantState::Connected);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_came_first_may_send_others_away_with_a_reason() {
+    let server = start(config()).await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    let (mut bob, _) = Client::greeted(&server).await;
+    let (ann_id, _) = ann.join("tea").await;
+    let (bob_id, _) = bob.join("tea").await;
+    let kick = json!({"type": "kick", "participant": ann_id});
+    bob.send_text(&kick.to_string()).await;
+    let (code, message) = refused(&mut bob).await;
+    assert_eq!(code, ErrorCode::NotAllowed);
+    assert_eq!(message, "this participant may not moderate this room");
+    let kick = json!({"type": "kick", "participant": bob_id, "reason": "enough"});
+    ann.send_text(&kick.to_string()).await;
+    done(&mut ann).await;
+    let expected = (Some(LeaveCause::Kicked), Some("enough".to_owned()));
+    assert_eq!(had_to_leave(&mut bob).await, expected);
+    // The session goes on, and another room is open to it.
+    bob.join("coffee").await;
+    ann.send_text(r#"{"type":"endRoom","reason":"late"}"#).await;
+    let expected = (Some(LeaveCause::RoomEnded), Some("late".to_owned()));
+    assert_eq!(had_to_leave(&mut ann).await, expected);
+    bob.is_served().await;
+}
+
+#[tokio::test]
+async fn who_is_sent_away_while_not_there_is_told_on_coming_back() {
+    let server = start(config()).await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    let (mut bob, welcome) = Client::greeted(&server).await;
+    ann.join("tea").await;
+    let (bob_id, _) = bob.join("tea").await;
+    bob.drop_connection().await;
+    let kick = json!({"type": "kick", "participant": bob_id});
+    ann.send_text(&kick.to_string()).await;
+    done(&mut ann).await;
+    let (mut bob, resumed) = Client::resuming(&server, &welcome.token).await;
+    assert!(resumed.resumed);
+    assert_eq!(
+        had_to_leave(&mut bob).await,
+        (Some(LeaveCause::Kicked), None)
+    );
+    bob.join("tea").await;
+}
+
+/// A server with a key, and a way to mint tokens with it.
+async fn closed() -> (Server, impl Fn(&str, Grants) -> String) {
+    let mut keys = Keys::default();
+    let secret = Key::secret("a secret of thirty-two bytes, or so").unwrap();
+    keys.add("key", secret).unwrap();
+    let server = start(with(|config| config.tokens.keys = keys.clone())).await;
+    let mint = move |identity: &str, grants| {
+        let now = SystemTime::now();
+        let ticket = Ticket {
+            identity: identity.to_owned(),
+            name: Some(identity.to_uppercase()),
+            metadata: None,
+            grants,
+            expires: now + std::time::Duration::from_secs(600),
+        };
+        mint(&keys, &ticket, "tea", now).unwrap()
+    };
+    (server, mint)
+}
+
+async fn join_with(client: &mut Client, room: &str, token: Option<&str>) {
+    let join = json!({"type": "join", "room": room, "name": "somebody", "token": token});
+    client.send_text(&join.to_string()).await;
+}
+
+#[tokio::test]
+async fn with_a_key_nobody_gets_in_without_a_token_of_the_room() {
+    let (server, mint) = closed().await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    let good = mint("ann", Grants::all());
+    let forged = format!("{}x", &good[..good.len() - 1]);
+    for (room, token) in [
+        ("tea", None),
+        ("tea", Some(&forged[..])),
+        ("coffee", Some(&good[..])),
+    ] {
+        join_with(&mut ann, room, token).await;
+        let (code, message) = refused(&mut ann).await;
+        assert_eq!(code, ErrorCode::NotAllowed, "{message}");
+        assert!(!message.contains(&good[..20]), "{message}");
+    }
+    join_with(&mut ann, "tea", Some(&good)).await;
+    let (id, room) = ann.joined().await;
+    assert_eq!(
+        (&id[..], room.participants[0].name.as_deref()),
+        ("ann", Some("ANN"))
+    );
+}
+
+#[tokio::test]
+async fn a_token_says_what_its_bearer_may_do_and_another_says_it_anew() {
+    let (server, mint) = closed().await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    let (mut bob, _) = Client::greeted(&server).await;
+    join_with(&mut ann, "tea", Some(&mint("ann", Grants::all()))).await;
+    ann.joined().await;
+    let silent = Grants {
+        publish_data: false,
+        update_own_metadata: false,
+        admin: false,
+        ..Grants::all()
+    };
+    join_with(&mut bob, "tea", Some(&mint("bob", silent.clone()))).await;
+    bob.joined().await;
+    for request in [
+        json!({"type": "say", "topic": "chat", "text": "hello"}),
+        json!({"type": "update", "name": "Robert"}),
+        json!({"type": "kick", "participant": "ann"}),
+        json!({"type": "endRoom"}),
+    ] {
+        bob.send_text(&request.to_string()).await;
+        assert_eq!(
+            refused(&mut bob).await.0,
+            ErrorCode::NotAllowed,
+            "{request}"
+        );
+    }
+    // Somebody else's token is no better than none.
+    let others = json!({"type": "authorize", "token": mint("ann", Grants::all())});
+    bob.send_text(&others.to_string()).await;
+    assert_eq!(refused(&mut bob).await.0, ErrorCode::NotAllowed);
+    let loud = Grants {
+        publish_data: true,
+        ..silent
+    };
+    let authorize = json!({"type": "authorize", "token": mint("bob", loud)});
+    bob.send_text(&authorize.to_string()).await;
+    done(&mut bob).await;
+    say(&mut bob, "hello").await;
+    assert_eq!(heard(&mut ann).await.1, "hello");
+}
+
+#[tokio::test]
+async fn an_identity_that_comes_again_takes_the_place_of_the_first() {
+    let (server, mint) = closed().await;
+    let (mut first, _) = Client::greeted(&server).await;
+    let (mut second, _) = Client::greeted(&server).await;
+    let token = mint("ann", Grants::all());
+    join_with(&mut first, "tea", Some(&token)).await;
+    first.joined().await;
+    join_with(&mut second, "tea", Some(&token)).await;
+    let (_, room) = second.joined().await;
+    assert_eq!(room.participants.len(), 1);
+    let expected = (Some(LeaveCause::JoinedElsewhere), None);
+    assert_eq!(had_to_leave(&mut first).await, expected);
+    second.is_served().await;
+}
