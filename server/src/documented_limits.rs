@@ -164,6 +164,10 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ),
         ("datagrams waiting", vec![n(mailbox::MAX_DATAGRAMS, " |")]),
         (
+            "packets of media waiting",
+            vec![n(mailbox::MAX_MEDIA, " |")],
+        ),
+        (
             "sent over a path",
             vec![
                 s(ice::CONSENT_EXPIRES_AFTER),

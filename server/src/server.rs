@@ -113,12 +113,18 @@ impl Server {
             housed = media.housed,
             paths = media.paths,
             timers = media.timers,
+            tracks = media.tracks,
             connections = media.connections,
             tasks = Handle::current().metrics().num_alive_tasks(),
             "holding"
         );
-        // Datagrams that the kernel did not take: its buffers were full, or a path was gone.
-        tracing::info!(unsent = self.media.dropped(), "since the start");
+        // Datagrams that the kernel did not take, its buffers full or a path gone; and media that did not
+        // cross to another thread, which was busy.
+        tracing::info!(
+            unsent = self.media.dropped(),
+            uncrossed = media.uncrossed,
+            "since the start"
+        );
     }
 
     /// Tells clients, closes peers, and lets go of the ports.

@@ -431,19 +431,12 @@ impl PeerHandle {
             return Ok(());
         };
         let paths = Vec::new();
-        match (self.shards).command(home, Command::Adopt { resident, paths }) {
-            Err(Command::Adopt { resident, .. }) => {
-                self.shards.directory.put_back(resident);
-                Err(Busy)
-            }
-            Ok(())
-            | Err(
-                Command::SetSession { .. }
-                | Command::SetPlan { .. }
-                | Command::Close { .. }
-                | Command::Landed { .. },
-            ) => Ok(()),
+        let refused = (self.shards).command(home, Command::Adopt { resident, paths });
+        if let Err(Command::Adopt { resident, .. }) = refused {
+            self.shards.directory.put_back(resident);
+            return Err(Busy);
         }
+        Ok(())
     }
 
     /// The server's candidates, to be sent after the first answer.

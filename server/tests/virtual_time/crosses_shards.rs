@@ -10,7 +10,7 @@ use ferrite_server::media::{Behaviour, Peer, PeerOutput};
 use rand::Rng;
 
 use crate::harness::seed;
-use crate::harness::shards::{Trouble, TwoShards};
+use crate::harness::shards::{SomeShards, Trouble};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -47,8 +47,8 @@ fn seeds() -> Vec<u64> {
 }
 
 /// Calls, and troubles for so long: callers get other addresses and negotiate again.
-fn troubled(seed: u64, callers: usize, fragile: usize, span: Duration) -> TwoShards {
-    let mut world = TwoShards::new(seed);
+fn troubled(seed: u64, callers: usize, fragile: usize, span: Duration) -> SomeShards {
+    let mut world = SomeShards::new(seed);
     world.set_trouble(at_first());
     for number in 0..callers {
         match number < fragile {
@@ -71,7 +71,7 @@ fn troubled(seed: u64, callers: usize, fragile: usize, span: Duration) -> TwoSha
 }
 
 /// Nothing goes wrong any more, and everybody's packets come back: all of them.
-fn everybody_is_served(world: &mut TwoShards, dead: &[PeerId]) {
+fn everybody_is_served(world: &mut SomeShards, dead: &[PeerId]) {
     world.set_trouble(Trouble::NONE);
     // Checks find everybody's path.
     world.run_for(8 * SECOND);
@@ -93,7 +93,7 @@ fn everybody_is_served(world: &mut TwoShards, dead: &[PeerId]) {
     }
 }
 
-fn nothing_is_left(world: &mut TwoShards) {
+fn nothing_is_left(world: &mut SomeShards) {
     world
         .callers
         .iter_mut()

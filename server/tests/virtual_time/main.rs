@@ -20,5 +20,6 @@ mod over_a_bad_link;
 mod proves_addresses;
 mod recovers_losses;
 mod reports;
+mod rooms_cross_shards;
 mod slow_readers;
 mod withstands_floods;

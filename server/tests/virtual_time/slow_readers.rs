@@ -136,7 +136,7 @@ impl Call {
             room: usize::MAX,
             stream: Vec::new(),
         };
-        let core = ShardCore::new(now, 0, directory);
+        let core = ShardCore::new(now, 0, 1, directory);
         Self {
             now,
             core,

@@ -299,9 +299,12 @@ impl Egress {
         let Some(source) = &mut self.source else {
             return is_best || may_be_sent && is_due;
         };
+        source.may_be_over |= media.resumes;
         if follows && source.may_be_over {
-            source.may_be_over = false;
-            source.is_over = source.numbering.next_of_source() != media.header.sequence;
+            // What came before may come again from elsewhere.
+            let ahead = source.numbering.ahead(media.header.sequence);
+            source.may_be_over = ahead <= 0;
+            source.is_over = ahead > 1;
         }
         let is_same = source.track == media.track && !source.is_over;
         if is_same && (source.layer, source.ssrc) == (media.layer, media.header.ssrc) {

@@ -10,5 +10,5 @@
 pub mod cache;
 pub mod router;
 #[cfg(test)]
-mod tests;
+pub(in crate::media) mod tests;
 pub mod track;

@@ -84,18 +84,15 @@ impl<P: Copy + Eq> Router<P> {
     /// A track comes from a section from now on: a new one, or one that goes on from elsewhere.
     pub fn publish(&mut self, id: TrackId, source: Place<P>) -> TrackKey {
         self.change(id, |track| {
-            track.source = Some(source);
-            track.from = None;
+            track.add_source(source);
             std::mem::take(&mut track.unfulfilled)
         })
     }
 
-    /// A track is no more, unless it comes from elsewhere by now. Its sinks wait for it.
+    /// A track comes from a section no more. Without another that publishes it its sinks wait for it.
     pub fn unpublish(&mut self, key: TrackKey, source: Place<P>) {
-        if let Some(track) = self.get_mut(key)
-            && track.source == Some(source)
-        {
-            track.source = None;
+        if let Some(track) = self.get_mut(key) {
+            track.remove_source(source);
             self.review(key);
         }
     }
@@ -133,10 +130,11 @@ impl<P: Copy + Eq> Router<P> {
         let Some(track) = self.get_mut(key) else {
             return;
         };
-        if track.source != Some(source) {
+        if track.source() != Some(source) {
             return;
         }
         media.track = track.id;
+        media.resumes = std::mem::take(&mut track.resumes);
         let is_first = track.fresh.is_empty();
         track.fresh.push(media);
         if is_first {
@@ -230,7 +228,7 @@ impl<P: Copy + Eq> Router<P> {
     pub fn wish_from_elsewhere(&mut self, id: TrackId, layers: Layers) {
         let Some(key) = self.key(id) else { return };
         match self.get_mut(key) {
-            Some(track) if track.source.is_none() => track.unfulfilled |= layers,
+            Some(track) if track.source().is_none() => track.unfulfilled |= layers,
             Some(_) => self.wish(key, layers),
             None => {}
         }
@@ -244,7 +242,7 @@ impl<P: Copy + Eq> Router<P> {
                 continue;
             };
             let layers = std::mem::take(&mut track.wishes);
-            return Some(match track.source {
+            return Some(match track.source() {
                 Some(source) => Wish::Here(source, layers),
                 None => {
                     track.unfulfilled |= layers;
@@ -289,6 +287,12 @@ impl<P: Copy + Eq> Router<P> {
     /// A track that is wanted of other shards since, or no more.
     pub fn take_change(&mut self) -> Option<TrackId> {
         self.changed.pop()
+    }
+
+    /// Whether a track has its source here.
+    pub fn comes_from_here(&self, id: TrackId) -> bool {
+        let track = self.key(id).and_then(|key| self.get(key));
+        track.is_some_and(|track| track.source().is_some())
     }
 
     /// Whether a track is wanted of other shards.
@@ -337,7 +341,7 @@ impl<P: Copy + Eq> Router<P> {
             return;
         };
         let (id, is_used) = (track.id, track.is_used());
-        let is_wanted = track.source.is_none() && !track.sinks.is_empty();
+        let is_wanted = track.source().is_none() && !track.sinks.is_empty();
         if std::mem::replace(&mut track.is_wanted, is_wanted) != is_wanted {
             self.changed.push(id);
         }

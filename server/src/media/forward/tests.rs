@@ -13,7 +13,7 @@ use crate::media::sdp::{CodecKind, Extensions, Format};
 const SPAN: Duration = Duration::from_millis(100);
 
 /// A packet of a source, that came just now.
-pub(super) fn packet(now: Instant, ssrc: u32, layer: u8, sequence: u16) -> MediaPacket {
+pub(in crate::media) fn packet(now: Instant, ssrc: u32, layer: u8, sequence: u16) -> MediaPacket {
     let mut packet = vec![0x80, 96, 0, 0, 0, 0, 0, 0];
     packet[2..4].copy_from_slice(&sequence.to_be_bytes());
     packet.extend_from_slice(&ssrc.to_be_bytes());
@@ -129,6 +129,46 @@ fn a_track_goes_on_from_another_peer_with_all_its_sinks() {
     assert_eq!(delivered(&mut router, now).len(), 1);
     router.wish(key, 1);
     assert_eq!(router.take_wish(), Some(Wish::Here(place('b', 5), 1)));
+    // Or its successor is gone before it.
+    router.publish(A, place('c', 1));
+    router.unpublish(key, place('c', 1));
+    router.push(key, place('b', 5), packet(now, 9, 0, 7));
+    assert_eq!(delivered(&mut router, now), [('z', 0, vec![7])]);
+}
+
+#[test]
+fn the_first_packet_after_a_change_of_sources_says_so() {
+    let (mut router, now) = (Router::default(), Instant::now());
+    let resumed = |router: &mut Router<char>| {
+        let mut resumed = Vec::new();
+        router.deliver(now, |_, batch| {
+            resumed.extend(batch.iter().map(|media| media.resumes));
+            SPAN
+        });
+        resumed
+    };
+    let key = router.publish(A, place('a', 0));
+    router.subscribe(A, place('z', 0));
+    let push = |router: &mut Router<char>, peer| {
+        (1..3).for_each(|n| router.push(key, place(peer, 0), packet(now, 7, 0, n)));
+    };
+    push(&mut router, 'a');
+    assert_eq!(resumed(&mut router), [true, false]);
+    router.unpublish(key, place('a', 0));
+    router.publish(A, place('a', 0));
+    push(&mut router, 'a');
+    assert_eq!(resumed(&mut router), [true, false]);
+    router.publish(A, place('b', 0));
+    push(&mut router, 'b');
+    assert_eq!(resumed(&mut router), [true, false]);
+    router.unpublish(key, place('b', 0));
+    push(&mut router, 'a');
+    assert_eq!(resumed(&mut router), [true, false]);
+    router.unpublish(key, place('a', 0));
+    for shard in [1, 1, 2] {
+        router.take(shard, &packets_of(A, now, 1..2));
+    }
+    assert_eq!(resumed(&mut router), [true, false, true]);
 }
 
 #[test]

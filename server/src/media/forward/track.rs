@@ -24,10 +24,12 @@ pub struct Place<P> {
 #[derive(Debug)]
 pub(super) struct Track<P> {
     pub(super) id: TrackId,
-    /// Where it comes from, while that is on this shard.
-    pub(super) source: Option<Place<P>>,
+    /// Who publishes it here. It comes from the last to begin: one goes once the next is there.
+    sources: Vec<Place<P>>,
     /// The shard that its packets last came from, where that is another.
     pub(super) from: Option<usize>,
+    /// No packet came since it comes from there.
+    pub(super) resumes: bool,
     pub(super) sinks: Vec<Place<P>>,
     /// The shards on which others are sent it.
     pub(super) interested: Vec<usize>,
@@ -50,8 +52,9 @@ impl<P: Copy + Eq> Track<P> {
     pub(super) fn new(id: TrackId) -> Self {
         Self {
             id,
-            source: None,
+            sources: Vec::new(),
             from: None,
+            resumes: true,
             sinks: Vec::new(),
             interested: Vec::new(),
             is_wanted: false,
@@ -62,6 +65,26 @@ impl<P: Copy + Eq> Track<P> {
             wishes: 0,
             unfulfilled: 0,
         }
+    }
+
+    /// Where it comes from, while that is on this shard.
+    pub(super) fn source(&self) -> Option<Place<P>> {
+        self.sources.last().copied()
+    }
+
+    /// It comes from here from now on.
+    pub(super) fn add_source(&mut self, source: Place<P>) {
+        if !self.sources.contains(&source) {
+            self.sources.push(source);
+            self.resumes = true;
+        }
+        self.from = None;
+    }
+
+    /// It comes from here no more: then from who published it before, and still does.
+    pub(super) fn remove_source(&mut self, source: Place<P>) {
+        self.resumes |= self.source() == Some(source);
+        self.sources.retain(|known| *known != source);
     }
 
     /// Shows the batch to every sink. Should that end early, by a panic, it goes on behind the sink that
@@ -79,7 +102,7 @@ impl<P: Copy + Eq> Track<P> {
         let span = std::mem::take(&mut self.span);
         self.shown = 0;
         // What came from another shard came to everybody from there.
-        if self.source.is_some() && !self.interested.is_empty() {
+        if self.source().is_some() && !self.interested.is_empty() {
             crossing.extend(self.fresh.iter().cloned());
         }
         if span.is_zero() {
@@ -100,13 +123,14 @@ impl<P: Copy + Eq> Track<P> {
 
     /// Whether anybody has to do with it.
     pub(super) fn is_used(&self) -> bool {
-        self.source.is_some() || !self.sinks.is_empty() || !self.interested.is_empty()
+        self.source().is_some() || !self.sinks.is_empty() || !self.interested.is_empty()
     }
 
     /// Takes a packet that came from another shard. Returns whether a keyframe is to be wished for there,
     /// because whoever was asked for it before has the track no more.
-    pub(super) fn take(&mut self, shard: usize, media: MediaPacket) -> bool {
+    pub(super) fn take(&mut self, shard: usize, mut media: MediaPacket) -> bool {
         let has_moved = self.from.replace(shard) != Some(shard);
+        media.resumes |= has_moved;
         if media.starts_keyframe {
             self.unfulfilled = 0;
         }

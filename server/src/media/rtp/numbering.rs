@@ -103,9 +103,9 @@ impl Numbering {
         sequence_diff(theirs, self.newest) >= 0
     }
 
-    /// The source's number after its newest.
-    pub fn next_of_source(&self) -> u16 {
-        self.newest.wrapping_add(1)
+    /// How far a packet's number is ahead of the newest that was seen.
+    pub fn ahead(&self, theirs: u16) -> i16 {
+        sequence_diff(theirs, self.newest)
     }
 
     /// The number that follows all given.

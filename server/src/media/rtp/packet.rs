@@ -81,6 +81,8 @@ pub struct MediaPacket {
     pub is_padding: bool,
     /// A decoder can begin with it.
     pub starts_keyframe: bool,
+    /// What was before it in its track may not have come: that came from elsewhere, or from nowhere.
+    pub resumes: bool,
     /// What its sender said last of its clocks.
     pub clock: Option<SourceClock>,
     /// The decrypted packet, header included.
@@ -115,6 +117,7 @@ impl MediaPacket {
             extensions,
             is_padding: header.payload_len(&packet) == 0,
             starts_keyframe: starts_keyframe(format.kind, payload),
+            resumes: false,
             clock: None,
             header,
             packet,

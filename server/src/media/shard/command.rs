@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::media::id::PeerId;
+use crate::media::forward::track::Layers;
+use crate::media::id::{PeerId, TrackId};
 use crate::media::net::path::FourTuple;
 use crate::media::plan::Revision;
+use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::Session;
 use crate::media::shard::resident::Resident;
 use crate::media::transport::ice::Credentials;
@@ -49,5 +51,33 @@ pub enum Command {
         path: FourTuple,
         /// Its bytes.
         datagram: Vec<u8>,
+    },
+    /// What another shard wants of yours.
+    Interest {
+        /// That shard.
+        from: usize,
+        /// Nothing that it wanted before counts any more.
+        anew: bool,
+        /// The tracks that it wants from now on, and those that it wants no more.
+        changes: Vec<(TrackId, bool)>,
+    },
+    /// Media that you want, some of it.
+    Media {
+        /// The shard that it comes from.
+        from: usize,
+        /// The packets of a turn.
+        packets: Arc<[MediaPacket]>,
+    },
+    /// Somebody elsewhere wishes for a keyframe.
+    Wish {
+        /// Of this track.
+        track: TrackId,
+        /// Of these layers.
+        layers: Layers,
+    },
+    /// Another shard has forgotten everything.
+    StartedOver {
+        /// That shard.
+        from: usize,
     },
 }

@@ -13,6 +13,7 @@ use crate::media::id::PeerId;
 use crate::media::net::budget::{Budget, SHARD_BUDGET};
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::path::{FourTuple, Transport};
+use crate::media::shard::across::Others;
 use crate::media::shard::command::Command;
 use crate::media::shard::directory::{Directory, Found};
 use crate::media::shard::gauges::MediaGauges;
@@ -33,7 +34,7 @@ const MAX_UNDELIVERED: usize = 4096;
 
 /// The core of one shard.
 pub struct ShardCore {
-    index: usize,
+    pub(super) index: usize,
     directory: Arc<Directory>,
     /// What the peers here, and what leaves for them, hold in all.
     budget: Arc<Budget>,
@@ -49,6 +50,8 @@ pub struct ShardCore {
     pub(super) router: Router<PeerKey>,
     /// The peer in hand and what is done with it: whom a panic costs.
     pub(super) busy: Option<(PeerKey, &'static str)>,
+    /// What the other shards are told for the sake of rooms.
+    pub(super) others: Others,
     /// What other shards had no room for.
     undelivered: Vec<Command>,
     /// When to try again.
@@ -56,8 +59,8 @@ pub struct ShardCore {
 }
 
 impl ShardCore {
-    /// A shard with this number, and no peers.
-    pub fn new(now: Instant, index: usize, directory: Arc<Directory>) -> Self {
+    /// A shard with this number, of so many, and no peers.
+    pub fn new(now: Instant, index: usize, shards: usize, directory: Arc<Directory>) -> Self {
         Self {
             index,
             directory,
@@ -70,6 +73,7 @@ impl ShardCore {
             driven: Vec::new(),
             router: Router::default(),
             busy: None,
+            others: Others::new(index, shards),
             undelivered: Vec::new(),
             retry: None,
         }
@@ -131,13 +135,17 @@ impl ShardCore {
 
     /// When [`Self::handle_timeout`] next has something to do.
     pub fn poll_timeout(&self) -> Instant {
-        let next = [self.timers.next(), self.retry].into_iter().flatten().min();
+        let next = [self.timers.next(), self.retry, self.others.retry];
+        let next = next.into_iter().flatten().min();
         next.map_or(self.next_sweep, |at| at.min(self.next_sweep))
     }
 
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut impl Outlet) {
         self.deliver_again(now, out);
+        if self.others.retry.is_some_and(|at| at <= now) {
+            self.guard(now, out, |core, out| core.settle_touched(now, out));
+        }
         self.guard(now, out, |core, out| {
             while let Some((at, key)) = core.timers.pop_due(now) {
                 core.run_timer(now, at, key, out);
@@ -178,6 +186,8 @@ impl ShardCore {
             housed: self.peers.len(),
             paths: self.paths.len(),
             timers: self.timers.len(),
+            tracks: self.router.len(),
+            uncrossed: self.others.lost,
             ..MediaGauges::default()
         }
     }
@@ -248,6 +258,7 @@ impl ShardCore {
         self.touched.clear();
         self.driven.clear();
         self.router = Router::default();
+        self.others.start_over();
         self.undelivered.clear();
         self.busy = None;
         gone.into_iter().for_each(|id| out.forget(id));
@@ -340,7 +351,10 @@ impl ShardCore {
             Command::Adopt { resident, paths } => {
                 // A shard that started over has forgotten those on their way to it, too.
                 match self.directory.shard_of(resident.id) {
-                    Some(_) => _ = self.adopt(resident, paths),
+                    Some(_) => {
+                        let key = self.adopt(resident, paths);
+                        self.confirm_interest(key);
+                    }
                     None => let_go(resident),
                 }
             }
@@ -366,6 +380,14 @@ impl ShardCore {
                 };
                 self.apply(now, key, command);
             }
+            Command::Interest {
+                from,
+                anew,
+                changes,
+            } => self.note_interest(from, anew, &changes),
+            Command::Media { from, packets } => self.router.take(from, &packets),
+            Command::Wish { track, layers } => self.router.wish_from_elsewhere(track, layers),
+            Command::StartedOver { from } => self.note_start_over(from),
         }
     }
 
@@ -390,7 +412,12 @@ impl ShardCore {
                 place.resident.route(&mut self.router, key);
             }
             Command::Close { .. } => place.resident.peer.close(now),
-            Command::Adopt { .. } | Command::Landed { .. } => {}
+            Command::Adopt { .. }
+            | Command::Landed { .. }
+            | Command::Interest { .. }
+            | Command::Media { .. }
+            | Command::Wish { .. }
+            | Command::StartedOver { .. } => {}
         }
         self.busy = None;
         touch(&mut self.touched, key, place);
@@ -423,7 +450,12 @@ impl ShardCore {
                 | Command::Close { id } => {
                     self.deliver(now, *id, command, out);
                 }
-                Command::Adopt { .. } | Command::Landed { .. } => {}
+                Command::Adopt { .. }
+                | Command::Landed { .. }
+                | Command::Interest { .. }
+                | Command::Media { .. }
+                | Command::Wish { .. }
+                | Command::StartedOver { .. } => {}
             }
         }
     }
@@ -499,7 +531,9 @@ impl ShardCore {
         else {
             return;
         };
+        let shown: Vec<_> = resident.shown().collect();
         resident.unroute(&mut self.router, key);
+        self.tell_before_a_move(shard, out);
         let id = resident.id;
         let moves = resident.moves.note(now);
         let mut left: Vec<_> = (paths.iter().copied())
@@ -509,22 +543,22 @@ impl ShardCore {
         // where its peer is.
         left.retain(|path| path.transport == Transport::Udp || out.has_connection(path));
         // First the peer, then the word of it: what is sent after the word arrives after the peer.
-        match out.command(shard, Command::Adopt { resident, paths }) {
-            Ok(()) => {
-                self.directory.moved(id, shard, moves);
-                let peers = self.peers.len();
-                for path in left {
-                    self.paths.note_elsewhere(path, shard, now, peers);
-                }
-            }
+        let refused = out.command(shard, Command::Adopt { resident, paths });
+        if let Err(Command::Adopt { resident, paths }) = refused {
             // No room: it stays, and tries again with another check.
-            Err(Command::Adopt { resident, paths }) => _ = self.adopt(resident, paths),
-            Err(
-                Command::SetSession { .. }
-                | Command::SetPlan { .. }
-                | Command::Close { .. }
-                | Command::Landed { .. },
-            ) => {}
+            self.adopt(resident, paths);
+            return;
+        }
+        self.directory.moved(id, shard, moves);
+        let peers = self.peers.len();
+        for path in left {
+            self.paths.note_elsewhere(path, shard, now, peers);
+        }
+        // It goes on being shown what comes from here: that follows it, and word of what it wants comes.
+        for track in shown {
+            if self.router.comes_from_here(track) {
+                self.router.note_interest(shard, track, true);
+            }
         }
     }
 

@@ -17,6 +17,10 @@ pub struct MediaGauges {
     pub paths: usize,
     /// Timers set, those included that another has replaced.
     pub timers: usize,
+    /// Tracks that shards know: some come from there, are shown there, or others want them.
+    pub tracks: usize,
+    /// Packets of media that did not cross from shard to shard for want of room, since the start.
+    pub uncrossed: usize,
     /// TCP connections.
     pub connections: usize,
 }
@@ -29,6 +33,8 @@ impl AddAssign for MediaGauges {
         self.housed += other.housed;
         self.paths += other.paths;
         self.timers += other.timers;
+        self.tracks += other.tracks;
+        self.uncrossed += other.uncrossed;
         self.connections += other.connections;
     }
 }

@@ -21,6 +21,14 @@ pub const CAPACITY: usize = 4096;
 /// belong to another leaves room for everybody's offers.
 pub const MAX_DATAGRAMS: usize = CAPACITY / 2;
 
+/// And packets of media from other shards, in batches. What more would come is lost: it is late already.
+pub const MAX_MEDIA: usize = 2 * CAPACITY;
+
+/// What a batch counts at least, so that few packets in each do not fill the mailbox.
+const LEAST_BATCH: usize = 8;
+
+const _: () = assert!(MAX_DATAGRAMS + MAX_MEDIA / LEAST_BATCH < CAPACITY);
+
 /// What a shard's thread is told.
 pub enum Mail {
     /// Something for its core.
@@ -39,11 +47,54 @@ pub enum Mail {
 }
 
 impl Mail {
-    fn is_datagram(&self) -> bool {
-        matches!(
-            self,
-            Self::Command(Command::Landed { .. }) | Self::Relay { .. }
-        )
+    /// What it takes of what may wait of its sort, where that has a limit.
+    fn share<'s>(&self, shared: &'s Shared) -> Option<Share<'s>> {
+        match self {
+            Self::Command(Command::Landed { .. }) | Self::Relay { .. } => Some(Share {
+                waiting: &shared.datagrams,
+                limit: MAX_DATAGRAMS,
+                weight: 1,
+            }),
+            Self::Command(Command::Media { packets, .. }) => Some(Share {
+                waiting: &shared.media,
+                limit: MAX_MEDIA,
+                weight: packets.len().max(LEAST_BATCH),
+            }),
+            Self::Command(
+                Command::Adopt { .. }
+                | Command::SetSession { .. }
+                | Command::SetPlan { .. }
+                | Command::Close { .. }
+                | Command::Interest { .. }
+                | Command::Wish { .. }
+                | Command::StartedOver { .. },
+            )
+            | Self::Count(_)
+            | Self::Shutdown => None,
+        }
+    }
+}
+
+/// A part of what may wait of one sort.
+struct Share<'s> {
+    waiting: &'s AtomicUsize,
+    limit: usize,
+    weight: usize,
+}
+
+impl Share<'_> {
+    /// Takes it, if there is room. Two that come at once may both take the last place: that is as good a
+    /// limit.
+    fn take(&self) -> bool {
+        let has_room = self.waiting.load(Ordering::Relaxed) < self.limit;
+        if has_room {
+            self.waiting.fetch_add(self.weight, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    fn give_back(&self) {
+        self.waiting.fetch_sub(self.weight, Ordering::Relaxed);
     }
 }
 
@@ -51,6 +102,7 @@ impl Mail {
 #[derive(Default)]
 struct Shared {
     datagrams: AtomicUsize,
+    media: AtomicUsize,
     /// The shard was woken since it last looked.
     woken: AtomicBool,
 }
@@ -65,14 +117,9 @@ pub struct Mailbox {
 impl Mailbox {
     /// Leaves something and wakes the shard. What there is no room for comes back.
     pub fn send(&self, mail: Mail) -> Result<(), Mail> {
-        let is_datagram = mail.is_datagram();
-        let datagrams = &self.shared.datagrams;
-        // Two that come at once may both take the last place: that is as good a limit.
-        if is_datagram && datagrams.load(Ordering::Relaxed) >= MAX_DATAGRAMS {
+        let share = mail.share(&self.shared);
+        if share.as_ref().is_some_and(|share| !share.take()) {
             return Err(mail);
-        }
-        if is_datagram {
-            datagrams.fetch_add(1, Ordering::Relaxed);
         }
         match self.sender.try_send(mail) {
             Ok(()) => {
@@ -80,7 +127,8 @@ impl Mailbox {
                 Ok(())
             }
             Err(TrySendError::Full(mail)) => {
-                datagrams.fetch_sub(is_datagram.into(), Ordering::Relaxed);
+                let share = mail.share(&self.shared);
+                share.iter().for_each(Share::give_back);
                 Err(mail)
             }
             // The media plane has shut down.
@@ -120,8 +168,8 @@ impl Inbox {
     }
 
     fn note_taken(&self, mail: &Mail) {
-        let datagrams = &self.shared.datagrams;
-        datagrams.fetch_sub(mail.is_datagram().into(), Ordering::Relaxed);
+        let share = mail.share(&self.shared);
+        share.iter().for_each(Share::give_back);
     }
 }
 
@@ -144,6 +192,7 @@ pub fn new(waker: Waker) -> (Mailbox, Inbox) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::forward::tests::packet;
     use crate::media::id::PeerId;
     use crate::media::net::path::Transport;
 
@@ -175,6 +224,26 @@ mod tests {
             assert_eq!((0..CAPACITY).filter(sent).count(), CAPACITY - MAX_DATAGRAMS);
             assert!(mailbox.send(landed()).is_err());
             assert_eq!(inbox.mail().count(), CAPACITY);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_media_leaves_room_for_everything_else() {
+        let poll = mio::Poll::new().unwrap();
+        let (mailbox, inbox) = new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let media = |packets| {
+            let now = std::time::Instant::now();
+            let packets = (0..packets).map(|n| packet(now, 7, 0, n)).collect();
+            Mail::Command(Command::Media { from: 1, packets })
+        };
+        for (packets, weight) in [(1, 8), (8, 8), (100, 100)] {
+            let sent = |_: &usize| mailbox.send(media(packets)).is_ok();
+            let batches = (0..CAPACITY).filter(sent).count();
+            assert_eq!(batches, MAX_MEDIA.div_ceil(weight));
+            let datagrams = (0..CAPACITY).filter(|_| mailbox.send(landed()).is_ok());
+            assert_eq!(datagrams.count(), MAX_DATAGRAMS);
+            assert!(mailbox.send(close()).is_ok());
+            assert_eq!(inbox.mail().count(), batches + MAX_DATAGRAMS + 1);
         }
     }
 

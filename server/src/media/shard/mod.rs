@@ -8,6 +8,7 @@
 //! | `mailbox`, `listeners` | how it is told things, and whom it tells |
 //! | `core` | the core: datagrams, commands and time in; datagrams, commands and events out |
 //! | `turn` | the end of each of its turns: what was given out goes where it goes, and is sent |
+//! | `across` | what it has to do with the other shards for the sake of rooms |
 //! | `outlet`, `command` | the way out of a core; what cores can be told |
 //! | `peers`, `paths`, `timers` | its tables |
 //! | `directory` | which shard has which peer |
@@ -15,6 +16,7 @@
 //! | `routes` | which tracks of the core's router are a peer's |
 //! | `gauges` | how many of everything there are |
 
+mod across;
 pub mod command;
 pub mod core;
 pub mod directory;

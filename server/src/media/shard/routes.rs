@@ -55,6 +55,7 @@ impl Routes {
             let publish = || track.map(|id| (id, router.publish(id, place(section))));
             self.published.push(goes_on.or_else(publish));
         }
+        self.show(router, key, &shows(plan, id, &directions), peer);
         for (section, route) in before.into_iter().enumerate() {
             if let Some((id, key)) = route
                 && publishes.get(section).copied().flatten() != Some(id)
@@ -62,7 +63,6 @@ impl Routes {
                 router.unpublish(key, place(section));
             }
         }
-        self.show(router, key, &shows(plan, id, &directions), peer);
     }
 
     /// Shows these tracks, by section, and no others.

@@ -69,7 +69,7 @@ impl Prepared {
     /// Serves until told to shut down.
     pub fn run(self, index: usize, shards: Shards, dropped: Arc<AtomicU64>) {
         let now = Instant::now();
-        let core = ShardCore::new(now, index, shards.directory.clone());
+        let core = ShardCore::new(now, index, shards.len(), shards.directory.clone());
         let mut thread = Thread {
             receive: Receive::new(self.port, &self.sockets),
             out: Wires {

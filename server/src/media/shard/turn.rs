@@ -20,12 +20,14 @@ impl ShardCore {
             self.drive(now, key, out);
         }
         self.deliver_media(now);
+        self.send_across(out);
         // What delivery brought up, and who was touched only by it.
         self.driven.append(&mut self.touched);
         for at in 0..self.driven.len() {
             self.drive(now, self.driven[at], out);
         }
-        self.pass_wishes_on(now);
+        self.tell_others(now, out);
+        self.pass_wishes_on(now, out);
         while let Some(key) = self.driven.pop() {
             self.settle(now, key, out);
         }
@@ -58,14 +60,20 @@ impl ShardCore {
     }
 
     /// Asks those who send for the keyframes that somebody wished for.
-    fn pass_wishes_on(&mut self, now: Instant) {
+    fn pass_wishes_on(&mut self, now: Instant, out: &mut impl Outlet) {
         while let Some(wish) = self.router.take_wish() {
-            let Wish::Here(source, _) = wish else {
-                continue;
-            };
-            if let Some(place) = self.peers.get_mut(source.peer) {
-                place.resident.peer.request_keyframe(now, source.section);
-                touch(&mut self.driven, source.peer, place);
+            match wish {
+                Wish::Here(source, _) => {
+                    if let Some(place) = self.peers.get_mut(source.peer) {
+                        place.resident.peer.request_keyframe(now, source.section);
+                        touch(&mut self.driven, source.peer, place);
+                    }
+                }
+                Wish::Elsewhere {
+                    track,
+                    layers,
+                    shard,
+                } => self.wish_elsewhere(now, (track, layers), shard, out),
             }
         }
     }

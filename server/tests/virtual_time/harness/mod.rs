@@ -2,6 +2,7 @@
 
 pub mod bare;
 pub mod browser;
+pub mod caller;
 pub mod checker;
 pub mod link;
 pub mod offer;

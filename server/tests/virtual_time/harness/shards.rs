@@ -1,4 +1,4 @@
-//! Two cores with one directory, callers spread over both, and between the cores mailboxes that are
+//! Some cores with one directory, callers spread over all, and between the cores mailboxes that are
 //! slow, full now and then, and lose datagrams: all that channels can do, decided by a seed.
 //!
 //! A channel keeps the order of what is put into it. What it cannot keep is the order of two who look
@@ -23,13 +23,14 @@ use ferrite_server::media::shard::directory::Directory;
 use ferrite_server::media::shard::outlet::Outlet;
 use ferrite_server::media::shard::resident::Resident;
 use ferrite_server::media::transport::ice::Credentials;
-use ferrite_server::media::{Behaviour, MAX_MESSAGE_SIZE, Peer};
+use ferrite_server::media::{Behaviour, MAX_MESSAGE_SIZE, Peer, Plan};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::bare::{SERVER, identity, packet};
+use super::bare::{SERVER, identity};
+use super::caller::{Caller, Noting, Sends, Taken};
 use super::link::Datagram;
-use super::offer::{OPUS, Offer, Section};
+use super::offer::{Offer, Section};
 use super::{Bare, FarEnd, address};
 
 /// Time goes on in steps of this.
@@ -42,6 +43,20 @@ const AUDIO: Section = Section::Audio {
     mid: "0",
     direction: "sendrecv",
 };
+const VIDEO: Section = Section::Video {
+    mid: "0",
+    direction: "sendonly",
+    ssrcs: None,
+};
+const SLOTS: [Section; 2] = [slot("1"), slot("2")];
+
+const fn slot(mid: &'static str) -> Section {
+    Section::Video {
+        mid,
+        direction: "recvonly",
+        ssrcs: None,
+    }
+}
 
 /// What goes wrong between the shards.
 #[derive(Clone, Copy)]
@@ -93,11 +108,14 @@ impl Outlet for Surroundings {
 
     fn command(&mut self, shard: usize, command: Command) -> Result<(), Command> {
         let refused = match command {
-            Command::Landed { .. } => self.trouble.lost,
+            Command::Landed { .. } | Command::Media { .. } => self.trouble.lost,
             Command::Adopt { .. }
             | Command::SetSession { .. }
             | Command::SetPlan { .. }
-            | Command::Close { .. } => self.trouble.full,
+            | Command::Close { .. }
+            | Command::Interest { .. }
+            | Command::Wish { .. }
+            | Command::StartedOver { .. } => self.trouble.full,
         };
         if self.rng.random_bool(refused) {
             return Err(command);
@@ -126,23 +144,12 @@ struct Shard {
     inbox: VecDeque<(Instant, Command)>,
 }
 
-/// Somebody who calls: a far end and its peer's name.
-pub struct Caller {
-    pub id: PeerId,
-    pub far: Bare,
-    session: Arc<Session>,
-    sequence: u16,
-    next_packet: Instant,
-    /// Packets sent, and those that came back.
-    pub sent: usize,
-}
-
-/// The two shards and everybody who calls.
-pub struct TwoShards {
+/// The shards and everybody who calls.
+pub struct SomeShards {
     pub now: Instant,
     pub rng: StdRng,
     pub directory: Arc<Directory>,
-    shards: [Shard; 2],
+    shards: Vec<Shard>,
     pub callers: Vec<Caller>,
     /// Commands of the control plane: it has looked up the shard, and not sent yet.
     posted: Vec<(Instant, usize, Command)>,
@@ -152,14 +159,19 @@ pub struct TwoShards {
     /// How often a peer went from shard to shard.
     pub moves: usize,
     seed: u64,
-    sending: bool,
 }
 
-impl TwoShards {
+impl SomeShards {
+    /// Two.
     pub fn new(seed: u64) -> Self {
+        Self::with(2, seed)
+    }
+
+    /// So many.
+    pub fn with(shards: usize, seed: u64) -> Self {
         let (now, directory) = (Instant::now(), Arc::<Directory>::default());
         let shard = |index| Shard {
-            core: ShardCore::new(now, index, directory.clone()),
+            core: ShardCore::new(now, index, shards, directory.clone()),
             out: Surroundings {
                 rng: StdRng::seed_from_u64(seed ^ index as u64),
                 trouble: Trouble::NONE,
@@ -173,7 +185,7 @@ impl TwoShards {
         Self {
             now,
             rng: StdRng::seed_from_u64(!seed),
-            shards: [shard(0), shard(1)],
+            shards: (0..shards).map(shard).collect(),
             directory,
             callers: Vec::new(),
             posted: Vec::new(),
@@ -182,7 +194,6 @@ impl TwoShards {
             trouble: Trouble::NONE,
             moves: 0,
             seed,
-            sending: true,
         }
     }
 
@@ -195,27 +206,61 @@ impl TwoShards {
 
     /// Callers send sound, or are silent.
     pub fn set_sending(&mut self, sending: bool) {
-        self.sending = sending;
+        let callers = self.callers.iter_mut();
+        callers.for_each(|caller| caller.sending = sending);
     }
 
     /// Somebody makes a call, and waits for a shard to hear of it.
     pub fn call(&mut self, behaviour: Box<dyn Behaviour>) -> PeerId {
+        self.make_call(Sends::Sound, &[AUDIO], behaviour, Arc::default())
+    }
+
+    /// Somebody enters a room, with pictures on the first section and slots on the others.
+    pub fn join(&mut self, taken: &Taken, plan: Arc<Plan>) -> PeerId {
+        let [first, second] = SLOTS;
+        let sections = [VIDEO, first, second];
+        let behaviour = Box::new(Noting(taken.clone()));
+        self.make_call(Sends::Pictures, &sections, behaviour, plan)
+    }
+
+    fn make_call(
+        &mut self,
+        sends: Sends,
+        sections: &[Section],
+        behaviour: Box<dyn Behaviour>,
+        plan: Arc<Plan>,
+    ) -> PeerId {
         let number = self.callers.len() as u64 + 1;
         let id = PeerId(number);
         let mut far = Bare::new(self.now);
-        far.address = SocketAddr::from(([203, 0, 113, 9], 50_000 + 100 * number as u16));
+        let port = 20_000 + 100 * number as u16;
+        far.address = SocketAddr::from(([203, 0, 113, 9], port));
         far.interval = Some(Duration::from_millis(1000));
-        let (resident, session) = answered(self.now, id, &mut far, &[AUDIO], behaviour);
+        let (mut resident, session) = answered(self.now, id, &mut far, sections, behaviour);
+        resident.set_plan(Revision { number: 1, plan });
         self.directory.insert(resident);
-        self.callers.push(Caller {
-            id,
-            far,
-            session,
-            sequence: 0,
-            next_packet: self.now,
-            sent: 0,
-        });
+        let caller = Caller::new(self.now, id, far, session, sends);
+        self.callers.push(caller);
         id
+    }
+
+    /// A room says anew what a caller's sections are for.
+    pub fn set_plan(&mut self, caller: usize, plan: Arc<Plan>) {
+        let caller = &mut self.callers[caller];
+        caller.plans += 1;
+        let (id, number) = (caller.id, caller.plans);
+        let plan = Revision { number, plan };
+        if let Err(plan) = self.directory.plan(id, plan) {
+            self.command_peer(id, Command::SetPlan { id, plan });
+        }
+    }
+
+    /// A shard panics, and nobody is to blame. Those who were there have ended.
+    pub fn start_over(&mut self, shard: usize) -> Vec<PeerId> {
+        let shard = &mut self.shards[shard];
+        let before = shard.out.ended.len();
+        shard.core.start_over(&mut shard.out);
+        shard.out.ended[before..].to_vec()
     }
 
     /// A caller gets another address; the kernel gives its packets to either shard.
@@ -257,7 +302,7 @@ impl TwoShards {
 
     fn command_peer(&mut self, id: PeerId, command: Command) {
         // One that nobody has heard of is given to any shard first, as the control plane does.
-        let home = self.rng.random_range(0..2);
+        let home = self.rng.random_range(0..self.shards.len());
         if let Some(resident) = self.directory.claim(id, home) {
             let paths = Vec::new();
             self.post(home, Command::Adopt { resident, paths });
@@ -280,6 +325,14 @@ impl TwoShards {
     pub fn ended(&self) -> Vec<PeerId> {
         let ended = self.shards.iter().flat_map(|shard| &shard.out.ended);
         ended.copied().collect()
+    }
+
+    /// The tracks that the cores know, and the packets that did not cross between them.
+    pub fn tracks(&self) -> (usize, usize) {
+        let gauges = self.shards.iter().map(|shard| shard.core.gauges());
+        gauges.fold((0, 0), |sum, held| {
+            (sum.0 + held.tracks, sum.1 + held.uncrossed)
+        })
     }
 
     /// What the cores hold together: peers, paths and timers.
@@ -313,15 +366,21 @@ impl TwoShards {
             self.play(at);
         }
         self.send_posted();
-        for shard in 0..2 {
+        for shard in 0..self.shards.len() {
             self.turn(shard);
         }
-        let mut came = HashMap::<SocketAddr, Vec<Datagram>>::new();
+        // Whoever gets another address keeps those of before.
+        let home = |address: &SocketAddr| address.port() / 100;
+        let mut came = HashMap::<u16, Vec<Datagram>>::new();
         while let Some((_, datagram)) = pop_due(&mut self.down, self.now) {
-            came.entry(datagram.to).or_default().push(datagram);
+            came.entry(home(&datagram.to)).or_default().push(datagram);
         }
         for caller in &mut self.callers {
-            for datagram in came.remove(&caller.far.address).into_iter().flatten() {
+            for datagram in came
+                .remove(&home(&caller.far.address))
+                .into_iter()
+                .flatten()
+            {
                 caller.far.receive(self.now, &datagram);
             }
         }
@@ -329,19 +388,8 @@ impl TwoShards {
 
     /// A caller does what is due, and sends.
     fn play(&mut self, at: usize) {
-        let (now, sending) = (self.now, self.sending);
-        let caller = &mut self.callers[at];
-        if caller.far.poll_timeout().is_some_and(|due| due <= now) {
-            caller.far.handle_timeout(now);
-        }
-        if sending && caller.far.srtp.is_some() && caller.next_packet <= now {
-            caller.next_packet = now + Duration::from_millis(20);
-            caller.sequence += 1;
-            caller.sent += 1;
-            let (ssrc, timestamp) = (caller.id.0 as u32, 960 * u32::from(caller.sequence));
-            let packet = packet(OPUS, ssrc, caller.sequence, timestamp, "0", &[7; 40]);
-            caller.far.send_rtp(&packet);
-        }
+        let (now, caller) = (self.now, &mut self.callers[at]);
+        caller.play(now);
         while let Some(datagram) = caller.far.poll_transmit() {
             self.up.push_back((now + DELAY, datagram));
         }
@@ -368,10 +416,10 @@ impl TwoShards {
     /// One turn of a shard, as its thread takes it.
     fn turn(&mut self, index: usize) {
         let now = self.now;
-        let mut landed = Vec::new();
+        let (mut landed, shards) = (Vec::new(), self.shards.len());
         self.up.retain(|(at, datagram)| {
             // The kernel keeps each path with one shard.
-            let here = *at <= now && usize::from(datagram.from.port() % 2) == index;
+            let here = *at <= now && usize::from(datagram.from.port()) % shards == index;
             if here {
                 landed.push(datagram.clone());
             }
@@ -454,7 +502,7 @@ pub fn answered(
     (Box::new(resident), session)
 }
 
-impl Drop for TwoShards {
+impl Drop for SomeShards {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("seed {} (FERRITE_SEED)", self.seed);

@@ -116,7 +116,7 @@ impl Bench {
     pub(super) fn new() -> Self {
         let (now, directory) = (Instant::now(), Arc::<Directory>::default());
         Self {
-            core: ShardCore::new(now, 0, directory.clone()),
+            core: ShardCore::new(now, 0, 2, directory.clone()),
             out: Lists::default(),
             directory,
             now,

@@ -1,0 +1,151 @@
+//! Somebody who calls one of several shards: a far end and its peer's name, and what it sends. Of pictures
+//! everything can be told from the payload: whose they are, which it is, whether it is a keyframe.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ferrite_server::media::id::PeerId;
+use ferrite_server::media::rtp::packet::MediaPacket;
+use ferrite_server::media::rtp::rtcp::{self, Packet};
+use ferrite_server::media::sdp::{self, Session};
+use ferrite_server::media::{Behaviour, Peer, PeerOutput};
+
+use super::bare::packet;
+use super::offer::{OPUS, VP8};
+use super::{Bare, FarEnd};
+
+/// What a caller sends on its first section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sends {
+    Sound,
+    Pictures,
+}
+
+/// Somebody who calls.
+pub struct Caller {
+    pub id: PeerId,
+    pub far: Bare,
+    pub session: Arc<Session>,
+    /// It sends, or is silent.
+    pub sending: bool,
+    /// Packets sent.
+    pub sent: usize,
+    /// How many plans its peer was given.
+    pub plans: u64,
+    sends: Sends,
+    sequence: u16,
+    next_packet: Instant,
+    began: Instant,
+    owes_keyframe: bool,
+}
+
+impl Caller {
+    pub fn new(now: Instant, id: PeerId, far: Bare, session: Arc<Session>, sends: Sends) -> Self {
+        Self {
+            id,
+            far,
+            session,
+            sending: true,
+            sent: 0,
+            plans: 1,
+            sends,
+            // Over the wrap before long.
+            sequence: match sends {
+                Sends::Sound => 0,
+                Sends::Pictures => 65_000,
+            },
+            next_packet: now,
+            began: now,
+            owes_keyframe: true,
+        }
+    }
+
+    /// Does what is due, and sends.
+    pub fn play(&mut self, now: Instant) {
+        if self.far.poll_timeout().is_some_and(|due| due <= now) {
+            self.far.handle_timeout(now);
+        }
+        for (_, compound) in std::mem::take(&mut self.far.rtcp) {
+            let is_wish = |packet| matches!(packet, Packet::KeyframeRequest { .. });
+            self.owes_keyframe |= rtcp::packets(&compound).any(is_wish);
+        }
+        if self.sending && self.far.srtp.is_some() && self.next_packet <= now {
+            self.next_packet = now + Duration::from_millis(20);
+            self.sequence = self.sequence.wrapping_add(1);
+            self.sent += 1;
+            let packet = self.packet(now);
+            self.far.send_rtp(&packet);
+        }
+    }
+
+    fn packet(&mut self, now: Instant) -> Vec<u8> {
+        let (ssrc, sequence) = (self.id.0 as u32, self.sequence);
+        match self.sends {
+            Sends::Sound => packet(OPUS, ssrc, sequence, 960 * self.sent as u32, "0", &[7; 40]),
+            Sends::Pictures => {
+                let is_keyframe = std::mem::take(&mut self.owes_keyframe);
+                let picture = Picture {
+                    of: self.id,
+                    number: self.sent as u32,
+                    is_keyframe,
+                };
+                // A clock of its own.
+                let ms = now.duration_since(self.began).as_millis() as u32;
+                let timestamp = (90 * ms).wrapping_add(ssrc << 28).wrapping_sub(100_000);
+                packet(VP8, ssrc, sequence, timestamp, "0", &picture.write())
+            }
+        }
+    }
+
+    /// The SSRC of what the server sends on a section.
+    pub fn slot(&self, section: usize) -> u32 {
+        match &self.session.sections[section] {
+            sdp::Section::Media(media) => media.send.as_ref().unwrap().ssrc,
+            sdp::Section::Data(_) | sdp::Section::Rejected { .. } => panic!("no media section"),
+        }
+    }
+}
+
+/// What a payload says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Picture {
+    pub of: PeerId,
+    pub number: u32,
+    pub is_keyframe: bool,
+}
+
+impl Picture {
+    pub fn read(payload: &[u8]) -> Self {
+        Self {
+            is_keyframe: payload[1] & 1 == 0,
+            of: PeerId(payload[2].into()),
+            number: u32::from_be_bytes(payload[3..7].try_into().unwrap()),
+        }
+    }
+
+    fn write(self) -> Vec<u8> {
+        let mut payload = vec![0x10, u8::from(!self.is_keyframe), self.of.0 as u8];
+        payload.extend(self.number.to_be_bytes());
+        payload.extend([7; 90]);
+        payload
+    }
+}
+
+/// The pictures that the server took, whatever became of them, and which it was of all.
+pub type Taken = Arc<Mutex<HashMap<(PeerId, u32), usize>>>;
+
+/// Sits opposite somebody in a room, and notes what was taken of theirs.
+#[derive(Default)]
+pub struct Noting(pub Taken);
+
+impl Behaviour for Noting {
+    fn tap(&mut self, _: Instant, media: &MediaPacket) {
+        let picture = Picture::read(media.payload());
+        let mut taken = self.0.lock().unwrap();
+        let order = taken.len();
+        taken.insert((picture.of, picture.number), order);
+    }
+
+    fn handle(&mut self, _: Instant, _: &mut Peer, _: PeerOutput) {}
+}
