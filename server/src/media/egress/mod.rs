@@ -329,6 +329,8 @@ impl Egress {
             self.awaits_keyframe = true;
         } else if self.awaits_keyframe {
             self.awaits_keyframe = !media.starts_keyframe;
+            // The one that was wished for as the path had room again may have been lost.
+            self.wants_keyframe |= self.awaits_keyframe;
         }
         self.awaits_keyframe
     }
@@ -709,6 +711,22 @@ mod tests {
         let expected = [Some(500), None, None, Some(501), Some(502)];
         assert_eq!(sequences(&mut egress, &media), expected);
         assert!(!egress.awaits_keyframe());
+    }
+
+    #[test]
+    fn a_keyframe_is_wished_for_until_it_comes_but_not_while_there_is_no_room() {
+        let mut egress = egress(MediaKind::Video);
+        sequences(&mut egress, &[(packet(7, 1, KEY), false)]);
+        for (number, kind, congested, wishes) in [
+            (2, DELTA, true, false),
+            (3, DELTA, false, true),
+            (4, DELTA, false, true),
+            (5, KEY, false, false),
+            (6, DELTA, false, false),
+        ] {
+            sequences(&mut egress, &[(packet(7, number, kind), congested)]);
+            assert_eq!(egress.take_keyframe_wish(), wishes, "{number}");
+        }
     }
 
     #[test]

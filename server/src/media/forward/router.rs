@@ -262,6 +262,7 @@ impl<P: Copy + Eq> Router<P> {
             self.change(id, |track| {
                 if !track.interested.contains(&shard) {
                     track.interested.push(shard);
+                    track.has_joined = true;
                 }
                 0
             });
@@ -270,6 +271,14 @@ impl<P: Copy + Eq> Router<P> {
         {
             track.interested.retain(|known| *known != shard);
             self.review(key);
+        }
+    }
+
+    /// Another shard has forgotten everything: what it wanted, and the wishes it was told.
+    pub fn forget_shard(&mut self, shard: usize) {
+        self.forget_interest(shard);
+        for (_, (_, track)) in &mut self.tracks {
+            track.from.take_if(|from| *from == shard);
         }
     }
 

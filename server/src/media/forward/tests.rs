@@ -294,6 +294,28 @@ fn what_others_want_crosses_once_for_all_of_them() {
     assert_eq!(crossed(&mut router), []);
 }
 
+#[test]
+fn whoever_wants_a_track_again_is_told_that_some_of_it_may_be_missing() {
+    let (mut router, now) = (Router::default(), Instant::now());
+    let key = router.publish(A, place('a', 0));
+    let mut resumes = |router: &mut Router<char>| {
+        router.push(key, place('a', 0), packet(now, 7, 0, 1));
+        delivered(router, now);
+        let crossing = router.take_crossing().unwrap();
+        crossing.packets[0].resumes
+    };
+    router.note_interest(1, A, true);
+    assert!(resumes(&mut router));
+    router.note_interest(1, A, true);
+    assert!(!resumes(&mut router), "nothing changed");
+    router.note_interest(2, A, true);
+    assert!(resumes(&mut router));
+    router.note_interest(1, A, false);
+    assert!(!resumes(&mut router));
+    router.note_interest(1, A, true);
+    assert!(resumes(&mut router));
+}
+
 /// Packets of a track as another shard sends them.
 fn packets_of(id: TrackId, now: Instant, numbers: std::ops::Range<u16>) -> Vec<MediaPacket> {
     let packet = |number| {
@@ -350,6 +372,21 @@ fn a_wish_finds_its_track_wherever_that_is_and_survives_until_then() {
     router.unpublish(key, place('a', 0));
     router.take(1, &[packet(now, 7, 0, 9)]);
     assert_eq!(router.take_wish(), None, "that was asked");
+}
+
+#[test]
+fn a_wish_that_a_shard_forgot_is_told_it_again() {
+    let (mut router, now) = (Router::default(), Instant::now());
+    let key = router.subscribe(A, place('z', 0));
+    router.take(1, &packets_of(A, now, 1..2));
+    router.wish(key, 1);
+    assert!(router.take_wish().is_some());
+    router.forget_shard(2);
+    router.take(1, &packets_of(A, now, 2..3));
+    assert_eq!(router.take_wish(), None);
+    router.forget_shard(1);
+    router.take(1, &packets_of(A, now, 3..4));
+    assert!(router.take_wish().is_some());
 }
 
 #[test]

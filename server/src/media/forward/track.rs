@@ -33,6 +33,8 @@ pub(super) struct Track<P> {
     pub(super) sinks: Vec<Place<P>>,
     /// The shards on which others are sent it.
     pub(super) interested: Vec<usize>,
+    /// One of them wants it since, and was sent nothing.
+    pub(super) has_joined: bool,
     /// It is wanted from another shard, and whoever asks is told so.
     pub(super) is_wanted: bool,
     /// What came in this batch.
@@ -57,6 +59,7 @@ impl<P: Copy + Eq> Track<P> {
             resumes: true,
             sinks: Vec::new(),
             interested: Vec::new(),
+            has_joined: false,
             is_wanted: false,
             fresh: Vec::new(),
             shown: 0,
@@ -103,7 +106,11 @@ impl<P: Copy + Eq> Track<P> {
         self.shown = 0;
         // What came from another shard came to everybody from there.
         if self.source().is_some() && !self.interested.is_empty() {
+            let first = crossing.len();
             crossing.extend(self.fresh.iter().cloned());
+            if let Some(first) = crossing.get_mut(first) {
+                first.resumes |= std::mem::take(&mut self.has_joined);
+            }
         }
         if span.is_zero() {
             self.fresh.clear();

@@ -187,7 +187,7 @@ impl ShardCore {
 
     /// Another shard has forgotten everything.
     pub(super) fn note_start_over(&mut self, from: usize) {
-        self.router.forget_interest(from);
+        self.router.forget_shard(from);
         if let Some(other) = self.others.shards.get_mut(from) {
             other.changes.clear();
             other.everything = true;
