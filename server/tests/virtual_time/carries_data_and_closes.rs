@@ -1,8 +1,11 @@
 //! Messages come back over bad links, and either end can close.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use ferrite_server::media::Plan;
 use ferrite_server::media::net::budget::Budget;
+use ferrite_server::media::plan::Revision;
 use ferrite_server::media::transport::dtls::DtlsState;
 
 use crate::harness::offer::Section;
@@ -44,6 +47,34 @@ fn messages_come_back_over_links_that_lose_reorder_and_duplicate() {
         messages_come_back_over(own_seed, Conditions::lossy(0.05));
         messages_come_back_over(own_seed, Conditions::reordering());
         messages_come_back_over(own_seed, Conditions::duplicating());
+    }
+}
+
+#[test]
+fn in_a_room_nothing_comes_back_and_a_plan_that_was_overtaken_changes_nothing() {
+    let mut world = World::browser(seed(7), browser::config());
+    world.call();
+    world.run_until(MINUTE, "a channel", |world| {
+        world.far.channel("chat").is_some()
+    });
+    let channel = world.far.channel("chat").unwrap();
+    let room = Arc::new(Plan::Room {
+        publishes: Vec::new(),
+        shows: Vec::new(),
+    });
+    for (number, plan, comes_back) in [
+        (2, room.clone(), false),
+        (1, Arc::default(), false),
+        (3, Arc::default(), true),
+        (2, room, true),
+    ] {
+        let plan = Revision { number, plan };
+        world.server.resident.set_plan(plan);
+        let before = (world.far.messages.len(), world.server.given_out);
+        assert!(world.far.send(world.now, channel, true, b"hello"));
+        world.run_for(Duration::from_secs(5));
+        assert_eq!(world.server.given_out, before.1 + 1, "it came");
+        assert_eq!(world.far.messages.len(), before.0 + usize::from(comes_back));
     }
 }
 

@@ -178,10 +178,11 @@ impl<P: Copy + Eq> Router<P> {
                 let before = self.crossing.len();
                 track.deliver(now, &mut self.crossing, &mut show);
                 if self.crossing.len() > before {
-                    let shards = &track.interested;
-                    let new = shards.iter().filter(|at| !self.crossing_to.contains(at));
-                    let new: Vec<_> = new.copied().collect();
-                    self.crossing_to.extend(new);
+                    for shard in &track.interested {
+                        if !self.crossing_to.contains(shard) {
+                            self.crossing_to.push(*shard);
+                        }
+                    }
                 }
             }
             self.fresh.pop();

@@ -298,7 +298,7 @@ fn what_others_want_crosses_once_for_all_of_them() {
 fn whoever_wants_a_track_again_is_told_that_some_of_it_may_be_missing() {
     let (mut router, now) = (Router::default(), Instant::now());
     let key = router.publish(A, place('a', 0));
-    let mut resumes = |router: &mut Router<char>| {
+    let resumes = |router: &mut Router<char>| {
         router.push(key, place('a', 0), packet(now, 7, 0, 1));
         delivered(router, now);
         let crossing = router.take_crossing().unwrap();
