@@ -2,6 +2,7 @@
 //! something else, and everything between the shards goes wrong that can. Whoever is shown something gets
 //! it in the end, and nothing else; and whatever a decoder is given it can decode.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -317,6 +318,46 @@ fn there_is_no_gap_but_what_was_lost_on_the_way_to_the_server() {
             assert_eq!(room.world.tracks().1, 0, "lost between shards");
             room.nothing_is_left();
         }
+    }
+}
+
+#[test]
+fn of_what_was_taken_nothing_is_missed_where_its_publisher_moves() {
+    for seed in seeds() {
+        let (mut world, taken) = (SomeShards::with(2, seed), Taken::default());
+        world.set_trouble(slow());
+        let [publisher, viewer] = [(Some(0), None), (None, Some(0))].map(|(publishes, shown)| {
+            let shows = [shown, None];
+            let member = Member {
+                caller: 0,
+                publishes,
+                shows,
+            };
+            let id = world.join(&taken, member.plan());
+            world.run_for(SECOND);
+            id
+        });
+        for _ in 0..8 {
+            world.change_address(0);
+            world.run_for(3 * SECOND);
+        }
+        assert!(world.moves >= 8, "{} moves", world.moves);
+        world.set_sending(false);
+        world.run_for(SECOND);
+        let caller = &world.callers[1];
+        assert_eq!((caller.id, world.callers[0].id), (viewer, publisher));
+        let came = caller.far.rtp_on(caller.slot(1));
+        let came = came
+            .iter()
+            .map(|received| Picture::read(received.payload()).number);
+        let came: BTreeSet<_> = came.collect();
+        let first = came.first().copied().unwrap();
+        let taken = taken.lock().unwrap();
+        let theirs = taken.keys().filter(|(of, _)| *of == publisher);
+        let numbers = theirs.map(|(_, number)| *number);
+        let taken: BTreeSet<_> = numbers.filter(|number| *number >= first).collect();
+        assert_eq!(taken.difference(&came).collect::<Vec<_>>(), [&0; 0]);
+        assert!(came.len() > 1000, "{}", came.len());
     }
 }
 

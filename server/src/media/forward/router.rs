@@ -83,8 +83,24 @@ impl<P> Default for Router<P> {
 impl<P: Copy + Eq> Router<P> {
     /// A track comes from a section from now on: a new one, or one that goes on from elsewhere.
     pub fn publish(&mut self, id: TrackId, source: Place<P>) -> TrackKey {
+        self.add_source(id, source, false)
+    }
+
+    /// A track's peer came from another shard, which sent what came before, and heard before it left what
+    /// is wanted there: nothing is missing.
+    pub fn publish_on(&mut self, id: TrackId, source: Place<P>) -> TrackKey {
+        self.add_source(id, source, true)
+    }
+
+    /// Whether a track comes from a section now.
+    pub fn comes_from(&self, key: TrackKey, source: Place<P>) -> bool {
+        self.get(key)
+            .is_some_and(|track| track.source() == Some(source))
+    }
+
+    fn add_source(&mut self, id: TrackId, source: Place<P>, came: bool) -> TrackKey {
         self.change(id, |track| {
-            track.add_source(source);
+            track.add_source(source, came);
             std::mem::take(&mut track.unfulfilled)
         })
     }
@@ -263,7 +279,8 @@ impl<P: Copy + Eq> Router<P> {
             self.change(id, |track| {
                 if !track.interested.contains(&shard) {
                     track.interested.push(shard);
-                    track.has_joined = true;
+                    // Of what is yet to come nothing is missing.
+                    track.has_joined |= track.source().is_some();
                 }
                 0
             });

@@ -75,11 +75,12 @@ impl<P: Copy + Eq> Track<P> {
         self.sources.last().copied()
     }
 
-    /// It comes from here from now on.
-    pub(super) fn add_source(&mut self, source: Place<P>) {
+    /// It comes from here from now on; where its peer `came` with it, it goes on with what came from
+    /// elsewhere, unless that was passed over here for another's.
+    pub(super) fn add_source(&mut self, source: Place<P>, came: bool) {
         if !self.sources.contains(&source) {
+            self.resumes = !came || !self.sources.is_empty();
             self.sources.push(source);
-            self.resumes = true;
         }
         self.from = None;
     }
@@ -135,9 +136,8 @@ impl<P: Copy + Eq> Track<P> {
 
     /// Takes a packet that came from another shard. Returns whether a keyframe is to be wished for there,
     /// because whoever was asked for it before has the track no more.
-    pub(super) fn take(&mut self, shard: usize, mut media: MediaPacket) -> bool {
+    pub(super) fn take(&mut self, shard: usize, media: MediaPacket) -> bool {
         let has_moved = self.from.replace(shard) != Some(shard);
-        media.resumes |= has_moved;
         if media.starts_keyframe {
             self.unfulfilled = 0;
         }

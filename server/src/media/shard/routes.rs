@@ -18,6 +18,8 @@ pub struct Routes {
     published: Vec<Option<Route>>,
     /// What each section shows.
     shown: Vec<Option<Route>>,
+    /// The tracks that came from this peer where it was before.
+    carried: Vec<TrackId>,
 }
 
 impl Routes {
@@ -49,10 +51,15 @@ impl Routes {
         let place = |section| Place { peer: key, section };
         let publishes = publishes(plan, id, &directions);
         let before = std::mem::take(&mut self.published);
+        let carried = std::mem::take(&mut self.carried);
         // What goes on from another section is never without a source in between.
         for (section, track) in publishes.iter().enumerate() {
             let goes_on = at(&before, section).filter(|(id, _)| Some(*id) == *track);
-            let publish = || track.map(|id| (id, router.publish(id, place(section))));
+            let mut publish = |id| match carried.contains(&id) {
+                true => router.publish_on(id, place(section)),
+                false => router.publish(id, place(section)),
+            };
+            let publish = || track.map(|id| (id, publish(id)));
             self.published.push(goes_on.or_else(publish));
         }
         self.show(router, key, &shows(plan, id, &directions), peer);
@@ -96,7 +103,7 @@ impl Routes {
         }
     }
 
-    /// Lets go of everything.
+    /// Lets go of everything. It may be taken up on another shard.
     pub fn clear<P: Copy + Eq>(&mut self, router: &mut Router<P>, key: P) {
         let place = |section| Place { peer: key, section };
         for (section, route) in std::mem::take(&mut self.shown).into_iter().enumerate() {
@@ -106,10 +113,12 @@ impl Routes {
                 .for_each(|track| router.unsubscribe(track, place(section)));
         }
         for (section, route) in std::mem::take(&mut self.published).into_iter().enumerate() {
-            let track = route.map(|(_, track)| track);
-            track
-                .into_iter()
-                .for_each(|track| router.unpublish(track, place(section)));
+            if let Some((id, track)) = route {
+                if router.comes_from(track, place(section)) {
+                    self.carried.push(id);
+                }
+                router.unpublish(track, place(section));
+            }
         }
     }
 }
