@@ -1,5 +1,5 @@
 // Loads the client and starts the page. What can be said even if the client cannot run is said here.
-import init, { startApp } from "./ferrite_client.js";
+import init, { startApp, startRoom } from "./ferrite_client.js";
 
 const crash = document.getElementById("crash");
 document.getElementById("reload").addEventListener("click", () => location.reload());
@@ -17,7 +17,8 @@ addEventListener("unhandledrejection", (event) => stopped(event.reason) && fail(
 
 try {
   await init();
-  startApp();
+  if (document.body.dataset.page === "room") startRoom();
+  else startApp();
 } catch (error) {
   fail(error, "The app could not be loaded. The server may be away, or this browser too old.");
 }

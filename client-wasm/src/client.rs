@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use ferrite_protocol::{ClientMessage, CloseCode, IceServer, ServerMessage};
+use ferrite_protocol::{ClientMessage, CloseCode, IceServer, RoomMessage, ServerMessage};
+use wasm_bindgen::JsValue;
 use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, Window, console};
 
-use crate::call::{self, Call, Clock, Effect, Status, Timer};
+use crate::call::{self, Call, Clock, Effect, Ending, Entry, Room, Sight, Status, Timer};
 use crate::codec::VideoCodec;
 use crate::dom::{self, Interval, Listener, Post, Timeout};
 use crate::gaps;
-use crate::peer::{ChannelEvent, Outgoing, Peer, PeerEvent, PeerOptions, SendError};
+use crate::peer::{ChannelEvent, Outgoing, Outlet, Peer, PeerEvent, PeerOptions, SendError};
 use crate::signalling::{Signalling, SocketEvent};
 use crate::stats::{self, Stats};
 
@@ -29,6 +30,16 @@ pub(crate) enum Command {
     Connect,
     /// Call the server.
     Start,
+    /// Go into a room, and call the server there.
+    Enter(Entry),
+    /// Publish these in the room and nothing else, now and with the next peer connection.
+    Carry(Vec<Outlet>),
+    /// Mute what is published under this key, or no longer.
+    Mute(&'static str, bool),
+    /// The page has places for these pictures.
+    Show(Vec<Sight>),
+    /// Say this to all in the room.
+    Say(String),
     /// Send these tracks, now or with the next peer connection.
     Publish(Vec<MediaStreamTrack>),
     /// Stop sending this track.
@@ -89,7 +100,15 @@ pub(crate) enum Event {
     /// The data channel cannot be used any more.
     ChannelClosed,
     /// A string or an `ArrayBuffer` came over the data channel.
-    Message(wasm_bindgen::JsValue),
+    Message(JsValue),
+    /// Something is different in the room; see [`Client::room`].
+    Room,
+    /// Somebody in the room said something.
+    Said(RoomMessage),
+    /// Something in the room could not be done; the server's own words.
+    Complaint(String),
+    /// This client is not in the room any more.
+    Ended(Ending),
     /// The sample asked for.
     Stats(Box<Stats>),
 }
@@ -104,6 +123,10 @@ pub(crate) struct Client {
     signalling: Option<Signalling>,
     peer: Option<Peer>,
     tracks: Vec<MediaStreamTrack>,
+    /// Once it went into a room.
+    outlets: Option<Vec<Outlet>>,
+    /// The room as whoever embeds this knows it.
+    seen: u32,
     timers: BTreeMap<Timer, Timeout>,
     /// As long as there is a peer connection.
     look: Option<Interval>,
@@ -128,6 +151,8 @@ impl Client {
             signalling: None,
             peer: None,
             tracks: Vec::new(),
+            outlets: None,
+            seen: 0,
             timers: BTreeMap::new(),
             look: None,
             sample: None,
@@ -139,6 +164,11 @@ impl Client {
     /// The call as it is.
     pub(crate) fn status(&self) -> &Status {
         &self.status
+    }
+
+    /// The room, and this client's place there.
+    pub(crate) fn room(&self) -> &Room {
+        self.call.room()
     }
 
     /// The one entrance.
@@ -169,6 +199,14 @@ impl Client {
         let input = match command {
             Command::Connect => call::Input::Connect,
             Command::Start => call::Input::Start,
+            Command::Enter(entry) => {
+                self.outlets.get_or_insert_default();
+                call::Input::Enter(entry)
+            }
+            Command::Carry(outlets) => return self.carry(outlets),
+            Command::Mute(key, muted) => call::Input::Mute(key.to_owned(), muted),
+            Command::Show(sights) => call::Input::Show(sights),
+            Command::Say(text) => call::Input::Say(text),
             Command::RestartIce => call::Input::RestartIce,
             Command::Retry => call::Input::Retry,
             Command::HangUp => call::Input::HangUp,
@@ -241,6 +279,10 @@ impl Client {
             self.status = status.clone();
             events.push(Event::Status(status));
         }
+        let changes = self.call.room().changes();
+        if changes != std::mem::replace(&mut self.seen, changes) {
+            events.push(Event::Room);
+        }
     }
 
     fn perform(&mut self, effect: Effect, events: &mut Vec<Event>) {
@@ -250,6 +292,10 @@ impl Client {
             Effect::Send(message) => self.say(&message),
             Effect::CreatePeer(ice_servers) => self.create_peer(&ice_servers, events),
             Effect::ClosePeer => self.close_peer(events),
+            Effect::Receive(slots) => self.with_peer(|peer| warn(peer.receive(slots))),
+            Effect::Hear(message) => events.push(Event::Said(message)),
+            Effect::Complain(words) => events.push(Event::Complaint(words)),
+            Effect::End(ending) => events.push(Event::Ended(ending)),
             Effect::MakeOffer => self.with_peer(Peer::make_offer),
             Effect::ApplyAnswer(sdp) => self.with_peer(|peer| peer.apply_answer(sdp)),
             Effect::AddCandidate(it) => self.with_peer(|peer| peer.add_candidate(it.as_ref())),
@@ -295,6 +341,7 @@ impl Client {
             ice_servers,
             codec: self.codec,
             tracks: &self.tracks,
+            outlets: self.outlets.as_deref(),
         };
         match Peer::new(&options, &post) {
             Ok(peer) => {
@@ -336,9 +383,7 @@ impl Client {
             if self.tracks.iter().any(|known| known.id() == track.id()) {
                 continue;
             }
-            if let Some(Err(error)) = self.peer.as_ref().map(|peer| peer.publish(&track)) {
-                console::error_2(&"Ferrite: track not published".into(), &error);
-            }
+            self.with_peer(|peer| warn(peer.publish(&track)));
             self.tracks.push(track);
         }
     }
@@ -348,6 +393,11 @@ impl Client {
         if let Some(peer) = &self.peer {
             peer.unpublish(track);
         }
+    }
+
+    fn carry(&mut self, outlets: Vec<Outlet>) {
+        self.with_peer(|peer| warn(peer.carry(&outlets)));
+        self.outlets = Some(outlets);
     }
 
     fn send(&mut self, message: Outgoing) {
@@ -378,6 +428,13 @@ impl Client {
                 events.push(Event::Stats(Box::default()));
             }
         }
+    }
+}
+
+/// A section that cannot be had costs what it is for, not the call.
+fn warn(made: Result<(), JsValue>) {
+    if let Err(error) = made {
+        console::error_2(&"Ferrite: no media section".into(), &error);
     }
 }
 

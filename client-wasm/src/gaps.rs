@@ -4,8 +4,8 @@ use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
-    EventTarget, MediaStreamTrack, RtcDataChannel, RtcPeerConnection, RtcRtpCapabilities,
-    RtcRtpTransceiver, RtcSessionDescription, Window,
+    EventTarget, MediaDevices, MediaStreamTrack, RtcDataChannel, RtcPeerConnection,
+    RtcRtpCapabilities, RtcRtpTransceiver, RtcSessionDescription, Window,
 };
 
 #[wasm_bindgen]
@@ -28,6 +28,14 @@ extern "C" {
     pub(crate) fn add_transceiver(
         this: &Connection,
         track: &MediaStreamTrack,
+        init: &Object,
+    ) -> Result<RtcRtpTransceiver, JsValue>;
+
+    /// `addTransceiver` for a kind of media.
+    #[wasm_bindgen(method, catch, js_name = addTransceiver)]
+    pub(crate) fn add_transceiver_of(
+        this: &Connection,
+        kind: &str,
         init: &Object,
     ) -> Result<RtcRtpTransceiver, JsValue>;
 
@@ -63,6 +71,7 @@ extern "C" {
 
     /// `RTCRtpTransceiver` whose preferences may be refused.
     #[wasm_bindgen(extends = RtcRtpTransceiver, js_name = RTCRtpTransceiver)]
+    #[derive(Clone)]
     pub(crate) type Transceiver;
 
     /// `setCodecPreferences` that may throw.
@@ -86,6 +95,14 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = type)]
     pub(crate) fn kind(this: &Network) -> Option<String>;
 
+    /// `MediaDevices` that know screens, which those of phones do not.
+    #[wasm_bindgen(extends = MediaDevices, js_name = MediaDevices)]
+    pub(crate) type Screens;
+
+    /// `getDisplayMedia`.
+    #[wasm_bindgen(method, catch, js_name = getDisplayMedia)]
+    pub(crate) fn get_display_media(this: &Screens, options: &Object) -> Result<Promise, JsValue>;
+
     /// Shows an error as the browser shows one that nobody caught.
     #[wasm_bindgen(js_name = reportError)]
     pub(crate) fn report_error(error: &JsValue);
@@ -100,6 +117,16 @@ pub(crate) fn network(window: &Window) -> Option<Network> {
 /// What the browser can receive of a kind of media. Fails where it does not tell.
 pub(crate) fn receiver_capabilities(kind: &str) -> Result<Option<RtcRtpCapabilities>, JsValue> {
     Receiver::capabilities(kind)
+}
+
+/// The size of the pictures of a track, where it has any.
+pub(crate) fn size_of(track: &MediaStreamTrack) -> Option<(u16, u16)> {
+    let settings = track.get_settings();
+    let read = |name: &str| {
+        let value = Reflect::get(&settings, &name.into()).ok()?.as_f64()?;
+        Some(value as u16).filter(|size| *size > 0)
+    };
+    read("width").zip(read("height"))
 }
 
 /// The SDP of a description, or nothing.

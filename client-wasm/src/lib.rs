@@ -2,7 +2,8 @@
 //!
 //! What lives where:
 //!
-//! * `app`: the page's one loop. It owns the view, the devices and the client by value.
+//! * `app`: the pages' loops, the echo's and a room's. Each owns its view, its devices and its client by
+//!   value.
 //! * `api`: the JavaScript-facing class, and the loop behind each instance.
 //! * `client`: one session: the rules of `call` joined to `signalling` and `peer`.
 //! * `call`, `stats`, `codec`, `chat`, `words`: pure, tested natively.
@@ -42,17 +43,28 @@ fn main() {
     panic::install();
 }
 
-/// Starts the app on the page that loaded it.
+/// Starts the echo on the page that loaded it.
 ///
 /// # Errors
 /// On a page without the app's elements.
 #[wasm_bindgen(js_name = startApp)]
 pub fn start_app() -> Result<(), JsValue> {
-    app::start().map_err(|error| {
-        let words = match error {
-            app::StartError::NoPage => "there is no page".to_owned(),
-            app::StartError::Missing(missing) => format!("the page has no #{}", missing.0),
-        };
-        JsError::new(&words).into()
-    })
+    app::start_echo().map_err(|error| failure(&error))
+}
+
+/// Starts a room on the page that loaded it.
+///
+/// # Errors
+/// On a page without its elements.
+#[wasm_bindgen(js_name = startRoom)]
+pub fn start_room() -> Result<(), JsValue> {
+    app::start_room().map_err(|error| failure(&error))
+}
+
+fn failure(error: &app::StartError) -> JsValue {
+    let words = match error {
+        app::StartError::NoPage => "there is no page".to_owned(),
+        app::StartError::Missing(missing) => format!("the page has no #{}", missing.0),
+    };
+    JsError::new(&words).into()
 }

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) resolution: String,
     /// Echo cancellation and what goes with it.
     pub(crate) processing: bool,
+    /// What others in a room are to call one.
+    pub(crate) name: String,
 }
 
 impl Default for Settings {
@@ -33,6 +35,7 @@ impl Default for Settings {
             codec: String::new(),
             resolution: "720".to_owned(),
             processing: true,
+            name: String::new(),
         }
     }
 }

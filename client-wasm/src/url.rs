@@ -1,11 +1,41 @@
-//! Where the server is: the WebSocket's address, next to the page's.
+//! Addresses: where the WebSocket is, seen from a page, and where rooms are.
 
-use web_sys::{Url, Window};
+use web_sys::{Url, UrlSearchParams, Window};
 
 /// `ws` beside the page, so that a reverse proxy may put both under any path.
 pub(crate) fn beside_the_page(window: &Window) -> String {
     let base = window.location().href().unwrap_or_default();
     from(&base).unwrap_or(base)
+}
+
+/// `ws` beside the directory of rooms, whose pages are `r/NAME`.
+pub(crate) fn above_the_page(window: &Window) -> String {
+    let page = window.location().href().unwrap_or_default();
+    let above = Url::new_with_base("../", &page).ok();
+    above.and_then(|it| from(&it.href())).unwrap_or(page)
+}
+
+/// The room whose page this is.
+pub(crate) fn room_of_the_page(window: &Window) -> String {
+    let path = window.location().pathname().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let decoded = js_sys::decode_uri_component(name);
+    decoded.map_or_else(|_| name.to_owned(), String::from)
+}
+
+/// What the page's address says under this name.
+pub(crate) fn parameter(window: &Window, name: &str) -> Option<String> {
+    let query = window.location().search().ok()?;
+    UrlSearchParams::new_with_str(&query).ok()?.get(name)
+}
+
+/// Goes to the page of a room.
+pub(crate) fn visit_room(name: &str) {
+    let name = String::from(js_sys::encode_uri_component(name));
+    if let Some(window) = web_sys::window() {
+        // Relative to the page, so that a reverse proxy may put both under any path.
+        let _ = window.location().set_href(&format!("r/{name}"));
+    }
 }
 
 /// The WebSocket's address for a page's or server's address; `ws:` and `wss:` ones stay.

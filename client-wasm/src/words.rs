@@ -2,8 +2,9 @@
 //! sentence; knows neither the DOM nor what leads to a trouble.
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
+use ferrite_protocol::{ErrorCode, LeaveCause};
 
-use crate::call::{LinkState, Phase, Problem, Status};
+use crate::call::{Ending, LinkState, Phase, Problem, Status};
 use crate::media::{Kind, Trouble};
 
 /// The state of the call, for the chip at the top.
@@ -129,6 +130,69 @@ pub(crate) fn problem(problem: &Problem) -> String {
 
 fn server_says(reason: Option<&str>) -> String {
     reason.map_or_else(String::new, |reason| format!(" The server says: {reason}."))
+}
+
+/// Why one is not in the room.
+pub(crate) fn ending(ending: &Ending) -> String {
+    match ending {
+        Ending::Refused(code, words) => format!("{}: {words}.", refusal(*code)),
+        Ending::MadeToLeave(cause, None) => format!("{}.", farewell(*cause)),
+        Ending::MadeToLeave(cause, Some(reason)) => format!("{}: {reason}", farewell(*cause)),
+    }
+}
+
+fn refusal(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::LimitExceeded => "There is no place left",
+        ErrorCode::NotAllowed => "You are not allowed into this room",
+        ErrorCode::BadMessage
+        | ErrorCode::UnknownType
+        | ErrorCode::VersionMismatch
+        | ErrorCode::BadOffer
+        | ErrorCode::BadCandidate
+        | ErrorCode::BadState
+        | ErrorCode::ResumeFailed
+        | ErrorCode::Refused
+        | ErrorCode::Internal
+        | ErrorCode::Other => "The server did not let you in",
+    }
+}
+
+fn farewell(cause: LeaveCause) -> &'static str {
+    match cause {
+        LeaveCause::Kicked => "You were removed from the room",
+        LeaveCause::RoomEnded => "The room was ended",
+        LeaveCause::JoinedElsewhere => "You joined this room from somewhere else",
+        LeaveCause::Other => "You had to leave the room",
+    }
+}
+
+/// Something in the room could not be done.
+pub(crate) fn complaint(words: &str) -> String {
+    format!("The server says: {words}.")
+}
+
+/// What somebody is called who said no name.
+pub(crate) const NAMELESS: &str = "Guest";
+
+/// What stands in the empty line for what one says in a room.
+pub(crate) fn talk(open: bool) -> &'static str {
+    match open {
+        true => "Say something to everybody here",
+        false => "Nothing can be said now",
+    }
+}
+
+/// Why no screen is shown. Who thought better of it needs no words.
+pub(crate) fn screen(trouble: &Trouble) -> Option<String> {
+    match trouble {
+        Trouble::Denied => None,
+        Trouble::Missing
+        | Trouble::Busy
+        | Trouble::Insecure
+        | Trouble::Unplugged
+        | Trouble::Other(_) => Some("This browser could not show the screen.".to_owned()),
+    }
 }
 
 /// What stands in the empty line for messages.

@@ -115,6 +115,14 @@ impl Browser {
         Ok(tab)
     }
 
+    /// Opens `url` in a window of its own, seen as all windows are, and makes that the current one.
+    pub async fn open_window(&self, url: &str) -> Result<WindowHandle> {
+        let window = self.client.new_window(false).await?.handle;
+        self.client.switch_to_window(window.clone()).await?;
+        self.open(url).await?;
+        Ok(window)
+    }
+
     /// The current tab.
     pub async fn tab(&self) -> Result<WindowHandle> {
         Ok(self.client.window().await?)

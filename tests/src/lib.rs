@@ -4,7 +4,7 @@
 //! * [`scene()`] runs one test: a server, a browser, and the clean-up that follows either way.
 //! * [`server`] starts and stops the `ferrite` binary.
 //! * [`browser`] drives Chromium through WebDriver, and keeps what its console said.
-//! * [`app`] is the app's page as its user meets it.
+//! * [`app`] is the echo's page as its user meets it, [`room_page`] a room's.
 //! * [`firefox`] drives Firefox, through [`marionette`].
 //! * [`aiortc`] makes calls with a peer in Python.
 //! * [`machine`] keeps what measures and what runs browsers apart.
@@ -37,6 +37,7 @@ pub mod network;
 pub mod process;
 pub mod proxy;
 pub mod readme;
+pub mod room_page;
 pub mod scene;
 pub mod server;
 pub mod signalling;
@@ -49,6 +50,7 @@ pub use aiortc::aiortc_call;
 pub use app::App;
 pub use browser::{Browser, BrowserOptions, Permission};
 pub use firefox::{Firefox, firefox_lab, firefox_on_the_move};
+pub use room_page::RoomPage;
 pub use scene::{Scene, scene, scene_on, scene_with};
 pub use server::Server;
 pub use signalling::Signalling;

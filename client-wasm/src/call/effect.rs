@@ -1,9 +1,13 @@
 //! What goes into a call and what comes out: the words its machine and its surroundings share.
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use ferrite_protocol::{ClientMessage, CloseCode, IceCandidate, IceServer, ServerMessage};
+use ferrite_protocol::{
+    ClientMessage, CloseCode, ErrorCode, IceCandidate, IceServer, JoinToken, LeaveCause, RoomId,
+    RoomMessage, ServerMessage, Tracks,
+};
 
-use super::Traffic;
+use super::flow::Traffic;
+use super::slots::Sight;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -12,6 +16,14 @@ pub(crate) enum Input {
     Connect,
     /// The user wants a call.
     Start,
+    /// The user wants to be in a room, with a call.
+    Enter(Entry),
+    /// The user mutes what is published under this key, or no longer.
+    Mute(String, bool),
+    /// The page has places for these pictures; what comes first matters most.
+    Show(Vec<Sight>),
+    /// The user says something to all in the room.
+    Say(String),
     /// The user wants a new media path.
     RestartIce,
     /// The user wants no call, and keeps the link.
@@ -38,7 +50,7 @@ pub(crate) enum Input {
     /// The peer connection needs an offer.
     NegotiationNeeded,
     /// The offer asked for with [`Effect::MakeOffer`], set as local description.
-    OfferMade(Result<String, String>),
+    OfferMade(Result<Offer, String>),
     /// How [`Effect::ApplyAnswer`] went.
     AnswerApplied(Result<(), String>),
     /// The browser gathered a candidate, or all (`None`).
@@ -55,6 +67,31 @@ pub(crate) enum Input {
     Fired(Timer),
 }
 
+/// How to get into a room.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) room: RoomId,
+    pub(crate) name: Option<String>,
+    pub(crate) token: Option<JoinToken>,
+}
+
+/// Why one is not in the room although one wanted to be.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ending {
+    /// The server did not let this client in; its own words.
+    Refused(ErrorCode, String),
+    /// This client was made to leave, and perhaps whoever did it said why.
+    MadeToLeave(LeaveCause, Option<String>),
+}
+
+/// An offer, as the browser made it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Offer {
+    pub(crate) sdp: String,
+    /// What its sections are for, in a room.
+    pub(crate) tracks: Option<Tracks>,
+}
+
 /// Something to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
@@ -68,6 +105,9 @@ pub(crate) enum Effect {
     CreatePeer(Vec<IceServer>),
     /// Close the peer connection.
     ClosePeer,
+    /// Have so many slots for sound, and as many for pictures; the peer connection will ask for
+    /// negotiation.
+    Receive(usize),
     /// Make an offer and set it as local description.
     MakeOffer,
     /// Set the remote description.
@@ -76,6 +116,12 @@ pub(crate) enum Effect {
     AddCandidate(Option<IceCandidate>),
     /// Have the next offer restart ICE; the peer connection will ask for negotiation.
     RestartIce,
+    /// Show what somebody in the room said.
+    Hear(RoomMessage),
+    /// Show why something in the room could not be done.
+    Complain(String),
+    /// Show why one is not in the room any more.
+    End(Ending),
     /// Fire this timer after so many milliseconds, and forget when it was to fire before.
     Arm(Timer, u32),
     /// Do not fire this timer.

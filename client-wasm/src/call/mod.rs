@@ -1,9 +1,9 @@
 //! The call as a pure state machine: [`Input`]s in, [`Effect`]s out. Owns every rule of calling;
 //! knows no browser. Time and randomness come in as an argument.
 //!
-//! Four parts with one rule book each: [`link`] (the WebSocket), [`negotiation`] (offers and
-//! answers of one peer connection), [`path`] (what ICE and DTLS make of it) and [`flow`] (whether
-//! anything comes over it). State is level-triggered: what the user wants is compared with what
+//! Six parts with one rule book each: [`link`] (the WebSocket), [`negotiation`] (offers and
+//! answers of one peer connection), [`path`] (what ICE and DTLS make of it), [`flow`] (whether
+//! anything comes over it), [`room`] (who else is there) and [`slots`] (which of them is shown where). State is level-triggered: what the user wants is compared with what
 //! there is, after every input.
 
 mod effect;
@@ -11,23 +11,32 @@ mod flow;
 mod link;
 mod negotiation;
 mod path;
+mod room;
+mod slots;
 mod status;
+mod summary;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use ferrite_protocol::{ClientMessage, IceCandidate, IceServer, RequestId, ServerMessage};
+use ferrite_protocol::{
+    ClientMessage, ErrorCode, IceCandidate, IceServer, RequestId, ServerMessage,
+};
 
-pub(crate) use effect::{Effect, Input, Timer};
+pub(crate) use effect::{Effect, Ending, Entry, Input, Offer, Timer};
 use flow::Flow;
 pub(crate) use flow::Traffic;
 pub(crate) use link::Clock;
 use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
+use room::Ids;
+pub(crate) use room::Room;
+pub(crate) use slots::Sight;
 pub(crate) use status::{LinkState, Phase, Problem, Status};
+use summary::Summary;
 
 /// A call is made anew for its data channel no more often than this.
 const CALL_ANEW_AFTER: Duration = Duration::from_secs(60);
@@ -49,7 +58,8 @@ pub(crate) struct Call {
     channel_gone: bool,
     /// When that was last the reason for one.
     called_anew: Option<Duration>,
-    next_id: u32,
+    room: Room,
+    ids: Ids,
 }
 
 impl Call {
@@ -65,7 +75,8 @@ impl Call {
             failure: None,
             channel_gone: false,
             called_anew: None,
-            next_id: 0,
+            room: Room::new(),
+            ids: Ids::default(),
         }
     }
 
@@ -79,20 +90,22 @@ impl Call {
         out
     }
 
-    /// What one shows.
-    pub(crate) fn status(&self) -> Status {
-        Status {
-            phase: self.phase(),
-            link: self.link.state(),
-            reached: self.link.is_reached(),
-            problem: self.problem(),
-        }
+    /// The room one is in, or wants to be in.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     fn step(&mut self, input: Input, clock: Clock, out: &mut Vec<Effect>) {
         match input {
             Input::Connect => self.open(clock, out),
             Input::Start => self.start(clock, out),
+            Input::Enter(entry) => {
+                self.room.enter(entry);
+                self.start(clock, out);
+            }
+            Input::Mute(key, muted) => self.room.mute(key, muted),
+            Input::Show(sights) => self.room.show(sights),
+            Input::Say(text) => self.room.say(text),
             Input::RestartIce => self.restart_ice(out),
             Input::HangUp => self.hang_up(out),
             Input::Close => self.close(clock, out),
@@ -158,6 +171,9 @@ impl Call {
             self.flow = Flow::new();
             out.push(Effect::CreatePeer(self.ice_servers.clone()));
         }
+        if self.link.is_ready() {
+            self.room.want(self.peer.is_some(), &mut self.ids, out);
+        }
     }
 
     fn open(&mut self, clock: Clock, out: &mut Vec<Effect>) {
@@ -181,6 +197,7 @@ impl Call {
     }
 
     fn hang_up(&mut self, out: &mut Vec<Effect>) {
+        self.room.leave();
         self.wanted = false;
         self.failure = None;
         self.drop_peer(out);
@@ -255,16 +272,16 @@ impl Call {
         self.on_link(event, out);
         match message {
             ServerMessage::Answer { id, sdp } => {
-                if let Some(peer) = &mut self.peer {
-                    peer.answered(id, sdp, out);
+                let peer = self.peer.as_mut();
+                if peer.is_some_and(|peer| peer.answered(id, sdp, out)) {
+                    self.room.agreed();
                 }
             }
             ServerMessage::Candidate { candidate } => self.remote_candidate(Some(candidate), out),
             ServerMessage::EndOfCandidates {} => self.remote_candidate(None, out),
             ServerMessage::PeerState { state, reason } => self.server_sees(state, reason, out),
-            ServerMessage::Error { id, message, .. } => self.refused(id, message, out),
-            ServerMessage::Welcome { .. }
-            | ServerMessage::Joined { .. }
+            ServerMessage::Error { id, code, message } => self.refused(id, code, message, out),
+            ServerMessage::Joined { .. }
             | ServerMessage::Left { .. }
             | ServerMessage::Done { .. }
             | ServerMessage::ParticipantJoined { .. }
@@ -272,10 +289,14 @@ impl Call {
             | ServerMessage::ParticipantLeft { .. }
             | ServerMessage::Watching { .. }
             | ServerMessage::Said { .. }
+            | ServerMessage::Pong { .. } => {
+                let ending = self.room.heard(message, out);
+                self.end(ending, out);
+            }
+            ServerMessage::Welcome { .. }
             | ServerMessage::HungUp { .. }
             | ServerMessage::GoingAway { .. }
-            | ServerMessage::Ping { .. }
-            | ServerMessage::Pong { .. } => {}
+            | ServerMessage::Ping { .. } => {}
         }
     }
 
@@ -296,6 +317,7 @@ impl Call {
 
     fn link_up(&mut self, resumed: bool, ice_servers: Vec<IceServer>, out: &mut Vec<Effect>) {
         self.ice_servers = ice_servers;
+        self.room.linked(resumed);
         let known = self.peer.as_ref().is_some_and(Negotiation::is_offered);
         if known && !resumed {
             // The server has forgotten its end, so nothing this end holds is of use.
@@ -347,21 +369,38 @@ impl Call {
         self.channel_gone = self.peer.is_some() && !self.called_anew.is_some_and(again);
     }
 
-    fn refused(&mut self, id: Option<RequestId>, words: String, out: &mut Vec<Effect>) {
+    fn refused(
+        &mut self,
+        id: Option<RequestId>,
+        code: ErrorCode,
+        words: String,
+        out: &mut Vec<Effect>,
+    ) {
         let ours = id.is_some() && self.peer.as_ref().is_some_and(|peer| peer.is_asking(id));
         if ours {
             out.push(Effect::Disarm(Timer::Answer));
-            self.fail(Problem::Refused(words), out);
+            return self.fail(Problem::Refused(words), out);
+        }
+        let ending = self.room.refused(id, code, words, out);
+        self.end(ending, out);
+    }
+
+    /// A call in a room ends with one's place there.
+    fn end(&mut self, ending: Option<Ending>, out: &mut Vec<Effect>) {
+        if let Some(ending) = ending {
+            self.hang_up(out);
+            out.push(Effect::End(ending));
         }
     }
 
-    fn offer_made(&mut self, result: Result<String, String>, out: &mut Vec<Effect>) {
+    fn offer_made(&mut self, result: Result<Offer, String>, out: &mut Vec<Effect>) {
         match result {
-            Ok(sdp) => {
-                let id = self.request_id();
+            Ok(offer) => {
+                let id = self.ids.next();
                 let ready = self.link.is_ready();
+                self.room.offered(&offer.sdp, offer.tracks.as_ref());
                 if let Some(peer) = &mut self.peer {
-                    peer.made(sdp, id, ready, out);
+                    peer.made(offer, id, ready, out);
                 }
             }
             Err(words) => self.fail(Problem::Browser(words), out),
@@ -432,7 +471,7 @@ impl Call {
     fn drop_peer(&mut self, out: &mut Vec<Effect>) {
         let offered = self.peer.as_ref().is_some_and(Negotiation::is_offered);
         if offered && self.link.is_ready() {
-            let id = Some(self.request_id());
+            let id = Some(self.ids.next());
             out.push(Effect::Send(ClientMessage::HangUp { id }));
         }
         self.forget_peer(out);
@@ -444,56 +483,24 @@ impl Call {
             return;
         }
         self.channel_gone = false;
+        self.room.unplugged();
         for timer in [Timer::Answer, Timer::Path, Timer::Slow] {
             out.push(Effect::Disarm(timer));
         }
         out.push(Effect::ClosePeer);
     }
 
-    fn request_id(&mut self) -> RequestId {
-        self.next_id = self.next_id.wrapping_add(1);
-        RequestId(self.next_id)
-    }
-
-    fn phase(&self) -> Phase {
-        let stopped = self.link.state() == LinkState::Stopped;
-        if self.closed {
-            Phase::Closed
-        } else if !self.wanted {
-            Phase::Idle
-        } else if self.failure.is_some() {
-            Phase::Failed
-        } else if self.peer.is_some() && self.path.is_connected() && !self.is_cut() {
-            Phase::Connected
-        } else if stopped {
-            Phase::Failed
-        } else if self.path.was_connected() {
-            Phase::Reconnecting
-        } else if self.peer.is_some() {
-            Phase::Negotiating
-        } else {
-            Phase::Connecting
-        }
-    }
-
-    /// Nothing comes from the server, neither media nor a word.
-    fn is_cut(&self) -> bool {
-        !self.link.is_ready() && (self.flow.is_silent() || self.link.is_offline())
-    }
-
-    fn problem(&self) -> Option<Problem> {
-        let slow = || {
-            let slow = self.peer.is_some() && self.path.is_slow();
-            slow.then(|| Problem::SlowPath(self.path.reason().map(str::to_owned)))
+    /// What one shows.
+    pub(crate) fn status(&self) -> Status {
+        let summary = Summary {
+            link: &self.link,
+            path: &self.path,
+            flow: &self.flow,
+            closed: self.closed,
+            wanted: self.wanted,
+            has_peer: self.peer.is_some(),
+            failure: self.failure.as_ref(),
         };
-        let offline = || {
-            let cut = self.peer.is_some() && !self.path.is_connected();
-            (cut && self.link.is_offline()).then_some(Problem::Offline)
-        };
-        let failure = self.failure.clone();
-        failure
-            .or_else(|| self.link.problem().cloned())
-            .or_else(offline)
-            .or_else(slow)
+        summary.status()
     }
 }

@@ -6,7 +6,7 @@
 
 use ferrite_protocol::{ClientMessage, IceCandidate, RequestId};
 
-use super::{Effect, Timer};
+use super::{Effect, Offer, Timer};
 
 /// How long the server may take to answer an offer.
 const ANSWER_MS: u32 = 10_000;
@@ -90,7 +90,7 @@ impl Negotiation {
     /// The browser made the offer and has set it as its local description.
     pub(super) fn made(
         &mut self,
-        sdp: String,
+        offer: Offer,
         id: RequestId,
         link_ready: bool,
         out: &mut Vec<Effect>,
@@ -106,7 +106,8 @@ impl Negotiation {
         self.state = State::Asking(id);
         self.late = false;
         self.offered = true;
-        let (id, tracks) = (Some(id), None);
+        let Offer { sdp, tracks } = offer;
+        let id = Some(id);
         out.push(Effect::Send(ClientMessage::Offer { id, sdp, tracks }));
         out.push(Effect::Arm(Timer::Answer, ANSWER_MS));
         self.flush_local(out);

@@ -4,6 +4,7 @@
 mod acquire;
 mod capture;
 mod level;
+pub(crate) mod screen;
 
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
@@ -12,6 +13,7 @@ use web_sys::{MediaDeviceInfo, MediaDeviceKind, MediaDevices, MediaStream, Media
 pub(crate) use acquire::{Acquired, AudioWish, VideoWish, Wish};
 pub(crate) use capture::{Capture, Kind, Trouble};
 use level::Level;
+pub(crate) use screen::{Screen, ScreenEvent};
 
 use crate::dom::{Listener, Post, Task};
 

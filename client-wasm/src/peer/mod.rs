@@ -3,6 +3,7 @@
 
 mod channel;
 mod report;
+mod sections;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{IceCandidate, IceServer, SdpType, SessionDescription};
@@ -16,8 +17,10 @@ use web_sys::{
 
 use channel::Channel;
 pub(crate) use channel::{ChannelEvent, Outgoing, Payload, SendError};
+pub(crate) use sections::Outlet;
+use sections::Sections;
 
-use crate::call::Traffic;
+use crate::call::{Offer, Traffic};
 use crate::codec::{self, VideoCodec};
 use crate::dom::{self, Listener, Post, Task};
 use crate::gaps::{self, Connection, Transceiver};
@@ -28,7 +31,7 @@ pub(crate) enum PeerEvent {
     /// An offer is needed.
     NegotiationNeeded,
     /// The offer, set as local description.
-    OfferMade(Result<String, String>),
+    OfferMade(Result<Offer, String>),
     /// The answer was set as remote description, or not.
     AnswerApplied(Result<(), String>),
     /// A candidate was gathered, or all (`None`).
@@ -52,7 +55,10 @@ pub(crate) enum PeerEvent {
 pub(crate) struct PeerOptions<'a> {
     pub(crate) ice_servers: &'a [IceServer],
     pub(crate) codec: Option<VideoCodec>,
+    /// What the server is to return.
     pub(crate) tracks: &'a [MediaStreamTrack],
+    /// What is published, in a room.
+    pub(crate) outlets: Option<&'a [Outlet]>,
 }
 
 /// A peer connection; dropping it closes it.
@@ -60,6 +66,8 @@ pub(crate) struct Peer {
     connection: Connection,
     channel: Channel,
     codec: Option<VideoCodec>,
+    /// In a room.
+    sections: Option<Sections>,
     post: Post<PeerEvent>,
     /// The exchange under way: an offer being made or an answer being applied.
     exchange: Option<Task>,
@@ -76,10 +84,14 @@ impl Peer {
         let connection = connect(options.ice_servers)?;
         let listeners = listeners(&connection, post);
         let channel = Channel::open(&connection, &post.map(PeerEvent::Channel))?;
-        let peer = Self {
+        let sections = options
+            .outlets
+            .map(|_| Sections::new(&connection, options.codec));
+        let mut peer = Self {
             connection,
             channel,
             codec: options.codec,
+            sections,
             post: post.clone(),
             exchange: None,
             sampling: None,
@@ -90,6 +102,7 @@ impl Peer {
         for track in options.tracks {
             peer.publish(track)?;
         }
+        peer.carry(options.outlets.unwrap_or_default())?;
         Ok(peer)
     }
 
@@ -117,13 +130,29 @@ impl Peer {
         }
     }
 
+    /// Publishes these in the room, and nothing else.
+    pub(crate) fn carry(&mut self, outlets: &[Outlet]) -> Result<(), JsValue> {
+        let sections = self.sections.as_mut();
+        sections.map_or(Ok(()), |sections| sections.publish(outlets))
+    }
+
+    /// Has so many slots of each kind.
+    pub(crate) fn receive(&mut self, slots: usize) -> Result<(), JsValue> {
+        let sections = self.sections.as_mut();
+        sections.map_or(Ok(()), |sections| sections.receive(slots))
+    }
+
     /// Makes an offer and sets it as local description.
     pub(crate) fn make_offer(&mut self) {
         let connection = self.connection.clone();
+        let sections = self.sections.clone();
         let post = self.post.clone();
         self.exchange = Some(Task::new(async move {
             let set = connection.set_local_description_implicitly().await;
-            let offer = set.map(|_| gaps::sdp_of(connection.local_description()));
+            let offer = set.map(|_| Offer {
+                sdp: gaps::sdp_of(connection.local_description()),
+                tracks: sections.as_ref().map(Sections::tracks),
+            });
             post.send(PeerEvent::OfferMade(offer.map_err(|e| dom::words(&e))));
         }));
     }

@@ -1,20 +1,10 @@
-//! What the user of the page can do.
+//! What the user of a page can do.
 
 use crate::media::Kind;
 
-/// What the user did.
+/// What can be done on every page.
 #[derive(Debug)]
-pub(crate) enum Action {
-    /// Start with what was chosen.
-    Start,
-    /// Start with messages only.
-    StartWithout,
-    /// End the call.
-    HangUp,
-    /// Press one of the call's switches.
-    Toggle(Toggle),
-    /// Say a line.
-    Say(String),
+pub(crate) enum PageAction {
     /// Try again to reach the server.
     Retry,
     /// Try again to open camera and microphone.
@@ -27,8 +17,46 @@ pub(crate) enum Action {
     Leave,
     /// Come back to the page as it was left.
     Return,
+}
+
+/// What can be done on the echo's page.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// What can be done on every page.
+    Page(PageAction),
+    /// Start with what was chosen.
+    Start,
+    /// Start with messages only.
+    StartWithout,
+    /// Go to the page of the room of this name.
+    Visit(String),
+    /// End the call.
+    HangUp,
+    /// Press one of the call's switches.
+    Toggle(Toggle),
+    /// Say a line.
+    Say(String),
     /// The returned picture started.
     RemotePlays,
+}
+
+/// What can be done on a room's page.
+#[derive(Debug)]
+pub(crate) enum RoomAction {
+    /// What can be done on every page.
+    Page(PageAction),
+    /// Go in, under this name.
+    Enter(String),
+    /// Go out.
+    Leave,
+    /// Mute the microphone, or no longer.
+    Mute,
+    /// Turn the camera on or off.
+    Camera,
+    /// Show the screen to others, or no longer.
+    Screen,
+    /// Say a line.
+    Say(String),
 }
 
 /// What can be chosen.
@@ -40,7 +68,7 @@ pub(crate) enum Choice {
     Processing,
 }
 
-/// The switches of a call. Pressed means off: muted, no camera, silent.
+/// The switches of the echo. Pressed means off: muted, no camera, silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Toggle {
     Mute,

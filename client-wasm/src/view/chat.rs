@@ -1,12 +1,11 @@
 //! The log of messages and the line to write one.
 
-use wasm_bindgen::JsCast;
 use web_sys::{
     Element, HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTemplateElement,
 };
 
 use super::action::Action;
-use super::element::{Finder, Missing, on, set_text};
+use super::element::{Finder, Missing, child, copy_of, on, set_text};
 use crate::chat::Line;
 use crate::dom::{Listener, Post};
 use crate::words;
@@ -74,11 +73,13 @@ impl Log {
 
     /// Adds a line.
     pub(crate) fn add(&self, line: Option<Line>, text: &str, state: LineState) {
-        let Some(item) = self.item() else { return };
+        let Some(item) = copy_of(&self.template) else {
+            return;
+        };
         if let Some(line) = line {
             let _ = item.set_attribute("data-line", &line.to_string());
         }
-        if let Some(element) = child(&item, ".text") {
+        if let Some(element) = child::<Element>(&item, ".text") {
             element.set_text_content(Some(text));
         }
         mark(&item, state);
@@ -95,23 +96,9 @@ impl Log {
     /// Shows what became of a line.
     pub(crate) fn mark(&self, line: Line, state: LineState) {
         let selector = format!("[data-line=\"{line}\"]");
-        if let Some(item) = child(&self.list, &selector) {
+        if let Some(item) = child::<Element>(&self.list, &selector) {
             mark(&item, state);
         }
-    }
-
-    fn item(&self) -> Option<Element> {
-        let content = self.template.content().clone_node_with_deep(true).ok()?;
-        let item = content.first_child()?;
-        let mut node = Some(item);
-        // The first child may be white space.
-        while let Some(candidate) = node {
-            match candidate.dyn_into::<Element>() {
-                Ok(element) => return Some(element),
-                Err(other) => node = other.next_sibling(),
-            }
-        }
-        None
     }
 }
 
@@ -126,11 +113,7 @@ fn mark(item: &Element, state: LineState) {
         LineState::Received => ("received", "from the server".to_owned()),
     };
     let _ = item.set_attribute("data-state", name);
-    if let Some(element) = child(item, ".note") {
+    if let Some(element) = child::<Element>(item, ".note") {
         set_text(&element, &note);
     }
-}
-
-fn child(element: &Element, selector: &str) -> Option<Element> {
-    element.query_selector(selector).ok().flatten()
 }

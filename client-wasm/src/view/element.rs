@@ -2,9 +2,11 @@
 
 use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
-use web_sys::{Document, Element, Event, EventTarget, HtmlElement, HtmlVideoElement, MediaStream};
+use web_sys::{
+    Document, DocumentFragment, Element, Event, EventTarget, HtmlElement, HtmlMediaElement,
+    HtmlTemplateElement, HtmlVideoElement, MediaStream,
+};
 
-use super::action::Action;
 use crate::dom::{Listener, Post};
 
 /// The page lacks an element, or has another in its place.
@@ -23,11 +25,11 @@ impl Finder<'_> {
 }
 
 /// Posts what `read` makes of every event.
-pub(super) fn on(
+pub(super) fn on<A: 'static>(
     target: &EventTarget,
     kind: &'static str,
-    post: &Post<Action>,
-    read: impl Fn(Event) -> Option<Action> + 'static,
+    post: &Post<A>,
+    read: impl Fn(Event) -> Option<A> + 'static,
 ) -> Listener {
     let post = post.clone();
     Listener::new(target, kind, move |event| {
@@ -40,6 +42,23 @@ pub(super) fn on(
 /// Shows or hides.
 pub(super) fn show(element: &HtmlElement, shown: bool) {
     element.set_hidden(!shown);
+}
+
+/// Shows a switch as pressed or not.
+pub(super) fn press(button: &HtmlElement, pressed: bool) {
+    let _ = button.set_attribute("aria-pressed", &pressed.to_string());
+}
+
+/// The element of a copy of a template. There may be white space before it.
+pub(super) fn copy_of(template: &HtmlTemplateElement) -> Option<Element> {
+    let content = template.content().clone_node_with_deep(true).ok()?;
+    let content: DocumentFragment = content.dyn_into().ok()?;
+    content.first_element_child()
+}
+
+/// The first element below another that a selector finds.
+pub(super) fn child<T: JsCast>(element: &Element, selector: &str) -> Option<T> {
+    element.query_selector(selector).ok()??.dyn_into().ok()
 }
 
 /// Sets a text, unless it stands there already: a screen reader would read it again.
@@ -76,10 +95,7 @@ impl Tile {
 
     /// Plays a stream, or nothing.
     pub(super) fn play(&self, stream: Option<&MediaStream>) {
-        // Setting the same stream again would make the picture flicker.
-        if self.video.src_object().as_ref() != stream {
-            self.video.set_src_object(stream);
-        }
+        play(&self.video, stream);
     }
 
     /// Shows the picture, or the words.
@@ -89,6 +105,13 @@ impl Tile {
         if let Some(words) = words {
             set_text(&self.text, words);
         }
+    }
+}
+
+/// Plays a stream, or nothing. Setting the same one again would make the picture flicker.
+pub(super) fn play(element: &HtmlMediaElement, stream: Option<&MediaStream>) {
+    if element.src_object().as_ref() != stream {
+        element.set_src_object(stream);
     }
 }
 

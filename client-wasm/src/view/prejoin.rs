@@ -1,77 +1,52 @@
-//! The screen before a call: preview, devices, choices, start.
+//! The echo's screen before a call: the choices, start, and the way to a room.
 
-use wasm_bindgen::JsCast;
-use web_sys::{
-    HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlOptionElement,
-    HtmlSelectElement, MediaStream,
-};
+use web_sys::{HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlInputElement};
 
-use super::action::{Action, Choice};
-use super::element::{Finder, Missing, Tile, on, set_level, set_text, show, value_of};
-use crate::codec::VideoCodec;
+use super::action::Action;
+use super::element::{Finder, Missing, on, set_text, show};
+use super::setup::Setup;
 use crate::dom::{Listener, Post};
-use crate::media::{Device, Kind};
-use crate::settings::{NO_DEVICE, Settings};
 
 /// The screen before a call.
 pub(crate) struct Prejoin {
+    pub(crate) setup: Setup,
     section: HtmlElement,
     title: HtmlElement,
-    tile: Tile,
-    level: HtmlElement,
-    camera: HtmlSelectElement,
-    microphone: HtmlSelectElement,
-    codec: HtmlSelectElement,
-    resolution: HtmlSelectElement,
-    processing: HtmlInputElement,
     start: HtmlButtonElement,
     start_text: HtmlElement,
     start_without: HtmlButtonElement,
-    _listeners: Vec<Listener>,
+    _listeners: [Listener; 3],
 }
 
 impl Prejoin {
     pub(super) fn new(find: &Finder<'_>, post: &Post<Action>) -> Result<Self, Missing> {
-        let mut prejoin = Self {
-            section: find.get("prejoin")?,
-            title: find.get("prejoin-title")?,
-            tile: Tile::new(find, ["preview-tile", "preview", "preview-text"])?,
-            level: find.get("level")?,
-            camera: find.get("camera-select")?,
-            microphone: find.get("microphone-select")?,
-            codec: find.get("codec")?,
-            resolution: find.get("resolution")?,
-            processing: find.get("processing")?,
-            start: find.get("start")?,
-            start_text: find.get("start-text")?,
-            start_without: find.get("start-without")?,
-            _listeners: Vec::new(),
-        };
+        let start_without: HtmlButtonElement = find.get("start-without")?;
         let form: HtmlFormElement = find.get("start-form")?;
-        prejoin._listeners = prejoin.listeners(&form, post);
-        Ok(prejoin)
-    }
-
-    fn listeners(&self, form: &HtmlFormElement, post: &Post<Action>) -> Vec<Listener> {
-        let choose = |control: &HtmlElement, choice| {
-            on(control, "change", post, move |event| {
-                Some(Action::Choose(choice, value_of(&event)?))
-            })
-        };
-        vec![
-            on(form, "submit", post, |event| {
+        let room_form: HtmlFormElement = find.get("room-form")?;
+        let room: HtmlInputElement = find.get("room")?;
+        let listeners = [
+            on(&form, "submit", post, |event| {
                 event.prevent_default();
                 Some(Action::Start)
             }),
-            on(&self.start_without, "click", post, |_| {
+            on(&start_without, "click", post, |_| {
                 Some(Action::StartWithout)
             }),
-            choose(&self.camera, Choice::Device(Kind::Video)),
-            choose(&self.microphone, Choice::Device(Kind::Audio)),
-            choose(&self.codec, Choice::Codec),
-            choose(&self.resolution, Choice::Resolution),
-            choose(&self.processing, Choice::Processing),
-        ]
+            on(&room_form, "submit", post, move |event| {
+                event.prevent_default();
+                let name = room.value().trim().to_owned();
+                (!name.is_empty()).then_some(Action::Visit(name))
+            }),
+        ];
+        Ok(Self {
+            setup: Setup::new(find, &post.map(Action::Page))?,
+            section: find.get("prejoin")?,
+            title: find.get("prejoin-title")?,
+            start: find.get("start")?,
+            start_text: find.get("start-text")?,
+            start_without,
+            _listeners: listeners,
+        })
     }
 
     pub(super) fn show(&self, shown: bool) {
@@ -80,64 +55,6 @@ impl Prejoin {
 
     pub(super) fn focus(&self) {
         let _ = self.title.focus();
-    }
-
-    /// Sets the controls as chosen. Codecs the browser lacks cannot be chosen.
-    pub(crate) fn settings(&self, settings: &Settings, codecs: &[VideoCodec]) {
-        self.codec.set_value(&settings.codec);
-        self.resolution.set_value(&settings.resolution);
-        self.processing.set_checked(settings.processing);
-        for codec in VideoCodec::ALL {
-            let option = format!("option[value={}]", codec.name());
-            let option = self.codec.query_selector(&option).ok().flatten();
-            if let Some(option) = option.and_then(|it| it.dyn_into::<HtmlOptionElement>().ok()) {
-                option.set_disabled(!codecs.contains(&codec));
-            }
-        }
-    }
-
-    /// Lists the devices, with the chosen ones chosen.
-    pub(crate) fn devices(&self, devices: &[Device], settings: &Settings) {
-        for kind in [Kind::Audio, Kind::Video] {
-            let of_kind: Vec<_> = devices.iter().filter(|it| it.kind == kind).collect();
-            self.fill(kind, &of_kind, settings.device(kind));
-        }
-    }
-
-    fn fill(&self, kind: Kind, devices: &[&Device], chosen: &str) {
-        let (select, name) = match kind {
-            Kind::Audio => (&self.microphone, "microphone"),
-            Kind::Video => (&self.camera, "camera"),
-        };
-        select.set_text_content(None);
-        add_option(select, &format!("Default {name}"), "");
-        for (index, device) in devices.iter().enumerate() {
-            // Chromium lists its own "default" besides.
-            if device.id == "default" {
-                continue;
-            }
-            let unnamed = format!("Device {}", index + 1);
-            let label = if device.label.is_empty() {
-                &unnamed
-            } else {
-                &device.label
-            };
-            add_option(select, label, &device.id);
-        }
-        add_option(select, &format!("No {name}"), NO_DEVICE);
-        let there = chosen == NO_DEVICE || devices.iter().any(|it| it.id == chosen);
-        select.set_value(if there { chosen } else { "" });
-    }
-
-    /// Shows the camera's picture, or words in its place.
-    pub(crate) fn preview(&self, stream: Option<&MediaStream>, words: &str) {
-        self.tile.play(stream);
-        self.tile.cover(stream.is_none().then_some(words));
-    }
-
-    /// How loud the microphone is, 0 to 1.
-    pub(crate) fn level(&self, level: f32) {
-        set_level(&self.level, level);
     }
 
     /// Whether one can start, and what the button says.
@@ -149,11 +66,5 @@ impl Prejoin {
     /// Whether one can start without devices.
     pub(crate) fn start_without(&self, enabled: bool) {
         self.start_without.set_disabled(!enabled);
-    }
-}
-
-fn add_option(select: &HtmlSelectElement, text: &str, value: &str) {
-    if let Ok(option) = HtmlOptionElement::new_with_text_and_value(text, value) {
-        let _ = select.append_child(&option);
     }
 }

@@ -3,7 +3,7 @@
 use web_sys::{HtmlElement, MediaStream};
 
 use super::action::{Action, Toggle};
-use super::element::{Finder, Missing, Tile, on, set_level};
+use super::element::{self, Finder, Missing, Tile, on, set_level};
 use crate::dom::{Listener, Post};
 
 /// The pictures and the switches.
@@ -78,6 +78,6 @@ impl Stage {
             Toggle::Camera => &self.camera,
             Toggle::Speaker => &self.speaker,
         };
-        let _ = button.set_attribute("aria-pressed", &pressed.to_string());
+        element::press(button, pressed);
     }
 }

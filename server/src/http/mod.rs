@@ -55,6 +55,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ws", get(websocket))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
+        .route("/r/{room}", get(room))
         .fallback(asset)
         .layer(middleware::from_fn(secure))
         .with_state(app)
@@ -99,9 +100,18 @@ async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: Header
         // RFC 9110 §15.5.6: which methods there are goes with it.
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET,HEAD")]).into_response();
     }
-    match assets::find(uri.path(), app.config.http.www.as_deref()).await {
+    file(&app, uri.path(), &headers).await
+}
+
+/// Every room has the same page, which finds the room's name in its address.
+async fn room(State(app): State<App>, headers: HeaderMap) -> Response {
+    file(&app, "room.html", &headers).await
+}
+
+async fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
+    match assets::find(path, app.config.http.www.as_deref()).await {
         Some(asset) => {
-            let mut response = asset.respond(&headers);
+            let mut response = asset.respond(headers);
             let allowed = &app.config.http.allowed_origins;
             headers::share(response.headers_mut(), headers.get(ORIGIN), allowed);
             response

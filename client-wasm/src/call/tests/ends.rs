@@ -42,7 +42,7 @@ fn an_answer_lost_with_a_link_that_went_silent_is_asked_for_again() {
     assert!(rig.timers[&Timer::Link] < rig.timers[&Timer::Answer]);
     rig.fire(Timer::Link);
     assert_eq!(rig.relink_now(true), [Effect::MakeOffer]);
-    offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+    offered(&rig.feed(Input::OfferMade(Ok(offer("offer")))));
     assert_eq!(rig.fire(Timer::Answer), [ping()]);
 }
 

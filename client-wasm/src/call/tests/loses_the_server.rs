@@ -101,7 +101,7 @@ fn an_offer_lost_with_the_link_is_made_again() {
     rig.feed(Input::SocketClosed { code: 1006 });
     assert!(!rig.timers.contains_key(&Timer::Answer));
     assert_eq!(rig.relink(true), [Effect::MakeOffer]);
-    let again = offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+    let again = offered(&rig.feed(Input::OfferMade(Ok(offer("offer")))));
     assert_ne!(again, id);
     assert_eq!(rig.hear(answer(id)), []);
 }
@@ -111,10 +111,10 @@ fn an_offer_made_while_the_link_is_down_is_made_anew() {
     let mut rig = Rig::linked();
     rig.feed(Input::NegotiationNeeded);
     rig.feed(Input::SocketClosed { code: 1006 });
-    assert_eq!(rig.feed(Input::OfferMade(Ok("offer".to_owned()))), []);
+    assert_eq!(rig.feed(Input::OfferMade(Ok(offer("offer")))), []);
     rig.feed(Input::LocalCandidate(Some(candidate("a"))));
     assert_eq!(rig.relink(true), [Effect::MakeOffer]);
-    let effects = rig.feed(Input::OfferMade(Ok("offer".to_owned())));
+    let effects = rig.feed(Input::OfferMade(Ok(offer("offer"))));
     assert_eq!(effects[1..], [send_candidate("a")]);
 }
 

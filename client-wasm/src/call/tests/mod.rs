@@ -2,6 +2,7 @@
 
 mod ends;
 mod falls_silent;
+mod is_in_rooms;
 mod loses_the_server;
 mod negotiates;
 mod rebuilds_the_peer;
@@ -16,7 +17,7 @@ use ferrite_protocol::{
     ClientMessage, CloseCode, ErrorCode, IceCandidate, RequestId, ServerMessage,
 };
 
-use super::{Call, Clock, Effect, Input, LinkState, Phase, Problem, Timer, Traffic};
+use super::{Call, Clock, Effect, Input, LinkState, Offer, Phase, Problem, Timer, Traffic};
 
 /// A call and what a browser would hold for it.
 struct Rig {
@@ -92,7 +93,7 @@ impl Rig {
     fn asking() -> (Self, RequestId) {
         let mut rig = Self::linked();
         rig.feed(Input::NegotiationNeeded);
-        let id = offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+        let id = offered(&rig.feed(Input::OfferMade(Ok(offer("offer")))));
         (rig, id)
     }
 
@@ -108,7 +109,7 @@ impl Rig {
     /// A new peer connection, up to media.
     fn reconnects(&mut self) {
         self.feed(Input::NegotiationNeeded);
-        let id = offered(&self.feed(Input::OfferMade(Ok("offer".to_owned()))));
+        let id = offered(&self.feed(Input::OfferMade(Ok(offer("offer")))));
         self.hear(answer(id));
         self.feed(Input::AnswerApplied(Ok(())));
         self.feed(Input::PeerState(PeerState::Connected));
@@ -159,6 +160,13 @@ fn welcome(resumed: bool) -> ServerMessage {
         resumed,
         ping_interval_ms: 20_000,
         ice_servers: Vec::new(),
+    }
+}
+
+fn offer(sdp: &str) -> Offer {
+    Offer {
+        sdp: sdp.to_owned(),
+        tracks: None,
     }
 }
 

@@ -16,7 +16,7 @@ fn a_call_goes_from_start_to_media() {
     assert_eq!(rig.hear(welcome(false)), [create()]);
     assert_eq!(rig.phase(), Phase::Negotiating);
     assert_eq!(rig.feed(Input::NegotiationNeeded), [Effect::MakeOffer]);
-    let id = offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+    let id = offered(&rig.feed(Input::OfferMade(Ok(offer("offer")))));
     assert_eq!(
         rig.hear(answer(id)),
         [Effect::ApplyAnswer("answer".to_owned())]
@@ -32,7 +32,7 @@ fn no_candidate_overtakes_its_offer() {
     let mut rig = Rig::linked();
     rig.feed(Input::NegotiationNeeded);
     assert_eq!(rig.feed(Input::LocalCandidate(Some(candidate("a")))), []);
-    let effects = rig.feed(Input::OfferMade(Ok("offer".to_owned())));
+    let effects = rig.feed(Input::OfferMade(Ok(offer("offer"))));
     assert!(matches!(
         effects[0],
         Effect::Send(ClientMessage::Offer { .. })

@@ -39,7 +39,7 @@ fn a_restart_whose_offer_went_into_a_dead_link_is_ordered_once() {
     let mut rig = Rig::connected();
     rig.feed(Input::PeerState(PeerState::Disconnected));
     assert_eq!(rig.feed(Input::NegotiationNeeded), [Effect::MakeOffer]);
-    offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+    offered(&rig.feed(Input::OfferMade(Ok(offer("offer")))));
     // The link does not answer the ping.
     let renewed = [Effect::Disconnect(CloseCode::TimedOut), Effect::Connect];
     assert_eq!(rig.fire(Timer::Link), renewed);
@@ -92,7 +92,7 @@ fn a_broken_path_is_restarted_then_rebuilt_then_given_up() {
         assert_eq!(effects[1..], [Effect::ClosePeer, create()]);
         let id = {
             rig.feed(Input::NegotiationNeeded);
-            offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))))
+            offered(&rig.feed(Input::OfferMade(Ok(offer("offer")))))
         };
         rig.hear(answer(id));
         rig.feed(Input::AnswerApplied(Ok(())));
@@ -142,7 +142,7 @@ fn a_path_that_never_comes_is_given_up() {
         assert!(repairs < 10);
         if effects.contains(&create()) {
             rig.feed(Input::NegotiationNeeded);
-            let id = offered(&rig.feed(Input::OfferMade(Ok("offer".to_owned()))));
+            let id = offered(&rig.feed(Input::OfferMade(Ok(offer("offer")))));
             rig.hear(answer(id));
             rig.feed(Input::AnswerApplied(Ok(())));
         }

@@ -38,8 +38,13 @@ fn no_order_of_events_breaks_the_rules() {
                     Effect::MakeOffer
                     | Effect::ApplyAnswer(_)
                     | Effect::AddCandidate(_)
+                    | Effect::Receive(_)
                     | Effect::RestartIce => assert!(peer, "seed {seed}: no peer for {effect:?}"),
-                    Effect::Arm(..) | Effect::Disarm(..) => {}
+                    Effect::Hear(_)
+                    | Effect::Complain(_)
+                    | Effect::End(_)
+                    | Effect::Arm(..)
+                    | Effect::Disarm(..) => {}
                 }
             }
             let phase = rig.phase();
@@ -68,7 +73,7 @@ impl Chance {
             PeerState::Failed,
             PeerState::Closed,
         ][self.below(5) as usize];
-        let id = RequestId(rig.call.next_id);
+        let id = RequestId(rig.call.ids.0);
         let timers: Vec<Timer> = rig.timers.keys().copied().collect();
         let traffic = Traffic {
             sent: self.below(1_000) as f64,
@@ -86,7 +91,7 @@ impl Chance {
             9 | 10 => Input::Heard(answer(id)),
             11 => Input::Heard(sees(state)),
             12 if peer => Input::NegotiationNeeded,
-            13 if peer => Input::OfferMade(Ok("offer".to_owned())),
+            13 if peer => Input::OfferMade(Ok(offer("offer"))),
             14 if peer => Input::AnswerApplied(Ok(())),
             15 if peer => Input::PeerState(state),
             18 | 19 if peer => Input::Traffic(traffic),

@@ -1,21 +1,20 @@
-//! The page's one loop: the user's actions, the devices and the client's events come in by one
-//! queue, and the loop owns what they change by value. It decides what is shown; the view shows it,
-//! the client calls, the media module opens devices.
+//! The echo's page. It decides what is shown; the view shows it, the client calls, the devices are
+//! opened elsewhere.
 
-use web_sys::{MediaStream, RtcTrackEvent, Window};
+use web_sys::{MediaStream, RtcTrackEvent};
 
+use super::devices::{BOTH, Devices, News};
+use super::{App, StartError};
 use crate::call::{Phase, Status};
 use crate::chat::{Chat, Heard};
 use crate::client::{self, Client, Command, Event};
-use crate::dom::{self, Inbox, Interval, Post};
-use crate::media::{Kind, Media, MediaEvent, Trouble};
+use crate::dom::{self, Interval, Post};
+use crate::media::{Kind, MediaEvent};
 use crate::peer::{self, Outgoing, Payload};
-use crate::settings::{NO_DEVICE, Settings};
 use crate::stats::Stats;
-use crate::view::{Action, Choice, LineState, Missing, Screen, Toggle, View};
+use crate::view::{Action, LineState, PageAction, Screen, Toggle, View};
 use crate::words;
 
-const BOTH: [Kind; 2] = [Kind::Audio, Kind::Video];
 const METER_MS: u32 = 100;
 const SAMPLE_MS: u32 = 1_000;
 
@@ -31,42 +30,12 @@ pub(crate) enum Input {
     Sample,
 }
 
-/// Why the page cannot start.
-#[derive(Debug)]
-pub(crate) enum StartError {
-    /// There is no window, or it has no document.
-    NoPage,
-    /// The page is another app's.
-    Missing(Missing),
-}
-
-/// Starts the page's loop.
-pub(crate) fn start() -> Result<(), StartError> {
-    let window = web_sys::window().ok_or(StartError::NoPage)?;
-    let (post, inbox) = dom::queue();
-    let mut app = App::new(&window, &post)?;
-    app.open();
-    wasm_bindgen_futures::spawn_local(run(app, inbox));
-    Ok(())
-}
-
-async fn run(mut app: App, mut inbox: Inbox<Input>) {
-    while let Some(input) = inbox.next().await {
-        app.handle(input);
-    }
-}
-
-struct App {
+pub(super) struct Echo {
     view: View,
     client: Client,
-    media: Media,
-    settings: Settings,
+    devices: Devices,
     chat: Chat,
     screen: Screen,
-    /// What is wrong with microphone and camera.
-    troubles: [Option<Trouble>; 2],
-    /// Devices asked for and not there yet.
-    pending: u32,
     /// The user pressed start before the devices were there.
     eager: bool,
     muted: bool,
@@ -80,21 +49,22 @@ struct App {
     sampler: Option<Interval>,
 }
 
-impl App {
-    fn new(window: &Window, post: &Post<Input>) -> Result<Self, StartError> {
+impl App for Echo {
+    type Input = Input;
+
+    fn new(post: &Post<Input>) -> Result<Self, StartError> {
+        let window = web_sys::window().ok_or(StartError::NoPage)?;
         let document = window.document().ok_or(StartError::NoPage)?;
-        let settings = Settings::load();
-        let url = crate::url::beside_the_page(window);
+        let devices = Devices::new(post.map(Input::Media));
+        let url = crate::url::beside_the_page(&window);
         let view = View::new(&document, &post.map(Input::View)).map_err(StartError::Missing)?;
+        let codec = devices.settings().codec();
         Ok(Self {
             view,
-            client: Client::new(url, settings.codec(), post.map(Input::Client)),
-            media: Media::new(post.map(Input::Media)),
-            settings,
+            client: Client::new(url, codec, post.map(Input::Client)),
+            devices,
             chat: Chat::default(),
             screen: Screen::Prejoin,
-            troubles: [None, None],
-            pending: 0,
             eager: false,
             muted: false,
             silent: false,
@@ -106,17 +76,16 @@ impl App {
         })
     }
 
-    /// What a visitor sees first.
     fn open(&mut self) {
-        let codecs = peer::video_codecs();
-        self.view.prejoin.settings(&self.settings, &codecs);
-        self.view.status(self.client.status());
+        let (setup, codecs) = (&self.view.prejoin.setup, peer::video_codecs());
+        setup.settings(self.devices.settings(), &codecs);
+        self.view.frame.status(self.client.status());
         if peer::is_supported() {
-            self.media.list();
+            self.devices.list();
             self.acquire(&BOTH);
         } else {
-            self.view.trouble(Some(words::NO_WEBRTC), false);
-            self.view.prejoin.preview(None, "No calls in this browser");
+            self.view.frame.trouble(Some(words::NO_WEBRTC), false);
+            setup.preview(None, "No calls in this browser");
             self.view.prejoin.start_without(false);
         }
     }
@@ -130,7 +99,9 @@ impl App {
             Input::Sample => self.command(Command::Sample),
         }
     }
+}
 
+impl Echo {
     fn command(&mut self, command: Command) {
         self.tell(client::Input::Do(command));
     }
@@ -145,26 +116,36 @@ impl App {
 
     fn on_action(&mut self, action: Action) {
         match action {
+            Action::Page(action) => self.on_page_action(action),
             Action::Start => self.start(),
             Action::StartWithout => {
-                BOTH.into_iter().for_each(|kind| self.media.release(kind));
+                self.devices.release_all();
                 self.begin();
             }
+            Action::Visit(room) => crate::url::visit_room(&room),
             Action::HangUp => self.hang_up(),
             Action::Toggle(toggle) => self.toggle(toggle),
             Action::Say(text) => self.say(text),
-            Action::Retry => self.command(Command::Retry),
-            Action::RetryDevices => self.acquire(&self.troubled()),
-            Action::Choose(choice, value) => self.choose(choice, value),
-            Action::Gesture => self.media.wake(),
-            Action::Leave => self.leave(),
-            Action::Return => self.acquire(&BOTH),
             Action::RemotePlays => self.show_remote(),
         }
     }
 
+    fn on_page_action(&mut self, action: PageAction) {
+        match action {
+            PageAction::Retry => self.command(Command::Retry),
+            PageAction::RetryDevices => self.acquire(&self.devices.troubled()),
+            PageAction::Choose(choice, value) => {
+                self.devices.choose(choice, &value);
+                self.show_devices();
+            }
+            PageAction::Gesture => self.devices.wake(),
+            PageAction::Leave => self.leave(),
+            PageAction::Return => self.acquire(&BOTH),
+        }
+    }
+
     fn start(&mut self) {
-        if self.pending > 0 {
+        if self.devices.are_pending() {
             self.eager = true;
             self.show_start();
         } else {
@@ -175,14 +156,13 @@ impl App {
     fn begin(&mut self) {
         self.eager = false;
         self.screen = Screen::Call;
-        // Whoever starts without a device knows that it is not there.
-        self.troubles = [None, None];
+        self.devices.forgive();
         self.show_devices();
         self.view.screen(Screen::Call);
         self.view.log.clear();
         self.view.numbers.show(&Stats::default());
-        self.command(Command::Prefer(self.settings.codec()));
-        self.command(Command::Publish(self.media.tracks()));
+        self.command(Command::Prefer(self.devices.settings().codec()));
+        self.command(Command::Publish(self.devices.tracks()));
         self.command(Command::Start);
         self.show_local();
         let post = self.post.clone();
@@ -197,7 +177,7 @@ impl App {
 
     fn end_call(&mut self) {
         self.sampler = None;
-        for track in self.media.tracks() {
+        for track in self.devices.tracks() {
             self.command(Command::Unpublish(track));
         }
         self.command(Command::HangUp);
@@ -211,7 +191,7 @@ impl App {
         if self.screen == Screen::Call {
             self.end_call();
         }
-        BOTH.into_iter().for_each(|kind| self.media.release(kind));
+        self.devices.release_all();
     }
 
     fn toggle(&mut self, toggle: Toggle) {
@@ -224,29 +204,27 @@ impl App {
     }
 
     fn toggle_microphone(&mut self) {
-        if self.media.track(Kind::Audio).is_none() {
+        if self.devices.track(Kind::Audio).is_none() {
             return self.switch_on(Kind::Audio);
         }
         self.muted = !self.muted;
-        if let Some(track) = self.media.track(Kind::Audio) {
+        if let Some(track) = self.devices.track(Kind::Audio) {
             track.set_enabled(!self.muted);
         }
     }
 
     /// Off means off: the light of the camera goes out.
     fn toggle_camera(&mut self) {
-        let Some(track) = self.media.track(Kind::Video).cloned() else {
+        let Some(track) = self.devices.track(Kind::Video).cloned() else {
             return self.switch_on(Kind::Video);
         };
         self.command(Command::Unpublish(track));
-        self.media.release(Kind::Video);
+        self.devices.release(Kind::Video);
     }
 
     fn switch_on(&mut self, kind: Kind) {
-        if self.settings.device(kind) == NO_DEVICE {
-            self.remember(Choice::Device(kind), String::new());
-        }
-        self.acquire(&[kind]);
+        self.devices.switch_on(kind);
+        self.show_devices();
     }
 
     fn say(&mut self, text: String) {
@@ -262,101 +240,51 @@ impl App {
         }));
     }
 
-    fn choose(&mut self, choice: Choice, value: String) {
-        self.remember(choice, value);
-        self.media.wake();
-        match choice {
-            Choice::Device(kind) => self.acquire(&[kind]),
-            Choice::Resolution => self.acquire(&[Kind::Video]),
-            Choice::Processing => self.acquire(&[Kind::Audio]),
-            Choice::Codec => {}
-        }
-    }
-
-    fn remember(&mut self, choice: Choice, value: String) {
-        self.settings.change(|settings| {
-            let value = value.clone();
-            match choice {
-                Choice::Device(Kind::Audio) => settings.microphone = value,
-                Choice::Device(Kind::Video) => settings.camera = value,
-                Choice::Codec => settings.codec = value,
-                Choice::Resolution => settings.resolution = value,
-                Choice::Processing => settings.processing = value == "true",
-            }
-        });
-    }
-
     // What the devices do.
 
     fn acquire(&mut self, kinds: &[Kind]) {
-        let wish = self.settings.wish(kinds);
-        for &kind in kinds {
-            self.troubles[kind as usize] = None;
-            self.media.release(kind);
-        }
-        if wish.kinds().next().is_some() {
-            self.pending += 1;
-            self.media.acquire(wish);
-        }
+        self.devices.acquire(kinds);
         self.show_devices();
     }
 
-    /// The kinds that are in trouble, or both.
-    fn troubled(&self) -> Vec<Kind> {
-        let troubled = BOTH.into_iter();
-        troubled
-            .filter(|&kind| self.troubles[kind as usize].is_some())
-            .collect()
-    }
-
     fn on_media(&mut self, event: MediaEvent) {
-        match event {
-            MediaEvent::Acquired(acquired) => {
-                self.pending = self.pending.saturating_sub(1);
-                let troubles = self.media.accept(*acquired);
-                for (old, new) in self.troubles.iter_mut().zip(troubles) {
-                    *old = new.or(old.take());
+        match self.devices.on_event(event) {
+            News::Acquired => self.on_acquired(),
+            News::Unplugged(track) => {
+                if let Some(track) = track {
+                    self.command(Command::Unpublish(track));
                 }
-                self.on_acquired();
+                self.show_devices();
             }
-            MediaEvent::Ended(kind) => self.unplugged(kind),
-            MediaEvent::Changed => self.media.list(),
-            MediaEvent::Devices(devices) => self.view.prejoin.devices(&devices, &self.settings),
+            News::Listed(devices) => {
+                let setup = &self.view.prejoin.setup;
+                setup.devices(&devices, self.devices.settings());
+            }
+            News::Nothing => {}
         }
     }
 
     fn on_acquired(&mut self) {
-        // Names of devices are told only after permission.
-        self.media.list();
-        if let Some(track) = self.media.track(Kind::Audio) {
+        if let Some(track) = self.devices.track(Kind::Audio) {
             track.set_enabled(!self.muted);
         }
         if self.screen == Screen::Call {
-            self.command(Command::Publish(self.media.tracks()));
+            self.command(Command::Publish(self.devices.tracks()));
         }
         self.show_devices();
-        if self.eager && self.pending == 0 {
+        if self.eager && !self.devices.are_pending() {
             self.begin();
         }
-    }
-
-    fn unplugged(&mut self, kind: Kind) {
-        if let Some(track) = self.media.track(kind).cloned() {
-            self.command(Command::Unpublish(track));
-        }
-        self.media.release(kind);
-        self.troubles[kind as usize] = Some(Trouble::Unplugged);
-        self.show_devices();
     }
 
     fn measure(&mut self) {
         let level = if self.muted {
             0.0
         } else {
-            self.media.loudness()
+            self.devices.loudness()
         };
         match self.screen {
-            Screen::Prejoin => self.view.prejoin.level(level),
+            Screen::Prejoin => self.view.prejoin.setup.level(level),
             Screen::Call => self.view.stage.level(level),
         }
     }
@@ -389,11 +317,13 @@ impl App {
                 }
             }
             Event::Stats(stats) => self.view.numbers.show(&stats),
+            // Nobody is in a room here.
+            Event::Room | Event::Said(_) | Event::Complaint(_) | Event::Ended(_) => {}
         }
     }
 
     fn on_status(&mut self, status: &Status) {
-        self.view.status(status);
+        self.view.frame.status(status);
         self.show_server();
         if status.phase != Phase::Connected {
             self.show_remote();
@@ -423,16 +353,16 @@ impl App {
     // What is shown.
 
     fn show_devices(&mut self) {
-        let [audio, video] = &self.troubles;
-        let words = words::devices(audio.as_ref(), video.as_ref());
-        self.view.device_trouble(words.as_deref());
+        let [audio, video] = self.devices.troubles();
+        let words = words::devices(audio, video);
+        self.view.frame.device_trouble(words.as_deref());
         self.show_start();
         self.show_meter();
         self.show_local();
     }
 
     fn show_start(&self) {
-        let words = match (self.pending > 0, self.eager) {
+        let words = match (self.devices.are_pending(), self.eager) {
             (true, true) => "Starts as soon as the devices are there…",
             (true, false) | (false, _) => "Start",
         };
@@ -440,20 +370,20 @@ impl App {
     }
 
     fn show_meter(&mut self) {
-        let wanted = self.media.track(Kind::Audio).is_some();
+        let wanted = self.devices.track(Kind::Audio).is_some();
         if wanted && self.meter.is_none() {
             let post = self.post.clone();
             self.meter = Some(Interval::new(METER_MS, move || post.send(Input::Meter)));
         } else if !wanted {
             self.meter = None;
-            self.view.prejoin.level(0.0);
+            self.view.prejoin.setup.level(0.0);
             self.view.stage.level(0.0);
         }
     }
 
     fn show_local(&self) {
-        let picture = self.media.picture();
-        let words = if self.pending > 0 {
+        let picture = self.devices.picture();
+        let words = if self.devices.are_pending() {
             "Waiting for the camera…"
         } else {
             "No camera"
@@ -464,19 +394,19 @@ impl App {
         } else {
             (picture, None)
         };
-        self.view.prejoin.preview(preview, words);
+        self.view.prejoin.setup.preview(preview, words);
         self.view.stage.local(local);
-        let mute = self.muted || self.media.track(Kind::Audio).is_none();
+        let mute = self.muted || self.devices.track(Kind::Audio).is_none();
         let stage = &self.view.stage;
         stage.press(Toggle::Mute, mute);
-        stage.press(Toggle::Camera, self.media.track(Kind::Video).is_none());
+        stage.press(Toggle::Camera, self.devices.track(Kind::Video).is_none());
         stage.press(Toggle::Speaker, self.silent);
         stage.silence(self.silent);
         self.show_remote();
     }
 
     fn show_remote(&self) {
-        let sending = self.media.track(Kind::Video).is_some();
+        let sending = self.devices.track(Kind::Video).is_some();
         let words = match self.client.status().phase {
             _ if !sending => Some("No picture is sent, so none comes back"),
             Phase::Reconnecting if self.remote.is_none() => Some("Waiting for the server"),

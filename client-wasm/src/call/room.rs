@@ -1,0 +1,455 @@
+//! The room as this client sees it, and its own place there: what is wanted is compared with what the
+//! server was told, and said where they differ, so that a resumed session and a new one need no rules of
+//! their own. Knows neither offers nor the WebSocket.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ferrite_protocol::{
+    CHAT, ClientMessage, ErrorCode, LeaveCause, MediaKind, Participant, ParticipantId, Publication,
+    PublicationId, RequestId, RoomMessage, ServerMessage, Slot, Tracks,
+};
+
+use super::effect::{Effect, Ending, Entry};
+use super::slots::{Sight, Slots, Wish};
+
+/// Lines that wait to be said. Who types faster than this is no person.
+const UNSAID: usize = 64;
+
+/// Numbers requests.
+#[derive(Debug, Default)]
+pub(super) struct Ids(pub(super) u32);
+
+impl Ids {
+    pub(super) fn next(&mut self) -> RequestId {
+        self.0 = self.0.wrapping_add(1);
+        RequestId(self.0)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Out,
+    Asking(RequestId),
+    In,
+    /// In, as far as one knows: the session was resumed, and the server is about to say.
+    Returning,
+}
+
+/// What is said once the server took it, or is said again.
+#[derive(Debug)]
+struct Told<T> {
+    told: Option<T>,
+    /// The request that has no reply yet.
+    asking: Option<RequestId>,
+}
+
+impl<T: PartialEq> Told<T> {
+    const NOTHING: Self = Self {
+        told: None,
+        asking: None,
+    };
+
+    /// The server knows this.
+    fn of(told: T) -> Self {
+        Self {
+            told: Some(told),
+            asking: None,
+        }
+    }
+
+    /// Whether this is news to the server; it will be none again.
+    fn tell(&mut self, wanted: T, ids: &mut Ids) -> Option<RequestId> {
+        if self.told.as_ref() == Some(&wanted) {
+            return None;
+        }
+        self.told = Some(wanted);
+        self.asking = Some(ids.next());
+        self.asking
+    }
+
+    fn reply(&mut self, id: Option<RequestId>) {
+        self.asking.take_if(|asking| id == Some(*asking));
+    }
+
+    /// What has no reply may never have arrived.
+    fn doubt(&mut self) {
+        if self.asking.take().is_some() {
+            self.told = None;
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Room {
+    wanted: Option<Entry>,
+    state: State,
+    own: Option<ParticipantId>,
+    people: Vec<Participant>,
+    /// What each slot carries.
+    carried: BTreeMap<String, Slot>,
+    /// The keys of what this client publishes and has muted.
+    muted: BTreeSet<String>,
+    muting: Told<BTreeSet<String>>,
+    sights: Vec<Sight>,
+    slots: Slots,
+    watching: Told<Wish>,
+    /// Said by the user, and not by the server yet.
+    unsaid: VecDeque<(Option<RequestId>, String)>,
+    /// The number of the last message.
+    heard: u64,
+    changes: u32,
+}
+
+impl Room {
+    pub(super) fn new() -> Self {
+        Self {
+            wanted: None,
+            state: State::Out,
+            own: None,
+            people: Vec::new(),
+            carried: BTreeMap::new(),
+            muted: BTreeSet::new(),
+            muting: Told::of(BTreeSet::new()),
+            sights: Vec::new(),
+            slots: Slots::default(),
+            watching: Told::NOTHING,
+            unsaid: VecDeque::new(),
+            heard: 0,
+            changes: 0,
+        }
+    }
+
+    // What one sees.
+
+    /// Grows with whatever can be seen here.
+    pub(crate) fn changes(&self) -> u32 {
+        self.changes
+    }
+
+    /// Whether the server has this client in the room.
+    pub(crate) fn is_in(&self) -> bool {
+        match self.state {
+            State::In | State::Returning => true,
+            State::Out | State::Asking(_) => false,
+        }
+    }
+
+    /// Who this client is.
+    pub(crate) fn own(&self) -> Option<&ParticipantId> {
+        self.own.as_ref()
+    }
+
+    /// Everybody, oldest first.
+    pub(crate) fn people(&self) -> &[Participant] {
+        &self.people
+    }
+
+    /// Whether what this client publishes under a key is muted.
+    pub(crate) fn is_muted(&self, key: &str) -> bool {
+        self.muted.contains(key)
+    }
+
+    /// The slot that carries a publication, if something comes of it.
+    pub(crate) fn slot_of(&self, publication: &PublicationId) -> Option<&str> {
+        let mut carried = self.carried.iter();
+        let found = carried.find(|(_, slot)| slot.publication == *publication);
+        let (mid, _) = found.filter(|(_, slot)| slot.idle.is_none())?;
+        Some(mid)
+    }
+
+    // What the user wants.
+
+    pub(super) fn enter(&mut self, entry: Entry) {
+        self.people.clear();
+        self.own = None;
+        self.heard = 0;
+        self.unsaid.clear();
+        self.wanted = Some(entry);
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.wanted = None;
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    pub(super) fn mute(&mut self, key: String, muted: bool) {
+        match muted {
+            true => self.muted.insert(key),
+            false => self.muted.remove(&key),
+        };
+        self.changes += 1;
+    }
+
+    pub(super) fn show(&mut self, sights: Vec<Sight>) {
+        self.sights = sights;
+    }
+
+    pub(super) fn say(&mut self, text: String) {
+        if self.unsaid.len() < UNSAID {
+            self.unsaid.push_back((None, text));
+        }
+    }
+
+    // What becomes of the connections.
+
+    /// The link is there. Unless the session goes on, nobody is in a room.
+    pub(super) fn linked(&mut self, resumed: bool) {
+        if !resumed {
+            self.forget();
+        }
+        self.state = match self.state {
+            State::Out | State::Asking(_) => State::Out,
+            State::In | State::Returning => State::Returning,
+        };
+        self.muting.doubt();
+        self.watching.doubt();
+        self.unsaid.iter_mut().for_each(|(asked, _)| *asked = None);
+    }
+
+    fn forget(&mut self) {
+        self.state = State::Out;
+        // Of who comes nothing is muted.
+        self.muting = Told::of(BTreeSet::new());
+        self.watching = Told::NOTHING;
+        self.changes += 1;
+    }
+
+    /// The peer connection is gone, and its slots with it.
+    pub(super) fn unplugged(&mut self) {
+        self.slots = Slots::default();
+        self.watching = Told::NOTHING;
+        self.carried.clear();
+        self.changes += 1;
+    }
+
+    /// An offer goes to the server.
+    pub(super) fn offered(&mut self, sdp: &str, tracks: Option<&Tracks>) {
+        if let Some(tracks) = tracks {
+            self.slots.offered(sdp, tracks);
+        }
+    }
+
+    /// The server took it.
+    pub(super) fn agreed(&mut self) {
+        self.slots.agreed();
+    }
+
+    /// Compares what is wanted with what the server was told.
+    pub(super) fn want(&mut self, has_peer: bool, ids: &mut Ids, out: &mut Vec<Effect>) {
+        match (self.state, &self.wanted) {
+            (State::Out, Some(entry)) => {
+                let id = ids.next();
+                out.push(Effect::Send(join(entry, id)));
+                self.state = State::Asking(id);
+            }
+            (State::In, None) => {
+                let id = Some(ids.next());
+                out.push(Effect::Send(ClientMessage::Leave { id }));
+                self.forget();
+            }
+            (State::In, Some(_)) => self.want_inside(ids, out),
+            (State::Out, None) | (State::Asking(_) | State::Returning, _) => {}
+        }
+        let needed = self.published(MediaKind::Audio);
+        let needed = needed.max(self.published(MediaKind::Video));
+        if has_peer
+            && self.is_wanted()
+            && let Some(slots) = self.slots.grow(needed)
+        {
+            out.push(Effect::Receive(slots));
+        }
+    }
+
+    fn want_inside(&mut self, ids: &mut Ids, out: &mut Vec<Effect>) {
+        if let Some(id) = self.muting.tell(self.muted.clone(), ids) {
+            let (id, keys) = (Some(id), self.muted.iter().cloned().collect());
+            out.push(Effect::Send(ClientMessage::Mute { id, keys }));
+        }
+        if let Some(slots) = self.slots.wish(&self.sights)
+            && let Some(id) = self.watching.tell(slots.clone(), ids)
+        {
+            let id = Some(id);
+            out.push(Effect::Send(ClientMessage::Watch { id, slots }));
+        }
+        for (asked, text) in self.unsaid.iter_mut().filter(|(asked, _)| asked.is_none()) {
+            *asked = Some(ids.next());
+            out.push(Effect::Send(ClientMessage::Say {
+                id: *asked,
+                to: None,
+                topic: CHAT.to_owned(),
+                text: text.clone(),
+            }));
+        }
+    }
+
+    /// How much others publish of a kind.
+    fn published(&self, kind: MediaKind) -> usize {
+        let others = self.people.iter().filter(|it| Some(&it.id) != self.own());
+        let published = others.flat_map(|it| &it.publications);
+        published.filter(|it| it.kind == kind).count()
+    }
+
+    // What the server says.
+
+    /// Takes a message. What it says may be that this client is not in the room any more.
+    pub(super) fn heard(
+        &mut self,
+        message: ServerMessage,
+        out: &mut Vec<Effect>,
+    ) -> Option<Ending> {
+        self.changes += 1;
+        match message {
+            ServerMessage::Joined {
+                participant,
+                room,
+                messages,
+                ..
+            } => {
+                self.state = State::In;
+                self.own = Some(participant);
+                self.people = room.participants;
+                self.told_to_mute();
+                messages.into_iter().for_each(|it| self.hear(it, out));
+            }
+            ServerMessage::Left { cause, reason, .. } => return self.left(cause?, reason),
+            ServerMessage::ParticipantJoined { participant }
+            | ServerMessage::ParticipantUpdated { participant } => self.update(participant),
+            ServerMessage::ParticipantLeft { participant } => {
+                self.people.retain(|it| it.id != participant);
+            }
+            ServerMessage::Watching { id, slots } => {
+                self.watching.reply(id);
+                self.carried = slots;
+            }
+            ServerMessage::Said { message } => self.hear(message, out),
+            ServerMessage::Done { id } => self.replied(id),
+            // Of a room the server would have told before it answered this.
+            ServerMessage::Pong { .. } if self.state == State::Returning => self.forget(),
+            // These are about other things than the room.
+            ServerMessage::Welcome { .. }
+            | ServerMessage::Answer { .. }
+            | ServerMessage::Candidate { .. }
+            | ServerMessage::EndOfCandidates {}
+            | ServerMessage::PeerState { .. }
+            | ServerMessage::HungUp { .. }
+            | ServerMessage::Error { .. }
+            | ServerMessage::GoingAway { .. }
+            | ServerMessage::Ping { .. }
+            | ServerMessage::Pong { .. } => {}
+        }
+        None
+    }
+
+    fn replied(&mut self, id: Option<RequestId>) {
+        self.muting.reply(id);
+        self.unsaid
+            .retain(|(asked, _)| asked.is_none() || *asked != id);
+    }
+
+    fn left(&mut self, cause: LeaveCause, reason: Option<String>) -> Option<Ending> {
+        self.forget();
+        let ending = Ending::MadeToLeave(cause, reason);
+        self.wanted.take().map(|_| ending)
+    }
+
+    fn update(&mut self, participant: Participant) {
+        let is_own = self.own() == Some(&participant.id);
+        match self.people.iter_mut().find(|it| it.id == participant.id) {
+            Some(known) => *known = participant,
+            None => self.people.push(participant),
+        }
+        if is_own {
+            self.told_to_mute();
+        }
+    }
+
+    /// Somebody else may have muted what this client publishes. While a wish of its own is under way,
+    /// what the server shows may be from before it.
+    fn told_to_mute(&mut self) {
+        let own = self.people.iter().find(|it| Some(&it.id) == self.own());
+        let published = own.into_iter().flat_map(|it| &it.publications);
+        let muted = published.filter(|it| it.muted).filter_map(key);
+        let muted: Vec<_> = muted.map(str::to_owned).collect();
+        if self.muting.asking.is_none()
+            && let Some(told) = &mut self.muting.told
+        {
+            let others = muted.into_iter().filter(|key| told.insert(key.clone()));
+            self.muted.extend(others);
+        }
+    }
+
+    /// What comes again after a new session was heard already.
+    fn hear(&mut self, message: RoomMessage, out: &mut Vec<Effect>) {
+        if message.number <= self.heard {
+            return;
+        }
+        self.heard = message.number;
+        if self.own() == Some(&message.from) {
+            let said = self
+                .unsaid
+                .iter()
+                .position(|(_, text)| *text == message.text);
+            said.map(|at| self.unsaid.remove(at));
+        }
+        if message.topic == CHAT {
+            out.push(Effect::Hear(message));
+        }
+    }
+
+    /// A request was refused, or something that is no request.
+    pub(super) fn refused(
+        &mut self,
+        id: Option<RequestId>,
+        code: ErrorCode,
+        words: String,
+        out: &mut Vec<Effect>,
+    ) -> Option<Ending> {
+        self.replied(id);
+        self.watching.reply(id);
+        match self.state {
+            State::Asking(asked) if id == Some(asked) => {
+                self.forget();
+                self.wanted = None;
+                return Some(Ending::Refused(code, words));
+            }
+            State::In if is_complaint(code) => out.push(Effect::Complain(words)),
+            State::In | State::Returning | State::Asking(_) | State::Out => {}
+        }
+        None
+    }
+}
+
+/// Whether an error may be about what one does in a room.
+fn is_complaint(code: ErrorCode) -> bool {
+    match code {
+        ErrorCode::BadState
+        | ErrorCode::LimitExceeded
+        | ErrorCode::NotAllowed
+        | ErrorCode::Internal
+        | ErrorCode::Other => true,
+        ErrorCode::BadMessage
+        | ErrorCode::UnknownType
+        | ErrorCode::VersionMismatch
+        | ErrorCode::BadOffer
+        | ErrorCode::BadCandidate
+        | ErrorCode::ResumeFailed
+        | ErrorCode::Refused => false,
+    }
+}
+
+fn join(entry: &Entry, id: RequestId) -> ClientMessage {
+    ClientMessage::Join {
+        id: Some(id),
+        room: entry.room.clone(),
+        name: entry.name.clone(),
+        metadata: None,
+        token: entry.token.clone(),
+    }
+}
+
+fn key(publication: &Publication) -> Option<&str> {
+    publication.id.parts().map(|(_, key)| key)
+}

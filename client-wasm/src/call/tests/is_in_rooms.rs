@@ -1,0 +1,318 @@
+//! The room is compared with what is wanted of it: at first, after a resume, and in a new session.
+
+use ferrite_protocol::room::{Idle, RoomSnapshot};
+use ferrite_protocol::{
+    LeaveCause, MediaKind, Participant, PublicationId, RoomMessage, Slot, Source, TrackUse, Tracks,
+};
+
+use super::*;
+use crate::call::{Ending, Entry, Sight};
+
+fn entry() -> Entry {
+    Entry {
+        room: "kitchen".into(),
+        name: Some("Ada".to_owned()),
+        token: None,
+    }
+}
+
+fn person(id: &str, muted: bool) -> Participant {
+    let publication = |key: &str, kind, source| ferrite_protocol::Publication {
+        id: PublicationId::of(&id.into(), key),
+        kind,
+        source,
+        label: None,
+        muted: muted && kind == MediaKind::Audio,
+        width: None,
+        height: None,
+    };
+    Participant {
+        publications: vec![
+            publication("mic", MediaKind::Audio, Source::Microphone),
+            publication("cam", MediaKind::Video, Source::Camera),
+        ],
+        ..Participant::new(id.into())
+    }
+}
+
+fn joined(id: Option<RequestId>, people: &[&str], messages: Vec<RoomMessage>) -> ServerMessage {
+    ServerMessage::Joined {
+        id,
+        participant: "me".into(),
+        room: RoomSnapshot {
+            id: "kitchen".into(),
+            participants: people.iter().map(|it| person(it, false)).collect(),
+        },
+        messages,
+    }
+}
+
+fn said(number: u64, from: &str, text: &str) -> RoomMessage {
+    RoomMessage {
+        number,
+        from: from.into(),
+        name: None,
+        to: None,
+        topic: "chat".to_owned(),
+        at: 0,
+        text: text.to_owned(),
+    }
+}
+
+fn sight(publication: &str) -> Sight {
+    Sight {
+        publication: publication.into(),
+        width: 640,
+        height: 384,
+        paused: false,
+    }
+}
+
+/// What is sent, without its numbers.
+fn sent(effects: &[Effect]) -> Vec<&'static str> {
+    let sent = effects.iter().filter_map(|effect| match effect {
+        Effect::Send(message) => Some(message.type_name()),
+        _ => None,
+    });
+    sent.collect()
+}
+
+fn id_of(effects: &[Effect]) -> Option<RequestId> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Send(
+            ClientMessage::Join { id, .. }
+            | ClientMessage::Mute { id, .. }
+            | ClientMessage::Watch { id, .. }
+            | ClientMessage::Say { id, .. },
+        ) => *id,
+        _ => None,
+    })
+}
+
+fn lines(effects: &[Effect]) -> Vec<&str> {
+    let heard = effects.iter().filter_map(|effect| match effect {
+        Effect::Hear(message) => Some(message.text.as_str()),
+        _ => None,
+    });
+    heard.collect()
+}
+
+/// An offer of one slot for pictures.
+fn offer_with_a_slot() -> Offer {
+    Offer {
+        sdp: "a=mid:0\r\n".to_owned(),
+        tracks: Some(Tracks::from([(
+            "0".to_owned(),
+            TrackUse::Receive(MediaKind::Video),
+        )])),
+    }
+}
+
+/// Up to the join, whose id is returned.
+fn joining() -> (Rig, Option<RequestId>) {
+    let mut rig = Rig::new();
+    rig.feed(Input::Enter(entry()));
+    rig.feed(Input::SocketOpened);
+    let effects = rig.hear(welcome(false));
+    assert_eq!(sent(&effects), ["join"]);
+    assert!(effects.contains(&Effect::Receive(4)));
+    let id = id_of(&effects);
+    (rig, id)
+}
+
+/// Up to media.
+fn in_the_room(people: &[&str]) -> Rig {
+    let (mut rig, id) = joining();
+    rig.hear(joined(id, people, Vec::new()));
+    answered(&mut rig);
+    rig
+}
+
+fn answered(rig: &mut Rig) -> Vec<Effect> {
+    rig.feed(Input::NegotiationNeeded);
+    let id = offered(&rig.feed(Input::OfferMade(Ok(offer_with_a_slot()))));
+    let effects = rig.hear(answer(id));
+    rig.feed(Input::AnswerApplied(Ok(())));
+    rig.feed(Input::PeerState(PeerState::Connected));
+    effects
+}
+
+#[test]
+fn slots_are_added_in_steps_as_more_is_published() {
+    let (mut rig, id) = joining();
+    let grown = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Receive(slots) => Some(*slots),
+            _ => None,
+        })
+    };
+    let effects = rig.hear(joined(id, &["me", "a", "b", "c", "d"], Vec::new()));
+    assert_eq!(grown(&effects), None);
+    let come = |name: &str| ServerMessage::ParticipantJoined {
+        participant: person(name, false),
+    };
+    assert_eq!(grown(&rig.hear(come("e"))), Some(8));
+    assert_eq!(grown(&rig.hear(come("f"))), None);
+}
+
+#[test]
+fn what_is_watched_is_said_whole_and_only_when_it_changes() {
+    let mut rig = in_the_room(&["me", "a"]);
+    let effects = rig.feed(Input::Show(vec![sight("a/cam")]));
+    assert_eq!(sent(&effects), ["watch"]);
+    assert_eq!(sent(&rig.feed(Input::Show(vec![sight("a/cam")]))), [""; 0]);
+    assert_eq!(sent(&rig.feed(Input::Show(vec![]))), ["watch"]);
+}
+
+#[test]
+fn a_picture_is_where_the_server_says_and_while_something_comes() {
+    let mut rig = in_the_room(&["me", "a"]);
+    let watching = |idle| ServerMessage::Watching {
+        id: None,
+        slots: BTreeMap::from([(
+            "0".to_owned(),
+            Slot {
+                publication: "a/cam".into(),
+                idle,
+            },
+        )]),
+    };
+    rig.hear(watching(None));
+    assert_eq!(rig.call.room().slot_of(&"a/cam".into()), Some("0"));
+    rig.hear(watching(Some(Idle::Muted)));
+    assert_eq!(rig.call.room().slot_of(&"a/cam".into()), None);
+}
+
+#[test]
+fn after_a_resume_only_what_is_not_sure_is_said_again() {
+    let mut rig = in_the_room(&["me", "a"]);
+    let id = id_of(&rig.feed(Input::Mute("mic".to_owned(), true)));
+    rig.hear(ServerMessage::Done { id });
+    // Nothing answers this.
+    assert_eq!(
+        sent(&rig.feed(Input::Show(vec![sight("a/cam")]))),
+        ["watch"]
+    );
+    rig.feed(Input::SocketClosed { code: 1006 });
+    let effects = rig.relink(true);
+    // Before the server says so, nobody knows whether the session is in a room.
+    assert_eq!(sent(&effects), [""; 0]);
+    let effects = rig.hear(joined(None, &["me", "a"], Vec::new()));
+    assert_eq!(sent(&effects), ["watch"]);
+}
+
+#[test]
+fn who_is_in_no_room_any_more_asks_again() {
+    let mut rig = in_the_room(&["me", "a"]);
+    rig.feed(Input::SocketClosed { code: 1006 });
+    rig.relink(true);
+    let effects = rig.hear(ServerMessage::Pong { id: None });
+    assert_eq!(sent(&effects), ["join"]);
+}
+
+#[test]
+fn in_a_new_session_everything_is_said_again() {
+    let mut rig = in_the_room(&["me", "a"]);
+    let id = id_of(&rig.feed(Input::Mute("mic".to_owned(), true)));
+    rig.hear(ServerMessage::Done { id });
+    rig.feed(Input::Show(vec![sight("a/cam")]));
+    rig.feed(Input::SocketClosed { code: 1006 });
+    let effects = rig.relink(false);
+    assert_eq!(sent(&effects), ["join"]);
+    assert!(effects.contains(&create()) && effects.contains(&Effect::Receive(4)));
+    let effects = rig.hear(joined(id_of(&effects), &["me", "a"], Vec::new()));
+    assert_eq!(sent(&effects), ["mute"]);
+    assert_eq!(sent(&answered(&mut rig)), ["watch"]);
+}
+
+#[test]
+fn a_join_whose_answer_was_lost_is_no_second_join() {
+    let (mut rig, _) = joining();
+    rig.feed(Input::SocketClosed { code: 1006 });
+    let again = id_of(&rig.relink(true));
+    rig.hear(joined(None, &["me"], Vec::new()));
+    let refused = ServerMessage::Error {
+        id: again,
+        code: ErrorCode::BadState,
+        message: "this session is in a room already".to_owned(),
+    };
+    rig.hear(refused);
+    assert!(rig.call.room().is_in());
+}
+
+#[test]
+fn who_is_muted_by_somebody_else_stays_so_until_they_unmute() {
+    let mut rig = in_the_room(&["me"]);
+    let muted = |muted| ServerMessage::ParticipantUpdated {
+        participant: person("me", muted),
+    };
+    assert_eq!(sent(&rig.hear(muted(true))), [""; 0]);
+    assert!(rig.call.room().is_muted("mic"));
+    let effects = rig.feed(Input::Mute("mic".to_owned(), false));
+    assert_eq!(sent(&effects), ["mute"]);
+    // This is from before the server heard it.
+    rig.hear(muted(true));
+    assert!(!rig.call.room().is_muted("mic"));
+    rig.hear(ServerMessage::Done {
+        id: id_of(&effects),
+    });
+    assert_eq!(sent(&rig.hear(muted(false))), [""; 0]);
+}
+
+#[test]
+fn what_was_said_is_heard_once_and_what_was_lost_is_said_again() {
+    let mut rig = in_the_room(&["me", "a"]);
+    let effects = rig.feed(Input::Say("one".to_owned()));
+    rig.hear(ServerMessage::Done {
+        id: id_of(&effects),
+    });
+    let effects = rig.hear(ServerMessage::Said {
+        message: said(1, "me", "one"),
+    });
+    assert_eq!(lines(&effects), ["one"]);
+    // The one arrived, of which no word came back; the other did not.
+    rig.feed(Input::Say("two".to_owned()));
+    rig.feed(Input::Say("three".to_owned()));
+    rig.feed(Input::SocketClosed { code: 1006 });
+    let missed = vec![said(2, "a", "hello"), said(3, "me", "two")];
+    let mut effects = rig.relink(true);
+    effects.extend(rig.hear(joined(None, &["me", "a"], missed)));
+    assert_eq!(lines(&effects), ["hello", "two"]);
+    let again = effects.iter().filter_map(|effect| match effect {
+        Effect::Send(ClientMessage::Say { text, .. }) => Some(text.as_str()),
+        _ => None,
+    });
+    assert_eq!(again.collect::<Vec<_>>(), ["three"]);
+}
+
+#[test]
+fn who_is_refused_or_removed_ends_the_call_and_hears_why() {
+    let (mut rig, id) = joining();
+    let words = "a room takes 2 participants".to_owned();
+    let effects = rig.hear(ServerMessage::Error {
+        id,
+        code: ErrorCode::LimitExceeded,
+        message: words.clone(),
+    });
+    let ending = Ending::Refused(ErrorCode::LimitExceeded, words);
+    assert_eq!(effects, [Effect::ClosePeer, Effect::End(ending)]);
+    assert_eq!(rig.phase(), Phase::Idle);
+
+    let mut rig = in_the_room(&["me", "a"]);
+    let reason = Some("noise".to_owned());
+    let effects = rig.hear(ServerMessage::Left {
+        id: None,
+        cause: Some(LeaveCause::Kicked),
+        reason: reason.clone(),
+    });
+    assert_eq!(sent(&effects), ["hangUp"]);
+    let ending = Ending::MadeToLeave(LeaveCause::Kicked, reason);
+    assert!(effects.contains(&Effect::End(ending)));
+}
+
+#[test]
+fn who_leaves_says_so_and_may_come_again() {
+    let mut rig = in_the_room(&["me", "a"]);
+    assert_eq!(sent(&rig.feed(Input::HangUp)), ["hangUp", "leave"]);
+    assert_eq!(sent(&rig.feed(Input::Enter(entry()))), ["join"]);
+}

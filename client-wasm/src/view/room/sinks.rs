@@ -1,0 +1,51 @@
+//! Where the sound of others is played: one element per slot, whatever the tiles show.
+
+use std::collections::BTreeMap;
+
+use wasm_bindgen::JsCast;
+use web_sys::{Document, HtmlAudioElement, HtmlElement, MediaStream};
+
+use super::super::element::{Finder, Missing, play};
+
+/// The elements, by their slot's `mid`.
+pub(crate) struct Sinks {
+    document: Document,
+    frame: HtmlElement,
+    sinks: BTreeMap<String, HtmlAudioElement>,
+}
+
+impl Sinks {
+    pub(super) fn new(document: &Document, find: &Finder<'_>) -> Result<Self, Missing> {
+        Ok(Self {
+            document: document.clone(),
+            frame: find.get("sinks")?,
+            sinks: BTreeMap::new(),
+        })
+    }
+
+    /// Plays what comes on a slot.
+    pub(crate) fn play(&mut self, mid: String, stream: &MediaStream) {
+        let sink = self.document.create_element("audio").ok();
+        let Some(sink) = sink.and_then(|it| it.dyn_into::<HtmlAudioElement>().ok()) else {
+            return;
+        };
+        sink.set_autoplay(true);
+        play(&sink, Some(stream));
+        let _ = self.frame.append_child(&sink);
+        if let Some(old) = self.sinks.insert(mid, sink) {
+            silence(&old);
+        }
+    }
+
+    /// Plays nothing any more.
+    pub(crate) fn clear(&mut self) {
+        for sink in std::mem::take(&mut self.sinks).into_values() {
+            silence(&sink);
+        }
+    }
+}
+
+fn silence(sink: &HtmlAudioElement) {
+    play(sink, None);
+    sink.remove();
+}
