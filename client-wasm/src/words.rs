@@ -178,8 +178,8 @@ pub(crate) const NAMELESS: &str = "Guest";
 /// What stands in the empty line for what one says in a room.
 pub(crate) fn talk(open: bool) -> &'static str {
     match open {
-        true => "Say something to everybody here",
-        false => "Nothing can be said now",
+        true => "Write to everybody here",
+        false => "No message can be sent now",
     }
 }
 

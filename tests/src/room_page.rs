@@ -5,13 +5,28 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::browser::Browser;
+use crate::browser::{Browser, BrowserOptions};
 
 /// The page of a room in the browser's current window.
 #[derive(Clone, Copy, Debug)]
 pub struct RoomPage<'a>(pub &'a Browser);
 
 impl RoomPage<'_> {
+    /// A browser for several people, each in a window of their own: those that lie below others are looked
+    /// at, too.
+    #[must_use]
+    pub fn windows() -> BrowserOptions {
+        let flags = [
+            "--disable-backgrounding-occluded-windows",
+            "--disable-renderer-backgrounding",
+            "--auto-select-desktop-capture-source=Entire screen",
+        ];
+        BrowserOptions {
+            flags: flags.map(str::to_owned).to_vec(),
+            ..BrowserOptions::default()
+        }
+    }
+
     /// Enters under a name, as a person would, and waits until media can flow.
     pub async fn enter(&self, name: &str) -> Result<()> {
         // Whoever comes a second time finds the name there already.

@@ -25,6 +25,7 @@ pub struct Server {
     process: Process,
     address: String,
     media_port: u16,
+    flags: Vec<String>,
 }
 
 impl Server {
@@ -62,15 +63,18 @@ impl Server {
             process,
             address,
             media_port,
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
         })
     }
 
-    /// Kills the server (SIGKILL), and starts another in its place, on the same ports.
+    /// Kills the server (SIGKILL), and starts another in its place, on the same ports and with the same
+    /// flags.
     pub async fn restart_after_kill(&mut self, dir: &Path) -> Result<()> {
         self.process.kill().await?;
         let again = dir.join("again");
         std::fs::create_dir(&again)?;
-        *self = Self::launch(&again, &self.address, self.media_port, &[]).await?;
+        let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
+        *self = Self::launch(&again, &self.address, self.media_port, &flags).await?;
         Ok(())
     }
 

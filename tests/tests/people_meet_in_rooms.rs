@@ -3,24 +3,10 @@
 
 use anyhow::Result;
 use fantoccini::wd::WindowHandle;
-use ferrite_tests::{BrowserOptions, RoomPage, Scene, scene_with};
+use ferrite_tests::{RoomPage, Scene, scene_with};
 use serde_json::json;
 
 const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
-
-/// Windows that lie below others are looked at, too.
-fn options() -> BrowserOptions {
-    BrowserOptions {
-        flags: [
-            "--disable-backgrounding-occluded-windows",
-            "--disable-renderer-backgrounding",
-            "--auto-select-desktop-capture-source=Entire screen",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        ..BrowserOptions::default()
-    }
-}
 
 /// Opens a room in a window for each of these, and enters.
 async fn meet(scene: &Scene, names: &[&str]) -> Result<Vec<WindowHandle>> {
@@ -34,76 +20,86 @@ async fn meet(scene: &Scene, names: &[&str]) -> Result<Vec<WindowHandle>> {
 
 #[tokio::test]
 async fn two_see_and_read_each_other() -> Result<()> {
-    scene_with("room_two", &["--shards", "1"], &options(), async |scene| {
-        let page = RoomPage(&scene.browser);
-        let windows = meet(scene, &["Ada"]).await?;
-        page.shows(&["Ada"]).await?;
-        page.plays("Ada", 5).await?;
-        scene.browser.screenshot("one").await?;
-        page.say("Anybody here?").await?;
-        page.reads(&["Ada Anybody here?"]).await?;
+    scene_with(
+        "room_two",
+        &["--shards", "1"],
+        &RoomPage::windows(),
+        async |scene| {
+            let page = RoomPage(&scene.browser);
+            let windows = meet(scene, &["Ada"]).await?;
+            page.shows(&["Ada"]).await?;
+            page.plays("Ada", 5).await?;
+            scene.browser.screenshot("one").await?;
+            page.say("Anybody here?").await?;
+            page.reads(&["Ada Anybody here?"]).await?;
 
-        let later = meet(scene, &["Zoë"]).await?;
-        let windows = [windows, later].concat();
-        page.shows(&["Ada", "Zoë"]).await?;
-        page.reads(&["Ada Anybody here?"]).await?;
-        page.say("I am").await?;
-        for window in &windows {
-            scene.browser.switch_to(window).await?;
+            let later = meet(scene, &["Zoë"]).await?;
+            let windows = [windows, later].concat();
             page.shows(&["Ada", "Zoë"]).await?;
-            page.reads(&["Ada Anybody here?", "Zoë I am"]).await?;
-            page.plays("Ada", 10).await?;
-            page.plays("Zoë", 10).await?;
-        }
-        scene.browser.screenshot("two").await
-    })
+            page.reads(&["Ada Anybody here?"]).await?;
+            page.say("I am").await?;
+            for window in &windows {
+                scene.browser.switch_to(window).await?;
+                page.shows(&["Ada", "Zoë"]).await?;
+                page.reads(&["Ada Anybody here?", "Zoë I am"]).await?;
+                page.plays("Ada", 10).await?;
+                page.plays("Zoë", 10).await?;
+            }
+            scene.browser.screenshot("two").await
+        },
+    )
     .await
 }
 
 #[tokio::test]
 async fn four_come_and_go() -> Result<()> {
-    scene_with("room_four", &["--shards", "1"], &options(), async |scene| {
-        let page = RoomPage(&scene.browser);
-        let names = ["Ada", "Bo", "Cy", "Di"];
-        let windows = meet(scene, &names).await?;
-        for window in &windows {
-            scene.browser.switch_to(window).await?;
-            page.shows(&names).await?;
-            for name in names {
-                page.plays(name, 10).await?;
+    scene_with(
+        "room_four",
+        &["--shards", "1"],
+        &RoomPage::windows(),
+        async |scene| {
+            let page = RoomPage(&scene.browser);
+            let names = ["Ada", "Bo", "Cy", "Di"];
+            let windows = meet(scene, &names).await?;
+            for window in &windows {
+                scene.browser.switch_to(window).await?;
+                page.shows(&names).await?;
+                for name in names {
+                    page.plays(name, 10).await?;
+                }
             }
-        }
-        scene.browser.screenshot("four").await?;
-        in_every_shape(scene).await?;
-        // All four slots of the first offer are not enough for five.
-        let fifth = meet(scene, &["Ed", "Flo"]).await?;
-        for name in names {
-            page.plays(name, 5).await?;
-        }
-        page.plays("Ed", 5).await?;
-        scene.browser.screenshot("six").await?;
-        scene.browser.click("#leave").await?;
-        scene.browser.switch_to(&fifth[0]).await?;
-        page.shows(&["Ada", "Bo", "Cy", "Di", "Ed"]).await?;
-        // Whoever reloads the page is another.
-        scene.browser.switch_to(&windows[1]).await?;
-        scene.browser.open(&scene.server.url(ROOM)).await?;
-        scene.browser.switch_to(&windows[0]).await?;
-        page.shows(&["Ada", "Cy", "Di", "Ed"]).await?;
-        scene.browser.switch_to(&windows[1]).await?;
-        let remembered = "document.querySelector('#name').value";
-        // Of the windows of one browser, who entered last.
-        let is_flo = |name: &serde_json::Value| name == "Flo";
-        scene
-            .browser
-            .until("the name to be remembered", remembered, is_flo)
-            .await?;
-        page.enter("Bo").await?;
-        page.plays("Ada", 5).await?;
-        scene.browser.switch_to(&windows[0]).await?;
-        page.shows(&["Ada", "Bo", "Cy", "Di", "Ed"]).await?;
-        page.plays("Bo", 5).await
-    })
+            scene.browser.screenshot("four").await?;
+            in_every_shape(scene).await?;
+            // All four slots of the first offer are not enough for five.
+            let fifth = meet(scene, &["Ed", "Flo"]).await?;
+            for name in names {
+                page.plays(name, 5).await?;
+            }
+            page.plays("Ed", 5).await?;
+            scene.browser.screenshot("six").await?;
+            scene.browser.click("#leave").await?;
+            scene.browser.switch_to(&fifth[0]).await?;
+            page.shows(&["Ada", "Bo", "Cy", "Di", "Ed"]).await?;
+            // Whoever reloads the page is another.
+            scene.browser.switch_to(&windows[1]).await?;
+            scene.browser.open(&scene.server.url(ROOM)).await?;
+            scene.browser.switch_to(&windows[0]).await?;
+            page.shows(&["Ada", "Cy", "Di", "Ed"]).await?;
+            scene.browser.switch_to(&windows[1]).await?;
+            let remembered = "document.querySelector('#name').value";
+            // Of the windows of one browser, who entered last.
+            let is_flo = |name: &serde_json::Value| name == "Flo";
+            scene
+                .browser
+                .until("the name to be remembered", remembered, is_flo)
+                .await?;
+            page.enter("Bo").await?;
+            page.plays("Ada", 5).await?;
+            scene.browser.switch_to(&windows[0]).await?;
+            page.shows(&["Ada", "Bo", "Cy", "Di", "Ed"]).await?;
+            page.plays("Bo", 5).await
+        },
+    )
     .await
 }
 
@@ -146,7 +142,7 @@ async fn others_see_who_mutes_and_who_shows_what() -> Result<()> {
     scene_with(
         "room_switches",
         &["--shards", "1"],
-        &options(),
+        &RoomPage::windows(),
         async |scene| {
             let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
             let windows = meet(scene, &["Ada", "Bo"]).await?;
@@ -195,7 +191,7 @@ async fn others_see_who_mutes_and_who_shows_what() -> Result<()> {
 
 #[tokio::test]
 async fn a_room_is_found_from_the_front_page() -> Result<()> {
-    scene_with("room_door", &[], &options(), async |scene| {
+    scene_with("room_door", &[], &RoomPage::windows(), async |scene| {
         scene.open_app("?resolution=360").await?;
         scene.browser.type_into("#room", "Küche 7/8\n").await?;
         let name = "document.querySelector('#room-name')?.textContent";
@@ -214,7 +210,7 @@ async fn a_room_is_found_from_the_front_page() -> Result<()> {
 #[tokio::test]
 async fn who_is_not_let_in_reads_why() -> Result<()> {
     let flags = ["--token-key", "key:0123456789abcdef0123456789abcdef"];
-    scene_with("room_locked", &flags, &options(), async |scene| {
+    scene_with("room_locked", &flags, &RoomPage::windows(), async |scene| {
         scene.browser.open(&scene.server.url(ROOM)).await?;
         scene.browser.click("#enter").await?;
         let allowed = |words: &str| words.contains("not allowed into this room");

@@ -4,7 +4,7 @@
 use web_sys::{MediaStream, RtcTrackEvent};
 
 use super::devices::{BOTH, Devices, News};
-use super::{App, StartError};
+use super::page::{App, StartError};
 use crate::call::{Phase, Status};
 use crate::chat::{Chat, Heard};
 use crate::client::{self, Client, Command, Event};

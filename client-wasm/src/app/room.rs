@@ -6,8 +6,8 @@ use wasm_bindgen::JsCast;
 use web_sys::{MediaStream, MediaStreamTrack, RtcTrackEvent};
 
 use super::devices::{BOTH, Devices, News};
+use super::page::{App, StartError};
 use super::stage::{LOOK_MS, Own, Stage};
-use super::{App, StartError};
 use crate::call::{Ending, Entry};
 use crate::client::{self, Client, Command, Event};
 use crate::dom::{self, Interval, Post};

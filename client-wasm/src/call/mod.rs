@@ -41,6 +41,9 @@ use summary::Summary;
 /// A call is made anew for its data channel no more often than this.
 const CALL_ANEW_AFTER: Duration = Duration::from_secs(60);
 
+/// Something to do with the link, and what it means.
+type LinkAct = fn(&mut Link, Clock, &mut Vec<Effect>) -> Option<LinkEvent>;
+
 /// One call, or the wish for none.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -97,7 +100,7 @@ impl Call {
 
     fn step(&mut self, input: Input, clock: Clock, out: &mut Vec<Effect>) {
         match input {
-            Input::Connect => self.open(clock, out),
+            Input::Connect => self.with_link(Link::open, clock, out),
             Input::Start => self.start(clock, out),
             Input::Enter(entry) => {
                 self.room.enter(entry);
@@ -121,10 +124,7 @@ impl Call {
                 let event = self.link.hidden(hidden, clock, out);
                 self.on_link(event, out);
             }
-            Input::SocketOpened => {
-                let event = self.link.opened(clock, out);
-                self.on_link(event, out);
-            }
+            Input::SocketOpened => self.with_link(Link::opened, clock, out),
             Input::SocketClosed { code } => {
                 let event = self.link.closed(code, clock, out);
                 self.on_link(event, out);
@@ -133,9 +133,9 @@ impl Call {
             Input::PeerFailed(words) => self.fail(Problem::Browser(words), out),
             Input::NegotiationNeeded => {
                 let ready = self.link.is_ready();
-                if let Some(peer) = &mut self.peer {
-                    peer.request(ready, out);
-                }
+                self.peer
+                    .iter_mut()
+                    .for_each(|peer| peer.request(ready, out));
             }
             Input::OfferMade(result) => self.offer_made(result, out),
             Input::AnswerApplied(result) => self.answer_applied(result, out),
@@ -176,18 +176,13 @@ impl Call {
         }
     }
 
-    fn open(&mut self, clock: Clock, out: &mut Vec<Effect>) {
-        let event = self.link.open(clock, out);
-        self.on_link(event, out);
-    }
-
     fn start(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         if self.wanted {
             return self.retry(clock, out);
         }
         self.wanted = true;
         self.path = Path::new();
-        self.open(clock, out);
+        self.with_link(Link::open, clock, out);
     }
 
     fn restart_ice(&mut self, out: &mut Vec<Effect>) {
@@ -205,15 +200,13 @@ impl Call {
 
     fn close(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         self.hang_up(out);
-        let event = self.link.shut(clock, out);
-        self.on_link(event, out);
+        self.with_link(Link::shut, clock, out);
         self.closed = true;
     }
 
     /// The media path is broken, and so may be the link.
     fn broken(&mut self, clock: Clock, out: &mut Vec<Effect>) {
-        let event = self.link.doubt(clock, out);
-        self.on_link(event, out);
+        self.with_link(Link::doubt, clock, out);
         if !self.link.is_ready() {
             return self.path.owe();
         }
@@ -236,8 +229,7 @@ impl Call {
             (true, false) => self.path.flows(out),
             (false, true) => {
                 self.path.miss();
-                let event = self.link.doubt(clock, out);
-                self.on_link(event, out);
+                self.with_link(Link::doubt, clock, out);
             }
             (true, true) if self.path.is_due() && self.link.is_answering() => {
                 let repair = self.path.repair(out);
@@ -253,7 +245,7 @@ impl Call {
             self.drop_peer(out);
         }
         if self.link.state() != LinkState::Idle || self.wanted {
-            self.open(clock, out);
+            self.with_link(Link::open, clock, out);
         }
         self.mend(out);
     }
@@ -271,12 +263,7 @@ impl Call {
         let event = self.link.heard(&message, clock, out);
         self.on_link(event, out);
         match message {
-            ServerMessage::Answer { id, sdp } => {
-                let peer = self.peer.as_mut();
-                if peer.is_some_and(|peer| peer.answered(id, sdp, out)) {
-                    self.room.agreed();
-                }
-            }
+            ServerMessage::Answer { id, sdp } => self.answered(id, sdp, out),
             ServerMessage::Candidate { candidate } => self.remote_candidate(Some(candidate), out),
             ServerMessage::EndOfCandidates {} => self.remote_candidate(None, out),
             ServerMessage::PeerState { state, reason } => self.server_sees(state, reason, out),
@@ -300,6 +287,11 @@ impl Call {
         }
     }
 
+    fn with_link(&mut self, act: LinkAct, clock: Clock, out: &mut Vec<Effect>) {
+        let event = act(&mut self.link, clock, out);
+        self.on_link(event, out);
+    }
+
     fn on_link(&mut self, event: Option<LinkEvent>, out: &mut Vec<Effect>) {
         match event {
             None => {}
@@ -308,9 +300,7 @@ impl Call {
                 ice_servers,
             }) => self.link_up(resumed, ice_servers, out),
             Some(LinkEvent::Down) => {
-                if let Some(peer) = &mut self.peer {
-                    peer.suspend(out);
-                }
+                self.peer.iter_mut().for_each(|peer| peer.suspend(out));
             }
         }
     }
@@ -328,6 +318,12 @@ impl Call {
                 let repair = self.path.repair(out);
                 self.repair(Some(repair), out);
             }
+        }
+    }
+
+    fn answered(&mut self, id: Option<RequestId>, sdp: String, out: &mut Vec<Effect>) {
+        if (self.peer.as_mut()).is_some_and(|peer| peer.answered(id, sdp, out)) {
+            self.room.agreed();
         }
     }
 
@@ -422,10 +418,7 @@ impl Call {
 
     fn fired(&mut self, timer: Timer, clock: Clock, out: &mut Vec<Effect>) {
         match timer {
-            Timer::Link => {
-                let event = self.link.fired(clock, out);
-                self.on_link(event, out);
-            }
+            Timer::Link => self.with_link(Link::fired, clock, out),
             Timer::Answer => self.no_answer(clock, out),
             // Without the link nothing can be repaired; its return starts the next repair.
             Timer::Path if !self.link.is_ready() => self.path.owe(),
@@ -442,8 +435,7 @@ impl Call {
         if !hopes {
             return self.fail(Problem::NoAnswer, out);
         }
-        let event = self.link.doubt(clock, out);
-        self.on_link(event, out);
+        self.with_link(Link::doubt, clock, out);
     }
 
     fn repair(&mut self, repair: Option<Repair>, out: &mut Vec<Effect>) {

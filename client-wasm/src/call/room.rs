@@ -95,8 +95,8 @@ pub(crate) struct Room {
     watching: Told<Wish>,
     /// Said by the user, and not by the server yet.
     unsaid: VecDeque<(Option<RequestId>, String)>,
-    /// The number of the last message.
-    heard: u64,
+    /// The number of the last message, and when it was said.
+    heard: (u64, u64),
     changes: u32,
 }
 
@@ -114,7 +114,7 @@ impl Room {
             slots: Slots::default(),
             watching: Told::NOTHING,
             unsaid: VecDeque::new(),
-            heard: 0,
+            heard: (0, 0),
             changes: 0,
         }
     }
@@ -162,7 +162,7 @@ impl Room {
     pub(super) fn enter(&mut self, entry: Entry) {
         self.people.clear();
         self.own = None;
-        self.heard = 0;
+        self.heard = (0, 0);
         self.unsaid.clear();
         self.wanted = Some(entry);
     }
@@ -381,12 +381,14 @@ impl Room {
         }
     }
 
-    /// What comes again after a new session was heard already.
+    /// What comes again in a new session was heard already. A server that was started anew begins to
+    /// number anew, and what is said there is said later.
     fn hear(&mut self, message: RoomMessage, out: &mut Vec<Effect>) {
-        if message.number <= self.heard {
+        let (number, at) = self.heard;
+        if message.number <= number && message.at <= at {
             return;
         }
-        self.heard = message.number;
+        self.heard = (message.number, message.at);
         if self.own() == Some(&message.from) {
             let said = self
                 .unsaid

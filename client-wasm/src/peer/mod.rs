@@ -4,26 +4,28 @@
 mod channel;
 mod report;
 mod sections;
+mod sender;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{IceCandidate, IceServer, SdpType, SessionDescription};
-use js_sys::{Array, JSON, Object, Promise, Reflect};
+use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     Event, MediaStream, MediaStreamTrack, RtcBundlePolicy, RtcConfiguration, RtcIceCandidate,
     RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcRtpSender,
-    RtcTrackEvent, console,
+    RtcTrackEvent,
 };
 
 use channel::Channel;
 pub(crate) use channel::{ChannelEvent, Outgoing, Payload, SendError};
 pub(crate) use sections::Outlet;
 use sections::Sections;
+use sender::{codec_names, prefer, quietly, replace};
 
 use crate::call::{Offer, Traffic};
 use crate::codec::{self, VideoCodec};
 use crate::dom::{self, Listener, Post, Task};
-use crate::gaps::{self, Connection, Transceiver};
+use crate::gaps::{self, Connection};
 
 /// What became of the peer connection.
 #[derive(Debug)]
@@ -335,30 +337,6 @@ async fn set_answer(connection: &Connection, sdp: String) -> Result<(), JsValue>
     Ok(())
 }
 
-fn replace(sender: &RtcRtpSender, track: Option<&MediaStreamTrack>) {
-    quietly(sender.replace_track(track), "track not replaced");
-}
-
-/// Puts the wanted codec first. A browser that cannot keeps its own order.
-fn prefer(transceiver: &Transceiver, wanted: VideoCodec) {
-    let Ok(Some(capabilities)) = gaps::receiver_capabilities("video") else {
-        return;
-    };
-    let codecs = capabilities.get_codecs();
-    let order = codec::preferred(&codec_names(&codecs), wanted);
-    let Some(order) = order else { return };
-    let ordered: Array = order.iter().map(|&i| codecs.get(i as u32)).collect();
-    if let Err(error) = transceiver.prefer_codecs(&ordered) {
-        console::warn_2(&"Ferrite: codec order refused".into(), &error);
-    }
-}
-
-fn codec_names(codecs: &Array) -> Vec<String> {
-    let name = |codec: JsValue| Reflect::get(&codec, &"mimeType".into()).ok()?.as_string();
-    let names = codecs.iter().map(|codec| name(codec).unwrap_or_default());
-    names.collect()
-}
-
 /// Whether this browser has WebRTC.
 pub(crate) fn is_supported() -> bool {
     Reflect::has(&js_sys::global(), &"RTCPeerConnection".into()).unwrap_or(false)
@@ -373,13 +351,4 @@ pub(crate) fn video_codecs() -> Vec<VideoCodec> {
     let mut codecs = VideoCodec::ALL.to_vec();
     codecs.retain(|&wanted| codec::preferred(&names, wanted).is_some());
     codecs
-}
-
-/// Waits for a promise of which only the failure is of interest, and that not much.
-fn quietly(promise: Promise, what: &'static str) {
-    wasm_bindgen_futures::spawn_local(async move {
-        if let Err(error) = promise.await {
-            console::debug_2(&format!("Ferrite: {what}").into(), &error);
-        }
-    });
 }

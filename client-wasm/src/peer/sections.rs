@@ -6,7 +6,7 @@ use js_sys::{Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MediaStreamTrack, RtcRtpTransceiverDirection as Direction};
 
-use super::{prefer, replace};
+use super::sender::{prefer, replace};
 use crate::codec::VideoCodec;
 use crate::gaps::{self, Connection, Transceiver};
 

@@ -54,7 +54,7 @@ fn said(number: u64, from: &str, text: &str) -> RoomMessage {
         name: None,
         to: None,
         topic: "chat".to_owned(),
-        at: 0,
+        at: 1_000 + number,
         text: text.to_owned(),
     }
 }
@@ -283,6 +283,30 @@ fn what_was_said_is_heard_once_and_what_was_lost_is_said_again() {
         _ => None,
     });
     assert_eq!(again.collect::<Vec<_>>(), ["three"]);
+}
+
+#[test]
+fn in_a_new_session_no_line_comes_twice_and_none_is_left_out() {
+    let mut rig = in_the_room(&["me", "a"]);
+    for number in 1..=3 {
+        let message = said(number, "a", "before");
+        rig.hear(ServerMessage::Said { message });
+    }
+    rig.feed(Input::SocketClosed { code: 1006 });
+    let id = id_of(&rig.relink(false));
+    // Of the server that it knows.
+    let history = (1..=4).map(|it| said(it, "a", if it < 4 { "before" } else { "after" }));
+    let effects = rig.hear(joined(id, &["me", "a"], history.collect()));
+    assert_eq!(lines(&effects), ["after"]);
+    // Of one that was started since.
+    rig.feed(Input::SocketClosed { code: 1006 });
+    let id = id_of(&rig.relink(false));
+    let message = RoomMessage {
+        at: 9_000,
+        ..said(1, "a", "anew")
+    };
+    let effects = rig.hear(joined(id, &["me", "a"], vec![message]));
+    assert_eq!(lines(&effects), ["anew"]);
 }
 
 #[test]

@@ -1,0 +1,133 @@
+//! What befalls people in a room, and how they find each other again by themselves: a WebSocket that is cut, a
+//! server that is killed and comes back, and somebody who makes them leave.
+
+use anyhow::Result;
+use ferrite_tests::proxy::Proxy;
+use ferrite_tests::{RoomPage, scene_with};
+
+const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
+
+#[tokio::test]
+async fn who_is_cut_off_keeps_their_place_and_misses_no_word() -> Result<()> {
+    let options = RoomPage::windows();
+    scene_with("room_cut", &["--shards", "1"], &options, async |scene| {
+        scene.expect_console_errors();
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        let proxy = Proxy::start(scene.server.address().to_owned()).await?;
+        let ada = browser.open_window(&proxy.url(ROOM)).await?;
+        page.enter("Ada").await?;
+        page.say("one").await?;
+        let bo = browser.open_window(&scene.server.url(ROOM)).await?;
+        page.enter("Bo").await?;
+        page.plays("Ada", 5).await?;
+
+        proxy.cut();
+        page.tile_is("Ada", "tile.dataset.state", "reconnecting")
+            .await?;
+        browser.screenshot("reconnecting").await?;
+        // Her media goes on meanwhile.
+        page.plays("Ada", 10).await?;
+        page.say("two").await?;
+        browser.switch_to(&ada).await?;
+        page.shows(&["Ada", "Bo"]).await?;
+        page.plays("Bo", 10).await?;
+        proxy.mend();
+        page.reads(&["Ada one", "Bo two"]).await?;
+        page.say("three").await?;
+        browser.switch_to(&bo).await?;
+        page.tile_is("Ada", "tile.dataset.state", "connected")
+            .await?;
+        page.reads(&["Ada one", "Bo two", "Ada three"]).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_has_the_room_again() -> Result<()> {
+    let options = RoomPage::windows();
+    scene_with("room_killed", &["--shards", "1"], &options, async |scene| {
+        scene.expect_console_errors();
+        let mut windows = Vec::new();
+        for name in ["Ada", "Bo"] {
+            let url = scene.server.url(ROOM);
+            windows.push(scene.browser.open_window(&url).await?);
+            RoomPage(&scene.browser).enter(name).await?;
+        }
+        let page = RoomPage(&scene.browser);
+        page.plays("Ada", 5).await?;
+        page.say("one").await?;
+        page.say("two").await?;
+        page.reads(&["Bo one", "Bo two"]).await?;
+        scene.browser.click("#mute").await?;
+        scene.server.restart_after_kill(&scene.dir).await?;
+        let page = RoomPage(&scene.browser);
+        for window in windows {
+            scene.browser.switch_to(&window).await?;
+            scene.app().phase("connected").await?;
+            page.shows(&["Ada", "Bo"]).await?;
+            page.tile_is("Bo", "tile.dataset.muted", "true").await?;
+            page.plays("Ada", 10).await?;
+            page.plays("Bo", 10).await?;
+        }
+        page.say("three").await?;
+        page.reads(&["Bo one", "Bo two", "Bo three"]).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn who_is_made_to_leave_reads_why() -> Result<()> {
+    scene_with("room_kicked", &[], &RoomPage::windows(), async |scene| {
+        scene.browser.open(&scene.server.url(ROOM)).await?;
+        // Whoever comes first may send others away.
+        scene.run(HOST).await?;
+        let page = RoomPage(&scene.browser);
+        for (message, words) in [
+            (
+                "type: 'kick', reason: 'That was too loud.'",
+                "You were removed from the room: That was",
+            ),
+            (
+                "type: 'endRoom', reason: 'Time is up.'",
+                "The room was ended: Time is up.",
+            ),
+        ] {
+            page.enter("Ada").await?;
+            let send = format!(
+                "const participant = document.querySelector('[data-self]').dataset.participant;
+                host.send(JSON.stringify({{ participant, {message} }}));"
+            );
+            page.shows(&["Ada", "Guest"]).await?;
+            scene.run(&send).await?;
+            let app = scene.app();
+            app.text("#error-text", |text| text.starts_with(words))
+                .await?;
+            app.shows("#prejoin", true).await?;
+            app.shows("#room", false).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+const HOST: &str = "
+    window.host = new WebSocket(new URL('../ws', location).href.replace('http', 'ws'));
+    await new Promise((opened) => { host.onopen = opened; });
+    host.send(JSON.stringify({ type: 'join', room: 'kitchen' }));
+    await new Promise((joined) => {
+        host.onmessage = ({ data }) => { if (JSON.parse(data).type === 'joined') joined(); };
+    });";
+
+#[tokio::test]
+async fn a_full_room_says_so() -> Result<()> {
+    let flags = ["--max-participants", "1"];
+    scene_with("room_full", &flags, &RoomPage::windows(), async |scene| {
+        scene.browser.open(&scene.server.url(ROOM)).await?;
+        scene.run(HOST).await?;
+        scene.browser.click("#enter").await?;
+        let full = |words: &str| words.starts_with("There is no place left");
+        scene.app().text("#error-text", full).await?;
+        scene.app().shows("#prejoin", true).await
+    })
+    .await
+}
