@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::{Mutex, Semaphore};
 
+use crate::browser::{Browser, BrowserOptions};
 use crate::marionette::Marionette;
 use crate::network::Roaming;
 use crate::process::Process;
@@ -148,6 +149,28 @@ pub fn firefox_lab(
         firefox.open_lab(&server.url("/healthz")).await?;
         let played = play(&firefox).await;
         let closed = firefox.close().await;
+        played
+            .and(closed)
+            .with_context(|| format!("see {}", dir.display()))
+    })
+}
+
+/// Runs `play` in a Firefox and a Chromium, on a fresh server with these flags, in a network of their own.
+pub fn firefox_and_chromium(
+    name: &str,
+    flags: &[&str],
+    options: &BrowserOptions,
+    play: impl AsyncFnOnce(&Firefox, &Browser, &Server) -> Result<()> + Send,
+) -> Result<()> {
+    network::apart(async || {
+        let _turn = ONE_AT_A_TIME.acquire().await?;
+        let _machine = machine::shared().await?;
+        let dir = artefacts::fresh(name)?;
+        let server = Server::start(&dir, flags).await?;
+        let firefox = Firefox::start(&dir).await?;
+        let chromium = Browser::start(&dir, options).await?;
+        let played = play(&firefox, &chromium, &server).await;
+        let closed = chromium.close().await.and(firefox.close().await);
         played
             .and(closed)
             .with_context(|| format!("see {}", dir.display()))

@@ -49,7 +49,7 @@ pub mod witness;
 pub use aiortc::aiortc_call;
 pub use app::App;
 pub use browser::{Browser, BrowserOptions, Permission};
-pub use firefox::{Firefox, firefox_lab, firefox_on_the_move};
+pub use firefox::{Firefox, firefox_and_chromium, firefox_lab, firefox_on_the_move};
 pub use room_page::RoomPage;
 pub use scene::{Scene, scene, scene_on, scene_with};
 pub use server::Server;

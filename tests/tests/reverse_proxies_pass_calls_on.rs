@@ -6,7 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ferrite_tests::process::Process;
-use ferrite_tests::{App, BrowserOptions, Scene, artefacts, readme, scene_on, server, wait};
+use ferrite_tests::{
+    App, BrowserOptions, RoomPage, Scene, artefacts, readme, scene_on, server, wait,
+};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
@@ -103,6 +105,12 @@ async fn calls_through(
         let app = App(&scene.browser);
         app.call().await?;
         app.plays("#remote-video", 10).await?;
+        scene.browser.click("#hangup").await?;
+        scene.browser.type_into("#room", "kitchen\n").await?;
+        app.shows("#name", true).await?;
+        let room = RoomPage(&scene.browser);
+        room.enter("Ada").await?;
+        room.shows(&["Ada"]).await?;
         the_proxy_is_trusted(scene)
     })
     .await
