@@ -1,7 +1,7 @@
 //! The page on small and wide screens, in light and dark, without a mouse and without eyes.
 
 use anyhow::{Context, Result, ensure};
-use ferrite_tests::{Browser, scene};
+use ferrite_tests::{Browser, RoomPage, scene};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -75,7 +75,12 @@ async fn every_control_has_a_name_for_screen_readers() -> Result<()> {
         app.plays("#preview", 5).await?;
         every_control_has_a_name(&scene.browser, 4).await?;
         app.call().await?;
-        every_control_has_a_name(&scene.browser, 5).await
+        every_control_has_a_name(&scene.browser, 5).await?;
+        scene.browser.open(&scene.server.url("/r/kitchen")).await?;
+        every_control_has_a_name(&scene.browser, 5).await?;
+        RoomPage(&scene.browser).enter("Ada").await?;
+        RoomPage(&scene.browser).shows(&["Ada"]).await?;
+        every_control_has_a_name(&scene.browser, 6).await
     })
     .await
 }

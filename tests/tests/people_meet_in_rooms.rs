@@ -1,7 +1,9 @@
 //! People meet in a room's page, in a real browser: they see and read each other, and see who mutes, leaves
 //! and comes back.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
 use fantoccini::wd::WindowHandle;
 use ferrite_tests::{RoomPage, Scene, scene_with};
 use serde_json::json;
@@ -97,10 +99,26 @@ async fn four_come_and_go() -> Result<()> {
             page.plays("Ada", 5).await?;
             scene.browser.switch_to(&windows[0]).await?;
             page.shows(&["Ada", "Bo", "Cy", "Di", "Ed"]).await?;
-            page.plays("Bo", 5).await
+            page.plays("Bo", 5).await?;
+            nobody_offered_more_than_twice(scene)
         },
     )
     .await
+}
+
+/// Once to enter, and once for more slots: whoever else came and went cost nobody an offer.
+fn nobody_offered_more_than_twice(scene: &Scene) -> Result<()> {
+    let log = scene.server.output()?;
+    let offers = log.lines().filter(|line| line.contains(": offer bytes="));
+    let mut sessions = BTreeMap::<_, usize>::new();
+    for line in offers {
+        let session = line.split("session{id=").nth(1);
+        let session = session.and_then(|rest| rest.split('}').next());
+        *sessions.entry(session.context("a session")?).or_default() += 1;
+    }
+    ensure!(sessions.len() == 7, "seven came: {sessions:?}");
+    ensure!(sessions.values().all(|offers| *offers <= 2), "{sessions:?}");
+    Ok(())
 }
 
 async fn in_every_shape(scene: &Scene) -> Result<()> {
