@@ -1,5 +1,9 @@
 //! What is said in a room, who may say what is to be done there, and what becomes of both when a
 //! WebSocket is gone.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may panic, and so may its helpers"
+)]
 
 use std::time::SystemTime;
 

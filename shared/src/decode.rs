@@ -11,7 +11,7 @@ use serde_json::error::Category;
 use thiserror::Error;
 
 use crate::fields;
-use crate::limits::{self, MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES};
+use crate::limits::{self, MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES, TooMuch};
 use crate::{ClientMessage, ErrorCode, RequestId, ServerMessage};
 
 /// Why a frame was refused. Its text never holds more than a short piece of what the frame held.
@@ -109,6 +109,23 @@ impl DecodeError {
     }
 }
 
+impl From<TooMuch> for DecodeErrorKind {
+    fn from(too_much: TooMuch) -> Self {
+        match too_much {
+            TooMuch::Bytes { what, bytes, limit } => Self::TooLong { what, bytes, limit },
+            TooMuch::Entries {
+                what,
+                entries,
+                limit,
+            } => Self::TooMany {
+                what,
+                entries,
+                limit,
+            },
+        }
+    }
+}
+
 impl ClientMessage {
     /// Reads one frame.
     ///
@@ -119,9 +136,9 @@ impl ClientMessage {
             .map_err(|error| in_our_words(error, text))?;
         match limits::passed_by(&message) {
             None => Ok(message),
-            Some(kind) => Err(DecodeError {
+            Some(too_much) => Err(DecodeError {
                 id: read_id(text),
-                kind,
+                kind: too_much.into(),
             }),
         }
     }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    ClientMessage, DecodeErrorKind, IceCandidate, JoinToken, ParticipantId, TrackUse, Tracks, Watch,
-};
+use crate::{ClientMessage, IceCandidate, JoinToken, ParticipantId, TrackUse, Tracks, Watch};
 
 /// The longest frame a server takes. A WebSocket may be closed for a longer one.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
@@ -24,7 +22,7 @@ pub const MAX_CLIENT_BYTES: usize = 128;
 /// The longest [`ResumeToken`](crate::ResumeToken).
 pub const MAX_RESUME_TOKEN_BYTES: usize = 128;
 
-/// The longest [`JoinToken`](crate::JoinToken).
+/// The longest [`JoinToken`].
 pub const MAX_JOIN_TOKEN_BYTES: usize = 8 * 1024;
 
 /// The longest metadata of a participant.
@@ -42,7 +40,7 @@ pub const MAX_LABEL_BYTES: usize = 128;
 /// The longest reason for making somebody leave.
 pub const MAX_REASON_BYTES: usize = 512;
 
-/// The longest [`PublicationId`](crate::PublicationId) and [`ParticipantId`](crate::ParticipantId).
+/// The longest [`PublicationId`](crate::PublicationId) and [`ParticipantId`].
 pub const MAX_PUBLICATION_ID_BYTES: usize = 320;
 
 /// The most entries in a map by `mid`, and in a list of keys.
@@ -54,8 +52,24 @@ pub const MAX_RECIPIENTS: usize = 256;
 /// The longest candidate attribute, and what may be said beside it. Browsers stay under 300.
 pub const MAX_CANDIDATE_BYTES: usize = 1024;
 
-/// Says which limit a message passes, if any: the field that is too long, or has too many entries.
-type Passed = Option<DecodeErrorKind>;
+/// A field that passes its limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TooMuch {
+    /// It is too long.
+    Bytes {
+        what: &'static str,
+        bytes: usize,
+        limit: usize,
+    },
+    /// It has too many entries.
+    Entries {
+        what: &'static str,
+        entries: usize,
+        limit: usize,
+    },
+}
+
+type Passed = Option<TooMuch>;
 
 /// Says which limit a message passes.
 pub(crate) fn passed_by(message: &ClientMessage) -> Passed {
@@ -166,7 +180,7 @@ fn longest<'a>(
 
 /// A list with too many entries.
 fn more(what: &'static str, entries: usize, limit: usize) -> Passed {
-    (entries > limit).then_some(DecodeErrorKind::TooMany {
+    (entries > limit).then_some(TooMuch::Entries {
         what,
         entries,
         limit,
@@ -186,5 +200,5 @@ fn passed_by_candidate(candidate: &IceCandidate) -> Passed {
 
 fn over(what: &'static str, text: Option<&str>, limit: usize) -> Passed {
     let bytes = text.map_or(0, str::len);
-    (bytes > limit).then_some(DecodeErrorKind::TooLong { what, bytes, limit })
+    (bytes > limit).then_some(TooMuch::Bytes { what, bytes, limit })
 }
