@@ -201,8 +201,8 @@ impl Caller {
         packet.resize(packet.len() + len, 7);
         let header = Header::parse(&packet).unwrap();
         let srtp = self.srtp.as_mut().unwrap();
-        let sealed = srtp.protect_rtp(packet, &header).unwrap();
-        self.send(&sealed);
+        srtp.protect_rtp(&mut packet, 0, &header).unwrap();
+        self.send(&packet);
     }
 
     /// Sends what is due, and reads what is there.

@@ -1,5 +1,6 @@
 //! A track, its router, and sinks that are as much of a peer as writes packets: numbers, extensions, SRTP.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,6 +9,8 @@ use ferrite_server::media::forward::router::{Router, TrackKey};
 use ferrite_server::media::forward::track::Place;
 use ferrite_server::media::id::TrackId;
 use ferrite_server::media::net::buffers;
+use ferrite_server::media::net::outbox::Outbox;
+use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::rtp::header::Header;
 use ferrite_server::media::rtp::packet::MediaPacket;
 use ferrite_server::media::sdp::{
@@ -23,11 +26,18 @@ pub const PACKET: usize = 1100;
 const SPAN: Duration = Duration::from_millis(100);
 const VP8: u8 = 96;
 
+/// Where every sink is.
+const PATH: FourTuple = FourTuple {
+    transport: Transport::Udp,
+    local: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1),
+    remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2),
+};
+
 struct Sink {
     egress: Egress,
     srtp: Srtp,
     /// What would be given to the kernel.
-    segments: Vec<u8>,
+    outbox: Outbox,
 }
 
 /// One track, and those who are sent it.
@@ -55,7 +65,7 @@ impl Fanout {
             Sink {
                 egress: Egress::new(&section_of_video(), stream(), 1000),
                 srtp: Srtp::from_keying_material(profile, &key, false, &provider).unwrap(),
-                segments: Vec::new(),
+                outbox: Outbox::default(),
             }
         });
         let sinks = sinks.collect();
@@ -83,14 +93,19 @@ impl Fanout {
         let (sinks, now, mut written) = (&mut self.sinks, self.now, 0);
         self.router.deliver(now, |place, batch| {
             let sink = &mut sinks[place.peer];
-            sink.segments.clear();
             for media in batch {
                 let outgoing = sink.egress.forward(now, media, false).unwrap();
-                let sealed = sink.srtp.protect_rtp(outgoing.packet, &outgoing.header);
-                let sealed = sealed.unwrap();
-                sink.segments.extend_from_slice(&sealed);
-                buffers::give_back(sealed);
-                written += 1;
+                let len = outgoing.size() + sink.srtp.rtp_overhead();
+                let sealed = sink.outbox.write(&PATH, len, None, |out| {
+                    let at = out.len();
+                    outgoing.write(out);
+                    sink.srtp.protect_rtp(out, at, &outgoing.header)
+                });
+                sealed.unwrap();
+            }
+            while let Some(transmit) = sink.outbox.pop() {
+                written += transmit.count();
+                buffers::give_back(transmit.data);
             }
             SPAN
         });

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! For each number of sinks it prints nanoseconds and allocations for each packet that a sink is sent:
-//! routed, rewritten, sealed and copied to where the kernel would take it; and beside it, measured in the
+//! routed, rewritten and sealed where the kernel would take it; and beside it, measured in the
 //! same run, what it costs to seal such a packet alone.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stdout)]
 

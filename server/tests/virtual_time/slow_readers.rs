@@ -9,6 +9,7 @@ use ferrite_server::behaviour::Echo;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::framing::{CONGESTED_FROM, Deframer, SendQueue};
+use ferrite_server::media::net::outbox::Transmit;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::AUDIO_LIFETIME;
 use ferrite_server::media::rtp::rtcp::{self, Packet};
@@ -69,8 +70,8 @@ impl Connection {
 }
 
 impl Outlet for Connection {
-    fn send_udp(&mut self, path: FourTuple, _: BytesMut) {
-        panic!("{path:?}");
+    fn send_udp(&mut self, transmit: Transmit) {
+        panic!("{:?}", transmit.path);
     }
 
     fn has_connection(&self, _: &FourTuple) -> bool {

@@ -9,10 +9,9 @@ use bytes::BytesMut;
 
 use crate::media::forward::cache::{MAX_CACHED, MAX_SPAN};
 use crate::media::id::TrackId;
-use crate::media::net::buffers;
 use crate::media::plan::Shown;
 use crate::media::rtp::clock::{Clock, ntp_seconds};
-use crate::media::rtp::header::{Header, write_header};
+use crate::media::rtp::header::{Header, WrittenElement, write_header, written_len};
 use crate::media::rtp::numbering::Numbering;
 use crate::media::rtp::packet::{MediaPacket, SourceClock};
 use crate::media::rtp::ring::SequenceRing;
@@ -41,22 +40,37 @@ const RETRANSMIT_SHARE: u64 = 2;
 /// believed.
 const CREDIBLE_SECONDS: u32 = 5;
 
-/// What a packet may grow by: our `mid` is longer, a retransmission's original number, SRTP's tag.
-const ROOM: usize = 48;
-
 /// Of several simulcast layers the best goes out, and another once it was silent for this long: a still
 /// picture has a frame a second.
 pub const LAYER_SILENCE: Duration = Duration::from_secs(2);
 
-/// A packet ready for SRTP.
+/// A packet as it is to be sent: written where it leaves from, and nowhere before that.
 #[derive(Debug)]
-pub struct Outgoing {
-    /// Its header.
+pub struct Outgoing<'a> {
+    /// Its header, as long as it will be.
     pub header: Header,
-    /// The packet, header included, with room for SRTP's tag.
-    pub packet: BytesMut,
     /// Audio is worth nothing when it is late.
     pub kind: MediaKind,
+    elements: [WrittenElement<'a>; 4],
+    /// The number that a retransmission was first sent under (RFC 4588 §4).
+    original: Option<u16>,
+    payload: &'a [u8],
+}
+
+impl Outgoing<'_> {
+    /// How long it is.
+    pub fn size(&self) -> usize {
+        self.header.len + 2 * usize::from(self.original.is_some()) + self.payload.len()
+    }
+
+    /// Appends it.
+    pub fn write(&self, out: &mut BytesMut) {
+        write_header(out, &self.header, &self.elements);
+        if let Some(original) = self.original {
+            out.extend_from_slice(&original.to_be_bytes());
+        }
+        out.extend_from_slice(self.payload);
+    }
 }
 
 /// A packet that may be asked for again: which it was of its source's, and what became of its timestamp.
@@ -217,12 +231,12 @@ impl Egress {
     /// Rewrites a packet. `None` leaves it out: its codec was not agreed on, it is only padding, it is
     /// of another layer than the one that goes out, or it is video while the path is congested, and from
     /// then on until a keyframe.
-    pub fn forward(
-        &mut self,
+    pub fn forward<'a>(
+        &'a mut self,
         now: Instant,
-        media: &MediaPacket,
+        media: &'a MediaPacket,
         congested: bool,
-    ) -> Option<Outgoing> {
+    ) -> Option<Outgoing<'a>> {
         let payload_type = self.codec(media.format)?.payload_type;
         if !self.takes(now, media) {
             return None;
@@ -251,11 +265,10 @@ impl Egress {
             source.last_at = now;
             source.clock_rate = media.clock_rate;
         }
-        let outgoing = self.write(&header, media);
         self.sent.packets = self.sent.packets.wrapping_add(1);
-        self.sent.octets += (outgoing.packet.len() - outgoing.header.len) as u64;
+        self.sent.octets += media.payload().len() as u64;
         self.keep(now, &header, media);
-        Some(outgoing)
+        Some(self.outgoing(header, None, media))
     }
 
     /// Shows something else: another track from its next keyframe on, and nothing until then; another
@@ -401,34 +414,34 @@ impl Egress {
     }
 
     /// A packet with our header instead of its own.
-    fn write(&self, header: &Header, media: &MediaPacket) -> Outgoing {
-        let (received, found) = (&media.packet[..], &media.extensions);
-        let mut packet = buffers::take(received.len() + ROOM);
-        write_header(
-            &mut packet,
-            header,
-            &[
-                (self.ids.mid, Some(self.mid.as_bytes())),
-                (self.ids.audio_level, found.audio_level.value(received)),
-                (
-                    self.ids.video_orientation,
-                    found.video_orientation.value(received),
-                ),
-                (
-                    self.ids.dependency_descriptor,
-                    found.dependency_descriptor.value(received),
-                ),
-            ],
-        );
-        let header = Header {
-            len: packet.len(),
-            ..*header
-        };
-        packet.extend_from_slice(media.payload());
+    fn outgoing<'a>(
+        &'a self,
+        header: Header,
+        original: Option<u16>,
+        media: &'a MediaPacket,
+    ) -> Outgoing<'a> {
+        let (ids, received, found) = (&self.ids, &media.packet[..], &media.extensions);
+        let elements = [
+            (ids.mid, Some(self.mid.as_bytes())),
+            (ids.audio_level, found.audio_level.value(received)),
+            (
+                ids.video_orientation,
+                found.video_orientation.value(received),
+            ),
+            (
+                ids.dependency_descriptor,
+                found.dependency_descriptor.value(received),
+            ),
+        ];
         Outgoing {
-            header,
-            packet,
+            header: Header {
+                len: written_len(&elements),
+                ..header
+            },
             kind: self.kind,
+            elements,
+            original,
+            payload: media.payload(),
         }
     }
 
@@ -504,7 +517,11 @@ impl Egress {
     }
 
     /// Sends a packet again: as a retransmission stream where agreed (RFC 4588), else as it was.
-    pub fn retransmit(&mut self, wanted: &Wanted, media: &MediaPacket) -> Option<Outgoing> {
+    pub fn retransmit<'a>(
+        &'a mut self,
+        wanted: &Wanted,
+        media: &'a MediaPacket,
+    ) -> Option<Outgoing<'a>> {
         let codec = self.codec(media.format)?;
         let header = Header {
             payload_type: codec.payload_type,
@@ -513,15 +530,19 @@ impl Egress {
             ssrc: self.stream.ssrc,
             ..media.header
         };
-        let original = self.write(&header, media);
-        match (codec.rtx_payload_type, self.stream.rtx_ssrc) {
-            (Some(payload_type), Some(ssrc)) => {
-                let sequence = self.rtx_sequence;
-                self.rtx_sequence = sequence.wrapping_add(1);
-                Some(wrap_rtx(&original, payload_type, ssrc, sequence))
-            }
-            _ => Some(original),
-        }
+        let (Some(payload_type), Some(ssrc)) = (codec.rtx_payload_type, self.stream.rtx_ssrc)
+        else {
+            return Some(self.outgoing(header, None, media));
+        };
+        let sequence = self.rtx_sequence;
+        self.rtx_sequence = sequence.wrapping_add(1);
+        let again = Header {
+            payload_type,
+            ssrc,
+            sequence,
+            ..header
+        };
+        Some(self.outgoing(again, Some(header.sequence), media))
     }
 
     /// The sender report due now, once something was sent.
@@ -566,30 +587,6 @@ fn continued(now: Instant, last: &Source, media: &MediaPacket) -> u32 {
     let timestamp = captured.filter(is_credible).unwrap_or(by_arrival);
     let ahead = timestamp.wrapping_sub(last.last_timestamp) as i32;
     last.last_timestamp.wrapping_add(ahead.max(1) as u32)
-}
-
-/// RFC 4588 §4: the original's header with another SSRC, payload type and sequence number, and its
-/// sequence number before the payload.
-fn wrap_rtx(original: &Outgoing, payload_type: u8, ssrc: u32, sequence: u16) -> Outgoing {
-    let header = Header {
-        payload_type,
-        ssrc,
-        sequence,
-        ..original.header
-    };
-    let (head, payload) = original.packet.split_at(original.header.len);
-    let mut packet = buffers::take(original.packet.len() + ROOM);
-    packet.extend_from_slice(head);
-    packet[1] = u8::from(header.marker) << 7 | payload_type;
-    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
-    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
-    packet.extend_from_slice(&original.header.sequence.to_be_bytes());
-    packet.extend_from_slice(payload);
-    Outgoing {
-        header,
-        packet,
-        kind: original.kind,
-    }
 }
 
 /// Undoes RFC 4588 §4: gives a retransmission back its SSRC, payload type and sequence number.
@@ -670,6 +667,14 @@ mod tests {
         MediaPacket::read(Instant::now(), (0, 0), codec, header, &ids, packet.into())
     }
 
+    /// A packet's header, and the packet.
+    fn written(outgoing: &Outgoing<'_>) -> (Header, BytesMut) {
+        let mut packet = BytesMut::new();
+        outgoing.write(&mut packet);
+        assert_eq!(packet.len(), outgoing.size());
+        (outgoing.header, packet)
+    }
+
     const KEY: &[u8] = &[0x10, 0x00, 1, 2];
     const DELTA: &[u8] = &[0x10, 0x01, 1, 2];
 
@@ -736,11 +741,11 @@ mod tests {
         let mut egress = Egress::new(&plain, stream(), 500);
         let now = Instant::now();
         let media = packet(7, 1, KEY);
-        let first = egress.forward(now, &media, false).unwrap();
+        let first = written(&egress.forward(now, &media, false).unwrap());
         egress.renegotiate(&plain);
         let wanted = egress.wanted(now, 500).unwrap();
         let again = egress.retransmit(&wanted, &media).unwrap();
-        assert_eq!((again.header, again.packet), (first.header, first.packet));
+        assert_eq!(written(&again), first);
         plain.extensions.mid = Some(5);
         egress.renegotiate(&plain);
         let later = now + RETRANSMIT_INTERVAL;
@@ -766,24 +771,22 @@ mod tests {
         let mut egress = egress(MediaKind::Video);
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let before = egress
-            .forward(at(0), &captured(7, 1, 0, 1000), false)
-            .unwrap();
+        let mut sent = |ms, media: MediaPacket| {
+            let outgoing = egress.forward(at(ms), &media, false).unwrap();
+            outgoing.header.timestamp
+        };
+        let before = sent(0, captured(7, 1, 0, 1000));
         // It came half a second late.
-        let media = captured(8, 1, 1 << 31, 1200);
-        let after = egress.forward(at(700), &media, false).unwrap();
-        let ticks =
-            |a: &Outgoing, b: &Outgoing| b.header.timestamp.wrapping_sub(a.header.timestamp);
-        assert_eq!(ticks(&before, &after), 200 * 90);
+        let after = sent(700, captured(8, 1, 1 << 31, 1200));
+        assert_eq!(after.wrapping_sub(before), 200 * 90);
         // Without reports arrival is all there is.
         let mut silent = captured(9, 1, 77, 0);
         silent.clock = None;
-        let last = egress.forward(at(1000), &silent, false).unwrap();
-        assert_eq!(ticks(&after, &last), 300 * 90);
+        let last = sent(1000, silent);
+        assert_eq!(last.wrapping_sub(after), 300 * 90);
         // Clocks that make no sense are not believed.
-        let mad = captured(10, 1, 0, 10_000_000);
-        let mut again = egress.forward(at(1100), &mad, false);
-        assert_eq!(ticks(&last, &again.take().unwrap()), 100 * 90);
+        let again = sent(1100, captured(10, 1, 0, 10_000_000));
+        assert_eq!(again.wrapping_sub(last), 100 * 90);
     }
 
     #[test]
@@ -796,7 +799,8 @@ mod tests {
         assert_eq!((wanted.ssrc, wanted.original), (7, 1));
         let again = egress.retransmit(&wanted, &media).unwrap();
         assert_eq!((again.header.ssrc, again.header.payload_type), (1001, 97));
-        let original = unwrap_rtx(&again.packet, &again.header, 96, 1000).unwrap();
+        let (header, packet) = written(&again);
+        let original = unwrap_rtx(&packet, &header, 96, 1000).unwrap();
         let header = Header::parse(&original).unwrap();
         assert_eq!((header.sequence, &original[header.len..]), (500, KEY));
         assert!(egress.wanted(now, 500).is_none(), "just sent");

@@ -1,5 +1,5 @@
 //! Buffers for packets that are written, sealed and sent within one turn of a shard: a stack for each
-//! thread, so that a packet is written where the last one was, into memory the processor has at hand.
+//! thread, so that packets are written where the last ones were, into memory the processor has at hand.
 
 use std::cell::RefCell;
 
@@ -7,8 +7,10 @@ use bytes::BytesMut;
 
 /// What a buffer holds at least: a packet of any path (RFC 8200 §5 and what Ethernet takes).
 const CAPACITY: usize = 1536;
-/// Buffers kept on one thread; a turn rarely fills more.
-const MAX_SPARE: usize = 64;
+/// Buffers kept on one thread; a turn rarely fills more at a time.
+const MAX_SPARE: usize = 16;
+/// What a buffer holds at most that is kept: twice what leaves in one system call.
+const MAX_KEPT: usize = 1 << 17;
 
 thread_local! {
     static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
@@ -27,7 +29,7 @@ pub fn take(len: usize) -> BytesMut {
 pub fn give_back(mut buffer: BytesMut) {
     buffer.clear();
     // Also one that was cut up has less room than it was made with.
-    if buffer.capacity() >= CAPACITY {
+    if (CAPACITY..=MAX_KEPT).contains(&buffer.capacity()) {
         SPARE.with_borrow_mut(|spare| {
             if spare.len() < MAX_SPARE {
                 spare.push(buffer);

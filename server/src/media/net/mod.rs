@@ -3,7 +3,8 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `path` | the 4-tuple a datagram travels on |
-//! | `sockets`, `tcp`, `outbox` | the IO that a shard has done for it: opening, ICE-TCP, sending in batches |
+//! | `sockets`, `tcp`, `udp` | the IO that a shard has done for it: opening, ICE-TCP, sending in batches |
+//! | `outbox` | what a peer sends within one turn |
 //! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
 //! | `candidates` | our addresses as candidates |
 //! | `buffers` | where packets are written that leave at once |
@@ -18,3 +19,4 @@ pub mod outbox;
 pub mod path;
 pub mod sockets;
 pub mod tcp;
+pub mod udp;

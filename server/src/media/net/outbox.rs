@@ -1,122 +1,242 @@
-//! Datagrams on their way out: those for the same path leave in one system call (UDP GSO), which
-//! costs a third of sending each by itself.
+//! What a peer sends within one turn: datagrams for the same path lie behind one another, as the kernel
+//! takes them in one system call (UDP GSO), which costs a third of sending each by itself. Packets are
+//! written and sealed here, and nowhere before. Knows no socket.
 
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::time::Instant;
 
 use bytes::BytesMut;
-use mio::net::UdpSocket;
-use quinn_udp::{UdpSockRef, UdpSocketState};
 
 use crate::media::net::buffers;
-use crate::media::net::path::FourTuple;
+use crate::media::net::path::{FourTuple, Transport};
 
-/// The kernel takes no more than one IP packet's worth of segments.
+/// Datagrams waiting to be sent. The shard drains them after each batch it receives; more are
+/// dropped, as a full socket would.
+pub const MAX_WAITING: usize = 4096;
+
+/// The kernel takes no more than one IP packet's worth of datagrams at once.
 const MAX_BATCH_BYTES: usize = 60_000;
 
-/// A socket and what the kernel can do for it.
-pub struct Socket {
-    /// The socket.
-    pub socket: UdpSocket,
-    /// Its offloads.
-    pub state: UdpSocketState,
-    /// Whether it is IPv6 only; else IPv4.
-    pub is_ipv6: bool,
+/// And no more than so many (Linux's `UDP_MAX_SEGMENTS`).
+const MAX_BATCH: usize = 64;
+
+/// Datagrams to be sent over one path: over TCP one, over UDP some of equal length, of which the last may
+/// be shorter.
+#[derive(Debug)]
+pub struct Transmit {
+    /// The path to send them over.
+    pub path: FourTuple,
+    /// Their bytes.
+    pub data: BytesMut,
+    /// How long each is.
+    pub segment: usize,
+    /// After this it is of no use: a queue that is slow may leave it out.
+    pub expires: Option<Instant>,
+    count: usize,
 }
 
-/// Datagrams of equal size for one path; the last may be shorter.
-#[derive(Default)]
+impl Transmit {
+    /// The datagrams.
+    pub fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
+        self.data.chunks(self.segment.max(1))
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether a datagram may lie behind these.
+    fn takes(&self, path: &FourTuple, len: usize) -> bool {
+        // One that was shorter was the last.
+        let is_even = self.data.len() == self.segment * self.count;
+        is_even
+            && len <= self.segment
+            && self.count < MAX_BATCH
+            && self.data.len() + len <= MAX_BATCH_BYTES
+            && path.transport == Transport::Udp
+            && self.path == *path
+    }
+}
+
+/// Datagrams on their way out.
+#[derive(Debug, Default)]
 pub struct Outbox {
-    path: Option<FourTuple>,
-    segment: usize,
-    count: usize,
-    bytes: Vec<u8>,
-    /// The last datagram was shorter than the others, so that none may follow.
-    ended: bool,
+    transmits: VecDeque<Transmit>,
+    waiting: usize,
 }
 
 impl Outbox {
-    /// Adds a datagram; sends what it does not fit behind.
-    pub fn push(
-        &mut self,
-        path: FourTuple,
-        datagram: BytesMut,
-        sockets: &[Socket],
-        dropped: &AtomicU64,
-    ) {
-        let limit = sockets
-            .iter()
-            .find(|socket| socket.is_ipv6 == path.local.is_ipv6())
-            .map_or(1, |socket| socket.state.max_gso_segments());
-        let fits = self.path == Some(path)
-            && !self.ended
-            && datagram.len() <= self.segment
-            && self.count < limit
-            && self.bytes.len() + datagram.len() <= MAX_BATCH_BYTES;
-        if !fits {
-            self.flush(sockets, dropped);
-            self.path = Some(path);
-            self.segment = datagram.len();
+    /// Adds a datagram.
+    pub fn push(&mut self, path: &FourTuple, datagram: BytesMut) {
+        match path.transport {
+            Transport::Udp => {
+                let written: Result<(), ()> = self.write(path, datagram.len(), None, |out| {
+                    out.extend_from_slice(&datagram);
+                    Ok(())
+                });
+                debug_assert!(written.is_ok());
+            }
+            Transport::Tcp if self.waiting < MAX_WAITING => {
+                self.waiting += 1;
+                self.transmits.push_back(Transmit {
+                    path: *path,
+                    segment: datagram.len(),
+                    data: datagram,
+                    expires: None,
+                    count: 1,
+                });
+            }
+            Transport::Tcp => {}
         }
-        self.ended = datagram.len() < self.segment;
-        self.count += 1;
-        self.bytes.extend_from_slice(&datagram);
-        buffers::give_back(datagram);
     }
 
-    /// Sends what is there.
-    pub fn flush(&mut self, sockets: &[Socket], dropped: &AtomicU64) {
-        let Some(path) = self.path.take() else {
-            return;
+    /// Adds a datagram of this length, which `write` appends. What it appends and then refuses is not
+    /// sent.
+    pub fn write<E>(
+        &mut self,
+        path: &FourTuple,
+        len: usize,
+        expires: Option<Instant>,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.waiting == MAX_WAITING {
+            return Ok(());
+        }
+        let last = match self.transmits.pop_back() {
+            Some(last) if last.takes(path, len) => last,
+            other => {
+                self.transmits.extend(other);
+                Transmit {
+                    path: *path,
+                    data: buffers::take(len),
+                    segment: len,
+                    expires,
+                    count: 0,
+                }
+            }
         };
-        if let Err(error) = self.send(path, sockets) {
-            dropped.fetch_add(self.count as u64, Ordering::Relaxed);
-            // A full socket drops, like the network behind it; everything above expects losses.
-            if error.kind() != io::ErrorKind::WouldBlock {
-                tracing::debug!(%error, "datagrams were not sent");
+        let last = self.transmits.push_back_mut(last);
+        let before = last.data.len();
+        last.data.reserve(len);
+        let written = write(&mut last.data);
+        match written {
+            Ok(()) => {
+                debug_assert_eq!(last.data.len(), before + len);
+                last.count += 1;
+                self.waiting += 1;
+            }
+            Err(_) => {
+                last.data.truncate(before);
+                if last.count == 0 {
+                    self.transmits.pop_back();
+                }
             }
         }
-        self.bytes.clear();
-        self.count = 0;
-        self.ended = false;
+        written
     }
 
-    fn send(&self, path: FourTuple, sockets: &[Socket]) -> io::Result<()> {
-        let socket = sockets
-            .iter()
-            .find(|socket| socket.is_ipv6 == path.local.is_ipv6())
-            .ok_or(io::ErrorKind::AddrNotAvailable)?;
-        let transmit = quinn_udp::Transmit {
-            destination: path.remote,
-            ecn: None,
-            contents: &self.bytes,
-            segment_size: (self.count > 1).then_some(self.segment),
-            src_ip: Some(path.local.ip()),
-        };
-        socket
-            .state
-            .try_send(UdpSockRef::from(&socket.socket), &transmit)
+    /// Takes out what goes next.
+    pub fn pop(&mut self) -> Option<Transmit> {
+        let transmit = self.transmits.pop_front()?;
+        self.waiting -= transmit.count;
+        Some(transmit)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::net::path::Transport;
+
+    fn path(transport: Transport, port: u16) -> FourTuple {
+        FourTuple {
+            transport,
+            local: "[::1]:1".parse().unwrap(),
+            remote: ([127, 0, 0, 1], port).into(),
+        }
+    }
+
+    /// The lengths of the datagrams, by what leaves in one system call.
+    fn drain(outbox: &mut Outbox) -> Vec<Vec<usize>> {
+        let transmits: Vec<_> = std::iter::from_fn(|| outbox.pop()).collect();
+        assert_eq!(outbox.waiting, 0);
+        let lengths = transmits.iter().map(|transmit| {
+            let lengths: Vec<_> = transmit.datagrams().map(<[u8]>::len).collect();
+            assert_eq!(lengths.len(), transmit.count());
+            lengths
+        });
+        lengths.collect()
+    }
+
+    fn push_all(outbox: &mut Outbox, path: FourTuple, lengths: &[usize]) {
+        for len in lengths {
+            outbox.push(&path, BytesMut::zeroed(*len));
+        }
+    }
 
     #[test]
-    fn what_is_not_sent_is_counted() {
-        let path = FourTuple {
-            transport: Transport::Udp,
-            local: "[::1]:1".parse().unwrap(),
-            remote: "[::1]:2".parse().unwrap(),
-        };
-        let (mut outbox, dropped) = (Outbox::default(), AtomicU64::new(0));
-        // There is no socket of this family.
-        for _ in 0..3 {
-            outbox.push(path, BytesMut::from(&[1; 100][..]), &[], &dropped);
+    fn equal_datagrams_and_a_shorter_one_leave_together() {
+        let mut outbox = Outbox::default();
+        let here = path(Transport::Udp, 2);
+        push_all(&mut outbox, here, &[9, 9, 4, 4, 5, 9]);
+        assert_eq!(drain(&mut outbox), [&[9, 9, 4][..], &[4], &[5], &[9]]);
+        push_all(&mut outbox, here, &[9]);
+        push_all(&mut outbox, path(Transport::Udp, 3), &[9, 9]);
+        push_all(&mut outbox, here, &[9]);
+        assert_eq!(drain(&mut outbox), [&[9][..], &[9, 9], &[9]]);
+    }
+
+    #[test]
+    fn the_kernel_gets_no_more_than_it_takes() {
+        let mut outbox = Outbox::default();
+        let here = path(Transport::Udp, 2);
+        push_all(&mut outbox, here, &[10; 2 * MAX_BATCH + 1]);
+        let counts = drain(&mut outbox);
+        let counts: Vec<_> = counts.iter().map(Vec::len).collect();
+        assert_eq!(counts, [MAX_BATCH, MAX_BATCH, 1]);
+        push_all(&mut outbox, here, &[1200; 51]);
+        let counts = drain(&mut outbox);
+        assert_eq!(counts.iter().map(Vec::len).collect::<Vec<_>>(), [50, 1]);
+    }
+
+    #[test]
+    fn over_tcp_each_leaves_by_itself() {
+        let mut outbox = Outbox::default();
+        push_all(&mut outbox, path(Transport::Tcp, 2), &[9, 9]);
+        let media = path(Transport::Tcp, 2);
+        for _ in 0..2 {
+            let write = |out: &mut BytesMut| {
+                out.extend_from_slice(&[7; 9]);
+                Ok::<_, ()>(())
+            };
+            outbox.write(&media, 9, None, write).unwrap();
         }
-        outbox.flush(&[], &dropped);
-        assert_eq!(dropped.into_inner(), 3);
+        assert_eq!(drain(&mut outbox), [[9]; 4]);
+    }
+
+    #[test]
+    fn what_is_refused_leaves_nothing_behind() {
+        let mut outbox = Outbox::default();
+        let here = path(Transport::Udp, 2);
+        let refuse = |out: &mut BytesMut| {
+            out.extend_from_slice(&[7; 5]);
+            Err("on purpose")
+        };
+        assert!(outbox.write(&here, 9, None, refuse).is_err());
+        assert!(outbox.pop().is_none());
+        push_all(&mut outbox, here, &[9]);
+        assert!(outbox.write(&here, 9, None, refuse).is_err());
+        push_all(&mut outbox, here, &[9]);
+        assert_eq!(drain(&mut outbox), [[9, 9]]);
+    }
+
+    #[test]
+    fn more_than_the_shard_would_take_are_dropped() {
+        let mut outbox = Outbox::default();
+        for transport in [Transport::Udp, Transport::Tcp] {
+            push_all(&mut outbox, path(transport, 2), &[1; MAX_WAITING + 10]);
+            assert_eq!(outbox.waiting, MAX_WAITING);
+            assert_eq!(drain(&mut outbox).concat().len(), MAX_WAITING);
+        }
     }
 }

@@ -9,7 +9,7 @@ use quinn_udp::{UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use thiserror::Error;
 
-use crate::media::net::outbox::Socket;
+use crate::media::net::udp::Socket;
 
 /// TCP connections waiting to be accepted.
 const BACKLOG: i32 = 256;

@@ -3,13 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+
 use super::{Peer, PeerOutput, ROOM_FOR_A_CHECK};
 use crate::media::egress::{Outgoing, Wanted};
+use crate::media::net::outbox::Outbox;
 use crate::media::net::path::FourTuple;
 use crate::media::plan::Shown;
 use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaKind, Session};
+use crate::media::transport::ice::IceLite;
+use crate::media::transport::srtp::Srtp;
 
 /// How long audio may wait for a slow path.
 pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
@@ -69,21 +74,33 @@ impl Peer {
     /// Sends packets of another's on a section, rewritten. Returns for how long they may be asked for
     /// again.
     pub fn send_media(&mut self, now: Instant, section: usize, batch: &[MediaPacket]) -> Duration {
+        let Some(egress) = self.streams.egress(section) else {
+            return Duration::ZERO;
+        };
+        let path = self.ice.selected();
+        let is_open = path.is_some_and(|path| self.ice.is_open(&path));
         // Where nothing can be sent nothing is kept to be sent again.
         let mut congested = self.congested;
         for media in batch {
-            let starved = !self.has_room_for_media(media.packet.len() + MAX_GROWTH);
+            let starved = !is_open && {
+                let bytes = media.packet.len() + MAX_GROWTH + ROOM_FOR_A_CHECK;
+                !path.is_some_and(|path| self.ice.has_room(&path, bytes))
+            };
             self.starved |= starved;
             congested = self.congested || starved;
-            let streams = &mut self.streams;
-            let outgoing = streams.forward(now, section, media, congested, &mut self.outputs);
-            if let Some(outgoing) = outgoing {
-                self.send_rtp(now, outgoing);
+            if let Some(outgoing) = egress.forward(now, media, congested)
+                && let (Some(srtp), Some(path)) = (&mut self.srtp, &path)
+            {
+                let (ice, outbox) = (&mut self.ice, &mut self.outbox);
+                send_rtp(now, path, &outgoing, srtp, ice, outbox);
             }
+        }
+        if egress.take_keyframe_wish() {
+            (self.outputs).push_back(PeerOutput::KeyframeWanted { section });
         }
         match congested {
             true => Duration::ZERO,
-            false => self.streams.keeps_for(now, section, self.rtt),
+            false => egress.keeps_for(now, self.rtt),
         }
     }
 
@@ -95,8 +112,12 @@ impl Peer {
         wanted: &Wanted,
         media: &MediaPacket,
     ) {
-        if let Some(outgoing) = self.streams.retransmit(section, wanted, media) {
-            self.send_rtp(now, outgoing);
+        let egress = self.streams.egress(section);
+        if let Some(outgoing) = egress.and_then(|egress| egress.retransmit(wanted, media))
+            && let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected())
+        {
+            let (ice, outbox) = (&mut self.ice, &mut self.outbox);
+            send_rtp(now, &path, &outgoing, srtp, ice, outbox);
         }
     }
 
@@ -130,16 +151,10 @@ impl Peer {
         self.streams.request_keyframe(now, section);
     }
 
-    pub(super) fn send_rtp(&mut self, now: Instant, outgoing: Outgoing) {
-        let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
-            return;
-        };
-        if let Ok(data) = srtp.protect_rtp(outgoing.packet, &outgoing.header) {
-            let expires = match outgoing.kind {
-                MediaKind::Audio => Some(now + AUDIO_LIFETIME),
-                MediaKind::Video => None,
-            };
-            self.transmit_media(path, data, expires);
+    /// Sends RTCP over a path, if it may be sent to: it is of no use later, and leaves room for a check.
+    fn transmit_rtcp(&mut self, path: FourTuple, data: BytesMut) {
+        if admits_media(&mut self.ice, &path, data.len()) {
+            self.outbox.push(&path, data);
         }
     }
 
@@ -162,7 +177,7 @@ impl Peer {
         let sealed = (self.streams.compounds(&self.scratch))
             .filter_map(|compound| srtp.protect_rtcp(&compound).ok());
         for data in sealed.collect::<Vec<_>>() {
-            self.transmit_media(path, data, None);
+            self.transmit_rtcp(path, data);
         }
     }
 
@@ -188,7 +203,37 @@ impl Peer {
         if !self.scratch.is_empty()
             && let Ok(data) = srtp.protect_rtcp(&self.scratch)
         {
-            self.transmit_media(path, data, None);
+            self.transmit_rtcp(path, data);
         }
     }
+}
+
+/// Whether so many bytes of media may be sent over a path, room for a check left; if so, they are noted.
+fn admits_media(ice: &mut IceLite, path: &FourTuple, bytes: usize) -> bool {
+    ice.is_open(path) || ice.has_room(path, bytes + ROOM_FOR_A_CHECK) && ice.admit(path, bytes)
+}
+
+/// Writes a packet where it leaves from, and seals it there.
+fn send_rtp(
+    now: Instant,
+    path: &FourTuple,
+    outgoing: &Outgoing<'_>,
+    srtp: &mut Srtp,
+    ice: &mut IceLite,
+    outbox: &mut Outbox,
+) {
+    let len = outgoing.size() + srtp.rtp_overhead();
+    if !admits_media(ice, path, len) {
+        return;
+    }
+    let expires = match outgoing.kind {
+        MediaKind::Audio => Some(now + AUDIO_LIFETIME),
+        MediaKind::Video => None,
+    };
+    // The cipher refuses what has no index any more: it is lost, like any packet can be.
+    let _ = outbox.write(path, len, expires, |out| {
+        let at = out.len();
+        outgoing.write(out);
+        srtp.protect_rtp(out, at, &outgoing.header)
+    });
 }

@@ -24,6 +24,7 @@ use crate::media::data::{ChannelId, MessageKind, Sctp};
 use crate::media::egress::Wanted;
 use crate::media::net::budget::Budget;
 use crate::media::net::demux::{Kind, classify};
+use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::peer::streams::Streams;
 use crate::media::rtp::clock::Clock;
@@ -36,23 +37,8 @@ pub use data::MAX_UNANSWERED;
 pub use media::AUDIO_LIFETIME;
 use media::MAX_PACKET;
 
-/// Datagrams waiting to be sent. The shard drains them after each batch it receives; more are
-/// dropped, as a full socket would.
-const MAX_TRANSMITS: usize = 4096;
-
 /// Bytes of what may be sent over a path that is not proven, kept for the check that proves it.
 const ROOM_FOR_A_CHECK: usize = 128;
-
-/// A datagram to send.
-#[derive(Debug)]
-pub struct Transmit {
-    /// The path to send it over.
-    pub path: FourTuple,
-    /// Its bytes.
-    pub data: BytesMut,
-    /// After this it is of no use: a queue that is slow may leave it out.
-    pub expires: Option<Instant>,
-}
 
 /// What a peer tells the one who drives it.
 #[derive(Debug)]
@@ -135,7 +121,7 @@ pub struct Peer {
     reason: Option<String>,
     /// Why the data channels are over. No others come before another DTLS association.
     data_over: Option<String>,
-    transmits: VecDeque<Transmit>,
+    outbox: Outbox,
     /// What DTLS says next, while the path has no room for it.
     held: Option<BytesMut>,
     /// Media was left out, because the path had no room for it.
@@ -169,7 +155,7 @@ impl Peer {
             unanswered: 0,
             reason: None,
             data_over: None,
-            transmits: VecDeque::new(),
+            outbox: Outbox::default(),
             held: None,
             starved: false,
             outputs: VecDeque::new(),
@@ -286,7 +272,7 @@ impl Peer {
         if answered.authentic {
             self.transmit(path, response);
         } else if response.len() as u64 <= datagram.len() as u64 * MAX_AMPLIFICATION {
-            self.queue(path, response, None);
+            self.outbox.push(&path, response);
         }
         self.follow_path(now, before);
         if answered.authentic
@@ -351,7 +337,7 @@ impl Peer {
         };
         // Before there are keys a handshake cannot be told from noise, and needs an answer.
         match dtls.handle_datagram(now, datagram) {
-            true => self.ice.note_traffic(now, path, datagram.len()),
+            true => _ = self.ice.note_traffic(now, path, datagram.len()),
             false => self.ice.credit(&path, datagram.len()),
         }
         self.settle(now);
@@ -360,26 +346,7 @@ impl Peer {
     /// Sends over a path, if it may be sent to.
     fn transmit(&mut self, path: FourTuple, data: BytesMut) {
         if self.ice.admit(&path, data.len()) {
-            self.queue(path, data, None);
-        }
-    }
-
-    /// The same for what is of no use later, and leaves room for a check.
-    fn transmit_media(&mut self, path: FourTuple, data: BytesMut, expires: Option<Instant>) {
-        if self.ice.has_room(&path, data.len() + ROOM_FOR_A_CHECK)
-            && self.ice.admit(&path, data.len())
-        {
-            self.queue(path, data, expires);
-        }
-    }
-
-    fn queue(&mut self, path: FourTuple, data: BytesMut, expires: Option<Instant>) {
-        if self.transmits.len() < MAX_TRANSMITS {
-            self.transmits.push_back(Transmit {
-                path,
-                data,
-                expires,
-            });
+            self.outbox.push(&path, data);
         }
     }
 
@@ -431,7 +398,7 @@ impl Peer {
                     self.held = Some(data);
                     return;
                 }
-                Some(path) => self.queue(path, data, None),
+                Some(path) => self.outbox.push(&path, data),
                 None => {}
             }
         }
@@ -470,9 +437,9 @@ impl Peer {
         self.report_state();
     }
 
-    /// The next datagram to send.
+    /// The next datagrams to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.outbox.pop()
     }
 
     /// What happened.

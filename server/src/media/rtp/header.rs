@@ -200,45 +200,75 @@ impl<'a> ExtensionValues<'a> {
     }
 }
 
-/// Appends a header: the fixed fields of `header`, then the elements as `(id, value)`.
-///
-/// `header.len` is not looked at. Elements without a value, over 255 bytes or with id 0 are left out.
-pub fn write_header(out: &mut BytesMut, header: &Header, elements: &[(Option<u8>, Option<&[u8]>)]) {
-    let written = || {
-        elements
-            .iter()
-            .filter_map(|&(id, value)| match (id, value) {
-                (Some(id), Some(value)) if id != 0 && value.len() < 256 => Some((id, value)),
-                _ => None,
-            })
-    };
-    let has_extensions = written().next().is_some();
-    out.put_u8(0x80 | u8::from(header.padding) << 5 | u8::from(has_extensions) << 4);
-    out.put_u8(u8::from(header.marker) << 7 | header.payload_type);
-    out.put_u16(header.sequence);
-    out.put_u32(header.timestamp);
-    out.put_u32(header.ssrc);
+/// An extension element to be written, as `(id, value)`. Without either, with id 0 or over 255 bytes it is
+/// left out.
+pub type WrittenElement<'a> = (Option<u8>, Option<&'a [u8]>);
+
+/// How elements are written: in the shorter form where that can say them all (RFC 8285 §4.1.2).
+struct Layout {
+    one_byte: bool,
+    /// Of the block, its head and padding included; 0 is none.
+    len: usize,
+}
+
+impl Layout {
+    fn of(elements: &[WrittenElement<'_>]) -> Self {
+        let (mut count, mut values, mut one_byte) = (0, 0, true);
+        for (id, value) in written(elements) {
+            // One-byte elements cannot say an id over 14, an empty value or one over 16 bytes (§4.2).
+            one_byte &= id < 15 && (1..=16).contains(&value.len());
+            count += 1;
+            values += value.len();
+        }
+        let heads = if one_byte { count } else { 2 * count };
+        let len = match count {
+            0 => 0,
+            _ => 4 + (heads + values).next_multiple_of(4),
+        };
+        Self { one_byte, len }
+    }
+}
+
+fn written<'a>(elements: &[WrittenElement<'a>]) -> impl Iterator<Item = (u8, &'a [u8])> {
+    elements
+        .iter()
+        .filter_map(|&(id, value)| match (id, value) {
+            (Some(id), Some(value)) if id != 0 && value.len() < 256 => Some((id, value)),
+            _ => None,
+        })
+}
+
+/// The length of a header written with these elements.
+pub fn written_len(elements: &[WrittenElement<'_>]) -> usize {
+    FIXED_HEADER + Layout::of(elements).len
+}
+
+/// Appends a header: the fixed fields of `header`, then the elements. `header.len` is not looked at.
+pub fn write_header(out: &mut BytesMut, header: &Header, elements: &[WrittenElement<'_>]) {
+    let layout = Layout::of(elements);
+    let has_extensions = layout.len > 0;
+    let mut fixed = [0; FIXED_HEADER];
+    fixed[0] = 0x80 | u8::from(header.padding) << 5 | u8::from(has_extensions) << 4;
+    fixed[1] = u8::from(header.marker) << 7 | header.payload_type;
+    fixed[2..4].copy_from_slice(&header.sequence.to_be_bytes());
+    fixed[4..8].copy_from_slice(&header.timestamp.to_be_bytes());
+    fixed[8..].copy_from_slice(&header.ssrc.to_be_bytes());
+    out.extend_from_slice(&fixed);
     if !has_extensions {
         return;
     }
-    // One-byte elements cannot say an id over 14, an empty value or one over 16 bytes (RFC 8285 §4.2).
-    let one_byte = written().all(|(id, value)| id < 15 && (1..=16).contains(&value.len()));
-    let at = out.len();
-    out.put_u16(if one_byte { ONE_BYTE } else { TWO_BYTE });
-    out.put_u16(0);
-    for (id, value) in written() {
-        if one_byte {
+    let end = out.len() + layout.len;
+    out.put_u16(if layout.one_byte { ONE_BYTE } else { TWO_BYTE });
+    out.put_u16((layout.len / 4 - 1) as u16);
+    for (id, value) in written(elements) {
+        if layout.one_byte {
             out.put_u8(id << 4 | (value.len() - 1) as u8);
         } else {
             out.extend_from_slice(&[id, value.len() as u8]);
         }
         out.extend_from_slice(value);
     }
-    while !(out.len() - at).is_multiple_of(4) {
-        out.put_u8(0);
-    }
-    let words = ((out.len() - at) / 4 - 1) as u16;
-    out[at + 2..at + 4].copy_from_slice(&words.to_be_bytes());
+    out.resize(end, 0);
 }
 
 /// `a - b` in the circular space of sequence numbers: positive when `a` is newer.
@@ -281,6 +311,7 @@ mod tests {
             write_header(&mut packet, &header(), &elements);
             packet.extend_from_slice(b"payload");
             let parsed = Header::parse(&packet).unwrap();
+            assert_eq!(parsed.len, written_len(&elements));
             assert_eq!(&packet[parsed.len..], b"payload");
             assert_eq!((parsed.marker, parsed.payload_type), (true, 96));
             assert_eq!((parsed.sequence, parsed.timestamp, parsed.ssrc), (7, 9, 11));

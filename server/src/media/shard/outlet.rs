@@ -9,13 +9,14 @@ use bytes::BytesMut;
 
 use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
+use crate::media::net::outbox::Transmit;
 use crate::media::net::path::FourTuple;
 use crate::media::shard::command::Command;
 
 /// The way out of a core.
 pub trait Outlet {
-    /// Sends a datagram over UDP. It may be lost, like any.
-    fn send_udp(&mut self, path: FourTuple, data: BytesMut);
+    /// Sends datagrams over UDP. They may be lost, like any.
+    fn send_udp(&mut self, transmit: Transmit);
 
     /// Whether a TCP path is a connection of this shard's.
     fn has_connection(&self, path: &FourTuple) -> bool;

@@ -7,8 +7,8 @@ use mio::Events;
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef};
 
 use crate::media::net::framing::MAX_FRAME;
-use crate::media::net::outbox::Socket;
 use crate::media::net::path::{FourTuple, Transport};
+use crate::media::net::udp::Socket;
 
 /// The longest datagram taken, as over TCP: everything WebRTC sends fits into an Ethernet packet.
 pub const MAX_DATAGRAM: usize = MAX_FRAME;

@@ -16,9 +16,11 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
-use crate::media::net::outbox::{Outbox, Socket};
+use crate::media::net::buffers;
+use crate::media::net::outbox::Transmit;
 use crate::media::net::path::FourTuple;
 use crate::media::net::tcp::{FIRST_TOKEN, Received, Tcp};
+use crate::media::net::udp::{self, Socket};
 use crate::media::shard::command::Command;
 use crate::media::shard::core::{SWEEP_INTERVAL, ShardCore};
 use crate::media::shard::gauges::MediaGauges;
@@ -73,7 +75,6 @@ impl Prepared {
         let mut thread = Thread {
             receive: Receive::new(self.port, &self.sockets),
             out: Wires {
-                outbox: Outbox::default(),
                 sockets: self.sockets,
                 tcp: self.tcp.within(core.budget()),
                 shards,
@@ -90,7 +91,6 @@ impl Prepared {
             // The core minds its peers' panics itself. One of the thread's own leaves nothing to trust.
             let turns = AssertUnwindSafe(|| thread.serve(index));
             if catch_unwind(turns).is_err() {
-                thread.out.outbox = Outbox::default();
                 thread.core.start_over(&mut thread.out);
             }
         }
@@ -134,7 +134,6 @@ impl Thread {
             self.handle_tcp(Instant::now(), &events);
             more = self.receive(&events) | self.out.tcp.has_unread();
             self.let_time_pass(Instant::now());
-            self.out.flush();
         }
     }
 
@@ -145,7 +144,6 @@ impl Thread {
             && let Some(first) = self.inbox.wait(pause)
         {
             self.handle_mail(Some(first));
-            self.out.flush();
         }
     }
 
@@ -224,22 +222,16 @@ impl Thread {
 
 /// The thread's answer to what its core asks for.
 struct Wires {
-    outbox: Outbox,
     sockets: Vec<Socket>,
     tcp: Tcp,
     shards: Shards,
     dropped: Arc<AtomicU64>,
 }
 
-impl Wires {
-    fn flush(&mut self) {
-        self.outbox.flush(&self.sockets, &self.dropped);
-    }
-}
-
 impl Outlet for Wires {
-    fn send_udp(&mut self, path: FourTuple, data: BytesMut) {
-        self.outbox.push(path, data, &self.sockets, &self.dropped);
+    fn send_udp(&mut self, transmit: Transmit) {
+        udp::send(&self.sockets, &transmit, &self.dropped);
+        buffers::give_back(transmit.data);
     }
 
     fn has_connection(&self, path: &FourTuple) -> bool {

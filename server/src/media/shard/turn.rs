@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::media::forward::router::Wish;
+use crate::media::net::outbox::Transmit;
 use crate::media::net::path::Transport;
-use crate::media::peer::Transmit;
 use crate::media::shard::core::ShardCore;
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::paths::Paths;
@@ -19,7 +19,7 @@ impl ShardCore {
             self.driven.push(key);
             self.drive(now, key, out);
         }
-        self.deliver_media(now);
+        self.deliver_media(now, out);
         self.send_across(out);
         // What delivery brought up, and who was touched only by it.
         self.driven.append(&mut self.touched);
@@ -44,15 +44,20 @@ impl ShardCore {
         }
     }
 
-    /// Shows everybody what came for them.
-    fn deliver_media(&mut self, now: Instant) {
+    /// Shows everybody what came for them. Each sends it before the next one's is written, and what it
+    /// has to say of what came with it: so all of it is written where the last one's was.
+    fn deliver_media(&mut self, now: Instant, out: &mut impl Outlet) {
         let (peers, touched, busy) = (&mut self.peers, &mut self.touched, &mut self.busy);
+        let paths = &self.paths;
         self.router.deliver(now, |sink, batch| {
             let Some(place) = peers.get_mut(sink.peer) else {
                 return Duration::ZERO;
             };
             *busy = Some((sink.peer, "writing what a peer is sent"));
-            let kept = (place.resident.peer).send_media(now, sink.section, batch);
+            let resident = &mut place.resident;
+            let kept = resident.peer.send_media(now, sink.section, batch);
+            resident.peer.send_feedback(now);
+            send_all(now, resident, paths, out);
             *busy = None;
             touch(touched, sink.peer, place);
             kept
@@ -87,9 +92,7 @@ impl ShardCore {
         self.busy = Some((key, "sending what a peer has to send"));
         let resident = &mut place.resident;
         resident.peer.send_feedback(now);
-        while let Some(transmit) = resident.peer.poll_transmit() {
-            send(now, resident, transmit, &self.paths, out);
-        }
+        send_all(now, resident, &self.paths, out);
         self.busy = None;
         if resident.peer.is_finished() {
             return self.remove(now, key, out);
@@ -113,30 +116,30 @@ pub(super) fn touch(touched: &mut Vec<PeerKey>, key: PeerKey, place: &mut Place)
     }
 }
 
-fn send(
+/// Sends what a peer has written.
+fn send_all(now: Instant, resident: &mut Resident, paths: &Paths, out: &mut impl Outlet) {
+    while let Some(transmit) = resident.peer.poll_transmit() {
+        match transmit.path.transport {
+            Transport::Udp => out.send_udp(transmit),
+            Transport::Tcp => send_tcp(now, resident, transmit, paths, out),
+        }
+    }
+}
+
+fn send_tcp(
     now: Instant,
     resident: &mut Resident,
     transmit: Transmit,
     paths: &Paths,
     out: &mut impl Outlet,
 ) {
-    let Transmit {
-        path,
-        data,
-        expires,
-    } = transmit;
-    match path.transport {
-        Transport::Udp => out.send_udp(path, data),
-        Transport::Tcp if out.has_connection(&path) => {
-            let congested = out.send_tcp(now, &path, data, expires);
-            if resident.peer.selected_path() == Some(path) {
-                resident.peer.set_congested(now, congested);
-            }
+    let path = transmit.path;
+    if out.has_connection(&path) {
+        let congested = out.send_tcp(now, &path, transmit.data, transmit.expires);
+        if resident.peer.selected_path() == Some(path) {
+            resident.peer.set_congested(now, congested);
         }
-        Transport::Tcp => {
-            if let Some(shard) = paths.landed_on(&path) {
-                out.relay(shard, path, data);
-            }
-        }
+    } else if let Some(shard) = paths.landed_on(&path) {
+        out.relay(shard, path, transmit.data);
     }
 }

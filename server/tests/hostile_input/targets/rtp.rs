@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use ferrite_server::media::PeerOutput;
 use ferrite_server::media::egress::{Outgoing, Wanted};
 use ferrite_server::media::forward::cache::Cache;
@@ -131,7 +131,8 @@ impl Media {
         let Some(header) = Header::parse(packet) else {
             return;
         };
-        if let Ok(sealed) = self.far.protect_rtp(packet.into(), &header) {
+        let mut sealed = packet.into();
+        if self.far.protect_rtp(&mut sealed, 0, &header).is_ok() {
             self.receive(&sealed);
         }
     }
@@ -146,30 +147,33 @@ impl Media {
 
     fn echo(&mut self, media: MediaPacket) {
         let (now, section) = (self.now, media.section);
-        let mut wishes = VecDeque::new();
-        let streams = &mut self.streams;
-        let outgoing = streams.forward(now, section, &media, self.congested, &mut wishes);
-        wishes.into_iter().for_each(|wish| self.follow(wish));
-        let Some(outgoing) = outgoing else {
+        let Some(egress) = self.streams.egress(section) else {
             return;
         };
-        let received = &media.packet[media.header.len..];
-        assert_eq!(&outgoing.packet[outgoing.header.len..], received);
+        let outgoing = egress.forward(now, &media, self.congested);
+        let written = outgoing.map(|outgoing| write(&outgoing));
+        let span = egress.keeps_for(now, None);
+        if egress.take_keyframe_wish() {
+            self.streams.request_keyframe(now, section);
+        }
+        let Some((own, packet)) = written else {
+            return;
+        };
+        let received = media.payload();
+        assert_eq!(&packet[own.len..], received);
         self.forwarded += received.len();
         self.largest = self.largest.max(received.len());
-        let span = self.streams.keeps_for(now, section, None);
         self.cache.insert(now, span, media);
-        self.check(&outgoing);
+        self.check(&own, packet);
     }
 
-    fn check(&mut self, outgoing: &Outgoing) {
-        let header = Header::parse(&outgoing.packet).unwrap();
-        let own = &outgoing.header;
+    fn check(&mut self, own: &Header, mut packet: BytesMut) {
+        let header = Header::parse(&packet).unwrap();
         let numbers =
             |header: &Header| (header.ssrc, header.sequence, header.timestamp, header.len);
         assert_eq!(numbers(&header), numbers(own));
-        self.sent.note(own, &outgoing.packet);
-        assert!(self.ours.protect_rtp(outgoing.packet.clone(), own).is_ok());
+        self.sent.note(own, &packet);
+        assert!(self.ours.protect_rtp(&mut packet, 0, own).is_ok());
     }
 
     fn receive_rtcp(&mut self, compound: &[u8]) {
@@ -187,11 +191,12 @@ impl Media {
         let Some(media) = self.cache.get(wanted.ssrc, wanted.original) else {
             return;
         };
-        if let Some(outgoing) = self.streams.retransmit(section, wanted, media) {
+        let egress = self.streams.egress(section);
+        if let Some(outgoing) = egress.and_then(|egress| egress.retransmit(wanted, media)) {
+            let (own, packet) = write(&outgoing);
             // A retransmission adds two bytes to its original (RFC 4588 §4).
-            let bytes = outgoing.packet.len() - outgoing.header.len;
-            self.again += bytes.saturating_sub(2);
-            self.check(&outgoing);
+            self.again += (packet.len() - own.len).saturating_sub(2);
+            self.check(&own, packet);
         }
     }
 
@@ -363,4 +368,12 @@ fn session(offer: &str) -> Session {
         next
     };
     answer(offer, &local, None, &mut random).unwrap().session
+}
+
+/// A packet's header, and the packet.
+fn write(outgoing: &Outgoing<'_>) -> (Header, BytesMut) {
+    let mut packet = BytesMut::new();
+    outgoing.write(&mut packet);
+    assert_eq!(packet.len(), outgoing.size());
+    (outgoing.header, packet)
 }

@@ -225,7 +225,9 @@ impl Bare {
     pub fn seal(&mut self, packet: &[u8]) -> Vec<u8> {
         let header = Header::parse(packet).unwrap();
         let srtp = self.srtp.as_mut().unwrap();
-        srtp.protect_rtp(packet.into(), &header).unwrap().to_vec()
+        let mut sealed = packet.into();
+        srtp.protect_rtp(&mut sealed, 0, &header).unwrap();
+        sealed.to_vec()
     }
 
     pub fn send_rtp(&mut self, packet: &[u8]) {

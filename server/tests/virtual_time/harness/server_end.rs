@@ -1,7 +1,7 @@
 //! Our end: a peer, the echo behind it, and as much of the shard and of the signalling as there is
 //! between them and the network: demultiplexing and the exchange of descriptions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -44,6 +44,8 @@ pub struct ServerEnd {
     pub given_out: u64,
     /// The other end is finished, and was thrown away.
     pub finished: bool,
+    /// Datagrams of one call's, that are taken one by one.
+    outgoing: VecDeque<Datagram>,
     local: Local,
     ufrags: Vec<String>,
     rng: StdRng,
@@ -98,6 +100,7 @@ impl ServerEnd {
             session: None,
             given_out: 0,
             finished: false,
+            outgoing: VecDeque::new(),
             local,
             ufrags: vec![first.ufrag],
             rng,
@@ -188,12 +191,16 @@ impl ServerEnd {
     }
 
     pub fn poll_transmit(&mut self) -> Option<Datagram> {
-        let transmit = self.resident.peer.poll_transmit()?;
-        Some(Datagram {
-            from: transmit.path.local,
-            to: transmit.path.remote,
-            bytes: transmit.data.to_vec(),
-        })
+        if self.outgoing.is_empty() {
+            let transmit = self.resident.peer.poll_transmit()?;
+            let datagrams = transmit.datagrams().map(|datagram| Datagram {
+                from: transmit.path.local,
+                to: transmit.path.remote,
+                bytes: datagram.to_vec(),
+            });
+            self.outgoing.extend(datagrams);
+        }
+        self.outgoing.pop_front()
     }
 
     /// Lets what was given out go where a shard lets it go.

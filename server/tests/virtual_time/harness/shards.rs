@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use bytes::BytesMut;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
+use ferrite_server::media::net::outbox::Transmit;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::PeerConfig;
 use ferrite_server::media::plan::Revision;
@@ -88,8 +89,10 @@ struct Surroundings {
 }
 
 impl Outlet for Surroundings {
-    fn send_udp(&mut self, path: FourTuple, data: BytesMut) {
-        self.sent.push((path, data));
+    fn send_udp(&mut self, transmit: Transmit) {
+        let datagrams = transmit.datagrams();
+        let datagrams = datagrams.map(|datagram| (transmit.path, datagram.into()));
+        self.sent.extend(datagrams);
     }
 
     fn has_connection(&self, _: &FourTuple) -> bool {

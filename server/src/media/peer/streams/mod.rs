@@ -11,15 +11,13 @@ mod feedback;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::media::egress::{Egress, Outgoing, Wanted, unwrap_rtx};
+use crate::media::egress::{Egress, unwrap_rtx};
 use crate::media::ingest::arrivals::ArrivalRecorder;
 use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
 use crate::media::ingest::stream::WallClockMap;
 use crate::media::ingest::table::{Ingests, Lead, Role};
-use crate::media::peer::PeerOutput;
 use crate::media::plan::Shown;
 use crate::media::rtp::clock::Clock;
 use crate::media::rtp::header::Header;
@@ -206,21 +204,9 @@ impl Streams {
         ssrcs.get(at).map(|(_, section)| (*section).into())
     }
 
-    /// Rewrites a packet for a section's stream.
-    pub fn forward(
-        &mut self,
-        now: Instant,
-        section: usize,
-        media: &MediaPacket,
-        congested: bool,
-        outputs: &mut VecDeque<PeerOutput>,
-    ) -> Option<Outgoing> {
-        let egress = self.egresses.get_mut(section)?.as_mut()?;
-        let outgoing = egress.forward(now, media, congested);
-        if egress.take_keyframe_wish() {
-            outputs.push_back(PeerOutput::KeyframeWanted { section });
-        }
-        outgoing
+    /// What is sent on a section.
+    pub fn egress(&mut self, section: usize) -> Option<&mut Egress> {
+        self.egresses.get_mut(section)?.as_deref_mut()
     }
 
     /// Keeps nothing that was sent: nobody will ask for it again.
@@ -243,23 +229,6 @@ impl Streams {
         if let Some(Some(egress)) = self.egresses.get_mut(section) {
             egress.rejoin();
         }
-    }
-
-    /// For how long what goes out on a section may be asked for again, over a path with this round trip.
-    pub fn keeps_for(&self, now: Instant, section: usize, rtt: Option<Duration>) -> Duration {
-        let egress = self.egresses.get(section).and_then(Option::as_ref);
-        egress.map_or(Duration::ZERO, |egress| egress.keeps_for(now, rtt))
-    }
-
-    /// Sends a packet again that was asked for on a section.
-    pub fn retransmit(
-        &mut self,
-        section: usize,
-        wanted: &Wanted,
-        media: &MediaPacket,
-    ) -> Option<Outgoing> {
-        let egress = self.egresses.get_mut(section)?.as_mut()?;
-        egress.retransmit(wanted, media)
     }
 
     /// The sections whose streams cannot go on before a keyframe.

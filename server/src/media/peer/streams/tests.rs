@@ -1,7 +1,7 @@
 //! What one datagram can make the server do, counted in entries looked at and packets sent.
 
-use std::collections::HashMap;
-use std::time::UNIX_EPOCH;
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use rtc::srtp::protection_profile::ProtectionProfile;
@@ -10,6 +10,7 @@ use super::due::MAX_REQUESTS;
 use super::*;
 use crate::media::ingest::loss::MAX_MISSING;
 use crate::media::ingest::table::MAX_INGESTS;
+use crate::media::peer::PeerOutput;
 use crate::media::rtp::header::write_header;
 use crate::media::rtp::work::steps_of;
 use crate::media::rtp::{rtcp, work};
@@ -61,9 +62,9 @@ impl Scene {
         sequence: u16,
         elements: &[(u8, &[u8])],
     ) -> Option<MediaPacket> {
-        let packet = packet(ssrc, sequence, elements);
-        let header = Header::parse(&packet).unwrap();
-        let sealed = self.theirs.protect_rtp(packet, &header).unwrap();
+        let mut sealed = packet(ssrc, sequence, elements);
+        let header = Header::parse(&sealed).unwrap();
+        self.theirs.protect_rtp(&mut sealed, 0, &header).unwrap();
         self.streams.receive_rtp(self.now, &sealed, &mut self.ours)
     }
 
@@ -73,9 +74,8 @@ impl Scene {
         let ssrc = 100_000 + section as u32;
         let media = self.receive(ssrc, sequence, &[(MID, mid.as_bytes())]);
         let media = media.unwrap();
-        let mut outputs = VecDeque::new();
-        let streams = &mut self.streams;
-        streams.forward(self.now, section, &media, false, &mut outputs);
+        let egress = self.streams.egress(section).unwrap();
+        egress.forward(self.now, &media, false);
     }
 
     fn hear(&mut self, compound: &[u8]) -> (Heard, VecDeque<PeerOutput>) {

@@ -17,6 +17,7 @@ use crate::behaviour::Echo;
 use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
 use crate::media::net::demux::{Kind, classify};
+use crate::media::net::outbox::Transmit;
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::sdp::{self, Local};
 use crate::media::shard::command::Command;
@@ -60,11 +61,12 @@ impl Lists {
 }
 
 impl Outlet for Lists {
-    fn send_udp(&mut self, path: FourTuple, data: BytesMut) {
+    fn send_udp(&mut self, transmit: Transmit) {
         // Our checks are no answers to anybody.
-        if classify(&data) != Some(Kind::Stun) {
-            self.sent.push((path, data));
-        }
+        let datagrams = transmit.datagrams();
+        let answers = datagrams.filter(|datagram| classify(datagram) != Some(Kind::Stun));
+        let answers = answers.map(|datagram| (transmit.path, datagram.into()));
+        self.sent.extend(answers);
     }
 
     fn has_connection(&self, _: &FourTuple) -> bool {

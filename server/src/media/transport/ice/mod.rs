@@ -189,43 +189,51 @@ impl IceLite {
     /// Whether so many bytes may be sent over a path, and takes note of them if so: all over one
     /// whose other end is proven and consents, else no more than [`MAX_AMPLIFICATION`] times what came.
     pub fn admit(&mut self, path: &FourTuple, bytes: usize) -> bool {
+        if self.is_open(path) {
+            return true;
+        }
         let admitted = self.has_room(path, bytes);
-        if admitted && let Some(pair) = self.not_open(path) {
+        if admitted && let Some(pair) = self.not_free(path) {
             pair.charge(bytes);
         }
         admitted
     }
 
+    /// Whether this is the path in use, and as much as one likes may be sent over it.
+    pub fn is_open(&self, path: &FourTuple) -> bool {
+        self.open && self.selected == Some(*path)
+    }
+
     /// Whether so many bytes may be sent over a path.
     pub fn has_room(&self, path: &FourTuple, bytes: usize) -> bool {
-        if self.open && self.selected == Some(*path) {
+        if self.is_open(path) {
             return true;
         }
         let pair = self.pairs.iter().find(|pair| pair.tuple == *path);
-        pair.is_some_and(|pair| self.is_open(pair) || pair.has_room(bytes))
+        pair.is_some_and(|pair| self.is_free(pair) || pair.has_room(bytes))
     }
 
-    /// The pair in use is looked at when time passes; over the others only answers are sent, each to
-    /// what renewed their consent.
-    fn is_open(&self, pair: &Pair) -> bool {
+    /// Whether as much as one likes may be sent over a pair. The one in use is looked at when time
+    /// passes; over the others only answers are sent, each to what renewed their consent.
+    fn is_free(&self, pair: &Pair) -> bool {
         match self.selected == Some(pair.tuple) {
             true => self.open,
             false => pair.is_proven(),
         }
     }
 
-    fn not_open(&mut self, path: &FourTuple) -> Option<&mut Pair> {
+    fn not_free(&mut self, path: &FourTuple) -> Option<&mut Pair> {
         let at = self.pairs.iter().position(|pair| pair.tuple == *path)?;
-        let is_open = self.is_open(&self.pairs[at]);
-        (!is_open).then(|| &mut self.pairs[at])
+        let is_free = self.is_free(&self.pairs[at]);
+        (!is_free).then(|| &mut self.pairs[at])
     }
 
     /// Takes note of a datagram that came over a path, other than a check.
     pub fn credit(&mut self, path: &FourTuple, bytes: usize) {
-        if self.open && self.selected == Some(*path) {
+        if self.is_open(path) {
             return;
         }
-        if let Some(pair) = self.not_open(path) {
+        if let Some(pair) = self.not_free(path) {
             pair.credit(bytes);
         }
     }
@@ -386,14 +394,19 @@ impl IceLite {
 
     /// Authentic traffic came over this path. Of all that is heard it alone says nothing of consent,
     /// but that the other end is alive.
-    pub fn note_traffic(&mut self, now: Instant, tuple: FourTuple, bytes: usize) {
-        self.credit(&tuple, bytes);
-        if self.selected == Some(tuple) && self.state != IceState::Failed {
+    /// Returns whether the path is the one in use.
+    pub fn note_traffic(&mut self, now: Instant, tuple: FourTuple, bytes: usize) -> bool {
+        let is_in_use = self.selected == Some(tuple);
+        if !(is_in_use && self.open) {
+            self.credit(&tuple, bytes);
+        }
+        if is_in_use && self.state != IceState::Failed {
             self.heard = now;
             if self.state == IceState::Disconnected {
                 self.conclude(now);
             }
         }
+        is_in_use
     }
 
     /// Authentic media came over this path. Says whether the path in use is now another.
@@ -401,11 +414,11 @@ impl IceLite {
     /// The other end sends over the pair that it selected, and that may be seconds before it says so:
     /// Chromium nominates with its next check, which comes when the last is 2.5 s old.
     pub fn note_media(&mut self, now: Instant, tuple: FourTuple, bytes: usize) -> bool {
-        self.note_traffic(now, tuple, bytes);
+        let is_in_use = self.note_traffic(now, tuple, bytes);
         if self.state == IceState::Failed {
             return false;
         }
-        if self.selected == Some(tuple) {
+        if is_in_use {
             self.used = now;
             return false;
         }

@@ -119,24 +119,26 @@ impl Outbound {
         })
     }
 
-    /// Encrypts the packet where it is, and appends the tag.
+    /// Encrypts the packet where it is, at the end of `out`, and appends the tag.
     pub(super) fn protect_rtp(
         &mut self,
-        mut packet: BytesMut,
+        out: &mut BytesMut,
+        at: usize,
         header: &Header,
-    ) -> Result<BytesMut> {
+    ) -> Result<()> {
         let highest = self.highest.get_or_add(header.ssrc)?;
         let index = index_of(*highest, header.sequence);
         if index >= MAX_INDEX {
             return Err(Error::ErrExceededMaxPackets);
         }
         let nonce = self.rtp.nonce(header.ssrc, index);
-        let (aad, payload) =
-            (packet.split_at_mut_checked(header.len)).ok_or(Error::ErrTooShortRtp)?;
+        let packet = out.get_mut(at..);
+        let parts = packet.and_then(|packet| packet.split_at_mut_checked(header.len));
+        let (aad, payload) = parts.ok_or(Error::ErrTooShortRtp)?;
         let tag = self.rtp.seal(&nonce, aad, payload)?;
-        packet.extend_from_slice(&tag);
+        out.extend_from_slice(&tag);
         *highest = (*highest).max(Some(index));
-        Ok(packet)
+        Ok(())
     }
 
     /// Encrypts a compound packet.

@@ -95,10 +95,25 @@ impl Contexts {
         })
     }
 
-    /// Encrypts and authenticates an RTP packet.
-    pub(super) fn protect_rtp(&mut self, packet: &[u8], header: &Header) -> Result<BytesMut> {
+    /// Encrypts and authenticates the RTP packet that `out` ends with.
+    pub(super) fn protect_rtp(
+        &mut self,
+        out: &mut BytesMut,
+        at: usize,
+        header: &Header,
+    ) -> Result<()> {
         set_library_header(&mut self.scratch, header);
-        self.outbound.encrypt_rtp_with_header(packet, &self.scratch)
+        let packet = out.get(at..).ok_or(Error::ErrTooShortRtp)?;
+        let sealed = (self.outbound).encrypt_rtp_with_header(packet, &self.scratch)?;
+        out.truncate(at);
+        out.extend_from_slice(&sealed);
+        Ok(())
+    }
+
+    /// The tag of a protected RTP packet.
+    pub(super) fn rtp_overhead(&self) -> usize {
+        let profile = &self.inbound.keys.profile;
+        profile.rtp_auth_tag_len() + profile.aead_auth_tag_len()
     }
 
     /// Checks and decrypts an RTP packet; `header` must be the packet's own.

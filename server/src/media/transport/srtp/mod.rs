@@ -95,11 +95,20 @@ impl Srtp {
         Ok(Self(Suite::Gcm(outbound, inbound)))
     }
 
-    /// Encrypts and authenticates an RTP packet; `header` must be the packet's own.
-    pub fn protect_rtp(&mut self, packet: BytesMut, header: &Header) -> Result<BytesMut> {
+    /// Encrypts and authenticates the RTP packet that `out` ends with, from `at` on, where it is;
+    /// `header` must be the packet's own. It grows by [`Self::rtp_overhead`].
+    pub fn protect_rtp(&mut self, out: &mut BytesMut, at: usize, header: &Header) -> Result<()> {
         match &mut self.0 {
-            Suite::Gcm(outbound, _) => outbound.protect_rtp(packet, header),
-            Suite::Library(contexts) => contexts.protect_rtp(&packet, header),
+            Suite::Gcm(outbound, _) => outbound.protect_rtp(out, at, header),
+            Suite::Library(contexts) => contexts.protect_rtp(out, at, header),
+        }
+    }
+
+    /// What protection adds to an RTP packet, in bytes.
+    pub fn rtp_overhead(&self) -> usize {
+        match &self.0 {
+            Suite::Gcm(..) => gcm::TAG,
+            Suite::Library(contexts) => contexts.rtp_overhead(),
         }
     }
 
@@ -155,7 +164,13 @@ mod tests {
 
     fn protect(srtp: &mut Srtp, packet: &[u8]) -> BytesMut {
         let header = Header::parse(packet).unwrap();
-        srtp.protect_rtp(packet.into(), &header).unwrap()
+        // Behind another, as in a batch.
+        let mut out = BytesMut::from(&b"before"[..]);
+        out.extend_from_slice(packet);
+        srtp.protect_rtp(&mut out, 6, &header).unwrap();
+        assert_eq!(&out[..6], b"before");
+        assert_eq!(out.len(), 6 + packet.len() + srtp.rtp_overhead());
+        out.split_off(6)
     }
 
     fn unprotect(srtp: &mut Srtp, packet: &[u8]) -> Result<BytesMut> {
