@@ -340,6 +340,10 @@ impl ClientSession {
         let interval = Duration::from_millis((*ping_interval_ms).into());
         let round_trip = now.saturating_sub(*since);
         self.settling = 0;
+        if !resumed {
+            // Of another session's room, perhaps of another process, whose numbers begin anew.
+            self.last_message = None;
+        }
         self.token = Some(resume_token.clone());
         self.state = ClientState::Open {
             since: now,
