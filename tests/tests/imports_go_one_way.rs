@@ -18,10 +18,13 @@ const KNOWN: &[&[&str]] = &[
         "server/src/media/data/library.rs",
         "server/src/media/data/mod.rs",
         "server/src/media/data/pacing.rs",
+        "server/src/media/data/reset.rs",
+        "server/src/media/data/resetting.rs",
         "server/src/media/data/streams.rs",
         "server/src/media/data/window.rs",
     ],
     &[
+        "server/src/media/shard/across.rs",
         "server/src/media/shard/core.rs",
         "server/src/media/shard/turn.rs",
     ],
