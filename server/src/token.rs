@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use ferrite_server::auth::{self, Grants, MintError, Source, Ticket};
+use ferrite_server::auth::{self, Grants, MintError, SOURCES, Ticket};
 use ferrite_server::config::read_time;
 use ferrite_server::{Config, ConfigError};
 
@@ -57,7 +57,7 @@ fn command() -> Command {
                 "source",
                 "What may be published, unless it is everything. May be given several times",
             )
-            .value_parser(PossibleValuesParser::new(Source::ALL.map(Source::name)))
+            .value_parser(PossibleValuesParser::new(SOURCES.map(|(_, name)| name)))
             .action(ArgAction::Append),
         )
         .arg(switch("no-publish", "Does not let them publish"))
@@ -104,7 +104,8 @@ fn ticket(wish: &ArgMatches, now: SystemTime) -> Option<Ticket> {
 fn grants(wish: &ArgMatches) -> Grants {
     let sources = wish.get_many::<String>("source");
     let named = |names: clap::parser::ValuesRef<'_, String>| {
-        names.filter_map(|name| Source::named(name)).collect()
+        let sources = names.filter_map(|it| SOURCES.iter().find(|(_, name)| name == it));
+        sources.map(|(source, _)| *source).collect()
     };
     let is = |name| wish.get_flag(name);
     Grants {

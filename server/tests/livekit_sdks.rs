@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use ferrite_server::auth::{Grants, Key, Keys, Source, Ticket, TokenError, mint};
+use ferrite_protocol::Source;
+use ferrite_server::auth::{Grants, Key, Keys, Ticket, TokenError, mint};
 use serde_json::{Value, json};
 
 const SECRET: &str = "a secret of thirty-two bytes is ok";
@@ -126,7 +127,7 @@ fn takes_what_it_mints(sdk: &Sdk) {
     assert_eq!(ticket.metadata.as_deref(), Some("{\"seat\":1}"));
     let expected = Grants {
         publish: true,
-        sources: Some(vec![Source::Microphone, Source::ScreenShareAudio]),
+        sources: Some(vec![Source::Microphone, Source::ScreenAudio]),
         subscribe: false,
         publish_data: false,
         update_own_metadata: true,
@@ -150,7 +151,7 @@ fn is_taken_by(sdk: &Sdk) {
         name: Some("Bob Ü".to_owned()),
         metadata: Some("{}".to_owned()),
         grants: Grants {
-            sources: Some(vec![Source::Camera, Source::ScreenShare]),
+            sources: Some(vec![Source::Camera, Source::Screen]),
             subscribe: false,
             ..defaults()
         },

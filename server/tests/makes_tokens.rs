@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::Output;
 use std::time::{Duration, SystemTime};
 
-use ferrite_server::auth::{Grants, Key, Keys, Source, TokenError};
+use ferrite_protocol::Source;
+use ferrite_server::auth::{Grants, Key, Keys, TokenError};
 
 use crate::support::process::{Running, ferrite, run};
 
@@ -119,7 +120,7 @@ async fn each_flag_is_one_right() {
     assert_eq!(ticket.metadata.as_deref(), Some("{}"));
     let expected = Grants {
         publish: false,
-        sources: Some(vec![Source::Camera, Source::ScreenShare]),
+        sources: Some(vec![Source::Camera, Source::Screen]),
         subscribe: false,
         publish_data: false,
         update_own_metadata: true,

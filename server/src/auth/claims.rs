@@ -3,12 +3,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use ferrite_protocol::Source;
 use ferrite_protocol::limits::MAX_NAME_BYTES;
 use serde::{Deserialize, Serialize};
 
 use super::LEEWAY;
 use super::error::TokenError;
-use super::ticket::{Grants, Source, Ticket};
+use super::ticket::{Grants, SOURCES, Ticket};
 
 /// All that is read of a token before its signature is checked: which key to check it with.
 #[derive(Debug, Deserialize)]
@@ -149,8 +150,12 @@ impl Video {
     }
 
     fn of(grants: &Grants, room: &str) -> Self {
-        let name = |source: &Source| source.name().to_owned();
-        let names = |sources: &Vec<Source>| sources.iter().map(name).collect();
+        let named = |allowed: &Vec<Source>| {
+            let named = SOURCES
+                .iter()
+                .filter(|(source, _)| allowed.contains(source));
+            named.map(|(_, name)| (*name).to_owned()).collect()
+        };
         let sources = grants.sources.as_ref();
         Self {
             room_join: Some(true),
@@ -160,7 +165,7 @@ impl Video {
             can_publish: Some(grants.publish && !is_nothing(sources)),
             can_subscribe: Some(grants.subscribe),
             can_publish_data: Some(grants.publish_data),
-            can_publish_sources: sources.map(names),
+            can_publish_sources: sources.map(named),
             can_update_own_metadata: Some(grants.update_own_metadata),
             hidden: Some(grants.hidden),
         }
@@ -169,8 +174,10 @@ impl Video {
 
 /// An empty list allows every source, as if it were not there. A name that nobody knows allows nothing.
 fn sources(names: &[String]) -> Option<Vec<Source>> {
-    let named = |source: &Source| names.iter().any(|name| name == source.name());
-    let allowed = Source::ALL.into_iter().filter(named).collect();
+    let named = SOURCES
+        .iter()
+        .filter(|(_, name)| names.iter().any(|it| it == name));
+    let allowed = named.map(|(source, _)| *source).collect();
     (!names.is_empty()).then_some(allowed)
 }
 

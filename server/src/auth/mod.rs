@@ -29,7 +29,7 @@ pub use self::error::{KeyError, MintError, TokenError};
 pub use self::key::Key;
 pub use self::keys::Keys;
 pub use self::mint::mint;
-pub use self::ticket::{Grants, Source, Ticket};
+pub use self::ticket::{Grants, SOURCES, Ticket};
 
 /// The longest token. LiveKit's clients send theirs in a URL, where no more has a chance to pass.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;

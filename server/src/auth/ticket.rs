@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use ferrite_protocol::Source;
+
 /// What a token says of its bearer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
@@ -62,42 +64,10 @@ impl Grants {
     }
 }
 
-/// Where a track comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
-    /// A camera.
-    Camera,
-    /// A microphone.
-    Microphone,
-    /// A screen, or a part of it.
-    ScreenShare,
-    /// The sound of what the screen shows.
-    ScreenShareAudio,
-}
-
-impl Source {
-    /// Every one.
-    pub const ALL: [Self; 4] = [
-        Self::Camera,
-        Self::Microphone,
-        Self::ScreenShare,
-        Self::ScreenShareAudio,
-    ];
-
-    /// As tokens write it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Camera => "camera",
-            Self::Microphone => "microphone",
-            Self::ScreenShare => "screen_share",
-            Self::ScreenShareAudio => "screen_share_audio",
-        }
-    }
-
-    /// The one of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.name() == name)
-    }
-}
+/// Every source that a token can name, with its name there.
+pub const SOURCES: [(Source, &str); 4] = [
+    (Source::Camera, "camera"),
+    (Source::Microphone, "microphone"),
+    (Source::Screen, "screen_share"),
+    (Source::ScreenAudio, "screen_share_audio"),
+];

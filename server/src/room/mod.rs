@@ -10,12 +10,10 @@
 //! | `state` | a room's rules |
 //! | `log` | what was said |
 //! | `view` | a room at one moment, and what is different at another |
-//! | `rights` | what a participant may do |
 //! | `slots` | what each slot of a subscriber shows |
 
 mod log;
 mod registry;
-mod rights;
 mod seat;
 mod slots;
 mod state;
@@ -27,7 +25,6 @@ pub use log::Forgotten;
 #[cfg(test)]
 pub(crate) use log::{MAX_BYTES, MAX_CHAT, MAX_CHAT_BYTES, MAX_MESSAGES};
 pub use registry::Rooms;
-pub use rights::Rights;
 pub use seat::Seat;
 pub use slots::{Assigned, SlotKind, assign};
 pub use state::{NewPublication, Newcomer, Removal, RoomError, RoomLimits, Said};

@@ -7,9 +7,9 @@ use tokio::sync::watch;
 
 use super::log::Forgotten;
 use super::registry::{Room, Rooms};
-use super::rights::Rights;
 use super::state::{NewPublication, Newcomer, Removal, RoomError, RoomState, Said};
 use super::view::View;
+use crate::auth::Grants;
 use crate::media::TrackId;
 
 /// A place in a room, and the view from it.
@@ -82,16 +82,16 @@ impl Seat {
     ///
     /// # Errors
     /// When they were made to leave.
-    pub fn rights(&self) -> Result<Rights, RoomError> {
-        self.room.state().rights(self.serial).cloned()
+    pub fn grants(&self) -> Result<Grants, RoomError> {
+        self.room.state().grants(self.serial).cloned()
     }
 
     /// Another token says what they may do from now on.
     ///
     /// # Errors
     /// When they were made to leave.
-    pub fn authorize(&self, rights: Rights) -> Result<(), RoomError> {
-        self.change(|state| state.authorize(self.serial, rights))
+    pub fn authorize(&self, grants: Grants) -> Result<(), RoomError> {
+        self.change(|state| state.authorize(self.serial, grants))
     }
 
     /// Their client is gone, or is back.

@@ -11,8 +11,8 @@ use ferrite_protocol::{
 use thiserror::Error;
 
 use super::log::{Forgotten, Log};
-use super::rights::Rights;
 use super::view::{Carried, Member, View};
+use crate::auth::Grants;
 use crate::media::TrackId;
 use crate::media::sdp::Format;
 
@@ -61,7 +61,7 @@ pub struct Newcomer {
     /// Whatever the application wants others to know of them.
     pub metadata: Option<String>,
     /// What a token lets them do; `None` where nobody asks for one.
-    pub rights: Option<Rights>,
+    pub grants: Option<Grants>,
 }
 
 /// What somebody wants to publish.
@@ -107,7 +107,7 @@ pub(super) struct RoomState {
 
 #[derive(Debug)]
 struct Private {
-    rights: Rights,
+    grants: Grants,
     /// The keys that are muted, whether published at the moment or not.
     muted: BTreeSet<String>,
 }
@@ -148,7 +148,11 @@ impl RoomState {
         if let Some(serial) = same {
             self.remove(serial, LeaveCause::JoinedElsewhere, None);
         }
-        let rights = newcomer.rights.unwrap_or_else(|| Rights::open(is_first));
+        // Where nobody asks for tokens, whoever comes first has the say.
+        let grants = newcomer.grants.unwrap_or_else(|| Grants {
+            admin: is_first,
+            ..Grants::all()
+        });
         let serial = self.next_serial;
         self.next_serial += 1;
         self.view.members.push(Arc::new(Member {
@@ -158,11 +162,11 @@ impl RoomState {
                 metadata: newcomer.metadata,
                 ..Participant::new(newcomer.id)
             },
-            hidden: rights.hidden,
+            hidden: grants.hidden,
             carried: Vec::new(),
         }));
         let muted = BTreeSet::new();
-        self.private.insert(serial, Private { rights, muted });
+        self.private.insert(serial, Private { grants, muted });
         Ok(serial)
     }
 
@@ -179,17 +183,17 @@ impl RoomState {
     }
 
     /// What somebody may do.
-    pub(super) fn rights(&self, serial: u64) -> Result<&Rights, RoomError> {
+    pub(super) fn grants(&self, serial: u64) -> Result<&Grants, RoomError> {
         let private = self.private.get(&serial).ok_or(RoomError::NoParticipant)?;
-        Ok(&private.rights)
+        Ok(&private.grants)
     }
 
     /// Another token says what they may do from now on.
-    pub(super) fn authorize(&mut self, serial: u64, rights: Rights) -> Result<(), RoomError> {
+    pub(super) fn authorize(&mut self, serial: u64, grants: Grants) -> Result<(), RoomError> {
         let private = self.private.get_mut(&serial);
         let private = private.ok_or(RoomError::NoParticipant)?;
-        let hidden = rights.hidden;
-        private.rights = rights;
+        let hidden = grants.hidden;
+        private.grants = grants;
         self.change(serial, |member| member.hidden = hidden)
     }
 
@@ -215,7 +219,7 @@ impl RoomState {
         name: Option<String>,
         metadata: Option<String>,
     ) -> Result<(), RoomError> {
-        if !self.rights(serial)?.update {
+        if !self.grants(serial)?.update_own_metadata {
             return Err(RoomError::NotAllowed("change its name and metadata"));
         }
         self.change(serial, |member| {
@@ -280,8 +284,8 @@ impl RoomState {
         if keys.len() < wanted.len() || keys.iter().any(is_bad) {
             return Err(RoomError::BadKey);
         }
-        let rights = self.rights(serial)?;
-        match wanted.iter().all(|new| rights.may_publish(new.source)) {
+        let grants = self.grants(serial)?;
+        match wanted.iter().all(|new| grants.may_publish(new.source)) {
             true => Ok(()),
             false => Err(RoomError::NotAllowed("publish that")),
         }
@@ -322,7 +326,7 @@ impl RoomState {
     }
 
     fn moderates(&self, serial: u64) -> Result<(), RoomError> {
-        match self.rights(serial)?.moderate {
+        match self.grants(serial)?.admin {
             true => Ok(()),
             false => Err(RoomError::NotAllowed("moderate this room")),
         }
@@ -364,7 +368,7 @@ impl RoomState {
 
     /// Somebody says something: under this number, which is larger than any before.
     pub(super) fn say(&mut self, serial: u64, said: Said, number: u64) -> Result<(), RoomError> {
-        if !self.rights(serial)?.say {
+        if !self.grants(serial)?.publish_data {
             return Err(RoomError::NotAllowed("say anything"));
         }
         let member = self.view.member(serial).ok_or(RoomError::NoParticipant)?;

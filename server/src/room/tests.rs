@@ -8,6 +8,7 @@ use ferrite_protocol::{
 };
 
 use super::*;
+use crate::auth::Grants;
 use crate::media::TrackId;
 use crate::media::sdp::{CodecKind, Format};
 
@@ -25,7 +26,7 @@ fn newcomer(id: &str) -> Newcomer {
         id: id.into(),
         name: None,
         metadata: None,
-        rights: None,
+        grants: None,
     }
 }
 
@@ -126,11 +127,11 @@ fn publishing_has_limits_and_needs_the_right() {
     }
     let twice = vec![publication("a", Source::Camera); 2];
     assert_eq!(ann.publish(twice), Err(RoomError::BadKey));
-    let rights = Rights {
+    let grants = Grants {
         sources: Some(vec![Source::Microphone]),
-        ..Rights::open(false)
+        ..Grants::all()
     };
-    ann.authorize(rights).unwrap();
+    ann.authorize(grants).unwrap();
     let refused = ann.publish(camera_and_microphone());
     assert_eq!(refused, Err(RoomError::NotAllowed("publish that")));
     let sound = vec![publication("mic", Source::Microphone)];

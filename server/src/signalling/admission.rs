@@ -3,10 +3,10 @@
 
 use std::time::SystemTime;
 
-use ferrite_protocol::{JoinToken, ParticipantId, RoomId, Source};
+use ferrite_protocol::{JoinToken, ParticipantId, RoomId};
 
-use crate::auth::{self, Grants, Keys, Ticket, TokenError};
-use crate::room::{Newcomer, Rights};
+use crate::auth::{Grants, Keys, Ticket, TokenError};
+use crate::room::Newcomer;
 
 /// What somebody says of themselves.
 pub(super) struct Introduction {
@@ -34,13 +34,13 @@ pub(super) fn admit(
             id: stranger,
             name,
             metadata,
-            rights: None,
+            grants: None,
         });
     }
     let token = token.ok_or(TokenError::Malformed)?;
     let ticket = keys.verify(&token.0, &room.0, now)?;
     Ok(Newcomer {
-        rights: Some(rights(&ticket.grants)),
+        grants: Some(ticket.grants),
         id: ParticipantId(ticket.identity),
         name: ticket.name.or(name),
         metadata: ticket.metadata.or(metadata),
@@ -54,7 +54,7 @@ pub(super) fn renew(
     who: &ParticipantId,
     token: &JoinToken,
     now: SystemTime,
-) -> Result<Option<Rights>, TokenError> {
+) -> Result<Option<Grants>, TokenError> {
     if keys.is_empty() {
         return Ok(None);
     }
@@ -62,29 +62,7 @@ pub(super) fn renew(
         identity, grants, ..
     } = keys.verify(&token.0, &room.0, now)?;
     match identity == who.0 {
-        true => Ok(Some(rights(&grants))),
+        true => Ok(Some(grants)),
         false => Err(TokenError::NoIdentity),
-    }
-}
-
-fn rights(grants: &Grants) -> Rights {
-    let sources = grants.sources.as_ref();
-    Rights {
-        publish: grants.publish,
-        sources: sources.map(|sources| sources.iter().map(|it| source(*it)).collect()),
-        subscribe: grants.subscribe,
-        say: grants.publish_data,
-        update: grants.update_own_metadata,
-        moderate: grants.admin,
-        hidden: grants.hidden,
-    }
-}
-
-fn source(source: auth::Source) -> Source {
-    match source {
-        auth::Source::Camera => Source::Camera,
-        auth::Source::Microphone => Source::Microphone,
-        auth::Source::ScreenShare => Source::Screen,
-        auth::Source::ScreenShareAudio => Source::ScreenAudio,
     }
 }

@@ -31,7 +31,7 @@ impl Membership {
             known,
             subscribes: true,
         };
-        membership.look_up_rights();
+        membership.look_up_grants();
         membership
     }
 
@@ -113,9 +113,9 @@ impl Membership {
         })
     }
 
-    /// Rights may have changed.
-    pub(super) fn look_up_rights(&mut self) {
-        self.subscribes = self.seat.rights().is_ok_and(|rights| rights.subscribe);
+    /// Another token may say something else.
+    pub(super) fn look_up_grants(&mut self) {
+        self.subscribes = self.seat.grants().is_ok_and(|grants| grants.subscribe);
     }
 
     /// Takes what is published. Without the right, or with too much of it, nothing is.

@@ -197,7 +197,7 @@ impl Session {
             SystemTime::now(),
         );
         let authorized = match renewed {
-            Ok(Some(rights)) => seat.authorize(rights),
+            Ok(Some(grants)) => seat.authorize(grants),
             // Nobody asks for tokens here.
             Ok(None) => Ok(()),
             Err(refused) => return error(id, ErrorCode::NotAllowed, refused.to_string()),
@@ -205,7 +205,7 @@ impl Session {
         if let Err(refused) = authorized {
             return vec![refusal(id, &refused)];
         }
-        room.look_up_rights();
+        room.look_up_grants();
         self.follow_room();
         let watching = self.sections.news(None, false);
         [ServerMessage::Done { id }]

@@ -1,7 +1,7 @@
 //! What we mint is what we take; and how keys go together.
 
 use super::*;
-use crate::auth::{KeyError, MAX_TOKEN_BYTES, MIN_SECRET_BYTES, MintError, Source, mint};
+use crate::auth::{KeyError, MAX_TOKEN_BYTES, MIN_SECRET_BYTES, MintError, SOURCES, mint};
 use proptest::prelude::*;
 
 fn ticket() -> Ticket {
@@ -15,7 +15,7 @@ fn ticket() -> Ticket {
 }
 
 fn any_grants() -> impl Strategy<Value = Grants> {
-    let sources = prop::sample::subsequence(Source::ALL.to_vec(), 1..=4);
+    let sources = prop::sample::subsequence(SOURCES.map(|(source, _)| source).to_vec(), 1..=4);
     (any::<[bool; 7]>(), prop::option::of(sources)).prop_map(|(may, sources)| Grants {
         publish: may[0],
         sources,
