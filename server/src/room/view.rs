@@ -80,6 +80,14 @@ impl View {
             .find(|(publication, _)| publication.id == *id)
     }
 
+    /// Whether everybody is as they were in an earlier view: then only something was said.
+    #[must_use]
+    pub fn has_same_members(&self, before: &Self) -> bool {
+        let pairs = self.members.iter().zip(&before.members);
+        self.members.len() == before.members.len()
+            && pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
     /// What a member is shown: everybody but those who are hidden, and itself.
     #[must_use]
     pub fn snapshot(&self, own: u64) -> RoomSnapshot {
@@ -159,6 +167,13 @@ mod tests {
         let both = view(&[(1, "a"), (2, "b")]);
         assert_eq!(changes(&both, &both, 1), []);
         assert_eq!(changes(&both, &view(&[(1, "a"), (2, "b")]), 1), []);
+        let mut said = both.clone();
+        said.said += 1;
+        assert!(said.has_same_members(&both));
+        said.members.pop();
+        assert!(!said.has_same_members(&both) && !both.has_same_members(&said));
+        Arc::make_mut(&mut said.members[0]).hidden = true;
+        assert!(!said.has_same_members(&view(&[(1, "a")])));
     }
 
     #[test]

@@ -78,9 +78,10 @@ impl Membership {
         }
     }
 
-    /// Looks at the room again, and says what is different.
-    pub(super) fn news(&mut self) -> Result<Vec<ServerMessage>, Gone> {
+    /// Looks at the room again. Says what is different, and whether somebody is.
+    pub(super) fn news(&mut self) -> Result<(Vec<ServerMessage>, bool), Gone> {
         let now = self.seat.view();
+        let is_as_it_was = now.has_same_members(&self.known);
         let news = changes(&self.known, &now, self.seat.serial()).into_iter();
         let mut messages: Vec<_> = news.map(told).collect();
         let said = now.said;
@@ -94,7 +95,7 @@ impl Membership {
             }));
             self.heard = said;
         }
-        Ok(messages)
+        Ok((messages, !is_as_it_was))
     }
 
     /// Looks at the room again while nobody is there to be told.
@@ -104,8 +105,10 @@ impl Membership {
 
     /// What is to be said to who was made to leave, if they were.
     pub(super) fn farewell(&self) -> Option<ServerMessage> {
-        let is_there = self.known.member(self.seat.serial()).is_some();
-        let removal = self.seat.removal().filter(|_| !is_there)?;
+        if self.known.member(self.seat.serial()).is_some() {
+            return None;
+        }
+        let removal = self.seat.removal()?;
         Some(ServerMessage::Left {
             id: None,
             cause: Some(removal.cause),

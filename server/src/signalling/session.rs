@@ -376,7 +376,10 @@ impl Session {
         let Some(room) = &mut self.room else {
             return Ok(Vec::new());
         };
-        let mut messages = room.news()?;
+        let (mut messages, is_another) = room.news()?;
+        if !is_another {
+            return Ok(messages);
+        }
         if let Some(farewell) = room.farewell() {
             info!(participant = %room.seat().participant(), "had to leave the room");
             messages = vec![farewell];
