@@ -121,13 +121,7 @@ async fn candidates_come_with_the_first_answer_only() {
 
 /// The next answer and the candidates after it, past what is told of an earlier peer.
 async fn first_answer(client: &mut Client, sdp: String) -> String {
-    client
-        .send(ClientMessage::Offer {
-            id: None,
-            sdp,
-            tracks: None,
-        })
-        .await;
+    client.offer(sdp).await;
     loop {
         match client.receive().await {
             ServerMessage::Answer { sdp, .. } => {
@@ -162,13 +156,7 @@ async fn another_peer_connection_over_the_same_signalling_is_another_call() {
         .replace("2163386196775218674", "7")
         .replace("cg3+", "new+");
     let sdp = sdp.replace("a=fingerprint", "a=nothing");
-    client
-        .send(ClientMessage::Offer {
-            id: None,
-            sdp,
-            tracks: None,
-        })
-        .await;
+    client.offer(sdp).await;
     let refused = client.receive().await;
     assert!(
         matches!(refused, ServerMessage::Error { .. }),
@@ -335,13 +323,7 @@ async fn an_offer_of_another_age_is_refused_with_the_reason() {
     }
     // As it was, it is answered.
     let sdp = edited(|line| format!("{line}\r\n"));
-    client
-        .send(ClientMessage::Offer {
-            id: None,
-            sdp,
-            tracks: None,
-        })
-        .await;
+    client.offer(sdp).await;
     let answer = client.receive().await;
     assert!(matches!(answer, ServerMessage::Answer { .. }), "{answer:?}");
 }

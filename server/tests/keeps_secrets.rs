@@ -28,13 +28,7 @@ async fn sessions_can_be_followed_without_tokens_descriptions_or_addresses() {
     let mut client = Client::connect_with(server.addr, &[]).await.unwrap();
     let first = client.hello(None).await;
     client.join("hideout").await;
-    client
-        .send(ClientMessage::Offer {
-            id: None,
-            sdp: "v=0\r\no=marker".to_owned(),
-            tracks: None,
-        })
-        .await;
+    client.offer("v=0\r\no=marker".to_owned()).await;
     client.error().await;
     client.send_text(r#"{"type":"marker"}"#).await;
     client.error().await;
@@ -122,13 +116,7 @@ const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 203.0.113.50\r\ns=-\r\nt=0 0\r\na=gro
 /// Calls and gives the answer.
 async fn call(client: &mut Client) -> String {
     let sdp = OFFER.to_owned();
-    client
-        .send(ClientMessage::Offer {
-            id: None,
-            sdp,
-            tracks: None,
-        })
-        .await;
+    client.offer(sdp).await;
     let ServerMessage::Answer { sdp, .. } = client.receive().await else {
         panic!("no answer");
     };
@@ -294,13 +282,7 @@ async fn a_call_can_be_followed_without_what_its_descriptions_say() {
     let mut native = Native::new();
     let offer = native.offer();
     let sdp = offer.clone();
-    client
-        .send(ClientMessage::Offer {
-            id: None,
-            sdp,
-            tracks: None,
-        })
-        .await;
+    client.offer(sdp).await;
     let ServerMessage::Answer { sdp: answer, .. } = client.receive().await else {
         panic!("no answer");
     };

@@ -146,6 +146,16 @@ impl Client {
         }
     }
 
+    /// Offers a call whose media comes back.
+    pub async fn offer(&mut self, sdp: String) {
+        self.send(ClientMessage::Offer {
+            id: None,
+            sdp,
+            tracks: None,
+        })
+        .await;
+    }
+
     pub async fn send(&mut self, message: ClientMessage) {
         self.send_text(&message.encode()).await;
     }
