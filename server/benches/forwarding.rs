@@ -67,8 +67,12 @@ const SLOT: Section = Section::Video {
 };
 
 fn main() {
-    let asked: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
-    println!("one forwarded packet of 1,100 bytes, without system calls: nanoseconds, medians of {ROUNDS}");
+    let asked: Vec<usize> = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .collect();
+    println!(
+        "one forwarded packet of 1,100 bytes, without system calls: nanoseconds, medians of {ROUNDS}"
+    );
     println!(
         "{:>12} {:>8} {:>10} {:>10} {:>6}",
         "subscribers", "at once", "forwarded", "copy+seal", "ratio"
@@ -214,7 +218,9 @@ impl Room {
             }
             landed.extend(std::iter::from_fn(|| far.poll_transmit()));
         }
-        let datagrams = landed.iter().map(|datagram| (path(datagram.from), &datagram.bytes[..]));
+        let datagrams = landed
+            .iter()
+            .map(|datagram| (path(datagram.from), &datagram.bytes[..]));
         self.out.kept = Some(Vec::new());
         self.core.handle_datagrams(now, datagrams, &mut self.out);
         self.core.handle_timeout(now, &mut self.out);

@@ -7,8 +7,8 @@ use bytes::BytesMut;
 
 /// What a buffer holds at least: a packet of any path (RFC 8200 §5 and what Ethernet takes).
 const CAPACITY: usize = 1536;
-/// Buffers kept on one thread; a turn rarely fills more at a time.
-const MAX_SPARE: usize = 16;
+/// Buffers kept on one thread: those that leave together, and some that are being written.
+pub const MAX_SPARE: usize = 36;
 /// What a buffer holds at most that is kept: twice what leaves in one system call.
 const MAX_KEPT: usize = 1 << 17;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `path` | the 4-tuple a datagram travels on |
 //! | `sockets`, `tcp`, `udp` | the IO that a shard has done for it: opening, ICE-TCP, sending in batches |
-//! | `outbox` | what a peer sends within one turn |
+//! | `outbox`, `departures` | what a peer, and what a shard sends within one turn |
 //! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
 //! | `candidates` | our addresses as candidates |
 //! | `buffers` | where packets are written that leave at once |
@@ -14,6 +14,7 @@ pub mod budget;
 pub mod buffers;
 pub mod candidates;
 pub mod demux;
+pub mod departures;
 pub mod framing;
 pub mod outbox;
 pub mod path;

@@ -160,7 +160,7 @@ fn raw_socket(address: SocketAddr, kind: Type) -> io::Result<RawSocket> {
     Ok(raw)
 }
 
-fn open_socket(address: SocketAddr) -> io::Result<Socket> {
+pub(super) fn open_socket(address: SocketAddr) -> io::Result<Socket> {
     let raw = bind_shared(address, Type::DGRAM)?;
     enlarge_buffers(&raw, SOCKET_BUFFER);
     let socket = UdpSocket::from_std(raw.into());

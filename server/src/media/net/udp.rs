@@ -19,10 +19,15 @@ pub struct Socket {
     pub is_ipv6: bool,
 }
 
+/// The socket that datagrams leave by: that of their family.
+pub fn by_family<'a>(sockets: &'a [Socket], transmit: &Transmit) -> Option<&'a Socket> {
+    let is_ipv6 = transmit.path.local.is_ipv6();
+    sockets.iter().find(|socket| socket.is_ipv6 == is_ipv6)
+}
+
 /// Sends datagrams by the socket of their family. Those the kernel does not take are counted.
 pub fn send(sockets: &[Socket], transmit: &Transmit, dropped: &AtomicU64) {
-    let is_ipv6 = transmit.path.local.is_ipv6();
-    let socket = sockets.iter().find(|socket| socket.is_ipv6 == is_ipv6);
+    let socket = by_family(sockets, transmit);
     let at_once = socket.map_or(1, |socket| socket.state.max_gso_segments().max(1));
     for contents in transmit.data.chunks(transmit.segment.max(1) * at_once) {
         let sent = socket

@@ -16,11 +16,11 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
-use crate::media::net::buffers;
+use crate::media::net::departures::Departures;
 use crate::media::net::outbox::Transmit;
 use crate::media::net::path::FourTuple;
 use crate::media::net::tcp::{FIRST_TOKEN, Received, Tcp};
-use crate::media::net::udp::{self, Socket};
+use crate::media::net::udp::Socket;
 use crate::media::shard::command::Command;
 use crate::media::shard::core::{SWEEP_INTERVAL, ShardCore};
 use crate::media::shard::gauges::MediaGauges;
@@ -76,6 +76,7 @@ impl Prepared {
             receive: Receive::new(self.port, &self.sockets),
             out: Wires {
                 sockets: self.sockets,
+                departures: Departures::default(),
                 tcp: self.tcp.within(core.budget()),
                 shards,
                 dropped,
@@ -134,6 +135,7 @@ impl Thread {
             self.handle_tcp(Instant::now(), &events);
             more = self.receive(&events) | self.out.tcp.has_unread();
             self.let_time_pass(Instant::now());
+            self.out.flush();
         }
     }
 
@@ -144,6 +146,7 @@ impl Thread {
             && let Some(first) = self.inbox.wait(pause)
         {
             self.handle_mail(Some(first));
+            self.out.flush();
         }
     }
 
@@ -203,6 +206,7 @@ impl Thread {
                 self.pace.note(self.receive.arrived());
                 let datagrams = self.receive.datagrams();
                 (self.core).handle_datagrams(Instant::now(), datagrams, &mut self.out);
+                self.out.flush();
                 rounds += 1;
             }
         }
@@ -223,15 +227,22 @@ impl Thread {
 /// The thread's answer to what its core asks for.
 struct Wires {
     sockets: Vec<Socket>,
+    departures: Departures,
     tcp: Tcp,
     shards: Shards,
     dropped: Arc<AtomicU64>,
 }
 
+impl Wires {
+    /// Sends what gathered in this turn.
+    fn flush(&mut self) {
+        self.departures.flush(&self.sockets, &self.dropped);
+    }
+}
+
 impl Outlet for Wires {
     fn send_udp(&mut self, transmit: Transmit) {
-        udp::send(&self.sockets, &transmit, &self.dropped);
-        buffers::give_back(transmit.data);
+        (self.departures).push(&self.sockets, transmit, &self.dropped);
     }
 
     fn has_connection(&self, path: &FourTuple) -> bool {
