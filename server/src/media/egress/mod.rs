@@ -111,6 +111,8 @@ pub struct Egress {
     mid: String,
     ids: Extensions,
     codecs: Vec<SentCodec>,
+    /// The one that the last packet had.
+    codec: Option<SentCodec>,
     kind: MediaKind,
     keeps_history: bool,
     /// Packets were left out: the decoder cannot go on before the next keyframe.
@@ -193,6 +195,7 @@ impl Egress {
             mid: String::new(),
             ids: Extensions::default(),
             codecs: Vec::new(),
+            codec: None,
             kind: section.kind,
             keeps_history: false,
             awaits_keyframe: false,
@@ -227,6 +230,7 @@ impl Egress {
         section.mid.clone_into(&mut self.mid);
         self.ids = section.extensions;
         self.codecs = codecs;
+        self.codec = None;
         self.keeps_history =
             section.kind == MediaKind::Video && section.codecs.iter().any(|codec| codec.nack);
     }
@@ -361,9 +365,12 @@ impl Egress {
         self.awaits_keyframe
     }
 
-    fn codec(&self, format: Format) -> Option<SentCodec> {
-        let mut codecs = self.codecs.iter().copied();
-        codecs.find(|codec| codec.format == format)
+    fn codec(&mut self, format: Format) -> Option<SentCodec> {
+        if self.codec.is_none_or(|codec| codec.format != format) {
+            let mut codecs = self.codecs.iter().copied();
+            self.codec = codecs.find(|codec| codec.format == format);
+        }
+        self.codec
     }
 
     fn follows(&self, media: &MediaPacket) -> bool {

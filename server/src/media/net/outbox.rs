@@ -136,6 +136,11 @@ impl Outbox {
         written
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.transmits.is_empty()
+    }
+
     /// Takes out what goes next.
     pub fn pop(&mut self) -> Option<Transmit> {
         let transmit = self.transmits.pop_front()?;

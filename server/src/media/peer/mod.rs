@@ -442,6 +442,18 @@ impl Peer {
         self.outbox.pop()
     }
 
+    /// Trades its outbox for this one, if it is empty: so that many peers can write where one did.
+    pub fn trade_outbox(&mut self, outbox: &mut Outbox) {
+        if self.outbox.is_empty() {
+            std::mem::swap(&mut self.outbox, outbox);
+        }
+    }
+
+    /// Whether something happened.
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// What happened.
     pub fn poll_output(&mut self) -> Option<PeerOutput> {
         self.outputs.pop_front()

@@ -12,6 +12,7 @@ use crate::media::forward::router::Router;
 use crate::media::id::PeerId;
 use crate::media::net::budget::{Budget, SHARD_BUDGET};
 use crate::media::net::demux::{Kind, classify};
+use crate::media::net::outbox::Outbox;
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::shard::across::Others;
 use crate::media::shard::command::Command;
@@ -48,6 +49,8 @@ pub struct ShardCore {
     pub(super) driven: Vec<PeerKey>,
     /// Which tracks go where.
     pub(super) router: Router<PeerKey>,
+    /// What a peer is sent of them is written here: in the processor's cache, where its own is not.
+    pub(super) outbox: Outbox,
     /// The peer in hand and what is done with it: whom a panic costs.
     pub(super) busy: Option<(PeerKey, &'static str)>,
     /// What the other shards are told for the sake of rooms.
@@ -72,6 +75,7 @@ impl ShardCore {
             touched: Vec::new(),
             driven: Vec::new(),
             router: Router::default(),
+            outbox: Outbox::default(),
             busy: None,
             others: Others::new(index, shards),
             undelivered: Vec::new(),
@@ -258,6 +262,7 @@ impl ShardCore {
         self.touched.clear();
         self.driven.clear();
         self.router = Router::default();
+        self.outbox = Outbox::default();
         self.others.start_over();
         self.undelivered.clear();
         self.busy = None;

@@ -48,18 +48,23 @@ impl ShardCore {
     /// has to say of what came with it: so all of it is written where the last one's was.
     fn deliver_media(&mut self, now: Instant, out: &mut impl Outlet) {
         let (peers, touched, busy) = (&mut self.peers, &mut self.touched, &mut self.busy);
-        let paths = &self.paths;
+        let (paths, outbox) = (&self.paths, &mut self.outbox);
         self.router.deliver(now, |sink, batch| {
             let Some(place) = peers.get_mut(sink.peer) else {
                 return Duration::ZERO;
             };
             *busy = Some((sink.peer, "writing what a peer is sent"));
             let resident = &mut place.resident;
+            resident.peer.trade_outbox(outbox);
             let kept = resident.peer.send_media(now, sink.section, batch);
             resident.peer.send_feedback(now);
-            send_all(now, resident, paths, out);
+            let has_changed = send_all(now, resident, paths, out);
+            resident.peer.trade_outbox(outbox);
             *busy = None;
-            touch(touched, sink.peer, place);
+            // Of most there is nothing else: what is due, and when, is as it was.
+            if has_changed || resident.peer.has_output() {
+                touch(touched, sink.peer, place);
+            }
             kept
         });
     }
@@ -116,14 +121,20 @@ pub(super) fn touch(touched: &mut Vec<PeerKey>, key: PeerKey, place: &mut Place)
     }
 }
 
-/// Sends what a peer has written.
-fn send_all(now: Instant, resident: &mut Resident, paths: &Paths, out: &mut impl Outlet) {
+/// Sends what a peer has written. Returns whether that may have changed what else it has to do: over TCP
+/// it learns how well it is read.
+fn send_all(now: Instant, resident: &mut Resident, paths: &Paths, out: &mut impl Outlet) -> bool {
+    let mut has_changed = false;
     while let Some(transmit) = resident.peer.poll_transmit() {
         match transmit.path.transport {
             Transport::Udp => out.send_udp(transmit),
-            Transport::Tcp => send_tcp(now, resident, transmit, paths, out),
+            Transport::Tcp => {
+                has_changed = true;
+                send_tcp(now, resident, transmit, paths, out);
+            }
         }
     }
+    has_changed
 }
 
 fn send_tcp(
