@@ -205,6 +205,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![
                 n(egress::MAX_HISTORY, " a stream"),
                 ms(egress::HISTORY_SPAN),
+                ms(egress::UNKNOWN_SPAN),
             ],
         ),
         ("data channels", vec![n(data::MAX_CHANNELS, " |")]),

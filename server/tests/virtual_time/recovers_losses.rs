@@ -155,7 +155,7 @@ fn the_server_sends_again_what_is_asked_for_on_its_retransmission_stream() {
         .iter()
         .map(|r| r.header.sequence)
         .collect();
-    let wanted = [sent[60], sent[61], sent[99]];
+    let wanted = [sent[70], sent[71], sent[99]];
     let mut nack = Vec::new();
     rtcp::write_nack(&mut nack, 1, media, &wanted);
     world.far.send_rtcp(&nack);
@@ -172,7 +172,7 @@ fn the_server_sends_again_what_is_asked_for_on_its_retransmission_stream() {
             .windows(2)
             .all(|w| w[1].header.sequence == w[0].header.sequence.wrapping_add(1))
     );
-    let original = world.far.rtp_on(media)[60];
+    let original = world.far.rtp_on(media)[70];
     assert_eq!(&again[0].payload()[2..], original.payload());
 }
 

@@ -23,11 +23,13 @@ mod tests;
 
 /// Packets that may be asked for again, at most.
 pub const MAX_HISTORY: u16 = MAX_CACHED;
-/// How long packets may be asked for again, at most: also until the round-trip time is known.
+/// How long packets may be asked for again, at most.
 pub const HISTORY_SPAN: Duration = MAX_SPAN;
 /// How long at least, where the path has lost something of late. A radio link can be gone for some tenths
 /// of a second whatever its round trip.
 const LOSSY_SPAN: Duration = Duration::from_millis(400);
+/// How long until the round-trip time is known: most paths' would be kept for less.
+pub const UNKNOWN_SPAN: Duration = Duration::from_millis(400);
 /// How long at least where it has not: what is kept of a path that loses nothing is memory for nothing.
 const CLEAN_SPAN: Duration = Duration::from_millis(100);
 /// How long a path that lost something is taken for one that will again.
@@ -462,7 +464,7 @@ impl Egress {
         }
         let is_lossy = self.asked.is_some_and(|at| now < at + LOSSY_FOR);
         let least = if is_lossy { LOSSY_SPAN } else { CLEAN_SPAN };
-        rtt.map_or(HISTORY_SPAN, |rtt| {
+        rtt.map_or(UNKNOWN_SPAN, |rtt| {
             (rtt * HISTORY_ROUND_TRIPS).clamp(least, HISTORY_SPAN)
         })
     }

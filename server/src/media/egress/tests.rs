@@ -220,7 +220,7 @@ fn packets_are_kept_for_some_round_trips_and_longer_where_some_were_lost() {
     );
     egress.forward(now, &packet(7, 1, KEY), false).unwrap();
     let kept = |egress: &Egress, now, rtt: u64| egress.keeps_for(now, Some(ms(rtt)));
-    assert_eq!(egress.keeps_for(now, None), ms(1000));
+    assert_eq!(egress.keeps_for(now, None), ms(400));
     let spans = [10, 150, 3000].map(|rtt| kept(&egress, now, rtt));
     assert_eq!(spans, [ms(100), ms(600), ms(1000)]);
     egress.wanted(now, 500).unwrap();

@@ -43,6 +43,9 @@ const UNSENT_IN_KERNEL: u32 = 16 * 1024;
 /// Connections that one listener accepts before everybody else gets their turn.
 pub const MAX_ACCEPTS: usize = 32;
 
+/// Bytes of one turn that are written before it ends: as many as one write takes.
+const AT_ONCE: usize = 16 * 1024;
+
 /// Bytes read from one connection before the others get their turn.
 const READ_BUDGET: usize = 64 * 1024;
 
@@ -51,6 +54,8 @@ struct Connection {
     path: FourTuple,
     deframer: Deframer,
     queue: SendQueue,
+    /// It was given something in this turn.
+    is_unsent: bool,
     /// It is closed then, unless another authentic check comes.
     until: Instant,
 }
@@ -75,6 +80,8 @@ pub struct Tcp {
     unread: Vec<Token>,
     /// Listeners that have had their turn, and may have more.
     waiting: Vec<usize>,
+    /// Connections that were given something in this turn.
+    unsent: Vec<Token>,
     /// How many connections each address has.
     by_address: HashMap<IpAddr, usize>,
     next_token: usize,
@@ -97,6 +104,7 @@ impl Tcp {
             by_path: SeededMap::default(),
             unread: Vec::new(),
             waiting: Vec::new(),
+            unsent: Vec::new(),
             by_address: HashMap::new(),
             registry,
             buffer: vec![0; 16 * 1024],
@@ -129,7 +137,7 @@ impl Tcp {
             return;
         }
         if event.is_writable() {
-            self.flush(now, token, received);
+            self.write_on(now, token, received);
         }
         // One that used its budget up has had its turn; `read_on` gives it the next.
         let has_more = event.is_readable() || event.is_read_closed();
@@ -185,6 +193,7 @@ impl Tcp {
             path,
             deframer: Deframer::default(),
             queue: SendQueue::within(&self.budget),
+            is_unsent: false,
             until: now + INTRODUCTION,
         };
         *(self.by_address.entry(end_site(path.remote.ip()))).or_default() += 1;
@@ -241,7 +250,7 @@ impl Tcp {
         }
     }
 
-    fn flush(&mut self, now: Instant, token: Token, received: &mut Received) {
+    fn write_on(&mut self, now: Instant, token: Token, received: &mut Received) {
         let Some(connection) = self.connections.get_mut(&token) else {
             return;
         };
@@ -258,7 +267,8 @@ impl Tcp {
         self.by_path.contains_key(path)
     }
 
-    /// Sends a datagram. Returns whether the reader is slow, so that the sender should hold back.
+    /// Sends a datagram, with others of this turn: by [`Self::flush`]. Returns whether the reader is slow,
+    /// so that the sender should hold back.
     pub fn send(
         &mut self,
         now: Instant,
@@ -266,14 +276,32 @@ impl Tcp {
         data: BytesMut,
         expires: Option<Instant>,
     ) -> bool {
-        let token = self.by_path.get(path);
-        let Some(connection) = token.and_then(|token| self.connections.get_mut(token)) else {
+        let Some(token) = self.by_path.get(path) else {
+            return false;
+        };
+        let Some(connection) = self.connections.get_mut(token) else {
             return false;
         };
         connection.queue.push(data, expires);
-        // An error shows again as an event, which closes the connection.
-        let _ = connection.write(now);
+        if !connection.is_unsent {
+            connection.is_unsent = true;
+            self.unsent.push(*token);
+        }
+        // What only waits for its turn to end says nothing of the reader.
+        if connection.queue.queued() >= AT_ONCE {
+            connection.try_write(now);
+        }
         connection.queue.is_congested()
+    }
+
+    /// Writes what was sent in this turn, as much as the system takes; the rest follows with its events.
+    pub fn flush(&mut self, now: Instant) {
+        for token in self.unsent.drain(..) {
+            if let Some(connection) = self.connections.get_mut(&token) {
+                connection.is_unsent = false;
+                connection.try_write(now);
+            }
+        }
     }
 
     /// An authentic check came over a connection: it may stay.
@@ -314,6 +342,11 @@ impl Tcp {
 }
 
 impl Connection {
+    /// An error shows again as an event, which closes the connection.
+    fn try_write(&mut self, now: Instant) {
+        let _ = self.write(now);
+    }
+
     fn write(&mut self, now: Instant) -> std::io::Result<()> {
         let stream = &mut self.stream;
         self.queue.flush(now, |bytes| match stream.write(bytes) {
@@ -395,6 +428,34 @@ mod tests {
         assert!(bench.tcp.by_address.is_empty() && bench.tcp.by_path.is_empty());
         let _again = bench.connect();
         assert_eq!(bench.tcp.connections.len(), 1);
+    }
+
+    #[test]
+    fn what_is_sent_in_a_turn_is_written_at_its_end_or_when_it_is_a_lot() {
+        let mut bench = Bench::new();
+        let mut caller = bench.connect();
+        let path = *bench.tcp.by_path.keys().next().unwrap();
+        let (frame, now) = ([7; 1000], bench.now);
+        let send = |tcp: &mut Tcp| tcp.send(now, &path, frame[..].into(), None);
+        let framed = frame.len() + 2;
+        for _ in 0..3 {
+            assert!(!send(&mut bench.tcp));
+        }
+        caller.set_nonblocking(true).unwrap();
+        let early = caller.read(&mut [0; 1]).unwrap_err();
+        assert_eq!(early.kind(), ErrorKind::WouldBlock);
+        caller.set_nonblocking(false).unwrap();
+        let long = Some(Duration::from_secs(20));
+        caller.set_read_timeout(long).unwrap();
+        bench.tcp.flush(now);
+        caller.read_exact(&mut vec![0; 3 * framed]).unwrap();
+        let many = AT_ONCE.div_ceil(frame.len());
+        for _ in 0..many {
+            assert!(!send(&mut bench.tcp));
+        }
+        caller.read_exact(&mut vec![0; many * framed]).unwrap();
+        bench.tcp.flush(now);
+        assert!(bench.tcp.unsent.is_empty());
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl<T> SequenceRing<T> {
         {
             self.pop();
         }
-        if self.slots.capacity() > 64 && self.slots.len() * 8 < self.slots.capacity() {
+        if self.slots.capacity() > 16 && self.slots.len() * 4 < self.slots.capacity() {
             self.slots.shrink_to(self.slots.len() * 2);
         }
     }

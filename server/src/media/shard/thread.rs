@@ -237,6 +237,7 @@ impl Wires {
     /// Sends what gathered in this turn.
     fn flush(&mut self) {
         self.departures.flush(&self.sockets, &self.dropped);
+        self.tcp.flush(Instant::now());
     }
 }
 
