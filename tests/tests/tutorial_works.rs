@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ferrite_tests::proxy::Proxy;
-use ferrite_tests::{Scene, firefox_lab, readme, scene, wait};
+use ferrite_tests::{Browser, RoomPage, Scene, firefox_lab, readme, scene, scene_with, wait};
 
 #[tokio::test]
 async fn the_tutorial_client_sees_itself_and_hears_its_words() -> Result<()> {
@@ -63,6 +63,66 @@ fn firefox_runs_the_tutorial_client() -> Result<()> {
 /// The frames shown by the video element that the tutorial adds to the page.
 const SHOWN: &str = r"Math.max(0, ...[...document.querySelectorAll('video')]
     .map((video) => video.getVideoPlaybackQuality().totalVideoFrames))";
+
+/// Two pages that know nothing but the listing see, hear and read each other.
+#[tokio::test]
+async fn forty_lines_are_a_room() -> Result<()> {
+    let code = readme::javascript("A room in forty lines")?;
+    ensure!(code.lines().count() <= 40, "more than forty lines");
+    let windows = RoomPage::windows();
+    scene_with("the_tutorial_room", &[], &windows, async |scene| {
+        let browser = &scene.browser;
+        let url = scene.server.url("/healthz");
+        let first = browser.open_window(&url).await?;
+        browser.paste(&code).await?;
+        browser.until("to be in", "names.size", |it| *it == 1).await?;
+        browser.type_into("input", "Anybody here?\n").await?;
+        reads(browser, "Anybody here?").await?;
+
+        let second = browser.open_window(&url).await?;
+        browser.paste(&code).await?;
+        reads(browser, "Anybody here?").await?;
+        browser.type_into("input", "I am\n").await?;
+        for window in [&first, &second] {
+            browser.switch_to(window).await?;
+            reads(browser, "I am").await?;
+            let moves = |frames: &serde_json::Value| frames.as_u64() > Some(30);
+            browser.until("the other's picture", GUEST, moves).await?;
+            let loud = |energy: &serde_json::Value| energy.as_f64() > Some(0.001);
+            browser.until("the other's sound", HEARD, loud).await?;
+        }
+        browser.screenshot("both").await?;
+        browser.switch_to(&first).await?;
+        browser.open(&url).await?;
+        browser.switch_to(&second).await?;
+        let is_alone = |frames: &serde_json::Value| frames.is_null();
+        browser.until("to be alone", GUEST, is_alone).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// What was written in the tutorial's room.
+const LINES: &str = "document.querySelector('body > pre:last-of-type')?.textContent";
+
+async fn reads(browser: &Browser, words: &str) -> Result<()> {
+    // Whoever wrote it is named, in each window as in the other.
+    let has = |seen: &serde_json::Value| {
+        let mut lines = seen.as_str().unwrap_or_default().lines();
+        lines.any(|line| line.starts_with("Guest ") && line.ends_with(&format!(": {words}")))
+    };
+    browser.until(words, LINES, has).await.map(drop)
+}
+
+/// The frames shown of the one other who is in the tutorial's room; nothing where there is none.
+const GUEST: &str = r"((tiles) => tiles.length === 1
+    ? tiles[0].getVideoPlaybackQuality().totalVideoFrames : null)(
+    [...document.querySelectorAll('video[title^=Guest]')].filter((tile) => !tile.hidden))";
+
+/// How much sound of others came and was played.
+const HEARD: &str = r"await peer.getStats().then((stats) => Math.max(0, ...[...stats.values()]
+    .filter(({ type, kind }) => type === 'inbound-rtp' && kind === 'audio')
+    .map(({ totalAudioEnergy }) => totalAudioEnergy)))";
 
 #[tokio::test]
 async fn the_class_calls_from_a_page_of_ones_own() -> Result<()> {
