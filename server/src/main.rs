@@ -63,8 +63,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     // Before anything else: a signal during the start must not be lost.
     let mut signals = Signals::new()?;
     let format = config.log.format;
+    let rooms_are_open = config.tokens.all().is_empty();
     let server = Server::start(config).await?;
-    announce(&server, format);
+    announce(&server, format, rooms_are_open);
     let signal = signals.end(&server).await;
     tracing::info!(signal, "shutting down");
     server.shutdown().await;
@@ -131,23 +132,33 @@ impl Signals {
     }
 }
 
-/// In text the first line is for programs, the second for people. JSON is for programs alone.
-fn announce(server: &Server, format: LogFormat) {
+/// In text the first line is for programs, the others for people. JSON is for programs alone.
+fn announce(server: &Server, format: LogFormat, rooms_are_open: bool) {
     let (addr, media_port) = (server.addr(), server.media_port());
     let version = env!("CARGO_PKG_VERSION");
+    let (rooms, about_rooms) = match rooms_are_open {
+        true => ("open", OPEN_ROOMS),
+        false => ("token", CLOSED_ROOMS),
+    };
     let lines = match format {
         LogFormat::Text => format!(
             "listening on http://{addr} (media UDP and TCP {media_port})\n\
-             Ferrite {version} is ready: open {}",
+             Ferrite {version} is ready: open {}\n\
+             {about_rooms}",
             address_to_open(addr),
         ),
         // None of these values has a character that would have to be escaped.
         LogFormat::Json => format!(
-            r#"{{"level":"INFO","fields":{{"message":"listening","http":"http://{addr}","media_port":{media_port},"version":"{version}"}},"target":"ferrite"}}"#
+            r#"{{"level":"INFO","fields":{{"message":"listening","http":"http://{addr}","media_port":{media_port},"version":"{version}","rooms":"{rooms}"}},"target":"ferrite"}}"#
         ),
     };
     let _ = say(&lines);
 }
+
+const OPEN_ROOMS: &str = "Rooms are open: anybody may enter any room, and who enters an empty one moderates \
+    it; with --token-key they ask for a token";
+
+const CLOSED_ROOMS: &str = "Rooms ask for a token: nobody enters without one";
 
 fn address_to_open(addr: SocketAddr) -> String {
     if addr.ip().is_unspecified() || addr.ip().is_loopback() {

@@ -213,6 +213,28 @@ async fn a_good_start_says_where_to_go() {
     );
 }
 
+/// Whoever starts a server without a thought of tokens is told who may come in.
+#[tokio::test]
+async fn a_good_start_says_who_may_enter_rooms() {
+    let key = "key:0123456789abcdef0123456789abcdef";
+    let path = file("rooms.keys", key);
+    let open = "Rooms are open: anybody may enter any room";
+    let closed = "Rooms ask for a token";
+    for (flags, words, word) in [
+        (vec![], open, "open"),
+        (vec!["--token-key", key], closed, "token"),
+        (vec!["--token-key-file", &path], closed, "token"),
+    ] {
+        let mut server = Running::start(&flags).await;
+        server.next_line().await;
+        let said = server.next_line().await;
+        assert!(said.starts_with(words), "{flags:?}: {said}");
+        let server = Running::start(&[&["--log-format", "json"], &flags[..]].concat()).await;
+        let line: serde_json::Value = serde_json::from_str(&server.line).unwrap();
+        assert_eq!(line["fields"]["rooms"], word, "{flags:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_read_as_json_is_json_to_its_end() {
     let server = Running::start(&["--log-format", "json"]).await;

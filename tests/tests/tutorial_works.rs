@@ -75,7 +75,9 @@ async fn forty_lines_are_a_room() -> Result<()> {
         let url = scene.server.url("/healthz");
         let first = browser.open_window(&url).await?;
         browser.paste(&code).await?;
-        browser.until("to be in", "names.size", |it| *it == 1).await?;
+        browser
+            .until("to be in", "names.size", |it| *it == 1)
+            .await?;
         browser.type_into("input", "Anybody here?\n").await?;
         reads(browser, "Anybody here?").await?;
 

@@ -49,6 +49,8 @@ pub async fn run(mut command: Command) -> Output {
 pub struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    /// Its first line.
+    pub line: String,
     pub addr: SocketAddr,
     pub media_port: u16,
 }
@@ -79,6 +81,7 @@ impl Running {
         Self {
             child,
             stdout,
+            line,
             addr,
             media_port,
         }
