@@ -95,6 +95,10 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             "publications of a participant",
             vec![n(limits.publications, " (")],
         ),
+        (
+            "publications of a room",
+            vec![n(limits.room_publications, " (")],
+        ),
         ("metadata of", vec![kib(MAX_METADATA_BYTES)]),
         (
             "text said",

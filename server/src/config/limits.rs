@@ -22,6 +22,9 @@ settings! {
         /// The most publications of one participant at a time
         pub publications: usize = 16, "max-publications", "COUNT", within(1, usize::MAX);
 
+        /// The most publications of all participants of one room together
+        pub room_publications: usize = 2000, "max-room-publications", "COUNT", within(1, usize::MAX);
+
         /// The most rooms at a time
         pub rooms: usize = 10_000, "max-rooms", "COUNT", within(1, usize::MAX);
 

@@ -23,6 +23,8 @@ pub struct RoomLimits {
     pub participants: usize,
     /// The most publications of one of them.
     pub publications: usize,
+    /// The most publications of all of them together.
+    pub room_publications: usize,
 }
 
 /// Why something cannot be done.
@@ -37,6 +39,9 @@ pub enum RoomError {
     /// A participant publishes all it may.
     #[error("a participant may publish {0} tracks at a time")]
     TooManyPublications(usize),
+    /// The room has all the publications it may have.
+    #[error("the room is full: it has {0} publications")]
+    TooManyInRoom(usize),
     /// A key is not one.
     #[error("a publication's key is neither empty nor has a `/` in it, and each is there once")]
     BadKey,
@@ -279,6 +284,10 @@ impl RoomState {
         if wanted.len() > limit {
             return Err(RoomError::TooManyPublications(limit));
         }
+        let limit = self.limits.room_publications;
+        if wanted.len() > limit.saturating_sub(self.published_by_others(serial)) {
+            return Err(RoomError::TooManyInRoom(limit));
+        }
         let keys: BTreeSet<_> = wanted.iter().map(|new| new.key.as_str()).collect();
         let is_bad = |key: &&str| key.is_empty() || key.contains('/');
         if keys.len() < wanted.len() || keys.iter().any(is_bad) {
@@ -289,6 +298,11 @@ impl RoomState {
             true => Ok(()),
             false => Err(RoomError::NotAllowed("publish that")),
         }
+    }
+
+    fn published_by_others(&self, serial: u64) -> usize {
+        let others = self.view.members.iter().filter(|it| it.serial != serial);
+        others.map(|it| it.participant.publications.len()).sum()
     }
 
     /// Takes the whole list of what somebody has muted.

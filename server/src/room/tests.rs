@@ -15,6 +15,7 @@ use crate::media::sdp::{CodecKind, Format};
 const LIMITS: RoomLimits = RoomLimits {
     participants: 10,
     publications: 4,
+    room_publications: 8,
 };
 
 fn rooms(limits: RoomLimits) -> Arc<Rooms> {
@@ -136,6 +137,31 @@ fn publishing_has_limits_and_needs_the_right() {
     assert_eq!(refused, Err(RoomError::NotAllowed("publish that")));
     let sound = vec![publication("mic", Source::Microphone)];
     assert!(ann.publish(sound).is_ok());
+}
+
+#[test]
+fn a_room_has_so_many_publications_and_no_more() {
+    let rooms = rooms(RoomLimits {
+        room_publications: 3,
+        ..LIMITS
+    });
+    let ann = sit(&rooms, "r", "ann");
+    let bob = sit(&rooms, "r", "bob");
+    ann.publish(camera_and_microphone()).unwrap();
+    let refused = bob.publish(camera_and_microphone());
+    assert_eq!(refused, Err(RoomError::TooManyInRoom(3)));
+    bob.publish(vec![publication("mic", Source::Microphone)])
+        .unwrap();
+    // What goes on is not counted twice, and what has ended not at all.
+    ann.publish(camera_and_microphone()).unwrap();
+    ann.publish(Vec::new()).unwrap();
+    bob.publish(camera_and_microphone()).unwrap();
+    drop(bob);
+    let mut three = camera_and_microphone();
+    three.push(publication("screen", Source::Screen));
+    ann.publish(three).unwrap();
+    let other = sit(&rooms, "another", "bob");
+    assert!(other.publish(camera_and_microphone()).is_ok());
 }
 
 #[test]

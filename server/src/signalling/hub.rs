@@ -74,6 +74,7 @@ impl Signalling {
                 RoomLimits {
                     participants: limits.participants,
                     publications: limits.publications,
+                    room_publications: limits.room_publications,
                 },
             )),
             keys: config.tokens.all(),

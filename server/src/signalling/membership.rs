@@ -185,9 +185,10 @@ const SLOW: &str = "more was said in the room than is kept for who reads so slow
 /// Says why the room refused something.
 pub(super) fn refusal(id: Option<RequestId>, error: &RoomError) -> ServerMessage {
     let code = match error {
-        RoomError::Full(_) | RoomError::TooManyRooms(_) | RoomError::TooManyPublications(_) => {
-            ErrorCode::LimitExceeded
-        }
+        RoomError::Full(_)
+        | RoomError::TooManyRooms(_)
+        | RoomError::TooManyPublications(_)
+        | RoomError::TooManyInRoom(_) => ErrorCode::LimitExceeded,
         RoomError::NotAllowed(_) => ErrorCode::NotAllowed,
         RoomError::BadKey => ErrorCode::BadOffer,
         RoomError::NoParticipant | RoomError::NoPublication => ErrorCode::BadState,
