@@ -35,6 +35,40 @@
 //! # }
 //! ```
 //!
+//! # Moderate its rooms
+//!
+//! A program sees and does what a member who moderates does, without being in the room:
+//! [`Server::rooms`]. What is done is told to those whom it concerns, with its reason.
+//!
+//! ```
+//! # use ferrite_server::{Config, Server};
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), ferrite_server::StartError> {
+//! # let mut config = Config::default();
+//! # config.http.listen = ([127, 0, 0, 1], 0).into();
+//! # config.media.port = 0;
+//! let server = Server::start(config).await?;
+//! let rooms = server.rooms().clone();
+//! for name in rooms.names() {
+//!     let Some(room) = rooms.snapshot(&name) else {
+//!         continue;
+//!     };
+//!     for participant in &room.participants {
+//!         for publication in &participant.publications {
+//!             let _ = rooms.mute_publication(&name, &publication.id);
+//!         }
+//!         if participant.name.as_deref() == Some("Mallory") {
+//!             let _ = rooms.kick(&name, &participant.id, Some("not here"));
+//!         }
+//!     }
+//! }
+//! // Nobody is in it: a room that is not there cannot end.
+//! assert!(rooms.end(&"kitchen".into(), Some("time is up")).is_err());
+//! # server.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # A packet's way
 //!
 //! 1. [`shard::thread`](media::shard::thread) reads it with others.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::http::{self, App};
 use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
+use crate::room::Rooms;
 use crate::signalling::Signalling;
 
 /// How long clients have to hear that the server goes away. With the rest of a shutdown it stays
@@ -90,6 +91,13 @@ impl Server {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// All rooms: to see who is in them, to remove or mute somebody, and to end one. It can be kept and
+    /// used anywhere.
+    #[must_use]
+    pub fn rooms(&self) -> &Arc<Rooms> {
+        self.signalling.rooms()
     }
 
     /// The UDP port of all media.

@@ -6,6 +6,7 @@
 //! | file | what it owns |
 //! |---|---|
 //! | `registry` | the one map of rooms |
+//! | `program` | what the program around the server sees of rooms, and does to them |
 //! | `seat` | a participant's place in a room, and what can be done from there |
 //! | `state` | a room's rules |
 //! | `log` | what was said |
@@ -13,6 +14,7 @@
 //! | `slots` | what each slot of a subscriber shows |
 
 mod log;
+mod program;
 mod registry;
 mod seat;
 mod slots;

@@ -64,6 +64,16 @@ impl Rooms {
         Ok((room, serial))
     }
 
+    /// A room that is there.
+    pub(super) fn find(&self, id: &RoomId) -> Option<Arc<Room>> {
+        self.lock().get(id).map(Arc::clone)
+    }
+
+    /// All rooms, in no order.
+    pub(super) fn all(&self) -> Vec<Arc<Room>> {
+        self.lock().values().map(Arc::clone).collect()
+    }
+
     /// Called by a seat that is given up.
     pub(super) fn leave(&self, id: &RoomId, room: &Arc<Room>, serial: u64) {
         let mut rooms = self.lock();
@@ -116,6 +126,11 @@ impl Room {
     pub(super) fn state(&self) -> MutexGuard<'_, RoomState> {
         // Every change is whole: a panic elsewhere leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The room as its members see it now.
+    pub(super) fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
     }
 
     /// Changes the room, and shows everybody.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::log::Forgotten;
 use super::registry::{Room, Rooms};
-use super::state::{NewPublication, Newcomer, Removal, RoomError, RoomState, Said};
+use super::state::{Moderator, NewPublication, Newcomer, Removal, RoomError, RoomState, Said};
 use super::view::View;
 use crate::auth::Grants;
 use crate::media::TrackId;
@@ -129,7 +129,7 @@ impl Seat {
     /// # Errors
     /// When they may not, or there is no such publication.
     pub fn mute_publication(&self, publication: &PublicationId) -> Result<(), RoomError> {
-        self.change(|state| state.mute_publication(self.serial, publication))
+        self.change(|state| state.mute_publication(Moderator::Member(self.serial), publication))
     }
 
     /// Removes somebody.
@@ -137,7 +137,7 @@ impl Seat {
     /// # Errors
     /// When they may not, or there is no such participant.
     pub fn kick(&self, whom: &ParticipantId, reason: Option<String>) -> Result<(), RoomError> {
-        self.change(|state| state.kick(self.serial, whom, reason))
+        self.change(|state| state.kick(Moderator::Member(self.serial), whom, reason))
     }
 
     /// Ends the room for everybody.
@@ -145,7 +145,7 @@ impl Seat {
     /// # Errors
     /// When they may not.
     pub fn end(&self, reason: Option<&str>) -> Result<(), RoomError> {
-        self.change(|state| state.end(self.serial, reason))
+        self.change(|state| state.end(Moderator::Member(self.serial), reason))
     }
 
     /// Says something.

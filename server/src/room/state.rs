@@ -48,6 +48,9 @@ pub enum RoomError {
     /// The participant has no right to.
     #[error("this participant may not {0}")]
     NotAllowed(&'static str),
+    /// There is no such room.
+    #[error("there is no such room")]
+    NoRoom,
     /// There is no such participant.
     #[error("there is no such participant in the room")]
     NoParticipant,
@@ -86,6 +89,15 @@ pub struct NewPublication {
     pub formats: Vec<Format>,
     /// How many simulcast layers it has; 1 without simulcast.
     pub layers: u8,
+}
+
+/// Who moderates a room.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Moderator {
+    /// A member, by serial number, who needs the right to.
+    Member(u64),
+    /// The program that the server is a part of.
+    Program,
 }
 
 /// Why somebody was made to leave.
@@ -322,10 +334,10 @@ impl RoomState {
     /// Somebody mutes what somebody else publishes.
     pub(super) fn mute_publication(
         &mut self,
-        serial: u64,
+        moderator: Moderator,
         id: &PublicationId,
     ) -> Result<(), RoomError> {
-        self.moderates(serial)?;
+        self.check_moderator(moderator)?;
         let (participant, key) = id.parts().ok_or(RoomError::NoPublication)?;
         let publisher = self.serial_of(&participant.into())?;
         let there = self.view.member(publisher).is_some_and(|member| {
@@ -339,8 +351,12 @@ impl RoomState {
         self.change(publisher, |member| mark_muted(member, &muted))
     }
 
-    fn moderates(&self, serial: u64) -> Result<(), RoomError> {
-        match self.grants(serial)?.admin {
+    fn check_moderator(&self, moderator: Moderator) -> Result<(), RoomError> {
+        let may = match moderator {
+            Moderator::Member(serial) => self.grants(serial)?.admin,
+            Moderator::Program => true,
+        };
+        match may {
             true => Ok(()),
             false => Err(RoomError::NotAllowed("moderate this room")),
         }
@@ -349,19 +365,23 @@ impl RoomState {
     /// Somebody removes somebody else.
     pub(super) fn kick(
         &mut self,
-        serial: u64,
+        moderator: Moderator,
         whom: &ParticipantId,
         reason: Option<String>,
     ) -> Result<(), RoomError> {
-        self.moderates(serial)?;
+        self.check_moderator(moderator)?;
         let whom = self.serial_of(whom)?;
         self.remove(whom, LeaveCause::Kicked, reason);
         Ok(())
     }
 
     /// Somebody ends the room.
-    pub(super) fn end(&mut self, serial: u64, reason: Option<&str>) -> Result<(), RoomError> {
-        self.moderates(serial)?;
+    pub(super) fn end(
+        &mut self,
+        moderator: Moderator,
+        reason: Option<&str>,
+    ) -> Result<(), RoomError> {
+        self.check_moderator(moderator)?;
         let everybody: Vec<_> = self.view.members.iter().map(|it| it.serial).collect();
         for serial in everybody {
             self.remove(serial, LeaveCause::RoomEnded, reason.map(str::to_owned));

@@ -427,3 +427,26 @@ fn tracks_of_all_rooms_are_different() {
     tracks.dedup();
     assert_eq!(tracks.len(), 4);
 }
+
+#[test]
+fn a_program_sees_who_is_hidden_and_no_room_that_has_ended() {
+    let rooms = rooms(LIMITS);
+    let ann = sit(&rooms, "r", "ann");
+    let hidden = Grants {
+        hidden: true,
+        ..Grants::all()
+    };
+    ann.authorize(hidden).unwrap();
+    let name = "r".into();
+    let snapshot = rooms.snapshot(&name).unwrap();
+    assert_eq!(snapshot.participants[0].id.0, "ann");
+    rooms.end(&name, None).unwrap();
+    // Who has not noticed yet is not in it any more.
+    assert_eq!(rooms.len(), 1);
+    assert!(rooms.names().is_empty() && rooms.snapshot(&name).is_none());
+    assert_eq!(rooms.end(&name, None), Err(RoomError::NoRoom));
+    let after = sit(&rooms, "r", "bob");
+    assert_eq!(rooms.names(), [name]);
+    drop((ann, after));
+    assert!(rooms.is_empty());
+}

@@ -95,6 +95,11 @@ impl Signalling {
         }
     }
 
+    /// All rooms.
+    pub(crate) fn rooms(&self) -> &Arc<Rooms> {
+        &self.rooms
+    }
+
     /// What is held at this moment.
     pub(crate) fn holdings(&self) -> Holdings {
         let websockets = self.config.limits.sessions + SPARE_PLACES;

@@ -191,7 +191,9 @@ pub(super) fn refusal(id: Option<RequestId>, error: &RoomError) -> ServerMessage
         | RoomError::TooManyInRoom(_) => ErrorCode::LimitExceeded,
         RoomError::NotAllowed(_) => ErrorCode::NotAllowed,
         RoomError::BadKey => ErrorCode::BadOffer,
-        RoomError::NoParticipant | RoomError::NoPublication => ErrorCode::BadState,
+        RoomError::NoRoom | RoomError::NoParticipant | RoomError::NoPublication => {
+            ErrorCode::BadState
+        }
     };
     ServerMessage::Error {
         id,
