@@ -49,7 +49,8 @@ fn run() -> Outcome<()> {
         .to_owned();
     println!("cargo::rerun-if-env-changed=FERRITE_NO_CLIENT");
     let files = if without_client() {
-        Files::from([("index.html".to_owned(), NO_CLIENT_PAGE.into())])
+        let pages = ["index.html", "room.html"];
+        Files::from(pages.map(|page| (page.to_owned(), NO_CLIENT_PAGE.into())))
     } else {
         site(&root, &out)?
     };

@@ -190,3 +190,15 @@ fn directory(name: &str) -> PathBuf {
     fs::create_dir_all(&path).unwrap();
     path
 }
+
+/// Also where the server was built without its client: then the page says so, as the first one does.
+#[tokio::test]
+async fn every_room_has_a_page() {
+    let server = start(config()).await;
+    for path in ["/r/kitchen", "/r/K%C3%BCche%207"] {
+        let reply = get(server.addr(), path, &[]).await;
+        assert_eq!(reply.status, 200, "{path}");
+        assert_eq!(reply.must("content-type"), "text/html; charset=utf-8");
+        assert!(reply.text().contains("Ferrite"), "{}", reply.text());
+    }
+}
