@@ -1,7 +1,13 @@
-//! Who is shown whom in a room.
+//! Who is shown whom in a room, and what it takes.
+
+// Clippy knows only the tests themselves to be tests, not what they call.
+#![allow(clippy::unwrap_used)]
 
 use ferrite_protocol::{ErrorCode, RoomSnapshot, ServerMessage};
 
+use serde_json::json;
+
+use crate::support::native::Native;
 use crate::support::{Client, config, start, with};
 
 mod support;
@@ -89,6 +95,54 @@ async fn a_full_room_says_so() {
     bob.send_text(r#"{"type":"join","room":"tea"}"#).await;
     assert_eq!(bob.error().await.1, ErrorCode::LimitExceeded);
     bob.join("coffee").await;
+}
+
+/// An offer that publishes a microphone.
+fn offer_of_sound(id: u32) -> String {
+    let sdp = Native::new().offer();
+    let mid = sdp.lines().find_map(|line| line.strip_prefix("a=mid:"));
+    let tracks = json!({ mid.unwrap(): {"publish": {"key": "mic", "source": "microphone"}} });
+    json!({"type": "offer", "id": id, "sdp": sdp, "tracks": tracks}).to_string()
+}
+
+/// The ids of what is told of a request: its reply, and a refusal of what it publishes, if there is one.
+async fn replies(client: &mut Client, request: &str) -> (Option<u32>, Option<(u32, ErrorCode)>) {
+    client.send_text(request).await;
+    client.send_text(r#"{"type":"ping","id":99}"#).await;
+    let (mut reply, mut refusal) = (None, None);
+    loop {
+        match client.receive().await {
+            ServerMessage::Answer { id, .. } | ServerMessage::Joined { id, .. } => {
+                reply = id.map(|id| id.0);
+            }
+            ServerMessage::Error { id, code, .. } => {
+                refusal = Some((id.expect("the request's id").0, code));
+            }
+            ServerMessage::Pong { .. } => return (reply, refusal),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_room_does_not_take_is_refused_under_the_requests_id() {
+    let server = start(with(|config| config.limits.room_publications = 1)).await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    let (mut bob, _) = Client::greeted(&server).await;
+    ann.join("tea").await;
+    let taken = replies(&mut ann, &offer_of_sound(7)).await;
+    assert_eq!(taken, (Some(7), None));
+    // The offer is answered all the same, and so is whoever comes with too much.
+    let refused = Some((8, ErrorCode::LimitExceeded));
+    bob.join("tea").await;
+    let offered = replies(&mut bob, &offer_of_sound(8)).await;
+    assert_eq!(offered, (Some(8), refused));
+    bob.send_text(r#"{"type":"leave"}"#).await;
+    let joined = replies(&mut bob, r#"{"type":"join","id":8,"room":"tea"}"#).await;
+    assert_eq!(joined, (Some(8), refused));
+    let room = server.rooms().snapshot(&"tea".into()).unwrap();
+    let publications = room.participants.iter().map(|it| it.publications.len());
+    assert_eq!(publications.collect::<Vec<_>>(), [1, 0]);
 }
 
 async fn left(client: &mut Client, id: &str) {

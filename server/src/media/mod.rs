@@ -5,6 +5,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `plane` | the door for the control plane: start, make peers, hear of their states |
+//! | `handle` | one peer connection, from there |
 //! | `shard` | one core's peers without IO, and the thread around it; which shard has which peer |
 //! | `event` | what a session hears of its peer |
 //! | `plan` | what a peer's sections are for |
@@ -20,8 +21,8 @@
 //! | `seeded` | tables keyed by what a remote chooses |
 //! | `id` | names |
 //!
-//! Imports point down this list. Only the threads of `shard` and `net` do IO, and only they and `plane`
-//! read a clock; the cores of `shard` and everything else have datagrams and time come in as arguments.
+//! Imports point down this list. Only the threads of `shard` and `net` do IO, and only they, `plane`
+//! and `handle` read a clock; the cores of `shard` and everything else have datagrams and time come in as arguments.
 
 use std::time::Instant;
 
@@ -29,6 +30,7 @@ pub mod data;
 pub mod egress;
 pub mod event;
 pub mod forward;
+pub mod handle;
 pub mod id;
 pub mod ingest;
 pub mod net;
@@ -42,6 +44,7 @@ pub mod shard;
 pub mod transport;
 
 pub use event::PeerEvent;
+pub use handle::{Answered, Busy, PeerHandle, SdpError};
 pub use id::TrackId;
 pub use peer::{Peer, PeerOutput};
 pub use plan::{Plan, Shown};

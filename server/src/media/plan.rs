@@ -1,8 +1,11 @@
-//! What a peer's sections are for, as rooms say it. Plain data: what becomes of it is the shard's matter.
+//! What a peer agreed on, and what its sections are for, as rooms say it. Plain data: what becomes of it is
+//! the shard's matter.
 
 use std::sync::Arc;
 
 use crate::media::id::TrackId;
+use crate::media::sdp::Session;
+use crate::media::transport::ice::Credentials;
 
 /// What a peer's sections are for, whole each time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +37,18 @@ impl Shown {
         let best_layer = 0;
         Self { track, best_layer }
     }
+}
+
+/// What a peer agreed on, whole, and its place in the order of such, as a [`Revision`] has one: what was
+/// agreed on later says all that is to be known of what was before.
+#[derive(Clone)]
+pub struct Agreement {
+    /// Its number; a greater one replaces it.
+    pub number: u64,
+    /// What was agreed.
+    pub session: Arc<Session>,
+    /// Our credentials. Others than before are those of a new ICE generation.
+    pub local: Credentials,
 }
 
 /// A plan and its place in the order of those of its peer. A command that waits for a full mailbox can be

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
 
-use ferrite_protocol::{ErrorCode, PeerConnectionState, RequestId, ServerMessage, SessionId};
+use ferrite_protocol::{PeerConnectionState, RequestId, ServerMessage, SessionId};
 use tokio::sync::mpsc;
-use tracing::{debug, info};
+use tracing::info;
 
 use crate::behaviour::Echo;
-use crate::media::{MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan, Session};
+use crate::media::{MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan, SdpError, Session};
 
 /// The peer connection and what its client knows of it.
 #[derive(Debug)]
@@ -50,25 +50,17 @@ impl Peer {
     /// Answers an offer. The first answer is followed by the candidates: a browser takes none
     /// before it has a remote description. Every answer has them inside, too, so those that a
     /// broken WebSocket swallows are not missed. `streams` names the MediaStreams of what is sent, by mid,
-    /// and `plan` says what the sections are for that were agreed on.
+    /// and `plan` says what the sections are for that were agreed on. Returns whether the media plane took
+    /// that plan, too.
     pub(super) fn offer(
         &mut self,
         id: Option<RequestId>,
         sdp: &str,
         streams: &HashMap<String, String>,
         plan: impl FnOnce(&Session) -> Arc<Plan>,
-    ) -> Vec<ServerMessage> {
-        let sdp = match self.handle.offer(sdp, streams, plan) {
-            Ok(answered) => answered.sdp,
-            Err(error) => {
-                debug!(%error, "refused an offer");
-                return vec![ServerMessage::Error {
-                    id,
-                    code: ErrorCode::BadOffer,
-                    message: error.to_string(),
-                }];
-            }
-        };
+    ) -> Result<(Vec<ServerMessage>, bool), SdpError> {
+        let answered = self.handle.offer(sdp, streams, plan)?;
+        let sdp = answered.sdp;
         let mut messages = vec![ServerMessage::Answer { id, sdp }];
         if !self.answered {
             self.answered = true;
@@ -76,7 +68,7 @@ impl Peer {
             messages.extend(candidates.map(|candidate| ServerMessage::Candidate { candidate }));
             messages.push(ServerMessage::EndOfCandidates {});
         }
-        messages
+        Ok((messages, answered.has_plan))
     }
 
     /// Has the media plane follow another plan. Returns whether it took it.

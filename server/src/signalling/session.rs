@@ -174,7 +174,7 @@ impl Session {
         info!(participant = %seat.participant(), "joined a room");
         let room = self.room.insert(Membership::new(seat));
         let joined = room.welcome(id);
-        let refused = self.publish();
+        let refused = self.publish(id);
         self.follow_room();
         let watching = self.sections.news(None, false);
         [joined]
@@ -227,15 +227,15 @@ impl Session {
         self.sections.news(id, true).into_iter().collect()
     }
 
-    /// Tells the room what the client publishes.
-    fn publish(&mut self) -> Option<ServerMessage> {
+    /// Tells the room what the client publishes, as the request of this id has it.
+    fn publish(&mut self, id: Option<RequestId>) -> Option<ServerMessage> {
         let room = self.room.as_ref()?;
         match room.publish(self.sections.publications()) {
             Ok(tracks) => {
                 self.sections.published(tracks);
                 None
             }
-            Err(refused) => Some(refusal(None, &refused)),
+            Err(refused) => Some(refusal(id, &refused)),
         }
     }
 
@@ -294,29 +294,32 @@ impl Session {
             .peer
             .take()
             .unwrap_or_else(|| Peer::new(&self.signalling.media, self.id.clone(), self.loopback));
-        self.ended = None;
         let streams = streams(tracks.as_ref(), sdp);
         let mut refused = None;
-        let mut messages = peer.offer(id, sdp, &streams, |session| {
+        let answered = peer.offer(id, sdp, &streams, |session| {
             self.sections.agree(tracks, session);
-            refused = self.publish();
+            refused = self.publish(id);
             let outlook = self.room.as_ref().map(Membership::outlook);
             self.sections.follow(outlook);
-            self.plan_is_due = false;
             self.sections.plan()
         });
-        messages.extend(refused);
-        messages.extend(self.sections.news(None, false));
-        match peer.is_answered() {
-            true if replaced.is_some() => info!("the client began another peer connection"),
-            true => {}
-            // Nothing was agreed: the next offer is as good as a first one.
-            false => {
-                self.peer = replaced;
-                return messages;
+        let (mut messages, has_plan) = match answered {
+            Ok(answered) => answered,
+            Err(problem) => {
+                debug!(%problem, "refused an offer");
+                // Nothing was agreed: all is as before, and the next offer as good as a first one.
+                self.peer = replaced.or(Some(peer).filter(Peer::is_answered));
+                return error(id, ErrorCode::BadOffer, problem.to_string());
             }
+        };
+        if replaced.is_some() {
+            info!("the client began another peer connection");
         }
         self.peer = Some(peer);
+        self.ended = None;
+        self.plan_is_due = !has_plan;
+        messages.extend(refused);
+        messages.extend(self.sections.news(None, false));
         messages
     }
 
@@ -351,7 +354,7 @@ impl Session {
             info!("hung up");
         }
         self.sections.clear();
-        let refused = self.publish();
+        let refused = self.publish(id);
         let hung_up = ServerMessage::HungUp { id };
         [hung_up].into_iter().chain(refused).collect()
     }
@@ -402,6 +405,9 @@ impl Session {
         self.follow_room();
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 const NO_ROOM: &str = "this session is in no room";
 

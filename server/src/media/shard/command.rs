@@ -5,11 +5,9 @@ use std::sync::Arc;
 use crate::media::forward::track::Layers;
 use crate::media::id::{PeerId, TrackId};
 use crate::media::net::path::FourTuple;
-use crate::media::plan::Revision;
+use crate::media::plan::{Agreement, Revision};
 use crate::media::rtp::packet::MediaPacket;
-use crate::media::sdp::Session;
 use crate::media::shard::resident::Resident;
-use crate::media::transport::ice::Credentials;
 
 /// Something for a core to do.
 pub enum Command {
@@ -25,11 +23,7 @@ pub enum Command {
         /// The peer.
         id: PeerId,
         /// What was agreed.
-        session: Arc<Session>,
-        /// The credentials of a new ICE generation.
-        restart: Option<Credentials>,
-        /// What the sections are for.
-        plan: Revision,
+        agreement: Agreement,
     },
     /// What a peer's sections are for changed.
     SetPlan {

@@ -402,14 +402,8 @@ impl ShardCore {
         };
         self.busy = Some((key, "following its session"));
         match command {
-            Command::SetSession {
-                session,
-                restart,
-                plan,
-                ..
-            } => {
-                place.resident.peer.set_session(now, session, restart);
-                place.resident.set_plan(plan);
+            Command::SetSession { agreement, .. } => {
+                place.resident.agree(now, agreement);
                 place.resident.route(&mut self.router, key);
             }
             Command::SetPlan { plan, .. } => {

@@ -11,7 +11,7 @@ use crate::media::forward::router::Router;
 use crate::media::forward::track::{Layers, Place};
 use crate::media::id::{PeerId, TrackId};
 use crate::media::peer::{Peer, PeerOutput, PeerState};
-use crate::media::plan::{Plan, Revision};
+use crate::media::plan::{Agreement, Plan, Revision};
 use crate::media::shard::moves::Moves;
 use crate::media::shard::routes::Routes;
 use crate::media::transport::dtls::DtlsState;
@@ -37,6 +37,8 @@ pub struct Resident {
     /// How often it went from shard to shard.
     pub moves: Moves,
     behaviour: Box<dyn Behaviour>,
+    /// The number of the agreement that it keeps to.
+    agreed: u64,
     plan: Revision,
     routes: Routes,
     /// The newest event that did not fit. States replace one another, so one is enough.
@@ -56,6 +58,7 @@ impl Resident {
             peer,
             moves: Moves::default(),
             behaviour,
+            agreed: 0,
             plan: Revision::default(),
             routes: Routes::default(),
             unsent: None,
@@ -120,6 +123,17 @@ impl Resident {
                 Plan::Room { .. } => {}
             },
         }
+    }
+
+    /// Takes what was agreed, unless a newer agreement came before.
+    pub fn agree(&mut self, now: Instant, agreement: Agreement) {
+        if agreement.number <= self.agreed {
+            return;
+        }
+        self.agreed = agreement.number;
+        let restarts = agreement.local.ufrag != self.peer.local_ufrag();
+        let restart = restarts.then_some(agreement.local);
+        self.peer.set_session(now, agreement.session, restart);
     }
 
     /// Takes a plan, unless a newer one came before. It is followed with what is routed next.

@@ -33,6 +33,8 @@ pub struct Caller {
     pub sent: usize,
     /// How many plans its peer was given.
     pub plans: u64,
+    /// How often it agreed with the server since its call.
+    pub agreements: u64,
     sends: Sends,
     sequence: u16,
     next_packet: Instant,
@@ -49,6 +51,7 @@ impl Caller {
             sending: true,
             sent: 0,
             plans: 1,
+            agreements: 0,
             sends,
             // Over the wrap before long.
             sequence: match sends {

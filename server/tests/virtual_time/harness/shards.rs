@@ -15,7 +15,7 @@ use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::outbox::Transmit;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::PeerConfig;
-use ferrite_server::media::plan::Revision;
+use ferrite_server::media::plan::{Agreement, Revision};
 use ferrite_server::media::rtp::clock::Clock;
 use ferrite_server::media::sdp::{self, DtlsRole, Local, Session};
 use ferrite_server::media::shard::command::Command;
@@ -277,18 +277,15 @@ impl SomeShards {
 
     /// A caller negotiates again.
     pub fn negotiate(&mut self, caller: usize) {
-        let Caller { id, session, .. } = &self.callers[caller];
-        let (id, session) = (*id, session.clone());
-        let restart = None;
-        self.command_peer(
-            id,
-            Command::SetSession {
-                id,
-                session,
-                restart,
-                plan: Revision::default(),
-            },
-        );
+        let caller = &mut self.callers[caller];
+        let (id, session) = (caller.id, caller.session.clone());
+        caller.agreements += 1;
+        let agreement = Agreement {
+            number: caller.agreements,
+            session,
+            local: caller.far.theirs.clone(),
+        };
+        self.command_peer(id, Command::SetSession { id, agreement });
     }
 
     pub fn close(&mut self, caller: usize) {

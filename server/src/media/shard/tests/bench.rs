@@ -19,6 +19,7 @@ use crate::media::id::PeerId;
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::outbox::Transmit;
 use crate::media::net::path::{FourTuple, Transport};
+use crate::media::plan::Agreement;
 use crate::media::sdp::{self, Local};
 use crate::media::shard::command::Command;
 use crate::media::shard::core::ShardCore;
@@ -26,6 +27,7 @@ use crate::media::shard::directory::Directory;
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::resident::Resident;
 use crate::media::shard::resident::tests::resident;
+use crate::media::transport::ice::Credentials;
 use crate::media::{Behaviour, IceConnectionState};
 
 pub(super) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
@@ -161,6 +163,29 @@ impl Bench {
         self.directory.insert(resident);
         let resident = self.directory.claim(id, shard).unwrap();
         (resident, ufrag)
+    }
+
+    /// What is agreed on where the other end has this name, and ours is that.
+    pub(super) fn agree(&mut self, id: PeerId, number: u64, theirs: &str, ours: &str) {
+        let offer = OFFER.replace("ufrag:them", &format!("ufrag:{theirs}"));
+        let answer = sdp::answer(&offer, &local(ours), None, &mut || 7).unwrap();
+        let agreement = Agreement {
+            number,
+            session: Arc::new(answer.session),
+            local: Credentials {
+                ufrag: ours.to_owned(),
+                pwd: "ourpasswordourpassword".to_owned(),
+            },
+        };
+        self.command(Command::SetSession { id, agreement });
+    }
+
+    /// The names of a peer's two ends.
+    pub(super) fn names(&self, id: PeerId) -> (String, String) {
+        let place = self.core.peers.get(self.core.peers.key(id).unwrap());
+        let peer = &place.unwrap().resident.peer;
+        let theirs = peer.session().unwrap().ice_ufrag.clone();
+        (theirs, peer.local_ufrag().to_owned())
     }
 
     pub(super) fn command(&mut self, command: Command) {

@@ -66,3 +66,18 @@ fn a_command_that_finds_no_room_where_its_peer_went_is_sent_again() {
         .collect();
     assert_eq!(sent.len(), 1);
 }
+
+/// What waited for room where the peer was is older than what found it where it is.
+#[test]
+fn an_agreement_that_was_overtaken_changes_nothing_and_the_later_one_brings_all_of_it() {
+    let mut bench = Bench::new();
+    let (id, ours) = bench.call();
+    bench.check(&ours, 7);
+    bench.agree(id, 3, "again", "anew");
+    assert_eq!(bench.names(id), ("again".to_owned(), "anew".to_owned()));
+    bench.agree(id, 2, "them", "anew");
+    bench.agree(id, 1, "them", &ours);
+    assert_eq!(bench.names(id), ("again".to_owned(), "anew".to_owned()));
+    bench.agree(id, 4, "more", "anew");
+    assert_eq!(bench.names(id), ("more".to_owned(), "anew".to_owned()));
+}

@@ -1,0 +1,141 @@
+//! What a session answers where the media plane is in its way.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use ferrite_protocol::{MediaKind, Source, TrackUse};
+
+use super::*;
+use crate::config::Config;
+use crate::media::shard::thread::Prepared;
+use crate::media::{MediaConfig, MediaPlane};
+
+const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n";
+
+/// An offer of sound on one section and pictures on another.
+fn offer() -> String {
+    let section = |mid: u8, kind: &str, format: u8, codec: &str| {
+        format!(
+            "m={kind} 9 UDP/TLS/RTP/SAVPF {format}\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
+             a=ice-ufrag:them\r\na=ice-pwd:theirpasswordtheirpassword\r\na=rtcp-mux\r\n\
+             a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:\
+             00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n\
+             a=setup:actpass\r\na=sendrecv\r\na=rtpmap:{format} {codec}\r\n"
+        )
+    };
+    let sound = section(0, "audio", 111, "opus/48000/2");
+    let pictures = section(1, "video", 96, "VP8/90000");
+    format!("{HEAD}{sound}{pictures}")
+}
+
+fn publish(key: &str, source: Source) -> TrackUse {
+    TrackUse::Publish {
+        key: key.to_owned(),
+        source,
+        label: None,
+        width: None,
+        height: None,
+    }
+}
+
+fn offering(tracks: [TrackUse; 2]) -> ClientMessage {
+    let mids = ["0", "1"].map(str::to_owned);
+    ClientMessage::Offer {
+        id: Some(RequestId(7)),
+        sdp: offer(),
+        tracks: Some(mids.into_iter().zip(tracks).collect()),
+    }
+}
+
+/// A session in a room, on a media plane whose shard does nothing yet.
+fn member() -> (Session, MediaPlane, Vec<Prepared>) {
+    let (media, prepared) = MediaPlane::prepare(MediaConfig {
+        shards: 1,
+        ..MediaConfig::default()
+    })
+    .unwrap();
+    let config = Arc::new(Config::default());
+    let signalling = Arc::new(Signalling::new(config, media.clone()));
+    let caller = Caller {
+        address: Ipv4Addr::LOCALHOST.into(),
+        loopback: true,
+    };
+    let mut session = Session::new(signalling, SessionId("s".to_owned()), caller);
+    session.answer(ClientMessage::Join {
+        id: None,
+        room: "tea".into(),
+        name: None,
+        metadata: None,
+        token: None,
+    });
+    (session, media, prepared)
+}
+
+/// What the room shows of it.
+fn published(session: &Session) -> Vec<String> {
+    let rooms = &session.signalling.rooms;
+    let participants = rooms.snapshot(&"tea".into()).unwrap().participants;
+    let publications = participants.into_iter().flat_map(|it| it.publications);
+    publications.map(|it| it.id.0).collect()
+}
+
+fn is_answered(messages: &[ServerMessage]) -> bool {
+    matches!(messages[0], ServerMessage::Answer { .. })
+}
+
+#[test]
+fn after_an_offer_that_met_a_full_mailbox_all_is_as_it_was() {
+    let (mut session, media, prepared) = member();
+    let microphone = publish("mic", Source::Microphone);
+    let slot = TrackUse::Receive(MediaKind::Video);
+    let first = session.answer(offering([microphone.clone(), slot]));
+    assert!(is_answered(&first), "{first:?}");
+    let before = published(&session);
+    assert_eq!(before.len(), 1);
+    let (plan, tracks) = (session.sections.plan(), session.sections.publications());
+
+    // Another offer gives the peer to the shard, which is told more than it has room for.
+    let again = session.answer(offering([microphone, publish("cam", Source::Camera)]));
+    assert!(is_answered(&again), "{again:?}");
+    assert_eq!(published(&session).len(), 2);
+    let both = (session.sections.plan(), session.sections.publications());
+    assert_ne!((plan, tracks), both);
+    while session
+        .peer
+        .as_ref()
+        .unwrap()
+        .follow(session.sections.plan())
+    {}
+
+    let nothing = TrackUse::Receive(MediaKind::Audio);
+    let refused = session.answer(offering([nothing, publish("screen", Source::Screen)]));
+    let is_refusal = matches!(
+        refused[..],
+        [ServerMessage::Error {
+            id: Some(RequestId(7)),
+            code: ErrorCode::BadOffer,
+            ..
+        }]
+    );
+    assert!(is_refusal, "{refused:?}");
+    assert_eq!(published(&session).len(), 2, "{:?}", published(&session));
+    let after = (session.sections.plan(), session.sections.publications());
+    assert_eq!(both, after);
+
+    // Once there is room, the same offer is as good as any.
+    media.attend(prepared).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !session
+        .peer
+        .as_ref()
+        .unwrap()
+        .follow(session.sections.plan())
+    {
+        assert!(Instant::now() < deadline, "the mailbox stays full");
+        std::thread::yield_now();
+    }
+    let nothing = TrackUse::Receive(MediaKind::Audio);
+    let taken = session.answer(offering([nothing, publish("screen", Source::Screen)]));
+    assert!(is_answered(&taken), "{taken:?}");
+    assert_eq!(published(&session).len(), 1);
+}
