@@ -17,6 +17,7 @@
 //! * [`wait`] polls with a deadline. Nothing in the tests sleeps to synchronise.
 //! * [`load`] loads a server with many light peers.
 //! * [`signalling`] calls for peers that have no signalling of their own.
+//! * [`native`] is a client that is no browser: it joins a room, and publishes and keeps files.
 //! * [`tone`] writes the sound a fake microphone plays.
 //! * [`cargo`] builds programs of the workspace.
 //! * [`readme`] reads what README.md and the other documents promise.
@@ -33,6 +34,7 @@ pub mod firefox;
 pub mod load;
 pub mod machine;
 pub mod marionette;
+pub mod native;
 pub mod network;
 pub mod process;
 pub mod proxy;

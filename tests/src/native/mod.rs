@@ -1,0 +1,26 @@
+//! A client that is no browser: `webrtc`'s peer connection and the protocol's own types. It joins a room,
+//! publishes what a file has, keeps what others publish, and reads and writes the chat.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `room` | a place in a room: the WebSocket, and the peer connection beside it |
+//! | `peer` | the peer connection: what goes out on it, and what comes in |
+//! | `clip` | sound or pictures as frames with times; their file is Ogg or IVF |
+//! | `ivf` | VP8 in IVF |
+//! | `ogg` | Opus in Ogg (RFC 3533, RFC 7845) |
+//! | `packets` | frames to RTP packets, and back |
+//!
+//! It has one slot for sound and one for pictures. Whoever needs more offers more sections; the protocol
+//! is the same. It does not resume: when its WebSocket is gone it has left.
+//! `shared/examples/client.rs` shows how that is done.
+
+mod clip;
+mod ivf;
+mod ogg;
+mod packets;
+mod peer;
+mod room;
+
+pub use clip::{Clip, Frame};
+pub use packets::{Assembler, packets};
+pub use room::{NativeRoom, News};

@@ -1,0 +1,220 @@
+//! Clients that are no browsers meet in a room, and one meets a browser: what one publishes from a file the
+//! other has in a file.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use ferrite_protocol::{MediaKind, Participant, PublicationId, ServerMessage};
+use ferrite_tests::native::{Assembler, Clip, Frame, NativeRoom, News};
+use ferrite_tests::process::Process;
+use ferrite_tests::{Server, artefacts, cargo, readme, scene, wait};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+const BOTH: [MediaKind; 2] = [MediaKind::Audio, MediaKind::Video];
+
+/// Pictures that nobody can decode: of VP8 each has only its first bytes, with a keyframe now and then.
+fn pictures() -> Clip {
+    let frame = |n: u64| {
+        let mut bytes = vec![0x11, 0, 0];
+        if n.is_multiple_of(20) {
+            // RFC 6386 §9.1: a keyframe of 320 x 240.
+            bytes = vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0];
+        }
+        let rest = (0..60 * n).map(|at| (at * 31 ^ n) as u8);
+        bytes.extend(rest);
+        Frame {
+            at: n * 3000,
+            bytes,
+        }
+    };
+    Clip {
+        kind: MediaKind::Video,
+        frames: (0..60).map(frame).collect(),
+    }
+}
+
+/// Sound: 20 ms in each packet, and none for a while in between, as with DTX.
+fn sounds() -> Clip {
+    let frame = |n: u64| Frame {
+        at: 960 * if n < 50 { n } else { n + 20 },
+        bytes: std::iter::once(0xf8)
+            .chain((0..40 + n).map(|at| (at * 17 ^ n) as u8))
+            .collect(),
+    };
+    Clip {
+        kind: MediaKind::Audio,
+        frames: (0..100).map(frame).collect(),
+    }
+}
+
+/// Reads on until something picked is there.
+async fn until<T>(
+    what: &str,
+    room: &mut NativeRoom,
+    mut pick: impl FnMut(News) -> Option<T>,
+) -> Result<T> {
+    let picked = async {
+        loop {
+            if let Some(picked) = pick(room.next().await?) {
+                return Ok(picked);
+            }
+        }
+    };
+    let picked = timeout(wait::PATIENCE, picked).await;
+    picked.with_context(|| format!("waited for {what}"))?
+}
+
+/// What somebody else publishes as pictures.
+fn camera(participant: &Participant) -> Option<PublicationId> {
+    let mut publications = participant.publications.iter();
+    let camera = publications.find(|it| it.kind == MediaKind::Video)?;
+    Some(camera.id.clone())
+}
+
+/// Waits until somebody else publishes pictures, and watches them; until both slots are in use.
+async fn watch_other(room: &mut NativeRoom) -> Result<()> {
+    let own = room.participant().clone();
+    let found = |news| match news {
+        News::Said(ServerMessage::Joined { room, .. }) => {
+            let mut others = room.participants.iter().filter(|it| it.id != own);
+            others.find_map(camera)
+        }
+        News::Said(
+            ServerMessage::ParticipantJoined { participant }
+            | ServerMessage::ParticipantUpdated { participant },
+        ) if participant.id != own => camera(&participant),
+        _ => None,
+    };
+    let camera = until("somebody's camera", room, found).await?;
+    room.watch(camera).await?;
+    let carry = |news| match news {
+        News::Said(ServerMessage::Watching { slots, .. }) => {
+            let carried = slots.values().filter(|slot| slot.idle.is_none());
+            (carried.count() == 2).then_some(())
+        }
+        _ => None,
+    };
+    until("both slots to carry something", room, carry).await
+}
+
+/// Keeps what comes until there is enough of both.
+async fn keep(room: &mut NativeRoom, sounds: usize, pictures: usize) -> Result<[Clip; 2]> {
+    let mut kept = BOTH.map(Assembler::new);
+    let (mut heard, mut frames) = (0, 0);
+    let enough = |news| {
+        if let News::Packet(kind, packet) = news {
+            heard += usize::from(kind == MediaKind::Audio);
+            frames += usize::from(packet.header.marker && kind == MediaKind::Video);
+            kept[usize::from(kind == MediaKind::Video)].push(packet);
+        }
+        if heard < sounds || frames < pictures {
+            return None;
+        }
+        let clips = [0, 1].map(|at: usize| kept[at].clip());
+        let has = clips[0].frames.len() >= sounds && clips[1].frames.len() >= pictures;
+        has.then_some(clips)
+    };
+    until("sound and pictures", room, enough).await
+}
+
+/// A clip as it is on file.
+fn filed(clip: &Clip, path: &Path) -> Result<Clip> {
+    clip.write(path)?;
+    Clip::read(path)
+}
+
+async fn reads(room: &mut NativeRoom, text: &str) -> Result<()> {
+    let said = |news| match news {
+        News::Said(ServerMessage::Said { message }) if message.text == text => Some(()),
+        _ => None,
+    };
+    until(text, room, said).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_publishes_from_a_file_the_other_has_in_a_file() -> Result<()> {
+    let dir = artefacts::fresh("natives_meet")?;
+    let server = Server::start(&dir, &["--shards", "1"]).await?;
+    let at = server.address();
+    let mut ann = NativeRoom::enter(at, "tea", "Ann", None, &BOTH).await?;
+    let mut bob = NativeRoom::enter(at, "tea", "Bob", None, &[]).await?;
+    watch_other(&mut bob).await?;
+    bob.say("I am listening").await?;
+    reads(&mut ann, "I am listening").await?;
+    ann.say("It begins").await?;
+    reads(&mut bob, "It begins").await?;
+
+    let pictures = filed(&pictures(), &dir.join("pictures.ivf"))?;
+    let sounds = filed(&sounds(), &dir.join("sounds.ogg"))?;
+    let playing = [ann.play(pictures.clone())?, ann.play(sounds.clone())?];
+    let [heard, seen] = keep(&mut bob, sounds.frames.len(), pictures.frames.len()).await?;
+    for playing in playing {
+        playing.await??;
+    }
+    ensure!(seen == pictures, "other pictures came");
+    ensure!(filed(&seen, &dir.join("seen.ivf"))? == pictures);
+    // Ogg has no times but what its packets last: a gap is not in what is read.
+    ensure!(
+        filed(&heard, &dir.join("heard.ogg"))? == sounds,
+        "other sound came"
+    );
+    ann.leave().await?;
+    bob.leave().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_browser_sends_is_kept_and_a_browser_shows_it_again() -> Result<()> {
+    let code = readme::javascript("A room in forty lines")?;
+    let program = cargo::build(&["-p", "ferrite-tests", "--example", "native_room"]).await?;
+    scene("native_meets_browser", async |scene| {
+        scene.open_lab().await?;
+        scene.browser.paste(&code).await?;
+        let at = scene.server.address();
+        let mut listener = NativeRoom::enter(at, "kitchen", "Listener", None, &[]).await?;
+        watch_other(&mut listener).await?;
+        let [sounds, pictures] = keep(&mut listener, 100, 60).await?;
+        let (ogg, ivf) = (scene.dir.join("kept.ogg"), scene.dir.join("kept.ivf"));
+        sounds.write(&ogg)?;
+        pictures.write(&ivf)?;
+        listener.leave().await?;
+
+        // The example does the rest: it publishes the files, says what it is told to, and keeps what comes.
+        let prefix = scene.dir.join("again");
+        let mut command = Command::new(&program);
+        command
+            .args([at, "kitchen", "--name", "Native", "--say", "Hello, browser"])
+            .args([
+                "--publish".as_ref(),
+                ivf.as_path(),
+                "--publish".as_ref(),
+                &ogg,
+            ])
+            .args(["--record".as_ref(), prefix.as_path()]);
+        let mut native = Process::spawn(&mut command, &scene.dir.join("native.log"))?;
+        let moves = |frames: &serde_json::Value| frames.as_u64() > Some(20);
+        scene.browser.until("its pictures", SHOWN, moves).await?;
+        let reads = |text: &serde_json::Value| {
+            let text = text.as_str().unwrap_or_default();
+            text.contains("Native: Hello, browser")
+        };
+        let lines = "document.querySelector('body > pre:last-of-type').textContent";
+        scene.browser.until("its words", lines, reads).await?;
+        scene.browser.type_into("input", "Hello, file\n").await?;
+        let words = |line: &str| line.contains("Hello, file").then_some(());
+        native
+            .line("the browser's words", wait::PATIENCE, words)
+            .await?;
+        native.terminate()?;
+        native.ended(wait::PATIENCE).await?;
+        let kept = Clip::read(&prefix.with_extension("ivf"))?;
+        ensure!(kept.frames.len() > 20, "the example kept little");
+        ensure!(!Clip::read(&prefix.with_extension("ogg"))?.frames.is_empty());
+        Ok(())
+    })
+    .await
+}
+
+/// The frames shown of the native client.
+const SHOWN: &str = "document.querySelector('video[title=Native]')
+    ?.getVideoPlaybackQuality().totalVideoFrames";
