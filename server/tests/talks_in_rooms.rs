@@ -11,8 +11,10 @@ use ferrite_protocol::{ErrorCode, LeaveCause, ParticipantState, ServerMessage};
 use ferrite_server::Server;
 use ferrite_server::auth::{Grants, Key, Keys, Ticket, mint};
 use serde_json::json;
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
 
-use crate::support::{Client, config, start, with};
+use crate::support::{Client, PATIENCE, config, start, with};
 
 mod support;
 
@@ -184,6 +186,50 @@ async fn who_is_sent_away_while_not_there_is_told_on_coming_back() {
         (Some(LeaveCause::Kicked), None)
     );
     bob.join("tea").await;
+}
+
+/// More than the room keeps, and than the systems between two ends hold for one of them.
+const MUCH: u64 = 20 * 1024 * 1024;
+
+#[tokio::test]
+async fn who_reads_too_slowly_is_let_go_and_nobody_waits_for_them() {
+    let server = start(with(|config| config.limits.message_rate = 1_000_000)).await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    let (mut bob, _) = Client::greeted(&server).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    let stream = socket.connect(server.addr()).await.unwrap();
+    let mut slow = Client::over(stream, server.addr()).await;
+    let welcome = slow.hello(None).await;
+    for client in [&mut ann, &mut bob, &mut slow] {
+        client.join("tea").await;
+    }
+    // While one of them reads nothing at all, the others hear everything.
+    let text = "x".repeat(16 * 1024);
+    for _ in 0..MUCH / text.len() as u64 {
+        say(&mut ann, &text).await;
+        let (of_ann, of_bob) = (heard(&mut ann).await, heard(&mut bob).await);
+        assert_eq!(of_ann, of_bob);
+    }
+    let mut told = 0;
+    let is_told = async {
+        loop {
+            match slow.receive_message().await {
+                ServerMessage::Said { .. } => told += 1,
+                ServerMessage::Error { code, message, .. } => break (code, message),
+                _ => {}
+            }
+        }
+    };
+    let (code, message) = timeout(PATIENCE, is_told).await.unwrap();
+    assert!(told < MUCH / text.len() as u64, "it was not slow");
+    assert_eq!(code, ErrorCode::LimitExceeded, "{message}");
+    assert_eq!(slow.closed().await, 4001);
+    // It is gone for good, and the others go on.
+    let (_, welcome) = Client::resuming(&server, &welcome.token).await;
+    assert!(!welcome.resumed);
+    say(&mut bob, "after").await;
+    assert_eq!(heard(&mut ann).await.1, "after");
 }
 
 /// A server with a key, and a way to mint tokens with it.

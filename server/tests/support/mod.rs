@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 pub mod http;
 pub mod native;
@@ -82,6 +82,17 @@ impl Client {
             websocket,
             response,
         })
+    }
+
+    /// Connects over a connection that the test made.
+    pub async fn over(stream: TcpStream, addr: SocketAddr) -> Self {
+        let stream = MaybeTlsStream::Plain(stream);
+        let connecting = client_async(format!("ws://{addr}/ws"), stream);
+        let (websocket, response) = timeout(PATIENCE, connecting).await.unwrap().unwrap();
+        Self {
+            websocket,
+            response,
+        }
     }
 
     /// Connects and opens a session.
