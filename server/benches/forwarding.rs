@@ -190,7 +190,11 @@ impl Room {
             let (mut resident, _) = answered(now, id, &mut far, &[section], Box::new(Silent));
             resident.set_plan(Revision {
                 number: 1,
-                plan: Arc::new(Plan::Room { publishes, shows }),
+                plan: Arc::new(Plan::Room {
+                    publishes,
+                    shows,
+                    talk: None,
+                }),
             });
             directory.insert(resident);
             room.members.push(far);

@@ -4,8 +4,9 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use ferrite_protocol::limits::{
-    MAX_CANDIDATE_BYTES, MAX_CLIENT_BYTES, MAX_KEY_BYTES, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES,
-    MAX_NAME_BYTES, MAX_RECIPIENTS, MAX_RESUME_TOKEN_BYTES, MAX_ROOM_ID_BYTES, MAX_TEXT_BYTES,
+    MAX_CANDIDATE_BYTES, MAX_CLIENT_BYTES, MAX_DATA_BYTES, MAX_KEY_BYTES, MAX_LOSSY_BYTES,
+    MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, MAX_NAME_BYTES, MAX_RECIPIENTS, MAX_RESUME_TOKEN_BYTES,
+    MAX_ROOM_ID_BYTES, MAX_TEXT_BYTES,
 };
 
 use crate::Config;
@@ -14,7 +15,7 @@ use crate::http::door;
 use crate::media::ingest::{loss, table};
 use crate::media::net::{budget, framing, tcp};
 use crate::media::peer::streams;
-use crate::media::shard::{mailbox, moves, receive};
+use crate::media::shard::{mailbox, moves, receive, talking};
 use crate::media::transport::dtls::gate;
 use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
@@ -105,6 +106,48 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![kib(MAX_TEXT_BYTES), n(MAX_KEY_BYTES, " bytes")],
         ),
         ("recipients", vec![n(MAX_RECIPIENTS, "")]),
+        (
+            "payload of a message",
+            vec![kib(MAX_DATA_BYTES), kib(MAX_LOSSY_BYTES), n(u8::MAX, " |")],
+        ),
+        (
+            "reliable messages of",
+            vec![
+                n(signalling::MESSAGES.0, " a second"),
+                n(signalling::MESSAGES.1, " at once"),
+                kib(talking::MAX_UNHEARD),
+            ],
+        ),
+        (
+            "lossy messages of",
+            vec![
+                n(talking::LOSSY_RATE.0, " a second"),
+                n(talking::LOSSY_RATE.1, " at once"),
+            ],
+        ),
+        (
+            "reliable messages waiting",
+            vec![
+                kib(signalling::BATCH_BYTES),
+                kib(talking::MAX_RELIABLE_UNDER_WAY),
+                n(room::MAX_WAITING, " messages"),
+                mib(room::MAX_WAITING_BYTES),
+                kib(room::LEAST_WAITING_BYTES),
+                mib(room::WAITING_BUDGET),
+            ],
+        ),
+        (
+            "lossy messages waiting for",
+            vec![
+                kib(talking::MAX_LOSSY_UNDER_WAY),
+                n(talking::MAX_LOSSY_WAITING.0, " messages"),
+                kib(talking::MAX_LOSSY_WAITING.1),
+            ],
+        ),
+        (
+            "lossy messages waiting on",
+            vec![n(mailbox::MAX_LOSSY, " |")],
+        ),
         (
             "what was said",
             vec![n(room::MAX_MESSAGES, " messages"), kib(room::MAX_BYTES)],

@@ -46,6 +46,7 @@ fn plan(publishes: u64, shows: Option<u64>) -> Arc<Plan> {
     Arc::new(Plan::Room {
         publishes: vec![(0, TrackId::of_publication(publishes))],
         shows: shows.into_iter().map(shown).collect(),
+        talk: None,
     })
 }
 

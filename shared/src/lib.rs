@@ -23,6 +23,7 @@
 #[cfg(feature = "bindings")]
 pub mod bindings;
 pub mod candidate;
+pub mod data;
 pub mod decode;
 pub mod description;
 pub mod error;
@@ -35,6 +36,7 @@ pub mod session;
 pub mod version;
 
 pub use candidate::{IceCandidate, IceServer};
+pub use data::{ClientData, DataError, LOSSY_CHANNEL, RELIABLE_CHANNEL, ServerData};
 pub use decode::{DecodeError, DecodeErrorKind};
 pub use description::{SdpType, SessionDescription};
 pub use error::{CloseCode, ErrorCode, UnknownCloseCode};

@@ -31,6 +31,13 @@ pub const MAX_METADATA_BYTES: usize = 4 * 1024;
 /// The longest text that is said in a room.
 pub const MAX_TEXT_BYTES: usize = 16 * 1024;
 
+/// The longest payload of a message on a data channel. What is around it fits into 64 KiB as well, which
+/// every peer takes (RFC 8841 §6.1), whatever it says.
+pub const MAX_DATA_BYTES: usize = 60 * 1024;
+
+/// The longest message on the lossy channel, with what is around its payload.
+pub const MAX_LOSSY_BYTES: usize = 8 * 1024;
+
 /// The longest topic, key of a publication, and `mid`.
 pub const MAX_KEY_BYTES: usize = 64;
 

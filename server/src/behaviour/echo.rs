@@ -26,6 +26,8 @@ impl Behaviour for Echo {
             PeerOutput::Media(_)
             | PeerOutput::Wanted { .. }
             | PeerOutput::KeyframeWanted { .. }
+            | PeerOutput::ChannelOpened { .. }
+            | PeerOutput::ChannelClosed { .. }
             | PeerOutput::State(_) => {}
         }
     }

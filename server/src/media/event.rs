@@ -1,5 +1,6 @@
 //! What a session hears of its peer.
 
+use bytes::Bytes;
 use ferrite_protocol::message::PeerConnectionState;
 
 use crate::media::transport::dtls::DtlsState;
@@ -19,4 +20,13 @@ pub enum PeerEvent {
         /// Why, when it is not good news; while connected, why the data channels are over.
         reason: Option<String>,
     },
+    /// The channel for reliable messages of a room opened or closed.
+    Channel {
+        /// It is open now.
+        is_open: bool,
+    },
+    /// Messages came on it. No more come until the session has said that it heard these.
+    Messages(Vec<Bytes>),
+    /// What the session sent last is on its way, and the next may come.
+    Sent,
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use bytes::Bytes;
 use ferrite_protocol::IceCandidate;
 use rand::Rng;
 use rand::distr::Alphanumeric;
@@ -139,6 +140,24 @@ impl PeerHandle {
     /// Says what the sections are for from now on, whole.
     pub fn set_plan(&self, plan: Arc<Plan>) -> Result<(), Busy> {
         self.plan(&mut self.negotiation(), plan)
+    }
+
+    /// Has the peer sent reliable messages of its room. What there is no room for comes back.
+    pub fn send(&self, messages: Vec<Bytes>) -> Result<(), Vec<Bytes>> {
+        let id = self.id;
+        let Some(shard) = self.shards.directory.shard_of(id) else {
+            return Ok(());
+        };
+        let refused = self.shards.command(shard, Command::Send { id, messages });
+        if let Err(Command::Send { messages, .. }) = refused {
+            return Err(messages);
+        }
+        Ok(())
+    }
+
+    /// Says that what the peer sent last was heard.
+    pub fn heard(&self) -> Result<(), Busy> {
+        self.command(Command::Heard { id: self.id })
     }
 
     fn plan(&self, negotiation: &mut Negotiation, plan: Arc<Plan>) -> Result<(), Busy> {

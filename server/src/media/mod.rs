@@ -47,7 +47,7 @@ pub use event::PeerEvent;
 pub use handle::{Answered, Busy, PeerHandle, SdpError};
 pub use id::TrackId;
 pub use peer::{Peer, PeerOutput};
-pub use plan::{Plan, Shown};
+pub use plan::{Gathering, Plan, Shown, Talk};
 pub use plane::*;
 use rtp::packet::MediaPacket;
 pub use sdp::{MediaSection, Session};

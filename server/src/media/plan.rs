@@ -2,6 +2,7 @@
 //! the shard's matter.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::media::id::TrackId;
 use crate::media::sdp::Session;
@@ -19,6 +20,8 @@ pub enum Plan {
         publishes: Vec<(usize, TrackId)>,
         /// By section: what is shown on it. A section that is not here shows nothing.
         shows: Vec<(usize, Shown)>,
+        /// Who it is to the others, for messages; `None` outside of a room.
+        talk: Option<Arc<Talk>>,
     },
 }
 
@@ -50,6 +53,65 @@ pub struct Agreement {
     /// Our credentials. Others than before are those of a new ICE generation.
     pub local: Credentials,
 }
+
+/// Who a peer is to the others in its room, as far as messages go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Talk {
+    /// The room.
+    pub gathering: Gathering,
+    /// The participant.
+    pub participant: Arc<str>,
+    /// It may send messages.
+    pub may_send: bool,
+}
+
+impl Talk {
+    /// The participant's place, whatever they may do.
+    pub fn place(&self) -> (&Gathering, &str) {
+        (&self.gathering, &self.participant)
+    }
+}
+
+/// A room as the media plane knows it: a name, and on which shards its members are, a bit for each. A
+/// shard sets its own, so that whoever has something for the room knows where to send it.
+#[derive(Clone, Debug, Default)]
+pub struct Gathering(Arc<AtomicU64>);
+
+/// Shards from this one on share a bit, which nobody takes back.
+const SHARED_BIT: usize = 63;
+
+impl Gathering {
+    /// Nobody else has it while there is a copy of this one.
+    pub fn key(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Some of its members are on this shard.
+    pub fn enter(&self, shard: usize) {
+        self.0
+            .fetch_or(1 << shard.min(SHARED_BIT), Ordering::Relaxed);
+    }
+
+    /// None of them is any more.
+    pub fn leave(&self, shard: usize) {
+        if shard < SHARED_BIT {
+            self.0.fetch_and(!(1 << shard), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether some of them may be on this shard.
+    pub fn is_at(&self, shard: usize) -> bool {
+        self.0.load(Ordering::Relaxed) & 1 << shard.min(SHARED_BIT) != 0
+    }
+}
+
+impl PartialEq for Gathering {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Gathering {}
 
 /// A plan and its place in the order of those of its peer. A command that waits for a full mailbox can be
 /// overtaken by the next, on the way to a peer that moved.

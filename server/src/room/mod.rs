@@ -10,9 +10,11 @@
 //! | `seat` | a participant's place in a room, and what can be done from there |
 //! | `state` | a room's rules |
 //! | `log` | what was said |
+//! | `inbox` | the bytes that wait for a member |
 //! | `view` | a room at one moment, and what is different at another |
 //! | `slots` | what each slot of a subscriber shows |
 
+mod inbox;
 mod log;
 mod program;
 mod registry;
@@ -23,6 +25,9 @@ mod state;
 mod tests;
 mod view;
 
+pub use inbox::{Inbox, Overrun, Waiting};
+#[cfg(test)]
+pub(crate) use inbox::{LEAST_WAITING_BYTES, MAX_WAITING, MAX_WAITING_BYTES, WAITING_BUDGET};
 pub use log::Forgotten;
 #[cfg(test)]
 pub(crate) use log::{MAX_BYTES, MAX_CHAT, MAX_CHAT_BYTES, MAX_MESSAGES};

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ferrite_protocol::RoomId;
 use tokio::sync::watch;
 
+use super::inbox::{Inbox, WAITING_BUDGET};
 use super::state::{Newcomer, RoomError, RoomLimits, RoomState};
 use super::view::View;
-use crate::media::TrackId;
+use crate::media::net::budget::Budget;
+use crate::media::{Gathering, TrackId};
 
 /// All rooms of the server.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Rooms {
     tracks: AtomicU64,
     /// Numbers what is said, in all rooms.
     messages: AtomicU64,
+    /// What the bytes that wait in all rooms count in.
+    waiting: Arc<Budget>,
 }
 
 /// One room, and the view of it that everybody in it has.
@@ -29,6 +33,8 @@ pub struct Rooms {
 #[derive(Debug)]
 pub(super) struct Room {
     state: Mutex<RoomState>,
+    /// The room's name in the media plane.
+    pub(super) gathering: Gathering,
     view: watch::Sender<Arc<View>>,
 }
 
@@ -42,6 +48,7 @@ impl Rooms {
             rooms: Mutex::default(),
             tracks: AtomicU64::new(1),
             messages: AtomicU64::new(1),
+            waiting: Budget::new(WAITING_BUDGET),
         }
     }
 
@@ -50,6 +57,7 @@ impl Rooms {
         &self,
         id: &RoomId,
         newcomer: Newcomer,
+        inbox: Arc<Inbox>,
     ) -> Result<(Arc<Room>, u64), RoomError> {
         let mut rooms = self.lock();
         let room = match rooms.get(id) {
@@ -59,7 +67,7 @@ impl Rooms {
             }
             None => Arc::new(Room::new(self.limits, id.clone())),
         };
-        let serial = room.change(|state| state.enter(newcomer))?;
+        let serial = room.change(|state| state.enter(newcomer, inbox))?;
         rooms.insert(id.clone(), Arc::clone(&room));
         Ok((room, serial))
     }
@@ -82,6 +90,11 @@ impl Rooms {
         if is_known && room.state().is_over() {
             rooms.remove(id);
         }
+    }
+
+    /// A queue for what is sent to somebody.
+    pub(super) fn new_inbox(&self) -> Arc<Inbox> {
+        Arc::new(Inbox::new(&self.waiting))
     }
 
     /// A track that never was.
@@ -118,6 +131,7 @@ impl Room {
         let view = View::empty(id);
         Self {
             state: Mutex::new(RoomState::new(limits, view.clone())),
+            gathering: Gathering::default(),
             view: watch::Sender::new(Arc::new(view)),
         }
     }

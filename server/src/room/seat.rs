@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use ferrite_protocol::{ParticipantId, ParticipantState, PublicationId, RoomId, RoomMessage};
+use ferrite_protocol::{
+    ClientData, ParticipantId, ParticipantState, PublicationId, RoomId, RoomMessage,
+};
 use tokio::sync::watch;
 
+use super::inbox::Inbox;
 use super::log::Forgotten;
 use super::registry::{Room, Rooms};
 use super::state::{Moderator, NewPublication, Newcomer, Removal, RoomError, RoomState, Said};
 use super::view::View;
 use crate::auth::Grants;
-use crate::media::TrackId;
+use crate::media::{Gathering, TrackId};
 
 /// A place in a room, and the view from it.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub struct Seat {
     serial: u64,
     participant: ParticipantId,
     view: watch::Receiver<Arc<View>>,
+    inbox: Arc<Inbox>,
 }
 
 impl Seat {
@@ -30,7 +34,8 @@ impl Seat {
     /// When there is no room for one more.
     pub fn take(rooms: &Arc<Rooms>, id: RoomId, newcomer: Newcomer) -> Result<Self, RoomError> {
         let participant = newcomer.id.clone();
-        let (room, serial) = rooms.enter(&id, newcomer)?;
+        let inbox = rooms.new_inbox();
+        let (room, serial) = rooms.enter(&id, newcomer, inbox.clone())?;
         Ok(Self {
             rooms: rooms.clone(),
             id,
@@ -38,6 +43,7 @@ impl Seat {
             room,
             serial,
             participant,
+            inbox,
         })
     }
 
@@ -57,6 +63,18 @@ impl Seat {
     #[must_use]
     pub fn serial(&self) -> u64 {
         self.serial
+    }
+
+    /// The room's name in the media plane.
+    #[must_use]
+    pub fn gathering(&self) -> &Gathering {
+        &self.room.gathering
+    }
+
+    /// What others send to who sits here.
+    #[must_use]
+    pub fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
     }
 
     /// The room as it is now.
@@ -157,6 +175,14 @@ impl Seat {
             let number = self.rooms.next_message();
             state.say(self.serial, said, number)
         })
+    }
+
+    /// Sends others a message.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub fn send(&self, message: &ClientData<'_>) -> Result<(), RoomError> {
+        self.room.state().send(self.serial, message)
     }
 
     /// What was written to the chat last.

@@ -1,15 +1,17 @@
 //! A room: who is in it, what they publish, and what was said. Plain data with rules; it knows nothing of
 //! sockets, sessions, threads or RTP.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ferrite_protocol::{
-    LeaveCause, MediaKind, Participant, ParticipantId, ParticipantState, Publication,
-    PublicationId, RoomMessage, Source,
+    ClientData, DataError, LeaveCause, MediaKind, Participant, ParticipantId, ParticipantState,
+    Publication, PublicationId, RoomMessage, ServerData, Source,
 };
 use thiserror::Error;
 
+use super::inbox::Inbox;
 use super::log::{Forgotten, Log};
 use super::view::{Carried, Member, View};
 use crate::auth::Grants;
@@ -51,6 +53,9 @@ pub enum RoomError {
     /// There is no such room.
     #[error("there is no such room")]
     NoRoom,
+    /// What is sent is no message.
+    #[error("{0}")]
+    BadData(#[from] DataError),
     /// There is no such participant.
     #[error("there is no such participant in the room")]
     NoParticipant,
@@ -127,6 +132,8 @@ struct Private {
     grants: Grants,
     /// The keys that are muted, whether published at the moment or not.
     muted: BTreeSet<String>,
+    /// What waits for them.
+    inbox: Arc<Inbox>,
 }
 
 impl RoomState {
@@ -153,7 +160,11 @@ impl RoomState {
 
     /// Lets somebody in, and returns their serial number. Whoever is there under the same identity has to
     /// leave: it is the same person, or somebody who has their token.
-    pub(super) fn enter(&mut self, newcomer: Newcomer) -> Result<u64, RoomError> {
+    pub(super) fn enter(
+        &mut self,
+        newcomer: Newcomer,
+        inbox: Arc<Inbox>,
+    ) -> Result<u64, RoomError> {
         let mut members = self.view.members.iter();
         let same = members.find(|member| member.participant.id == newcomer.id);
         let same = same.map(|member| member.serial);
@@ -182,8 +193,12 @@ impl RoomState {
             hidden: grants.hidden,
             carried: Vec::new(),
         }));
-        let muted = BTreeSet::new();
-        self.private.insert(serial, Private { grants, muted });
+        let private = Private {
+            grants,
+            muted: BTreeSet::new(),
+            inbox,
+        };
+        self.private.insert(serial, private);
         Ok(serial)
     }
 
@@ -417,6 +432,31 @@ impl RoomState {
             text: said.text,
         }));
         self.view.said = number;
+        Ok(())
+    }
+
+    /// Somebody sends a message to others, who get all messages in one order.
+    pub(super) fn send(&self, serial: u64, message: &ClientData<'_>) -> Result<(), RoomError> {
+        if !self.grants(serial)?.publish_data {
+            return Err(RoomError::NotAllowed("send anything"));
+        }
+        let member = self.view.member(serial).ok_or(RoomError::NoParticipant)?;
+        let sent = ServerData {
+            from: &member.participant.id.0,
+            is_private: message.to.is_some(),
+            topic: message.topic,
+            payload: message.payload,
+        };
+        let bytes = Bytes::from(sent.encode()?);
+        let to = message.to.as_ref();
+        let to: Option<HashSet<_>> = to.map(|to| to.iter().copied().collect());
+        let others = self.view.members.iter().filter(|it| it.serial != serial);
+        let meant = others.filter(|it| {
+            let id = it.participant.id.0.as_str();
+            to.as_ref().is_none_or(|to| to.contains(id))
+        });
+        let inboxes = meant.filter_map(|it| self.private.get(&it.serial));
+        inboxes.for_each(|private| private.inbox.push(&bytes));
         Ok(())
     }
 

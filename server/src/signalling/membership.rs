@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ferrite_protocol::{ClientMessage, ErrorCode, RequestId, RoomMessage, ServerMessage};
+use ferrite_protocol::{
+    ClientMessage, DataError, ErrorCode, RequestId, RoomMessage, ServerMessage,
+};
 
+use super::sections::Outlook;
 use super::socket::Gone;
-use crate::media::TrackId;
+use crate::media::{Talk, TrackId};
 use crate::room::{Change, Forgotten, NewPublication, RoomError, Said, Seat, View, changes};
 
 /// A seat, and what whoever sits there was told.
@@ -19,6 +22,17 @@ pub(super) struct Membership {
     heard: u64,
     /// It may see and hear others.
     subscribes: bool,
+    /// Who it is to the others, for messages.
+    talk: Arc<Talk>,
+}
+
+/// What is new to whoever has a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// The room is not as it was.
+    View,
+    /// Messages wait on their way to a data channel, or too many do.
+    Messages,
 }
 
 impl Membership {
@@ -27,9 +41,10 @@ impl Membership {
         let known = seat.view();
         let mut membership = Self {
             heard: known.said,
-            seat,
             known,
             subscribes: true,
+            talk: Arc::new(talk(&seat, false)),
+            seat,
         };
         membership.look_up_grants();
         membership
@@ -40,14 +55,23 @@ impl Membership {
         &self.seat
     }
 
-    /// Waits until there is something new.
-    pub(super) async fn changed(&mut self) {
-        self.seat.changed().await;
+    /// Waits until there is something new; `takes` messages, or they wait.
+    pub(super) async fn changed(&mut self, takes: bool) -> News {
+        let inbox = Arc::clone(self.seat.inbox());
+        tokio::select! {
+            () = self.seat.changed() => News::View,
+            () = inbox.ready(takes) => News::Messages,
+        }
     }
 
     /// The room as it was last looked at, and from where.
-    pub(super) fn outlook(&self) -> (&View, u64, bool) {
-        (&self.known, self.seat.serial(), self.subscribes)
+    pub(super) fn outlook(&self) -> Outlook<'_> {
+        Outlook {
+            view: &self.known,
+            own: self.seat.serial(),
+            subscribes: self.subscribes,
+            talk: &self.talk,
+        }
     }
 
     /// Shows the whole room to who comes.
@@ -118,7 +142,10 @@ impl Membership {
 
     /// Another token may say something else.
     pub(super) fn look_up_grants(&mut self) {
-        self.subscribes = self.seat.grants().is_ok_and(|grants| grants.subscribe);
+        let grants = self.seat.grants().ok();
+        self.subscribes = grants.as_ref().is_some_and(|grants| grants.subscribe);
+        let may_send = grants.is_some_and(|grants| grants.publish_data);
+        self.talk = Arc::new(talk(&self.seat, may_send));
     }
 
     /// Takes what is published. Without the right, or with too much of it, nothing is.
@@ -180,6 +207,14 @@ impl Membership {
     }
 }
 
+fn talk(seat: &Seat, may_send: bool) -> Talk {
+    Talk {
+        gathering: seat.gathering().clone(),
+        participant: seat.participant().0.as_str().into(),
+        may_send,
+    }
+}
+
 const SLOW: &str = "more was said in the room than is kept for who reads so slowly";
 
 /// Says why the room refused something.
@@ -194,6 +229,16 @@ pub(super) fn refusal(id: Option<RequestId>, error: &RoomError) -> ServerMessage
         RoomError::NoRoom | RoomError::NoParticipant | RoomError::NoPublication => {
             ErrorCode::BadState
         }
+        RoomError::BadData(DataError::TooLong { .. } | DataError::TooManyRecipients) => {
+            ErrorCode::LimitExceeded
+        }
+        RoomError::BadData(
+            DataError::Short
+            | DataError::Version(_)
+            | DataError::Kind(_)
+            | DataError::NotUtf8
+            | DataError::NoRecipient,
+        ) => ErrorCode::BadMessage,
     };
     ServerMessage::Error {
         id,

@@ -12,6 +12,7 @@
 //! | `admission` | who may come into a room |
 //! | `sections` | what the session's media is for |
 //! | `peer` | the session's peer connection |
+//! | `messages` | the session's messages on data channels, to and from its room |
 //! | `resumption` | who may resume which session |
 //! | `hub` | what all sessions share |
 //! | `place` | who comes, and whether there is a place |
@@ -22,6 +23,7 @@ mod door;
 mod greeting;
 mod hub;
 mod membership;
+mod messages;
 pub(crate) mod metered;
 mod peer;
 mod place;
@@ -36,6 +38,8 @@ pub(crate) use door::Arrival;
 pub(crate) use hub::Signalling;
 #[cfg(test)]
 pub(crate) use hub::{SPARE_PLACES, WEBSOCKETS_PER_SESSION};
+#[cfg(test)]
+pub(crate) use messages::{BATCH_BYTES, MESSAGES};
 pub(crate) use place::{Caller, Full, Refused};
 #[cfg(test)]
 pub(crate) use rate::{OFFERS, offers_of_address};

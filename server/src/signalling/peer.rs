@@ -4,12 +4,16 @@ use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ferrite_protocol::{PeerConnectionState, RequestId, ServerMessage, SessionId};
 use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::behaviour::Echo;
-use crate::media::{MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan, SdpError, Session};
+use crate::media::{
+    DtlsTransportState, IceConnectionState, MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan,
+    SdpError, Session,
+};
 
 /// The peer connection and what its client knows of it.
 #[derive(Debug)]
@@ -89,14 +93,24 @@ impl Peer {
         }
     }
 
-    /// Logs what the media plane said. Says what the client has to be told, if it is news to it.
-    pub(super) fn note(&mut self, event: PeerEvent) -> Option<ServerMessage> {
-        let PeerEvent::State {
-            ice,
-            dtls,
-            connection,
-            reason,
-        } = event;
+    /// Has the peer sent messages of its room. What there is no room for comes back.
+    pub(super) fn send(&self, messages: Vec<Bytes>) -> Result<(), Vec<Bytes>> {
+        self.handle.send(messages)
+    }
+
+    /// Lets the peer go on with messages to its room. Returns whether the media plane took it.
+    pub(super) fn heard(&self) -> bool {
+        self.handle.heard().is_ok()
+    }
+
+    /// Logs a state. Says what the client has to be told, if it is news to it.
+    pub(super) fn note(
+        &mut self,
+        ice: IceConnectionState,
+        dtls: DtlsTransportState,
+        connection: PeerConnectionState,
+        reason: Option<String>,
+    ) -> Option<ServerMessage> {
         info!(
             ice = ?ice,
             dtls = ?dtls,

@@ -42,6 +42,14 @@ impl Rate {
         }
     }
 
+    /// Lets so many pass at once, and says when those after them may come.
+    pub(super) fn spend(&mut self, count: u32, now: Instant) -> Instant {
+        self.full_at = self.full_at.max(now) + self.each * count;
+        self.full_at
+            .checked_sub(self.burst)
+            .map_or(now, |at| at.max(now))
+    }
+
     /// Whether one more is within the limit.
     pub(super) fn admit(&mut self, now: Instant) -> bool {
         let full_at = self.full_at.max(now) + self.each;
@@ -122,6 +130,16 @@ mod tests {
         let later = start + Duration::from_millis(100);
         assert!(rate.admit(later));
         assert!(!rate.admit(later));
+    }
+
+    #[test]
+    fn what_comes_at_once_is_waited_for_afterwards() {
+        let start = Instant::now();
+        let mut rate = Rate::new(10, 40, start);
+        assert_eq!(rate.spend(40, start), start);
+        assert_eq!(rate.spend(5, start), start + Duration::from_millis(500));
+        let later = start + Duration::from_secs(60);
+        assert_eq!(rate.spend(40, later), later);
     }
 
     #[test]

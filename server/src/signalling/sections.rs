@@ -9,7 +9,7 @@ use ferrite_protocol::{
 };
 
 use crate::media::sdp::{Format, MediaKind as SectionKind, Section};
-use crate::media::{MediaSection, Plan, Session, Shown, TrackId};
+use crate::media::{MediaSection, Plan, Session, Shown, Talk, TrackId};
 use crate::room::{Assigned, NewPublication, SlotKind, View, assign};
 
 /// What a client publishes and is shown.
@@ -28,6 +28,19 @@ pub(super) struct Sections {
     /// What the client was told of it.
     told: BTreeMap<String, Slot>,
     plan: Arc<Plan>,
+}
+
+/// A room as it is seen from a seat.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outlook<'a> {
+    /// The room.
+    pub(super) view: &'a View,
+    /// The seat's serial number.
+    pub(super) own: u64,
+    /// Whoever sits there may see and hear others.
+    pub(super) subscribes: bool,
+    /// Who they are to the others.
+    pub(super) talk: &'a Arc<Talk>,
 }
 
 /// What is wrong with the tracks of an offer.
@@ -162,7 +175,7 @@ impl Sections {
 
     /// What the sections are for, seen from a seat of the room, or from none. Returns whether that is
     /// another plan than before.
-    pub(super) fn follow(&mut self, room: Option<(&View, u64, bool)>) -> bool {
+    pub(super) fn follow(&mut self, room: Option<Outlook<'_>>) -> bool {
         let plan = match &self.tracks {
             None => {
                 self.show_nothing();
@@ -177,12 +190,19 @@ impl Sections {
         is_another
     }
 
-    fn plan_for(&mut self, room: Option<(&View, u64, bool)>) -> Plan {
-        let Some((view, own, subscribes)) = room else {
+    fn plan_for(&mut self, room: Option<Outlook<'_>>) -> Plan {
+        let Some(Outlook {
+            view,
+            own,
+            subscribes,
+            talk,
+        }) = room
+        else {
             self.show_nothing();
             return Plan::Room {
                 publishes: Vec::new(),
                 shows: Vec::new(),
+                talk: None,
             };
         };
         let (sections, slots) = self.slots();
@@ -196,6 +216,7 @@ impl Sections {
         let plan = Plan::Room {
             publishes: self.published.clone(),
             shows: shows.collect(),
+            talk: Some(Arc::clone(talk)),
         };
         self.note(&slots, assigned);
         plan

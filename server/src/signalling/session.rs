@@ -17,6 +17,7 @@ use tracing::{debug, info};
 use super::admission::{Introduction, admit, renew};
 use super::hub::Signalling;
 use super::membership::{Membership, refusal};
+use super::messages::Messages;
 use super::peer::Peer;
 use super::place::Caller;
 use super::rate::{OFFERS, Rate};
@@ -43,6 +44,8 @@ pub(super) struct Session {
     pub(super) peer: Option<Peer>,
     /// What its media is for.
     sections: Sections,
+    /// Its messages on data channels.
+    messages: Messages,
     /// The media plane was too busy to take the plan as it is.
     plan_is_due: bool,
     /// Why it had to leave its room while nobody was there to be told.
@@ -63,6 +66,7 @@ impl Session {
             room: None,
             peer: None,
             sections: Sections::default(),
+            messages: Messages::new(Instant::now()),
             plan_is_due: false,
             farewell: None,
             ended: None,
@@ -172,6 +176,7 @@ impl Session {
         // A room's name may be all that one needs to get in.
         debug!(room = %seat.room(), "room");
         info!(participant = %seat.participant(), "joined a room");
+        seat.inbox().set_open(self.messages.is_open());
         let room = self.room.insert(Membership::new(seat));
         let joined = room.welcome(id);
         let refused = self.publish(id);
@@ -248,16 +253,45 @@ impl Session {
         self.carry_out();
     }
 
-    /// Gives the media plane a plan that is due.
+    /// Gives the media plane what is due: a plan, and messages.
     pub(super) fn carry_out(&mut self) {
-        if let Some(peer) = self.peer.as_ref().filter(|_| self.plan_is_due) {
+        let Some(peer) = &self.peer else {
+            return;
+        };
+        if self.plan_is_due {
             self.plan_is_due = !peer.follow(self.sections.plan());
+        }
+        self.messages.carry_out(peer, Instant::now());
+    }
+
+    /// When [`carry_out`](Self::carry_out) is to be tried, if so; `None` is soon.
+    pub(super) fn due(&self) -> Option<Option<Instant>> {
+        self.peer.as_ref()?;
+        match self.plan_is_due {
+            true => Some(None),
+            false => self.messages.due(),
         }
     }
 
-    /// Whether [`carry_out`](Self::carry_out) is to be tried again.
-    pub(super) fn has_a_plan(&self) -> bool {
-        self.plan_is_due && self.peer.is_some()
+    /// Whether messages of the room may be taken now.
+    pub(super) fn takes_messages(&self) -> bool {
+        self.messages.takes_more()
+    }
+
+    /// Passes on what waits for the client. Says so where that is much.
+    pub(super) fn pass_messages_on(&mut self) -> Result<Option<ServerMessage>, Gone> {
+        let (Some(room), Some(peer)) = (&self.room, &self.peer) else {
+            return Ok(None);
+        };
+        self.messages.pass_on(room.seat().inbox(), peer)
+    }
+
+    /// There is another peer connection, or none.
+    fn forget_messages(&mut self) {
+        self.messages = Messages::new(Instant::now());
+        if let Some(room) = &self.room {
+            room.seat().inbox().set_open(false);
+        }
     }
 
     fn leave(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
@@ -313,6 +347,7 @@ impl Session {
             }
         };
         if replaced.is_some() {
+            self.forget_messages();
             info!("the client began another peer connection");
         }
         self.peer = Some(peer);
@@ -353,6 +388,7 @@ impl Session {
         if self.peer.take().is_some() {
             info!("hung up");
         }
+        self.forget_messages();
         self.sections.clear();
         let refused = self.publish(id);
         let hung_up = ServerMessage::HungUp { id };
@@ -360,18 +396,49 @@ impl Session {
     }
 
     /// What the media plane said; `None` is its last word.
-    pub(super) fn note(&mut self, event: Option<PeerEvent>) -> Option<ServerMessage> {
+    pub(super) fn note(&mut self, event: Option<PeerEvent>) -> Vec<ServerMessage> {
         let Some(event) = event else {
             self.peer = None;
-            return None;
+            self.forget_messages();
+            return Vec::new();
         };
-        let peer = self.peer.as_mut()?;
-        let message = peer.note(event);
-        if peer.is_closed() {
-            self.ended = peer.state();
-            self.peer = None;
+        let Some(peer) = &mut self.peer else {
+            return Vec::new();
+        };
+        let seat = self.room.as_ref().map(Membership::seat);
+        match event {
+            PeerEvent::State {
+                ice,
+                dtls,
+                connection,
+                reason,
+            } => {
+                let message = peer.note(ice, dtls, connection, reason);
+                if peer.is_closed() {
+                    self.ended = peer.state();
+                    self.peer = None;
+                    self.forget_messages();
+                }
+                message.into_iter().collect()
+            }
+            PeerEvent::Channel { is_open } => {
+                self.messages.set_open(is_open);
+                if let Some(seat) = seat {
+                    seat.inbox().set_open(is_open);
+                }
+                Vec::new()
+            }
+            PeerEvent::Messages(messages) => {
+                let now = Instant::now();
+                let refused = self.messages.hear(&messages, seat, now);
+                self.messages.carry_out(peer, now);
+                refused
+            }
+            PeerEvent::Sent => {
+                self.messages.sent();
+                Vec::new()
+            }
         }
-        message
     }
 
     /// What is new in the room, and on the slots.

@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant, sleep, sleep_until};
 use tracing::info;
 
 use super::hub::Signalling;
-use super::membership::Membership;
+use super::membership::{Membership, News};
 use super::peer::Peer;
 use super::place::{Caller, Place};
 use super::resumption::{Mailbox, Resumption};
@@ -82,9 +82,9 @@ enum Event {
     Resumed(Box<Resumption>),
     Received(Result<Received, Gone>),
     Peer(Option<PeerEvent>),
-    Room,
-    /// The media plane may have room for a plan by now.
-    Plan,
+    Room(News),
+    /// The media plane may have room for what is due by now.
+    Due,
 }
 
 impl Task {
@@ -199,22 +199,27 @@ impl Task {
                 Event::Resumed(resumption) => return Err(Detached::Superseded(resumption)),
                 Event::Received(received) => self.hear(socket, received?).await?,
                 Event::Peer(event) => send(socket, self.session.note(event)).await?,
-                Event::Room => send(socket, self.session.news_of_the_room()?).await?,
-                Event::Plan => self.session.carry_out(),
+                Event::Room(News::View) => {
+                    send(socket, self.session.news_of_the_room()?).await?;
+                }
+                Event::Room(News::Messages) => {
+                    send(socket, self.session.pass_messages_on()?).await?;
+                }
+                Event::Due => self.session.carry_out(),
             }
         }
     }
 
     async fn next(&mut self, socket: &mut Socket) -> Event {
-        let has_a_plan = self.session.has_a_plan();
+        let (due, takes) = (self.session.due(), self.session.takes_messages());
         let Session { peer, room, .. } = &mut self.session;
         tokio::select! {
             () = self.signalling.stopping.cancelled() => Event::Stopping,
             resumption = arrival(&mut self.mailbox) => Event::Resumed(resumption),
             received = socket.receive() => Event::Received(received),
             event = Peer::event(peer) => Event::Peer(event),
-            () = changed(room) => Event::Room,
-            () = sleep(BUSY), if has_a_plan => Event::Plan,
+            news = changed(room, takes) => Event::Room(news),
+            () = wait(due) => Event::Due,
         }
     }
 
@@ -264,15 +269,20 @@ impl Task {
         let end = Instant::now() + self.signalling.config.signalling.resume_time;
         self.session.park();
         loop {
-            let has_a_plan = self.session.has_a_plan();
+            let (due, takes) = (self.session.due(), self.session.takes_messages());
             tokio::select! {
                 () = self.signalling.stopping.cancelled() => return None,
                 resumption = arrival(&mut self.mailbox) => return Some(resumption),
                 event = Peer::event(&mut self.session.peer) => {
                     self.session.note(event);
                 }
-                () = changed(&mut self.session.room) => self.session.look_at_the_room(),
-                () = sleep(BUSY), if has_a_plan => self.session.carry_out(),
+                news = changed(&mut self.session.room, takes) => match news {
+                    News::View => self.session.look_at_the_room(),
+                    // Who reads too slowly is let go, there or not.
+                    News::Messages if self.session.pass_messages_on().is_err() => break,
+                    News::Messages => {}
+                },
+                () = wait(due) => self.session.carry_out(),
                 () = sleep_until(end) => break,
             }
         }
@@ -301,9 +311,18 @@ async fn arrival(mailbox: &mut Option<Mailbox>) -> Box<Resumption> {
 }
 
 /// Waits until the room is not as the client was last shown it.
-async fn changed(room: &mut Option<Membership>) {
+async fn changed(room: &mut Option<Membership>, takes: bool) -> News {
     match room {
-        Some(room) => room.changed().await,
+        Some(room) => room.changed(takes).await,
+        None => pending().await,
+    }
+}
+
+/// Waits until something is due, if it is.
+async fn wait(due: Option<Option<std::time::Instant>>) {
+    match due {
+        Some(Some(at)) => sleep_until(at.into()).await,
+        Some(None) => sleep(BUSY).await,
         None => pending().await,
     }
 }

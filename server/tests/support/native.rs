@@ -1,12 +1,12 @@
 //! A peer that shares no code with the server: str0m on a socket of its own, with a microphone and a
-//! data channel.
+//! data channel, or with the channels of a room.
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::channel::ChannelId;
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
@@ -26,6 +26,10 @@ pub struct Native {
     frames_sent: u32,
     next_frame: Instant,
     channel: Option<ChannelId>,
+    /// The channels that are open, with their labels.
+    open: Vec<(ChannelId, String)>,
+    /// Messages that came, with the labels of their channels.
+    pub came: Vec<(String, Vec<u8>)>,
     /// Frames that came back.
     pub frames: usize,
     /// Messages that came back.
@@ -49,6 +53,8 @@ impl Native {
             frames_sent: 0,
             next_frame: now,
             channel: None,
+            open: Vec::new(),
+            came: Vec::new(),
             frames: 0,
             messages: Vec::new(),
         }
@@ -62,6 +68,38 @@ impl Native {
         let (offer, pending) = changes.apply().unwrap();
         (self.audio, self.pending) = (Some(audio), Some(pending));
         offer.to_sdp_string()
+    }
+
+    /// Offers the two channels of a room and nothing else.
+    pub fn offer_channels(&mut self) -> String {
+        let mut changes = self.rtc.sdp_api();
+        changes.add_channel("ferrite.reliable".to_owned());
+        changes.add_channel_with_config(ChannelConfig {
+            label: "ferrite.lossy".to_owned(),
+            ordered: false,
+            reliability: Reliability::MaxRetransmits { retransmits: 0 },
+            ..ChannelConfig::default()
+        });
+        let (offer, pending) = changes.apply().unwrap();
+        self.pending = Some(pending);
+        offer.to_sdp_string()
+    }
+
+    /// Sends a message on a channel of this label. Returns whether that is open, and takes it.
+    pub fn send_on(&mut self, label: &str, data: &[u8]) -> bool {
+        let mut open = self.open.iter();
+        let Some((channel, _)) = open.find(|(_, open)| open == label) else {
+            return false;
+        };
+        let channel = self.rtc.channel(*channel);
+        let taken = channel.is_some_and(|mut channel| channel.write(true, data).unwrap());
+        self.drain();
+        taken
+    }
+
+    /// How many channels are open.
+    pub fn channels(&self) -> usize {
+        self.open.len()
     }
 
     pub fn take_answer(&mut self, answer: &str) {
@@ -101,7 +139,7 @@ impl Native {
     }
 
     /// Waits for a datagram or for time to pass, and does what is due.
-    fn step(&mut self) {
+    pub fn step(&mut self) {
         let until = self.timeout.min(self.next_frame);
         let wait = until.saturating_duration_since(Instant::now());
         let wait = wait.max(Duration::from_millis(1));
@@ -157,8 +195,17 @@ impl Native {
                     let _ = self.socket.send_to(&packet.contents, packet.destination);
                 }
                 Output::Event(Event::Connected) => self.connected = true,
-                Output::Event(Event::ChannelOpen(channel, _)) => self.channel = Some(channel),
-                Output::Event(Event::ChannelData(message)) => self.messages.push(message.data),
+                Output::Event(Event::ChannelOpen(channel, label)) => {
+                    self.channel = Some(channel);
+                    self.open.push((channel, label));
+                }
+                Output::Event(Event::ChannelData(message)) => {
+                    let mut open = self.open.iter();
+                    let label = open.find(|(channel, _)| *channel == message.id);
+                    let label = label.map(|(_, label)| label.clone()).unwrap_or_default();
+                    self.came.push((label, message.data.clone()));
+                    self.messages.push(message.data);
+                }
                 Output::Event(Event::MediaData(_)) => self.frames += 1,
                 Output::Event(_) => {}
             }

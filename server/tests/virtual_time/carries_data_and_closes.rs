@@ -61,6 +61,7 @@ fn in_a_room_nothing_comes_back_and_a_plan_that_was_overtaken_changes_nothing() 
     let room = Arc::new(Plan::Room {
         publishes: Vec::new(),
         shows: Vec::new(),
+        talk: None,
     });
     for (number, plan, comes_back) in [
         (2, room.clone(), false),

@@ -21,5 +21,6 @@ mod proves_addresses;
 mod recovers_losses;
 mod reports;
 mod rooms_cross_shards;
+mod sends_messages;
 mod slow_readers;
 mod withstands_floods;

@@ -45,6 +45,7 @@ impl Member {
                     Some((1 + at, Shown::at_best(track)))
                 })
                 .collect(),
+            talk: None,
         })
     }
 }

@@ -374,6 +374,12 @@ impl Sctp {
         self.buffered
     }
 
+    /// The same on one channel.
+    pub fn buffered_on(&self, channel: ChannelId) -> usize {
+        let channel = self.channels.get(&channel.0);
+        channel.map_or(0, |channel| channel.backlog.bytes())
+    }
+
     /// Ends the association without waiting for anything: what can be sent now is, and then an ABORT, all of which
     /// [`Sctp::poll_transmit`] still returns. No events follow.
     pub fn close(&mut self, now: Instant) {

@@ -15,6 +15,9 @@ const SCTP_PORT: u16 = 5000;
 /// Bytes that SCTP is given, while nothing it says leaves. Some more than a sender has under way.
 pub const MAX_UNANSWERED: usize = 1 << 20;
 
+/// What a message costs besides its bytes.
+pub const MESSAGE_COST: usize = 256;
+
 /// What SCTP may hold for a packet however short: the answer to it.
 const LEAST_ANSWER: usize = 256;
 
@@ -36,6 +39,41 @@ impl Peer {
     /// Bytes of data channel messages not yet acknowledged.
     pub fn buffered(&self) -> usize {
         self.sctp.as_ref().map_or(0, |sctp| sctp.buffered())
+    }
+
+    /// The same on one channel.
+    pub fn buffered_on(&self, channel: ChannelId) -> usize {
+        let sctp = self.sctp.as_ref();
+        sctp.map_or(0, |sctp| sctp.buffered_on(channel))
+    }
+
+    /// Whether there are data channels.
+    pub fn has_data(&self) -> bool {
+        self.sctp.is_some()
+    }
+
+    /// Lets so many bytes be read from the data channels from now on, each message counted with
+    /// [`MESSAGE_COST`], or all there are. What is not read, the other end waits with. Returns whether
+    /// some were waiting for that, and may have been given out.
+    pub fn set_appetite(&mut self, now: Instant, appetite: Option<usize>) -> bool {
+        let was_full = self.appetite == Some(0);
+        self.appetite = appetite;
+        let reads_again = was_full && appetite != Some(0);
+        if reads_again {
+            self.pump_sctp(now);
+        }
+        reads_again
+    }
+
+    fn next_data_event(&mut self) -> Option<SctpEvent> {
+        if self.appetite == Some(0) {
+            return None;
+        }
+        let event = self.sctp.as_mut()?.poll_event()?;
+        if let (SctpEvent::Message { data, .. }, Some(appetite)) = (&event, &mut self.appetite) {
+            *appetite = appetite.saturating_sub(data.len() + MESSAGE_COST);
+        }
+        Some(event)
     }
 
     /// Whether there is room for what SCTP may have to say to a packet. While nothing of it leaves,
@@ -71,10 +109,7 @@ impl Peer {
     }
 
     pub(super) fn pump_sctp(&mut self, now: Instant) {
-        let Some(sctp) = &mut self.sctp else {
-            return;
-        };
-        while let Some(event) = sctp.poll_event() {
+        while let Some(event) = self.next_data_event() {
             match event {
                 SctpEvent::Message {
                     channel,
@@ -88,9 +123,16 @@ impl Peer {
                 SctpEvent::Closed { reason } => {
                     self.data_over = Some(format!("the data channels are closed: {reason}"));
                 }
-                SctpEvent::Connected
-                | SctpEvent::ChannelOpened { .. }
-                | SctpEvent::ChannelClosed { .. } => {}
+                SctpEvent::ChannelOpened { channel, options } => {
+                    let label = options.label;
+                    let output = PeerOutput::ChannelOpened { channel, label };
+                    self.outputs.push_back(output);
+                }
+                SctpEvent::ChannelClosed { channel } => {
+                    self.outputs
+                        .push_back(PeerOutput::ChannelClosed { channel });
+                }
+                SctpEvent::Connected => {}
             }
         }
         while let Some(packet) = self.next_packet(now) {

@@ -33,7 +33,7 @@ use crate::media::sdp::{Section, Session};
 use crate::media::transport::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
 use crate::media::transport::ice::{Credentials, IceLite, IceState, MAX_AMPLIFICATION};
 use crate::media::transport::srtp::Srtp;
-pub use data::MAX_UNANSWERED;
+pub use data::{MAX_UNANSWERED, MESSAGE_COST};
 pub use media::AUDIO_LIFETIME;
 use media::MAX_PACKET;
 
@@ -65,6 +65,18 @@ pub enum PeerOutput {
         kind: MessageKind,
         /// The message.
         data: Bytes,
+    },
+    /// A data channel is open.
+    ChannelOpened {
+        /// Which.
+        channel: ChannelId,
+        /// What the other end calls it.
+        label: String,
+    },
+    /// A data channel is closed.
+    ChannelClosed {
+        /// Which.
+        channel: ChannelId,
     },
     /// ICE or DTLS changed.
     State(PeerState),
@@ -117,6 +129,8 @@ pub struct Peer {
     congested: bool,
     /// What SCTP was given since, and may come to hold for it.
     unanswered: usize,
+    /// How much more may be read from the data channels; `None` where all of it may.
+    appetite: Option<usize>,
     /// Why DTLS is over.
     reason: Option<String>,
     /// Why the data channels are over. No others come before another DTLS association.
@@ -153,6 +167,7 @@ impl Peer {
             closed: false,
             congested: false,
             unanswered: 0,
+            appetite: None,
             reason: None,
             data_over: None,
             outbox: Outbox::default(),

@@ -1,7 +1,8 @@
 //! What crosses between a shard and the others for the sake of rooms: media that others want, what is
-//! wanted of them, and wishes for keyframes. What a full mailbox refuses of media is lost and counted;
+//! wanted of them, wishes for keyframes, and lossy messages. What a full mailbox refuses of media is lost and counted;
 //! interest and wishes are kept and told later. Which track is whose is the router's matter.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -55,7 +56,7 @@ pub(super) struct Others {
     unasked: FxHashMap<TrackId, Layers>,
     /// When to try again.
     pub(super) retry: Option<Instant>,
-    /// Packets that did not cross, because there was no room.
+    /// Packets and lossy messages that did not cross, because there was no room.
     pub(super) lost: usize,
 }
 
@@ -209,6 +210,24 @@ impl ShardCore {
                 self.others.lost += crossing.packets.len();
             }
         }
+    }
+
+    /// Passes on the lossy messages that came in this turn, here and to each other shard all that its
+    /// members are for. What it has no room for is lost, and counted.
+    pub(super) fn pass_messages_on(&mut self, out: &mut impl Outlet) {
+        if self.said.is_empty() {
+            return;
+        }
+        let said = std::mem::take(&mut self.said);
+        for shard in self.others.all() {
+            let theirs = said.iter().filter(|message| message.gathering.is_at(shard));
+            let messages: Arc<[_]> = theirs.cloned().collect();
+            let count = messages.len();
+            if count > 0 && out.command(shard, Command::Lossy { messages }).is_err() {
+                self.others.lost += count;
+            }
+        }
+        said.iter().for_each(|message| self.pass_here(message));
     }
 
     /// Wishes for keyframes of a track of another shard's; of all others where it is not known whose it

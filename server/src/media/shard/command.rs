@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::media::forward::track::Layers;
 use crate::media::id::{PeerId, TrackId};
 use crate::media::net::path::FourTuple;
 use crate::media::plan::{Agreement, Revision};
 use crate::media::rtp::packet::MediaPacket;
+use crate::media::shard::gatherings::Lossy;
 use crate::media::shard::resident::Resident;
 
 /// Something for a core to do.
@@ -31,6 +34,18 @@ pub enum Command {
         id: PeerId,
         /// What they are for.
         plan: Revision,
+    },
+    /// Send a peer reliable messages of its room. Its session sends more when it hears that these were.
+    Send {
+        /// The peer.
+        id: PeerId,
+        /// The messages.
+        messages: Vec<Bytes>,
+    },
+    /// A peer's session heard the messages that it was told last.
+    Heard {
+        /// The peer.
+        id: PeerId,
     },
     /// Close a peer.
     Close {
@@ -61,6 +76,11 @@ pub enum Command {
         from: usize,
         /// The packets of a turn.
         packets: Arc<[MediaPacket]>,
+    },
+    /// Lossy messages for rooms of which you have members.
+    Lossy {
+        /// The messages of a turn.
+        messages: Arc<[Lossy]>,
     },
     /// Somebody elsewhere wishes for a keyframe.
     Wish {

@@ -17,6 +17,7 @@ use crate::media::net::path::{FourTuple, Transport};
 use crate::media::shard::across::Others;
 use crate::media::shard::command::Command;
 use crate::media::shard::directory::{Directory, Found};
+use crate::media::shard::gatherings::{Gatherings, Lossy};
 use crate::media::shard::gauges::MediaGauges;
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::paths::{MAX_PATHS, Owner, Paths};
@@ -51,6 +52,10 @@ pub struct ShardCore {
     pub(super) router: Router<PeerKey>,
     /// What a peer is sent of them is written here: in the processor's cache, where its own is not.
     pub(super) outbox: Outbox,
+    /// Who of which room is here.
+    pub(super) gatherings: Gatherings<PeerKey>,
+    /// Lossy messages for rooms, to be passed on with this turn.
+    pub(super) said: Vec<Lossy>,
     /// The peer in hand and what is done with it: whom a panic costs.
     pub(super) busy: Option<(PeerKey, &'static str)>,
     /// What the other shards are told for the sake of rooms.
@@ -76,6 +81,8 @@ impl ShardCore {
             driven: Vec::new(),
             router: Router::default(),
             outbox: Outbox::default(),
+            gatherings: Gatherings::new(index),
+            said: Vec::new(),
             busy: None,
             others: Others::new(index, shards),
             undelivered: Vec::new(),
@@ -233,6 +240,7 @@ impl ShardCore {
         self.touched.retain(|touched| *touched != key);
         self.driven.retain(|driven| *driven != key);
         place.resident.unroute(&mut self.router, key);
+        place.resident.disperse(&mut self.gatherings, key);
         self.forget_paths(now, key, &place.paths, out);
         self.directory.remove(id);
         out.forget(id);
@@ -263,6 +271,8 @@ impl ShardCore {
         self.driven.clear();
         self.router = Router::default();
         self.outbox = Outbox::default();
+        self.gatherings.clear();
+        self.said.clear();
         self.others.start_over();
         self.undelivered.clear();
         self.busy = None;
@@ -379,6 +389,8 @@ impl ShardCore {
             },
             Command::SetSession { id, .. }
             | Command::SetPlan { id, .. }
+            | Command::Send { id, .. }
+            | Command::Heard { id }
             | Command::Close { id } => {
                 let Some(key) = self.peers.key(id) else {
                     return self.deliver(now, id, command, out);
@@ -391,6 +403,9 @@ impl ShardCore {
                 changes,
             } => self.note_interest(from, anew, &changes),
             Command::Media { from, packets } => self.router.take(from, &packets),
+            Command::Lossy { messages } => {
+                messages.iter().for_each(|message| self.pass_here(message));
+            }
             Command::Wish { track, layers } => self.router.wish_from_elsewhere(track, layers),
             Command::StartedOver { from } => self.note_start_over(from),
         }
@@ -405,16 +420,21 @@ impl ShardCore {
             Command::SetSession { agreement, .. } => {
                 place.resident.agree(now, agreement);
                 place.resident.route(&mut self.router, key);
+                place.resident.gather(&mut self.gatherings, key);
             }
             Command::SetPlan { plan, .. } => {
                 place.resident.set_plan(plan);
                 place.resident.route(&mut self.router, key);
+                place.resident.gather(&mut self.gatherings, key);
             }
+            Command::Send { messages, .. } => place.resident.send(messages),
+            Command::Heard { .. } => place.resident.heard(),
             Command::Close { .. } => place.resident.peer.close(now),
             Command::Adopt { .. }
             | Command::Landed { .. }
             | Command::Interest { .. }
             | Command::Media { .. }
+            | Command::Lossy { .. }
             | Command::Wish { .. }
             | Command::StartedOver { .. } => {}
         }
@@ -446,6 +466,8 @@ impl ShardCore {
             match &command {
                 Command::SetSession { id, .. }
                 | Command::SetPlan { id, .. }
+                | Command::Send { id, .. }
+                | Command::Heard { id }
                 | Command::Close { id } => {
                     self.deliver(now, *id, command, out);
                 }
@@ -453,6 +475,7 @@ impl ShardCore {
                 | Command::Landed { .. }
                 | Command::Interest { .. }
                 | Command::Media { .. }
+                | Command::Lossy { .. }
                 | Command::Wish { .. }
                 | Command::StartedOver { .. } => {}
             }
@@ -463,6 +486,7 @@ impl ShardCore {
         if let Some(mut place) = self.peers.remove(key) {
             let id = place.resident.id;
             place.resident.unroute(&mut self.router, key);
+            place.resident.disperse(&mut self.gatherings, key);
             self.forget_paths(now, key, &place.paths, out);
             self.directory.remove(id);
             out.forget(id);
@@ -532,6 +556,7 @@ impl ShardCore {
         };
         let shown: Vec<_> = resident.shown().collect();
         resident.unroute(&mut self.router, key);
+        resident.disperse(&mut self.gatherings, key);
         self.tell_before_a_move(shard, out);
         let id = resident.id;
         let moves = resident.moves.note(now);
@@ -570,6 +595,7 @@ impl ShardCore {
             }
             self.busy = Some((key, "routing what a peer sends"));
             place.resident.route(&mut self.router, key);
+            place.resident.gather(&mut self.gatherings, key);
             self.busy = None;
             touch(&mut self.touched, key, place);
         }

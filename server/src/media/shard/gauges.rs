@@ -19,7 +19,7 @@ pub struct MediaGauges {
     pub timers: usize,
     /// Tracks that shards know: some come from there, are shown there, or others want them.
     pub tracks: usize,
-    /// Packets of media that did not cross from shard to shard for want of room, since the start.
+    /// Packets of media and lossy messages that did not cross from shard to shard for want of room, since the start.
     pub uncrossed: usize,
     /// TCP connections.
     pub connections: usize,

@@ -24,10 +24,13 @@ pub const MAX_DATAGRAMS: usize = CAPACITY / 2;
 /// And packets of media from other shards, in batches. What more would come is lost: it is late already.
 pub const MAX_MEDIA: usize = 2 * CAPACITY;
 
+/// And lossy messages of rooms. What more would come is lost, as such messages may be.
+pub const MAX_LOSSY: usize = CAPACITY / 4;
+
 /// What a batch counts at least, so that few packets in each do not fill the mailbox.
 const LEAST_BATCH: usize = 8;
 
-const _: () = assert!(MAX_DATAGRAMS + MAX_MEDIA / LEAST_BATCH < CAPACITY);
+const _: () = assert!(MAX_DATAGRAMS + (MAX_MEDIA + MAX_LOSSY) / LEAST_BATCH < CAPACITY);
 
 /// What a shard's thread is told.
 pub enum Mail {
@@ -60,10 +63,17 @@ impl Mail {
                 limit: MAX_MEDIA,
                 weight: packets.len().max(LEAST_BATCH),
             }),
+            Self::Command(Command::Lossy { messages }) => Some(Share {
+                waiting: &shared.lossy,
+                limit: MAX_LOSSY,
+                weight: messages.len().max(LEAST_BATCH),
+            }),
             Self::Command(
                 Command::Adopt { .. }
                 | Command::SetSession { .. }
                 | Command::SetPlan { .. }
+                | Command::Send { .. }
+                | Command::Heard { .. }
                 | Command::Close { .. }
                 | Command::Interest { .. }
                 | Command::Wish { .. }
@@ -103,6 +113,7 @@ impl Share<'_> {
 struct Shared {
     datagrams: AtomicUsize,
     media: AtomicUsize,
+    lossy: AtomicUsize,
     /// The shard was woken since it last looked.
     woken: AtomicBool,
 }

@@ -13,6 +13,8 @@
 //! | `peers`, `paths`, `timers` | its tables |
 //! | `directory` | which shard has which peer |
 //! | `resident`, `moves` | a peer as a core houses it, and how often it may go to another |
+//! | `gatherings` | who of which room is here, for lossy messages |
+//! | `talking` | a peer's messages to and from its room |
 //! | `routes` | which tracks of the core's router are a peer's |
 //! | `gauges` | how many of everything there are |
 
@@ -20,6 +22,7 @@ mod across;
 pub mod command;
 pub mod core;
 pub mod directory;
+pub mod gatherings;
 pub mod gauges;
 pub mod listeners;
 pub mod mailbox;
@@ -32,6 +35,7 @@ pub mod receive;
 pub mod resident;
 pub mod routes;
 pub mod shards;
+pub mod talking;
 #[cfg(test)]
 mod tests;
 pub mod thread;

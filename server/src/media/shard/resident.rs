@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ferrite_protocol::SessionId;
 use ferrite_protocol::message::PeerConnectionState;
 
@@ -12,8 +13,10 @@ use crate::media::forward::track::{Layers, Place};
 use crate::media::id::{PeerId, TrackId};
 use crate::media::peer::{Peer, PeerOutput, PeerState};
 use crate::media::plan::{Agreement, Plan, Revision};
+use crate::media::shard::gatherings::{Gatherings, Lossy};
 use crate::media::shard::moves::Moves;
 use crate::media::shard::routes::Routes;
+use crate::media::shard::talking::Talking;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
 
@@ -41,6 +44,7 @@ pub struct Resident {
     agreed: u64,
     plan: Revision,
     routes: Routes,
+    talking: Talking,
     /// The newest event that did not fit. States replace one another, so one is enough.
     unsent: Option<PeerEvent>,
     /// What the session was last told, but for DTLS.
@@ -61,6 +65,7 @@ impl Resident {
             agreed: 0,
             plan: Revision::default(),
             routes: Routes::default(),
+            talking: Talking::default(),
             unsent: None,
             reported: None,
             handshake: None,
@@ -76,8 +81,15 @@ impl Resident {
         key: P,
         tell: &mut impl Tell,
     ) {
-        while let Some(output) = self.peer.poll_output() {
-            self.pass_on(now, output, router, key, tell);
+        loop {
+            while let Some(output) = self.peer.poll_output() {
+                self.pass_on(now, output, router, key, tell);
+            }
+            // What is read then may be more to pass on.
+            let is_in_a_room = matches!(*self.plan.plan, Plan::Room { .. });
+            if !self.talking.go_on(now, &mut self.peer, is_in_a_room, tell) {
+                return;
+            }
         }
     }
 
@@ -117,11 +129,14 @@ impl Resident {
                 let output = PeerOutput::State(state);
                 self.behaviour.handle(now, &mut self.peer, output);
             }
-            PeerOutput::Data { .. } => match *self.plan.plan {
-                Plan::Echo => self.behaviour.handle(now, &mut self.peer, output),
-                // Nobody is there yet to be told.
-                Plan::Room { .. } => {}
-            },
+            PeerOutput::ChannelOpened { channel, label } => self.talking.opened(channel, &label),
+            PeerOutput::ChannelClosed { channel } => self.talking.closed(channel),
+            PeerOutput::Data { channel, data, .. }
+                if let Plan::Room { talk, .. } = &*self.plan.plan =>
+            {
+                self.talking.take(now, channel, data, talk.as_deref());
+            }
+            PeerOutput::Data { .. } => self.behaviour.handle(now, &mut self.peer, output),
         }
     }
 
@@ -148,6 +163,40 @@ impl Resident {
         let name = (key, self.id);
         self.routes
             .follow(router, name, &mut self.peer, &self.plan.plan);
+    }
+
+    /// Takes the place in its room that its plan says. `key` is its name there.
+    pub fn gather<P: Copy + Eq>(&mut self, gatherings: &mut Gatherings<P>, key: P) {
+        let talk = match &*self.plan.plan {
+            Plan::Room { talk, .. } => talk.clone(),
+            Plan::Echo => None,
+        };
+        self.talking.sit(talk, gatherings, key);
+    }
+
+    /// Gives it up. It may be taken again on another shard.
+    pub fn disperse<P: Copy + Eq>(&mut self, gatherings: &mut Gatherings<P>, key: P) {
+        self.talking.sit(None, gatherings, key);
+    }
+
+    /// The lossy messages that it sent.
+    pub fn said(&mut self) -> impl Iterator<Item = Lossy> {
+        self.talking.said()
+    }
+
+    /// Another member of its room sent it a lossy message.
+    pub fn hear(&mut self, message: Bytes) {
+        self.talking.hear(message);
+    }
+
+    /// Its session sends it messages.
+    pub fn send(&mut self, messages: Vec<Bytes>) {
+        self.talking.send(messages);
+    }
+
+    /// Its session heard what it was told.
+    pub fn heard(&mut self) {
+        self.talking.heard();
     }
 
     /// The tracks that it is shown.

@@ -6,6 +6,7 @@ use crate::media::forward::router::Wish;
 use crate::media::net::outbox::Transmit;
 use crate::media::net::path::Transport;
 use crate::media::shard::core::ShardCore;
+use crate::media::shard::gatherings::Lossy;
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::paths::Paths;
 use crate::media::shard::peers::{PeerKey, Place};
@@ -21,6 +22,7 @@ impl ShardCore {
         }
         self.deliver_media(now, out);
         self.send_across(out);
+        self.pass_messages_on(out);
         // What delivery brought up, and who was touched only by it.
         self.driven.append(&mut self.touched);
         for at in 0..self.driven.len() {
@@ -40,6 +42,7 @@ impl ShardCore {
             let resident = &mut place.resident;
             let id = resident.id;
             resident.drive(now, &mut self.router, key, &mut |event| out.tell(id, event));
+            self.said.extend(resident.said());
             self.busy = None;
         }
     }
@@ -66,6 +69,17 @@ impl ShardCore {
                 touch(touched, sink.peer, place);
             }
             kept
+        });
+    }
+
+    /// Gives somebody's lossy message to those here whom it is for.
+    pub(super) fn pass_here(&mut self, message: &Lossy) {
+        let (peers, touched) = (&mut self.peers, &mut self.touched);
+        self.gatherings.deliver(message, |key| {
+            if let Some(place) = peers.get_mut(key) {
+                place.resident.hear(message.bytes.clone());
+                touch(touched, key, place);
+            }
         });
     }
 

@@ -211,7 +211,11 @@ impl Media {
             PeerOutput::KeyframeWanted { section } => {
                 self.streams.request_keyframe(self.now, section);
             }
-            PeerOutput::Media(_) | PeerOutput::Data { .. } | PeerOutput::State(_) => {}
+            PeerOutput::Media(_)
+            | PeerOutput::Data { .. }
+            | PeerOutput::ChannelOpened { .. }
+            | PeerOutput::ChannelClosed { .. }
+            | PeerOutput::State(_) => {}
         }
     }
 

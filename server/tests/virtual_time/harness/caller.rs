@@ -5,11 +5,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use ferrite_server::media::data::{
+    ChannelId, ChannelOptions, MessageKind, Reliability, Sctp, SctpConfig, SctpEvent,
+};
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::rtp::packet::MediaPacket;
 use ferrite_server::media::rtp::rtcp::{self, Packet};
 use ferrite_server::media::sdp::{self, Session};
-use ferrite_server::media::{Behaviour, Peer, PeerOutput};
+use ferrite_server::media::{Behaviour, MAX_MESSAGE_SIZE, Peer, PeerOutput};
 
 use super::bare::packet;
 use super::offer::{OPUS, VP8};
@@ -20,6 +24,87 @@ use super::{Bare, FarEnd};
 pub enum Sends {
     Sound,
     Pictures,
+    /// Nothing but what a test says.
+    Messages,
+}
+
+/// The two channels of a room's member, with SCTP of our own.
+#[derive(Default)]
+pub struct Talker {
+    sctp: Option<Sctp>,
+    channels: Vec<ChannelId>,
+    /// What came, by channel: reliable, lossy.
+    pub came: [Vec<Bytes>; 2],
+}
+
+/// Which of them.
+pub const RELIABLE: usize = 0;
+pub const LOSSY: usize = 1;
+
+impl Talker {
+    fn play(&mut self, now: Instant, far: &mut Bare) {
+        if far.srtp.is_none() {
+            return;
+        }
+        let sctp = self.sctp.get_or_insert_with(|| {
+            let config = SctpConfig {
+                local_port: 5000,
+                remote_port: 5000,
+                max_message_size: MAX_MESSAGE_SIZE,
+                remote_max_message_size: MAX_MESSAGE_SIZE,
+                dtls_client: true,
+            };
+            Sctp::new(now, config)
+        });
+        for packet in far.data.drain(..) {
+            sctp.handle_packet(now, packet);
+        }
+        sctp.handle_timeout(now);
+        while let Some(event) = sctp.poll_event() {
+            match event {
+                SctpEvent::Connected => {
+                    let open = |options| sctp.open_channel(now, options).unwrap();
+                    self.channels = options().into_iter().map(open).collect();
+                }
+                SctpEvent::Message { channel, data, .. } => {
+                    let at = self.channels.iter().position(|known| *known == channel);
+                    self.came[at.unwrap()].push(data);
+                }
+                SctpEvent::ChannelOpened { .. }
+                | SctpEvent::ChannelClosed { .. }
+                | SctpEvent::Closed { .. } => {}
+            }
+        }
+        while let Some(packet) = sctp.poll_transmit(now) {
+            far.send_data(now, &packet);
+        }
+    }
+
+    /// Sends a message, with the next step.
+    pub fn send(&mut self, now: Instant, channel: usize, message: Vec<u8>) {
+        let (sctp, channel) = (self.sctp.as_mut().unwrap(), self.channels[channel]);
+        sctp.send(now, channel, MessageKind::Binary, message.into())
+            .unwrap();
+    }
+
+    /// Bytes that the server has not acknowledged.
+    pub fn buffered(&self) -> usize {
+        self.sctp.as_ref().map_or(0, Sctp::buffered)
+    }
+}
+
+fn options() -> [ChannelOptions; 2] {
+    let reliable = ChannelOptions {
+        label: "ferrite.reliable".to_owned(),
+        ..ChannelOptions::default()
+    };
+    let lossy = ChannelOptions {
+        label: "ferrite.lossy".to_owned(),
+        ordered: false,
+        reliability: Reliability::MaxRetransmits(0),
+        ..ChannelOptions::default()
+    };
+    [reliable, lossy]
 }
 
 /// Somebody who calls.
@@ -35,6 +120,10 @@ pub struct Caller {
     pub plans: u64,
     /// How often it agreed with the server since its call.
     pub agreements: u64,
+    /// Its data channels.
+    pub talker: Option<Talker>,
+    /// Nothing arrives where it is.
+    pub is_deaf: bool,
     sends: Sends,
     sequence: u16,
     next_packet: Instant,
@@ -52,10 +141,12 @@ impl Caller {
             sent: 0,
             plans: 1,
             agreements: 0,
+            talker: None,
+            is_deaf: false,
             sends,
             // Over the wrap before long.
             sequence: match sends {
-                Sends::Sound => 0,
+                Sends::Sound | Sends::Messages => 0,
                 Sends::Pictures => 65_000,
             },
             next_packet: now,
@@ -73,6 +164,10 @@ impl Caller {
             let is_wish = |packet| matches!(packet, Packet::KeyframeRequest { .. });
             self.owes_keyframe |= rtcp::packets(&compound).any(is_wish);
         }
+        if let Some(talker) = &mut self.talker {
+            talker.play(now, &mut self.far);
+            return;
+        }
         if self.sending && self.far.srtp.is_some() && self.next_packet <= now {
             self.next_packet = now + Duration::from_millis(20);
             self.sequence = self.sequence.wrapping_add(1);
@@ -85,7 +180,9 @@ impl Caller {
     fn packet(&mut self, now: Instant) -> Vec<u8> {
         let (ssrc, sequence) = (self.id.0 as u32, self.sequence);
         match self.sends {
-            Sends::Sound => packet(OPUS, ssrc, sequence, 960 * self.sent as u32, "0", &[7; 40]),
+            Sends::Sound | Sends::Messages => {
+                packet(OPUS, ssrc, sequence, 960 * self.sent as u32, "0", &[7; 40])
+            }
             Sends::Pictures => {
                 let is_keyframe = std::mem::take(&mut self.owes_keyframe);
                 let picture = Picture {

@@ -225,7 +225,10 @@ impl ServerEnd {
             match &output {
                 PeerOutput::State(state) => self.states.push((now, state.clone())),
                 PeerOutput::Media(_) | PeerOutput::Data { .. } => self.given_out += 1,
-                PeerOutput::Wanted { .. } | PeerOutput::KeyframeWanted { .. } => {}
+                PeerOutput::Wanted { .. }
+                | PeerOutput::KeyframeWanted { .. }
+                | PeerOutput::ChannelOpened { .. }
+                | PeerOutput::ChannelClosed { .. } => {}
             }
             let router = &mut self.router;
             self.resident

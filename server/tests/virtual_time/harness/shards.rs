@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::BytesMut;
+use ferrite_server::behaviour::Echo;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::outbox::Transmit;
@@ -29,7 +30,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::bare::{SERVER, identity};
-use super::caller::{Caller, Noting, Sends, Taken};
+use super::caller::{Caller, Noting, Sends, Taken, Talker};
 use super::link::Datagram;
 use super::offer::{Offer, Section};
 use super::{Bare, FarEnd, address};
@@ -86,6 +87,7 @@ struct Surroundings {
     commands: Vec<(usize, Command)>,
     ended: Vec<PeerId>,
     deserted: HashSet<PeerId>,
+    told: Vec<(PeerId, PeerEvent)>,
 }
 
 impl Outlet for Surroundings {
@@ -111,10 +113,14 @@ impl Outlet for Surroundings {
 
     fn command(&mut self, shard: usize, command: Command) -> Result<(), Command> {
         let refused = match command {
-            Command::Landed { .. } | Command::Media { .. } => self.trouble.lost,
+            Command::Landed { .. } | Command::Media { .. } | Command::Lossy { .. } => {
+                self.trouble.lost
+            }
             Command::Adopt { .. }
             | Command::SetSession { .. }
             | Command::SetPlan { .. }
+            | Command::Send { .. }
+            | Command::Heard { .. }
             | Command::Close { .. }
             | Command::Interest { .. }
             | Command::Wish { .. }
@@ -127,7 +133,13 @@ impl Outlet for Surroundings {
         Ok(())
     }
 
-    fn tell(&mut self, _: PeerId, _: PeerEvent) -> Result<(), PeerEvent> {
+    fn tell(&mut self, id: PeerId, event: PeerEvent) -> Result<(), PeerEvent> {
+        match event {
+            PeerEvent::State { .. } => {}
+            PeerEvent::Channel { .. } | PeerEvent::Messages(_) | PeerEvent::Sent => {
+                self.told.push((id, event));
+            }
+        }
         Ok(())
     }
 
@@ -182,6 +194,7 @@ impl SomeShards {
                 commands: Vec::new(),
                 ended: Vec::new(),
                 deserted: HashSet::new(),
+                told: Vec::new(),
             },
             inbox: VecDeque::new(),
         };
@@ -216,6 +229,32 @@ impl SomeShards {
     /// Somebody makes a call, and waits for a shard to hear of it.
     pub fn call(&mut self, behaviour: Box<dyn Behaviour>) -> PeerId {
         self.make_call(Sends::Sound, &[AUDIO], behaviour, Arc::default())
+    }
+
+    /// Somebody enters a room, with data channels alone.
+    pub fn talk(&mut self, plan: Arc<Plan>) -> PeerId {
+        let sections = [Section::Data { mid: "0" }];
+        let id = self.make_call(Sends::Messages, &sections, Box::new(Echo), plan);
+        if let Some(caller) = self.callers.last_mut() {
+            caller.talker = Some(Talker::default());
+        }
+        id
+    }
+
+    /// What the sessions of a caller's peer were told of messages.
+    pub fn told(&mut self, caller: usize) -> Vec<PeerEvent> {
+        let id = self.callers[caller].id;
+        let told = self.shards.iter_mut().flat_map(|shard| {
+            let of = |(to, _): &mut (PeerId, PeerEvent)| *to == id;
+            shard.out.told.extract_if(.., of).collect::<Vec<_>>()
+        });
+        told.map(|(_, event)| event).collect()
+    }
+
+    /// A caller's session tells its peer something.
+    pub fn tell(&mut self, caller: usize, command: impl FnOnce(PeerId) -> Command) {
+        let id = self.callers[caller].id;
+        self.command_peer(id, command(id));
     }
 
     /// Somebody enters a room, with pictures on the first section and slots on the others.
@@ -381,7 +420,9 @@ impl SomeShards {
                 .into_iter()
                 .flatten()
             {
-                caller.far.receive(self.now, &datagram);
+                if !caller.is_deaf {
+                    caller.far.receive(self.now, &datagram);
+                }
             }
         }
     }

@@ -191,6 +191,8 @@ fn a_datagram_is_answered_with_a_bounded_number_of_retransmissions() {
         PeerOutput::Media(_)
         | PeerOutput::KeyframeWanted { .. }
         | PeerOutput::Data { .. }
+        | PeerOutput::ChannelOpened { .. }
+        | PeerOutput::ChannelClosed { .. }
         | PeerOutput::State(_) => 0,
     });
     assert_eq!(wanted.sum::<usize>(), MAX_RETRANSMISSIONS);
@@ -213,6 +215,8 @@ fn keyframes_are_wished_for_once_for_each_section() {
             PeerOutput::Media(_)
             | PeerOutput::Wanted { .. }
             | PeerOutput::Data { .. }
+            | PeerOutput::ChannelOpened { .. }
+            | PeerOutput::ChannelClosed { .. }
             | PeerOutput::State(_) => panic!(),
         })
         .collect();

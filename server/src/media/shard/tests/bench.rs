@@ -57,7 +57,10 @@ impl Lists {
     pub(super) fn told(&mut self, id: PeerId) -> Vec<(IceConnectionState, Option<String>)> {
         let events = self.told.remove(&id).unwrap_or_default().into_iter();
         events
-            .map(|PeerEvent::State { ice, reason, .. }| (ice, reason))
+            .filter_map(|event| match event {
+                PeerEvent::State { ice, reason, .. } => Some((ice, reason)),
+                PeerEvent::Channel { .. } | PeerEvent::Messages(_) | PeerEvent::Sent => None,
+            })
             .collect()
     }
 }

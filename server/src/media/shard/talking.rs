@@ -1,0 +1,262 @@
+//! A peer's messages to and from its room, on two channels that its client opened: which those are, and
+//! what waits on its way. Plain data that moves with the peer.
+//!
+//! Reliable messages go by the session, which knows the room: a batch each way at a time, so that none
+//! overtakes another while the peer moves between shards, and what is held here has a limit. Of what comes
+//! no more is read than that, and the other end waits.
+//!
+//! Lossy messages go from shard to shard. Where a receiver is slow, what is oldest is dropped.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ferrite_protocol::limits::MAX_LOSSY_BYTES;
+use ferrite_protocol::{ClientData, LOSSY_CHANNEL, RELIABLE_CHANNEL, ServerData};
+
+use crate::media::data::{ChannelId, MessageKind};
+use crate::media::event::PeerEvent;
+use crate::media::peer::{MESSAGE_COST, Peer};
+use crate::media::plan::Talk;
+use crate::media::shard::gatherings::{Gatherings, Lossy};
+use crate::media::shard::resident::Tell;
+
+/// What is read of a peer's messages before its session has heard them, each counted with
+/// [`MESSAGE_COST`].
+pub const MAX_UNHEARD: usize = 256 * 1024;
+
+/// Bytes of reliable messages given to SCTP that the other end has not acknowledged.
+pub const MAX_RELIABLE_UNDER_WAY: usize = 512 * 1024;
+
+/// The same of lossy ones.
+pub const MAX_LOSSY_UNDER_WAY: usize = 32 * 1024;
+
+/// Lossy messages waiting for those to be acknowledged, and their bytes.
+pub const MAX_LOSSY_WAITING: (usize, usize) = (64, 64 * 1024);
+
+/// Lossy messages that a peer may send a second, and at once after a quiet time. Each may go to a whole
+/// room.
+pub const LOSSY_RATE: (u32, u32) = (500, 250);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Talking {
+    talk: Option<Arc<Talk>>,
+    reliable: Option<ChannelId>,
+    lossy: Option<ChannelId>,
+    /// The session knows the reliable channel to be open.
+    told_open: bool,
+    /// Came, and the session was not told yet.
+    unheard: Vec<Bytes>,
+    /// The session was told some, and has not said that it heard them.
+    is_told: bool,
+    /// What both are, for the limit.
+    unheard_bytes: usize,
+    /// The session sent these.
+    unsent: VecDeque<Bytes>,
+    /// It is yet to be told that they are on their way.
+    owes_sent: bool,
+    /// Lossy messages to be sent.
+    waiting: VecDeque<Bytes>,
+    waiting_bytes: usize,
+    /// Lossy messages that came.
+    said: Vec<Lossy>,
+    /// When as many as at once may come again.
+    quiet_at: Option<Instant>,
+}
+
+impl Talking {
+    /// A channel is open. Where several have one label, the newest counts.
+    pub fn opened(&mut self, channel: ChannelId, label: &str) {
+        match label {
+            RELIABLE_CHANNEL => self.reliable = Some(channel),
+            LOSSY_CHANNEL => self.lossy = Some(channel),
+            _ => {}
+        }
+    }
+
+    /// A channel is closed.
+    pub fn closed(&mut self, channel: ChannelId) {
+        self.reliable.take_if(|reliable| *reliable == channel);
+        self.lossy.take_if(|lossy| *lossy == channel);
+    }
+
+    /// Takes a message.
+    pub fn take(&mut self, now: Instant, channel: ChannelId, data: Bytes, talk: Option<&Talk>) {
+        if self.reliable == Some(channel) {
+            self.unheard_bytes += data.len() + MESSAGE_COST;
+            self.unheard.push(data);
+        } else if self.lossy == Some(channel)
+            && let Some(talk) = talk
+            && talk.may_send
+            && data.len() <= MAX_LOSSY_BYTES
+            && self.may_say(now)
+        {
+            // What is no message is dropped: nobody waits for an answer.
+            self.said.extend(lossy(talk, &data));
+        }
+    }
+
+    /// Whether one more lossy message is within the limit.
+    fn may_say(&mut self, now: Instant) -> bool {
+        let (per_second, at_once) = LOSSY_RATE;
+        let each = Duration::from_secs(1) / per_second;
+        let quiet_at = self.quiet_at.unwrap_or(now).max(now) + each;
+        let is_within = quiet_at <= now + each * at_once;
+        if is_within {
+            self.quiet_at = Some(quiet_at);
+        }
+        is_within
+    }
+
+    /// The lossy messages that came.
+    pub fn said(&mut self) -> impl Iterator<Item = Lossy> {
+        self.said.drain(..)
+    }
+
+    /// Takes a lossy message that somebody sent. Where too much waits, what is oldest goes.
+    pub fn hear(&mut self, message: Bytes) {
+        if self.lossy.is_none() {
+            return;
+        }
+        let (messages, bytes) = MAX_LOSSY_WAITING;
+        self.waiting_bytes += message.len();
+        self.waiting.push_back(message);
+        while self.waiting.len() > messages || self.waiting_bytes > bytes {
+            self.next_waiting();
+        }
+    }
+
+    fn next_waiting(&mut self) -> Option<Bytes> {
+        let message = self.waiting.pop_front()?;
+        self.waiting_bytes -= message.len();
+        Some(message)
+    }
+
+    /// Takes reliable messages that the session sends.
+    pub fn send(&mut self, messages: Vec<Bytes>) {
+        self.unsent.extend(messages);
+        self.owes_sent = true;
+    }
+
+    /// The session heard what it was told.
+    pub fn heard(&mut self) {
+        self.is_told = false;
+    }
+
+    /// Takes a place in a room, or none.
+    pub fn sit<P: Copy + Eq>(
+        &mut self,
+        talk: Option<Arc<Talk>>,
+        gatherings: &mut Gatherings<P>,
+        key: P,
+    ) {
+        let before = std::mem::replace(&mut self.talk, talk);
+        let (before, now) = (before.as_deref(), self.talk.as_deref());
+        if before.map(Talk::place) == now.map(Talk::place) {
+            return;
+        }
+        if let Some(before) = before {
+            gatherings.leave(&before.gathering, &before.participant, key);
+        }
+        if let Some(now) = now {
+            gatherings.enter(&now.gathering, &now.participant, key);
+        }
+    }
+
+    /// Moves on what can move. Returns whether there may be more to take then.
+    pub fn go_on(
+        &mut self,
+        now: Instant,
+        peer: &mut Peer,
+        is_in_a_room: bool,
+        tell: &mut impl Tell,
+    ) -> bool {
+        if !peer.has_data() {
+            (self.reliable, self.lossy) = (None, None);
+        }
+        self.tell_session(tell);
+        self.send_on(now, peer, tell);
+        let room = MAX_UNHEARD.saturating_sub(self.unheard_bytes);
+        peer.set_appetite(now, is_in_a_room.then_some(room))
+    }
+
+    fn tell_session(&mut self, tell: &mut impl Tell) {
+        let is_open = self.reliable.is_some();
+        if is_open != self.told_open && tell(PeerEvent::Channel { is_open }).is_ok() {
+            self.told_open = is_open;
+        }
+        if self.is_told {
+            return;
+        }
+        self.unheard_bytes = self.unheard.iter().map(|it| it.len() + MESSAGE_COST).sum();
+        if self.unheard.is_empty() {
+            return;
+        }
+        match tell(PeerEvent::Messages(std::mem::take(&mut self.unheard))) {
+            Err(PeerEvent::Messages(unheard)) => self.unheard = unheard,
+            Ok(()) | Err(_) => self.is_told = true,
+        }
+    }
+
+    fn send_on(&mut self, now: Instant, peer: &mut Peer, tell: &mut impl Tell) {
+        match self.reliable {
+            Some(channel) => {
+                while peer.buffered_on(channel) < MAX_RELIABLE_UNDER_WAY
+                    && let Some(message) = self.unsent.pop_front()
+                {
+                    give(now, peer, channel, message);
+                }
+            }
+            None => self.unsent.clear(),
+        }
+        if self.owes_sent && self.unsent.is_empty() {
+            self.owes_sent = tell(PeerEvent::Sent).is_err();
+        }
+        match self.lossy {
+            Some(channel) => {
+                while peer.buffered_on(channel) < MAX_LOSSY_UNDER_WAY
+                    && let Some(message) = self.next_waiting()
+                {
+                    give(now, peer, channel, message);
+                }
+            }
+            None => {
+                self.waiting.clear();
+                self.waiting_bytes = 0;
+            }
+        }
+    }
+}
+
+/// A message of a client's as it goes to others.
+fn lossy(talk: &Talk, data: &[u8]) -> Option<Lossy> {
+    let message = ClientData::decode(data).ok()?;
+    let sent = ServerData {
+        from: &talk.participant,
+        is_private: message.to.is_some(),
+        topic: message.topic,
+        payload: message.payload,
+    };
+    let bytes = Bytes::from(sent.encode().ok()?);
+    let to = message.to.map(|mut to| {
+        to.sort_unstable();
+        to.dedup();
+        to.into_iter().map(Box::from).collect()
+    });
+    Some(Lossy {
+        gathering: talk.gathering.clone(),
+        from: talk.participant.clone(),
+        to,
+        bytes,
+    })
+}
+
+/// What is refused is too long for the other end, which says what it takes (RFC 8841 §6.1), or its channel
+/// was just closed.
+fn give(now: Instant, peer: &mut Peer, channel: ChannelId, message: Bytes) {
+    if let Err(error) = peer.send_data(now, channel, MessageKind::Binary, message) {
+        tracing::debug!(%error, "a member's message was not sent");
+    }
+}
