@@ -30,3 +30,8 @@ pub enum PeerEvent {
     /// What the session sent last is on its way, and the next may come.
     Sent,
 }
+
+/// The way to a peer's session. What it has no room for comes back.
+pub trait Tell: FnMut(PeerEvent) -> Result<(), PeerEvent> {}
+
+impl<F: FnMut(PeerEvent) -> Result<(), PeerEvent>> Tell for F {}

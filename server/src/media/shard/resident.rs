@@ -7,7 +7,7 @@ use ferrite_protocol::SessionId;
 use ferrite_protocol::message::PeerConnectionState;
 
 use crate::media::Behaviour;
-use crate::media::event::PeerEvent;
+use crate::media::event::{PeerEvent, Tell};
 use crate::media::forward::router::Router;
 use crate::media::forward::track::{Layers, Place};
 use crate::media::id::{PeerId, TrackId};
@@ -23,11 +23,6 @@ use crate::media::transport::ice::IceState;
 /// How long a handshake may be under way before anybody is told what may be keeping it. It takes a
 /// few round trips, so of a call that goes well nothing is told.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The way to a peer's session. What it has no room for comes back.
-pub trait Tell: FnMut(PeerEvent) -> Result<(), PeerEvent> {}
-
-impl<F: FnMut(PeerEvent) -> Result<(), PeerEvent>> Tell for F {}
 
 /// A peer and what belongs to it.
 pub struct Resident {

@@ -16,11 +16,10 @@ use ferrite_protocol::limits::MAX_LOSSY_BYTES;
 use ferrite_protocol::{ClientData, LOSSY_CHANNEL, RELIABLE_CHANNEL, ServerData};
 
 use crate::media::data::{ChannelId, MessageKind};
-use crate::media::event::PeerEvent;
+use crate::media::event::{PeerEvent, Tell};
 use crate::media::peer::{MESSAGE_COST, Peer};
 use crate::media::plan::Talk;
 use crate::media::shard::gatherings::{Gatherings, Lossy};
-use crate::media::shard::resident::Tell;
 
 /// What is read of a peer's messages before its session has heard them, each counted with
 /// [`MESSAGE_COST`].
