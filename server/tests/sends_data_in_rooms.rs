@@ -43,11 +43,18 @@ fn came(label: &str, from: &Talker, is_private: bool, payload: &[u8]) -> Came {
 
 /// What the client is refused with next.
 async fn refused(talker: &mut Talker) -> (ErrorCode, String) {
-    loop {
-        if let ServerMessage::Error { code, message, .. } = talker.client.receive_message().await {
-            return (code, message);
+    let refusal = async {
+        loop {
+            if let ServerMessage::Error { code, message, .. } =
+                talker.client.receive_message().await
+            {
+                return (code, message);
+            }
         }
-    }
+    };
+    timeout(PATIENCE, refusal)
+        .await
+        .expect("it was not refused")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,7 @@ pub mod decode;
 pub mod description;
 pub mod error;
 mod fields;
+pub mod file;
 pub mod id;
 pub mod limits;
 pub mod message;

@@ -71,6 +71,8 @@ fn each_file_is_read_by_a_test_and_shown_on_the_page() {
     let names: BTreeSet<_> = client.into_iter().chain(server).collect();
     let files = std::fs::read_dir(folder()).unwrap();
     let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    // Those have a test of their own.
+    let files = files.filter(|name| !name.starts_with("file."));
     let expected: BTreeSet<_> = names.iter().map(|name| format!("{name}.bin")).collect();
     assert_eq!(files.collect::<BTreeSet<_>>(), expected);
     for name in names {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ferrite_protocol::{ClientData, ServerData, ServerMessage};
+use ferrite_protocol::{ClientData, ErrorCode, ServerData, ServerMessage};
 use ferrite_server::Server;
 use serde_json::json;
 
@@ -79,6 +79,15 @@ impl Talker {
         self.until("its channels", |talker| {
             talker.shared.channels.load(Ordering::Relaxed) == 2
         });
+        // Its session has heard of the channel once it answers what comes on it.
+        self.send_raw(RELIABLE, Vec::new());
+        while !matches!(
+            self.client.receive_message().await,
+            ServerMessage::Error {
+                code: ErrorCode::BadMessage | ErrorCode::NotAllowed,
+                ..
+            }
+        ) {}
     }
 
     fn end(&mut self) {
