@@ -80,7 +80,7 @@ impl Talker {
             talker.shared.channels.load(Ordering::Relaxed) == 2
         });
         // Its session has heard of the channel once it answers what comes on it.
-        self.send_raw(RELIABLE, Vec::new());
+        self.send_raw(RELIABLE, vec![0]);
         while !matches!(
             self.client.receive_message().await,
             ServerMessage::Error {
