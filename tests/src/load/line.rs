@@ -60,8 +60,14 @@ impl Line {
 
     /// Takes the next message, if one has come. Pings are answered on the way.
     pub fn hear(&mut self) -> Option<Heard> {
+        self.hear_if(|_| true)
+    }
+
+    /// Takes the next message whose text is wanted, if one has come; others are not even read.
+    pub fn hear_if(&mut self, wanted: impl Fn(&str) -> bool) -> Option<Heard> {
         loop {
             match self.socket.read() {
+                Ok(Message::Text(text)) if !wanted(&text) => {}
                 Ok(Message::Text(text)) => {
                     // What a later version says is skipped.
                     if let Ok(message) = ServerMessage::decode(&text) {

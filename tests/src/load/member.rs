@@ -5,38 +5,22 @@
 //! time to time, so that it stays let in.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ferrite_protocol::{ClientMessage, ServerMessage};
-use rtc::crypto::RTCCryptoProvider;
-use rtc::dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
-use rtc::dtls::crypto::Certificate;
+use rtc::dtls::config::HandshakeConfig;
 use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
-use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::shared::TransportProtocol;
-use rtc::srtp::config::Config;
 use rtc::srtp::context::Context;
-use rtc::srtp::protection_profile::ProtectionProfile;
-use rtc::stun::attributes::{
-    ATTR_ICE_CONTROLLING, ATTR_PRIORITY, ATTR_USE_CANDIDATE, ATTR_USERNAME, AttrType, RawAttribute,
-};
-use rtc::stun::fingerprint::FINGERPRINT;
-use rtc::stun::integrity::MessageIntegrity;
-use rtc::stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, Setter, TransactionId};
-use rtc::stun::xoraddr::XorMappedAddress;
-use sha2::{Digest, Sha256};
+use rtc::stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message};
 
+use super::badge::{self, ASSOCIATION, Badge};
 use super::line::{Heard, Line};
+use super::stun;
 use crate::wait;
-
-/// RFC 5764 §4.2.
-const EXPORTER: &str = "EXTRACTOR-dtls_srtp";
-
-/// The library tells associations apart by address; here is one.
-const ASSOCIATION: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
 
 const UFRAG: &str = "mmbr";
 const PASSWORD: &str = "thepasswordofthemember00";
@@ -60,8 +44,7 @@ pub struct Member {
     socket: UdpSocket,
     media: SocketAddr,
     line: Line,
-    provider: Arc<dyn RTCCryptoProvider>,
-    fingerprint: String,
+    badge: Badge,
     dtls: Endpoint,
     srtp: Option<Context>,
     /// The server's user name fragment and password.
@@ -86,18 +69,15 @@ impl Member {
     /// Calls the server and comes back when it may send media. It offers so many video sections, and
     /// a data channel.
     pub fn join(address: &str, media: SocketAddr, videos: usize) -> Result<Self> {
-        let provider = rtc::crypto::default_provider()?;
-        let certificate =
-            Certificate::generate_self_signed(vec!["member".to_owned()], provider.crypto())?;
-        let config = handshake(&provider, &certificate)?;
+        let badge = Badge::new()?;
+        let config = badge.handshake.clone();
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(LOOK))?;
         let mut member = Self {
             socket,
             media,
             line: Line::open(address)?,
-            fingerprint: hexadecimal(&Sha256::digest(&certificate.certificate[0])),
-            provider,
+            badge,
             dtls: Endpoint::new(ASSOCIATION, TransportProtocol::UDP, None),
             srtp: None,
             theirs: (String::new(), String::new()),
@@ -258,8 +238,8 @@ impl Member {
             self.checked = true;
         }
         if message.typ == BINDING_REQUEST {
-            let response = self.binding_success(&message)?;
-            self.put(&response)?;
+            let crypto = self.badge.provider.crypto();
+            self.put(&stun::success(crypto, &message, self.media, PASSWORD))?;
         }
         Ok(())
     }
@@ -277,74 +257,20 @@ impl Member {
     }
 
     fn keys(&self) -> Result<Context> {
-        let state = self.dtls.get_connection_state(ASSOCIATION);
-        let state = state.context("no association")?;
-        let profile = ProtectionProfile::AeadAes128Gcm;
-        let length = 2 * (profile.key_len() + profile.salt_len());
-        let material = state.export_keying_material(EXPORTER, &[], length)?;
-        let mut config = Config {
-            profile,
-            ..Config::default()
-        };
-        config.set_session_keys_from_keying_material(material.as_ref(), true)?;
+        let config = badge::keys(&self.dtls)?;
         let (key, salt) = (
             &config.keys.local_master_key,
             &config.keys.local_master_salt,
         );
-        let crypto = self.provider.crypto();
-        Ok(Context::new(key, salt, profile, None, None, crypto)?)
+        let crypto = self.badge.provider.crypto();
+        Ok(Context::new(key, salt, config.profile, None, None, crypto)?)
     }
 
     fn binding_request(&mut self) -> Vec<u8> {
         self.transaction += 1;
-        let mut id = [0; 12];
-        id[4..].copy_from_slice(&self.transaction.to_be_bytes());
         let username = format!("{}:{UFRAG}", self.theirs.0);
-        self.build(
-            BINDING_REQUEST,
-            TransactionId(id),
-            vec![
-                raw(ATTR_USERNAME, username.as_bytes()),
-                raw(ATTR_PRIORITY, &0x6E00_01FF_u32.to_be_bytes()),
-                raw(ATTR_ICE_CONTROLLING, &7_u64.to_be_bytes()),
-                raw(ATTR_USE_CANDIDATE, &[]),
-            ],
-            &self.theirs.1,
-        )
-    }
-
-    fn binding_success(&self, request: &Message) -> Result<Vec<u8>> {
-        let mapped = XorMappedAddress {
-            ip: self.media.ip(),
-            port: self.media.port(),
-        };
-        let id = request.transaction_id;
-        let setters: Vec<Box<dyn Setter>> = vec![Box::new(mapped)];
-        Ok(self.build(BINDING_SUCCESS, id, setters, PASSWORD))
-    }
-
-    fn build(
-        &self,
-        kind: rtc::stun::message::MessageType,
-        id: TransactionId,
-        attributes: Vec<Box<dyn Setter>>,
-        password: &str,
-    ) -> Vec<u8> {
-        let crypto = self.provider.crypto();
-        let integrity =
-            MessageIntegrity::new_short_term_integrity_with_provider(password.to_owned(), crypto);
-        let mut setters: Vec<Box<dyn Setter + '_>> = vec![Box::new(id), Box::new(kind)];
-        setters.extend(
-            attributes
-                .into_iter()
-                .map(|setter| setter as Box<dyn Setter>),
-        );
-        setters.push(Box::new(integrity));
-        setters.push(Box::new(FINGERPRINT));
-        let mut message = Message::new();
-        // Nothing here is too long to be said.
-        let _ = message.build(&setters);
-        message.raw
+        let crypto = self.badge.provider.crypto();
+        stun::request(crypto, &username, &self.theirs.1, self.transaction)
     }
 
     fn accept(&mut self, answer: &str) {
@@ -365,7 +291,7 @@ impl Member {
     }
 
     fn description(&self, videos: usize) -> String {
-        let fingerprint = &self.fingerprint;
+        let fingerprint = &self.badge.fingerprint;
         let transport = format!(
             "c=IN IP4 0.0.0.0\r\na=ice-ufrag:{UFRAG}\r\na=ice-pwd:{PASSWORD}\r\n\
              a=fingerprint:sha-256 {fingerprint}\r\na=setup:active\r\n"
@@ -389,32 +315,4 @@ impl Member {
         }
         sdp
     }
-}
-
-fn handshake(
-    provider: &Arc<dyn RTCCryptoProvider>,
-    certificate: &Certificate,
-) -> Result<Arc<HandshakeConfig>> {
-    let config = ConfigBuilder::default()
-        .with_crypto_provider(provider.clone())
-        .with_certificates(vec![certificate.clone()])
-        .with_srtp_protection_profiles(vec![SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm])
-        .with_client_auth(ClientAuthType::RequireAnyClientCert)
-        // It does not matter to it whom it floods.
-        .with_insecure_skip_verify(true)
-        .build(true, Some(ASSOCIATION))?;
-    Ok(Arc::new(config))
-}
-
-fn raw(typ: AttrType, value: &[u8]) -> Box<dyn Setter> {
-    Box::new(RawAttribute {
-        typ,
-        length: value.len() as u16,
-        value: value.to_vec(),
-    })
-}
-
-fn hexadecimal(digest: &[u8]) -> String {
-    let bytes: Vec<_> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
-    bytes.join(":")
 }

@@ -9,9 +9,13 @@
 //! | `caller` | a peer and its line: a client |
 //! | `client` | a client that finds back by itself |
 //! | `crowd` | many callers in one loop |
+//! | `badge`, `stun` | what it takes to be let in without a library's peer |
+//! | `rooms` | thousands of participants, lighter still, who check what they get |
 //! | `member` | one who was let in, with its own hand on every byte |
+//! | `raw` | the raw limit of the machine |
 //! | `meter` | what the kernel says of the server's process |
 
+mod badge;
 mod caller;
 mod client;
 mod crowd;
@@ -20,12 +24,16 @@ mod link;
 pub mod member;
 mod meter;
 mod peer;
+mod raw;
+pub mod rooms;
+mod stun;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use str0m::config::DtlsCert;
 
+pub use badge::Badge;
 pub use caller::Caller;
 pub use client::Client;
 pub use crowd::Crowd;
@@ -33,6 +41,7 @@ pub use line::{Heard, Line};
 pub use link::{Link, Silence, SplitMix};
 pub use meter::{Meter, own_cpu, thread_cpu};
 pub use peer::{Counts, PACKET, Peer};
+pub use raw::{Limits, Raw};
 
 /// What some peers send.
 #[derive(Clone, Copy, Debug)]

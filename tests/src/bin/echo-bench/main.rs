@@ -14,15 +14,13 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `raw` | the raw limit |
 //! | `bare` | an echo that does nothing else, with the same traffic |
 //! | `report` | the figures, printed |
 //!
-//! The peers are [`ferrite_tests::load`]'s.
+//! The peers and the raw limit are [`ferrite_tests::load`]'s.
 #![forbid(unsafe_code)]
 
 mod bare;
-mod raw;
 mod report;
 
 use std::path::Path;
@@ -126,7 +124,7 @@ impl Plan {
 async fn main() -> Result<()> {
     let plan = Plan::from_args(std::env::args().skip(1))?;
     let dir = artefacts::fresh("echo-bench")?;
-    let mut raw = raw::Raw::new()?;
+    let mut raw = load::Raw::new(1)?;
     raw.measure(plan.raw_rounds)?;
     let mut all = Vec::new();
     for traffic in &plan.traffic {

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use ferrite_tests::load::{PACKET, percentile};
+use ferrite_tests::load::{Limits, PACKET, percentile};
 
 use crate::Traffic;
-use crate::raw::Limits;
 
 /// A stretch of time while packets were echoed.
 #[derive(Clone, Copy, Debug)]

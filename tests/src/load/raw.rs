@@ -1,5 +1,5 @@
 //! The raw limit: what a packet costs on this machine that is only received, opened, sealed and
-//! sent, in one thread, over two plain UDP sockets on the loopback interface, with nobody to wake.
+//! sent, with and without generic segmentation offload, in one thread, over two plain UDP sockets on the loopback interface, with nobody to wake.
 //!
 //! A round is 32 packets of 1100 bytes. Each step is timed by itself with the thread's CPU clock,
 //! and the median of all rounds counts.
@@ -9,10 +9,12 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
+use nix::sys::socket::{
+    ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, sendmsg,
+};
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
 
-use ferrite_tests::load::{PACKET, thread_cpu};
+use super::{PACKET, thread_cpu};
 
 /// What SRTP authenticates but does not encrypt: the least RTP header.
 const HEADER: usize = 12;
@@ -22,38 +24,61 @@ const BATCH: usize = 32;
 
 /// What one packet costs, in microseconds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) receive: f64,
-    pub(crate) open: f64,
-    pub(crate) seal: f64,
-    pub(crate) send: f64,
+pub struct Limits {
+    /// recvmmsg.
+    pub receive: f64,
+    /// AES-128-GCM, to open.
+    pub open: f64,
+    /// AES-128-GCM, to seal.
+    pub seal: f64,
+    /// sendmmsg.
+    pub send: f64,
+    /// sendmsg with UDP_SEGMENT, of as many packets as were wished for.
+    pub segments: f64,
 }
 
 impl Limits {
     /// The least an echo costs.
-    pub(crate) fn echo(&self) -> f64 {
+    #[must_use]
+    pub fn echo(&self) -> f64 {
         self.receive + self.open + self.seal + self.send
     }
 
     /// The least it costs to send one packet that is there already.
-    pub(crate) fn send_alone(&self) -> f64 {
+    #[must_use]
+    pub fn send_alone(&self) -> f64 {
         self.seal + self.send
+    }
+
+    /// The same with generic segmentation offload.
+    #[must_use]
+    pub fn send_segments(&self) -> f64 {
+        self.seal + self.segments
     }
 }
 
 /// Two sockets and a key.
-pub(crate) struct Raw {
+pub struct Raw {
     far: UdpSocket,
     near: UdpSocket,
     key: LessSafeKey,
     sequence: u64,
     batch: Vec<Vec<u8>>,
+    /// How many packets one call sends in segments.
+    together: usize,
     /// Nanoseconds per round, by step.
-    rounds: [Vec<u64>; 4],
+    rounds: [Vec<u64>; 5],
+}
+
+impl std::fmt::Debug for Raw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Raw").finish_non_exhaustive()
+    }
 }
 
 impl Raw {
-    pub(crate) fn new() -> Result<Self> {
+    /// So many packets go out together where segments are sent.
+    pub fn new(together: usize) -> Result<Self> {
         let key = UnboundKey::new(&AES_128_GCM, &[7; 16])
             .ok()
             .context("AES-128-GCM")?;
@@ -63,13 +88,14 @@ impl Raw {
             near,
             key: LessSafeKey::new(key),
             sequence: 0,
+            together: together.clamp(1, BATCH),
             batch: vec![vec![0; PACKET + TAG]; BATCH],
             rounds: Default::default(),
         })
     }
 
     /// Measures so many rounds.
-    pub(crate) fn measure(&mut self, rounds: usize) -> Result<()> {
+    pub fn measure(&mut self, rounds: usize) -> Result<()> {
         for _ in 0..rounds {
             self.seal()?;
             send(&self.far, &self.batch, self.near.local_addr()?)?;
@@ -80,10 +106,11 @@ impl Raw {
                 self.seal()?,
                 self.send()?,
             ];
-            for (at, step) in self.rounds.iter_mut().enumerate() {
+            for (at, step) in self.rounds.iter_mut().take(4).enumerate() {
                 step.push((times[at + 1] - times[at]).as_nanos() as u64);
             }
             receive(&self.far, &mut self.batch)?;
+            self.measure_segments()?;
         }
         Ok(())
     }
@@ -123,18 +150,43 @@ impl Raw {
         thread_cpu()
     }
 
+    fn measure_segments(&mut self) -> Result<()> {
+        let SocketAddr::V4(to) = self.far.local_addr()? else {
+            anyhow::bail!("the sockets are IPv4");
+        };
+        let together = self.batch.chunks(self.together);
+        let together: Vec<_> = together.map(<[_]>::concat).collect();
+        let (to, length) = (SockaddrIn::from(to), (PACKET + TAG) as u16);
+        let before = thread_cpu()?;
+        for packets in &together {
+            sendmsg(
+                self.near.as_raw_fd(),
+                &[IoSlice::new(packets)],
+                &[ControlMessage::UdpGsoSegments(&length)],
+                MsgFlags::empty(),
+                Some(&to),
+            )?;
+        }
+        let took = thread_cpu()? - before;
+        self.rounds[4].push(took.as_nanos() as u64);
+        receive(&self.far, &mut self.batch)
+    }
+
     /// The medians of everything measured.
-    pub(crate) fn limits(&self) -> Limits {
-        let [receive, open, seal, send] = self.rounds.each_ref().map(|rounds| {
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let [receive, open, seal, send, segments] = self.rounds.each_ref().map(|rounds| {
             let mut rounds = rounds.clone();
             rounds.sort_unstable();
-            rounds[rounds.len() / 2] as f64 / 1000.0 / BATCH as f64
+            let median = rounds.get(rounds.len() / 2).copied();
+            median.unwrap_or_default() as f64 / 1000.0 / BATCH as f64
         });
         Limits {
             receive,
             open,
             seal,
             send,
+            segments,
         }
     }
 }

@@ -1,0 +1,57 @@
+//! The load tool: what rooms of the real `ferrite` binary cost, and whether everything arrives.
+//!
+//! ```sh
+//! cargo run --release -p ferrite-tests --bin load -- --help
+//! cargo run --release -p ferrite-tests --bin load -- --subscribers 500 --bitrate 600
+//! cargo run --release -p ferrite-tests --bin load -- --rooms 50 --publishers 4 --subscribers 0 --audio
+//! ```
+//!
+//! It starts the server (`FERRITE_BIN`, or else the release build that cargo makes), fills its rooms
+//! with light participants over WebSockets and UDP on the loopback interface
+//! ([`ferrite_tests::load::rooms`]), lets some send and all check what they get, prints figures
+//! beside the machine's raw limits of the same run, and exits with 1 if something was lost.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `options` | what to do |
+//! | `run` | doing it |
+//! | `samples` | what was seen second by second, and in all |
+//! | `report` | the figures, printed and as JSON |
+//! | `chart` | the curves, as SVG |
+#![forbid(unsafe_code)]
+
+mod chart;
+mod options;
+mod report;
+mod run;
+mod samples;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use options::Options;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode> {
+    let options = Options::parse();
+    let figures = run::run(&options).await?;
+    report::print(&options, &figures);
+    if let Some(path) = &options.json {
+        let json = serde_json::to_string_pretty(&report::json(&figures))?;
+        std::fs::write(path, json + "\n").with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &options.svg {
+        let svg = chart::draw(&figures);
+        std::fs::write(path, svg).with_context(|| path.display().to_string())?;
+    }
+    let complaints = figures.complaints();
+    for complaint in &complaints {
+        println!("FAILED: {complaint}");
+    }
+    Ok(match complaints.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}

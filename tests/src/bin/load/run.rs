@@ -1,0 +1,359 @@
+//! One run: the server starts, publishers come, then subscribers, then media flows and is measured.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use ferrite_tests::load::rooms::{Field, Found, Histogram, News, Part, dropped_at};
+use ferrite_tests::load::{Meter, Raw, own_cpu};
+use ferrite_tests::{Server, artefacts, wait};
+
+use crate::options::Options;
+use crate::samples::{Figures, Sample, lost, ms};
+
+/// How long media flows before it is measured, and how long what is under way may take in the end.
+const SETTLE: Duration = Duration::from_millis(1500);
+
+/// One turn, in which what is due a second is done.
+const TURN: Duration = Duration::from_millis(20);
+
+/// Nobody takes longer to come in than this, however many they are.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Does it all.
+pub(crate) async fn run(options: &Options) -> Result<Figures> {
+    let mut raw = Raw::new(options.packets_per_frame as usize)?;
+    raw.measure(options.raw_rounds)?;
+    let dir = artefacts::fresh(&options.log)?;
+    let flags = options.flags();
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let mut server = Server::start(&dir, &flags).await?;
+    let media = SocketAddrV4::new(Ipv4Addr::LOCALHOST, server.media_port());
+    let mut run = Run {
+        options,
+        field: Field::new(server.address(), media, options.field())?,
+        meter: Meter::new(server.pid()?)?,
+        began: Instant::now(),
+        next_sample: Instant::now(),
+        cpu: Duration::ZERO,
+        unsampled: News::default(),
+        total: News::default(),
+        samples: Vec::new(),
+        base: 0,
+        with_publishers: None,
+    };
+    let mut figures = run.go()?;
+    figures.dropped_there = dropped_at(server.media_port())?;
+    drop(run);
+    let status = server.stop(wait::PATIENCE).await?;
+    if !status.success() {
+        bail!("the server ended with {status}");
+    }
+    // After the others, so that a noisy minute shows in both.
+    raw.measure(options.raw_rounds)?;
+    figures.limits = raw.limits();
+    Ok(figures)
+}
+
+struct Run<'a> {
+    options: &'a Options,
+    field: Field,
+    meter: Meter,
+    began: Instant,
+    next_sample: Instant,
+    /// The server's, at the last sample.
+    cpu: Duration,
+    unsampled: News,
+    total: News,
+    samples: Vec<Sample>,
+    /// The server's memory before anybody came, and with the publishers.
+    base: u64,
+    with_publishers: Option<u64>,
+}
+
+impl Run<'_> {
+    fn go(&mut self) -> Result<Figures> {
+        self.warm_up()?;
+        let (publishers, subscribers) = (
+            self.options.all_publishers(),
+            self.options.all_subscribers(),
+        );
+        let rooms = self.options.rooms;
+        self.base = self.meter.memory()?;
+        self.began = Instant::now();
+        self.next_sample = self.began;
+        self.cpu = self.meter.cpu()?;
+        let before = self.cpu;
+        self.join(publishers, rooms, self.options.publisher())?;
+        let mut join_cpu = (self.meter.cpu()? - before) / publishers.max(1);
+        if subscribers > 0 {
+            self.field.start();
+            self.live(SETTLE)?;
+            self.field.stop();
+            self.live(Duration::from_millis(200))?;
+            self.with_publishers = Some(self.meter.memory()?);
+            let before = self.meter.cpu()?;
+            self.join(subscribers, rooms, self.options.subscriber())?;
+            join_cpu = (self.meter.cpu()? - before) / subscribers;
+        }
+        self.take_news();
+        let joined = std::mem::take(&mut self.total.joined);
+        self.field.start();
+        self.live(SETTLE)?;
+        let mut figures = self.measure()?;
+        figures.join_cpu = join_cpu;
+        figures.joined.extend(joined);
+        Ok(figures)
+    }
+
+    /// The first participants cost what is made once: the tables and buffers of every thread.
+    fn warm_up(&mut self) -> Result<()> {
+        let room = self.options.rooms;
+        let mut first = vec![self.field.invite(room, self.options.publisher())?];
+        for _ in 0..3 {
+            first.push(self.field.invite(room, self.options.subscriber())?);
+        }
+        self.field
+            .live(Instant::now() + Duration::from_millis(500))?;
+        self.field.start();
+        self.field
+            .live(Instant::now() + Duration::from_millis(500))?;
+        self.field.stop();
+        for number in first {
+            self.field.dismiss(number);
+        }
+        self.field.live(Instant::now() + SETTLE)?;
+        self.field.take_news();
+        Ok(())
+    }
+
+    /// So many come in, to one room after the other.
+    fn join(&mut self, count: u32, rooms: u32, part: Part) -> Result<()> {
+        let before = self.field.present().1;
+        let (began, mut invited) = (Instant::now(), 0);
+        let mut last = began;
+        while self.field.present().1 < before + count as usize {
+            let due = began.elapsed().as_secs_f64() * self.options.joins_per_second + 1.0;
+            while invited < count.min(due as u32) {
+                self.field.invite(invited % rooms, part)?;
+                invited += 1;
+                last = Instant::now();
+            }
+            self.live(TURN)?;
+            if last.elapsed() > PATIENCE {
+                let (there, connected) = self.field.present();
+                bail!("of {there} participants {connected} are connected");
+            }
+        }
+        self.live(Duration::from_millis(300))
+    }
+
+    fn measure(&mut self) -> Result<Figures> {
+        self.take_news();
+        // What was found so far stays found; what is measured begins here.
+        let before = std::mem::take(&mut self.total);
+        let (server, load, began) = (self.meter.cpu()?, own_cpu()?, Instant::now());
+        let end = began + Duration::from_secs(self.options.seconds.into());
+        let mut happenings = Happenings::default();
+        while Instant::now() < end {
+            happenings.happen(self.options, began.elapsed(), &mut self.field)?;
+            self.live(TURN)?;
+        }
+        self.take_news();
+        let (server_cpu, load_cpu) = (self.meter.cpu()? - server, own_cpu()? - load);
+        let (measured, memory) = (began.elapsed(), self.meter.memory()?);
+        let (forwarded, bytes) = (self.total.found.packets, self.total.bytes);
+        let (kb_per_publisher, kb_per_subscriber) = self.kilobytes(memory);
+        self.field.stop();
+        let link = Duration::from_millis(self.options.delay);
+        self.field.live(Instant::now() + SETTLE + 2 * link)?;
+        self.take_news();
+        let (late, silent) = self.field.at_the_end();
+        let found = sum(&before.found, &self.total.found);
+        Ok(Figures {
+            samples: std::mem::take(&mut self.samples),
+            limits: Raw::new(1)?.limits(),
+            packets_per_frame: self.options.packets_per_frame,
+            measured,
+            server_cpu,
+            load_cpu,
+            forwarded,
+            bytes,
+            latency: self.total.found.latency.clone(),
+            said: self.total.said.clone(),
+            found,
+            late: if self.options.field().link.is_perfect() {
+                late
+            } else {
+                0
+            },
+            silent,
+            joined: self.total.joined.clone(),
+            seen: self.total.seen.clone(),
+            join_cpu: Duration::ZERO,
+            kb_per_publisher,
+            kb_per_subscriber,
+            dropped_here: self.field.overflowed()?,
+            dropped_there: 0,
+            load_average: load_average(),
+        })
+    }
+
+    fn kilobytes(&self, memory: u64) -> (Option<f64>, Option<f64>) {
+        let per = |now: u64, before: u64, count: u32| {
+            (count > 0).then(|| (now as f64 - before as f64) / 1024.0 / f64::from(count))
+        };
+        let (publishers, subscribers) = (
+            self.options.all_publishers(),
+            self.options.all_subscribers(),
+        );
+        match self.with_publishers {
+            None => (per(memory, self.base, publishers), None),
+            Some(with) => (
+                per(with, self.base, publishers),
+                per(memory, with, subscribers),
+            ),
+        }
+    }
+
+    /// Goes on for so long, and notes what is to be noted every second.
+    fn live(&mut self, length: Duration) -> Result<()> {
+        let end = Instant::now() + length;
+        while Instant::now() < end {
+            self.field.live(end.min(self.next_sample))?;
+            if Instant::now() >= self.next_sample {
+                self.next_sample += Duration::from_secs(1);
+                self.sample()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_news(&mut self) {
+        let news = self.field.take_news();
+        add(&mut self.unsampled, &news);
+        add(&mut self.total, &news);
+    }
+
+    fn sample(&mut self) -> Result<()> {
+        self.take_news();
+        let news = std::mem::take(&mut self.unsampled);
+        let cpu = self.meter.cpu()?;
+        let used = cpu - std::mem::replace(&mut self.cpu, cpu);
+        let (there, connected) = self.field.present();
+        let packets = news.found.packets;
+        let media = |value: f64| (packets > 0).then_some(value);
+        let (kb_per_publisher, kb_per_subscriber) = self.kilobytes(self.meter.memory()?);
+        let all_in = connected
+            == self.options.all_publishers() as usize + self.options.all_subscribers() as usize;
+        let sample = Sample {
+            at: self.began.elapsed().as_secs_f64(),
+            publishers: there.min(self.options.all_publishers() as usize),
+            subscribers: there.saturating_sub(self.options.all_publishers() as usize),
+            packets,
+            us_per_packet: media(used.as_secs_f64() * 1e6 / packets.max(1) as f64),
+            lost: lost(&news.found),
+            jitter_ms: media(news.found.jitter.ms(0.5)),
+            latency_ms: media(news.found.latency.ms(0.5)).zip(media(news.found.latency.ms(0.99))),
+            join_ms: (!news.joined.is_empty()).then(|| ms(&news.joined, 50)),
+            kb_per_publisher: kb_per_publisher.filter(|_| all_in || self.with_publishers.is_some()),
+            kb_per_subscriber: kb_per_subscriber.filter(|_| all_in),
+        };
+        tell(&sample, connected, used);
+        self.samples.push(sample);
+        Ok(())
+    }
+}
+
+/// The progress line.
+fn tell(sample: &Sample, connected: usize, used: Duration) {
+    let (_, p99) = sample.latency_ms.unwrap_or_default();
+    eprintln!(
+        "{:5.0} s  {connected} of {} in  {:7} packets/s  {:6.2} us each  {:4.2} cores  {} lost  latency p99 {p99:.2} ms",
+        sample.at,
+        sample.publishers + sample.subscribers,
+        sample.packets,
+        sample.us_per_packet.unwrap_or_default(),
+        used.as_secs_f64(),
+        sample.lost,
+    );
+}
+
+/// What happens while media flows: how often each did.
+#[derive(Debug, Default)]
+struct Happenings {
+    left: u64,
+    changed: u64,
+    said: u64,
+}
+
+impl Happenings {
+    fn happen(&mut self, options: &Options, since: Duration, field: &mut Field) -> Result<()> {
+        let due = |rate: f64| (since.as_secs_f64() * rate) as u64;
+        while self.left < due(options.churn) {
+            self.left += 1;
+            let leaves_nothing = |part: &Part| !part.camera;
+            let anybody = |_: &Part| true;
+            let gone = match options.all_subscribers() {
+                0 => field.draw(anybody),
+                _ => field.draw(leaves_nothing),
+            };
+            if let Some((number, (room, part))) = gone.and_then(|it| Some((it, field.seat(it)?))) {
+                field.dismiss(number);
+                field.invite(room, part)?;
+            }
+        }
+        while self.changed < due(options.watch_changes) {
+            self.changed += 1;
+            if let Some(number) = field.draw(|part| part.shown > 0) {
+                field.change_watch(number)?;
+            }
+        }
+        while self.said < due(options.messages_per_second) {
+            self.said += 1;
+            if let Some(number) = field.draw(|_| true) {
+                field.say(number, 200)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn add(to: &mut News, more: &News) {
+    to.found = sum(&to.found, &more.found);
+    to.joined.extend(&more.joined);
+    to.seen.extend(&more.seen);
+    to.said.add(&more.said);
+    to.bytes += more.bytes;
+}
+
+fn sum(one: &Found, other: &Found) -> Found {
+    let both = |one: &Histogram, other: &Histogram| {
+        let mut both = one.clone();
+        both.add(other);
+        both
+    };
+    Found {
+        packets: one.packets + other.packets,
+        video: one.video + other.video,
+        gaps: one.gaps + other.gaps,
+        late: one.late + other.late,
+        repaired: one.repaired + other.repaired,
+        swallowed: one.swallowed + other.swallowed,
+        repeats: one.repeats + other.repeats,
+        left_out: one.left_out + other.left_out,
+        broken: one.broken + other.broken,
+        frames: one.frames + other.frames,
+        lost_frames: one.lost_frames + other.lost_frames,
+        no_keyframe: one.no_keyframe + other.no_keyframe,
+        timestamps: one.timestamps + other.timestamps,
+        latency: both(&one.latency, &other.latency),
+        switched: both(&one.switched, &other.switched),
+        jitter: both(&one.jitter, &other.jitter),
+    }
+}
+
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}

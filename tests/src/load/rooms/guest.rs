@@ -1,0 +1,443 @@
+//! One participant: its line to the server, how it got in, what it publishes and what it checks. It
+//! does nothing by itself but answer; what it wants to send is put into the hands of its caller.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use ferrite_protocol::{
+    ClientMessage, MediaKind, ParticipantId, PublicationId, RoomId, ServerMessage, Watch,
+};
+
+use super::entry::Entry;
+use super::histogram::Histogram;
+use super::lane::Lane;
+use super::offer::{Answer, CAMERA, Part, Stream};
+use super::packet::Header;
+use super::rtcp::{self, Arrivals, Asked, Block};
+use super::seal::{Keys, TAG};
+use super::sink::{Found, Sink};
+use super::source::Source;
+use super::wire::wall_clock;
+use crate::load::Badge;
+use crate::load::line::{Heard, Line};
+
+/// What concerns all participants.
+pub(super) struct Common {
+    pub(super) badge: Badge,
+    pub(super) server: std::net::SocketAddr,
+    /// Every how many packets one is opened.
+    pub(super) open: u64,
+    pub(super) found: Found,
+    /// Datagrams that are to go out, and whose they are.
+    pub(super) out: Vec<(usize, Vec<u8>)>,
+    /// How long each took to be let in, and to see a whole frame, from the moment it wanted to.
+    pub(super) joined: Vec<Duration>,
+    pub(super) seen: Vec<Duration>,
+    /// How long messages of a room took.
+    pub(super) said: Histogram,
+    /// Bytes of media received, with their headers.
+    pub(super) bytes: u64,
+    next_source: u32,
+}
+
+impl Common {
+    pub(super) fn new(badge: Badge, server: std::net::SocketAddr, open: u64) -> Self {
+        Self {
+            badge,
+            server,
+            open,
+            found: Found::default(),
+            out: Vec::new(),
+            joined: Vec::new(),
+            seen: Vec::new(),
+            said: Histogram::default(),
+            bytes: 0,
+            next_source: 0,
+        }
+    }
+}
+
+/// A stream that the server sends.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every other one is the large one"
+)]
+enum Received {
+    Media { section: usize, sink: Sink },
+    Again { of: u32, highest: Option<u64> },
+}
+
+/// A participant.
+pub(super) struct Guest {
+    pub(super) number: usize,
+    pub(super) room: u32,
+    pub(super) part: Part,
+    pub(super) line: Option<Line>,
+    entry: Option<Entry>,
+    pub(super) keys: Option<Keys>,
+    pub(super) sources: Vec<Source>,
+    pub(super) transport: u16,
+    streams: Vec<(u32, Received)>,
+    arrivals: Arrivals,
+    /// Its link, to it and from it, where it is not perfect.
+    pub(super) lanes: Option<Box<(Lane, Lane)>>,
+    pub(super) asked: Instant,
+    has_seen: bool,
+    pub(super) id: Option<ParticipantId>,
+    shown: BTreeMap<usize, PublicationId>,
+    reports: u32,
+}
+
+impl Guest {
+    pub(super) fn new(number: usize, room: u32, part: Part, now: Instant) -> Self {
+        Self {
+            number,
+            room,
+            part,
+            line: None,
+            entry: None,
+            keys: None,
+            sources: Vec::new(),
+            transport: 0,
+            streams: Vec::new(),
+            arrivals: Arrivals::default(),
+            lanes: None,
+            asked: now,
+            has_seen: false,
+            id: None,
+            shown: BTreeMap::new(),
+            reports: 0,
+        }
+    }
+
+    /// SSRCs of its own: no two participants of a run have the same.
+    fn first_ssrc(&self) -> u32 {
+        0x1000_0000 + 4096 * self.number as u32
+    }
+
+    /// Has a line now: enters its room and offers.
+    pub(super) fn sit(&mut self, mut line: Line, badge: &Badge) -> Result<()> {
+        line.say(&ClientMessage::Join {
+            id: None,
+            room: RoomId(format!("load-{}", self.room)),
+            name: None,
+            metadata: None,
+            token: None,
+        })?;
+        line.say(&ClientMessage::Offer {
+            id: None,
+            sdp: self.part.sdp(&badge.fingerprint, self.first_ssrc()),
+            tracks: Some(self.part.tracks()),
+        })?;
+        self.line = Some(line);
+        Ok(())
+    }
+
+    /// Hears what the server says. What others do is not looked into.
+    pub(super) fn listen(&mut self, now: Instant, common: &mut Common) -> Result<()> {
+        while let Some(heard) = self.line.as_mut().and_then(|line| line.hear_if(is_wanted)) {
+            match heard {
+                Heard::Message(message) => self.note(now, message, common)?,
+                Heard::Closed(code) => bail!("the server closed a WebSocket with {code}"),
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, now: Instant, message: ServerMessage, common: &mut Common) -> Result<()> {
+        match message {
+            ServerMessage::Answer { sdp, .. } => self.accept(now, &sdp, common)?,
+            ServerMessage::Joined { participant, .. } => self.id = Some(participant),
+            ServerMessage::Watching { slots, .. } => {
+                let shown = slots.into_iter().filter_map(|(mid, slot)| {
+                    let carries = slot.idle.is_none();
+                    carries.then_some((mid.parse().ok()?, slot.publication))
+                });
+                self.shown = shown.collect();
+            }
+            ServerMessage::Said { message } => {
+                if let Ok(sent) = message.text.trim_end().parse() {
+                    let took = wall_clock().saturating_sub(sent);
+                    common.said.note(Duration::from_nanos(took));
+                }
+            }
+            ServerMessage::Ping { id } => self.say(&ClientMessage::Pong { id })?,
+            ServerMessage::Error { code, message, .. } => {
+                bail!("the server says {code:?}: {message}")
+            }
+            other => bail!("the server says {}", other.type_name()),
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, now: Instant, sdp: &str, common: &mut Common) -> Result<()> {
+        let answer = Answer::read(sdp);
+        let (badge, server) = (&common.badge, common.server);
+        let mut entry = Entry::new(badge, server, now, &answer.ufrag, &answer.password);
+        let mut out = Vec::new();
+        entry.step(now, &mut out)?;
+        self.entry = Some(entry);
+        self.put(out, common);
+        let streams = answer.streams.into_iter();
+        self.streams = streams
+            .map(|(ssrc, stream)| match stream {
+                Stream::Media(kind, section) => {
+                    let sink = Sink::new(kind == MediaKind::Video);
+                    (ssrc, Received::Media { section, sink })
+                }
+                Stream::Again(of) => (ssrc, Received::Again { of, highest: None }),
+            })
+            .collect();
+        // Media before what is sent again of it.
+        self.streams
+            .sort_by_key(|(_, stream)| matches!(stream, Received::Again { .. }));
+        Ok(())
+    }
+
+    fn put(&self, out: Vec<Vec<u8>>, common: &mut Common) {
+        let number = self.number;
+        (common.out).extend(out.into_iter().map(|datagram| (number, datagram)));
+    }
+
+    pub(super) fn say(&mut self, message: &ClientMessage) -> Result<()> {
+        match &mut self.line {
+            Some(line) => line.say(message),
+            None => Ok(()),
+        }
+    }
+
+    /// Does what is due on the way in and for consent.
+    pub(super) fn step(&mut self, now: Instant, common: &mut Common) -> Result<()> {
+        let Some(entry) = &mut self.entry else {
+            return Ok(());
+        };
+        let mut out = Vec::new();
+        entry.step(now, &mut out)?;
+        self.put(out, common);
+        Ok(())
+    }
+
+    /// Takes a datagram, which arrived at this time of the kernel's clock.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        arrived: u64,
+        datagram: &mut [u8],
+        common: &mut Common,
+    ) -> Result<()> {
+        match datagram {
+            [0..=3, ..] => {
+                let mut out = Vec::new();
+                if let Some(entry) = &mut self.entry {
+                    entry.take_stun(now, datagram, &mut out)?;
+                }
+                self.put(out, common);
+            }
+            [20..=63, ..] => self.take_dtls(now, datagram, common)?,
+            [128..=191, 192..=223, ..] => self.take_rtcp(datagram),
+            [128..=191, ..] => self.take_rtp(arrived, datagram, common),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_dtls(&mut self, now: Instant, datagram: &[u8], common: &mut Common) -> Result<()> {
+        let Some(entry) = &mut self.entry else {
+            return Ok(());
+        };
+        let mut out = Vec::new();
+        let keys = entry.take_dtls(now, datagram, &mut out)?;
+        self.put(out, common);
+        if keys.is_none() {
+            return Ok(());
+        }
+        self.keys = keys;
+        common.joined.push(now - self.asked);
+        let sections = self.part.sections().into_iter().enumerate();
+        for (at, section) in sections.filter(|(_, section)| section.publishes) {
+            let ssrc = self.first_ssrc() + at as u32;
+            common.next_source += 1;
+            let id = common.next_source;
+            self.sources
+                .push(Source::new(id, ssrc, section.kind, at, now));
+        }
+        Ok(())
+    }
+
+    fn take_rtcp(&mut self, datagram: &[u8]) {
+        let opened = self.keys.as_ref().and_then(|keys| keys.open_rtcp(datagram));
+        if let Some(Asked::Keyframe) = opened.as_deref().and_then(rtcp::asked) {
+            for source in &mut self.sources {
+                source.wants_key = true;
+            }
+        }
+    }
+
+    /// Whether a datagram that its link is about to lose is one of a stream's first.
+    pub(super) fn would_miss(&self, datagram: &[u8]) -> bool {
+        let is_rtp = matches!(datagram, [128..=191, 0..=191 | 224.., ..]);
+        let header = is_rtp.then(|| Header::read(datagram)).flatten();
+        header.is_some_and(|header| {
+            let mut streams = self.streams.iter();
+            streams.any(|(ssrc, stream)| {
+                *ssrc == header.ssrc
+                    && matches!(stream, Received::Media { sink, .. } if sink.received > 0)
+            })
+        })
+    }
+
+    fn take_rtp(&mut self, arrived: u64, packet: &mut [u8], common: &mut Common) {
+        let Some(keys) = &self.keys else {
+            return;
+        };
+        let Some(header) = Header::read(packet) else {
+            common.found.broken += 1;
+            return;
+        };
+        if let Some(number) = header.transport {
+            self.arrivals.note(number, arrived);
+        }
+        let stream = self
+            .streams
+            .iter_mut()
+            .find(|(ssrc, _)| *ssrc == header.ssrc);
+        match stream {
+            Some((_, Received::Media { sink, .. })) => {
+                let index = sink.index(header.sequence);
+                common.bytes += (packet.len() - TAG.min(packet.len())) as u64;
+                if !sink.count(index, &header, arrived, &mut common.found) {
+                    return;
+                }
+                if !index.is_multiple_of(common.open) {
+                    return;
+                }
+                match keys.open(packet, header.length, header.ssrc, index) {
+                    Some(payload) => {
+                        sink.look_into(index, &header, payload, arrived, &mut common.found);
+                    }
+                    None => common.found.broken += 1,
+                }
+                if !self.has_seen && sink.frames > 0 {
+                    self.has_seen = true;
+                    common.seen.push(self.asked.elapsed());
+                }
+            }
+            Some((_, Received::Again { of, highest })) => {
+                let index = highest.map_or(u64::from(header.sequence), |highest| {
+                    let ahead = header.sequence.wrapping_sub(highest as u16) as i16;
+                    highest.saturating_add_signed(ahead.into())
+                });
+                *highest = Some(index.max(highest.unwrap_or_default()));
+                let of = *of;
+                let payload = keys.open(packet, header.length, header.ssrc, index);
+                let original = payload.and_then(|payload| payload.first_chunk());
+                let Some(original) = original.map(|number| u16::from_be_bytes(*number)) else {
+                    common.found.broken += 1;
+                    return;
+                };
+                for (ssrc, stream) in &mut self.streams {
+                    if let (true, Received::Media { sink, .. }) = (*ssrc == of, stream) {
+                        let was_missing = sink.fill(sink.index(original), &mut common.found);
+                        common.found.repaired += u64::from(was_missing);
+                    }
+                }
+            }
+            None => common.found.broken += 1,
+        }
+    }
+
+    /// Writes what a receiver reports and asks for, and what a sender says of itself.
+    pub(super) fn report(&mut self, now: Instant, common: &mut Common) -> Result<()> {
+        let Some(keys) = &mut self.keys else {
+            return Ok(());
+        };
+        let sender = self.sources.first().map_or(1, |source| source.ssrc);
+        let (mut compound, mut blocks, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        for (ssrc, stream) in &mut self.streams {
+            let Received::Media { sink, .. } = stream else {
+                continue;
+            };
+            if std::mem::take(&mut sink.received) > 0 {
+                blocks.push(Block {
+                    ssrc: *ssrc,
+                    highest: sink.highest(),
+                    jitter: sink.jitter(),
+                });
+            }
+            let missing = sink.missing();
+            if self.lanes.is_some() && !missing.is_empty() {
+                rtcp::nack(&mut wanted, sender, *ssrc, &missing);
+            }
+        }
+        self.reports += 1;
+        let media = blocks.first().map_or(0, |block| block.ssrc);
+        // Once a second in each direction, and the rest in between.
+        if self.reports % 10 == 1 {
+            for source in self.sources.iter().filter(|source| source.count > 0) {
+                let timestamp = source.timestamp(now);
+                let (clock, count) = (wall_clock(), source.count);
+                rtcp::sender_report(&mut compound, source.ssrc, clock, timestamp, count);
+            }
+            rtcp::receiver_report(&mut compound, sender, &blocks);
+        }
+        self.arrivals.write(&mut compound, sender, media);
+        compound.extend_from_slice(&wanted);
+        if !compound.is_empty() {
+            let sealed = keys.seal_rtcp(&compound)?;
+            common.out.push((self.number, sealed));
+        }
+        Ok(())
+    }
+
+    /// Watches these publishers' cameras from now on.
+    pub(super) fn watch(&mut self, publishers: &[ParticipantId]) -> Result<()> {
+        let sections = self.part.sections().into_iter().enumerate();
+        let slots = sections
+            .filter(|(_, section)| !section.publishes && section.kind == MediaKind::Video)
+            .map(|(at, _)| at);
+        let wishes: Vec<_> = slots
+            .zip(publishers)
+            .map(|(at, publisher)| (at, PublicationId(format!("{}/{CAMERA}", publisher.0))))
+            .collect();
+        let now = wall_clock();
+        for (_, stream) in &mut self.streams {
+            let Received::Media { section, sink } = stream else {
+                continue;
+            };
+            let wish = wishes.iter().find(|(at, _)| at == section);
+            if wish.is_some_and(|(at, wish)| self.shown.get(at) != Some(wish)) {
+                sink.switch(now);
+            }
+        }
+        let slots = wishes.into_iter().map(|(at, publication)| {
+            let watch = Watch {
+                publication,
+                width: None,
+                height: None,
+                paused: false,
+            };
+            (at.to_string(), Some(watch))
+        });
+        let slots = slots.collect();
+        self.say(&ClientMessage::Watch { id: None, slots })
+    }
+
+    /// The streams that carry media.
+    pub(super) fn sinks(&self) -> impl Iterator<Item = &Sink> {
+        self.streams.iter().filter_map(|(_, stream)| match stream {
+            Received::Media { sink, .. } => Some(sink),
+            Received::Again { .. } => None,
+        })
+    }
+}
+
+/// Whether a message is more than news of others.
+fn is_wanted(text: &str) -> bool {
+    const WANTED: [&str; 7] = [
+        "answer", "joined", "watching", "said", "ping", "error", "left",
+    ];
+    let kind = text.strip_prefix("{\"type\":\"");
+    let kind = kind.and_then(|rest| rest.split('"').next());
+    kind.is_none_or(|kind| WANTED.contains(&kind) || kind == "goingAway")
+}

@@ -1,0 +1,36 @@
+//! Participants of rooms, thousands of which fit into one thread: they join, publish packets without a
+//! codec behind them, and check what they are sent. Nothing here is what the server forwards with: ICE
+//! and DTLS are webrtc-rs's, SRTP is `ring`'s, and RTP and RTCP are read and written by their own.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `field` | all of them in one loop |
+//! | `guest` | one of them |
+//! | `entry`, `offer` | how it gets in |
+//! | `source` | what it publishes |
+//! | `sink` | what it checks of a stream it is sent |
+//! | `packet`, `rtcp`, `seal` | the bytes of that |
+//! | `lane` | a link that is not perfect |
+//! | `wire` | a few UDP sockets for all |
+//! | `histogram` | times, counted |
+
+mod entry;
+mod field;
+mod guest;
+mod histogram;
+mod lane;
+mod offer;
+mod packet;
+mod rtcp;
+mod seal;
+mod sink;
+mod source;
+mod wire;
+
+pub use field::{Field, FieldOptions, News, dropped_at};
+pub use histogram::Histogram;
+pub use lane::LinkOptions;
+pub use offer::Part;
+pub use packet::PACKET;
+pub use sink::Found;
+pub use source::Pace;
