@@ -71,7 +71,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 100)]
     pub(crate) feedback: u64,
     /// Of how many packets one is opened and looked into; the numbers of all are checked. With more than
-    /// 1, pictures may be said to begin with something else than a keyframe late
+    /// 1, a keyframe may be overlooked, and with it a picture that begins without one
     #[arg(long, default_value_t = 1)]
     pub(crate) open: u64,
     /// Rounds of 32 packets by which the raw limits are measured, before and after

@@ -84,8 +84,8 @@ fn print_checks(figures: &Figures) {
         );
     }
     println!(
-        "  frames decodable {}, begun without a keyframe {}, timestamps wrong {}, slots silent {}",
-        found.frames, found.no_keyframe, found.timestamps, figures.silent
+        "  frames decodable {}, before the first keyframe {}, switched without one {}, timestamps wrong {}, slots silent {}",
+        found.frames, found.early_frames, found.no_keyframe, found.timestamps, figures.silent
     );
 }
 
@@ -144,10 +144,13 @@ pub(crate) fn json(figures: &Figures) -> Value {
         "forwardedPackets": figures.forwarded,
         "packetsPerSecond": figures.forwarded as f64 / figures.measured.as_secs_f64(),
         "lostPackets": lost(found) + figures.late,
+        "swallowedPackets": found.swallowed,
+        "repairedPackets": found.repaired,
         "repeatedPackets": found.repeats,
         "unauthenticPackets": found.broken,
         "decodableFrames": found.frames,
-        "begunWithoutKeyframe": found.no_keyframe,
+        "framesBeforeKeyframe": found.early_frames,
+        "switchedWithoutKeyframe": found.no_keyframe,
         "wrongTimestamps": found.timestamps,
         "silentSlots": figures.silent,
         "jitterMs": { "p50": found.jitter.ms(0.5), "p99": found.jitter.ms(0.99) },

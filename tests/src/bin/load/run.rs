@@ -164,11 +164,13 @@ impl Run<'_> {
         let (measured, memory) = (began.elapsed(), self.meter.memory()?);
         let (forwarded, bytes) = (self.total.found.packets, self.total.bytes);
         let (kb_per_publisher, kb_per_subscriber) = self.kilobytes(memory);
+        // Who came in the last moment may have seen nothing yet.
+        let since = Instant::now() - 2 * SETTLE;
         self.field.stop();
         let link = Duration::from_millis(self.options.delay);
         self.field.live(Instant::now() + SETTLE + 2 * link)?;
         self.take_news();
-        let (late, silent) = self.field.at_the_end();
+        let (late, silent) = self.field.at_the_end(since);
         let found = sum(&before.found, &self.total.found);
         Ok(Figures {
             samples: std::mem::take(&mut self.samples),
@@ -345,6 +347,7 @@ fn sum(one: &Found, other: &Found) -> Found {
         broken: one.broken + other.broken,
         frames: one.frames + other.frames,
         lost_frames: one.lost_frames + other.lost_frames,
+        early_frames: one.early_frames + other.early_frames,
         no_keyframe: one.no_keyframe + other.no_keyframe,
         timestamps: one.timestamps + other.timestamps,
         latency: both(&one.latency, &other.latency),

@@ -56,7 +56,7 @@ pub(crate) struct Figures {
 /// Packets that the server lost: numbers that never came though no link swallowed them, and what of a
 /// publisher's was given no number.
 pub(crate) fn lost(found: &Found) -> u64 {
-    let excused = found.late + found.swallowed + found.repaired.saturating_sub(found.swallowed);
+    let excused = found.late + found.swallowed;
     found.gaps.saturating_sub(excused) + found.left_out
 }
 
@@ -94,7 +94,7 @@ impl Figures {
         complain(found.timestamps, "timestamps went their own way");
         complain(
             found.no_keyframe,
-            "pictures began with something else than a keyframe",
+            "pictures took another's place without a keyframe",
         );
         complain(self.silent as u64, "slots showed nothing");
         complain(

@@ -410,9 +410,9 @@ impl Field {
     }
 
     /// Packets that were sent last and did not come, when nobody sends any more; and slots that show
-    /// nothing although somebody publishes.
+    /// nothing although somebody published this long ago, and they were there.
     #[must_use]
-    pub fn at_the_end(&self) -> (u64, usize) {
+    pub fn at_the_end(&self, since: Instant) -> (u64, usize) {
         let sources = self.all().flat_map(|guest| &guest.sources);
         let sent: HashMap<_, _> = sources.map(|source| (source.id, source.count)).collect();
         let sinks = self.all().flat_map(Guest::sinks);
@@ -420,8 +420,9 @@ impl Field {
             let (source, counted) = sink.counted()?;
             Some(sent.get(&source)?.saturating_sub(counted))
         });
-        let silent = self.all().map(|guest| {
-            let in_room = self.all().filter(|other| other.room == guest.room);
+        let there = || self.all().filter(|guest| guest.asked < since);
+        let silent = there().map(|guest| {
+            let in_room = there().filter(|other| other.room == guest.room);
             let others = in_room.filter(|other| other.number != guest.number && other.part.camera);
             let wanted = others.count().min(guest.part.shown);
             let shown = guest.sinks().filter(|sink| sink.shows_pictures());

@@ -183,7 +183,7 @@ impl Guest {
         self.streams = streams
             .map(|(ssrc, stream)| match stream {
                 Stream::Media(kind, section) => {
-                    let sink = Sink::new(kind == MediaKind::Video);
+                    let sink = Sink::new(kind == MediaKind::Video, common.open == 1);
                     (ssrc, Received::Media { section, sink })
                 }
                 Stream::Again(of) => (ssrc, Received::Again { of, highest: None }),
@@ -282,7 +282,7 @@ impl Guest {
             let mut streams = self.streams.iter();
             streams.any(|(ssrc, stream)| {
                 *ssrc == header.ssrc
-                    && matches!(stream, Received::Media { sink, .. } if sink.received > 0)
+                    && matches!(stream, Received::Media { sink, .. } if sink.has_begun())
             })
         })
     }
@@ -309,15 +309,15 @@ impl Guest {
                 if !sink.count(index, &header, arrived, &mut common.found) {
                     return;
                 }
-                if !index.is_multiple_of(common.open) {
-                    return;
-                }
-                match keys.open(packet, header.length, header.ssrc, index) {
-                    Some(payload) => {
-                        sink.look_into(index, &header, payload, arrived, &mut common.found);
+                if index.is_multiple_of(common.open) {
+                    match keys.open(packet, header.length, header.ssrc, index) {
+                        Some(payload) => {
+                            sink.look_into(index, &header, payload, arrived, &mut common.found);
+                        }
+                        None => common.found.broken += 1,
                     }
-                    None => common.found.broken += 1,
                 }
+                sink.end_frame(index, &header, &mut common.found);
                 if !self.has_seen && sink.frames > 0 {
                     self.has_seen = true;
                     common.seen.push(self.asked.elapsed());

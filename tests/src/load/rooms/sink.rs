@@ -39,7 +39,9 @@ pub struct Found {
     pub frames: u64,
     /// Frames that it cannot.
     pub lost_frames: u64,
-    /// Pictures that begin with something else than a keyframe.
+    /// Frames that came before the first keyframe of a stream: there is nothing to decode them with.
+    pub early_frames: u64,
+    /// Pictures that took another's place with something else than a keyframe.
     pub no_keyframe: u64,
     /// Timestamps that went another way than the publisher's.
     pub timestamps: u64,
@@ -66,6 +68,8 @@ pub(super) struct Sink {
     timestamp: Option<u32>,
     /// Frames that are whole, but for what is missing before them.
     waiting: u64,
+    /// A keyframe came, or none is looked for.
+    has_key: bool,
     transit: Option<f64>,
     jitter: f64,
     /// Packets since the last report, and how many were expected.
@@ -79,9 +83,11 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn new(is_video: bool) -> Self {
+    /// Of pictures or of sound; `sees_all` where every packet is looked into.
+    pub(super) fn new(is_video: bool, sees_all: bool) -> Self {
         Self {
             is_video,
+            has_key: !sees_all,
             clock_rate: if is_video { 90_000.0 } else { 48_000.0 },
             highest: None,
             seen: [0; WINDOW as usize / 64],
@@ -114,8 +120,13 @@ impl Sink {
 
     /// How many packets of its present source came, or were given a number.
     pub(super) fn counted(&self) -> Option<(u32, u64)> {
-        let (_, _, mark) = self.before?;
+        let (_, _, mark) = self.before.filter(|_| self.switching.is_none())?;
         Some((mark.source, mark.count + 1))
+    }
+
+    /// Whether anything came.
+    pub(super) fn has_begun(&self) -> bool {
+        self.highest.is_some()
     }
 
     /// Whether it ever showed a whole frame.
@@ -200,7 +211,15 @@ impl Sink {
         found.packets += 1;
         found.video += u64::from(self.is_video);
         self.note_jitter(header, arrived, found);
-        if !self.is_video || !header.marker {
+    }
+
+    /// A packet was counted, and looked into where it is: the frame that it ends is there.
+    pub(super) fn end_frame(&mut self, index: u64, header: &Header, found: &mut Found) {
+        if !self.is_video || !header.marker || self.highest != Some(index) {
+            return;
+        }
+        if !self.has_key {
+            found.early_frames += 1;
             return;
         }
         // A frame that lacks a packet is whole once that has come, and so are those after it.
@@ -244,6 +263,7 @@ impl Sink {
             .note(Duration::from_nanos(arrived.saturating_sub(mark.sent)));
         let is_key = self.is_video && starts_keyframe(payload);
         if is_key && Some(index) == self.highest {
+            self.has_key = true;
             self.begin_anew(index, found);
         }
         if self.source != Some(mark.source) {
@@ -271,7 +291,8 @@ impl Sink {
     }
 
     fn begin_source(&mut self, header: &Header, is_key: bool, mark: Mark, found: &mut Found) {
-        found.no_keyframe += u64::from(self.is_video && !is_key);
+        let replaces = self.is_video && self.source.is_some();
+        found.no_keyframe += u64::from(replaces && !is_key);
         let back = |before: u32| header.timestamp.wrapping_sub(before) as i32 <= 0;
         found.timestamps += u64::from(self.timestamp.is_some_and(back));
         self.source = Some(mark.source);
@@ -319,7 +340,7 @@ mod tests {
     impl Stream {
         fn new() -> Self {
             Self {
-                sink: Sink::new(true),
+                sink: Sink::new(true, true),
                 found: Found::default(),
             }
         }
@@ -353,6 +374,7 @@ mod tests {
             if self.sink.count(index, &header, 3_000_000, &mut self.found) {
                 self.sink
                     .look_into(index, &header, &payload, 3_000_000, &mut self.found);
+                self.sink.end_frame(index, &header, &mut self.found);
             }
         }
     }
@@ -416,6 +438,16 @@ mod tests {
         assert_eq!((stream.found.no_keyframe, stream.found.timestamps), (1, 0));
         stream.take_at(3, 3999, 3, 0);
         assert_eq!((stream.found.no_keyframe, stream.found.timestamps), (1, 1));
+    }
+
+    #[test]
+    fn counts_no_frames_before_the_first_keyframe() {
+        let mut stream = Stream::new();
+        (0..4).for_each(|at| stream.take(at, 1, 6 + u64::from(at)));
+        assert_eq!((stream.found.frames, stream.found.early_frames), (0, 2));
+        (4..8).for_each(|at| stream.take(at, 2, u64::from(at) - 4));
+        assert_eq!((stream.found.frames, stream.found.early_frames), (2, 2));
+        assert_eq!(stream.found.no_keyframe, 0);
     }
 
     #[test]

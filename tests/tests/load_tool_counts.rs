@@ -1,0 +1,86 @@
+//! The load tool in its short form: what a room costs is in its JSON, nothing is lost, and what a link
+//! or a server loses is found.
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use ferrite_tests::{artefacts, machine};
+use serde_json::Value;
+use tokio::process::Command;
+
+async fn load(name: &str, arguments: &str) -> Result<(Output, Value, String)> {
+    let _machine = machine::alone().await?;
+    let dir = artefacts::fresh(&format!("load-tool-{name}"))?;
+    let (json, svg): (PathBuf, PathBuf) = (dir.join("figures.json"), dir.join("curves.svg"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_load"));
+    command
+        .args(["--seconds", "2", "--raw-rounds", "20", "--log"])
+        .arg(format!("load-tool-{name}/server"))
+        .arg("--json")
+        .arg(&json)
+        .arg("--svg")
+        .arg(&svg)
+        .args(arguments.split_whitespace())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = command.output().await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    println!("{said}{complained}");
+    let json = std::fs::read_to_string(&json).with_context(|| format!("{said}{complained}"))?;
+    let svg = std::fs::read_to_string(&svg)?;
+    Ok((output, serde_json::from_str(&json)?, svg))
+}
+
+fn number(figures: &Value, path: &str) -> Result<f64> {
+    let value = path
+        .split('.')
+        .try_fold(figures, |value, key| value.get(key));
+    let number = value.and_then(Value::as_f64);
+    number.with_context(|| format!("no {path} in {figures}"))
+}
+
+#[tokio::test]
+async fn everything_that_a_room_forwards() -> Result<()> {
+    let arguments = "--publishers 3 --subscribers 5 --shown 2 --audio --packets-per-frame 3 \
+         --messages-per-second 5 --watch-changes 5 --churn 2";
+    let (output, figures, svg) = load("room", arguments).await?;
+    ensure!(output.status.success(), "it complained");
+    for key in [
+        "usPerForwardedPacket",
+        "rawSealSend",
+        "rawSealGso",
+        "addedLatencyMs.p50",
+        "addedLatencyMs.p99",
+        "joinMs.p50",
+        "joinMs.p95",
+        "firstFrameMs.p95",
+        "watchChangeMs.p50",
+        "messageMs.p50",
+        "cores",
+    ] {
+        ensure!(number(&figures, key)? > 0.0, "{key} in {figures}");
+    }
+    // Memory of so few is lost in the noise, but it is there.
+    number(&figures, "kBPerSubscriber")?;
+    number(&figures, "kBPerPublisher")?;
+    ensure!(number(&figures, "loss")? == 0.0, "{figures}");
+    // Eight people with two pictures each, of 113 packets a second.
+    ensure!(number(&figures, "forwardedPackets")? > 1000.0, "{figures}");
+    ensure!(number(&figures, "decodableFrames")? > 300.0, "{figures}");
+    let curves = svg.matches("<polyline").count();
+    ensure!(curves == 8, "{curves} curves");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_links_swallow_is_not_what_the_server_loses() -> Result<()> {
+    let (output, figures, _) = load("links", "--subscribers 4 --loss 5 --delay 10").await?;
+    ensure!(output.status.success(), "it complained");
+    ensure!(number(&figures, "loss")? == 0.0, "{figures}");
+    ensure!(number(&figures, "swallowedPackets")? > 10.0, "{figures}");
+    ensure!(number(&figures, "repairedPackets")? > 10.0, "{figures}");
+    ensure!(number(&figures, "addedLatencyMs.p50")? > 10.0, "{figures}");
+    Ok(())
+}
