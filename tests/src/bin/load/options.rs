@@ -58,7 +58,7 @@ pub(crate) struct Options {
     /// Links of subscribers: milliseconds one way
     #[arg(long, default_value_t = 0)]
     pub(crate) delay: u64,
-    /// Links of subscribers: per cent lost, each way
+    /// Links of subscribers: per cent of media and its reports lost, each way
     #[arg(long, default_value_t = 0.0)]
     pub(crate) loss: f64,
     /// Links of subscribers: kbit/s to them, with a queue of 200 ms; 0 is no limit

@@ -290,11 +290,9 @@ impl Field {
             if guest.lanes.is_none() {
                 return take(guest, at, bytes);
             }
-            let would_miss = guest.would_miss(bytes);
             let lane = guest.lanes.as_mut().context("a link")?;
-            if !lane.0.take(now, at, bytes) && would_miss {
-                swallowed += 1;
-            }
+            let is_through = lane.0.take(now, at, bytes);
+            swallowed += u64::from(guest.note_link(bytes, is_through));
             Ok(())
         })?;
         if !self.options.link.is_perfect() {

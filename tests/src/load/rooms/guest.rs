@@ -274,17 +274,20 @@ impl Guest {
         }
     }
 
-    /// Whether a datagram that its link is about to lose is one of a stream's first.
-    pub(super) fn would_miss(&self, datagram: &[u8]) -> bool {
+    /// Its link took a datagram, or swallowed it. Returns whether that is a packet of media which will be
+    /// missed: one after the first that came through.
+    pub(super) fn note_link(&mut self, datagram: &[u8], is_through: bool) -> bool {
         let is_rtp = matches!(datagram, [128..=191, 0..=191 | 224.., ..]);
-        let header = is_rtp.then(|| Header::read(datagram)).flatten();
-        header.is_some_and(|header| {
-            let mut streams = self.streams.iter();
-            streams.any(|(ssrc, stream)| {
-                *ssrc == header.ssrc
-                    && matches!(stream, Received::Media { sink, .. } if sink.has_begun())
-            })
-        })
+        let Some(header) = is_rtp.then(|| Header::read(datagram)).flatten() else {
+            return false;
+        };
+        for (ssrc, stream) in &mut self.streams {
+            if let (true, Received::Media { sink, .. }) = (*ssrc == header.ssrc, stream) {
+                sink.is_under_way |= is_through;
+                return sink.is_under_way && !is_through;
+            }
+        }
+        false
     }
 
     fn take_rtp(&mut self, arrived: u64, packet: &mut [u8], common: &mut Common) {

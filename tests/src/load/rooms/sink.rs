@@ -78,6 +78,8 @@ pub(super) struct Sink {
     pub(super) frames: u64,
     /// The source whose packets came last.
     pub(super) source: Option<u32>,
+    /// A packet came through the link, or is on its way.
+    pub(super) is_under_way: bool,
     /// When something else was asked for, which has not come.
     switching: Option<u64>,
 }
@@ -100,6 +102,7 @@ impl Sink {
             received: 0,
             frames: 0,
             source: None,
+            is_under_way: false,
             switching: None,
         }
     }
@@ -122,11 +125,6 @@ impl Sink {
     pub(super) fn counted(&self) -> Option<(u32, u64)> {
         let (_, _, mark) = self.before.filter(|_| self.switching.is_none())?;
         Some((mark.source, mark.count + 1))
-    }
-
-    /// Whether anything came.
-    pub(super) fn has_begun(&self) -> bool {
-        self.highest.is_some()
     }
 
     /// Whether it ever showed a whole frame.
