@@ -6,6 +6,7 @@
 //! | `sockets`, `tcp`, `udp` | the IO that a shard has done for it: opening, ICE-TCP, sending in batches |
 //! | `outbox`, `departures` | what a peer, and what a shard sends within one turn |
 //! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
+//! | `stun` | STUN messages as bytes |
 //! | `candidates` | our addresses as candidates |
 //! | `buffers` | where packets are written that leave at once |
 //! | `budget` | what the peers of a shard hold in all |
@@ -19,5 +20,6 @@ pub mod framing;
 pub mod outbox;
 pub mod path;
 pub mod sockets;
+pub mod stun;
 pub mod tcp;
 pub mod udp;

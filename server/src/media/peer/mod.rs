@@ -277,13 +277,12 @@ impl Peer {
     /// Takes a STUN request addressed to one of this peer's user name fragments. Returns whether it
     /// was authentic, so that the path may be remembered as this peer's.
     pub fn handle_stun(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) -> bool {
-        let crypto = self.identity.provider.clone();
         let before = self.ice.selected();
-        let answered = (self.ice).handle_request(now, path, datagram, crypto.crypto());
+        let answered = self.ice.handle_request(now, path, datagram);
         let Some(answered) = answered else {
             return false;
         };
-        let response = BytesMut::from(&answered.response[..]);
+        let response = answered.response;
         if answered.authentic {
             self.transmit(path, response);
         } else if response.len() as u64 <= datagram.len() as u64 * MAX_AMPLIFICATION {
@@ -301,9 +300,8 @@ impl Peer {
     }
 
     fn handle_stun_response(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
-        let crypto = self.identity.provider.clone();
         let before = self.ice.selected();
-        (self.ice).handle_response(now, path, datagram, crypto.crypto());
+        self.ice.handle_response(now, path, datagram);
         self.follow_path(now, before);
         self.settle(now);
     }
@@ -312,7 +310,7 @@ impl Peer {
     fn send_checks(&mut self, now: Instant) {
         let provider = self.identity.provider.clone();
         while let Some((path, check)) = self.ice.poll_check(now, &*provider) {
-            self.transmit(path, BytesMut::from(&check[..]));
+            self.transmit(path, check);
         }
     }
 

@@ -15,15 +15,15 @@ mod stun;
 
 use std::time::{Duration, Instant};
 
-use rtc::crypto::{RTCCrypto, RTCCryptoProvider};
-use rtc::stun::message::TransactionId;
+use bytes::BytesMut;
+use rtc::crypto::RTCCryptoProvider;
 
 use crate::media::net::path::FourTuple;
 pub use pair::{CONSENT_EXPIRES_AFTER, MAX_AMPLIFICATION, MAX_CHECKS};
 pub use stun::{MAX_ATTRIBUTES, addressed_ufrag};
 
 use pair::Pair;
-use stun::{Binding, Refusal};
+use stun::{Binding, Refusal, TransactionId};
 
 /// Candidate pairs remembered for one peer. A seventeenth displaces the one longest unheard.
 pub const MAX_PAIRS: usize = 16;
@@ -79,7 +79,7 @@ struct Generation {
 #[derive(Debug)]
 pub struct Answered {
     /// The response to send back over the path the check came on.
-    pub response: Vec<u8>,
+    pub response: BytesMut,
     /// The check was authentic. Only such a one may introduce a path.
     pub authentic: bool,
 }
@@ -244,23 +244,22 @@ impl IceLite {
         now: Instant,
         tuple: FourTuple,
         datagram: &[u8],
-        crypto: &dyn RTCCrypto,
     ) -> Option<Answered> {
         // RFC 7675 §5.1: expired consent is not renewed with the same credentials.
         if self.state == IceState::Failed {
             return None;
         }
-        let mut request = Binding::read(datagram).filter(Binding::is_check)?;
-        let checked = self.authenticate(&mut request, crypto);
+        let request = Binding::read(datagram).filter(Binding::is_check)?;
+        let checked = self.authenticate(&request);
         let (is_current, refusal) = match checked {
             Ok(is_current) => (is_current, objection(&request)),
             Err(refusal) => (true, Some(refusal)),
         };
         let pwd = &self.generation(is_current).local.pwd;
         let response = match &refusal {
-            Some(refusal) => request.refuse(refusal, pwd, crypto),
-            None => request.succeed(tuple.remote, pwd, crypto),
-        }?;
+            Some(refusal) => request.refuse(refusal, pwd),
+            None => request.succeed(tuple.remote, pwd),
+        };
         let authentic = refusal.is_none();
         if authentic {
             self.note_check(now, tuple, datagram.len(), is_current, request.nominates());
@@ -273,11 +272,11 @@ impl IceLite {
 
     /// Whether a check was written with the current generation's credentials (`true`) or the previous
     /// one's (RFC 8489 §9.1.3).
-    fn authenticate(&self, request: &mut Binding, crypto: &dyn RTCCrypto) -> Result<bool, Refusal> {
+    fn authenticate(&self, request: &Binding<'_>) -> Result<bool, Refusal> {
         let username = request.username().filter(|_| request.has_integrity());
         let username = username.ok_or(Refusal::BadRequest)?;
         let is_current = self.generation_of(username).ok_or(Refusal::Unauthorized)?;
-        match request.is_by(&self.generation(is_current).local.pwd, crypto) {
+        match request.is_by(&self.generation(is_current).local.pwd) {
             true => Ok(is_current),
             false => Err(Refusal::Unauthorized),
         }
@@ -337,14 +336,8 @@ impl IceLite {
     }
 
     /// Takes the answer to a check of ours: the other end is there, and consents.
-    pub fn handle_response(
-        &mut self,
-        now: Instant,
-        tuple: FourTuple,
-        datagram: &[u8],
-        crypto: &dyn RTCCrypto,
-    ) {
-        let Some(mut response) = Binding::read(datagram).filter(Binding::is_success) else {
+    pub fn handle_response(&mut self, now: Instant, tuple: FourTuple, datagram: &[u8]) {
+        let Some(response) = Binding::read(datagram).filter(Binding::is_success) else {
             return;
         };
         let transaction = response.transaction();
@@ -352,7 +345,7 @@ impl IceLite {
         let Some(at) = self.pairs.iter().position(awaits) else {
             return;
         };
-        if self.state == IceState::Failed || !self.is_by_other_end(&mut response, crypto) {
+        if self.state == IceState::Failed || !self.is_by_other_end(&response) {
             return;
         }
         self.pairs[at].hear_answer(now);
@@ -363,10 +356,10 @@ impl IceLite {
         self.conclude(now);
     }
 
-    fn is_by_other_end(&self, response: &mut Binding, crypto: &dyn RTCCrypto) -> bool {
+    fn is_by_other_end(&self, response: &Binding<'_>) -> bool {
         let generations = [Some(&self.current), self.previous.as_ref()];
         let mut passwords = generations.iter().flatten().map(|known| &known.remote.pwd);
-        passwords.any(|pwd| response.is_by(pwd, crypto))
+        passwords.any(|pwd| response.is_by(pwd))
     }
 
     /// The next check of ours, with the path it is for.
@@ -374,7 +367,7 @@ impl IceLite {
         &mut self,
         now: Instant,
         provider: &dyn RTCCryptoProvider,
-    ) -> Option<(FourTuple, Vec<u8>)> {
+    ) -> Option<(FourTuple, BytesMut)> {
         if self.state == IceState::Failed {
             return None;
         }
@@ -388,7 +381,7 @@ impl IceLite {
         let (tuple, is_current) = (pair.tuple, pair.renewed);
         let Generation { local, remote } = self.generation(is_current);
         let username = format!("{}:{}", remote.ufrag, local.ufrag);
-        let check = stun::check(transaction, &username, &remote.pwd, provider.crypto())?;
+        let check = stun::check(transaction, &username, &remote.pwd);
         Some((tuple, check))
     }
 
@@ -573,7 +566,7 @@ impl IceLite {
 }
 
 /// What is wrong with a check that is authentic.
-fn objection(request: &Binding) -> Option<Refusal> {
+fn objection(request: &Binding<'_>) -> Option<Refusal> {
     let unknown = request.unknown();
     if !unknown.is_empty() {
         return Some(Refusal::UnknownAttributes(unknown));

@@ -3,9 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use rtc::stun::message::TransactionId;
-
 use crate::media::net::path::{FourTuple, Transport};
+use crate::media::net::stun::TransactionId;
 
 /// Without a check or an answer for this long consent to send over a pair has expired
 /// (RFC 7675 §5.1); when nothing else was heard either, the path has failed.
