@@ -22,6 +22,7 @@ use crate::media::event::PeerEvent;
 use crate::media::handle::{PeerHandle, new_credentials, random_text};
 use crate::media::id::PeerId;
 use crate::media::net::candidates::{Interfaces, host_candidates};
+use crate::media::net::guest::Guest;
 use crate::media::net::sockets::{
     Port, open_listeners, open_sockets, probe, warn_of_a_small_buffer,
 };
@@ -116,13 +117,24 @@ struct Inner {
 impl MediaPlane {
     /// Opens the sockets and starts the workers.
     pub fn start(config: MediaConfig) -> Result<Self, MediaError> {
-        let (plane, prepared) = Self::prepare(config)?;
+        Self::start_with(config, |_, _| None)
+    }
+
+    /// The same with a guest for each shard, which is made when the port is known.
+    pub fn start_with(
+        config: MediaConfig,
+        invite: impl FnMut(&Port, usize) -> Option<Box<dyn Guest>>,
+    ) -> Result<Self, MediaError> {
+        let (plane, prepared) = Self::prepare(config, invite)?;
         plane.attend(prepared)?;
         Ok(plane)
     }
 
     /// Opens the sockets. What is sent to the shards waits in their mailboxes.
-    pub(crate) fn prepare(config: MediaConfig) -> Result<(Self, Vec<Prepared>), MediaError> {
+    pub(crate) fn prepare(
+        config: MediaConfig,
+        mut invite: impl FnMut(&Port, usize) -> Option<Box<dyn Guest>>,
+    ) -> Result<(Self, Vec<Prepared>), MediaError> {
         let identity = Identity::generate()?;
         let shards = match config.shards {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -135,14 +147,17 @@ impl MediaPlane {
             source,
         };
         let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
-        for _ in 0..shards {
+        for index in 0..shards {
             let sockets = open_sockets(&port).map_err(bind)?;
             let listeners = open_listeners(&port).map_err(bind)?;
             // Each has the same.
             if prepared.is_empty() {
                 sockets.first().map(warn_of_a_small_buffer);
             }
-            let (shard, mailbox) = Prepared::new(sockets, listeners, number).map_err(bind)?;
+            let (mut shard, mailbox) = Prepared::new(sockets, listeners, number).map_err(bind)?;
+            if let Some(guest) = invite(&port, index) {
+                shard.host(guest).map_err(bind)?;
+            }
             prepared.push(shard);
             mailboxes.push(mailbox);
         }

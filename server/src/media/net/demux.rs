@@ -1,5 +1,8 @@
 //! Tells datagrams apart by their first byte (RFC 7983 §7), and STUN requests from responses.
 
+use crate::media::net::stun::attribute::USERNAME;
+use crate::media::net::stun::{Attributes, MAX_ATTRIBUTES};
+
 /// What a datagram is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -29,6 +32,26 @@ pub fn classify(datagram: &[u8]) -> Option<Kind> {
     }
 }
 
+/// Whether a datagram is none of a peer's, but for the server of STUN and TURN that is a guest on the port: what
+/// is neither a check nor a response, and channel data (RFC 8656 §12), of RFC 5766's clients, too.
+#[inline]
+pub fn is_guests(datagram: &[u8]) -> bool {
+    match *datagram {
+        [64..=127, ..] => true,
+        [0, 1, ..] => !has_username(datagram),
+        // A Binding indication keeps a path alive.
+        [0, 0x11, ..] => false,
+        [0, ..] => true,
+        _ => false,
+    }
+}
+
+fn has_username(datagram: &[u8]) -> bool {
+    let attributes = Attributes::of(datagram).into_iter().flatten();
+    let mut attributes = attributes.take(MAX_ATTRIBUTES);
+    attributes.any(|(typ, _)| typ == USERNAME)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,7 +66,7 @@ mod tests {
         assert_eq!(classify(&[128, 96]), Some(Kind::Srtp));
         assert_eq!(classify(&[144, 0x80 | 111]), Some(Kind::Srtp));
         assert_eq!(classify(&[129, 201]), Some(Kind::Srtcp));
-        // TURN channels (64..=79) come with the TURN server.
+        // TURN channels (64..=79) are a guest's.
         for first in [4, 16, 19, 64, 79, 80, 127, 192, 255] {
             assert_eq!(classify(&[first, 0]), None);
         }

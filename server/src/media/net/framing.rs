@@ -1,4 +1,5 @@
-//! Datagrams on a TCP stream (RFC 4571): cutting them out, and queueing them for a slow reader.
+//! Datagrams on a TCP stream, ICE's (RFC 4571) or TURN's (RFC 8656 §2.1): cutting them out, and queueing them
+//! for a slow reader.
 //!
 //! Pure: bytes and times in, bytes out. The stream itself is the shard's.
 
@@ -9,6 +10,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use crate::media::net::budget::{Budget, Holding};
+use crate::media::net::stun::HEADER;
 
 /// The longest frame taken. Everything WebRTC sends fits into an Ethernet packet.
 pub const MAX_FRAME: usize = 2048;
@@ -22,30 +24,104 @@ pub const CONGESTED_UNTIL: usize = 16 * 1024;
 
 const LENGTH: usize = 2;
 
+/// How datagrams lie on a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// Each with its length before it.
+    #[default]
+    Rfc4571,
+    /// STUN messages, which say how long they are, and channel data, which is padded to four bytes
+    /// (RFC 8656 §12.5).
+    Stun,
+}
+
+impl Framing {
+    /// What a stream begins with says which it is. The first frame of ICE's is a check, no shorter than
+    /// [`HEADER`]; the first message of TURN's is a request, whose type is less than that.
+    fn of(first: [u8; LENGTH]) -> Self {
+        match usize::from(u16::from_be_bytes(first)) < HEADER {
+            true => Self::Stun,
+            false => Self::Rfc4571,
+        }
+    }
+
+    /// Of the frame that begins here: what is before it, how long it is, and how long with its padding.
+    fn measure(self, stream: &[u8]) -> Result<Option<(usize, usize, usize)>, TooLong> {
+        let length = |at: usize| {
+            let bytes = stream.get(at..at + LENGTH)?.try_into().ok()?;
+            Some(usize::from(u16::from_be_bytes(bytes)))
+        };
+        let (before, length, padded) = match (self, stream.first()) {
+            (Self::Rfc4571, _) => match length(0) {
+                Some(length) => (LENGTH, length, length),
+                None => return Ok(None),
+            },
+            (Self::Stun, Some(0..64)) => match length(2) {
+                Some(length) => (0, HEADER + length, HEADER + length),
+                None => return Ok(None),
+            },
+            (Self::Stun, Some(64..128)) => match length(2) {
+                Some(length) => (0, 4 + length, (4 + length).next_multiple_of(4)),
+                None => return Ok(None),
+            },
+            (Self::Stun, Some(_)) => return Err(TooLong),
+            (Self::Stun, None) => return Ok(None),
+        };
+        match length > MAX_FRAME {
+            true => Err(TooLong),
+            false => Ok(Some((before, length, padded))),
+        }
+    }
+}
+
 /// A frame is longer than [`MAX_FRAME`]: the stream is not what it should be.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLong;
 
 /// Cuts frames out of a stream.
-#[derive(Default)]
 pub struct Deframer {
+    /// Not known before the first bytes.
+    framing: Option<Framing>,
     partial: Vec<u8>,
 }
 
+/// Of ICE's.
+impl Default for Deframer {
+    fn default() -> Self {
+        Self {
+            framing: Some(Framing::Rfc4571),
+            partial: Vec::new(),
+        }
+    }
+}
+
 impl Deframer {
+    /// For a stream of either, which its first bytes tell.
+    pub fn for_any() -> Self {
+        Self {
+            framing: None,
+            partial: Vec::new(),
+        }
+    }
+
+    /// How frames lie on the stream.
+    pub fn framing(&self) -> Framing {
+        self.framing.unwrap_or_default()
+    }
+
     /// Takes the next bytes and gives every frame they complete.
     pub fn push(&mut self, bytes: &[u8], mut frame: impl FnMut(&[u8])) -> Result<(), TooLong> {
         self.partial.extend_from_slice(bytes);
         let mut rest = &self.partial[..];
-        while let Some((length, after)) = rest.split_first_chunk::<LENGTH>() {
-            let length = usize::from(u16::from_be_bytes(*length));
-            if length > MAX_FRAME {
-                return Err(TooLong);
-            }
-            let Some((complete, after)) = after.split_at_checked(length) else {
+        let Some((first, _)) = rest.split_first_chunk::<LENGTH>() else {
+            return Ok(());
+        };
+        let framing = *self.framing.get_or_insert_with(|| Framing::of(*first));
+        while let Some((before, length, padded)) = framing.measure(rest)? {
+            let Some((complete, after)) = rest.split_at_checked(before + padded) else {
                 break;
             };
-            frame(complete);
+            frame(&complete[before..before + length]);
             rest = after;
         }
         let used = self.partial.len() - rest.len();
@@ -68,6 +144,7 @@ pub struct SendQueue {
     /// How much of the first frame, its length included, was written.
     written: usize,
     congested: bool,
+    framing: Framing,
     /// Where what waits is counted, if it is.
     holding: Option<Holding>,
 }
@@ -78,6 +155,19 @@ impl SendQueue {
         Self {
             holding: Some(Holding::new(budget)),
             ..Self::default()
+        }
+    }
+
+    /// How frames lie on the stream, which is told before the first.
+    pub fn frame_by(&mut self, framing: Framing) {
+        self.framing = framing;
+    }
+
+    /// What is written before each frame.
+    fn before(&self) -> usize {
+        match self.framing {
+            Framing::Rfc4571 => LENGTH,
+            Framing::Stun => 0,
         }
     }
 
@@ -156,7 +246,9 @@ impl SendQueue {
     fn fill(&self, batch: &mut Vec<u8>) {
         batch.clear();
         for frame in &self.frames {
-            batch.extend_from_slice(&(frame.data.len() as u16).to_be_bytes());
+            if self.framing == Framing::Rfc4571 {
+                batch.extend_from_slice(&(frame.data.len() as u16).to_be_bytes());
+            }
             batch.extend_from_slice(&frame.data);
             if batch.len() >= 16 * 1024 {
                 break;
@@ -168,9 +260,9 @@ impl SendQueue {
     fn advance(&mut self, taken: usize) {
         self.written += taken;
         while let Some(frame) = self.frames.front()
-            && self.written >= frame.data.len() + LENGTH
+            && self.written >= frame.data.len() + self.before()
         {
-            self.written -= frame.data.len() + LENGTH;
+            self.written -= frame.data.len() + self.before();
             self.bytes -= frame.data.len();
             self.frames.pop_front();
         }

@@ -9,6 +9,7 @@
 //! | `stun` | STUN messages as bytes |
 //! | `candidates` | our addresses as candidates |
 //! | `buffers` | where packets are written that leave at once |
+//! | `guest`, `relays` | who else is served on the port; its sockets |
 //! | `budget` | what the peers of a shard hold in all |
 
 pub mod budget;
@@ -17,8 +18,10 @@ pub mod candidates;
 pub mod demux;
 pub mod departures;
 pub mod framing;
+pub mod guest;
 pub mod outbox;
 pub mod path;
+pub mod relays;
 pub mod sockets;
 pub mod stun;
 pub mod tcp;

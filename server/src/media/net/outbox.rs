@@ -20,7 +20,7 @@ const MAX_BATCH_BYTES: usize = 60_000;
 /// And no more than so many (Linux's `UDP_MAX_SEGMENTS`).
 const MAX_BATCH: usize = 64;
 
-/// Datagrams to be sent over one path: over TCP one, over UDP some of equal length, of which the last may
+/// Datagrams to be sent over one path: over TCP one, else some of equal length, of which the last may
 /// be shorter.
 #[derive(Debug)]
 pub struct Transmit {
@@ -36,6 +36,17 @@ pub struct Transmit {
 }
 
 impl Transmit {
+    /// One datagram.
+    pub fn one(path: FourTuple, data: BytesMut) -> Self {
+        Self {
+            path,
+            segment: data.len(),
+            data,
+            expires: None,
+            count: 1,
+        }
+    }
+
     /// The datagrams.
     pub fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
         self.data.chunks(self.segment.max(1))
@@ -54,7 +65,7 @@ impl Transmit {
             && len <= self.segment
             && self.count < MAX_BATCH
             && self.data.len() + len <= MAX_BATCH_BYTES
-            && path.transport == Transport::Udp
+            && path.transport != Transport::Tcp
             && self.path == *path
     }
 }
@@ -70,7 +81,7 @@ impl Outbox {
     /// Adds a datagram.
     pub fn push(&mut self, path: &FourTuple, datagram: BytesMut) {
         match path.transport {
-            Transport::Udp => {
+            Transport::Udp | Transport::Relayed => {
                 let written: Result<(), ()> = self.write(path, datagram.len(), None, |out| {
                     out.extend_from_slice(&datagram);
                     Ok(())
@@ -79,13 +90,7 @@ impl Outbox {
             }
             Transport::Tcp if self.waiting < MAX_WAITING => {
                 self.waiting += 1;
-                self.transmits.push_back(Transmit {
-                    path: *path,
-                    segment: datagram.len(),
-                    data: datagram,
-                    expires: None,
-                    count: 1,
-                });
+                self.transmits.push_back(Transmit::one(*path, datagram));
             }
             Transport::Tcp => {}
         }

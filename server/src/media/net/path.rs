@@ -9,6 +9,9 @@ pub enum Transport {
     Udp,
     /// Framed on a stream (RFC 4571), the other end having connected (RFC 6544).
     Tcp,
+    /// Over UDP to a relay of this server's own, and from there without leaving the process (RFC 8656). The
+    /// other end's address is the relayed one.
+    Relayed,
 }
 
 /// A path: how, and between which addresses of the two ends.

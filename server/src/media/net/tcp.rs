@@ -191,7 +191,7 @@ impl Tcp {
         let connection = Connection {
             stream,
             path,
-            deframer: Deframer::default(),
+            deframer: Deframer::for_any(),
             queue: SendQueue::within(&self.budget),
             is_unsent: false,
             until: now + INTRODUCTION,
@@ -219,6 +219,7 @@ impl Tcp {
                     let cut = connection.deframer.push(&self.buffer[..len], |frame| {
                         datagrams.push((path, frame.to_vec()));
                     });
+                    connection.queue.frame_by(connection.deframer.framing());
                     if cut.is_ok() {
                         continue;
                     }

@@ -316,7 +316,7 @@ impl Peer {
 
     /// The path in use was this one, and may be another now.
     fn follow_path(&mut self, now: Instant, before: Option<FourTuple>) {
-        if (self.ice.selected()).is_some_and(|path| path.transport == Transport::Udp) {
+        if (self.ice.selected()).is_some_and(|path| path.transport != Transport::Tcp) {
             self.set_congested(now, false);
         }
         match (before, self.ice.selected()) {

@@ -565,7 +565,7 @@ impl ShardCore {
             .collect();
         // Of another shard's connection nothing lands here, and of one of this shard's its checks say
         // where its peer is.
-        left.retain(|path| path.transport == Transport::Udp || out.has_connection(path));
+        left.retain(|path| path.transport != Transport::Tcp || out.has_connection(path));
         // First the peer, then the word of it: what is sent after the word arrives after the peer.
         let refused = out.command(shard, Command::Adopt { resident, paths });
         if let Err(Command::Adopt { resident, paths }) = refused {

@@ -23,6 +23,8 @@ pub struct MediaGauges {
     pub uncrossed: usize,
     /// TCP connections.
     pub connections: usize,
+    /// Relays of the guests.
+    pub relays: usize,
 }
 
 impl AddAssign for MediaGauges {
@@ -36,5 +38,6 @@ impl AddAssign for MediaGauges {
         self.tracks += other.tracks;
         self.uncrossed += other.uncrossed;
         self.connections += other.connections;
+        self.relays += other.relays;
     }
 }

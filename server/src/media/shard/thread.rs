@@ -16,9 +16,12 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
+use crate::media::net::buffers;
+use crate::media::net::demux::is_guests;
 use crate::media::net::departures::Departures;
+use crate::media::net::guest::{Guest, is_guests_token};
 use crate::media::net::outbox::Transmit;
-use crate::media::net::path::FourTuple;
+use crate::media::net::path::{FourTuple, Transport};
 use crate::media::net::tcp::{FIRST_TOKEN, Received, Tcp};
 use crate::media::net::udp::Socket;
 use crate::media::shard::command::Command;
@@ -42,6 +45,7 @@ pub struct Prepared {
     tcp: Tcp,
     inbox: Inbox,
     port: u16,
+    guest: Option<Box<dyn Guest>>,
 }
 
 impl Prepared {
@@ -64,8 +68,16 @@ impl Prepared {
             sockets,
             inbox,
             port,
+            guest: None,
         };
         Ok((prepared, mailbox))
+    }
+
+    /// Somebody is served besides the peers.
+    pub fn host(&mut self, mut guest: Box<dyn Guest>) -> io::Result<()> {
+        guest.arrive(self.poll.registry().try_clone()?);
+        self.guest = Some(guest);
+        Ok(())
     }
 
     /// Serves until told to shut down.
@@ -80,8 +92,11 @@ impl Prepared {
                 tcp: self.tcp.within(core.budget()),
                 shards,
                 dropped,
+                relayed: Vec::new(),
             },
             core,
+            index,
+            guest: self.guest,
             poll: self.poll,
             inbox: self.inbox,
             pace: Pace::new(now),
@@ -93,13 +108,18 @@ impl Prepared {
             let turns = AssertUnwindSafe(|| thread.serve(index));
             if catch_unwind(turns).is_err() {
                 thread.core.start_over(&mut thread.out);
+                if let Some(guest) = &mut thread.guest {
+                    guest.start_over();
+                }
             }
         }
     }
 }
 
 struct Thread {
+    index: usize,
     core: ShardCore,
+    guest: Option<Box<dyn Guest>>,
     receive: Receive,
     out: Wires,
     poll: Poll,
@@ -134,7 +154,9 @@ impl Thread {
             self.handle_mail(None);
             self.handle_tcp(Instant::now(), &events);
             more = self.receive(&events) | self.out.tcp.has_unread();
+            more |= self.receive_guests(&events);
             self.let_time_pass(Instant::now());
+            self.serve_guest(Instant::now());
             self.out.flush();
         }
     }
@@ -152,6 +174,8 @@ impl Thread {
 
     fn timeout(&self) -> Duration {
         let next = self.core.poll_timeout().min(self.next_sweep);
+        let guests = self.guest.as_ref().and_then(|guest| guest.poll_timeout());
+        let next = guests.map_or(next, |guests| guests.min(next));
         next.saturating_duration_since(Instant::now())
     }
 
@@ -160,6 +184,9 @@ impl Thread {
             let now = Instant::now();
             match mail {
                 Mail::Command(command) => self.core.handle_command(now, command, &mut self.out),
+                Mail::Relay { path, data } if path.transport == Transport::Relayed => {
+                    self.out.relayed.push(Transmit::one(path, data));
+                }
                 Mail::Relay { path, data } => {
                     self.out.tcp.introduce(now, &path);
                     self.out.tcp.send(now, &path, data, None);
@@ -167,6 +194,7 @@ impl Thread {
                 // Nobody waits any more: it took too long.
                 Mail::Count(answer) => drop(answer.send(MediaGauges {
                     connections: self.out.tcp.len(),
+                    relays: self.guest.as_ref().map_or(0, |guest| guest.relays()),
                     ..self.core.gauges()
                 })),
                 Mail::Shutdown => {
@@ -181,7 +209,8 @@ impl Thread {
         let mut received = Received::default();
         self.out.tcp.read_on(now, &mut received);
         for event in events {
-            if event.token() != MAILBOX_TOKEN && event.token().0 >= FIRST_TOKEN {
+            let is_others = event.token() == MAILBOX_TOKEN || is_guests_token(event.token());
+            if !is_others && event.token().0 >= FIRST_TOKEN {
                 self.out.tcp.handle_event(now, event, &mut received);
             }
         }
@@ -191,9 +220,16 @@ impl Thread {
     fn take_tcp(&mut self, now: Instant, received: &Received) {
         let datagrams = received.datagrams.iter();
         let datagrams = datagrams.map(|(path, datagram)| (*path, &datagram[..]));
+        let datagrams = datagrams.filter_map(for_peers(now, &mut self.guest));
         self.core.handle_datagrams(now, datagrams, &mut self.out);
         (self.core).handle_relieved(now, &received.relieved, &mut self.out);
         self.core.handle_closed(&received.closed);
+        if let Some(guest) = &mut self.guest {
+            received
+                .closed
+                .iter()
+                .for_each(|path| guest.handle_closed(path));
+        }
     }
 
     /// Reads the sockets, but not for ever. Returns whether there may be more.
@@ -204,8 +240,11 @@ impl Thread {
             while rounds < RECEIVE_ROUNDS && self.receive.is_unread(socket) {
                 self.receive.read(socket, &self.out.sockets[socket]);
                 self.pace.note(self.receive.arrived());
+                let now = Instant::now();
                 let datagrams = self.receive.datagrams();
-                (self.core).handle_datagrams(Instant::now(), datagrams, &mut self.out);
+                let datagrams = datagrams.filter_map(for_peers(now, &mut self.guest));
+                self.core.handle_datagrams(now, datagrams, &mut self.out);
+                self.serve_guest(now);
                 self.out.flush();
                 rounds += 1;
             }
@@ -213,14 +252,69 @@ impl Thread {
         self.receive.has_unread()
     }
 
+    /// Lets the guest read its own sockets. Returns whether there may be more.
+    fn receive_guests(&mut self, events: &Events) -> bool {
+        let Some(guest) = &mut self.guest else {
+            return false;
+        };
+        let theirs = events.iter().filter(|event| is_guests_token(event.token()));
+        theirs.for_each(|event| guest.note(event));
+        let arrived = match guest.has_unread() {
+            true => guest.receive(Instant::now()),
+            false => 0,
+        };
+        self.pace.note(arrived);
+        guest.has_unread()
+    }
+
+    /// Gives the guest what the peers sent over relayed paths, and sends what it has to send.
+    fn serve_guest(&mut self, now: Instant) {
+        let Some(guest) = &mut self.guest else {
+            return;
+        };
+        for transmit in std::mem::take(&mut self.out.relayed) {
+            match guest.shard_of(&transmit.path) {
+                Some(shard) if shard == self.index => guest.take_own(now, &transmit),
+                Some(shard) => self.out.relay_each(shard, &transmit),
+                None => {}
+            }
+            buffers::give_back(transmit.data);
+        }
+        guest.send();
+        while let Some(transmit) = guest.poll_transmit() {
+            let Transmit { path, expires, .. } = transmit;
+            match path.transport {
+                Transport::Tcp => _ = self.out.tcp.send(now, &path, transmit.data, expires),
+                Transport::Udp | Transport::Relayed => self.out.send_udp(transmit),
+            }
+        }
+        while let Some(path) = guest.poll_introduction() {
+            self.out.tcp.introduce(now, &path);
+        }
+    }
+
     fn let_time_pass(&mut self, now: Instant) {
         self.core.handle_timeout(now, &mut self.out);
+        if let Some(guest) = &mut self.guest {
+            guest.handle_timeout(now);
+        }
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP_INTERVAL;
             let mut received = Received::default();
             self.out.tcp.sweep(now, &mut received);
             self.take_tcp(now, &received);
         }
+    }
+}
+
+/// Gives the guest what is its, and the peers the rest, with what the guest unwraps for them.
+fn for_peers<'a>(
+    now: Instant,
+    guest: &mut Option<Box<dyn Guest>>,
+) -> impl FnMut((FourTuple, &'a [u8])) -> Option<(FourTuple, &'a [u8])> {
+    move |(path, datagram)| match guest {
+        Some(guest) if is_guests(datagram) => guest.take(now, &path, datagram),
+        Some(_) | None => Some((path, datagram)),
     }
 }
 
@@ -231,6 +325,17 @@ struct Wires {
     tcp: Tcp,
     shards: Shards,
     dropped: Arc<AtomicU64>,
+    /// What is for a guest to send on.
+    relayed: Vec<Transmit>,
+}
+
+impl Wires {
+    /// Has another shard's guest send datagrams on.
+    fn relay_each(&mut self, shard: usize, transmit: &Transmit) {
+        for datagram in transmit.datagrams() {
+            self.relay(shard, transmit.path, BytesMut::from(datagram));
+        }
+    }
 }
 
 impl Wires {
@@ -243,6 +348,9 @@ impl Wires {
 
 impl Outlet for Wires {
     fn send_udp(&mut self, transmit: Transmit) {
+        if transmit.path.transport == Transport::Relayed {
+            return self.relayed.push(transmit);
+        }
         (self.departures).push(&self.sockets, transmit, &self.dropped);
     }
 

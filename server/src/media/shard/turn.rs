@@ -141,7 +141,7 @@ fn send_all(now: Instant, resident: &mut Resident, paths: &Paths, out: &mut impl
     let mut has_changed = false;
     while let Some(transmit) = resident.peer.poll_transmit() {
         match transmit.path.transport {
-            Transport::Udp => out.send_udp(transmit),
+            Transport::Udp | Transport::Relayed => out.send_udp(transmit),
             Transport::Tcp => {
                 has_changed = true;
                 send_tcp(now, resident, transmit, paths, out);

@@ -49,10 +49,13 @@ fn offering(tracks: [TrackUse; 2]) -> ClientMessage {
 
 /// A session in a room, on a media plane whose shard does nothing yet.
 fn member() -> (Session, MediaPlane, Vec<Prepared>) {
-    let (media, prepared) = MediaPlane::prepare(MediaConfig {
-        shards: 1,
-        ..MediaConfig::default()
-    })
+    let (media, prepared) = MediaPlane::prepare(
+        MediaConfig {
+            shards: 1,
+            ..MediaConfig::default()
+        },
+        |_, _| None,
+    )
     .unwrap();
     let config = Arc::new(Config::default());
     let signalling = Arc::new(Signalling::new(config, media.clone()));

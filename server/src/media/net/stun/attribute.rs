@@ -1,9 +1,14 @@
 //! The types of STUN's attributes (RFC 8489 §18.3, RFC 8656 §18, RFC 8445 §16.1), and how addresses are
-//! written in them.
+//! written in them, which the message's own cookie and transaction hide.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{MAGIC_COOKIE, TransactionId};
+/// What tells a STUN message from others (RFC 8489 §5).
+pub const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+
+/// What pairs a response with its request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TransactionId(pub [u8; 12]);
 
 #[expect(missing_docs, reason = "the names are the RFCs'")]
 mod types {

@@ -12,6 +12,7 @@ pub mod attribute;
 pub mod integrity;
 mod write;
 
+pub use attribute::{MAGIC_COOKIE, TransactionId};
 pub use write::Writer;
 
 use attribute::{FINGERPRINT, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256};
@@ -24,13 +25,6 @@ pub const HEADER: usize = 20;
 
 /// The length of an attribute's type and length.
 pub const ATTRIBUTE_HEADER: usize = 4;
-
-/// What tells a STUN message from others (RFC 8489 §5).
-pub const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
-
-/// What pairs a response with its request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TransactionId(pub [u8; 12]);
 
 /// What a message is: a method's request, indication or response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

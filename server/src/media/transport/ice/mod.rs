@@ -19,11 +19,13 @@ use bytes::BytesMut;
 use rtc::crypto::RTCCryptoProvider;
 
 use crate::media::net::path::FourTuple;
+pub use crate::media::net::stun::MAX_ATTRIBUTES;
+use crate::media::net::stun::TransactionId;
 pub use pair::{CONSENT_EXPIRES_AFTER, MAX_AMPLIFICATION, MAX_CHECKS};
-pub use stun::{MAX_ATTRIBUTES, addressed_ufrag};
+pub use stun::addressed_ufrag;
 
 use pair::Pair;
-use stun::{Binding, Refusal, TransactionId};
+use stun::{Binding, Refusal};
 
 /// Candidate pairs remembered for one peer. A seventeenth displaces the one longest unheard.
 pub const MAX_PAIRS: usize = 16;

@@ -10,7 +10,7 @@ use crate::media::net::stun::attribute::{
     UNKNOWN_ATTRIBUTES, USE_CANDIDATE, USERNAME, XOR_MAPPED_ADDRESS,
 };
 use crate::media::net::stun::{Attributes, Message, MessageType, Method, Writer};
-pub use crate::media::net::stun::{MAX_ATTRIBUTES, TransactionId};
+use crate::media::net::stun::{MAX_ATTRIBUTES, TransactionId};
 
 /// What a check may hold that must be understood (RFC 8489 §6.3.1). What belongs to long-term
 /// credentials says nothing here, but is no riddle either.

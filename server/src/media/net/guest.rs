@@ -1,0 +1,75 @@
+//! Somebody who is served on the media port besides the peers, on each shard's thread: a server of STUN and
+//! TURN. The media plane knows no more of it than this.
+
+use std::time::Instant;
+
+use mio::event::Event;
+use mio::{Registry, Token};
+
+use crate::media::net::outbox::Transmit;
+use crate::media::net::path::FourTuple;
+
+/// Tokens from here on are the guest's, up to [`LAST_TOKEN`].
+pub const FIRST_TOKEN: usize = usize::MAX / 2;
+
+/// Its last.
+pub const LAST_TOKEN: usize = usize::MAX - 16;
+
+/// Whether a token is the guest's.
+pub fn is_guests_token(token: Token) -> bool {
+    (FIRST_TOKEN..=LAST_TOKEN).contains(&token.0)
+}
+
+/// The guest of one shard.
+pub trait Guest: Send {
+    /// Its shard's thread has started: where its sockets are polled.
+    fn arrive(&mut self, registry: Registry);
+
+    /// Takes a datagram that [is the guest's](crate::media::net::demux::is_guests). Returns what it holds for the
+    /// peers here, and the path on which that comes.
+    fn take<'a>(
+        &mut self,
+        now: Instant,
+        path: &FourTuple,
+        datagram: &'a [u8],
+    ) -> Option<(FourTuple, &'a [u8])>;
+
+    /// The shard whose guest has the other end of a relayed path; `None` if nobody has.
+    fn shard_of(&self, path: &FourTuple) -> Option<usize>;
+
+    /// Takes what the peers send over a relayed path of this guest's.
+    fn take_own(&mut self, now: Instant, transmit: &Transmit);
+
+    /// A connection is no more.
+    fn handle_closed(&mut self, path: &FourTuple);
+
+    /// Takes note of an event of one of its tokens.
+    fn note(&mut self, event: &Event);
+
+    /// Reads its sockets, but not for ever. Returns how many datagrams there were.
+    fn receive(&mut self, now: Instant) -> usize;
+
+    /// Whether there may be more to read.
+    fn has_unread(&self) -> bool;
+
+    /// Sends what leaves by its own sockets.
+    fn send(&mut self);
+
+    /// The next datagrams that leave by the media port.
+    fn poll_transmit(&mut self) -> Option<Transmit>;
+
+    /// A connection that may stay.
+    fn poll_introduction(&mut self) -> Option<FourTuple>;
+
+    /// When [`Self::handle_timeout`] next has something to do.
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    /// Lets time pass.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// How many relays it has.
+    fn relays(&self) -> usize;
+
+    /// After a panic: nothing that it holds can be trusted.
+    fn start_over(&mut self);
+}
