@@ -21,6 +21,7 @@ use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
 use crate::room;
 use crate::signalling::{self, OFFERS, metered};
+use crate::turn::{allocation, nonce, quota, rate, server};
 
 const LIMITS: &str = include_str!("../docs/limits.md");
 
@@ -303,6 +304,36 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
                 ms(peer::AUDIO_LIFETIME),
             ],
         ),
+        (
+            "answers to a source",
+            vec![
+                n(rate::ANSWERS, " a second"),
+                n(rate::ANSWERS_AT_ONCE, " at once"),
+                n(rate::MAX_SOURCES, " sources"),
+            ],
+        ),
+        ("nonce of", vec![n(nonce::NONCE_LIFETIME, " s,")]),
+        ("relays of a user", vec![n(quota::MAX_PER_USER, " |")]),
+        ("relays of a source", vec![n(quota::MAX_PER_SOURCE, " |")]),
+        (
+            "relay |",
+            vec![s(allocation::DEFAULT_LIFETIME), s(allocation::MAX_LIFETIME)],
+        ),
+        (
+            "peers' addresses",
+            vec![
+                n(allocation::MAX_PERMISSIONS, ","),
+                s(allocation::PERMISSION_LIFETIME),
+            ],
+        ),
+        (
+            "channels of a relay",
+            vec![
+                n(allocation::MAX_CHANNELS, ","),
+                s(allocation::CHANNEL_LIFETIME),
+            ],
+        ),
+        ("port kept", vec![s(server::RESERVED_FOR)]),
     ]
 }
 

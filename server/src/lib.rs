@@ -13,6 +13,7 @@
 //! | [`behaviour`] | what answers a peer's media and data: an echo |
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
 //! | [`room`] | who is where: plain data |
+//! | [`turn`] | STUN and TURN on the media port |
 //! | [`media`] | the sans-IO media plane, and the threads that run it |
 //!
 //! Imports point one way: `http` to `signalling` to `room`, `behaviour` and `media` to the protocol
@@ -107,6 +108,7 @@ mod seldom;
 pub mod server;
 mod shares;
 mod signalling;
+pub mod turn;
 
 pub use config::{Config, ConfigError};
 pub use http::door::MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS;

@@ -16,6 +16,9 @@ use crate::http::{self, App};
 use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
 use crate::room::Rooms;
 use crate::signalling::Signalling;
+use crate::turn::access::Access;
+use crate::turn::credentials::SharedSecret;
+use crate::turn::start::{TurnConfig, TurnServers};
 
 /// How long clients have to hear that the server goes away. With the rest of a shutdown it stays
 /// within two seconds.
@@ -67,12 +70,15 @@ impl Server {
         let addr = listener
             .local_addr()
             .map_err(|source| refusal(config.http.listen, source))?;
-        let media = MediaPlane::start(MediaConfig {
+        let turn = TurnServers::new(turn_config(&config));
+        let media_config = MediaConfig {
             port: config.media.port,
             listen: config.media.listen.clone(),
             external_ips: config.media.external_ips.clone(),
             shards: config.media.shards,
-        })?;
+        };
+        let media =
+            MediaPlane::start_with(media_config, |port, shard| Some(turn.guest(port, shard)))?;
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone()));
         let stop_http = CancellationToken::new();
         let router = http::router(App::new(config.clone(), signalling.clone()));
@@ -123,6 +129,7 @@ impl Server {
             timers = media.timers,
             tracks = media.tracks,
             connections = media.connections,
+            relays = media.relays,
             tasks = Handle::current().metrics().num_alive_tasks(),
             "holding"
         );
@@ -145,6 +152,23 @@ impl Server {
             tracing::error!(%error, "the HTTP task failed");
         }
         self.media.shutdown().await;
+    }
+}
+
+fn turn_config(config: &Config) -> TurnConfig {
+    TurnConfig {
+        secrets: config
+            .turn
+            .secrets()
+            .into_iter()
+            .map(SharedSecret)
+            .collect(),
+        relay_ports: config.turn.relay_ports.0.clone(),
+        access: Access {
+            allow: config.turn.allow.clone(),
+            deny: config.turn.deny.clone(),
+        },
+        external_ips: config.media.external_ips.clone(),
     }
 }
 

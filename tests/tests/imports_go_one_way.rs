@@ -37,12 +37,13 @@ const KNOWN: &[&[&str]] = &[
 ];
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "server",
     "http",
     "signalling",
     "room",
     "behaviour",
+    "turn",
     "media",
     "config",
     "auth",

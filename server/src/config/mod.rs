@@ -3,7 +3,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `http`, `media`, `signalling`, `tokens`, `limits`, `log` | the settings: each is declared once, with its names, type, default, help and rule |
+//! | `http`, `media`, `signalling`, `tokens`, `turn`, `limits`, `log` | the settings: each is declared once, with its names, type, default, help and rule |
 //! | `declare` | what a declaration becomes, and how sources see it |
 //! | `value` | texts to values and back |
 //! | `flags` | the command line and the environment |
@@ -32,6 +32,7 @@ mod log;
 mod media;
 mod signalling;
 mod tokens;
+mod turn;
 mod value;
 
 pub use self::error::ConfigError;
@@ -41,6 +42,7 @@ pub use self::log::{Log, LogAddresses, LogFormat};
 pub use self::media::Media;
 pub use self::signalling::Signalling;
 pub use self::tokens::{KeyFile, Tokens};
+pub use self::turn::{PortRange, Secrets, SecretsFile, Turn};
 
 /// Everything the server is told from outside.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +55,8 @@ pub struct Config {
     pub signalling: Signalling,
     /// Who may join rooms.
     pub tokens: Tokens,
+    /// Relays.
+    pub turn: Turn,
     /// How much clients may have and do.
     pub limits: Limits,
     /// The log.
@@ -104,6 +108,7 @@ impl Config {
         self.media.visit(visitor)?;
         self.signalling.visit(visitor)?;
         self.tokens.visit(visitor)?;
+        self.turn.visit(visitor)?;
         self.limits.visit(visitor)?;
         self.log.visit(visitor)
     }

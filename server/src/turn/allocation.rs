@@ -1,0 +1,241 @@
+//! One allocation (RFC 8656 §3.2): whose it is, its relayed address, and which peers may use it. It decides
+//! nothing but whether what was agreed still holds.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::credentials::{Account, Key};
+use super::ports::Lease;
+use super::quota::Quota;
+use crate::media::net::path::FourTuple;
+use crate::media::net::stun::TransactionId;
+
+/// How long an allocation lives that nobody asks to live longer (RFC 8656 §3.2).
+pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
+
+/// How long one may ask for at a time.
+pub const MAX_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// How long a permission holds (RFC 8656 §9).
+pub const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
+
+/// How long a channel is bound (RFC 8656 §12).
+pub const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
+
+/// Addresses that may send to one allocation.
+pub const MAX_PERMISSIONS: usize = 64;
+
+/// Channels of one allocation.
+pub const MAX_CHANNELS: usize = 64;
+
+/// Where what is sent to a peer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To this server's own media port, which needs no socket.
+    Ourselves,
+    /// Out.
+    Peer,
+}
+
+/// Which ways lead to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ways {
+    /// Our own media port is there.
+    pub ourselves: bool,
+    /// Its other ports may be reached.
+    pub peers: bool,
+}
+
+struct Permission {
+    address: IpAddr,
+    ways: Ways,
+    expires: Instant,
+}
+
+struct Channel {
+    number: u16,
+    peer: SocketAddr,
+    way: Way,
+    expires: Instant,
+}
+
+/// There are as many as there may be.
+#[derive(Debug)]
+pub struct Full;
+
+/// The number means another peer, or the peer has another number (RFC 8656 §12.1).
+#[derive(Debug)]
+pub struct Taken;
+
+/// The allocation.
+pub struct Allocation {
+    /// How its client is reached.
+    pub client: FourTuple,
+    /// Who made it.
+    pub username: Box<str>,
+    /// What its requests are sealed with.
+    pub key: Key,
+    /// What its user may.
+    pub account: Arc<Account>,
+    /// The relayed address, as its client was told.
+    pub relayed: SocketAddr,
+    /// The same where this machine has it.
+    pub bound: SocketAddr,
+    /// Whether there is a socket.
+    pub is_open: bool,
+    /// What made it: the same request again gets the same answer.
+    pub transaction: TransactionId,
+    /// The token for the next port.
+    pub token: Option<[u8; 8]>,
+    /// It ends then.
+    pub expires: Instant,
+    permissions: Vec<Permission>,
+    channels: Vec<Channel>,
+    _lease: Lease,
+    _quota: Quota,
+}
+
+/// What an allocation is made of.
+pub struct Grounds {
+    /// See [`Allocation`].
+    pub client: FourTuple,
+    /// See [`Allocation`].
+    pub username: Box<str>,
+    /// See [`Allocation`].
+    pub key: Key,
+    /// See [`Allocation`].
+    pub account: Arc<Account>,
+    /// See [`Allocation`].
+    pub relayed: IpAddr,
+    /// See [`Allocation`].
+    pub bound: IpAddr,
+    /// See [`Allocation`].
+    pub transaction: TransactionId,
+    /// See [`Allocation`].
+    pub token: Option<[u8; 8]>,
+    /// See [`Allocation`].
+    pub expires: Instant,
+    /// Its port.
+    pub lease: Lease,
+    /// Its place among its user's.
+    pub quota: Quota,
+}
+
+impl Allocation {
+    /// One that nobody may send to yet.
+    pub fn new(grounds: Grounds) -> Self {
+        let port = grounds.lease.port();
+        Self {
+            client: grounds.client,
+            username: grounds.username,
+            key: grounds.key,
+            account: grounds.account,
+            relayed: SocketAddr::new(grounds.relayed, port),
+            bound: SocketAddr::new(grounds.bound, port),
+            is_open: false,
+            transaction: grounds.transaction,
+            token: grounds.token,
+            expires: grounds.expires,
+            permissions: Vec::new(),
+            channels: Vec::new(),
+            _lease: grounds.lease,
+            _quota: grounds.quota,
+        }
+    }
+
+    /// Whether it has to end.
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.expires <= now || self.account.is_revoked()
+    }
+
+    /// Lets an address send, for a while from now on.
+    pub fn permit(&mut self, now: Instant, address: IpAddr, ways: Ways) -> Result<(), Full> {
+        let expires = now + PERMISSION_LIFETIME;
+        let known = self
+            .permissions
+            .iter_mut()
+            .find(|known| known.address == address);
+        if let Some(known) = known {
+            (known.ways, known.expires) = (ways, expires);
+            return Ok(());
+        }
+        if self.permissions.len() >= MAX_PERMISSIONS {
+            self.permissions.retain(|known| known.expires > now);
+        }
+        if self.permissions.len() >= MAX_PERMISSIONS {
+            return Err(Full);
+        }
+        self.permissions.push(Permission {
+            address,
+            ways,
+            expires,
+        });
+        Ok(())
+    }
+
+    /// The way to a peer, and from it, if it is permitted.
+    pub fn way(&self, now: Instant, peer: SocketAddr, media_port: u16) -> Option<Way> {
+        let known = self
+            .permissions
+            .iter()
+            .find(|known| known.address == peer.ip());
+        let ways = known.filter(|known| now < known.expires)?.ways;
+        match ways.ourselves && peer.port() == media_port {
+            true => Some(Way::Ourselves),
+            false => ways.peers.then_some(Way::Peer),
+        }
+    }
+
+    /// Whether a channel can be bound.
+    pub fn check_channel(&self, now: Instant, number: u16, peer: SocketAddr) -> Result<(), Taken> {
+        let mut living = self.channels.iter().filter(|known| now < known.expires);
+        let differs = |known: &Channel| (known.number == number) != (known.peer == peer);
+        match living.any(differs) {
+            true => Err(Taken),
+            false => Ok(()),
+        }
+    }
+
+    /// Binds a channel, for a while from now on.
+    pub fn bind(
+        &mut self,
+        now: Instant,
+        number: u16,
+        peer: SocketAddr,
+        way: Way,
+    ) -> Result<(), Full> {
+        // Past its time a number may mean another peer.
+        let is_it = |known: &Channel| known.number == number || known.peer == peer;
+        self.channels.retain(|known| !is_it(known));
+        if self.channels.len() >= MAX_CHANNELS {
+            self.channels.retain(|known| known.expires > now);
+        }
+        if self.channels.len() >= MAX_CHANNELS {
+            return Err(Full);
+        }
+        self.channels.push(Channel {
+            number,
+            peer,
+            way,
+            expires: now + CHANNEL_LIFETIME,
+        });
+        Ok(())
+    }
+
+    /// The peer that a channel means.
+    pub fn peer_of(&self, now: Instant, number: u16) -> Option<(SocketAddr, Way)> {
+        let known = self.channels.iter().find(|known| known.number == number);
+        known
+            .filter(|known| now < known.expires)
+            .map(|known| (known.peer, known.way))
+    }
+
+    /// The channel that means a peer.
+    pub fn channel_of(&self, now: Instant, peer: SocketAddr) -> Option<u16> {
+        let known = self.channels.iter().find(|known| known.peer == peer);
+        known
+            .filter(|known| now < known.expires)
+            .map(|known| known.number)
+    }
+}

@@ -1,0 +1,327 @@
+//! Who may have a relay: sessions with the credentials of their welcome, for as long as they live, and
+//! whoever was given time-limited ones by somebody who shares a secret with this server.
+//!
+//! Time-limited credentials are coturn's (`use-auth-secret`, draft-uberti-behave-turn-rest): the user name
+//! begins with the second at which they expire, the password is its keyed hash.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rand::Rng as _;
+use rand::distr::Alphanumeric;
+use ring::hmac;
+
+use crate::media::net::stun::integrity::{md5_key, sha256_key};
+
+/// The realm of all credentials. It tells a browser's user nothing, and clients take any.
+pub const REALM: &str = "ferrite";
+
+/// The longest user name taken (RFC 8489 §14.3).
+pub const MAX_USERNAME: usize = 508;
+
+/// What makes a key of a password (RFC 8489 §18.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// What everybody can.
+    Md5,
+    /// What is better.
+    Sha256,
+}
+
+/// What seals a user's messages.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Key {
+    /// [`Algorithm::Md5`]'s.
+    Md5([u8; 16]),
+    /// [`Algorithm::Sha256`]'s.
+    Sha256([u8; 32]),
+}
+
+impl Key {
+    fn new(algorithm: Algorithm, username: &str, password: &str) -> Self {
+        match algorithm {
+            Algorithm::Md5 => Self::Md5(md5_key(username, REALM, password)),
+            Algorithm::Sha256 => Self::Sha256(sha256_key(username, REALM, password)),
+        }
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Md5(key) => key,
+            Self::Sha256(key) => key,
+        }
+    }
+}
+
+/// Where a user's relays lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To this server's media port alone.
+    Ourselves,
+    /// To peers, too.
+    Peers,
+}
+
+/// A user's rights, and whether they are still its.
+#[derive(Debug)]
+pub struct Account {
+    /// Where its relays lead.
+    pub reach: Reach,
+    revoked: AtomicBool,
+}
+
+impl Account {
+    fn new(reach: Reach) -> Arc<Self> {
+        let revoked = AtomicBool::new(false);
+        Arc::new(Self { reach, revoked })
+    }
+
+    /// Whether its relays have to end.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Relaxed)
+    }
+}
+
+/// A secret that this server shares with whoever gives credentials out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SharedSecret(pub String);
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedSecret(..)")
+    }
+}
+
+/// Everybody who may have a relay.
+#[derive(Debug, Default)]
+pub struct Credentials {
+    secrets: Vec<SharedSecret>,
+    sessions: Mutex<HashMap<String, Session>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    password: Password,
+    account: Arc<Account>,
+}
+
+#[derive(Clone)]
+struct Password(String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+impl Credentials {
+    /// With these secrets, of which each is as good, and no session.
+    pub fn new(secrets: Vec<SharedSecret>) -> Self {
+        Self {
+            secrets,
+            sessions: Mutex::default(),
+        }
+    }
+
+    /// Credentials for a session, which end with what is returned.
+    pub fn issue(self: &Arc<Self>) -> Issued {
+        let username = random_text(16);
+        let password = Password(random_text(24));
+        let account = Account::new(Reach::Ourselves);
+        let session = Session {
+            password: password.clone(),
+            account: account.clone(),
+        };
+        self.lock().insert(username.clone(), session);
+        Issued {
+            credentials: self.clone(),
+            username,
+            password,
+            account,
+        }
+    }
+
+    /// Who has this name, and the key with which `is_by` says that it speaks.
+    pub fn find(
+        &self,
+        unix: u64,
+        username: &str,
+        algorithm: Algorithm,
+        is_by: impl Fn(&Key) -> bool,
+    ) -> Option<(Key, Arc<Account>)> {
+        let good = |password: &str| {
+            let key = Key::new(algorithm, username, password);
+            is_by(&key).then_some(key)
+        };
+        let session = self.session(username);
+        if let Some((password, account)) = session {
+            return Some((good(&password.0)?, account));
+        }
+        if expires(username)? < unix {
+            return None;
+        }
+        let mut passwords = self
+            .secrets
+            .iter()
+            .map(|secret| time_limited(secret, username));
+        let key = passwords.find_map(|password| good(&password))?;
+        Some((key, Account::new(Reach::Peers)))
+    }
+
+    /// How many sessions have credentials.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn session(&self, username: &str) -> Option<(Password, Arc<Account>)> {
+        let sessions = self.lock();
+        let session = sessions.get(username)?;
+        Some((session.password.clone(), session.account.clone()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        // Every change is one insertion or removal.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The second at which a time-limited user name expires.
+fn expires(username: &str) -> Option<u64> {
+    let (expires, _) = username.split_once(':').unwrap_or((username, ""));
+    expires.parse().ok()
+}
+
+/// Whom a time-limited user name is for, which tells its quota from others'.
+pub fn user_of(username: &str) -> &str {
+    match username.split_once(':') {
+        Some((expires, user)) if expires.bytes().all(|byte| byte.is_ascii_digit()) => user,
+        Some(_) | None => username,
+    }
+}
+
+/// The password that belongs to a user name.
+pub fn time_limited(secret: &SharedSecret, username: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.0.as_bytes());
+    STANDARD.encode(hmac::sign(&key, username.as_bytes()))
+}
+
+/// A session's credentials. Dropping them ends what they were used for.
+#[derive(Debug)]
+pub struct Issued {
+    credentials: Arc<Credentials>,
+    username: String,
+    password: Password,
+    account: Arc<Account>,
+}
+
+impl Issued {
+    /// The user name.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// The password.
+    pub fn password(&self) -> &str {
+        &self.password.0
+    }
+}
+
+impl Drop for Issued {
+    fn drop(&mut self) {
+        self.account.revoked.store(true, Ordering::Relaxed);
+        self.credentials.lock().remove(&self.username);
+    }
+}
+
+/// A letter or digit has almost six random bits.
+fn random_text(len: usize) -> String {
+    let letters = rand::rng().sample_iter(Alphanumeric);
+    letters.take(len).map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(credentials: &Credentials, unix: u64, name: &str, password: &str) -> Option<Reach> {
+        let wanted = Key::new(Algorithm::Md5, name, password);
+        let found = credentials.find(unix, name, Algorithm::Md5, |key| *key == wanted);
+        found.map(|(_, account)| account.reach)
+    }
+
+    #[test]
+    fn a_password_by_secret_is_as_coturn_makes_it() {
+        // echo -n 1767225600:alice | openssl dgst -sha1 -hmac north -binary | base64
+        let password = time_limited(&SharedSecret("north".to_owned()), "1767225600:alice");
+        assert_eq!(password, "qnVCfmDqv+5N7tpxKH0liO/huIU=");
+    }
+
+    #[test]
+    fn time_limited_credentials_are_good_until_their_second() {
+        let secrets = ["old", "new"].map(|secret| SharedSecret(secret.to_owned()));
+        let credentials = Credentials::new(secrets.to_vec());
+        for secret in &secrets {
+            for name in ["2000:me", "2000"] {
+                let password = time_limited(secret, name);
+                assert_eq!(
+                    find(&credentials, 2000, name, &password),
+                    Some(Reach::Peers)
+                );
+                assert_eq!(find(&credentials, 2001, name, &password), None);
+                assert_eq!(find(&credentials, 2000, name, "guess"), None);
+            }
+        }
+        let stranger = SharedSecret("other".to_owned());
+        let password = time_limited(&stranger, "2000:me");
+        assert_eq!(find(&credentials, 1000, "2000:me", &password), None);
+        let password = time_limited(&secrets[0], "me");
+        assert_eq!(find(&credentials, 1000, "me", &password), None);
+        let nobodys = Credentials::new(Vec::new());
+        assert_eq!(find(&nobodys, 0, "2000:me", ""), None);
+    }
+
+    #[test]
+    fn a_sessions_credentials_end_with_it_and_lead_here_alone() {
+        let credentials = Arc::new(Credentials::default());
+        let issued = credentials.issue();
+        let (name, password) = (issued.username().to_owned(), issued.password().to_owned());
+        assert_eq!(
+            find(&credentials, 0, &name, &password),
+            Some(Reach::Ourselves)
+        );
+        assert_eq!(find(&credentials, 0, &name, "guess"), None);
+        let account = issued.account.clone();
+        assert!(!account.is_revoked());
+        drop(issued);
+        assert!(account.is_revoked() && credentials.is_empty());
+        assert_eq!(find(&credentials, 0, &name, &password), None);
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let credentials = Arc::new(Credentials::new(vec![SharedSecret("north".to_owned())]));
+        let issued = credentials.issue();
+        let shown = format!("{credentials:?} {issued:?}");
+        assert!(
+            !shown.contains("north") && !shown.contains(issued.password()),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_quota_is_a_users_and_not_a_seconds() {
+        assert_eq!(user_of("1767225600:alice"), "alice");
+        assert_eq!(user_of("1767225600"), "1767225600");
+        assert_eq!(user_of("alice:bob"), "alice:bob");
+    }
+}

@@ -1,0 +1,212 @@
+//! The server on a shard's thread, as the media plane's guest: real sockets, real addresses, the wall clock.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use mio::Registry;
+use mio::event::Event;
+use rand::RngCore as _;
+
+use super::server::{Host, Shared, Turn};
+use crate::media::net::buffers;
+use crate::media::net::candidates::Interfaces;
+use crate::media::net::guest::{FIRST_TOKEN, Guest};
+use crate::media::net::outbox::Transmit;
+use crate::media::net::path::FourTuple;
+use crate::media::net::relays::Relays;
+use crate::media::net::sockets::Port;
+
+/// This server's addresses.
+pub struct Addresses {
+    /// The media port, and where it is open.
+    pub port: Port,
+    /// What a 1:1 NAT makes of them.
+    pub external: Vec<IpAddr>,
+    /// This machine's.
+    pub interfaces: Interfaces,
+}
+
+impl Addresses {
+    fn external(&self, ipv6: bool) -> Option<IpAddr> {
+        self.external
+            .iter()
+            .copied()
+            .find(|external| external.is_ipv6() == ipv6)
+    }
+
+    /// An address of this machine that others can reach, or if it has none, one of its own.
+    fn any(&self, ipv6: bool) -> Option<IpAddr> {
+        let own = self.interfaces.addresses(Instant::now()).into_iter();
+        let fitting = own.filter(|own| own.is_ipv6() == ipv6 && self.port.receives_at(*own));
+        let usable = fitting.filter(|own| match own {
+            IpAddr::V4(own) => !own.is_link_local(),
+            IpAddr::V6(own) => !own.is_unicast_link_local(),
+        });
+        usable.min_by_key(IpAddr::is_loopback)
+    }
+
+    /// See [`Host::address`].
+    fn relayed(&self, local: IpAddr, ipv6: bool) -> Option<(IpAddr, IpAddr)> {
+        let is_known = local.is_ipv6() == ipv6 && !local.is_unspecified();
+        let bound = if is_known { local } else { self.any(ipv6)? };
+        // Who comes over loopback is reached so.
+        let told = self.external(ipv6).filter(|_| !bound.is_loopback());
+        Some((told.unwrap_or(bound), bound))
+    }
+
+    fn is_own(&self, address: IpAddr) -> bool {
+        self.external.contains(&address)
+            || self.port.receives_at(address)
+                && self.interfaces.addresses(Instant::now()).contains(&address)
+    }
+}
+
+/// What the server is told of the machine.
+struct Machine {
+    addresses: Arc<Addresses>,
+    relays: Option<Relays>,
+    /// Relays whose sockets could not be opened.
+    unopened: Arc<AtomicU64>,
+}
+
+impl Host for Machine {
+    fn unix_time(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        rand::rng().fill_bytes(bytes);
+    }
+
+    fn address(&self, local: IpAddr, ipv6: bool) -> Option<(IpAddr, IpAddr)> {
+        self.addresses.relayed(local, ipv6)
+    }
+
+    fn is_own(&self, address: IpAddr) -> bool {
+        self.addresses.is_own(address)
+    }
+
+    fn open(&mut self, bound: SocketAddr) -> bool {
+        let opened = self.relays.as_mut().map(|relays| relays.open(bound));
+        if let Some(Err(error)) = &opened {
+            self.unopened.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(%error, port = bound.port(), "a relay's socket cannot be opened");
+        }
+        matches!(opened, Some(Ok(())))
+    }
+
+    fn close(&mut self, bound: SocketAddr) {
+        if let Some(relays) = &mut self.relays {
+            relays.close(bound.port());
+        }
+    }
+}
+
+/// A shard's server and its machine.
+pub struct TurnGuest {
+    turn: Turn,
+    machine: Machine,
+    shared: Arc<Shared>,
+    shard: usize,
+}
+
+impl TurnGuest {
+    /// For a shard.
+    pub fn new(shared: Arc<Shared>, addresses: Arc<Addresses>, shard: usize) -> Self {
+        Self {
+            turn: Turn::new(Instant::now(), shared.clone(), shard),
+            machine: Machine {
+                addresses,
+                relays: None,
+                unopened: Arc::default(),
+            },
+            shared,
+            shard,
+        }
+    }
+}
+
+impl Guest for TurnGuest {
+    fn arrive(&mut self, registry: Registry) {
+        self.machine.relays = Some(Relays::new(registry, FIRST_TOKEN, Arc::default()));
+    }
+
+    fn take<'a>(
+        &mut self,
+        now: Instant,
+        path: &FourTuple,
+        datagram: &'a [u8],
+    ) -> Option<(FourTuple, &'a [u8])> {
+        self.turn
+            .handle_client(now, path, datagram, &mut self.machine)
+    }
+
+    fn shard_of(&self, path: &FourTuple) -> Option<usize> {
+        self.turn.shard_of(path.remote)
+    }
+
+    fn take_own(&mut self, now: Instant, transmit: &Transmit) {
+        self.turn.handle_own(now, transmit);
+    }
+
+    fn handle_closed(&mut self, path: &FourTuple) {
+        self.turn.handle_closed(path, &mut self.machine);
+    }
+
+    fn note(&mut self, event: &Event) {
+        if let Some(relays) = &mut self.machine.relays {
+            relays.note(event.token());
+        }
+    }
+
+    fn receive(&mut self, now: Instant) -> usize {
+        let (turn, relays) = (&mut self.turn, &mut self.machine.relays);
+        relays.as_mut().map_or(0, |relays| {
+            relays.receive(|port, peer, datagram| turn.handle_peer(now, port, peer, datagram))
+        })
+    }
+
+    fn has_unread(&self) -> bool {
+        self.machine.relays.as_ref().is_some_and(Relays::has_unread)
+    }
+
+    fn send(&mut self) {
+        while let Some(transmit) = self.turn.poll_peer() {
+            if let Some(relays) = &self.machine.relays {
+                relays.send(&transmit);
+            }
+            buffers::give_back(transmit.data);
+        }
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.turn.poll_client()
+    }
+
+    fn poll_introduction(&mut self) -> Option<FourTuple> {
+        self.turn.poll_introduction()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.turn.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.turn.handle_timeout(now, &mut self.machine);
+    }
+
+    fn relays(&self) -> usize {
+        self.turn.len()
+    }
+
+    fn start_over(&mut self) {
+        let old = std::mem::replace(
+            &mut self.turn,
+            Turn::new(Instant::now(), self.shared.clone(), self.shard),
+        );
+        old.close_all(&mut self.machine);
+    }
+}

@@ -1,0 +1,33 @@
+//! STUN and TURN (RFC 8489, RFC 8656) on the media port: relays for clients that cannot be reached, and cannot
+//! reach, otherwise.
+//!
+//! It uses `media/net`, and nothing else of media.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `server` | a shard's server: its allocations, and what passes with time |
+//! | `answer`, `serve`, `refusal` | requests: who asks, what is done, what is said |
+//! | `relay` | packets on their way |
+//! | `allocation` | one relay |
+//! | `access` | whom relays may reach |
+//! | `credentials` | who may have one |
+//! | `guest`, `start` | the server on a shard's thread; all of them |
+//! | `nonce`, `rate`, `quota`, `ports` | what keeps strangers and users within bounds |
+
+pub mod access;
+pub mod allocation;
+mod answer;
+pub mod credentials;
+pub mod guest;
+pub mod nonce;
+pub mod ports;
+pub mod quota;
+pub mod rate;
+pub mod refusal;
+mod relay;
+mod serve;
+pub mod server;
+pub mod start;
+
+#[cfg(test)]
+mod tests;

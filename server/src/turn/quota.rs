@@ -1,0 +1,128 @@
+//! How many allocations a user and a source have, on all shards together. Counts, given back on drop.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::network::end_site;
+
+/// Allocations of one user name at a time.
+pub const MAX_PER_USER: usize = 64;
+
+/// Allocations of one source (an IPv4 address, or an IPv6 /64) at a time.
+pub const MAX_PER_SOURCE: usize = 1024;
+
+/// The counts. There is no entry for who has nothing.
+#[derive(Default)]
+pub struct Quotas {
+    users: Counts<Box<str>>,
+    sources: Counts<IpAddr>,
+}
+
+impl Quotas {
+    /// One more for a user and a source, if both may have one more.
+    pub fn take(&self, user: &str, source: IpAddr) -> Option<Quota> {
+        Some(Quota {
+            _user: self.users.take(user.into(), MAX_PER_USER)?,
+            _source: self.sources.take(end_site(source), MAX_PER_SOURCE)?,
+        })
+    }
+
+    /// How many have something.
+    pub fn len(&self) -> usize {
+        self.users.lock().len() + self.sources.lock().len()
+    }
+
+    /// Whether nobody has anything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One allocation's. Dropping it gives it back.
+pub struct Quota {
+    _user: Count<Box<str>>,
+    _source: Count<IpAddr>,
+}
+
+struct Counts<K>(Arc<Mutex<HashMap<K, usize>>>);
+
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K: Hash + Eq + Clone> Counts<K> {
+    fn take(&self, key: K, limit: usize) -> Option<Count<K>> {
+        let mut counts = self.lock();
+        let count = counts.entry(key.clone()).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        let counts = self.0.clone();
+        Some(Count { counts, key })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, usize>> {
+        lock(&self.0)
+    }
+}
+
+fn lock<K>(counts: &Mutex<HashMap<K, usize>>) -> MutexGuard<'_, HashMap<K, usize>> {
+    // Nothing between an entry's lookup and its change can panic.
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Count<K: Hash + Eq> {
+    counts: Arc<Mutex<HashMap<K, usize>>>,
+    key: K,
+}
+
+impl<K: Hash + Eq> Drop for Count<K> {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.counts);
+        if let Some(count) = counts.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(last: u8) -> IpAddr {
+        [192, 0, 2, last].into()
+    }
+
+    #[test]
+    fn a_user_has_so_many_wherever_it_is_and_gives_them_back() {
+        let quotas = Quotas::default();
+        let mut held: Vec<_> = (0..100).map_while(|n| quotas.take("me", ip(n))).collect();
+        assert_eq!(held.len(), MAX_PER_USER);
+        assert!(quotas.take("other", ip(1)).is_some());
+        held.pop();
+        assert!(quotas.take("me", ip(200)).is_some());
+        held.clear();
+        assert!(quotas.is_empty());
+    }
+
+    #[test]
+    fn a_source_has_so_many_whatever_its_names_and_a_refusal_counts_nothing() {
+        let quotas = Quotas::default();
+        let take = |n: usize| quotas.take(&n.to_string(), ip(1));
+        let held: Vec<_> = (0..2000).map_while(take).collect();
+        assert_eq!(held.len(), MAX_PER_SOURCE);
+        let before = quotas.len();
+        assert!(quotas.take("late", ip(1)).is_none());
+        assert_eq!(quotas.len(), before);
+        drop(held);
+        assert!(quotas.is_empty());
+    }
+}

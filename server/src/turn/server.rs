@@ -1,0 +1,231 @@
+//! A shard's TURN server (RFC 8656), and its STUN server for whoever asks for nothing but its address
+//! (RFC 8489): datagrams and time in, datagrams out. It knows no socket and no clock; what it needs of the
+//! machine it asks a [`Host`] for.
+//!
+//! Requests are for `answer` and what it calls; packets, of which there are many more, for `relay`.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use super::access::Access;
+use super::allocation::Allocation;
+use super::credentials::Credentials;
+use super::nonce::Nonces;
+use super::ports::{Lease, Ports};
+use super::quota::{Quota, Quotas};
+use super::rate::Rates;
+use crate::media::net::outbox::{Outbox, Transmit};
+use crate::media::net::path::{FourTuple, Transport};
+
+/// How often it is looked for allocations that are over.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a port is kept for whoever has its token (RFC 8656 §7.2).
+pub const RESERVED_FOR: Duration = Duration::from_secs(30);
+
+/// What the server needs of the machine.
+pub trait Host {
+    /// Seconds since 1970.
+    fn unix_time(&self) -> u64;
+
+    /// Fills in what nobody can guess.
+    fn random(&mut self, bytes: &mut [u8]);
+
+    /// The addresses of a family that a client which reached us at `local` may be relayed from: as others see
+    /// it, and as this machine has it.
+    fn address(&self, local: IpAddr, ipv6: bool) -> Option<(IpAddr, IpAddr)>;
+
+    /// Whether an address, with the media port, is this server.
+    fn is_own(&self, address: IpAddr) -> bool;
+
+    /// Opens a relay's socket.
+    fn open(&mut self, bound: SocketAddr) -> bool;
+
+    /// Closes it.
+    fn close(&mut self, bound: SocketAddr);
+}
+
+/// What the servers of all shards share.
+pub struct Shared {
+    /// Whom relays may reach.
+    pub access: Access,
+    /// Who may have one.
+    pub credentials: Arc<Credentials>,
+    /// How many.
+    pub quotas: Quotas,
+    /// Where.
+    pub ports: Ports,
+    /// What requests are challenged with.
+    pub nonces: Nonces,
+    /// This server's own port.
+    pub media_port: u16,
+    reservations: Mutex<HashMap<[u8; 8], Reservation>>,
+}
+
+/// A port that is kept for whoever has its token.
+pub(super) struct Reservation {
+    pub(super) username: Box<str>,
+    pub(super) relayed: IpAddr,
+    pub(super) bound: IpAddr,
+    pub(super) lease: Lease,
+    pub(super) quota: Quota,
+    pub(super) until: Instant,
+}
+
+impl Shared {
+    /// With no allocation yet.
+    pub fn new(
+        access: Access,
+        credentials: Arc<Credentials>,
+        ports: Ports,
+        nonces: Nonces,
+        media_port: u16,
+    ) -> Self {
+        Self {
+            access,
+            credentials,
+            quotas: Quotas::default(),
+            ports,
+            nonces,
+            media_port,
+            reservations: Mutex::default(),
+        }
+    }
+
+    pub(super) fn reservations(&self) -> MutexGuard<'_, HashMap<[u8; 8], Reservation>> {
+        // Every change is one insertion or removal.
+        (self.reservations.lock()).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A shard's server.
+pub struct Turn {
+    pub(super) shared: Arc<Shared>,
+    pub(super) shard: usize,
+    pub(super) allocations: Slab<Allocation>,
+    pub(super) by_client: HashMap<FourTuple, usize, RandomState>,
+    pub(super) by_port: FxHashMap<u16, usize>,
+    pub(super) rates: Rates,
+    /// To clients.
+    pub(super) clients: Outbox,
+    /// To peers, from relays.
+    pub(super) peers: Outbox,
+    /// Counts indications, for their transactions.
+    pub(super) indications: u64,
+    next_sweep: Instant,
+    /// Clients' connections that are in use.
+    introductions: Vec<FourTuple>,
+}
+
+impl Turn {
+    /// A server for a shard.
+    pub fn new(now: Instant, shared: Arc<Shared>, shard: usize) -> Self {
+        Self {
+            shared,
+            shard,
+            allocations: Slab::new(),
+            by_client: HashMap::default(),
+            by_port: FxHashMap::default(),
+            rates: Rates::default(),
+            clients: Outbox::default(),
+            peers: Outbox::default(),
+            indications: 0,
+            next_sweep: now + SWEEP_INTERVAL,
+            introductions: Vec::new(),
+        }
+    }
+
+    /// How many allocations there are.
+    pub fn len(&self) -> usize {
+        self.allocations.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.allocations.is_empty()
+    }
+
+    /// The next datagrams for a client.
+    pub fn poll_client(&mut self) -> Option<Transmit> {
+        self.clients.pop()
+    }
+
+    /// The next datagrams for a peer. They leave from a relay.
+    pub fn poll_peer(&mut self) -> Option<Transmit> {
+        self.peers.pop()
+    }
+
+    /// A connection that somebody has an allocation over.
+    pub fn poll_introduction(&mut self) -> Option<FourTuple> {
+        self.introductions.pop()
+    }
+
+    /// A client's connection is no more (RFC 8656 §3.2).
+    pub fn handle_closed(&mut self, client: &FourTuple, host: &mut impl Host) {
+        if let Some(key) = self.by_client.get(client) {
+            self.remove(*key, host);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] next has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        (!self.allocations.is_empty()).then_some(self.next_sweep)
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant, host: &mut impl Host) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP_INTERVAL;
+        let over = |(key, allocation): (usize, &Allocation)| allocation.is_over(now).then_some(key);
+        let over: Vec<_> = self.allocations.iter().filter_map(over).collect();
+        over.into_iter().for_each(|key| self.remove(key, host));
+        self.shared
+            .reservations()
+            .retain(|_, reservation| now < reservation.until);
+        let clients = self
+            .allocations
+            .iter()
+            .map(|(_, allocation)| allocation.client);
+        let connections = clients.filter(|client| client.transport == Transport::Tcp);
+        self.introductions.clear();
+        self.introductions.extend(connections);
+    }
+
+    /// Ends them all.
+    pub fn close_all(self, host: &mut impl Host) {
+        for (_, allocation) in self.allocations {
+            if allocation.is_open {
+                host.close(allocation.bound);
+            }
+        }
+    }
+
+    pub(super) fn insert(&mut self, allocation: Allocation) {
+        let (client, port) = (allocation.client, allocation.relayed.port());
+        if client.transport == Transport::Tcp {
+            self.introductions.push(client);
+        }
+        let key = self.allocations.insert(allocation);
+        self.by_client.insert(client, key);
+        self.by_port.insert(port, key);
+    }
+
+    pub(super) fn remove(&mut self, key: usize, host: &mut impl Host) {
+        let Some(allocation) = self.allocations.try_remove(key) else {
+            return;
+        };
+        self.by_client.remove(&allocation.client);
+        self.by_port.remove(&allocation.relayed.port());
+        if allocation.is_open {
+            host.close(allocation.bound);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! A shard's server in virtual time: clients that ask it, a machine made of lists.
+
+mod bench;
+mod challenges;
+mod grants;
+mod hostile;
+mod lifetimes;
+mod open_relays;
+mod relays;
