@@ -70,7 +70,7 @@ impl Server {
         let addr = listener
             .local_addr()
             .map_err(|source| refusal(config.http.listen, source))?;
-        let turn = TurnServers::new(turn_config(&config));
+        let turn = Arc::new(TurnServers::new(turn_config(&config)));
         let media_config = MediaConfig {
             port: config.media.port,
             listen: config.media.listen.clone(),
@@ -79,7 +79,7 @@ impl Server {
         };
         let media =
             MediaPlane::start_with(media_config, |port, shard| Some(turn.guest(port, shard)))?;
-        let signalling = Arc::new(Signalling::new(config.clone(), media.clone()));
+        let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn));
         let stop_http = CancellationToken::new();
         let router = http::router(App::new(config.clone(), signalling.clone()));
         let serving = http::serve::serve(listener, router, config, stop_http.clone());
@@ -169,6 +169,7 @@ fn turn_config(config: &Config) -> TurnConfig {
             deny: config.turn.deny.clone(),
         },
         external_ips: config.media.external_ips.clone(),
+        others: config.turn.ice_servers(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a session begins, and what a client is told that gets it wrong.
 
 use ferrite_protocol::{ErrorCode, ServerMessage};
+use ferrite_server::Config;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Client, config, start};
@@ -28,6 +29,40 @@ async fn a_hello_is_answered_with_a_welcome() {
     // 256 bits, and the session they are for.
     assert!(resume_token.0.len() > 64);
     client.is_served().await;
+}
+
+#[tokio::test]
+async fn a_welcome_brings_a_relay_of_its_own_and_the_servers_that_were_set() {
+    let mut config = config();
+    let more = r#"{"urls": "stun:relay.example.org:80"}"#;
+    let set = ["ferrite", "--ice-servers", more].map(Into::into);
+    config.turn = Config::load(set).unwrap().turn;
+    let server = start(config).await;
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(&server).await;
+        client.send_text(r#"{"type":"hello","version":1}"#).await;
+        let ServerMessage::Welcome { ice_servers, .. } = client.receive().await else {
+            panic!("no welcome")
+        };
+        let [ours, other] = &ice_servers[..] else {
+            panic!("{ice_servers:?}")
+        };
+        let port = format!(":{}?transport=", server.media_port());
+        assert!(
+            ours.urls
+                .iter()
+                .all(|url| url.starts_with("turn:") && url.contains(&port))
+        );
+        let transports = ["udp", "tcp"].map(|end| ours.urls.iter().any(|url| url.ends_with(end)));
+        assert_eq!(transports, [true; 2]);
+        assert_eq!(other.urls, ["stun:relay.example.org:80"]);
+        assert!(other.username.is_none());
+        // Good for 140 bits.
+        assert!(ours.credential.as_ref().unwrap().len() >= 24);
+        names.push(ours.username.clone().unwrap());
+    }
+    assert_ne!(names[0], names[1]);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! The TOML file: its top-level keys are the settings' names.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use super::declare::{Declared, Visitor};
 use super::error::ConfigError;
@@ -69,8 +70,11 @@ impl Visitor for File<'_> {
         let Some(written) = self.entries.remove(setting.name) else {
             return Ok(());
         };
-        *value = texts(written.get_ref())
-            .and_then(|texts| T::read(&texts))
+        *value = texts(written.get_ref(), T::TABLES)
+            .and_then(|texts| {
+                let texts: Vec<_> = texts.iter().map(|text| &**text).collect();
+                T::read(&texts)
+            })
             .and_then(|value| rule(&value).map(|()| value))
             .map_err(|problem| {
                 let problem = format!("{}: {problem}", setting.name);
@@ -81,33 +85,51 @@ impl Visitor for File<'_> {
 }
 
 /// As they would be given in flags: a list of one need not be a list.
-fn texts<'a>(value: &'a DeValue<'_>) -> Result<Vec<&'a str>, String> {
+fn texts<'a>(value: &'a DeValue<'_>, tables: bool) -> Result<Vec<Cow<'a, str>>, String> {
     match value {
-        DeValue::Array(values) => several(values),
+        DeValue::Array(values) => values
+            .iter()
+            .map(|value| text(value.get_ref(), tables))
+            .collect(),
         DeValue::String(_)
         | DeValue::Integer(_)
         | DeValue::Float(_)
         | DeValue::Boolean(_)
         | DeValue::Datetime(_)
-        | DeValue::Table(_) => Ok(vec![text(value)?]),
+        | DeValue::Table(_) => Ok(vec![text(value, tables)?]),
     }
 }
 
-fn several<'a>(values: &'a DeArray<'_>) -> Result<Vec<&'a str>, String> {
-    values.iter().map(|value| text(value.get_ref())).collect()
-}
-
-fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
+fn text<'a>(value: &'a DeValue<'_>, tables: bool) -> Result<Cow<'a, str>, String> {
     match value {
-        DeValue::String(text) => Ok(text),
-        DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str()),
-        DeValue::Float(number) => Ok(number.as_str()),
-        DeValue::Boolean(true) => Ok("true"),
-        DeValue::Boolean(false) => Ok("false"),
+        DeValue::String(text) => Ok(Cow::Borrowed(text)),
+        DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().into()),
+        DeValue::Float(number) => Ok(number.as_str().into()),
+        DeValue::Boolean(true) => Ok("true".into()),
+        DeValue::Boolean(false) => Ok("false".into()),
         DeValue::Integer(_) => Err("give a decimal number".to_owned()),
+        DeValue::Table(_) if tables => Ok(json(value).to_string().into()),
         DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => Err(format!(
             "give a text, a number or a list, not a {}",
             value.type_str()
         )),
+    }
+}
+
+/// The same in JSON.
+fn json(value: &DeValue<'_>) -> serde_json::Value {
+    match value {
+        DeValue::String(text) => serde_json::Value::from(&**text),
+        DeValue::Boolean(is_so) => (*is_so).into(),
+        DeValue::Integer(number) => number.as_str().into(),
+        DeValue::Float(number) => number.as_str().into(),
+        DeValue::Datetime(time) => time.to_string().into(),
+        DeValue::Array(values) => values.iter().map(|value| json(value.get_ref())).collect(),
+        DeValue::Table(table) => {
+            let entries = table.iter();
+            entries
+                .map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref())))
+                .collect()
+        }
     }
 }

@@ -42,7 +42,7 @@ pub use self::log::{Log, LogAddresses, LogFormat};
 pub use self::media::Media;
 pub use self::signalling::Signalling;
 pub use self::tokens::{KeyFile, Tokens};
-pub use self::turn::{PortRange, Secrets, SecretsFile, Turn};
+pub use self::turn::{IceServers, IceServersFile, PortRange, Secrets, SecretsFile, Turn};
 
 /// Everything the server is told from outside.
 #[derive(Clone, Debug, Default)]

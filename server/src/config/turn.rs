@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::ops::RangeInclusive;
 
+use ferrite_protocol::IceServer;
 use ipnet::IpNet;
 
 use super::declare::settings;
@@ -28,10 +29,24 @@ settings! {
 
         /// Networks that relays may not reach, whatever is allowed
         pub deny: Vec<IpNet> = Vec::new(), "turn-deny", "NETWORK";
+
+        /// Further STUN and TURN servers for browsers, as a provider hands them out: JSON, an object with
+        /// urls, username and credential, or an array of such; in the file, tables
+        pub others: IceServers = IceServers::default(), "ice-servers", "JSON";
+
+        /// A file with further such servers, as JSON
+        pub others_file: IceServersFile = IceServersFile::default(), "ice-servers-file", "FILE";
     }
 }
 
 impl Turn {
+    /// The servers of both.
+    #[must_use]
+    pub fn ice_servers(&self) -> Vec<IceServer> {
+        let file = self.others_file.0.0.iter();
+        self.others.0.iter().chain(file).cloned().collect()
+    }
+
     /// The secrets of both.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
@@ -120,6 +135,119 @@ fn some<'a>(written: impl Iterator<Item = &'a str>) -> Result<Secrets, String> {
     }
 }
 
+/// Servers of a flag, a variable, or tables.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct IceServers(Vec<IceServer>);
+
+impl fmt::Debug for IceServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let urls = self.0.iter().flat_map(|server| &server.urls);
+        f.debug_list().entries(urls).finish()
+    }
+}
+
+impl Value for IceServers {
+    const SEVERAL: bool = true;
+    const TABLES: bool = true;
+
+    fn read(texts: &[&str]) -> Result<Self, String> {
+        let mut servers = Vec::new();
+        for (at, text) in texts.iter().enumerate() {
+            let read = read_servers(text);
+            servers.extend(read.map_err(|problem| format!("entry {}: {problem}", at + 1))?);
+        }
+        Ok(Self(servers))
+    }
+
+    fn show(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Servers of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IceServersFile(IceServers);
+
+impl Value for IceServersFile {
+    fn read(texts: &[&str]) -> Result<Self, String> {
+        let [path] = texts else {
+            return Err(format!("{} values: give one", texts.len()));
+        };
+        let unreadable = |error| format!("{path} cannot be read: {error}");
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let servers = read_servers(&text).map_err(|problem| format!("{path}: {problem}"))?;
+        Ok(Self(IceServers(servers)))
+    }
+
+    fn show(&self) -> Option<String> {
+        None
+    }
+}
+
+const EXAMPLE: &str = r#"give JSON such as {"urls": ["turn:HOST:3478"], "username": "NAME", "credential": "PASSWORD"}"#;
+
+/// One server or several, whose `urls` may be a single one, as browsers take them.
+fn read_servers(text: &str) -> Result<Vec<IceServer>, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Several<T> {
+        Many(Vec<T>),
+        One(T),
+    }
+    impl<T> Several<T> {
+        fn all(self) -> Vec<T> {
+            match self {
+                Self::Many(many) => many,
+                Self::One(one) => vec![one],
+            }
+        }
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Server {
+        urls: Several<String>,
+        username: Option<String>,
+        credential: Option<String>,
+    }
+    // What serde says would show what was written.
+    let servers: Several<Server> = serde_json::from_str(text).map_err(|_| EXAMPLE)?;
+    servers
+        .all()
+        .into_iter()
+        .map(|server| {
+            check(IceServer {
+                urls: server.urls.all(),
+                username: server.username,
+                credential: server.credential,
+            })
+        })
+        .collect()
+}
+
+/// A browser refuses all servers for one that is wrong.
+fn check(server: IceServer) -> Result<IceServer, String> {
+    let scheme = |url: &String| url.split_once(':').map(|(scheme, _)| scheme.to_owned());
+    let schemes: Option<Vec<_>> = server.urls.iter().map(scheme).collect();
+    let schemes = schemes
+        .filter(|schemes| !schemes.is_empty())
+        .ok_or(EXAMPLE)?;
+    if let Some(other) = schemes
+        .iter()
+        .find(|scheme| !SCHEMES.contains(&scheme.as_str()))
+    {
+        return Err(format!(
+            "{other}: is none of stun:, stuns:, turn: and turns:"
+        ));
+    }
+    let is_turn = schemes.iter().any(|scheme| scheme.starts_with("turn"));
+    if is_turn && (server.username.is_none() || server.credential.is_none()) {
+        return Err("a turn: server needs username and credential".to_owned());
+    }
+    Ok(server)
+}
+
+const SCHEMES: [&str; 4] = ["stun", "stuns", "turn", "turns"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +261,31 @@ mod tests {
             assert!(read(wrong).is_err(), "{wrong}");
         }
         assert_eq!(Single::show(&PortRange::default()), "49152-65535");
+    }
+
+    #[test]
+    fn servers_are_written_as_browsers_take_them() {
+        let read = |text| read_servers(text).unwrap();
+        let one = read(r#"{"urls": "stun:a:80"}"#);
+        assert_eq!(
+            (one.len(), &one[0].urls[..]),
+            (1, &["stun:a:80".to_owned()][..])
+        );
+        let two = read(
+            r#"[{"urls": "stun:a"}, {"urls": ["turn:a", "turns:a"], "username": "u", "credential": "c"}]"#,
+        );
+        assert_eq!((two.len(), two[1].username.as_deref()), (2, Some("u")));
+        for wrong in [
+            "",
+            "stun:a",
+            "{}",
+            r#"{"urls": []}"#,
+            r#"{"urls": "http://a"}"#,
+            r#"{"urls": "turn:a"}"#,
+            r#"{"urls": "turn:a", "username": "u"}"#,
+            r#"{"urls": "stun:a", "password": "c"}"#,
+        ] {
+            assert!(read_servers(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -14,6 +14,8 @@ use crate::origin::AllowedOrigin;
 pub(super) trait Value: Sized {
     /// Whether a flag may be given again.
     const SEVERAL: bool = false;
+    /// Whether tables of the file are values, too. They are read as JSON.
+    const TABLES: bool = false;
 
     fn read(texts: &[&str]) -> Result<Self, String>;
 

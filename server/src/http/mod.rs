@@ -239,6 +239,8 @@ mod tests {
 
     use super::*;
     use crate::media::{MediaConfig, MediaPlane};
+    use crate::turn::access::Access;
+    use crate::turn::start::{TurnConfig, TurnServers};
 
     async fn status(router: &Router, path: &str) -> StatusCode {
         let mut request = Request::get(path)
@@ -258,7 +260,14 @@ mod tests {
             ..MediaConfig::default()
         })
         .unwrap();
-        let signalling = Arc::new(Signalling::new(config.clone(), media.clone()));
+        let turn = Arc::new(TurnServers::new(TurnConfig {
+            secrets: Vec::new(),
+            relay_ports: 50_000..=50_000,
+            access: Access::default(),
+            external_ips: Vec::new(),
+            others: Vec::new(),
+        }));
+        let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn));
         let router = router(App::new(config, signalling.clone()));
         assert_eq!(status(&router, "/readyz").await, StatusCode::OK);
         signalling.shutdown(Duration::from_secs(1)).await;

@@ -20,6 +20,7 @@ use crate::network::neighbourhood;
 use crate::room::{RoomLimits, Rooms};
 use crate::seldom::Seldom;
 use crate::shares::Shares;
+use crate::turn::start::TurnServers;
 
 /// WebSockets beyond the session limit: to say that it is reached, and for clients that resume.
 pub(crate) const SPARE_PLACES: usize = 256;
@@ -33,6 +34,8 @@ pub(crate) const WEBSOCKETS_PER_SESSION: usize = 2;
 pub(crate) struct Signalling {
     pub(super) config: Arc<Config>,
     pub(super) media: MediaPlane,
+    /// Relays for those who cannot reach it otherwise.
+    pub(super) turn: Arc<TurnServers>,
     pub(super) rooms: Arc<Rooms>,
     /// Whose tokens open them.
     pub(super) keys: Keys,
@@ -65,7 +68,7 @@ pub(crate) struct Holdings {
 }
 
 impl Signalling {
-    pub(crate) fn new(config: Arc<Config>, media: MediaPlane) -> Self {
+    pub(crate) fn new(config: Arc<Config>, media: MediaPlane, turn: Arc<TurnServers>) -> Self {
         let limits = &config.limits;
         let places_by_address = WEBSOCKETS_PER_SESSION.saturating_mul(limits.sessions_per_address);
         Self {
@@ -88,6 +91,7 @@ impl Signalling {
             refused_for_versions: Seldom::default(),
             config,
             media,
+            turn,
             resumable: Resumable::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -26,6 +26,7 @@ use super::socket::Gone;
 use crate::media::PeerEvent;
 use crate::media::net::candidates::is_candidate;
 use crate::room::Seat;
+use crate::turn::credentials::Issued;
 
 /// So much of what a client sent is said back to it.
 const QUOTED: usize = 64;
@@ -42,6 +43,8 @@ pub(super) struct Session {
     /// Its place in a room.
     pub(super) room: Option<Membership>,
     pub(super) peer: Option<Peer>,
+    /// What it may open relays with: they end with it.
+    relay: Option<Issued>,
     /// What its media is for.
     sections: Sections,
     /// Its messages on data channels.
@@ -65,6 +68,7 @@ impl Session {
             loopback: caller.loopback,
             room: None,
             peer: None,
+            relay: None,
             sections: Sections::default(),
             messages: Messages::new(Instant::now()),
             plan_is_due: false,
@@ -75,7 +79,9 @@ impl Session {
     }
 
     /// Answers a hello.
-    pub(super) fn welcome(&self, resume_token: ResumeToken, resumed: bool) -> ServerMessage {
+    pub(super) fn welcome(&mut self, resume_token: ResumeToken, resumed: bool) -> ServerMessage {
+        let turn = &self.signalling.turn;
+        let relay = self.relay.get_or_insert_with(|| turn.credentials().issue());
         let interval = self.signalling.config.signalling.ping_interval.as_millis();
         ServerMessage::Welcome {
             version: PROTOCOL_VERSION,
@@ -83,8 +89,7 @@ impl Session {
             resume_token,
             resumed,
             ping_interval_ms: interval.try_into().unwrap_or(u32::MAX),
-            // The server's own candidates are all a browser needs to reach it.
-            ice_servers: Vec::new(),
+            ice_servers: turn.ice_servers(relay, self.loopback),
         }
     }
 

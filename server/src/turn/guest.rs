@@ -47,6 +47,20 @@ impl Addresses {
         usable.min_by_key(IpAddr::is_loopback)
     }
 
+    /// Where a client reaches the media port, one address of a family; `loopback` says that it is on this
+    /// machine.
+    pub fn offered(&self, loopback: bool) -> impl Iterator<Item = IpAddr> {
+        [false, true].into_iter().filter_map(move |ipv6| {
+            // What a NAT makes of this machine is not always to be reached from behind it.
+            let external = self
+                .external(ipv6)
+                .filter(|external| !loopback && self.port.has_family_of(*external));
+            external
+                .or_else(|| self.any(ipv6))
+                .filter(|own| loopback || !own.is_loopback())
+        })
+    }
+
     /// See [`Host::address`].
     fn relayed(&self, local: IpAddr, ipv6: bool) -> Option<(IpAddr, IpAddr)> {
         let is_known = local.is_ipv6() == ipv6 && !local.is_unspecified();

@@ -1,11 +1,14 @@
 //! Puts the servers of all shards together from what they share.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
+use ferrite_protocol::IceServer;
+
 use super::access::Access;
-use super::credentials::{Credentials, SharedSecret};
+use super::credentials::{Credentials, Issued, SharedSecret};
 use super::guest::{Addresses, TurnGuest};
 use super::nonce::Nonces;
 use super::ports::Ports;
@@ -25,6 +28,8 @@ pub struct TurnConfig {
     pub access: Access,
     /// What a 1:1 NAT makes of this machine's addresses.
     pub external_ips: Vec<IpAddr>,
+    /// Other servers that clients may use.
+    pub others: Vec<IceServer>,
 }
 
 /// The servers.
@@ -32,6 +37,12 @@ pub struct TurnServers {
     config: TurnConfig,
     credentials: Arc<Credentials>,
     made: OnceLock<(Arc<Shared>, Arc<Addresses>)>,
+}
+
+impl fmt::Debug for TurnServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TurnServers").finish_non_exhaustive()
+    }
 }
 
 impl TurnServers {
@@ -47,6 +58,20 @@ impl TurnServers {
     /// Who may have a relay.
     pub fn credentials(&self) -> &Arc<Credentials> {
         &self.credentials
+    }
+
+    /// What a client puts into `RTCConfiguration.iceServers`: relays of this server's, and other servers.
+    /// `loopback` says that it is on this machine.
+    pub fn ice_servers(&self, issued: &Issued, loopback: bool) -> Vec<IceServer> {
+        let ours = self.made.get().map(|(_, addresses)| IceServer {
+            urls: urls(addresses, loopback),
+            username: Some(issued.username().to_owned()),
+            credential: Some(issued.password().to_owned()),
+        });
+        let ours = ours.filter(|ours| !ours.urls.is_empty());
+        ours.into_iter()
+            .chain(self.config.others.iter().cloned())
+            .collect()
     }
 
     /// A shard's.
@@ -69,5 +94,50 @@ impl TurnServers {
             port.number,
         );
         (Arc::new(shared), Arc::new(addresses))
+    }
+}
+
+/// Where the media port is reached (RFC 7065).
+fn urls(addresses: &Addresses, loopback: bool) -> Vec<String> {
+    let port = addresses.port.number;
+    let offered = addresses.offered(loopback).flat_map(|address| {
+        let host = SocketAddr::new(address, port);
+        ["udp", "tcp"].map(|transport| format!("turn:{host}?transport={transport}"))
+    });
+    offered.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls_of(external: &[&str], listen: &[&str], loopback: bool) -> Vec<String> {
+        let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let addresses = Addresses {
+            port: Port {
+                number: 3478,
+                addresses: read(listen),
+            },
+            external: read(external),
+            interfaces: Interfaces::default(),
+        };
+        urls(&addresses, loopback)
+    }
+
+    #[test]
+    fn clients_are_told_where_they_reach_the_port() {
+        let external = ["203.0.113.7", "2001:db8::7"];
+        let both = ["0.0.0.0", "::"];
+        let expected = [
+            "turn:203.0.113.7:3478?transport=udp",
+            "turn:203.0.113.7:3478?transport=tcp",
+            "turn:[2001:db8::7]:3478?transport=udp",
+            "turn:[2001:db8::7]:3478?transport=tcp",
+        ];
+        assert_eq!(urls_of(&external, &both, false), expected);
+        assert_eq!(urls_of(&external, &["0.0.0.0"], false), expected[..2]);
+        assert!(urls_of(&[], &["127.0.0.1"], false).is_empty());
+        let here = urls_of(&external, &["127.0.0.1"], true);
+        assert_eq!(here[0], "turn:127.0.0.1:3478?transport=udp");
     }
 }

@@ -307,11 +307,14 @@ impl Thread {
     }
 }
 
+/// A datagram and its path.
+type Datagram<'a> = (FourTuple, &'a [u8]);
+
 /// Gives the guest what is its, and the peers the rest, with what the guest unwraps for them.
 fn for_peers<'a>(
     now: Instant,
     guest: &mut Option<Box<dyn Guest>>,
-) -> impl FnMut((FourTuple, &'a [u8])) -> Option<(FourTuple, &'a [u8])> {
+) -> impl FnMut(Datagram<'a>) -> Option<Datagram<'a>> {
     move |(path, datagram)| match guest {
         Some(guest) if is_guests(datagram) => guest.take(now, &path, datagram),
         Some(_) | None => Some((path, datagram)),
