@@ -75,6 +75,16 @@ fn a_token_is_refused_or_says_what_one_of_ours_can() {
 }
 
 #[test]
+fn a_stranger_at_the_relays_is_answered_or_not() {
+    explore("turn_new", 3000);
+}
+
+#[test]
+fn a_user_of_a_relay_reaches_nobody_inside() {
+    explore("turn_allocated", 3000);
+}
+
+#[test]
 fn an_offer_is_refused_or_answered_soundly() {
     explore("sdp_offer", 300);
 }

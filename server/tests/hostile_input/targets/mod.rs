@@ -14,6 +14,7 @@ mod sdp;
 mod signalling;
 mod speaker;
 mod tokens;
+mod turn;
 
 /// A target's name, and the target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -30,6 +31,8 @@ pub const TARGETS: &[Target] = &[
     ("dcep", sctp::dcep),
     ("sctp", sctp::sctp),
     ("dtls", dtls::dtls),
+    ("turn_new", turn::new),
+    ("turn_allocated", turn::allocated),
     ("datagram_new", datagram::new),
     ("datagram_checked", datagram::checked),
     ("datagram_handshake", datagram::handshake),

@@ -1,0 +1,222 @@
+//! Datagrams of TURN's clients and peers, before and after there is an allocation.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use ferrite_server::media::net::path::{FourTuple, Transport};
+use ferrite_server::media::net::stun::attribute::{
+    CHANNEL_NUMBER, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME, XOR_PEER_ADDRESS,
+};
+use ferrite_server::media::net::stun::integrity::md5_key;
+use ferrite_server::media::net::stun::{MessageType, Method, TransactionId, Writer};
+use ferrite_server::turn::access::Access;
+use ferrite_server::turn::credentials::{self, Credentials, SharedSecret, time_limited};
+use ferrite_server::turn::nonce::Nonces;
+use ferrite_server::turn::ports::Ports;
+use ferrite_server::turn::server::{Host, Shared, Turn};
+
+use super::input::Input;
+
+const UNIX: u64 = 1_800_000_000;
+const USER: &str = "1800100000:me";
+const PEER: &str = "198.100.1.1:7000";
+
+#[derive(Default)]
+struct Machine {
+    open: Vec<SocketAddr>,
+    random: u8,
+}
+
+impl Host for Machine {
+    fn unix_time(&self) -> u64 {
+        UNIX
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            self.random = self.random.wrapping_mul(5).wrapping_add(7);
+            *byte = self.random;
+        }
+    }
+
+    fn address(&self, _: IpAddr, ipv6: bool) -> Option<(IpAddr, IpAddr)> {
+        let own = if ipv6 { "2001:db8::1" } else { "203.0.113.1" };
+        own.parse().ok().map(|own| (own, own))
+    }
+
+    fn is_own(&self, own: IpAddr) -> bool {
+        own.to_string() == "203.0.113.1"
+    }
+
+    fn open(&mut self, bound: SocketAddr) -> bool {
+        assert!(!self.open.contains(&bound), "opened twice");
+        self.open.push(bound);
+        // Every other time there is none to be had.
+        let opened = self.open.len() % 2 == 1;
+        if !opened {
+            self.open.pop();
+        }
+        opened
+    }
+
+    fn close(&mut self, bound: SocketAddr) {
+        let at = self.open.iter().position(|known| *known == bound);
+        self.open.swap_remove(at.expect("what is closed was open"));
+    }
+}
+
+struct World {
+    now: Instant,
+    turn: Turn,
+    shared: Arc<Shared>,
+    machine: Machine,
+    transactions: u8,
+}
+
+impl World {
+    fn new() -> Self {
+        let now = Instant::now();
+        let secret = SharedSecret("north".to_owned());
+        let shared = Arc::new(Shared::new(
+            Access::default(),
+            Arc::new(Credentials::new(vec![secret])),
+            Ports::new(50_000..=50_003),
+            Nonces::new(&[9; 32]),
+            3478,
+        ));
+        Self {
+            now,
+            turn: Turn::new(now, shared.clone(), 0),
+            shared,
+            machine: Machine::default(),
+            transactions: 0,
+        }
+    }
+
+    fn give(&mut self, client: &FourTuple, datagram: &[u8]) {
+        let own = (self.turn).handle_client(self.now, client, datagram, &mut self.machine);
+        if let Some((path, data)) = own {
+            assert_eq!(path.transport, Transport::Relayed);
+            assert_eq!(path.local.to_string(), "203.0.113.1:3478");
+            assert!(data.len() <= datagram.len());
+        }
+        self.check();
+    }
+
+    /// A message with these attributes, whatever they are, sealed as one of the user's.
+    fn give_sealed(
+        &mut self,
+        client: &FourTuple,
+        typ: u16,
+        attributes: impl FnOnce(&mut Writer<'_>),
+    ) {
+        self.transactions = self.transactions.wrapping_add(1);
+        let secret = SharedSecret("north".to_owned());
+        let key = md5_key(USER, credentials::REALM, &time_limited(&secret, USER));
+        let nonce = self.shared.nonces.make(UNIX, client);
+        let mut out = BytesMut::new();
+        let transaction = TransactionId([self.transactions; 12]);
+        let mut writer = Writer::new(&mut out, MessageType(typ), transaction);
+        attributes(&mut writer);
+        writer.add(USERNAME, USER.as_bytes());
+        writer.add(REALM, credentials::REALM.as_bytes());
+        writer.add(NONCE, nonce.as_bytes());
+        writer.integrity(&key);
+        writer.finish();
+        self.give(client, &out);
+    }
+
+    /// Nobody inside is reached; what is sent and held has a bound.
+    fn check(&mut self) {
+        while let Some(transmit) = self.turn.poll_peer() {
+            let (from, to) = (transmit.path.local, transmit.path.remote);
+            assert!(self.machine.open.contains(&from), "{from} is not open");
+            assert!(Access::default().admits(to.ip()), "{to}");
+        }
+        let mut sent = 0;
+        while let Some(transmit) = self.turn.poll_client() {
+            sent += transmit.count();
+        }
+        assert!(sent <= 1, "{sent} answers");
+        assert!(self.turn.len() <= 4 && self.machine.open.len() <= self.turn.len());
+    }
+
+    fn play(&mut self, input: &[u8]) {
+        let mut input = Input(input);
+        let mut steps = 0;
+        while !input.is_empty() && steps < 256 {
+            steps += 1;
+            let choice = input.u8();
+            let client = client(choice >> 6);
+            match choice & 7 {
+                0 | 1 => self.give(&client, input.piece()),
+                2 | 3 => {
+                    let (typ, mut attributes) = (input.u16(), Input(input.piece()));
+                    self.give_sealed(&client, typ, |writer| {
+                        while !attributes.is_empty() {
+                            let typ = attributes.u16();
+                            writer.add(typ, attributes.piece());
+                        }
+                    });
+                }
+                4 => {
+                    let peer = SocketAddr::new(input.u32().to_be_bytes().into(), input.u16());
+                    let port = 50_000 + u16::from(input.u8() % 4);
+                    self.turn.handle_peer(self.now, port, peer, input.piece());
+                    self.check();
+                }
+                5 => {
+                    let port = 50_000 + u16::from(input.u8() % 4);
+                    let peer = PEER.parse().unwrap();
+                    self.turn.handle_peer(self.now, port, peer, input.piece());
+                    self.check();
+                }
+                6 => {
+                    self.now += Duration::from_secs(input.u16().into());
+                    self.turn.handle_timeout(self.now, &mut self.machine);
+                }
+                _ => self.turn.handle_closed(&client, &mut self.machine),
+            }
+        }
+        self.now += Duration::from_secs(4000);
+        self.turn.handle_timeout(self.now, &mut self.machine);
+        assert!(self.turn.is_empty() && self.machine.open.is_empty());
+        assert!(self.shared.quotas.is_empty());
+    }
+}
+
+fn client(number: u8) -> FourTuple {
+    FourTuple {
+        transport: if number & 1 == 0 {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        },
+        local: "203.0.113.1:3478".parse().unwrap(),
+        remote: SocketAddr::new([198, 51, 100, 7].into(), 4000 + u16::from(number)),
+    }
+}
+
+/// Nobody has an allocation.
+pub fn new(input: &[u8]) {
+    World::new().play(input);
+}
+
+/// One client has one, with a peer by permission and by channel, and this server itself.
+pub fn allocated(input: &[u8]) {
+    let mut world = World::new();
+    let client = client(0);
+    world.give_sealed(&client, Method::Allocate.request().0, |writer| {
+        writer.add(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+    });
+    for (number, peer) in [(0x40, PEER), (0x41, "203.0.113.1:3478")] {
+        world.give_sealed(&client, Method::ChannelBind.request().0, |writer| {
+            writer.add(CHANNEL_NUMBER, &[number, 0, 0, 0]);
+            writer.add_address(XOR_PEER_ADDRESS, peer.parse().unwrap());
+        });
+    }
+    assert_eq!(world.turn.len(), 1);
+    world.play(input);
+}
