@@ -1,0 +1,213 @@
+//! The media port is a TURN server: browsers that may use nothing but relays call through it, and coturn's own
+//! client finds in it what it looks for.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ferrite_tests::{Scene, Server, artefacts, scene, wait};
+use tokio::net::UdpSocket;
+use tokio::process::Command;
+
+/// Of these browsers all that they send and receive goes through a relay, which is a socket's number here and no
+/// socket: what they call is the server itself.
+#[tokio::test]
+async fn a_browser_that_may_use_relays_only_calls_over_udp_and_tcp() -> Result<()> {
+    scene("relay_only", async |scene| {
+        for transport in ["udp", "tcp"] {
+            let call = RELAY_ONLY.replace("TRANSPORT", transport);
+            scene.open_lab().await?;
+            let used = scene.run(&call).await?;
+            ensure!(used["candidateType"] == "relay", "{used}");
+            ensure!(used["relayProtocol"] == transport, "{used}");
+            let open = open_udp_ports(scene.server.pid()?)?;
+            ensure!(
+                open == 1,
+                "{open} UDP sockets: the media port's on loopback is one"
+            );
+            // Credentials end with their session, and relays with their credentials.
+            ensure!(relays(scene).await? > 0);
+            scene.run("window.session.close(1000);").await?;
+            let none = async || relays(scene).await;
+            wait::until("no relay", wait::PATIENCE, none, |left| *left == 0).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+const RELAY_ONLY: &str = r"
+    window.session = new WebSocket(`ws://${location.host}/ws`, 'ferrite.v1');
+    session.onopen = () => session.send(JSON.stringify({ type: 'hello', version: 1 }));
+    const { iceServers } = await new Promise((resolve) => {
+        session.onmessage = ({ data }) => resolve(JSON.parse(data));
+    });
+    for (const server of iceServers) {
+        server.urls = server.urls.filter((url) => url.endsWith('transport=TRANSPORT'));
+    }
+    const call = window.call = new lab.Call({ iceServers, iceTransportPolicy: 'relay' });
+    const channel = call.pc.createDataChannel('echo');
+    for (const track of [lab.picture(), lab.tone(440)]) call.pc.addTrack(track);
+    await call.connect();
+    await lab.hears(lab.ear(await call.returned('audio')), 440);
+    lab.eye(await call.returned('video'));
+    await lab.until('30 frames', async () => (await call.inbound('video'))?.framesDecoded > 30);
+    const [back] = await lab.exchange(channel, [lab.message(200_000, true)]);
+    if (!lab.same(lab.message(200_000, true), back)) throw new Error('came back changed');
+    const stats = await call.pc.getStats();
+    const transport = [...stats.values()].find(({ type }) => type === 'transport');
+    const pair = stats.get(transport.selectedCandidatePairId);
+    return stats.get(pair.localCandidateId);";
+
+#[tokio::test]
+async fn a_browser_with_a_wrong_password_gets_no_relay() -> Result<()> {
+    scene("relay_refused", async |scene| {
+        scene.open_lab().await?;
+        let urls = format!("turn:127.0.0.1:{}", scene.server.media_port());
+        let refused = scene
+            .run(&format!(
+                r"
+                const iceServers = [{{ urls: '{urls}', username: 'me', credential: 'guess' }}];
+                const pc = new RTCPeerConnection({{ iceServers, iceTransportPolicy: 'relay' }});
+                const codes = [], candidates = [];
+                pc.onicecandidateerror = ({{ errorCode }}) => codes.push(errorCode);
+                pc.onicecandidate = ({{ candidate }}) => candidate?.candidate && candidates.push(candidate);
+                pc.createDataChannel('x');
+                await pc.setLocalDescription();
+                await lab.until('an error', () => codes.length);
+                return {{ codes, candidates: candidates.length }};"
+            ))
+            .await?;
+        ensure!(refused["codes"][0] == 401 && refused["candidates"] == 0, "{refused}");
+        Ok(())
+    })
+    .await
+}
+
+async fn relays(scene: &mut Scene) -> Result<usize> {
+    Ok(scene.server.holdings().await?.count("relays"))
+}
+
+/// The UDP sockets that a process has.
+fn open_udp_ports(pid: u32) -> Result<usize> {
+    let mut own = Vec::new();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let Ok(target) = std::fs::read_link(entry?.path()) else {
+            continue;
+        };
+        let target = target.to_string_lossy().into_owned();
+        own.extend(
+            target
+                .strip_prefix("socket:[")
+                .map(|inode| inode.trim_end_matches(']').to_owned()),
+        );
+    }
+    let mut ports = std::collections::BTreeSet::new();
+    for table in ["udp", "udp6"] {
+        let table = std::fs::read_to_string(format!("/proc/{pid}/net/{table}"))?;
+        for line in table.lines().skip(1) {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let (address, inode) = (fields[1], fields[9]);
+            if own.iter().any(|known| known == inode) {
+                ports.insert(address.rsplit(':').next().unwrap_or_default().to_owned());
+            }
+        }
+    }
+    Ok(ports.len())
+}
+
+/// A peer that sends back what it is sent.
+async fn mirror() -> Result<u16> {
+    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    let port = socket.local_addr()?.port();
+    tokio::spawn(async move {
+        let mut buffer = [0; 2048];
+        while let Ok((len, from)) = socket.recv_from(&mut buffer).await {
+            let _ = socket.send_to(&buffer[..len], from).await;
+        }
+    });
+    Ok(port)
+}
+
+/// What coturn's client says; `None`, and a word about it, where it is not installed.
+async fn uclient(server: &Server, arguments: &[&str]) -> Result<Option<String>> {
+    if !Path::new("/usr/bin/turnutils_uclient").exists() {
+        eprintln!("left out: coturn's turnutils_uclient is not installed");
+        return Ok(None);
+    }
+    let port = server.media_port().to_string();
+    let mut command = Command::new("/usr/bin/turnutils_uclient");
+    command.args(arguments).args(["-p", &port, "127.0.0.1"]);
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(60), command.output());
+    let output = output.await.context("coturn's client does not end")??;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(Some(said + &String::from_utf8_lossy(&output.stderr)))
+}
+
+async fn relaying_server(name: &str) -> Result<Server> {
+    let flags = ["--turn-shared-secret", "north", "--turn-allow", "127.0.0.1"];
+    Server::start(&artefacts::fresh(name)?, &flags).await
+}
+
+#[tokio::test]
+async fn coturns_client_gets_everything_back_over_udp_and_tcp() -> Result<()> {
+    let server = relaying_server("coturn_client").await?;
+    let peer = mirror().await?.to_string();
+    // By channels and by indications, over UDP and TCP; with DONT-FRAGMENT.
+    for how in [&[][..], &["-s"], &["-t"], &["-t", "-s"], &["-g"]] {
+        let common = ["-u", "me", "-W", "north", "-e", "127.0.0.1", "-r", &peer];
+        let amount = ["-c", "-n", "10", "-m", "2", "-l", "200"];
+        let Some(said) = uclient(&server, &[how, &common, &amount].concat()).await? else {
+            return Ok(());
+        };
+        let all = "tot_send_msgs=40, tot_recv_msgs=40";
+        let all_rtp = "tot_send_msgs=20, tot_recv_msgs=20";
+        ensure!(
+            said.contains(all) || said.contains(all_rtp),
+            "{how:?}: {said}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn coturns_client_is_refused_with_a_wrong_secret_and_for_a_peer_inside() -> Result<()> {
+    let server = relaying_server("coturn_refused").await?;
+    let peer = mirror().await?.to_string();
+    let amount = ["-v", "-c", "-n", "2", "-m", "1"];
+    let wrong = ["-u", "me", "-W", "south", "-e", "127.0.0.1", "-r", &peer];
+    let inside = ["-u", "me", "-W", "north", "-e", "127.0.0.2", "-r", &peer];
+    for (arguments, words) in [(wrong, "Cannot complete Allocation"), (inside, "error 403")] {
+        let Some(said) = uclient(&server, &[&arguments[..], &amount].concat()).await? else {
+            return Ok(());
+        };
+        ensure!(
+            said.contains(words) && !said.contains("tot_recv_msgs=2"),
+            "{said}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn coturns_client_learns_its_address() -> Result<()> {
+    let server = relaying_server("stun_client").await?;
+    let program = Path::new("/usr/bin/turnutils_stunclient");
+    if !program.exists() {
+        eprintln!("left out: coturn's turnutils_stunclient is not installed");
+        return Ok(());
+    }
+    let port = server.media_port().to_string();
+    let output = Command::new(program)
+        .args(["-p", &port, "127.0.0.1"])
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(said.contains("UDP reflexive addr: 127.0.0.1:"), "{said}");
+    Ok(())
+}
