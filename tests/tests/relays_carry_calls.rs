@@ -1,7 +1,7 @@
 //! The media port is a TURN server: browsers that may use nothing but relays call through it, and coturn's own
 //! client finds in it what it looks for.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -130,14 +130,24 @@ async fn mirror() -> Result<u16> {
     Ok(port)
 }
 
-/// What coturn's client says; `None`, and a word about it, where it is not installed.
-async fn uclient(server: &Server, arguments: &[&str]) -> Result<Option<String>> {
-    if !Path::new("/usr/bin/turnutils_uclient").exists() {
-        eprintln!("left out: coturn's turnutils_uclient is not installed");
-        return Ok(None);
+/// A program of coturn's. Where it is not installed, a word about it.
+fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|directory| directory.join(name));
+    let found = found.find(|program| program.exists());
+    if found.is_none() {
+        eprintln!("left out: {name}, coturn's, is not installed");
     }
+    found
+}
+
+/// What coturn's client says; `None` where it is not installed.
+async fn uclient(server: &Server, arguments: &[&str]) -> Result<Option<String>> {
+    let Some(program) = program("turnutils_uclient") else {
+        return Ok(None);
+    };
     let port = server.media_port().to_string();
-    let mut command = Command::new("/usr/bin/turnutils_uclient");
+    let mut command = Command::new(program);
     command.args(arguments).args(["-p", &port, "127.0.0.1"]);
     command
         .stdout(Stdio::piped())
@@ -197,11 +207,9 @@ async fn coturns_client_is_refused_with_a_wrong_secret_and_for_a_peer_inside() -
 #[tokio::test]
 async fn coturns_client_learns_its_address() -> Result<()> {
     let server = relaying_server("stun_client").await?;
-    let program = Path::new("/usr/bin/turnutils_stunclient");
-    if !program.exists() {
-        eprintln!("left out: coturn's turnutils_stunclient is not installed");
+    let Some(program) = program("turnutils_stunclient") else {
         return Ok(());
-    }
+    };
     let port = server.media_port().to_string();
     let output = Command::new(program)
         .args(["-p", &port, "127.0.0.1"])
