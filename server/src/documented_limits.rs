@@ -305,7 +305,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         (
-            "answers to a source",
+            "answers of a media thread",
             vec![
                 n(rate::ANSWERS, " a second"),
                 n(rate::ANSWERS_AT_ONCE, " at once"),

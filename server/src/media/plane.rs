@@ -146,6 +146,7 @@ impl MediaPlane {
             port: number,
             source,
         };
+        let dropped = Arc::new(AtomicU64::new(0));
         let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
         for index in 0..shards {
             let sockets = open_sockets(&port).map_err(bind)?;
@@ -156,7 +157,7 @@ impl MediaPlane {
             }
             let (mut shard, mailbox) = Prepared::new(sockets, listeners, number).map_err(bind)?;
             if let Some(guest) = invite(&port, index) {
-                shard.host(guest).map_err(bind)?;
+                shard.host(guest, dropped.clone()).map_err(bind)?;
             }
             prepared.push(shard);
             mailboxes.push(mailbox);
@@ -169,7 +170,7 @@ impl MediaPlane {
             clock: Clock::new(Instant::now(), SystemTime::now()),
             shards: Shards::new(mailboxes),
             next_id: AtomicU64::new(1),
-            dropped: Arc::default(),
+            dropped,
             threads: Mutex::default(),
         }));
         Ok((plane, prepared))

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mio::Registry;
@@ -81,8 +81,6 @@ impl Addresses {
 struct Machine {
     addresses: Arc<Addresses>,
     relays: Option<Relays>,
-    /// Relays whose sockets could not be opened.
-    unopened: Arc<AtomicU64>,
 }
 
 impl Host for Machine {
@@ -106,7 +104,6 @@ impl Host for Machine {
     fn open(&mut self, bound: SocketAddr) -> bool {
         let opened = self.relays.as_mut().map(|relays| relays.open(bound));
         if let Some(Err(error)) = &opened {
-            self.unopened.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(%error, port = bound.port(), "a relay's socket cannot be opened");
         }
         matches!(opened, Some(Ok(())))
@@ -135,7 +132,6 @@ impl TurnGuest {
             machine: Machine {
                 addresses,
                 relays: None,
-                unopened: Arc::default(),
             },
             shared,
             shard,
@@ -144,8 +140,8 @@ impl TurnGuest {
 }
 
 impl Guest for TurnGuest {
-    fn arrive(&mut self, registry: Registry) {
-        self.machine.relays = Some(Relays::new(registry, FIRST_TOKEN, Arc::default()));
+    fn arrive(&mut self, registry: Registry, dropped: Arc<AtomicU64>) {
+        self.machine.relays = Some(Relays::new(registry, FIRST_TOKEN, dropped));
     }
 
     fn take<'a>(

@@ -8,6 +8,7 @@ use bytes::{BufMut as _, BytesMut};
 
 use super::allocation::{Allocation, Way};
 use super::server::Turn;
+use crate::media::net::framing::MAX_FRAME;
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::net::stun::attribute::{DATA, XOR_PEER_ADDRESS, read_address};
@@ -52,6 +53,10 @@ impl Turn {
 
     /// Takes a datagram that came to a relay.
     pub fn handle_peer(&mut self, now: Instant, port: u16, peer: SocketAddr, datagram: &[u8]) {
+        // As long as any that comes to the media port.
+        if datagram.len() > MAX_FRAME {
+            return;
+        }
         let key = self.by_port.get(&port);
         let Some(allocation) = key.and_then(|key| self.allocations.get(*key)) else {
             return;
@@ -144,9 +149,6 @@ fn wrap(
     indications: &mut u64,
 ) {
     let client = &allocation.client;
-    if data.len() > usize::from(u16::MAX) - 64 {
-        return;
-    }
     match allocation.channel_of(now, peer) {
         Some(number) => {
             // Padding is for streams (RFC 8656 §12.5).

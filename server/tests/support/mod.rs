@@ -21,6 +21,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_a
 pub mod http;
 pub mod native;
 pub mod process;
+pub mod relay;
 pub mod talker;
 
 /// Longer than anything takes on the slowest machine; only a failing test waits for it.

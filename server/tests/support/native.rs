@@ -2,7 +2,7 @@
 //! data channel, or with the channels of a room.
 
 use std::io::ErrorKind;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
@@ -12,13 +12,17 @@ use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use super::PATIENCE;
+use super::relay::Relay;
 
 /// The time between two frames.
 const PTIME: Duration = Duration::from_millis(20);
 
 pub struct Native {
     rtc: Rtc,
+    local: SocketAddr,
     socket: UdpSocket,
+    /// All goes through it, if there is one.
+    relay: Option<Relay>,
     timeout: Instant,
     audio: Option<Mid>,
     pending: Option<SdpPendingOffer>,
@@ -38,14 +42,27 @@ pub struct Native {
 
 impl Native {
     pub fn new() -> Self {
-        let now = Instant::now();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let local = socket.local_addr().unwrap();
+        Self::at(local, socket, None)
+    }
+
+    /// One that is reached by a relay only.
+    pub fn through(relay: Relay) -> Self {
+        let socket = relay.socket.try_clone().unwrap();
+        Self::at(relay.relayed, socket, Some(relay))
+    }
+
+    fn at(local: SocketAddr, socket: UdpSocket, relay: Option<Relay>) -> Self {
+        let now = Instant::now();
         let mut rtc = Rtc::builder().build(now);
-        let candidate = Candidate::host(socket.local_addr().unwrap(), "udp").unwrap();
+        let candidate = Candidate::host(local, "udp").unwrap();
         rtc.add_local_candidate(candidate).unwrap();
         Self {
             rtc,
+            local,
             socket,
+            relay,
             timeout: now,
             audio: None,
             pending: None,
@@ -145,9 +162,13 @@ impl Native {
         let wait = wait.max(Duration::from_millis(1));
         self.socket.set_read_timeout(Some(wait)).unwrap();
         let mut buffer = [0; 2000];
-        match self.socket.recv_from(&mut buffer) {
+        let received = match &self.relay {
+            Some(relay) => relay.recv_from(&mut buffer),
+            None => self.socket.recv_from(&mut buffer),
+        };
+        match received {
             Ok((length, source)) => {
-                let to = self.socket.local_addr().unwrap();
+                let to = self.local;
                 let datagram = Receive::new(Protocol::Udp, source, to, &buffer[..length]).unwrap();
                 let input = Input::Receive(Instant::now(), datagram);
                 self.rtc.handle_input(input).unwrap();
@@ -192,7 +213,10 @@ impl Native {
                 }
                 Output::Transmit(packet) => {
                     // The server has addresses that a socket on loopback does not reach.
-                    let _ = self.socket.send_to(&packet.contents, packet.destination);
+                    let _ = match &self.relay {
+                        Some(relay) => relay.send_to(&packet.contents, packet.destination),
+                        None => self.socket.send_to(&packet.contents, packet.destination),
+                    };
                 }
                 Output::Event(Event::Connected) => self.connected = true,
                 Output::Event(Event::ChannelOpen(channel, label)) => {

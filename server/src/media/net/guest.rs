@@ -1,6 +1,8 @@
 //! Somebody who is served on the media port besides the peers, on each shard's thread: a server of STUN and
 //! TURN. The media plane knows no more of it than this.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use mio::event::Event;
@@ -22,8 +24,9 @@ pub fn is_guests_token(token: Token) -> bool {
 
 /// The guest of one shard.
 pub trait Guest: Send {
-    /// Its shard's thread has started: where its sockets are polled.
-    fn arrive(&mut self, registry: Registry);
+    /// Its shard's thread is about to start: where its sockets are polled, and where datagrams are counted that
+    /// the kernel does not take.
+    fn arrive(&mut self, registry: Registry, dropped: Arc<AtomicU64>);
 
     /// Takes a datagram that [is the guest's](crate::media::net::demux::is_guests). Returns what it holds for the
     /// peers here, and the path on which that comes.

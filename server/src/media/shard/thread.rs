@@ -74,8 +74,8 @@ impl Prepared {
     }
 
     /// Somebody is served besides the peers.
-    pub fn host(&mut self, mut guest: Box<dyn Guest>) -> io::Result<()> {
-        guest.arrive(self.poll.registry().try_clone()?);
+    pub fn host(&mut self, mut guest: Box<dyn Guest>, dropped: Arc<AtomicU64>) -> io::Result<()> {
+        guest.arrive(self.poll.registry().try_clone()?, dropped);
         self.guest = Some(guest);
         Ok(())
     }

@@ -9,6 +9,8 @@ use super::*;
 use crate::config::Config;
 use crate::media::shard::thread::Prepared;
 use crate::media::{MediaConfig, MediaPlane};
+use crate::turn::access::Access;
+use crate::turn::start::{TurnConfig, TurnServers};
 
 const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n";
 
@@ -58,7 +60,14 @@ fn member() -> (Session, MediaPlane, Vec<Prepared>) {
     )
     .unwrap();
     let config = Arc::new(Config::default());
-    let signalling = Arc::new(Signalling::new(config, media.clone()));
+    let turn = Arc::new(TurnServers::new(TurnConfig {
+        secrets: Vec::new(),
+        relay_ports: 50_000..=50_000,
+        access: Access::default(),
+        external_ips: Vec::new(),
+        others: Vec::new(),
+    }));
+    let signalling = Arc::new(Signalling::new(config, media.clone(), turn));
     let caller = Caller {
         address: Ipv4Addr::LOCALHOST.into(),
         loopback: true,
