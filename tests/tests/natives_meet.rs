@@ -21,7 +21,7 @@ fn pictures() -> Clip {
             // RFC 6386 §9.1: a keyframe of 320 x 240.
             bytes = vec![0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0];
         }
-        let rest = (0..60 * n).map(|at| (at * 31 ^ n) as u8);
+        let rest = (0..60 * n).map(|at| ((at * 31) ^ n) as u8);
         bytes.extend(rest);
         Frame {
             at: n * 3000,
@@ -39,7 +39,7 @@ fn sounds() -> Clip {
     let frame = |n: u64| Frame {
         at: 960 * if n < 50 { n } else { n + 20 },
         bytes: std::iter::once(0xf8)
-            .chain((0..40 + n).map(|at| (at * 17 ^ n) as u8))
+            .chain((0..40 + n).map(|at| ((at * 17) ^ n) as u8))
             .collect(),
     };
     Clip {
