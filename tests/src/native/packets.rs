@@ -156,7 +156,7 @@ mod tests {
         let frame = |n: u64| Frame {
             at: n * 3000,
             // The first byte of every tenth says that it is a keyframe.
-            bytes: std::iter::once(u8::from(n % 10 != 0))
+            bytes: std::iter::once(u8::from(!n.is_multiple_of(10)))
                 .chain(std::iter::repeat_n(n as u8, 5 + 40 * n as usize))
                 .collect(),
         };
