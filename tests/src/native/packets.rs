@@ -188,7 +188,7 @@ mod tests {
                 assembler.push(packet.clone());
             }
             sent.iter().for_each(|it| assembler.push(it.clone()));
-            assert_eq!(assembler.clip(), clip);
+            assert!(assembler.clip() == clip, "{kind:?} came out changed");
         }
     }
 
@@ -208,6 +208,7 @@ mod tests {
             bytes.collect::<Vec<_>>()
         };
         let expected = [&whole.frames[10..90], &whole.frames[91..]].concat();
-        assert_eq!(bytes(&assembler.clip().frames), bytes(&expected));
+        let kept = bytes(&assembler.clip().frames);
+        assert!(kept == bytes(&expected), "{} frames", kept.len());
     }
 }
