@@ -114,11 +114,6 @@ impl Talker {
         self.send_raw(label, message.encode().unwrap());
     }
 
-    /// How much is still to be sent.
-    pub fn unsent(&self) -> usize {
-        self.shared.to_send.lock().unwrap().len()
-    }
-
     pub fn count(&self) -> usize {
         self.shared.came.lock().unwrap().len()
     }
