@@ -12,13 +12,10 @@ mod wire;
 
 pub use receiving::Receiving;
 pub use sending::{Sending, Step};
-pub use wire::{CancelReason, FileError, FileId, FileMessage};
+pub use wire::{CHUNK_BYTES, CancelReason, FileError, FileId, FileMessage};
 
 /// The topic of messages about files.
 pub const FILE_TOPIC: &str = "file";
-
-/// Bytes of a file in one message, at most.
-pub const CHUNK_BYTES: usize = 48 * 1024;
 
 /// Bytes that are sent and that the receiver has not reported. Less than a server keeps for who is slow.
 pub const WINDOW_BYTES: u64 = 1024 * 1024;

@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use super::CHUNK_BYTES;
+/// Bytes of a file in one message, at most.
+pub const CHUNK_BYTES: usize = 48 * 1024;
 
 /// A transfer's name, which its sender chooses: none that it has used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
