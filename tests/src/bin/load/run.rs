@@ -38,6 +38,8 @@ pub(crate) async fn run(options: &Options) -> Result<Figures> {
         cpu: Duration::ZERO,
         unsampled: News::default(),
         total: News::default(),
+        ever: Found::default(),
+        told: 0,
         samples: Vec::new(),
         base: 0,
         with_publishers: None,
@@ -65,6 +67,9 @@ struct Run<'a> {
     cpu: Duration,
     unsampled: News,
     total: News,
+    /// What was found since the first participant came, and what of it was told as lost.
+    ever: Found,
+    told: u64,
     samples: Vec<Sample>,
     /// The server's memory before anybody came, and with the publishers.
     base: u64,
@@ -150,8 +155,8 @@ impl Run<'_> {
 
     fn measure(&mut self) -> Result<Figures> {
         self.take_news();
-        // What was found so far stays found; what is measured begins here.
-        let before = std::mem::take(&mut self.total);
+        // What is measured begins here; what was found so far stays found.
+        self.total = News::default();
         let (server, load, began) = (self.meter.cpu()?, own_cpu()?, Instant::now());
         let end = began + Duration::from_secs(self.options.seconds.into());
         let mut happenings = Happenings::default();
@@ -171,7 +176,7 @@ impl Run<'_> {
         self.field.live(Instant::now() + SETTLE + 2 * link)?;
         self.take_news();
         let (late, silent) = self.field.at_the_end(since);
-        let found = sum(&before.found, &self.total.found);
+        let found = self.ever.clone();
         Ok(Figures {
             samples: std::mem::take(&mut self.samples),
             limits: Raw::new(1)?.limits(),
@@ -235,6 +240,7 @@ impl Run<'_> {
         let news = self.field.take_news();
         add(&mut self.unsampled, &news);
         add(&mut self.total, &news);
+        self.ever = sum(&self.ever, &news.found);
     }
 
     fn sample(&mut self) -> Result<()> {
@@ -248,13 +254,17 @@ impl Run<'_> {
         let (kb_per_publisher, kb_per_subscriber) = self.kilobytes(self.meter.memory()?);
         let all_in = connected
             == self.options.all_publishers() as usize + self.options.all_subscribers() as usize;
+        // A link may have swallowed in one second what is missed in the next.
+        let lost_ever = lost(&self.ever);
+        let lost = lost_ever.saturating_sub(self.told);
+        self.told = self.told.max(lost_ever);
         let sample = Sample {
             at: self.began.elapsed().as_secs_f64(),
             publishers: there.min(self.options.all_publishers() as usize),
             subscribers: there.saturating_sub(self.options.all_publishers() as usize),
             packets,
             us_per_packet: media(used.as_secs_f64() * 1e6 / packets.max(1) as f64),
-            lost: lost(&news.found),
+            lost,
             jitter_ms: media(news.found.jitter.ms(0.5)),
             latency_ms: media(news.found.latency.ms(0.5)).zip(media(news.found.latency.ms(0.99))),
             join_ms: (!news.joined.is_empty()).then(|| ms(&news.joined, 50)),
