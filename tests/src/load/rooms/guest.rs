@@ -320,7 +320,7 @@ impl Guest {
                         None => common.found.broken += 1,
                     }
                 }
-                sink.end_frame(index, &header, &mut common.found);
+                sink.end_frame(&header, &mut common.found);
                 if !self.has_seen && sink.frames > 0 {
                     self.has_seen = true;
                     common.seen.push(self.asked.elapsed());
@@ -341,8 +341,10 @@ impl Guest {
                 };
                 for (ssrc, stream) in &mut self.streams {
                     if let (true, Received::Media { sink, .. }) = (*ssrc == of, stream) {
-                        let was_missing = sink.fill(sink.index(original), &mut common.found);
-                        common.found.repaired += u64::from(was_missing);
+                        if sink.fill(sink.index(original), &mut common.found) {
+                            common.found.repaired += 1;
+                            sink.end_frame(&header, &mut common.found);
+                        }
                     }
                 }
             }

@@ -212,8 +212,8 @@ impl Sink {
     }
 
     /// A packet was counted, and looked into where it is: the frame that it ends is there.
-    pub(super) fn end_frame(&mut self, index: u64, header: &Header, found: &mut Found) {
-        if !self.is_video || !header.marker || self.highest != Some(index) {
+    pub(super) fn end_frame(&mut self, header: &Header, found: &mut Found) {
+        if !self.is_video || !header.marker {
             return;
         }
         if !self.has_key {
@@ -372,7 +372,7 @@ mod tests {
             if self.sink.count(index, &header, 3_000_000, &mut self.found) {
                 self.sink
                     .look_into(index, &header, &payload, 3_000_000, &mut self.found);
-                self.sink.end_frame(index, &header, &mut self.found);
+                self.sink.end_frame(&header, &mut self.found);
             }
         }
     }
