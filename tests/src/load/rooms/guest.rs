@@ -340,11 +340,11 @@ impl Guest {
                     return;
                 };
                 for (ssrc, stream) in &mut self.streams {
-                    if let (true, Received::Media { sink, .. }) = (*ssrc == of, stream) {
-                        if sink.fill(sink.index(original), &mut common.found) {
-                            common.found.repaired += 1;
-                            sink.end_frame(&header, &mut common.found);
-                        }
+                    if let (true, Received::Media { sink, .. }) = (*ssrc == of, stream)
+                        && sink.fill(sink.index(original), &mut common.found)
+                    {
+                        common.found.repaired += 1;
+                        sink.end_frame(&header, &mut common.found);
                     }
                 }
             }
