@@ -32,13 +32,26 @@ pub struct Shown {
     pub track: TrackId,
     /// The best simulcast layer to be sent, by index (0 is the best there is).
     pub best_layer: u8,
+    /// It need not begin with a keyframe: whoever is sent it is there from its first packet on.
+    pub from_the_start: bool,
 }
 
 impl Shown {
     /// A track as good as it comes.
     pub fn at_best(track: TrackId) -> Self {
-        let best_layer = 0;
-        Self { track, best_layer }
+        Self {
+            track,
+            best_layer: 0,
+            from_the_start: false,
+        }
+    }
+
+    /// A track as it comes, whether or not a decoder could begin with it.
+    pub fn echoed(track: TrackId) -> Self {
+        Self {
+            from_the_start: true,
+            ..Self::at_best(track)
+        }
     }
 }
 

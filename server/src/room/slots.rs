@@ -210,8 +210,8 @@ fn shown(
         return Err(Idle::Codec);
     }
     Ok(Shown {
-        track: carried.track,
         best_layer: best_layer(publication, carried.layers, size),
+        ..Shown::at_best(carried.track)
     })
 }
 

@@ -207,7 +207,7 @@ impl Egress {
             history: SequenceRing::new(MAX_HISTORY),
             created: None,
             asked: None,
-            selected: Some(Shown::at_best(TrackId::default())),
+            selected: Some(Shown::echoed(TrackId::default())),
             sent: Totals::default(),
             sent_again: 0,
             began: None,
@@ -319,7 +319,10 @@ impl Egress {
         let may_be_sent = media.layer >= selected.best_layer;
         let follows = self.follows(media);
         let Some(source) = &mut self.source else {
-            return is_best || may_be_sent && is_due;
+            let may_begin = is_best || may_be_sent && is_due;
+            let is_beginning = media.starts_keyframe || selected.from_the_start;
+            self.wants_keyframe |= may_begin && !is_beginning;
+            return may_begin && is_beginning;
         };
         source.may_be_over |= media.resumes;
         if follows && source.may_be_over {

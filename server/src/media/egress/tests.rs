@@ -241,7 +241,10 @@ fn sent(egress: &mut Egress, now: Instant, of: (u64, u8), number: u16, kind: &[u
 
 fn show(track: u64, best_layer: u8) -> Option<Shown> {
     let track = TrackId(track);
-    Some(Shown { track, best_layer })
+    Some(Shown {
+        best_layer,
+        ..Shown::at_best(track)
+    })
 }
 
 #[test]
@@ -252,15 +255,17 @@ fn another_track_is_shown_from_its_keyframe_on_and_none_at_once() {
     assert_eq!(send(&mut egress, 3, 1, KEY), None, "not selected");
     egress.select(show(3, 0));
     assert!(egress.take_keyframe_wish());
-    assert_eq!(send(&mut egress, 3, 1, DELTA), Some(500));
+    assert_eq!(send(&mut egress, 3, 1, DELTA), None, "nobody can decode it");
+    assert!(egress.take_keyframe_wish());
+    assert_eq!(send(&mut egress, 3, 2, KEY), Some(500));
     egress.select(show(4, 0));
     assert!(egress.take_keyframe_wish());
     assert_eq!(send(&mut egress, 4, 30_000, DELTA), None);
-    assert_eq!(send(&mut egress, 3, 2, KEY), None, "selected no more");
+    assert_eq!(send(&mut egress, 3, 3, KEY), None, "selected no more");
     assert!(egress.take_keyframe_wish());
     // Both happen to have one SSRC.
     assert_eq!(send(&mut egress, 4, 30_001, KEY), Some(501));
-    assert_eq!(send(&mut egress, 3, 3, KEY), None);
+    assert_eq!(send(&mut egress, 3, 4, KEY), None);
     assert_eq!(send(&mut egress, 4, 30_002, DELTA), Some(502));
     let wanted = egress.wanted(now, 502).unwrap();
     assert_eq!((wanted.track, wanted.original), (TrackId(4), 30_002));

@@ -152,7 +152,7 @@ fn shows(plan: &Plan, id: PeerId, directions: &[Direction]) -> Vec<Option<Shown>
         Plan::Echo => {
             let comes_back = |at: &usize| sends(*at) && directions[*at].recv;
             let both_ways = (0..directions.len()).filter(comes_back);
-            both_ways.for_each(|at| shown[at] = Some(Shown::at_best(TrackId::of_section(id, at))));
+            both_ways.for_each(|at| shown[at] = Some(Shown::echoed(TrackId::of_section(id, at))));
         }
         Plan::Room { shows, .. } => {
             let sent = shows.iter().filter(|(section, _)| sends(*section));
