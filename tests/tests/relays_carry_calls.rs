@@ -118,8 +118,8 @@ fn open_udp_ports(pid: u32) -> Result<usize> {
 }
 
 /// A peer that sends back what it is sent.
-async fn mirror() -> Result<u16> {
-    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+async fn mirror(host: &str) -> Result<u16> {
+    let socket = UdpSocket::bind((host, 0)).await?;
     let port = socket.local_addr()?.port();
     tokio::spawn(async move {
         let mut buffer = [0; 2048];
@@ -160,14 +160,19 @@ async fn uclient(server: &Server, arguments: &[&str]) -> Result<Option<String>> 
 }
 
 async fn relaying_server(name: &str) -> Result<Server> {
-    let flags = ["--turn-shared-secret", "north", "--turn-allow", "127.0.0.1"];
+    let flags = [
+        "--turn-shared-secret",
+        "north",
+        "--turn-allow",
+        "127.0.0.1,::1",
+    ];
     Server::start(&artefacts::fresh(name)?, &flags).await
 }
 
 #[tokio::test]
 async fn coturns_client_gets_everything_back_over_udp_and_tcp() -> Result<()> {
     let server = relaying_server("coturn_client").await?;
-    let peer = mirror().await?.to_string();
+    let peer = mirror("127.0.0.1").await?.to_string();
     // By channels and by indications, over UDP and TCP; with DONT-FRAGMENT.
     for how in [&[][..], &["-s"], &["-t"], &["-t", "-s"], &["-g"]] {
         let common = ["-u", "me", "-W", "north", "-e", "127.0.0.1", "-r", &peer];
@@ -186,9 +191,28 @@ async fn coturns_client_gets_everything_back_over_udp_and_tcp() -> Result<()> {
 }
 
 #[tokio::test]
+async fn coturns_client_reaches_peers_by_ipv6() -> Result<()> {
+    let Ok(peer) = mirror("::1").await else {
+        eprintln!("left out: this machine has no IPv6");
+        return Ok(());
+    };
+    let (server, peer) = (relaying_server("coturn_ipv6").await?, peer.to_string());
+    for how in [&["-x"][..], &["-x", "-t", "-s"]] {
+        let common = ["-u", "me", "-W", "north", "-e", "::1", "-r", &peer];
+        let amount = ["-c", "-n", "10", "-m", "1", "-l", "200"];
+        let Some(said) = uclient(&server, &[how, &common, &amount].concat()).await? else {
+            return Ok(());
+        };
+        let all = "tot_send_msgs=10, tot_recv_msgs=10";
+        ensure!(said.contains(all), "{how:?}: {said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn coturns_client_is_refused_with_a_wrong_secret_and_for_a_peer_inside() -> Result<()> {
     let server = relaying_server("coturn_refused").await?;
-    let peer = mirror().await?.to_string();
+    let peer = mirror("127.0.0.1").await?.to_string();
     let amount = ["-v", "-c", "-n", "2", "-m", "1"];
     let wrong = ["-u", "me", "-W", "south", "-e", "127.0.0.1", "-r", &peer];
     let inside = ["-u", "me", "-W", "north", "-e", "127.0.0.2", "-r", &peer];

@@ -4,6 +4,9 @@
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Numbers below are for services (RFC 6335 §6).
+const LOWEST: usize = 1024;
+
 /// The ports.
 #[derive(Clone)]
 pub struct Ports(Arc<Mutex<Table>>);
@@ -39,6 +42,32 @@ impl Ports {
             from: *range.start(),
             owners: vec![None; range.len()],
         })))
+    }
+
+    /// Those that a machine's relays leave to others, on the side where there are more: numbers for relays that need no
+    /// socket. Where there are none left, the same.
+    pub fn beside(&self) -> Self {
+        let (from, count) = {
+            let table = self.lock();
+            (usize::from(table.from), table.owners.len())
+        };
+        let after = from + count;
+        let below = LOWEST..from;
+        let above = after..usize::from(u16::MAX) + 1;
+        let wider = if below.len() > above.len() {
+            below
+        } else {
+            above
+        };
+        match wider.is_empty() {
+            true => self.clone(),
+            false => Self::new(wider.start as u16..=(wider.end - 1) as u16),
+        }
+    }
+
+    /// Nobody is to have this one.
+    pub fn leave_out(&self, port: u16) {
+        self.lock().set(port, Some(Owner::Kept));
     }
 
     /// A free port for a shard, and the next one if it was asked for. The search begins where `seed` says:
@@ -96,7 +125,8 @@ impl Table {
     }
 
     fn set(&mut self, port: u16, owner: Option<Owner>) {
-        if let Some(known) = self.owners.get_mut(usize::from(port - self.from)) {
+        let at = port.checked_sub(self.from).map(usize::from);
+        if let Some(known) = at.and_then(|at| self.owners.get_mut(at)) {
             *known = owner;
         }
     }
@@ -146,6 +176,27 @@ mod tests {
             assert!((1000..=1009).all(|port| ports.shard_of(port) == Some(3)));
         }
         assert!((900..=1100).all(|port| ports.shard_of(port).is_none()));
+    }
+
+    #[test]
+    fn what_is_beside_the_relays_is_nobodys_twice() {
+        let range = |ports: &Ports| {
+            let table = ports.lock();
+            (usize::from(table.from), table.owners.len())
+        };
+        let beside = |ports| range(&Ports::new(ports).beside());
+        assert_eq!(beside(49_152..=65_535), (1024, 49_152 - 1024));
+        assert_eq!(beside(2000..=3000), (3001, 65_535 - 3000));
+        assert_eq!(beside(1..=65_535), (1, 65_535));
+        let numbers = Ports::new(5..=6);
+        numbers.leave_out(5);
+        numbers.leave_out(4);
+        let take = |seed| {
+            numbers
+                .take(0, Parity::Any, seed)
+                .map(|(lease, _)| lease.port())
+        };
+        assert_eq!((take(0), take(1)), (Some(6), Some(6)));
     }
 
     #[test]

@@ -104,7 +104,10 @@ impl Turn {
     pub fn shard_of(&self, relayed: SocketAddr) -> Option<usize> {
         match self.by_port.contains_key(&relayed.port()) {
             true => Some(self.shard),
-            false => self.shared.ports.shard_of(relayed.port()),
+            false => {
+                let all = [&self.shared.numbers, &self.shared.ports];
+                all.iter().find_map(|ports| ports.shard_of(relayed.port()))
+            }
         }
     }
 }

@@ -165,7 +165,10 @@ impl Turn {
         let mut seed = [0; 4];
         host.random(&mut seed);
         let quota = self.quota(user, client)?;
-        let ports = &self.shared.ports;
+        let ports = match user.account.reach {
+            Reach::Ourselves => &self.shared.numbers,
+            Reach::Peers => &self.shared.ports,
+        };
         let leases = ports.take(self.shard, parity, u32::from_be_bytes(seed));
         let (lease, next) = leases.ok_or(Refusal::Capacity)?;
         let token = match next {

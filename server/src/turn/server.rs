@@ -61,6 +61,9 @@ pub struct Shared {
     pub quotas: Quotas,
     /// Where.
     pub ports: Ports,
+    /// Where those are that lead to this server alone: numbers without sockets. However many sessions there are, they
+    /// take no port from the others.
+    pub numbers: Ports,
     /// What requests are challenged with.
     pub nonces: Nonces,
     /// This server's own port.
@@ -87,7 +90,10 @@ impl Shared {
         nonces: Nonces,
         media_port: u16,
     ) -> Self {
+        let numbers = ports.beside();
+        numbers.leave_out(media_port);
         Self {
+            numbers,
             access,
             credentials,
             quotas: Quotas::default(),

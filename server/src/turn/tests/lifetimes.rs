@@ -189,6 +189,22 @@ fn a_port_that_nobody_comes_for_is_free_again() {
 }
 
 #[test]
+fn sessions_take_no_port_from_relays_to_peers() {
+    let mut bench = Bench::with(Default::default(), 50_000..=50_000);
+    let issued = [(); 20].map(|()| bench.shared.credentials.clone().issue());
+    for (at, issued) in issued.iter().enumerate() {
+        let remote = format!("198.51.100.7:{}", 5000 + at);
+        let mut client = Client::called(&remote, issued.username(), issued.password());
+        let port = client.relay(&mut bench).port();
+        assert!(port != 50_000 && port != MEDIA_PORT);
+    }
+    assert_eq!(
+        Client::new("198.51.100.7:4000").relay(&mut bench).port(),
+        50_000
+    );
+}
+
+#[test]
 fn a_user_and_a_source_have_so_many() {
     let mut bench = Bench::with(Default::default(), 40_000..=50_000);
     let mut clients = (0..200).map(|port| Client::new(&format!("198.51.100.7:{}", 4000 + port)));

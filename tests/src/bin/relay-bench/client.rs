@@ -7,13 +7,13 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use ring::hmac;
 use rtc::stun::attributes::{
-    ATTR_CHANNEL_NUMBER, ATTR_ERROR_CODE, ATTR_NONCE, ATTR_REALM, ATTR_REQUESTED_TRANSPORT,
-    ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS, AttrType, RawAttribute,
+    ATTR_CHANNEL_NUMBER, ATTR_ERROR_CODE, ATTR_LIFETIME, ATTR_NONCE, ATTR_REALM,
+    ATTR_REQUESTED_TRANSPORT, ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS, AttrType, RawAttribute,
 };
 use rtc::stun::integrity::MessageIntegrity;
 use rtc::stun::message::{
-    CLASS_REQUEST, METHOD_ALLOCATE, METHOD_CHANNEL_BIND, Message, MessageType, Method, Setter,
-    TransactionId,
+    CLASS_REQUEST, METHOD_ALLOCATE, METHOD_CHANNEL_BIND, METHOD_REFRESH, Message, MessageType,
+    Method, Setter, TransactionId,
 };
 
 use crate::SIZE;
@@ -24,6 +24,7 @@ const CHANNEL: u16 = 0x4000;
 pub(crate) struct Client {
     socket: UdpSocket,
     packet: Vec<u8>,
+    login: Login,
 }
 
 impl Client {
@@ -61,7 +62,11 @@ impl Client {
         let mut packet = CHANNEL.to_be_bytes().to_vec();
         packet.extend_from_slice(&(SIZE as u16).to_be_bytes());
         packet.resize(4 + SIZE, 7);
-        Ok(Self { socket, packet })
+        Ok(Self {
+            socket,
+            packet,
+            login,
+        })
     }
 
     /// Sends so many packets.
@@ -70,6 +75,14 @@ impl Client {
             self.socket.send(&self.packet)?;
         }
         Ok(())
+    }
+}
+
+/// Gives the allocation back.
+impl Drop for Client {
+    fn drop(&mut self) {
+        let now = raw(ATTR_LIFETIME, &[0; 4]);
+        let _ = ask(&self.socket, METHOD_REFRESH, &[now], Some(&self.login));
     }
 }
 

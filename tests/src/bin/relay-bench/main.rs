@@ -88,6 +88,33 @@ async fn main() -> Result<()> {
             println!("{allocations:>11} {burst:>5} {raw:>8.2} {theirs:>8} {ours:>8.2}");
         }
     }
+    println!("an allocation with a channel to a peer, of {ALLOCATIONS}");
+    let peer = Sink::new()?;
+    let ours = ([127, 0, 0, 1], server.media_port()).into();
+    allocations("ours", server.pid()?, ours, &peer)?;
+    if let Some(coturn) = &coturn {
+        allocations("coturn", coturn.0.id(), COTURN, &peer)?;
+    }
+    Ok(())
+}
+
+/// As many as a source is challenged at once.
+const ALLOCATIONS: usize = 250;
+
+/// What an allocation costs: CPU, and memory while it lasts.
+fn allocations(name: &str, pid: u32, server: SocketAddr, peer: &Sink) -> Result<()> {
+    // Challenges are answered again.
+    std::thread::sleep(Duration::from_secs(8));
+    let meter = Meter::new(pid)?;
+    let (cpu, memory) = (meter.cpu()?, meter.memory()?);
+    let clients: Result<Vec<_>> = (0..ALLOCATIONS)
+        .map(|_| Client::with_channel(server, peer.address, SECRET))
+        .collect();
+    let clients = clients?;
+    let cpu = (meter.cpu()? - cpu).as_secs_f64() * 1e6 / ALLOCATIONS as f64;
+    let held = meter.memory()?.saturating_sub(memory) as f64 / 1024.0 / ALLOCATIONS as f64;
+    drop(clients);
+    println!("{name:>11} {cpu:.0} us, {held:.1} kB");
     Ok(())
 }
 
