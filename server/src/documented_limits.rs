@@ -21,7 +21,7 @@ use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
 use crate::room;
 use crate::signalling::{self, OFFERS, metered};
-use crate::turn::{allocation, nonce, quota, rate, server};
+use crate::turn::{self, allocation, nonce, quota, rate, server};
 
 const LIMITS: &str = include_str!("../docs/limits.md");
 
@@ -315,6 +315,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ("nonce of", vec![n(nonce::NONCE_LIFETIME, " s,")]),
         ("relays of a user", vec![n(quota::MAX_PER_USER, " |")]),
         ("relays of a source", vec![n(quota::MAX_PER_SOURCE, " |")]),
+        ("ports tried for", vec![n(turn::MAX_TRIES, " |")]),
         (
             "relay |",
             vec![s(allocation::DEFAULT_LIFETIME), s(allocation::MAX_LIFETIME)],

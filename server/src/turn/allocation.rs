@@ -116,6 +116,8 @@ pub struct Grounds {
     pub token: Option<[u8; 8]>,
     /// See [`Allocation`].
     pub expires: Instant,
+    /// See [`Allocation`].
+    pub is_open: bool,
     /// Its port.
     pub lease: Lease,
     /// Its place among its user's.
@@ -133,7 +135,7 @@ impl Allocation {
             account: grounds.account,
             relayed: SocketAddr::new(grounds.relayed, port),
             bound: SocketAddr::new(grounds.bound, port),
-            is_open: false,
+            is_open: grounds.is_open,
             transaction: grounds.transaction,
             token: grounds.token,
             expires: grounds.expires,

@@ -30,4 +30,7 @@ pub mod server;
 pub mod start;
 
 #[cfg(test)]
+pub(crate) use serve::MAX_TRIES;
+
+#[cfg(test)]
 mod tests;

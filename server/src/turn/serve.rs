@@ -43,6 +43,14 @@ const UNDERSTOOD: [u16; 12] = [
     XOR_PEER_ADDRESS,
 ];
 
+/// Ports tried for one allocation: another program's sockets may be on some.
+pub(crate) const MAX_TRIES: usize = 16;
+
+/// Whether what a user allocates has a socket. A relay to this server itself needs none.
+fn needs_socket(user: &User) -> bool {
+    user.account.reach == Reach::Peers
+}
+
 /// Where a new allocation is to be.
 struct Place {
     relayed: IpAddr,
@@ -121,10 +129,11 @@ impl Turn {
             Some([]) | None => return Err(Refusal::BadRequest),
         }
         let place = match message.get(RESERVATION_TOKEN) {
-            Some(token) => self.reserved(now, message, &user, token)?,
+            Some(token) => self.reserved(now, message, &user, token, host)?,
             None => self.new_place(now, client, message, &user, host)?,
         };
         let transaction = message.transaction();
+        let is_open = needs_socket(&user);
         self.insert(Allocation::new(Grounds {
             client: *client,
             username: user.username.into(),
@@ -134,6 +143,7 @@ impl Turn {
             bound: place.bound,
             transaction,
             token: place.token,
+            is_open,
             expires: now + lifetime(message),
             lease: place.lease,
             quota: place.quota,
@@ -162,32 +172,25 @@ impl Turn {
         };
         let address = host.address(client.local.ip(), is_ipv6);
         let (relayed, bound) = address.ok_or(Refusal::Family)?;
-        let mut seed = [0; 4];
-        host.random(&mut seed);
         let quota = self.quota(user, client)?;
-        let ports = match user.account.reach {
-            Reach::Ourselves => &self.shared.numbers,
-            Reach::Peers => &self.shared.ports,
-        };
-        let leases = ports.take(self.shard, parity, u32::from_be_bytes(seed));
-        let (lease, next) = leases.ok_or(Refusal::Capacity)?;
-        let token = match next {
-            None => None,
-            Some(lease) => {
-                let reservation = Reservation {
-                    username: user.username.as_str().into(),
-                    relayed,
-                    bound,
-                    lease,
-                    quota: self.quota(user, client)?,
-                    until: now + RESERVED_FOR,
-                };
-                let mut token = [0; 8];
-                host.random(&mut token);
-                self.shared.reservations().insert(token, reservation);
-                Some(token)
-            }
-        };
+        let second = (parity == Parity::Pair)
+            .then(|| self.quota(user, client))
+            .transpose()?;
+        let (lease, next) = self.lease(user, parity, bound, host)?;
+        let token = next.zip(second).map(|(lease, quota)| {
+            let mut token = [0; 8];
+            host.random(&mut token);
+            let reservation = Reservation {
+                username: user.username.as_str().into(),
+                relayed,
+                bound,
+                lease,
+                quota,
+                until: now + RESERVED_FOR,
+            };
+            self.shared.reservations().insert(token, reservation);
+            token
+        });
         Ok(Place {
             relayed,
             bound,
@@ -195,6 +198,31 @@ impl Turn {
             quota,
             token,
         })
+    }
+
+    /// A port, and for who may reach peers a socket on it; and the next port, if it was asked for.
+    fn lease(
+        &self,
+        user: &User,
+        parity: Parity,
+        bound: IpAddr,
+        host: &mut impl Host,
+    ) -> Result<(Lease, Option<Lease>), Refusal> {
+        let ports = match user.account.reach {
+            Reach::Ourselves => &self.shared.numbers,
+            Reach::Peers => &self.shared.ports,
+        };
+        for _ in 0..MAX_TRIES {
+            let mut seed = [0; 4];
+            host.random(&mut seed);
+            let leases = ports.take(self.shard, parity, u32::from_be_bytes(seed));
+            let (lease, next) = leases.ok_or(Refusal::Capacity)?;
+            let is_had = !needs_socket(user) || host.open(SocketAddr::new(bound, lease.port()));
+            if is_had {
+                return Ok((lease, next));
+            }
+        }
+        Err(Refusal::Capacity)
     }
 
     fn quota(&self, user: &User, client: &FourTuple) -> Result<Quota, Refusal> {
@@ -212,6 +240,7 @@ impl Turn {
         message: &Message<'_>,
         user: &User,
         token: &[u8],
+        host: &mut impl Host,
     ) -> Result<Place, Refusal> {
         let excluded = [EVEN_PORT, REQUESTED_ADDRESS_FAMILY];
         if excluded.iter().any(|typ| message.get(*typ).is_some()) {
@@ -224,6 +253,9 @@ impl Turn {
             return Err(Refusal::Capacity);
         }
         let kept = reservations.remove(&token).ok_or(Refusal::Capacity)?;
+        if needs_socket(user) && !host.open(SocketAddr::new(kept.bound, kept.lease.port())) {
+            return Err(Refusal::Capacity);
+        }
         Ok(Place {
             relayed: kept.relayed,
             bound: kept.bound,
@@ -264,7 +296,7 @@ impl Turn {
         now: Instant,
         key: usize,
         message: &Message<'_>,
-        host: &mut impl Host,
+        host: &impl Host,
     ) -> Result<Done, Refusal> {
         let mut granted = Vec::new();
         let peers = message
@@ -278,7 +310,7 @@ impl Turn {
             return Err(Refusal::BadRequest);
         }
         for (address, ways) in granted {
-            self.grant(now, key, address, ways, host)?;
+            self.grant(now, key, address, ways)?;
         }
         Ok(Done::Granted)
     }
@@ -289,7 +321,7 @@ impl Turn {
         now: Instant,
         key: usize,
         message: &Message<'_>,
-        host: &mut impl Host,
+        host: &impl Host,
     ) -> Result<Done, Refusal> {
         let peer = message.get(XOR_PEER_ADDRESS);
         let peer = peer.and_then(|value| read_address(value, message.transaction()));
@@ -310,7 +342,7 @@ impl Turn {
             false if ways.peers => Way::Peer,
             false => return Err(Refusal::Forbidden),
         };
-        self.grant(now, key, peer.ip(), ways, host)?;
+        self.grant(now, key, peer.ip(), ways)?;
         let allocation = self.allocations.get_mut(key).ok_or(Refusal::Mismatch)?;
         let bound = allocation.bind(now, number, peer, way);
         bound.map_err(|Full| Refusal::Capacity)?;
@@ -334,22 +366,15 @@ impl Turn {
         }
     }
 
-    /// Permits an address. Only where a peer may be there, a socket is needed.
+    /// Permits an address.
     fn grant(
         &mut self,
         now: Instant,
         key: usize,
         address: IpAddr,
         ways: Ways,
-        host: &mut impl Host,
     ) -> Result<(), Refusal> {
         let allocation = self.allocations.get_mut(key).ok_or(Refusal::Mismatch)?;
-        if ways.peers && !allocation.is_open {
-            allocation.is_open = host.open(allocation.bound);
-            if !allocation.is_open {
-                return Err(Refusal::Capacity);
-            }
-        }
         let permitted = allocation.permit(now, address, ways);
         permitted.map_err(|Full| Refusal::Capacity)
     }

@@ -25,8 +25,8 @@ pub(super) const PEER: &str = "198.100.1.1:7000";
 pub(super) struct Machine {
     pub(super) unix: u64,
     pub(super) open: Vec<SocketAddr>,
-    /// No socket can be had.
-    pub(super) is_full: bool,
+    /// So many sockets are another program's.
+    pub(super) refuse: usize,
     pub(super) without_ipv6: bool,
     random: u8,
 }
@@ -59,10 +59,12 @@ impl Host for Machine {
     }
 
     fn open(&mut self, bound: SocketAddr) -> bool {
-        if !self.is_full {
+        let is_free = self.refuse == 0;
+        self.refuse = self.refuse.saturating_sub(1);
+        if is_free {
             self.open.push(bound);
         }
-        !self.is_full
+        is_free
     }
 
     fn close(&mut self, bound: SocketAddr) {

@@ -189,6 +189,26 @@ fn a_port_that_nobody_comes_for_is_free_again() {
 }
 
 #[test]
+fn a_port_that_another_program_has_is_passed_over_and_where_no_socket_can_be_had_there_is_no_relay()
+{
+    let mut bench = Bench::new();
+    let mut client = Client::new("198.51.100.7:4000");
+    bench.machine.refuse = 3;
+    assert_eq!(
+        client.relay(&mut bench).port(),
+        bench.machine.open[0].port()
+    );
+    let mut other = Client::new("198.51.100.7:4001");
+    bench.machine.refuse = usize::MAX;
+    assert_eq!(other.allocate(&mut bench).code(), 508);
+    assert_eq!((bench.turn.len(), bench.machine.open.len()), (1, 1));
+    // Who needs none gets a relay all the same.
+    let issued = bench.shared.credentials.clone().issue();
+    let mut session = Client::called("198.51.100.7:4002", issued.username(), issued.password());
+    session.relay(&mut bench);
+}
+
+#[test]
 fn sessions_take_no_port_from_relays_to_peers() {
     let mut bench = Bench::with(Default::default(), 50_000..=50_000);
     let issued = [(); 20].map(|()| bench.shared.credentials.clone().issue());
