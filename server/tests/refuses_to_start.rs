@@ -61,6 +61,16 @@ async fn a_flag_that_makes_no_sense_is_named() {
             "--max-sessions-per-address",
         ),
         (&["--trusted-proxies", "10.0.0.0/40"], "--trusted-proxies"),
+        (&["--turn-allow", "10.0.0.0/40"], "--turn-allow"),
+        (&["--turn-deny", "10.0.0.0/8,inside"], "--turn-deny"),
+        (&["--relay-ports", "50000"], "--relay-ports"),
+        (&["--turn-shared-secret", ","], "--turn-shared-secret"),
+        (
+            &["--turn-shared-secret-file", "/does/not/exist"],
+            "--turn-shared-secret-file",
+        ),
+        (&["--ice-servers", "stun:a"], "--ice-servers"),
+        (&["--ice-servers", r#"{"urls": "turn:a"}"#], "--ice-servers"),
     ] {
         let text = refusal(ferrite(arguments)).await;
         assert!(text.contains(expected), "{text}");
@@ -99,6 +109,11 @@ async fn a_file_that_makes_no_sense_is_named_with_the_line() {
         ("time.toml", "resume-time = \"soon\"", "give a time"),
         ("proxy.toml", "trusted-proxies = [\"x\"]", "give an address"),
         ("origin.toml", "allowed-origins = [\"x\"]", "give an origin"),
+        (
+            "ice.toml",
+            "\n[[ice-servers]]\nurls = \"http://a\"",
+            "ice-servers: entry 1: http: is none of",
+        ),
     ] {
         let path = file(name, content);
         let text = refusal(ferrite(&["--config", &path])).await;
@@ -178,6 +193,10 @@ async fn a_flag_is_stronger_than_a_variable_and_that_than_the_file() {
 
 #[tokio::test]
 async fn a_list_of_one_need_not_be_a_list() {
+    let path = file("tables.toml", "[[ice-servers]]\nurls = \"stun:a\"\n");
+    let listen = ["--config", &path, "--listen", "198.51.100.1:0"];
+    let text = refusal(ferrite(&listen)).await;
+    assert!(text.contains("198.51.100.1"), "{text}");
     let path = file(
         "one.toml",
         "listen = \"198.51.100.1:0\"\ntrusted-proxies = \"10.0.0.0/8\"\nexternal-ip = \"203.0.113.7\"\n",
