@@ -330,6 +330,43 @@ mod tests {
     }
 
     #[test]
+    fn the_first_bytes_tell_turns_streams_from_ices() {
+        let request = [&[0, 3, 0, 4, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12], &[0; 4]].concat();
+        let channel = [&[0x40, 0, 0, 5][..], b"hello", &[0; 3]].concat();
+        let stream = [&request[..], &channel, &request].concat();
+        for cut in 1..=stream.len() {
+            let (mut deframer, mut frames) = (Deframer::for_any(), Vec::new());
+            for piece in stream.chunks(cut) {
+                let cut = deframer.push(piece, |frame| frames.push(frame.to_vec()));
+                assert_eq!(cut, Ok(()));
+            }
+            assert_eq!(deframer.framing(), Framing::Stun);
+            // Padding is no part of what is taken.
+            assert_eq!(frames, [&request[..], &channel[..9], &request]);
+        }
+        let (mut deframer, mut frames) = (Deframer::for_any(), Vec::new());
+        let check = framed(&[&request]);
+        let cut = deframer.push(&check, |frame| frames.push(frame.to_vec()));
+        assert_eq!((cut, frames), (Ok(()), vec![request.clone()]));
+        assert_eq!(deframer.framing(), Framing::Rfc4571);
+        let noise = [&request[..], &[0x80; 8]].concat();
+        assert_eq!(Deframer::for_any().push(&noise, |_| ()), Err(TooLong));
+        let mut queue = SendQueue::default();
+        queue.frame_by(Framing::Stun);
+        queue.push(BytesMut::from(&request[..]), None);
+        let mut out = Vec::new();
+        let mut write = |bytes: &[u8]| {
+            let taken = bytes.len().min(3);
+            out.extend_from_slice(&bytes[..taken]);
+            Ok::<_, Infallible>(taken)
+        };
+        for _ in 0..8 {
+            queue.flush(Instant::now(), &mut write).unwrap();
+        }
+        assert_eq!((queue.queued(), out), (0, request));
+    }
+
+    #[test]
     fn a_slow_reader_gets_no_stale_frames_and_costs_bounded_memory() {
         let start = Instant::now();
         let mut queue = SendQueue::default();
