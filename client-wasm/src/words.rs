@@ -1,6 +1,7 @@
 //! What the page says: states and troubles in plain words, and what to do about them. Owns every
 //! sentence; knows neither the DOM nor what leads to a trouble.
 
+use ferrite_protocol::file::{CancelReason, Transfer};
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{ErrorCode, LeaveCause};
 
@@ -245,6 +246,66 @@ fn device(name: &str, trouble: &Trouble) -> String {
         ),
         Trouble::Unplugged => format!("The {name} was disconnected. Reconnect it, then try again."),
         Trouble::Other(words) => format!("The {name} does not work ({words})."),
+    }
+}
+
+/// What becomes of a file, and whose it is.
+pub(crate) fn file(
+    transfer: Transfer,
+    incoming: bool,
+    who: &str,
+    (done, all): (u64, u64),
+) -> String {
+    let (done, all) = (size(done), size(all));
+    match (transfer, incoming) {
+        (Transfer::Offered, true) => format!("From {who}, {all}"),
+        (Transfer::Offered, false) => format!("Offered to {who}, {all}"),
+        (Transfer::Active, true) => format!("From {who}, {done} of {all}"),
+        (Transfer::Active, false) => format!("To {who}, {done} of {all}"),
+        (Transfer::Complete, true) => format!("From {who}, {all}, checked"),
+        (Transfer::Complete, false) => format!("{who} has it, {all}"),
+        (Transfer::Cancelled(CancelReason::Refused), true) => "Declined".to_owned(),
+        (Transfer::Cancelled(CancelReason::Refused), false) => format!("{who} does not want it"),
+        (Transfer::Cancelled(CancelReason::Stopped), _) => "Cancelled".to_owned(),
+        (Transfer::Cancelled(CancelReason::Failed), _) => {
+            "It could not be read, or there was no place for it".to_owned()
+        }
+        (Transfer::Cancelled(CancelReason::Different), _) => {
+            "What came is not what was sent".to_owned()
+        }
+    }
+}
+
+/// A transfer ended because the other one left.
+pub(crate) fn gone(who: &str) -> String {
+    format!("Not sent whole: {who} is not in the room any more")
+}
+
+/// A file that this page cannot keep beside what it has.
+pub(crate) fn too_large(who: &str, bytes: u64) -> String {
+    format!("From {who}, {}: too large for this page", size(bytes))
+}
+
+/// What the button says that ends a transfer.
+pub(crate) fn drop_file(transfer: Transfer, is_asked: bool) -> &'static str {
+    match transfer {
+        Transfer::Offered if is_asked => "Decline",
+        Transfer::Offered | Transfer::Active => "Cancel",
+        Transfer::Complete | Transfer::Cancelled(_) => "Clear",
+    }
+}
+
+/// More files at a time than a page takes.
+pub(crate) const TOO_MANY_FILES: &str =
+    "That is too many files at a time. Clear some of the list away, or send fewer.";
+
+fn size(bytes: u64) -> String {
+    let of = |unit: f64| bytes as f64 / unit;
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.0} kB", of(1e3)),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", of(1e6)),
+        1_000_000_000.. => format!("{:.1} GB", of(1e9)),
     }
 }
 

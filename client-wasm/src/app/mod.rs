@@ -3,7 +3,9 @@
 
 mod devices;
 mod echo;
+mod files;
 mod grid;
+mod outlets;
 mod page;
 mod room;
 mod stage;

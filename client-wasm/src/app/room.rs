@@ -1,11 +1,14 @@
 //! A room's page. It decides what is shown and published; the view shows it, the client talks with the
 //! server, the devices are opened elsewhere.
 
-use ferrite_protocol::{JoinToken, RoomId, Source};
+use ferrite_protocol::{JoinToken, RoomId};
+use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
-use web_sys::{MediaStream, MediaStreamTrack, RtcTrackEvent};
+use web_sys::{File, MediaStream, RtcTrackEvent};
 
 use super::devices::{BOTH, Devices, News};
+use super::files::{self, Files};
+use super::outlets::{self, CAMERA, MICROPHONE};
 use super::page::{App, StartError};
 use super::stage::{LOOK_MS, Own, Stage};
 use crate::call::{Ending, Entry};
@@ -13,14 +16,9 @@ use crate::client::{self, Client, Command, Event};
 use crate::dom::{self, Interval, Post};
 use crate::gaps::Transceiver;
 use crate::media::{Kind, MediaEvent, Screen, ScreenEvent, screen};
-use crate::peer::{self, Outlet};
+use crate::peer;
 use crate::view::{PageAction, RoomAction, RoomView};
 use crate::words;
-
-const MICROPHONE: &str = "mic";
-const CAMERA: &str = "cam";
-const SCREEN: &str = "screen";
-const SCREEN_AUDIO: &str = "screen-audio";
 
 const METER_MS: u32 = 100;
 
@@ -31,6 +29,7 @@ pub(super) enum Input {
     Media(MediaEvent),
     Screen(ScreenEvent),
     View(RoomAction),
+    Files(files::Event),
     /// Time to read the microphone's level.
     Meter,
     /// Time to look how large the tiles are.
@@ -49,6 +48,9 @@ pub(super) struct RoomApp {
     muted: bool,
     screen: Option<Screen>,
     stage: Stage,
+    files: Files,
+    /// How the files were when they were last shown.
+    files_shown: Vec<(u32, &'static str)>,
     /// What the user has to know, until they do something.
     notice: Option<String>,
     post: Post<Input>,
@@ -77,6 +79,8 @@ impl App for RoomApp {
             muted: false,
             screen: None,
             stage: Stage::new(),
+            files: Files::new(post.map(Input::Files)),
+            files_shown: Vec::new(),
             notice: None,
             post: post.clone(),
             meter: None,
@@ -108,6 +112,11 @@ impl App for RoomApp {
             Input::Media(event) => self.on_media(event),
             Input::Screen(event) => self.on_screen(event),
             Input::View(action) => self.on_action(action),
+            Input::Files(event) => {
+                let is_time = matches!(event, files::Event::Tick);
+                self.files.on_event(event, dom::now());
+                self.move_files(is_time);
+            }
             Input::Meter => self.view.door.setup.level(self.devices.loudness()),
             Input::Look => {
                 self.stage.arrange(&self.view);
@@ -139,7 +148,11 @@ impl RoomApp {
             RoomAction::Camera => self.toggle_camera(),
             RoomAction::Screen => self.toggle_screen(),
             RoomAction::Say(text) => self.command(Command::Say(text)),
+            RoomAction::Offer(files, to) => return self.offer(&files, to.as_deref()),
+            RoomAction::Take(number) => self.files.take(number),
+            RoomAction::Drop(number) => self.files.drop(number),
         }
+        self.move_files(true);
         self.notify(None);
     }
 
@@ -176,6 +189,7 @@ impl RoomApp {
         self.inside = true;
         self.devices.forgive();
         self.view.talk.clear();
+        self.files.clear();
         self.view.inside(true);
         self.command(Command::Prefer(self.devices.settings().codec()));
         self.publish();
@@ -201,10 +215,29 @@ impl RoomApp {
         self.screen = None;
         self.muted = false;
         self.inside = false;
+        self.files.leave();
         self.command(Command::HangUp);
         self.command(Command::Show(Vec::new()));
         self.stage.clear(&mut self.view);
         self.view.inside(false);
+    }
+
+    fn offer(&mut self, files: &[File], to: Option<&str>) {
+        let offered = self.files.offer(files, to, self.client.room(), dom::now());
+        self.move_files(true);
+        self.notify(offered.is_none().then(|| words::TOO_MANY_FILES.to_owned()));
+    }
+
+    /// Sends what of files can be sent, and shows them, at the latest when that is asked.
+    fn move_files(&mut self, show: bool) {
+        for message in self.files.pump(dom::now()) {
+            self.command(Command::Send(message));
+        }
+        let states = self.files.states();
+        if show || states != self.files_shown {
+            self.view.files.show(&self.files.lines());
+            self.files_shown = states;
+        }
     }
 
     fn toggle_microphone(&mut self) {
@@ -290,18 +323,7 @@ impl RoomApp {
         }
         let silent = self.muted || audio.is_none();
         let dark = video.is_none();
-        let mut outlets = vec![
-            outlet(MICROPHONE, Source::Microphone, audio),
-            outlet(CAMERA, Source::Camera, video),
-        ];
-        if let Some(screen) = &self.screen {
-            outlets.push(outlet(SCREEN, Source::Screen, screen.picture()));
-            outlets.extend(
-                screen
-                    .sound()
-                    .map(|track| outlet(SCREEN_AUDIO, Source::ScreenAudio, Some(track))),
-            );
-        }
+        let outlets = outlets::all(audio, video, self.screen.as_ref());
         self.command(Command::Carry(outlets));
         self.command(Command::Mute(MICROPHONE, silent));
         self.command(Command::Mute(CAMERA, dark));
@@ -323,17 +345,24 @@ impl RoomApp {
             Event::Complaint(words) => self.notify(Some(words::complaint(&words))),
             Event::Ended(ending) => self.on_ended(&ending),
             Event::PeerConnection(_) | Event::PeerClosed => {
+                self.files.closed();
                 self.stage.unplug();
                 self.view.sinks.clear();
                 self.show_tiles();
             }
             Event::Track(event) => self.on_track(&event),
+            Event::ChannelOpen => {
+                self.files.opened(dom::now());
+                self.move_files(false);
+            }
+            Event::ChannelClosed => self.files.closed(),
+            Event::Message(data) => {
+                let bytes = Uint8Array::new(&data).to_vec();
+                self.files.hear(&bytes, self.client.room(), dom::now());
+                self.move_files(false);
+            }
             // These are the echo's.
-            Event::ServerState { .. }
-            | Event::ChannelOpen
-            | Event::ChannelClosed
-            | Event::Message(_)
-            | Event::Stats(_) => {}
+            Event::ServerState { .. } | Event::Stats(_) => {}
         }
     }
 
@@ -350,7 +379,16 @@ impl RoomApp {
         self.show_status();
         self.show_tiles();
         self.show_devices();
+        self.show_people();
         self.watch();
+    }
+
+    fn show_people(&mut self) {
+        let room = self.client.room();
+        self.files.people(room);
+        let others = files::others(room).map(|(id, name)| (id.0.as_str(), name));
+        self.view.files.people(&others.collect::<Vec<_>>());
+        self.move_files(false);
     }
 
     fn on_ended(&mut self, ending: &Ending) {
@@ -389,6 +427,7 @@ impl RoomApp {
         }
         let can_talk = self.client.room().is_in() && self.client.status().reached;
         self.view.talk.enable(can_talk);
+        self.view.files.enable(can_talk);
     }
 
     fn show_devices(&mut self) {
@@ -445,13 +484,5 @@ impl RoomApp {
         if let Some(sights) = self.stage.news(&self.view, dom::now()) {
             self.command(Command::Show(sights));
         }
-    }
-}
-
-fn outlet(key: &'static str, source: Source, track: Option<&MediaStreamTrack>) -> Outlet {
-    Outlet {
-        key,
-        source,
-        track: track.cloned(),
     }
 }

@@ -10,7 +10,6 @@ use web_sys::{Event, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataC
 use crate::dom::{Listener, Post};
 use crate::gaps::Connection;
 
-const LABEL: &str = "chat";
 /// Chromium closes a channel whose send buffer it finds too full, so ours stays well below.
 const HIGH_WATER: u32 = 1024 * 1024;
 const LOW_WATER: u32 = 256 * 1024;
@@ -81,9 +80,10 @@ pub(super) struct Channel {
 impl Channel {
     pub(super) fn open(
         connection: &Connection,
+        label: &str,
         post: &Post<ChannelEvent>,
     ) -> Result<Self, JsValue> {
-        let channel = connection.create_channel(LABEL)?;
+        let channel = connection.create_channel(label)?;
         channel.set_binary_type(RtcDataChannelType::Arraybuffer);
         channel.set_buffered_amount_low_threshold(LOW_WATER);
         let listeners = listeners(&channel, post);

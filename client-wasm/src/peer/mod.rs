@@ -7,7 +7,7 @@ mod sections;
 mod sender;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use ferrite_protocol::{IceCandidate, IceServer, SdpType, SessionDescription};
+use ferrite_protocol::{IceCandidate, IceServer, RELIABLE_CHANNEL, SdpType, SessionDescription};
 use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
@@ -26,6 +26,9 @@ use crate::call::{Offer, Traffic};
 use crate::codec::{self, VideoCodec};
 use crate::dom::{self, Listener, Post, Task};
 use crate::gaps::{self, Connection};
+
+/// Whose messages come back, outside of rooms.
+const ECHO_CHANNEL: &str = "chat";
 
 /// What became of the peer connection.
 #[derive(Debug)]
@@ -85,7 +88,8 @@ impl Peer {
     pub(crate) fn new(options: &PeerOptions<'_>, post: &Post<PeerEvent>) -> Result<Self, JsValue> {
         let connection = connect(options.ice_servers)?;
         let listeners = listeners(&connection, post);
-        let channel = Channel::open(&connection, &post.map(PeerEvent::Channel))?;
+        let label = options.outlets.map_or(ECHO_CHANNEL, |_| RELIABLE_CHANNEL);
+        let channel = Channel::open(&connection, label, &post.map(PeerEvent::Channel))?;
         let sections = options
             .outlets
             .map(|_| Sections::new(&connection, options.codec));

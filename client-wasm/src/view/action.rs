@@ -1,5 +1,7 @@
 //! What the user of a page can do.
 
+use web_sys::File;
+
 use crate::media::Kind;
 
 /// What can be done on every page.
@@ -57,6 +59,12 @@ pub(crate) enum RoomAction {
     Screen,
     /// Say a line.
     Say(String),
+    /// Offer files to the participant of this id; to everybody, where there is none.
+    Offer(Vec<File>, Option<String>),
+    /// Take what was offered, under the number of its line.
+    Take(u32),
+    /// End a transfer, or clear its line away when it is over.
+    Drop(u32),
 }
 
 /// What can be chosen.

@@ -16,4 +16,4 @@ pub(crate) use action::{Action, Choice, PageAction, RoomAction, Toggle};
 pub(crate) use chat::LineState;
 pub(crate) use echo::{Screen, View};
 pub(crate) use element::Missing;
-pub(crate) use room::{Face, RoomView};
+pub(crate) use room::{Face, FileLine, RoomView};

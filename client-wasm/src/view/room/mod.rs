@@ -2,6 +2,7 @@
 
 mod controls;
 mod door;
+mod files;
 mod grid;
 mod sinks;
 mod talk;
@@ -10,6 +11,8 @@ use web_sys::{Document, HtmlElement};
 
 use controls::Controls;
 use door::Door;
+pub(crate) use files::FileLine;
+use files::Files;
 pub(crate) use grid::Face;
 use grid::Grid;
 use sinks::Sinks;
@@ -26,6 +29,7 @@ pub(crate) struct RoomView {
     pub(crate) door: Door,
     pub(crate) grid: Grid,
     pub(crate) talk: Talk,
+    pub(crate) files: Files,
     pub(crate) controls: Controls,
     pub(crate) sinks: Sinks,
     document: Document,
@@ -42,6 +46,7 @@ impl RoomView {
             door: Door::new(&find, post)?,
             grid: Grid::new(&find)?,
             talk: Talk::new(&find, post)?,
+            files: Files::new(&find, post)?,
             controls: Controls::new(&find, post)?,
             sinks: Sinks::new(document, &find)?,
             document: document.clone(),

@@ -1,0 +1,104 @@
+//! A file on its way to this user. What came is kept as the browser's own blobs, which it may lay on its
+//! disk, until all of it is there and was compared.
+
+use std::time::Duration;
+
+use ferrite_protocol::file::{CancelReason, FileId, FileMessage, Receiving, Transfer};
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::JsValue;
+use web_sys::{Blob, BlobPropertyBag, Url};
+
+/// Pieces together become a blob of so many bytes: until then they are in the page's memory.
+const BLOB_BYTES: u32 = 4 * 1024 * 1024;
+
+pub(super) struct Incoming {
+    receiving: Receiving,
+    /// What came since the last blob.
+    pieces: Array,
+    pieces_bytes: u32,
+    blobs: Array,
+    /// Where all of it is, once it is.
+    url: Option<String>,
+}
+
+impl Incoming {
+    pub(super) fn new(id: FileId, size: u64, name: &str) -> Self {
+        Self {
+            receiving: Receiving::offered(id, size, name),
+            pieces: Array::new(),
+            pieces_bytes: 0,
+            blobs: Array::new(),
+            url: None,
+        }
+    }
+
+    pub(super) fn receiving(&self) -> &Receiving {
+        &self.receiving
+    }
+
+    pub(super) fn receiving_mut(&mut self) -> &mut Receiving {
+        &mut self.receiving
+    }
+
+    pub(super) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    pub(super) fn hear(&mut self, message: &FileMessage<'_>, now: Duration) {
+        let new = self.receiving.receive(now, message);
+        if self.keep(new).is_err() {
+            // The browser has no place for it.
+            self.cancel(CancelReason::Failed);
+        }
+        if self.receiving.transfer().is_over() {
+            self.forget_parts();
+        }
+    }
+
+    pub(super) fn cancel(&mut self, reason: CancelReason) {
+        self.receiving.cancel(reason);
+        self.forget_parts();
+    }
+
+    fn keep(&mut self, new: &[u8]) -> Result<(), JsValue> {
+        if !new.is_empty() {
+            self.pieces.push(&Uint8Array::from(new));
+            // A piece has less than 64 kB.
+            self.pieces_bytes += new.len() as u32;
+        }
+        if self.pieces_bytes >= BLOB_BYTES {
+            self.fold()?;
+        }
+        if self.receiving.transfer() == Transfer::Complete && self.url.is_none() {
+            self.fold()?;
+            let kind = BlobPropertyBag::new();
+            // Never what its sender says it is: nothing of it runs here.
+            kind.set_type("application/octet-stream");
+            let all = Blob::new_with_blob_sequence_and_options(&self.blobs, &kind)?;
+            self.url = Some(Url::create_object_url_with_blob(&all)?);
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self) -> Result<(), JsValue> {
+        let blob = Blob::new_with_u8_array_sequence(&self.pieces)?;
+        self.blobs.push(&blob);
+        self.pieces = Array::new();
+        self.pieces_bytes = 0;
+        Ok(())
+    }
+
+    fn forget_parts(&mut self) {
+        self.pieces = Array::new();
+        self.pieces_bytes = 0;
+        self.blobs = Array::new();
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Some(url) = &self.url {
+            let _ = Url::revoke_object_url(url);
+        }
+    }
+}
