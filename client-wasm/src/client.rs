@@ -4,18 +4,21 @@
 //! Whoever embeds it (the page's loop or the JavaScript class) feeds every [`Input`] of its queue
 //! into [`Client::handle`] and acts on the [`Event`]s that come out.
 
+mod surroundings;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{ClientMessage, CloseCode, IceServer, RoomMessage, ServerMessage};
 use wasm_bindgen::JsValue;
-use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, Window, console};
+use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, console};
 
-use crate::call::{self, Call, Clock, Effect, Ending, Entry, Room, Sight, Status, Timer};
+use crate::call::{
+    self, Call, Clock, Effect, Ending, Entry, Errand, Room, Sight, Status, Timer, Undone,
+};
 use crate::codec::VideoCodec;
 use crate::dom::{self, Interval, Listener, Post, Timeout};
-use crate::gaps;
 use crate::peer::{ChannelEvent, Outgoing, Outlet, Peer, PeerEvent, PeerOptions, SendError};
 use crate::signalling::{Signalling, SocketEvent};
 use crate::stats::{self, Stats};
@@ -35,11 +38,15 @@ pub(crate) enum Command {
     /// Publish these in the room and nothing else, now and with the next peer connection.
     Carry(Vec<Outlet>),
     /// Mute what is published under this key, or no longer.
-    Mute(&'static str, bool),
+    Mute(String, bool),
     /// The page has places for these pictures.
     Show(Vec<Sight>),
+    /// The program has no places: the server chooses the pictures, until the first [`Command::Show`].
+    ShowAny,
     /// Say this to all in the room.
     Say(String),
+    /// Ask this of the room; what became of it comes as [`Event::Settled`].
+    Ask(Errand),
     /// Send these tracks, now or with the next peer connection.
     Publish(Vec<MediaStreamTrack>),
     /// Stop sending this track.
@@ -107,6 +114,8 @@ pub(crate) enum Event {
     Said(RoomMessage),
     /// Something in the room could not be done; the server's own words.
     Complaint(String),
+    /// What became of what was asked under this number.
+    Settled(u32, Result<(), Undone>),
     /// This client is not in the room any more.
     Ended(Ending),
     /// The sample asked for.
@@ -146,7 +155,7 @@ impl Client {
             codec,
             status: call.status(),
             call,
-            _listeners: surroundings(&post),
+            _listeners: surroundings::listeners(&post),
             post,
             signalling: None,
             peer: None,
@@ -204,12 +213,17 @@ impl Client {
                 call::Input::Enter(entry)
             }
             Command::Carry(outlets) => return self.carry(outlets),
-            Command::Mute(key, muted) => call::Input::Mute(key.to_owned(), muted),
-            Command::Show(sights) => call::Input::Show(sights),
-            Command::Say(text) => call::Input::Say(text),
+            Command::Mute(key, muted) => call::Input::Mute(key, muted),
+            Command::Show(sights) => call::Input::Show(Some(sights)),
+            Command::ShowAny => call::Input::Show(None),
+            Command::Say(text) => call::Input::Ask(Errand::chat(text)),
+            Command::Ask(errand) => call::Input::Ask(errand),
             Command::RestartIce => call::Input::RestartIce,
             Command::Retry => call::Input::Retry,
-            Command::HangUp => call::Input::HangUp,
+            Command::HangUp => {
+                self.outlets = None;
+                call::Input::HangUp
+            }
             Command::Close => call::Input::Close,
             Command::Publish(tracks) => return self.publish(tracks),
             Command::Unpublish(track) => return self.unpublish(&track),
@@ -295,6 +309,7 @@ impl Client {
             Effect::Receive(slots) => self.with_peer(|peer| warn(peer.receive(slots))),
             Effect::Hear(message) => events.push(Event::Said(message)),
             Effect::Complain(words) => events.push(Event::Complaint(words)),
+            Effect::Settle(ticket, it) => events.push(Event::Settled(ticket, it)),
             Effect::End(ending) => events.push(Event::Ended(ending)),
             Effect::MakeOffer => self.with_peer(Peer::make_offer),
             Effect::ApplyAnswer(sdp) => self.with_peer(|peer| peer.apply_answer(sdp)),
@@ -436,41 +451,6 @@ fn warn(made: Result<(), JsValue>) {
     if let Err(error) = made {
         console::error_2(&"Ferrite: no media section".into(), &error);
     }
-}
-
-/// What happens around the page and matters to a connection.
-fn surroundings(post: &Post<Input>) -> Vec<Listener> {
-    let Some(window) = web_sys::window() else {
-        return Vec::new();
-    };
-    let online = |kind, online| {
-        let post = post.clone();
-        Listener::new(&window, kind, move |_| post.send(Input::Online(online)))
-    };
-    let mut listeners = vec![online("online", true), online("offline", false)];
-    listeners.extend(other_network(&window, post));
-    if let Some(document) = window.document() {
-        let (page, post) = (document.clone(), post.clone());
-        listeners.push(Listener::new(&document, "visibilitychange", move |_| {
-            post.send(Input::Hidden(page.hidden()));
-        }));
-    }
-    listeners
-}
-
-/// A phone goes from one network to another without having none between them.
-fn other_network(window: &Window, post: &Post<Input>) -> Option<Listener> {
-    let network = gaps::network(window)?;
-    let (watched, post) = (network.clone(), post.clone());
-    let mut known = network.kind();
-    Some(Listener::new(&network, "change", move |_| {
-        // This event tells of every new estimate of the rate, too.
-        let now = watched.kind();
-        let none = now.as_deref() == Some("none");
-        if std::mem::replace(&mut known, now.clone()) != now && !none {
-            post.send(Input::Online(true));
-        }
-    }))
 }
 
 fn clock() -> Clock {

@@ -135,7 +135,11 @@ impl Instance {
             Event::ChannelClosed => self.on_channel(false),
             Event::Message(data) => self.emit("message", &data),
             // This class enters no rooms yet.
-            Event::Room | Event::Said(_) | Event::Complaint(_) | Event::Ended(_) => {}
+            Event::Room
+            | Event::Said(_)
+            | Event::Complaint(_)
+            | Event::Settled(..)
+            | Event::Ended(_) => {}
             Event::Stats(stats) => {
                 for reply in self.sampling.drain(..) {
                     // Nobody has to wait for an answer, here and below.

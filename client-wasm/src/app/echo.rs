@@ -318,7 +318,11 @@ impl Echo {
             }
             Event::Stats(stats) => self.view.numbers.show(&stats),
             // Nobody is in a room here.
-            Event::Room | Event::Said(_) | Event::Complaint(_) | Event::Ended(_) => {}
+            Event::Room
+            | Event::Said(_)
+            | Event::Complaint(_)
+            | Event::Settled(..)
+            | Event::Ended(_) => {}
         }
     }
 

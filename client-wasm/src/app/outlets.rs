@@ -31,8 +31,10 @@ pub(super) fn all(
 
 fn outlet(key: &'static str, source: Source, track: Option<&MediaStreamTrack>) -> Outlet {
     Outlet {
-        key,
+        key: key.into(),
         source,
+        label: None,
         track: track.cloned(),
+        muted: false,
     }
 }

@@ -1,7 +1,7 @@
 //! A room's page. It decides what is shown and published; the view shows it, the client talks with the
 //! server, the devices are opened elsewhere.
 
-use ferrite_protocol::{JoinToken, RoomId};
+use ferrite_protocol::{CHAT, JoinToken, RoomId};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
 use web_sys::{File, MediaStream, RtcTrackEvent};
@@ -197,6 +197,7 @@ impl RoomApp {
         self.command(Command::Enter(Entry {
             room: self.room.clone(),
             name: name.filter(|name| !name.is_empty()),
+            metadata: None,
             token: self.token.clone(),
         }));
         self.show_devices();
@@ -325,8 +326,8 @@ impl RoomApp {
         let dark = video.is_none();
         let outlets = outlets::all(audio, video, self.screen.as_ref());
         self.command(Command::Carry(outlets));
-        self.command(Command::Mute(MICROPHONE, silent));
-        self.command(Command::Mute(CAMERA, dark));
+        self.command(Command::Mute(MICROPHONE.into(), silent));
+        self.command(Command::Mute(CAMERA.into(), dark));
         self.show_devices();
         self.show_tiles();
     }
@@ -337,7 +338,7 @@ impl RoomApp {
         match event {
             Event::Status(_) => self.show_status(),
             Event::Room => self.on_room(),
-            Event::Said(message) => {
+            Event::Said(message) if message.topic == CHAT => {
                 let own = self.client.room().own() == Some(&message.from);
                 let name = message.name.as_deref().unwrap_or(words::NAMELESS);
                 self.view.talk.add(name, &message.text, own);
@@ -362,7 +363,11 @@ impl RoomApp {
                 self.move_files(false);
             }
             // These are the echo's.
-            Event::ServerState { .. } | Event::Stats(_) => {}
+            Event::ServerState { .. }
+            | Event::Stats(_)
+            // And these a program's.
+            | Event::Said(_)
+            | Event::Settled(..) => {}
         }
     }
 

@@ -116,6 +116,7 @@ impl Stage {
         let sights = others.filter_map(|tile| {
             let place = view.grid.size_of(&tile.participant.0, tile.screen)?;
             let (width, height) = grid::size_for(place);
+            let (width, height) = (Some(width), Some(height));
             let publication = tile.picture.clone()?;
             Some(Sight {
                 publication,

@@ -6,6 +6,7 @@ use ferrite_protocol::{
     RoomMessage, ServerMessage, Tracks,
 };
 
+use super::errands::{Errand, Undone};
 use super::flow::Traffic;
 use super::slots::Sight;
 
@@ -20,10 +21,11 @@ pub(crate) enum Input {
     Enter(Entry),
     /// The user mutes what is published under this key, or no longer.
     Mute(String, bool),
-    /// The page has places for these pictures; what comes first matters most.
-    Show(Vec<Sight>),
-    /// The user says something to all in the room.
-    Say(String),
+    /// The page has places for these pictures; what comes first matters most. Without any list the server
+    /// chooses.
+    Show(Option<Vec<Sight>>),
+    /// The user asks something of the room, once.
+    Ask(Errand),
     /// The user wants a new media path.
     RestartIce,
     /// The user wants no call, and keeps the link.
@@ -72,6 +74,7 @@ pub(crate) enum Input {
 pub(crate) struct Entry {
     pub(crate) room: RoomId,
     pub(crate) name: Option<String>,
+    pub(crate) metadata: Option<String>,
     pub(crate) token: Option<JoinToken>,
 }
 
@@ -120,6 +123,8 @@ pub(crate) enum Effect {
     Hear(RoomMessage),
     /// Show why something in the room could not be done.
     Complain(String),
+    /// Tell who asked under this number what became of it.
+    Settle(u32, Result<(), Undone>),
     /// Show why one is not in the room any more.
     End(Ending),
     /// Fire this timer after so many milliseconds, and forget when it was to fire before.

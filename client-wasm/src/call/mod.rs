@@ -7,6 +7,7 @@
 //! there is, after every input.
 
 mod effect;
+mod errands;
 mod flow;
 mod link;
 mod negotiation;
@@ -17,6 +18,7 @@ mod status;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use ferrite_protocol::{
 };
 
 pub(crate) use effect::{Effect, Ending, Entry, Input, Offer, Timer};
+pub(crate) use errands::{Errand, Request, Undone};
 use flow::Flow;
 pub(crate) use flow::Traffic;
 pub(crate) use link::Clock;
@@ -103,13 +106,14 @@ impl Call {
             Input::Connect => self.with_link(Link::open, clock, out),
             Input::Start => self.start(clock, out),
             Input::Enter(entry) => {
-                self.room.enter(entry);
+                self.room.enter(entry, out);
                 self.start(clock, out);
             }
             Input::Mute(key, muted) => self.room.mute(key, muted),
             Input::Show(sights) => self.room.show(sights),
-            Input::Say(text) => self.room.say(text),
-            Input::RestartIce => self.restart_ice(out),
+            Input::Ask(errand) => self.room.ask(errand, out),
+            Input::RestartIce if self.peer.is_some() => out.push(Effect::RestartIce),
+            Input::RestartIce => {}
             Input::HangUp => self.hang_up(out),
             Input::Close => self.close(clock, out),
             Input::Retry => self.retry(clock, out),
@@ -185,14 +189,8 @@ impl Call {
         self.with_link(Link::open, clock, out);
     }
 
-    fn restart_ice(&mut self, out: &mut Vec<Effect>) {
-        if self.peer.is_some() {
-            out.push(Effect::RestartIce);
-        }
-    }
-
     fn hang_up(&mut self, out: &mut Vec<Effect>) {
-        self.room.leave();
+        self.room.leave(out);
         self.wanted = false;
         self.failure = None;
         self.drop_peer(out);

@@ -2,18 +2,17 @@
 //! server was told, and said where they differ, so that a resumed session and a new one need no rules of
 //! their own. Knows neither offers nor the WebSocket.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_protocol::{
-    CHAT, ClientMessage, ErrorCode, LeaveCause, MediaKind, Participant, ParticipantId, Publication,
-    PublicationId, RequestId, RoomMessage, ServerMessage, Slot, Tracks,
+    ClientMessage, ErrorCode, LeaveCause, MediaKind, Participant, ParticipantId, Publication,
+    PublicationId, RequestId, RoomId, RoomMessage, ServerMessage, Slot, Tracks,
 };
 
 use super::effect::{Effect, Ending, Entry};
+use super::errands::{Errand, Errands, Undone};
 use super::slots::{Sight, Slots, Wish};
-
-/// Lines that wait to be said. Who types faster than this is no person.
-const UNSAID: usize = 64;
+use super::told::Told;
 
 /// Numbers requests.
 #[derive(Debug, Default)]
@@ -35,50 +34,6 @@ enum State {
     Returning,
 }
 
-/// What is said once the server took it, or is said again.
-#[derive(Debug)]
-struct Told<T> {
-    told: Option<T>,
-    /// The request that has no reply yet.
-    asking: Option<RequestId>,
-}
-
-impl<T: PartialEq> Told<T> {
-    const NOTHING: Self = Self {
-        told: None,
-        asking: None,
-    };
-
-    /// The server knows this.
-    fn of(told: T) -> Self {
-        Self {
-            told: Some(told),
-            asking: None,
-        }
-    }
-
-    /// Whether this is news to the server; it will be none again.
-    fn tell(&mut self, wanted: T, ids: &mut Ids) -> Option<RequestId> {
-        if self.told.as_ref() == Some(&wanted) {
-            return None;
-        }
-        self.told = Some(wanted);
-        self.asking = Some(ids.next());
-        self.asking
-    }
-
-    fn reply(&mut self, id: Option<RequestId>) {
-        self.asking.take_if(|asking| id == Some(*asking));
-    }
-
-    /// What has no reply may never have arrived.
-    fn doubt(&mut self) {
-        if self.asking.take().is_some() {
-            self.told = None;
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Room {
     wanted: Option<Entry>,
@@ -90,11 +45,11 @@ pub(crate) struct Room {
     /// The keys of what this client publishes and has muted.
     muted: BTreeSet<String>,
     muting: Told<BTreeSet<String>>,
-    sights: Vec<Sight>,
+    /// Nothing where the server is to choose.
+    sights: Option<Vec<Sight>>,
     slots: Slots,
     watching: Told<Wish>,
-    /// Said by the user, and not by the server yet.
-    unsaid: VecDeque<(Option<RequestId>, String)>,
+    errands: Errands,
     /// The number of the last message, and when it was said.
     heard: (u64, u64),
     changes: u32,
@@ -110,10 +65,10 @@ impl Room {
             carried: BTreeMap::new(),
             muted: BTreeSet::new(),
             muting: Told::of(BTreeSet::new()),
-            sights: Vec::new(),
+            sights: Some(Vec::new()),
             slots: Slots::default(),
             watching: Told::NOTHING,
-            unsaid: VecDeque::new(),
+            errands: Errands::default(),
             heard: (0, 0),
             changes: 0,
         }
@@ -157,18 +112,31 @@ impl Room {
         Some(mid)
     }
 
+    /// What each slot carries, by its `mid`.
+    pub(crate) fn carried(&self) -> &BTreeMap<String, Slot> {
+        &self.carried
+    }
+
+    /// The room this client is in, or wants to be in.
+    pub(crate) fn wanted(&self) -> Option<&RoomId> {
+        Some(&self.wanted.as_ref()?.room)
+    }
+
     // What the user wants.
 
-    pub(super) fn enter(&mut self, entry: Entry) {
+    pub(super) fn enter(&mut self, entry: Entry, out: &mut Vec<Effect>) {
         self.people.clear();
         self.own = None;
         self.heard = (0, 0);
-        self.unsaid.clear();
+        self.errands.drop_all(out);
         self.wanted = Some(entry);
     }
 
-    pub(super) fn leave(&mut self) {
-        self.wanted = None;
+    pub(super) fn leave(&mut self, out: &mut Vec<Effect>) {
+        self.errands.drop_all(out);
+        if self.wanted.take().is_some() {
+            self.changes += 1;
+        }
     }
 
     pub(super) fn is_wanted(&self) -> bool {
@@ -183,13 +151,14 @@ impl Room {
         self.changes += 1;
     }
 
-    pub(super) fn show(&mut self, sights: Vec<Sight>) {
+    pub(super) fn show(&mut self, sights: Option<Vec<Sight>>) {
         self.sights = sights;
     }
 
-    pub(super) fn say(&mut self, text: String) {
-        if self.unsaid.len() < UNSAID {
-            self.unsaid.push_back((None, text));
+    pub(super) fn ask(&mut self, errand: Errand, out: &mut Vec<Effect>) {
+        self.errands.add(errand, out);
+        if !self.is_wanted() {
+            self.errands.drop_all(out);
         }
     }
 
@@ -206,7 +175,7 @@ impl Room {
         };
         self.muting.doubt();
         self.watching.doubt();
-        self.unsaid.iter_mut().for_each(|(asked, _)| *asked = None);
+        self.errands.doubt();
     }
 
     fn forget(&mut self) {
@@ -268,21 +237,14 @@ impl Room {
             let (id, keys) = (Some(id), self.muted.iter().cloned().collect());
             out.push(Effect::Send(ClientMessage::Mute { id, keys }));
         }
-        if let Some(slots) = self.slots.wish(&self.sights)
+        if let Some(sights) = &self.sights
+            && let Some(slots) = self.slots.wish(sights)
             && let Some(id) = self.watching.tell(slots.clone(), ids)
         {
             let id = Some(id);
             out.push(Effect::Send(ClientMessage::Watch { id, slots }));
         }
-        for (asked, text) in self.unsaid.iter_mut().filter(|(asked, _)| asked.is_none()) {
-            *asked = Some(ids.next());
-            out.push(Effect::Send(ClientMessage::Say {
-                id: *asked,
-                to: None,
-                topic: CHAT.to_owned(),
-                text: text.clone(),
-            }));
-        }
+        self.errands.ask(ids, out);
     }
 
     /// How much others publish of a kind.
@@ -314,7 +276,7 @@ impl Room {
                 self.told_to_mute();
                 messages.into_iter().for_each(|it| self.hear(it, out));
             }
-            ServerMessage::Left { cause, reason, .. } => return self.left(cause?, reason),
+            ServerMessage::Left { cause, reason, .. } => return self.left(cause?, reason, out),
             ServerMessage::ParticipantJoined { participant }
             | ServerMessage::ParticipantUpdated { participant } => self.update(participant),
             ServerMessage::ParticipantLeft { participant } => {
@@ -325,7 +287,10 @@ impl Room {
                 self.carried = slots;
             }
             ServerMessage::Said { message } => self.hear(message, out),
-            ServerMessage::Done { id } => self.replied(id),
+            ServerMessage::Done { id } => {
+                self.muting.reply(id);
+                self.errands.replied(id, Ok(()), out);
+            }
             // Of a room the server would have told before it answered this.
             ServerMessage::Pong { .. } if self.state == State::Returning => self.forget(),
             // These are about other things than the room.
@@ -343,14 +308,14 @@ impl Room {
         None
     }
 
-    fn replied(&mut self, id: Option<RequestId>) {
-        self.muting.reply(id);
-        self.unsaid
-            .retain(|(asked, _)| asked.is_none() || *asked != id);
-    }
-
-    fn left(&mut self, cause: LeaveCause, reason: Option<String>) -> Option<Ending> {
+    fn left(
+        &mut self,
+        cause: LeaveCause,
+        reason: Option<String>,
+        out: &mut Vec<Effect>,
+    ) -> Option<Ending> {
         self.forget();
+        self.errands.drop_all(out);
         let ending = Ending::MadeToLeave(cause, reason);
         self.wanted.take().map(|_| ending)
     }
@@ -390,15 +355,9 @@ impl Room {
         }
         self.heard = (message.number, message.at);
         if self.own() == Some(&message.from) {
-            let said = self
-                .unsaid
-                .iter()
-                .position(|(_, text)| *text == message.text);
-            said.map(|at| self.unsaid.remove(at));
+            self.errands.heard(&message, out);
         }
-        if message.topic == CHAT {
-            out.push(Effect::Hear(message));
-        }
+        out.push(Effect::Hear(message));
     }
 
     /// A request was refused, or something that is no request.
@@ -409,12 +368,16 @@ impl Room {
         words: String,
         out: &mut Vec<Effect>,
     ) -> Option<Ending> {
-        self.replied(id);
+        let undone = Undone::Refused(code, words.clone());
+        if self.errands.replied(id, Err(undone), out) {
+            return None;
+        }
+        self.muting.reply(id);
         self.watching.reply(id);
         match self.state {
             State::Asking(asked) if id == Some(asked) => {
                 self.forget();
-                self.wanted = None;
+                self.leave(out);
                 return Some(Ending::Refused(code, words));
             }
             State::In if is_complaint(code) => out.push(Effect::Complain(words)),
@@ -447,7 +410,7 @@ fn join(entry: &Entry, id: RequestId) -> ClientMessage {
         id: Some(id),
         room: entry.room.clone(),
         name: entry.name.clone(),
-        metadata: None,
+        metadata: entry.metadata.clone(),
         token: entry.token.clone(),
     }
 }

@@ -14,9 +14,9 @@ const MOST: usize = 32;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sight {
     pub(crate) publication: PublicationId,
-    /// In pixels of the screen.
-    pub(crate) width: u16,
-    pub(crate) height: u16,
+    /// In pixels of the screen. Without, the best there is is wanted.
+    pub(crate) width: Option<u16>,
+    pub(crate) height: Option<u16>,
     /// Nobody looks at the moment.
     pub(crate) paused: bool,
 }
@@ -25,8 +25,8 @@ impl Sight {
     fn watch(&self) -> Watch {
         Watch {
             publication: self.publication.clone(),
-            width: Some(self.width),
-            height: Some(self.height),
+            width: self.width,
+            height: self.height,
             paused: self.paused,
         }
     }
@@ -110,8 +110,8 @@ mod tests {
     fn sight(publication: &str) -> Sight {
         Sight {
             publication: publication.into(),
-            width: 320,
-            height: 180,
+            width: Some(320),
+            height: Some(180),
             paused: false,
         }
     }

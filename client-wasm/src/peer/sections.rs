@@ -14,16 +14,27 @@ use crate::gaps::{self, Connection, Transceiver};
 #[derive(Clone, Debug)]
 pub(crate) struct Outlet {
     /// Names it, whatever track there is.
-    pub(crate) key: &'static str,
+    pub(crate) key: String,
     pub(crate) source: Source,
+    pub(crate) label: Option<String>,
     /// None while it is switched off: it keeps its section, and comes back without an offer.
     pub(crate) track: Option<MediaStreamTrack>,
+    /// Nothing of it is to leave the browser for now, although there is a track.
+    pub(crate) muted: bool,
+}
+
+impl Outlet {
+    /// What is to be sent.
+    fn sent(&self) -> Option<&MediaStreamTrack> {
+        self.track.as_ref().filter(|_| !self.muted)
+    }
 }
 
 #[derive(Clone)]
 struct Publication {
-    key: &'static str,
+    key: String,
     source: Source,
+    label: Option<String>,
     transceiver: Transceiver,
 }
 
@@ -49,7 +60,7 @@ impl Sections {
     /// Publishes these and nothing else. The connection asks for negotiation where that takes an offer.
     pub(super) fn publish(&mut self, outlets: &[Outlet]) -> Result<(), JsValue> {
         for publication in &self.publications {
-            if !outlets.iter().any(|outlet| outlet.key == publication.key) {
+            if !outlets.iter().any(|outlet| publication.is_of(outlet)) {
                 replace(&publication.transceiver.sender(), None);
                 publication.transceiver.set_direction(Direction::Inactive);
             }
@@ -59,15 +70,15 @@ impl Sections {
 
     fn carry(&mut self, outlet: &Outlet) -> Result<(), JsValue> {
         let mut publications = self.publications.iter();
-        let Some(known) = publications.find(|it| it.key == outlet.key) else {
+        let Some(known) = publications.find(|it| it.is_of(outlet)) else {
             return match &outlet.track {
                 Some(track) => self.add(outlet, track),
                 None => Ok(()),
             };
         };
         let sender = known.transceiver.sender();
-        if sender.track() != outlet.track {
-            replace(&sender, outlet.track.as_ref());
+        if sender.track().as_ref() != outlet.sent() {
+            replace(&sender, outlet.sent());
         }
         if known.transceiver.direction() != Direction::Sendonly {
             known.transceiver.set_direction(Direction::Sendonly);
@@ -82,9 +93,13 @@ impl Sections {
         if let (Some(codec), "video") = (self.codec, track.kind().as_str()) {
             prefer(&transceiver, codec);
         }
+        if outlet.muted {
+            replace(&transceiver.sender(), None);
+        }
         self.publications.push(Publication {
-            key: outlet.key,
+            key: outlet.key.clone(),
             source: outlet.source,
+            label: outlet.label.clone(),
             transceiver,
         });
         Ok(())
@@ -117,13 +132,24 @@ impl Sections {
 }
 
 impl Publication {
+    /// Whether this is what it was made for: a section's kind never changes, and what it is called is said
+    /// with an offer.
+    fn is_of(&self, outlet: &Outlet) -> bool {
+        let kind = self.transceiver.receiver().track().kind();
+        let fits = |track: &MediaStreamTrack| track.kind() == kind;
+        self.key == outlet.key
+            && self.source == outlet.source
+            && self.label == outlet.label
+            && outlet.track.as_ref().is_none_or(fits)
+    }
+
     fn as_use(&self) -> TrackUse {
         let size = self.transceiver.sender().track();
         let size = size.and_then(|track| gaps::size_of(&track));
         TrackUse::Publish {
-            key: self.key.to_owned(),
+            key: self.key.clone(),
             source: self.source,
-            label: None,
+            label: self.label.clone(),
             width: size.map(|(width, _)| width),
             height: size.map(|(_, height)| height),
         }

@@ -6,12 +6,13 @@ use ferrite_protocol::{
 };
 
 use super::*;
-use crate::call::{Ending, Entry, Sight};
+use crate::call::{Ending, Entry, Errand, Request, Sight, Undone};
 
 fn entry() -> Entry {
     Entry {
         room: "kitchen".into(),
         name: Some("Ada".to_owned()),
+        metadata: None,
         token: None,
     }
 }
@@ -62,8 +63,8 @@ fn said(number: u64, from: &str, text: &str) -> RoomMessage {
 fn sight(publication: &str) -> Sight {
     Sight {
         publication: publication.into(),
-        width: 640,
-        height: 384,
+        width: Some(640),
+        height: Some(384),
         paused: false,
     }
 }
@@ -83,7 +84,8 @@ fn id_of(effects: &[Effect]) -> Option<RequestId> {
             ClientMessage::Join { id, .. }
             | ClientMessage::Mute { id, .. }
             | ClientMessage::Watch { id, .. }
-            | ClientMessage::Say { id, .. },
+            | ClientMessage::Say { id, .. }
+            | ClientMessage::Kick { id, .. },
         ) => *id,
         _ => None,
     })
@@ -158,10 +160,13 @@ fn slots_are_added_in_steps_as_more_is_published() {
 #[test]
 fn what_is_watched_is_said_whole_and_only_when_it_changes() {
     let mut rig = in_the_room(&["me", "a"]);
-    let effects = rig.feed(Input::Show(vec![sight("a/cam")]));
+    let effects = rig.feed(Input::Show(Some(vec![sight("a/cam")])));
     assert_eq!(sent(&effects), ["watch"]);
-    assert_eq!(sent(&rig.feed(Input::Show(vec![sight("a/cam")]))), [""; 0]);
-    assert_eq!(sent(&rig.feed(Input::Show(vec![]))), ["watch"]);
+    assert_eq!(
+        sent(&rig.feed(Input::Show(Some(vec![sight("a/cam")])))),
+        [""; 0]
+    );
+    assert_eq!(sent(&rig.feed(Input::Show(Some(vec![])))), ["watch"]);
 }
 
 #[test]
@@ -190,7 +195,7 @@ fn after_a_resume_only_what_is_not_sure_is_said_again() {
     rig.hear(ServerMessage::Done { id });
     // Nothing answers this.
     assert_eq!(
-        sent(&rig.feed(Input::Show(vec![sight("a/cam")]))),
+        sent(&rig.feed(Input::Show(Some(vec![sight("a/cam")])))),
         ["watch"]
     );
     rig.feed(Input::SocketClosed { code: 1006 });
@@ -215,7 +220,7 @@ fn in_a_new_session_everything_is_said_again() {
     let mut rig = in_the_room(&["me", "a"]);
     let id = id_of(&rig.feed(Input::Mute("mic".to_owned(), true)));
     rig.hear(ServerMessage::Done { id });
-    rig.feed(Input::Show(vec![sight("a/cam")]));
+    rig.feed(Input::Show(Some(vec![sight("a/cam")])));
     rig.feed(Input::SocketClosed { code: 1006 });
     let effects = rig.relink(false);
     assert_eq!(sent(&effects), ["join"]);
@@ -262,7 +267,7 @@ fn who_is_muted_by_somebody_else_stays_so_until_they_unmute() {
 #[test]
 fn what_was_said_is_heard_once_and_what_was_lost_is_said_again() {
     let mut rig = in_the_room(&["me", "a"]);
-    let effects = rig.feed(Input::Say("one".to_owned()));
+    let effects = rig.feed(Input::Ask(Errand::chat("one".to_owned())));
     rig.hear(ServerMessage::Done {
         id: id_of(&effects),
     });
@@ -271,8 +276,8 @@ fn what_was_said_is_heard_once_and_what_was_lost_is_said_again() {
     });
     assert_eq!(lines(&effects), ["one"]);
     // The one arrived, of which no word came back; the other did not.
-    rig.feed(Input::Say("two".to_owned()));
-    rig.feed(Input::Say("three".to_owned()));
+    rig.feed(Input::Ask(Errand::chat("two".to_owned())));
+    rig.feed(Input::Ask(Errand::chat("three".to_owned())));
     rig.feed(Input::SocketClosed { code: 1006 });
     let missed = vec![said(2, "a", "hello"), said(3, "me", "two")];
     let mut effects = rig.relink(true);
@@ -339,4 +344,79 @@ fn who_leaves_says_so_and_may_come_again() {
     let mut rig = in_the_room(&["me", "a"]);
     assert_eq!(sent(&rig.feed(Input::HangUp)), ["hangUp", "leave"]);
     assert_eq!(sent(&rig.feed(Input::Enter(entry()))), ["join"]);
+}
+
+/// What became of what was asked.
+fn settled(effects: &[Effect]) -> Vec<(u32, Result<(), Undone>)> {
+    let settled = effects.iter().filter_map(|effect| match effect {
+        Effect::Settle(ticket, result) => Some((*ticket, result.clone())),
+        _ => None,
+    });
+    settled.collect()
+}
+
+fn kick(ticket: Option<u32>) -> Input {
+    Input::Ask(Errand {
+        request: Request::Kick {
+            participant: "a".into(),
+            reason: None,
+        },
+        ticket,
+    })
+}
+
+#[test]
+fn who_asks_hears_once_what_became_of_it() {
+    let mut rig = in_the_room(&["me", "a"]);
+    let effects = rig.feed(kick(Some(7)));
+    assert_eq!(sent(&effects), ["kick"]);
+    let id = id_of(&effects);
+    let effects = rig.hear(ServerMessage::Done { id });
+    assert_eq!(settled(&effects), [(7, Ok(()))]);
+    assert_eq!(settled(&rig.hear(ServerMessage::Done { id })), []);
+
+    let id = id_of(&rig.feed(kick(Some(8))));
+    let refused = |id| ServerMessage::Error {
+        id,
+        code: ErrorCode::NotAllowed,
+        message: "not you".to_owned(),
+    };
+    let undone = Undone::Refused(ErrorCode::NotAllowed, "not you".to_owned());
+    assert_eq!(rig.hear(refused(id)), [Effect::Settle(8, Err(undone))]);
+    // Nobody waits for this one, so it is shown.
+    let id = id_of(&rig.feed(kick(None)));
+    let complaint = Effect::Complain("not you".to_owned());
+    assert_eq!(rig.hear(refused(id)), [complaint]);
+}
+
+#[test]
+fn what_waits_when_one_leaves_or_is_in_no_room_is_not_done() {
+    let mut rig = in_the_room(&["me", "a"]);
+    rig.feed(kick(Some(1)));
+    let outside = |ticket| vec![(ticket, Err(Undone::Outside))];
+    assert_eq!(settled(&rig.feed(Input::HangUp)), outside(1));
+    let effects = rig.feed(kick(Some(2)));
+    assert_eq!((sent(&effects), settled(&effects)), (vec![], outside(2)));
+}
+
+#[test]
+fn no_more_waits_than_has_room() {
+    let mut rig = in_the_room(&["me", "a"]);
+    rig.feed(Input::SocketClosed { code: 1006 });
+    let asked = (0..65).flat_map(|ticket| settled(&rig.feed(kick(Some(ticket)))));
+    assert_eq!(asked.collect::<Vec<_>>(), [(64, Err(Undone::Full))]);
+    rig.relink(true);
+    let effects = rig.hear(joined(None, &["me", "a"], Vec::new()));
+    let kicks = sent(&effects).into_iter().filter(|it| *it == "kick");
+    assert_eq!(kicks.count(), 64);
+}
+
+#[test]
+fn where_the_server_chooses_nothing_is_said_of_pictures() {
+    let (mut rig, id) = joining();
+    rig.feed(Input::Show(None));
+    rig.hear(joined(id, &["me", "a"], Vec::new()));
+    assert_eq!(sent(&answered(&mut rig)), [""; 0]);
+    let effects = rig.feed(Input::Show(Some(Vec::new())));
+    assert_eq!(sent(&effects), ["watch"]);
 }
