@@ -32,7 +32,9 @@ mod url;
 mod view;
 mod words;
 
-pub use api::{FerriteClient, FerriteOptions};
+pub use api::{
+    FerriteClient, FerriteJoin, FerriteOptions, FerritePublish, FerriteSay, FerriteViews,
+};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsError, JsValue};

@@ -8,12 +8,14 @@ use js_sys::Function;
 use wasm_bindgen::JsValue;
 
 use super::outcome::{Failure, Glance};
-use super::translate;
-use crate::call::{LinkState, Phase, Status};
+use super::place::Place;
+use super::{shapes, translate};
+use crate::call::{Entry, LinkState, Phase, Request, Status};
 use crate::client::{self, Client, Command, Event};
 use crate::codec::VideoCodec;
 use crate::dom::{Inbox, Post};
 use crate::gaps;
+use crate::peer::Outlet;
 use crate::stats::Stats;
 
 /// Everything the loop reacts to.
@@ -31,6 +33,10 @@ pub(super) enum Ask {
     Connect(Reply<()>),
     Start(Reply<()>),
     Stats(Reply<Box<Stats>>),
+    Join(Entry, Reply<JsValue>),
+    Publish(Outlet),
+    Unpublish(String),
+    Request(Request, Reply<()>),
     On(String, Function),
     Off(String, Function),
 }
@@ -40,6 +46,7 @@ pub(super) struct Instance {
     glance: Rc<Glance>,
     /// Whether messages can be sent.
     channel_open: bool,
+    place: Place,
     callbacks: Vec<(String, Function)>,
     connecting: Vec<Reply<()>>,
     starting: Vec<Reply<()>>,
@@ -59,6 +66,7 @@ impl Instance {
             client,
             glance,
             channel_open: false,
+            place: Place::default(),
             callbacks: Vec::new(),
             connecting: Vec::new(),
             starting: Vec::new(),
@@ -98,12 +106,45 @@ impl Instance {
                 self.sampling.push(reply);
                 self.command(Command::Sample);
             }
+            Ask::Join(entry, reply) => self.join(entry, reply),
+            Ask::Publish(outlet) => {
+                self.place.publish(outlet);
+                self.carry();
+            }
+            Ask::Unpublish(key) => {
+                self.place.unpublish(&key);
+                self.command(Command::Mute(key, false));
+                self.carry();
+            }
+            Ask::Request(request, reply) => {
+                let errand = self.place.ask(request, reply);
+                self.command(Command::Ask(errand));
+            }
             Ask::On(event, callback) => self.callbacks.push((event, callback)),
             Ask::Off(event, callback) => self
                 .callbacks
                 .retain(|(name, known)| *name != event || *known != callback),
         }
         self.settle();
+    }
+
+    /// Out of whatever there is, and in.
+    fn join(&mut self, entry: Entry, reply: Reply<JsValue>) {
+        self.command(Command::HangUp);
+        self.settle();
+        self.place.join(reply);
+        let outlets = self.place.outlets(self.client.room());
+        self.command(Command::Carry(outlets));
+        self.command(Command::ShowAny);
+        self.command(Command::Enter(entry));
+    }
+
+    /// Has the room get what is published now; outside it waits for the next one.
+    fn carry(&mut self) {
+        if self.client.room().wanted().is_some() {
+            let outlets = self.place.outlets(self.client.room());
+            self.command(Command::Carry(outlets));
+        }
     }
 
     fn command(&mut self, command: Command) {
@@ -128,18 +169,26 @@ impl Instance {
             }
             Event::PeerClosed => {
                 *self.glance.connection.borrow_mut() = None;
+                // That the room is different is told after this.
+                self.place.unplug();
                 self.on_channel(false);
             }
-            Event::Track(event) => self.emit("track", &event),
+            Event::Track(event) => {
+                self.place.plug(&event);
+                self.emit("track", &event);
+                self.look();
+            }
             Event::ChannelOpen => self.on_channel(true),
             Event::ChannelClosed => self.on_channel(false),
             Event::Message(data) => self.emit("message", &data),
-            // This class enters no rooms yet.
-            Event::Room
-            | Event::Said(_)
-            | Event::Complaint(_)
-            | Event::Settled(..)
-            | Event::Ended(_) => {}
+            Event::Room => self.on_room(),
+            Event::Said(message) => self.emit("said", &shapes::said(&message)),
+            Event::Complaint(words) => self.emit("complaint", &words.into()),
+            Event::Settled(ticket, result) => self.place.settle(ticket, result),
+            Event::Ended(ending) => {
+                self.place.end(ending);
+                self.command(Command::HangUp);
+            }
             Event::Stats(stats) => {
                 for reply in self.sampling.drain(..) {
                     // Nobody has to wait for an answer, here and below.
@@ -154,6 +203,22 @@ impl Instance {
         *self.glance.status.borrow_mut() = shown.clone();
         self.emit("status", &shown);
         self.settle();
+    }
+
+    fn on_room(&mut self) {
+        if self.place.is_muted_otherwise(self.client.room()) {
+            self.carry();
+        }
+        self.look();
+        self.settle();
+    }
+
+    fn look(&mut self) {
+        let events = self.place.look(self.client.room());
+        *self.glance.room.borrow_mut() = self.place.room();
+        for (event, detail) in events {
+            self.emit(event, &detail);
+        }
     }
 
     fn on_channel(&mut self, open: bool) {
@@ -172,6 +237,15 @@ impl Instance {
         if let Some(verdict) = started(&status, self.channel_open) {
             answer(&mut self.starting, &status, verdict);
         }
+        if let Some(verdict) = joined(&status, self.is_inside()) {
+            self.place
+                .let_in(|room| outcome(verdict, &status).map(|()| room));
+        }
+    }
+
+    fn is_inside(&self) -> bool {
+        let room = self.client.room();
+        room.is_in() && room.own().is_some()
     }
 
     fn emit(&self, event: &str, detail: &JsValue) {
@@ -210,15 +284,28 @@ fn started(status: &Status, channel_open: bool) -> Option<Verdict> {
     }
 }
 
+/// Whoever is in is in, with media or not yet.
+fn joined(status: &Status, is_in: bool) -> Option<Verdict> {
+    match (linked(status), status.phase) {
+        (_, Phase::Idle) => Some(Verdict::HungUp),
+        (Some(Verdict::Failed), _) => Some(Verdict::Failed),
+        _ => is_in.then_some(Verdict::Done),
+    }
+}
+
 fn answer(waiting: &mut Vec<Reply<()>>, status: &Status, verdict: Verdict) {
     for reply in waiting.drain(..) {
-        let _ = reply.send(match verdict {
-            Verdict::Done => Ok(()),
-            Verdict::HungUp => Err(Failure::HungUp),
-            Verdict::Failed => {
-                let problem = status.problem.clone();
-                Err(problem.map_or(Failure::Closed, Failure::Problem))
-            }
-        });
+        let _ = reply.send(outcome(verdict, status));
+    }
+}
+
+fn outcome(verdict: Verdict, status: &Status) -> Result<(), Failure> {
+    match verdict {
+        Verdict::Done => Ok(()),
+        Verdict::HungUp => Err(Failure::HungUp),
+        Verdict::Failed => {
+            let problem = status.problem.clone();
+            Err(problem.map_or(Failure::Closed, Failure::Problem))
+        }
     }
 }

@@ -1,9 +1,15 @@
 //! `FerriteClient`, the JavaScript-facing class: the same client the page uses, without the page.
 //! Owns the translation between JavaScript and [`client`](crate::client); decides nothing.
 
+mod changes;
 mod instance;
 mod outcome;
+mod place;
+mod rooms;
+mod shapes;
 mod translate;
+
+pub use rooms::{FerriteJoin, FerritePublish, FerriteSay, FerriteViews};
 
 use std::future::Future;
 use std::rc::Rc;
@@ -160,24 +166,32 @@ impl FerriteClient {
     /// Typed by hand in `types.d.ts`.
     #[wasm_bindgen(skip_typescript)]
     pub fn on(&self, event: String, callback: Function) {
-        self.post.send(Input::Ask(Ask::On(event, callback)));
+        self.post(Ask::On(event, callback));
     }
 
     /// Typed by hand in `types.d.ts`.
     #[wasm_bindgen(skip_typescript)]
     pub fn off(&self, event: String, callback: Function) {
-        self.post.send(Input::Ask(Ask::Off(event, callback)));
+        self.post(Ask::Off(event, callback));
     }
 }
 
 impl FerriteClient {
     fn command(&self, command: Command) {
-        self.post.send(Input::Ask(Ask::Do(command)));
+        self.post(Ask::Do(command));
     }
 
-    fn ask<T: 'static>(&self, ask: fn(Reply<T>) -> Ask, translate: fn(T) -> JsValue) -> Promise {
+    fn post(&self, ask: Ask) {
+        self.post.send(Input::Ask(ask));
+    }
+
+    fn ask<T: 'static>(
+        &self,
+        ask: impl FnOnce(Reply<T>) -> Ask,
+        translate: fn(T) -> JsValue,
+    ) -> Promise {
         let (reply, answer) = oneshot::channel();
-        self.post.send(Input::Ask(ask(reply)));
+        self.post(ask(reply));
         promise(async move {
             match answer.await {
                 Ok(result) => result.map(translate),

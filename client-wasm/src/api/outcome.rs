@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use wasm_bindgen::JsValue;
 use web_sys::RtcPeerConnection;
 
-use crate::call::Problem;
+use crate::call::{Problem, Undone};
 use crate::peer::SendError;
 
 /// What the getters read. Its instance's loop writes it, and nothing else does.
@@ -13,6 +13,7 @@ use crate::peer::SendError;
 pub(super) struct Glance {
     pub(super) status: RefCell<JsValue>,
     pub(super) connection: RefCell<Option<RtcPeerConnection>>,
+    pub(super) room: RefCell<JsValue>,
 }
 
 /// Why something asked for did not come.
@@ -23,6 +24,8 @@ pub(super) enum Failure {
     Closed,
     /// The call was ended before it began.
     HungUp,
+    /// The room did not do it.
+    Undone(Undone),
     /// The message was not sent.
     Send(SendError),
     /// Neither text nor bytes.

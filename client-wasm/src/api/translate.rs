@@ -6,7 +6,7 @@ use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::outcome::Failure;
-use crate::call::{Problem, Status};
+use crate::call::{Problem, Status, Undone};
 use crate::codec::VideoCodec;
 use crate::gaps;
 use crate::peer::{Payload, SendError};
@@ -100,8 +100,22 @@ pub(super) fn failure(failure: &Failure) -> JsValue {
         Failure::HungUp => ("hungUp", "The call was ended.".to_owned()),
         Failure::BadData => ("badData", "Only text and bytes can be sent.".to_owned()),
         Failure::Send(error) => send_error(*error),
+        Failure::Undone(undone) => return undone_error(undone),
     };
-    let error = Error::new(&message);
+    error(code, &message)
+}
+
+/// The server's own codes and words, where it said any.
+fn undone_error(undone: &Undone) -> JsValue {
+    match undone {
+        Undone::Refused(code, words) => error(&code.to_string(), words),
+        Undone::Outside => error("outside", "The client is in no room."),
+        Undone::Full => error("full", "Too much waits for the server already."),
+    }
+}
+
+fn error(code: &str, message: &str) -> JsValue {
+    let error = Error::new(message);
     error.set_name("FerriteError");
     let _ = Reflect::set(&error, &"code".into(), &code.into());
     error.into()
@@ -132,6 +146,7 @@ fn problem_code(problem: &Problem) -> &'static str {
     }
 }
 
-fn object(value: &impl Serialize) -> JsValue {
+/// A plain object.
+pub(super) fn object(value: &impl Serialize) -> JsValue {
     gaps::object_from(value).map_or(JsValue::UNDEFINED, JsValue::from)
 }

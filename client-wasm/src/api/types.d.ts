@@ -37,7 +37,124 @@ export interface FerriteStatus {
 /** What a client's promises reject with. */
 export interface FerriteError extends Error {
   name: "FerriteError";
-  code: FerriteProblem["code"] | "closed" | "hungUp" | "notOpen" | "tooLarge" | "full" | "badData";
+  code:
+    | FerriteProblem["code"] | "closed" | "hungUp" | "notOpen" | "tooLarge" | "full" | "badData"
+    /** Asked of a room, in none. */
+    | "outside"
+    /** The server's own codes; its words are the message. */
+    | "badState" | "notAllowed" | "badMessage" | "internal" | "other";
+}
+
+/** How to get into a room. */
+export interface FerriteJoin {
+  /** It is made if it is not there. */
+  room: string;
+  /** What others may call this client. */
+  name?: string;
+  /** Whatever the application wants others to know of it. */
+  metadata?: string;
+  /** Who this is and what they may do, where the server has keys. */
+  token?: string;
+}
+
+/** A room as it is. */
+export interface FerriteRoom {
+  id: string;
+  /** The id of this client. */
+  own: string;
+  /** Everybody, this client included, oldest first. */
+  participants: FerriteParticipant[];
+}
+
+/** Somebody in a room. */
+export interface FerriteParticipant {
+  /** Unique in the room. */
+  id: string;
+  name?: string;
+  metadata?: string;
+  /** Who lost the connection and may come back is `reconnecting`. */
+  state: "connected" | "reconnecting";
+  publications: FerritePublication[];
+}
+
+/** Where a publication comes from. */
+export type FerriteSource = "camera" | "microphone" | "screen" | "screenAudio" | "other";
+
+/** What somebody publishes. */
+export interface FerritePublication {
+  /** Unique in the room: the participant's id, `/`, and the key. */
+  id: string;
+  /** Who publishes it. */
+  participant: string;
+  kind: "audio" | "video";
+  source: FerriteSource;
+  label?: string;
+  /** Nothing is sent of it at the moment. */
+  muted: boolean;
+  /** Of the best there is of it, in pixels. */
+  width?: number;
+  height?: number;
+}
+
+/** How to publish a track. */
+export interface FerritePublish {
+  /** Names it among what this client publishes. Not empty, without `/`. */
+  key: string;
+  /** Default: `microphone` for sound, `camera` for pictures. */
+  source?: FerriteSource;
+  label?: string;
+}
+
+/** A place for pictures. */
+export interface FerriteView {
+  /** The id of a publication. */
+  publication: string;
+  /** How large it is shown, in pixels of the screen. Left out, the best there is comes. */
+  width?: number;
+  height?: number;
+  /** Nothing is to be sent for now. */
+  paused?: boolean;
+}
+
+/** What comes of a publication of somebody else. */
+export interface FerriteShown {
+  publication: string;
+  participant: string;
+  /** Null while nothing comes. */
+  track: MediaStreamTrack | null;
+  /** Why nothing comes, where the server says. */
+  idle?: "muted" | "paused" | "noPublisher" | "codec" | "notAllowed" | "other";
+}
+
+/** How to say something. */
+export interface FerriteSay {
+  /** What it is about. Default: `chat`, of which late joiners are told what was said last. */
+  topic?: string;
+  /** The ids of those it is for. Default: everybody. */
+  to?: string[];
+}
+
+/** Something that was said. */
+export interface FerriteRoomMessage {
+  /** A later one has a larger number. */
+  number: number;
+  /** The participant who said it, as the server knows. */
+  from: string;
+  /** What they were called then. */
+  name?: string;
+  to?: string[];
+  topic: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  text: string;
+}
+
+/** Why this client is in the room no more. */
+export interface FerriteLeft {
+  /** `asked`: by this program. `refused`: it had to join anew, and the server did not let it. */
+  cause: "asked" | "kicked" | "roomEnded" | "joinedElsewhere" | "refused" | "other";
+  /** In the words of whoever did it. */
+  reason?: string;
 }
 
 /** One RTP stream. Rates and loss are those since the last report; counts are those of the call. */
@@ -95,8 +212,30 @@ export interface FerriteEvents {
   channelOpen: undefined;
   /** {@link FerriteClient.send} works no more. The client calls anew, at most once a minute, as soon as the call is up and the server in reach. */
   channelClose: undefined;
-  /** A message came over the data channel. */
+  /** A message came over the data channel, in a call outside of rooms. */
   message: string | ArrayBuffer;
+  /** This client is in the room; again, where it came back as another participant. */
+  joined: FerriteRoom;
+  /** Somebody is there: of everybody who is, after `joined`, this client included. */
+  participantJoined: FerriteParticipant;
+  /** Somebody's name, metadata or state changed. */
+  participantChanged: FerriteParticipant;
+  /** Somebody is gone. */
+  participantLeft: FerriteParticipant;
+  /** Somebody publishes something, or did when this client joined. */
+  published: FerritePublication;
+  /** It was muted or not, or changed otherwise. */
+  publicationChanged: FerritePublication;
+  /** It is published no more. */
+  unpublished: FerritePublication;
+  /** Another track, or none, comes of what somebody publishes. */
+  shown: FerriteShown;
+  /** Somebody said something, perhaps this client. */
+  said: FerriteRoomMessage;
+  /** Something in the room could not be done that nobody waits for; the server's words. */
+  complaint: string;
+  /** This client is in the room no more. All that was in it is told to be gone before this. */
+  left: FerriteLeft;
 }
 
 export interface FerriteClient {

@@ -38,6 +38,8 @@ enum State {
 pub(crate) struct Room {
     wanted: Option<Entry>,
     state: State,
+    /// The room this client was last let into.
+    inside: Option<RoomId>,
     own: Option<ParticipantId>,
     people: Vec<Participant>,
     /// What each slot carries.
@@ -60,6 +62,7 @@ impl Room {
         Self {
             wanted: None,
             state: State::Out,
+            inside: None,
             own: None,
             people: Vec::new(),
             carried: BTreeMap::new(),
@@ -208,19 +211,21 @@ impl Room {
 
     /// Compares what is wanted with what the server was told.
     pub(super) fn want(&mut self, has_peer: bool, ids: &mut Ids, out: &mut Vec<Effect>) {
+        if self.state == State::In && self.is_elsewhere() {
+            let id = Some(ids.next());
+            out.push(Effect::Send(ClientMessage::Leave { id }));
+            self.own = None;
+            self.people.clear();
+            self.forget();
+        }
         match (self.state, &self.wanted) {
             (State::Out, Some(entry)) => {
                 let id = ids.next();
                 out.push(Effect::Send(join(entry, id)));
                 self.state = State::Asking(id);
             }
-            (State::In, None) => {
-                let id = Some(ids.next());
-                out.push(Effect::Send(ClientMessage::Leave { id }));
-                self.forget();
-            }
             (State::In, Some(_)) => self.want_inside(ids, out),
-            (State::Out, None) | (State::Asking(_) | State::Returning, _) => {}
+            (State::In | State::Out, None) | (State::Asking(_) | State::Returning, _) => {}
         }
         let needed = self.published(MediaKind::Audio);
         let needed = needed.max(self.published(MediaKind::Video));
@@ -230,6 +235,12 @@ impl Room {
         {
             out.push(Effect::Receive(slots));
         }
+    }
+
+    /// Whether the room this client is in is not the one that is wanted, or none is.
+    fn is_elsewhere(&self) -> bool {
+        self.wanted()
+            .is_none_or(|wanted| self.inside.as_ref() != Some(wanted))
     }
 
     fn want_inside(&mut self, ids: &mut Ids, out: &mut Vec<Effect>) {
@@ -271,6 +282,7 @@ impl Room {
                 ..
             } => {
                 self.state = State::In;
+                self.inside = Some(room.id);
                 self.own = Some(participant);
                 self.people = room.participants;
                 self.told_to_mute();

@@ -420,3 +420,18 @@ fn where_the_server_chooses_nothing_is_said_of_pictures() {
     let effects = rig.feed(Input::Show(Some(Vec::new())));
     assert_eq!(sent(&effects), ["watch"]);
 }
+
+#[test]
+fn who_went_on_to_another_room_during_a_cut_leaves_the_first() {
+    let mut rig = in_the_room(&["me", "a"]);
+    rig.feed(Input::SocketClosed { code: 1006 });
+    rig.feed(Input::HangUp);
+    rig.feed(Input::Enter(Entry {
+        room: "garden".into(),
+        ..entry()
+    }));
+    rig.relink_now(true);
+    let effects = rig.hear(joined(None, &["me", "a"], Vec::new()));
+    assert_eq!(sent(&effects), ["leave", "join"]);
+    assert_eq!(rig.call.room().own(), None);
+}

@@ -1,0 +1,159 @@
+//! What programs see of a room, in the shapes that `types.d.ts` promises.
+
+use ferrite_protocol::room::{Idle, ParticipantState};
+use ferrite_protocol::{
+    LeaveCause, MediaKind, Participant, Publication, PublicationId, RoomMessage, Source,
+};
+use js_sys::Reflect;
+use serde::Serialize;
+use wasm_bindgen::JsValue;
+use web_sys::MediaStreamTrack;
+
+use super::changes::Snapshot;
+use super::translate::object;
+use crate::call::Ending;
+
+#[derive(Serialize)]
+struct RoomDto<'a> {
+    id: &'a str,
+    own: &'a str,
+    participants: Vec<ParticipantDto<'a>>,
+}
+
+#[derive(Serialize)]
+struct ParticipantDto<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a str>,
+    state: ParticipantState,
+    publications: Vec<PublicationDto<'a>>,
+}
+
+#[derive(Serialize)]
+struct PublicationDto<'a> {
+    id: &'a str,
+    participant: &'a str,
+    kind: MediaKind,
+    source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    muted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct ShownDto<'a> {
+    publication: &'a str,
+    participant: &'a str,
+    track: (),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle: Option<Idle>,
+}
+
+#[derive(Serialize)]
+struct LeftDto<'a> {
+    cause: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl<'a> From<&'a Participant> for ParticipantDto<'a> {
+    fn from(it: &'a Participant) -> Self {
+        let publications = it.publications.iter();
+        Self {
+            id: &it.id.0,
+            name: it.name.as_deref(),
+            metadata: it.metadata.as_deref(),
+            state: it.state,
+            publications: publications
+                .map(|publication| part(it, publication))
+                .collect(),
+        }
+    }
+}
+
+fn part<'a>(participant: &'a Participant, it: &'a Publication) -> PublicationDto<'a> {
+    PublicationDto {
+        id: &it.id.0,
+        participant: &participant.id.0,
+        kind: it.kind,
+        source: it.source,
+        label: it.label.as_deref(),
+        muted: it.muted,
+        width: it.width,
+        height: it.height,
+    }
+}
+
+/// `FerriteRoom`, or nothing.
+pub(super) fn room(snapshot: &Snapshot) -> JsValue {
+    let Some((id, own)) = &snapshot.place else {
+        return JsValue::UNDEFINED;
+    };
+    object(&RoomDto {
+        id: &id.0,
+        own: &own.0,
+        participants: snapshot.people.iter().map(ParticipantDto::from).collect(),
+    })
+}
+
+/// `FerriteParticipant`.
+pub(super) fn participant(participant: &Participant) -> JsValue {
+    object(&ParticipantDto::from(participant))
+}
+
+/// `FerritePublication`.
+pub(super) fn publication(participant: &Participant, publication: &Publication) -> JsValue {
+    object(&part(participant, publication))
+}
+
+/// `FerriteShown`.
+pub(super) fn shown(
+    publication: &PublicationId,
+    track: Option<&MediaStreamTrack>,
+    idle: Option<Idle>,
+) -> JsValue {
+    let shown = object(&ShownDto {
+        publication: &publication.0,
+        participant: publication
+            .parts()
+            .map_or("", |(participant, _)| participant),
+        track: (),
+        idle,
+    });
+    if let Some(track) = track {
+        // A plain object takes whatever it is given.
+        let _ = Reflect::set(&shown, &"track".into(), track);
+    }
+    shown
+}
+
+/// `FerriteRoomMessage`.
+pub(super) fn said(message: &RoomMessage) -> JsValue {
+    object(message)
+}
+
+/// `FerriteLeft`.
+pub(super) fn left(ending: Option<&Ending>) -> JsValue {
+    let (cause, reason) = match ending {
+        None => ("asked", None),
+        Some(Ending::Refused(_, words)) => ("refused", Some(words)),
+        Some(Ending::MadeToLeave(cause, reason)) => (cause_name(*cause), reason.as_ref()),
+    };
+    let reason = reason.map(String::as_str);
+    object(&LeftDto { cause, reason })
+}
+
+fn cause_name(cause: LeaveCause) -> &'static str {
+    match cause {
+        LeaveCause::Kicked => "kicked",
+        LeaveCause::RoomEnded => "roomEnded",
+        LeaveCause::JoinedElsewhere => "joinedElsewhere",
+        LeaveCause::Other => "other",
+    }
+}
