@@ -3,6 +3,7 @@
 
 use ferrite_protocol::file::{CancelReason, Transfer};
 use ferrite_protocol::message::PeerConnectionState as PeerState;
+use ferrite_protocol::room::Idle;
 use ferrite_protocol::{ErrorCode, LeaveCause};
 
 use crate::call::{Ending, LinkState, Phase, Problem, Status};
@@ -246,6 +247,15 @@ fn device(name: &str, trouble: &Trouble) -> String {
         ),
         Trouble::Unplugged => format!("The {name} was disconnected. Reconnect it, then try again."),
         Trouble::Other(words) => format!("The {name} does not work ({words})."),
+    }
+}
+
+/// Why somebody's picture does not come, where that is not seen anyway.
+pub(crate) fn idle(idle: Idle) -> Option<&'static str> {
+    match idle {
+        Idle::Codec => Some("This browser cannot play the video codec that they send."),
+        Idle::NotAllowed => Some("You may not see this: your token does not let you."),
+        Idle::Muted | Idle::Paused | Idle::NoPublisher | Idle::Other => None,
     }
 }
 

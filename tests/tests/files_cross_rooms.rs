@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
-/// 100 MB took 33 s through a debug build, and three times that where much else ran.
+/// 100 MB took 33 s through a debug build.
 const LONG: Duration = Duration::from_secs(180);
 const NAME: &str = "Tea & cake.bin";
 

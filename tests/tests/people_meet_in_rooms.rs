@@ -54,6 +54,46 @@ async fn two_see_and_read_each_other() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_cannot_play_a_codec_reads_so() -> Result<()> {
+    let options = RoomPage::windows();
+    scene_with("room_codec", &["--shards", "1"], &options, async |scene| {
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        let ada = enter_with_one_codec(scene, "Ada", "VP9").await?;
+        enter_with_one_codec(scene, "Bo", "VP8").await?;
+        let why = "tile.querySelector('.why').textContent";
+        let words = "This browser cannot play the video codec that they send.";
+        page.tile_is("Ada", why, words).await?;
+        page.tile_is("Ada", "tile.dataset.video", "off").await?;
+        browser.screenshot("codec").await?;
+        browser.switch_to(&ada).await?;
+        page.tile_is("Bo", why, words).await?;
+        page.tile_is("Ada", why, "").await
+    })
+    .await
+}
+
+/// Enters with a browser that has one codec for pictures, and returns its window.
+async fn enter_with_one_codec(scene: &Scene, name: &str, codec: &str) -> Result<WindowHandle> {
+    let room = scene.server.url("/r/kitchen?resolution=360");
+    let window = scene.browser.open_window(&room).await?;
+    let only = format!(
+        "const add = RTCPeerConnection.prototype.addTransceiver;
+        RTCPeerConnection.prototype.addTransceiver = function (what, init) {{
+            const transceiver = add.call(this, what, init);
+            if ((what.kind ?? what) === 'video') {{
+                const {{ codecs }} = RTCRtpReceiver.getCapabilities('video');
+                const wanted = codecs.filter(({{ mimeType }}) => /{codec}|rtx/.test(mimeType));
+                transceiver.setCodecPreferences(wanted);
+            }}
+            return transceiver;
+        }};"
+    );
+    scene.run(&only).await?;
+    RoomPage(&scene.browser).enter(name).await?;
+    Ok(window)
+}
+
+#[tokio::test]
 async fn four_come_and_go() -> Result<()> {
     scene_with(
         "room_four",

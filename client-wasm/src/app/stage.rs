@@ -8,6 +8,7 @@ use web_sys::MediaStream;
 use super::grid::{self, Tile};
 use crate::call::{Room, Sight};
 use crate::view::{Face, RoomView};
+use crate::words;
 
 /// Other sizes are told this often at most.
 pub(super) const LOOK_MS: u32 = 250;
@@ -85,7 +86,14 @@ impl Stage {
             muted,
             reconnecting: tile.reconnecting,
             stream,
+            why: self.why(tile, room),
         }
+    }
+
+    /// Why somebody's picture does not come although they send one.
+    fn why(&self, tile: &Tile, room: &Room) -> Option<&'static str> {
+        let picture = tile.picture.as_ref().filter(|_| !tile.own)?;
+        words::idle(room.idle(picture)?)
     }
 
     fn picture(&self, tile: &Tile, room: &Room) -> Option<&MediaStream> {

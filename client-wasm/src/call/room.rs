@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ferrite_protocol::room::Idle;
 use ferrite_protocol::{
     ClientMessage, ErrorCode, LeaveCause, MediaKind, Participant, ParticipantId, Publication,
     PublicationId, RequestId, RoomId, RoomMessage, ServerMessage, Slot, Tracks,
@@ -109,9 +110,8 @@ impl Room {
 
     /// The slot that carries a publication, if something comes of it.
     pub(crate) fn slot_of(&self, publication: &PublicationId) -> Option<&str> {
-        let mut carried = self.carried.iter();
-        let found = carried.find(|(_, slot)| slot.publication == *publication);
-        let (mid, _) = found.filter(|(_, slot)| slot.idle.is_none())?;
+        let mut carrying = self.carrying(publication);
+        let (mid, _) = carrying.find(|(_, slot)| slot.idle.is_none())?;
         Some(mid)
     }
 
@@ -123,6 +123,16 @@ impl Room {
     /// The room this client is in, or wants to be in.
     pub(crate) fn wanted(&self) -> Option<&RoomId> {
         Some(&self.wanted.as_ref()?.room)
+    }
+
+    /// Why nothing comes of a publication that is looked at.
+    pub(crate) fn idle(&self, publication: &PublicationId) -> Option<Idle> {
+        self.carrying(publication).find_map(|(_, slot)| slot.idle)
+    }
+
+    fn carrying(&self, publication: &PublicationId) -> impl Iterator<Item = (&String, &Slot)> {
+        let is_it = move |slot: &Slot| slot.publication == *publication;
+        self.carried.iter().filter(move |(_, slot)| is_it(slot))
     }
 
     // What the user wants.

@@ -186,6 +186,8 @@ fn a_picture_is_where_the_server_says_and_while_something_comes() {
     assert_eq!(rig.call.room().slot_of(&"a/cam".into()), Some("0"));
     rig.hear(watching(Some(Idle::Muted)));
     assert_eq!(rig.call.room().slot_of(&"a/cam".into()), None);
+    assert_eq!(rig.call.room().idle(&"a/cam".into()), Some(Idle::Muted));
+    assert_eq!(rig.call.room().idle(&"b/cam".into()), None);
 }
 
 #[test]

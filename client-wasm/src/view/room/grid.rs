@@ -17,6 +17,8 @@ pub(crate) struct Face<'a> {
     pub(crate) muted: bool,
     pub(crate) reconnecting: bool,
     pub(crate) stream: Option<&'a MediaStream>,
+    /// Why there is none, where the user has to know.
+    pub(crate) why: Option<&'static str>,
 }
 
 /// A tile's elements.
@@ -27,6 +29,7 @@ struct Tile {
     video: HtmlVideoElement,
     name: Element,
     initial: Element,
+    why: Element,
 }
 
 /// The tiles.
@@ -117,6 +120,7 @@ impl Tile {
             screen: face.screen,
             name: child(&figure, ".name")?,
             initial: child(&figure, ".initial")?,
+            why: child(&figure, ".why")?,
             video,
             figure,
         })
@@ -145,6 +149,7 @@ impl Tile {
         set_text(&self.name, &name);
         let _ = self.video.set_attribute("aria-label", &name);
         set_text(&self.initial, &initial(face.name));
+        set_text(&self.why, face.why.unwrap_or_default());
     }
 }
 
