@@ -1,10 +1,11 @@
 //! The call as a pure state machine: [`Input`]s in, [`Effect`]s out. Owns every rule of calling;
 //! knows no browser. Time and randomness come in as an argument.
 //!
-//! Six parts with one rule book each: [`link`] (the WebSocket), [`negotiation`] (offers and
+//! Seven parts with one rule book each: [`link`] (the WebSocket), [`negotiation`] (offers and
 //! answers of one peer connection), [`path`] (what ICE and DTLS make of it), [`flow`] (whether
-//! anything comes over it), [`room`] (who else is there) and [`slots`] (which of them is shown where). State is level-triggered: what the user wants is compared with what
-//! there is, after every input.
+//! anything comes over it), [`room`] (who else is there), [`slots`] (which of them is shown where) and
+//! [`errands`] (what is asked of a room once). State is level-triggered: what the user wants is compared
+//! with what there is, after every input.
 
 mod effect;
 mod errands;
