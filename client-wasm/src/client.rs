@@ -22,6 +22,7 @@ use crate::dom::{self, Interval, Listener, Post, Timeout};
 use crate::peer::{ChannelEvent, Outgoing, Outlet, Peer, PeerEvent, PeerOptions, SendError};
 use crate::signalling::{Signalling, SocketEvent};
 use crate::stats::{self, Stats};
+use surroundings::Sign;
 
 /// How often a call is looked at. The numbers of a peer connection cost a browser about a millisecond.
 const LOOK_MS: u32 = 200;
@@ -84,6 +85,15 @@ pub(crate) enum Input {
     Online(bool),
     /// The page went to the back, or came to the front.
     Hidden(bool),
+}
+
+impl From<Sign> for Input {
+    fn from(sign: Sign) -> Self {
+        match sign {
+            Sign::Online(online) => Self::Online(online),
+            Sign::Hidden(hidden) => Self::Hidden(hidden),
+        }
+    }
 }
 
 /// What a client tells.
@@ -155,7 +165,7 @@ impl Client {
             codec,
             status: call.status(),
             call,
-            _listeners: surroundings::listeners(&post),
+            _listeners: surroundings::listeners(&post.map(Input::from)),
             post,
             signalling: None,
             peer: None,

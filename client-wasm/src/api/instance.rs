@@ -3,11 +3,10 @@
 
 use std::rc::Rc;
 
-use futures_channel::oneshot;
 use js_sys::Function;
 use wasm_bindgen::JsValue;
 
-use super::outcome::{Failure, Glance};
+use super::outcome::{Failure, Glance, Reply};
 use super::place::Place;
 use super::{shapes, translate};
 use crate::call::{Entry, LinkState, Phase, Request, Status};
@@ -23,9 +22,6 @@ pub(super) enum Input {
     Client(client::Input),
     Ask(Ask),
 }
-
-/// Who waits for an answer.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 /// What the class asks for.
 pub(super) enum Ask {

@@ -23,8 +23,8 @@ use web_sys::{MediaStream, MediaStreamTrack, RtcPeerConnection};
 use crate::client::Command;
 use crate::dom::{self, Post};
 use crate::peer::Outgoing;
-use instance::{Ask, Input, Instance, Reply};
-use outcome::{Failure, Glance};
+use instance::{Ask, Input, Instance};
+use outcome::{Failure, Glance, Reply};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = include_str!("types.d.ts");

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use futures_channel::oneshot;
 use wasm_bindgen::JsValue;
 use web_sys::RtcPeerConnection;
 
@@ -31,3 +32,6 @@ pub(super) enum Failure {
     /// Neither text nor bytes.
     BadData,
 }
+
+/// Who waits for an answer.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Failure>>;

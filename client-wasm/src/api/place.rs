@@ -8,8 +8,7 @@ use wasm_bindgen::JsValue;
 use web_sys::{MediaStreamTrack, RtcTrackEvent};
 
 use super::changes::{Change, Snapshot};
-use super::instance::Reply;
-use super::outcome::Failure;
+use super::outcome::{Failure, Reply};
 use super::shapes;
 use crate::call::{Ending, Errand, Request, Room, Undone};
 use crate::gaps::Transceiver;

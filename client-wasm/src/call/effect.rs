@@ -2,11 +2,10 @@
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
-    ClientMessage, CloseCode, ErrorCode, IceCandidate, IceServer, JoinToken, LeaveCause, RoomId,
-    RoomMessage, ServerMessage, Tracks,
+    ClientMessage, CloseCode, ErrorCode, IceCandidate, IceServer, JoinToken, LeaveCause,
+    ParticipantId, PublicationId, RoomId, RoomMessage, ServerMessage, Tracks,
 };
 
-use super::errands::{Errand, Undone};
 use super::flow::Traffic;
 use super::slots::Sight;
 
@@ -85,6 +84,43 @@ pub(crate) enum Ending {
     Refused(ErrorCode, String),
     /// This client was made to leave, and perhaps whoever did it said why.
     MadeToLeave(LeaveCause, Option<String>),
+}
+
+/// Something to ask.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Errand {
+    pub(crate) request: Request,
+    /// Who asks waits to hear under this number what became of it. Without one, only a refusal is shown.
+    pub(crate) ticket: Option<u32>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Request {
+    Say {
+        to: Option<Vec<ParticipantId>>,
+        topic: String,
+        text: String,
+    },
+    Kick {
+        participant: ParticipantId,
+        reason: Option<String>,
+    },
+    MutePublication(PublicationId),
+    EndRoom {
+        reason: Option<String>,
+    },
+}
+
+/// Why something asked for was not done.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Undone {
+    /// The server's own words.
+    Refused(ErrorCode, String),
+    /// This client is in no room, or left it before there was a reply.
+    Outside,
+    /// Too much waits already.
+    Full,
 }
 
 /// An offer, as the browser made it.

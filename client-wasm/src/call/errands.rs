@@ -3,52 +3,13 @@
 
 use std::collections::VecDeque;
 
-use ferrite_protocol::{
-    CHAT, ClientMessage, ErrorCode, ParticipantId, PublicationId, RequestId, RoomMessage,
-};
+use ferrite_protocol::{CHAT, ClientMessage, RequestId, RoomMessage};
 
-use super::effect::Effect;
-use super::room::Ids;
+use super::effect::{Effect, Errand, Request, Undone};
+use super::told::Ids;
 
 /// So many wait at a time. Who asks faster than this is no person.
 const MOST: usize = 64;
-
-/// Something to ask.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Errand {
-    pub(crate) request: Request,
-    /// Who asks waits to hear under this number what became of it. Without one, only a refusal is shown.
-    pub(crate) ticket: Option<u32>,
-}
-
-/// What is asked.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Request {
-    Say {
-        to: Option<Vec<ParticipantId>>,
-        topic: String,
-        text: String,
-    },
-    Kick {
-        participant: ParticipantId,
-        reason: Option<String>,
-    },
-    MutePublication(PublicationId),
-    EndRoom {
-        reason: Option<String>,
-    },
-}
-
-/// Why something asked for was not done.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Undone {
-    /// The server's own words.
-    Refused(ErrorCode, String),
-    /// This client is in no room, or left it before there was a reply.
-    Outside,
-    /// Too much waits already.
-    Full,
-}
 
 impl Errand {
     /// A line of the chat, to all.

@@ -28,19 +28,18 @@ use ferrite_protocol::{
     ClientMessage, ErrorCode, IceCandidate, IceServer, RequestId, ServerMessage,
 };
 
-pub(crate) use effect::{Effect, Ending, Entry, Input, Offer, Timer};
-pub(crate) use errands::{Errand, Request, Undone};
+pub(crate) use effect::{Effect, Ending, Entry, Errand, Input, Offer, Request, Timer, Undone};
 use flow::Flow;
 pub(crate) use flow::Traffic;
 pub(crate) use link::Clock;
 use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
-use room::Ids;
 pub(crate) use room::Room;
 pub(crate) use slots::Sight;
 pub(crate) use status::{LinkState, Phase, Problem, Status};
 use summary::Summary;
+use told::Ids;
 
 /// A call is made anew for its data channel no more often than this.
 const CALL_ANEW_AFTER: Duration = Duration::from_secs(60);

@@ -10,21 +10,10 @@ use ferrite_protocol::{
     PublicationId, RequestId, RoomId, RoomMessage, ServerMessage, Slot, Tracks,
 };
 
-use super::effect::{Effect, Ending, Entry};
-use super::errands::{Errand, Errands, Undone};
+use super::effect::{Effect, Ending, Entry, Errand, Undone};
+use super::errands::Errands;
 use super::slots::{Sight, Slots, Wish};
-use super::told::Told;
-
-/// Numbers requests.
-#[derive(Debug, Default)]
-pub(super) struct Ids(pub(super) u32);
-
-impl Ids {
-    pub(super) fn next(&mut self) -> RequestId {
-        self.0 = self.0.wrapping_add(1);
-        RequestId(self.0)
-    }
-}
+use super::told::{Ids, Told};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {

@@ -2,7 +2,16 @@
 
 use ferrite_protocol::RequestId;
 
-use super::room::Ids;
+/// Numbers requests.
+#[derive(Debug, Default)]
+pub(super) struct Ids(pub(super) u32);
+
+impl Ids {
+    pub(super) fn next(&mut self) -> RequestId {
+        self.0 = self.0.wrapping_add(1);
+        RequestId(self.0)
+    }
+}
 
 /// What is said once the server took it, or is said again.
 #[derive(Debug)]
