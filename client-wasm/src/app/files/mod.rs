@@ -1,6 +1,7 @@
 //! The files that go to and come from others in a room: one transfer for each file and participant, by the
 //! protocol's rules, over whatever channel there is at the time. Knows neither the page nor the channel.
 
+mod event;
 mod incoming;
 mod outgoing;
 
@@ -16,6 +17,7 @@ use crate::dom::{Interval, Post, Task};
 use crate::peer::{Outgoing as Message, Payload};
 use crate::view::FileLine;
 use crate::words;
+pub(super) use event::Event;
 use incoming::Incoming;
 use outgoing::Outgoing;
 
@@ -29,21 +31,6 @@ const COMING: usize = 2;
 const KEPT_BYTES: u64 = 1024 * 1024 * 1024;
 
 const TICK_MS: u32 = 500;
-
-/// What happens to files.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// A piece of a file was read; nothing, where it could not be.
-    Read {
-        id: FileId,
-        offset: u64,
-        bytes: Vec<u8>,
-    },
-    /// What was given to the channel is on its way, and there is room for more.
-    Departed,
-    /// Some time passed.
-    Tick,
-}
 
 enum Way {
     Out(Outgoing),

@@ -4,7 +4,7 @@ use ferrite_protocol::file::{FileId, FileMessage, Sending, Step, Transfer};
 use js_sys::Uint8Array;
 use web_sys::File;
 
-use super::Event;
+use super::event::Event;
 use crate::dom::{Post, Task};
 
 /// A receiver that says nothing is asked again after so many milliseconds: what was last said may be lost.
