@@ -45,6 +45,8 @@ struct Member {
     room: NativeRoom,
     clips: Vec<Clip>,
     kept: [Assembler; 2],
+    /// It has said that there are pictures.
+    sees: bool,
 }
 
 #[tokio::main]
@@ -62,7 +64,12 @@ async fn main() -> Result<()> {
     } = &options;
     let room = NativeRoom::enter(server, room, name, token.as_deref(), &kinds).await?;
     let kept = [MediaKind::Audio, MediaKind::Video].map(Assembler::new);
-    let mut member = Member { room, clips, kept };
+    let mut member = Member {
+        room,
+        clips,
+        kept,
+        sees: false,
+    };
     if let Some(text) = &options.say {
         member.room.say(text).await?;
     }
@@ -98,6 +105,10 @@ impl Member {
         match news {
             News::Packet(kind, packet) => {
                 self.kept[usize::from(kind == MediaKind::Video)].push(packet);
+                if !self.sees && !self.kept[1].clip().frames.is_empty() {
+                    self.sees = true;
+                    println!("Pictures have begun.");
+                }
             }
             News::Said(ServerMessage::Said { message }) => {
                 let name = message.name.unwrap_or(message.from.0);
