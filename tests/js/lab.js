@@ -191,4 +191,39 @@ const exchange = async (channel, messages) => {
   return back;
 };
 
-window.lab = { until, Call, picture, tone, ear, hears, silence, eye, message, same, exchange };
+// A call whose picture, sound and messages came back, its channel, and the two candidates in use.
+const everything = async (configuration) => {
+  const call = new Call(configuration);
+  const channel = call.pc.createDataChannel("echo");
+  for (const track of [picture(), tone(440)]) call.pc.addTrack(track);
+  await call.connect();
+  await hears(ear(await call.returned("audio")), 440);
+  eye(await call.returned("video"));
+  await until("30 frames", async () => (await call.inbound("video"))?.framesDecoded > 30);
+  const [back] = await exchange(channel, [message(200_000, true)]);
+  if (!same(message(200_000, true), back)) throw new Error("came back changed");
+  const stats = await call.pc.getStats();
+  const transport = [...stats.values()].find(({ type }) => type === "transport");
+  const pair = stats.get(transport.selectedCandidatePairId);
+  const [local, remote] = [pair.localCandidateId, pair.remoteCandidateId].map((id) => stats.get(id));
+  return { call, channel, local, remote };
+};
+
+// What a promise is rejected with.
+const rejected = async (promise) => {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error("should have been rejected");
+};
+
+const expect = (what, seen, wanted) => {
+  const [is, should] = [seen, wanted].map((it) => JSON.stringify(it));
+  if (is !== should) throw new Error(`${what} is ${is}, not ${should}`);
+};
+
+window.lab = {
+  until, Call, picture, tone, ear, hears, silence, eye, message, same, exchange, everything, rejected, expect,
+};

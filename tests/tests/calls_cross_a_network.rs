@@ -38,19 +38,9 @@ async fn call(scene: &Scene) -> Result<Value> {
     scene
         .run(
             r"
-            const call = window.call = new lab.Call();
-            const channel = window.channel = call.pc.createDataChannel('echo');
-            for (const track of [lab.picture(), lab.tone(440)]) call.pc.addTrack(track);
-            await call.connect();
-            await lab.hears(lab.ear(await call.returned('audio')), 440);
-            lab.eye(await call.returned('video'));
-            await lab.until('30 frames', async () => (await call.inbound('video'))?.framesDecoded > 30);
-            const [back] = await lab.exchange(channel, [lab.message(200_000, true)]);
-            if (!lab.same(lab.message(200_000, true), back)) throw new Error('came back changed');
-            const stats = await call.pc.getStats();
-            const transport = [...stats.values()].find(({ type }) => type === 'transport');
-            const pair = stats.get(transport.selectedCandidatePairId);
-            return stats.get(pair.remoteCandidateId);",
+            const { call, channel, remote } = await lab.everything();
+            Object.assign(window, { call, channel });
+            return remote;",
         )
         .await
 }

@@ -8,14 +8,7 @@ use serde_json::Value;
 const PROGRAMS: &str = r"
     const { default: init, FerriteClient } = await import('/ferrite_client.js');
     await init();
-    const rejected = async (promise) => {
-        try { await promise; } catch (error) { return error; }
-        throw new Error('should have been rejected');
-    };
-    const expect = (what, seen, wanted) => {
-        const [is, should] = [seen, wanted].map((it) => JSON.stringify(it));
-        if (is !== should) throw new Error(`${what} is ${is}, not ${should}`);
-    };
+    const { rejected, expect } = lab;
     const KINDS = ['joined', 'participantJoined', 'participantChanged', 'participantLeft', 'published',
         'publicationChanged', 'unpublished', 'shown', 'said', 'complaint', 'left'];
     const program = () => {

@@ -16,13 +16,7 @@ async fn it_calls_sends_measures_and_hangs_up() -> Result<()> {
 const CLIENT: &str = r"
     const { default: init, FerriteClient } = await import('/ferrite_client.js');
     await init();
-    const rejected = async (promise) => {
-        try { await promise; } catch (error) { return error; }
-        throw new Error('should have been rejected');
-    };
-    const expect = (what, seen, wanted) => {
-        if (seen !== wanted) throw new Error(`${what} is ${seen}, not ${wanted}`);
-    };
+    const { rejected, expect } = lab;
 ";
 
 const CALL: &str = r"
