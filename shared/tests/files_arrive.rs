@@ -221,6 +221,24 @@ fn either_end_may_stop_it_and_the_other_hears_of_it_whatever_is_lost() {
     }
 }
 
+/// The sender has sent as much as it may, all of it was lost, and its own channel was never closed.
+#[test]
+fn a_receiver_that_stops_it_while_it_is_cut_off_says_so_when_it_is_back() {
+    let mut world = World::new(4_000_000);
+    (0..50).for_each(|_| world.step());
+    let full = world.sending.progress().0 + WINDOW_BYTES;
+    while world.sent < full {
+        world.send();
+        world.there.clear();
+    }
+    let receiving = world.receiving.as_mut().unwrap();
+    receiving.cancel(CancelReason::Stopped);
+    world.cut(false, true);
+    world.run_until_over();
+    let stopped = Transfer::Cancelled(CancelReason::Stopped);
+    assert_eq!(world.transfers(), (stopped, stopped));
+}
+
 #[test]
 fn who_does_not_want_it_gets_nothing_of_it() {
     let mut world = World::new(1_000_000);

@@ -90,7 +90,12 @@ impl Receiving {
         match self.transfer {
             Transfer::Active => self.ask(now),
             Transfer::Complete => self.confirm(),
-            Transfer::Offered | Transfer::Cancelled(_) => {}
+            // The sender may know nothing of it, and wait for ever.
+            Transfer::Cancelled(reason) => {
+                let file = self.file;
+                self.say(FileMessage::Cancel { file, reason });
+            }
+            Transfer::Offered => {}
         }
     }
 
@@ -178,6 +183,12 @@ impl Receiving {
             }
             false => self.cancel(CancelReason::Different),
         }
+    }
+
+    /// Whether there is something to say.
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        !self.messages.is_empty()
     }
 
     /// The next message for the sender.

@@ -148,6 +148,12 @@ impl Sending {
         self.received = self.received.max(received.min(self.position));
     }
 
+    /// Whether there is something to say.
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        !self.messages.is_empty()
+    }
+
     /// What to do next. `has_room` says whether more may be given to the channel, which is so while it has
     /// little (`bufferedAmount`).
     pub fn step(&mut self, has_room: bool) -> Option<Step> {

@@ -49,10 +49,14 @@ struct One {
     is_wanted: bool,
     /// The other one is not in the room any more.
     is_gone: bool,
+    /// The user is done with it. It is forgotten once the other one was told that it is over.
+    is_hidden: bool,
 }
 
 pub(super) struct Files {
     all: Vec<One>,
+    /// What others asked for that is not known here, as many as there may be transfers.
+    unknown: Vec<(ParticipantId, FileId)>,
     /// Numbers the transfers.
     next: u32,
     is_open: bool,
@@ -66,6 +70,7 @@ impl Files {
     pub(super) fn new(post: Post<Event>) -> Self {
         Self {
             all: Vec::new(),
+            unknown: Vec::new(),
             next: 0,
             is_open: false,
             departing: None,
@@ -110,14 +115,15 @@ impl Files {
 
     /// Ends a transfer, or forgets one that is over.
     pub(super) fn drop(&mut self, number: u32) {
-        let Some(at) = self.all.iter().position(|one| one.number == number) else {
+        let mut all = self.all.iter_mut();
+        let Some(one) = all.find(|one| one.number == number) else {
             return;
         };
-        if self.all[at].is_over() {
-            self.all.remove(at);
-        } else {
-            self.all[at].cancel();
+        match one.is_over() {
+            true => one.is_hidden = true,
+            false => one.cancel(),
         }
+        self.all.retain(|one| !one.is_forgotten());
     }
 
     /// The user goes out: nothing goes on. What has come can still be saved.
@@ -128,6 +134,7 @@ impl Files {
 
     pub(super) fn clear(&mut self) {
         self.all.clear();
+        self.unknown.clear();
     }
 
     // What becomes of the others and the channel.
@@ -171,11 +178,30 @@ impl Files {
         };
         let is_it = |one: &&mut One| one.id == message.file() && one.with.0 == data.from;
         match (self.all.iter_mut().find(is_it), message) {
-            (Some(one), _) => one.hear(&message, now),
+            (Some(one), _) => {
+                one.is_gone = false;
+                one.hear(&message, now);
+            }
             (None, FileMessage::Offer { file, size, name }) => {
                 self.offered(data.from, file, size, name, room);
             }
-            (None, _) => {}
+            // What was begun with who this participant, or this client, was before.
+            (
+                None,
+                FileMessage::Accept { file, .. }
+                | FileMessage::Chunk { file, .. }
+                | FileMessage::Progress { file, .. }
+                | FileMessage::Done { file, .. },
+            ) => self.asked_for_unknown(data.from, file),
+            (None, FileMessage::Verified { .. } | FileMessage::Cancel { .. }) => {}
+        }
+    }
+
+    /// Nothing will come of it, and who waits for it is told.
+    fn asked_for_unknown(&mut self, from: &str, file: FileId) {
+        let asked = (ParticipantId(from.to_owned()), file);
+        if self.unknown.len() < TRANSFERS && !self.unknown.contains(&asked) {
+            self.unknown.push(asked);
         }
     }
 
@@ -223,6 +249,13 @@ impl Files {
         }
         let here = self.all.iter_mut().filter(|one| !one.is_gone);
         let mut batch: Vec<_> = here.flat_map(One::messages).collect();
+        let reason = CancelReason::Stopped;
+        let unknown = self.unknown.drain(..);
+        batch.extend(unknown.filter_map(|(to, file)| {
+            let message = FileMessage::Cancel { file, reason };
+            envelope(&to, &message.encode())
+        }));
+        self.all.retain(|one| !one.is_forgotten());
         if let Some(last) = batch.last_mut() {
             let (done, departed) = oneshot::channel();
             last.done = Some(done);
@@ -262,13 +295,14 @@ impl Files {
 
     /// Where each transfer is, so that one sees whether that changed.
     pub(super) fn states(&self) -> Vec<(u32, &'static str)> {
-        let states = self.all.iter().map(|one| (one.number, one.state()));
-        states.collect()
+        let shown = self.all.iter().filter(|one| !one.is_hidden);
+        shown.map(|one| (one.number, one.state())).collect()
     }
 
     pub(super) fn lines(&self) -> Vec<FileLine<'_>> {
         let kept = self.kept();
-        self.all.iter().map(|one| one.line(kept)).collect()
+        let shown = self.all.iter().filter(|one| !one.is_hidden);
+        shown.map(|one| one.line(kept)).collect()
     }
 
     /// Bytes that are here, or will be.
@@ -288,6 +322,7 @@ impl Files {
             way,
             is_wanted: false,
             is_gone: false,
+            is_hidden: false,
         });
     }
 
@@ -321,19 +356,7 @@ impl One {
     fn messages(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
         while let Some(payload) = self.step() {
-            let data = ClientData {
-                to: Some(vec![&self.with.0]),
-                topic: FILE_TOPIC,
-                payload: &payload,
-            };
-            // The server's ids fit, and so do the protocol's messages.
-            if let Ok(bytes) = data.encode() {
-                let payload = Payload::Bytes(bytes);
-                messages.push(Message {
-                    payload,
-                    done: None,
-                });
-            }
+            messages.extend(envelope(&self.with, &payload));
         }
         messages
     }
@@ -343,6 +366,15 @@ impl One {
             Way::Out(it) => it.step(),
             Way::In(it) => it.receiving_mut().step(),
         }
+    }
+
+    /// Nobody has to do with it any more.
+    fn is_forgotten(&self) -> bool {
+        let has_messages = match &self.way {
+            Way::Out(it) => it.sending().has_messages(),
+            Way::In(it) => it.receiving().has_messages(),
+        };
+        self.is_hidden && (self.is_gone || !has_messages)
     }
 
     fn transfer(&self) -> Transfer {
@@ -446,6 +478,21 @@ impl One {
             url: self.url(),
         }
     }
+}
+
+/// A message for one participant, as a room carries it.
+fn envelope(to: &ParticipantId, payload: &[u8]) -> Option<Message> {
+    let data = ClientData {
+        to: Some(vec![&to.0]),
+        topic: FILE_TOPIC,
+        payload,
+    };
+    // The server's ids fit, and so do the protocol's messages.
+    let bytes = data.encode().ok()?;
+    Some(Message {
+        payload: Payload::Bytes(bytes),
+        done: None,
+    })
 }
 
 /// Everybody but this client, and what they are called.
