@@ -30,6 +30,12 @@ impl Access {
         }
         forms().all(|form| is_public(form) || is_among(form, &self.allow))
     }
+
+    /// Whether this address is among those that are allowed, and not denied.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        is_among(address, &self.allow) && self.admits(address)
+    }
 }
 
 /// The IPv4 address that packets to an IPv6 address end up at.

@@ -2,6 +2,7 @@
 //! nothing but whether what was agreed still holds.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,8 +44,35 @@ pub enum Way {
 pub struct Ways {
     /// Our own media port is there.
     pub ourselves: bool,
+    /// Our own relays are there, and may be reached.
+    pub relays: bool,
     /// Its other ports may be reached.
     pub peers: bool,
+}
+
+/// The ports of this server's that are no service of anybody else's on this machine.
+#[derive(Clone, Debug)]
+pub struct OwnPorts {
+    /// Where peers are.
+    pub media: u16,
+    /// Where relays are.
+    pub relays: RangeInclusive<u16>,
+}
+
+impl Ways {
+    /// The way to a port of the address, if one leads there.
+    pub fn to(self, port: u16, own: &OwnPorts) -> Option<Way> {
+        if self.ourselves && port == own.media {
+            return Some(Way::Ourselves);
+        }
+        let is_relay = self.relays && own.relays.contains(&port);
+        (self.peers || is_relay).then_some(Way::Peer)
+    }
+
+    /// Whether none leads anywhere there.
+    pub fn is_none(self) -> bool {
+        !(self.ourselves || self.relays || self.peers)
+    }
 }
 
 struct Permission {
@@ -177,16 +205,13 @@ impl Allocation {
     }
 
     /// The way to a peer, and from it, if it is permitted.
-    pub fn way(&self, now: Instant, peer: SocketAddr, media_port: u16) -> Option<Way> {
+    pub fn way(&self, now: Instant, peer: SocketAddr, own: &OwnPorts) -> Option<Way> {
         let known = self
             .permissions
             .iter()
             .find(|known| known.address == peer.ip());
         let ways = known.filter(|known| now < known.expires)?.ways;
-        match ways.ourselves && peer.port() == media_port {
-            true => Some(Way::Ourselves),
-            false => ways.peers.then_some(Way::Peer),
-        }
+        ways.to(peer.port(), own)
     }
 
     /// Whether a channel can be bound.

@@ -44,6 +44,13 @@ impl Ports {
         })))
     }
 
+    /// The whole range.
+    pub fn range(&self) -> RangeInclusive<u16> {
+        let table = self.lock();
+        let last = usize::from(table.from) + table.owners.len().saturating_sub(1);
+        table.from..=u16::try_from(last).unwrap_or(u16::MAX)
+    }
+
     /// Those that a machine's relays leave to others, on the side where there are more: numbers for relays that need no
     /// socket. Where there are none left, the same.
     pub fn beside(&self) -> Self {

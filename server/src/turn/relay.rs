@@ -47,7 +47,7 @@ impl Turn {
         let allocation = self.allocations.get(*self.by_client.get(client)?)?;
         let peer = read_address(message.get(XOR_PEER_ADDRESS)?, message.transaction())?;
         let data = message.get(DATA)?;
-        let way = allocation.way(now, peer, self.shared.media_port)?;
+        let way = allocation.way(now, peer, &self.shared.own)?;
         pass_on(&mut self.peers, allocation, peer, way, data)
     }
 
@@ -62,7 +62,7 @@ impl Turn {
             return;
         };
         // What claims to come from our own port did not, or it would not have come this way.
-        if allocation.way(now, peer, self.shared.media_port) == Some(Way::Peer) {
+        if allocation.way(now, peer, &self.shared.own) == Some(Way::Peer) {
             let indications = &mut self.indications;
             wrap(
                 now,
@@ -84,7 +84,7 @@ impl Turn {
             return;
         };
         let is_its = allocation.relayed == remote;
-        if is_its && allocation.way(now, local, self.shared.media_port) == Some(Way::Ourselves) {
+        if is_its && allocation.way(now, local, &self.shared.own) == Some(Way::Ourselves) {
             let (out, indications) = (&mut self.clients, &mut self.indications);
             for datagram in transmit.datagrams() {
                 wrap(

@@ -4,9 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::allocation::{
-    Allocation, DEFAULT_LIFETIME, Full, Grounds, MAX_LIFETIME, Taken, Way, Ways,
-};
+use super::allocation::{Allocation, DEFAULT_LIFETIME, Full, Grounds, MAX_LIFETIME, Taken, Ways};
 use super::answer::{Done, User};
 use super::credentials::{Reach, user_of};
 use super::ports::{Lease, Parity};
@@ -290,7 +288,7 @@ impl Turn {
         Ok(Done::Refreshed(lifetime.as_secs() as u32))
     }
 
-    /// RFC 8656 §10.2. All peers or none.
+    /// RFC 8656 §10.2. Of peers that may not all be reached, none; of more than there is room for, the first.
     fn permit(
         &mut self,
         now: Instant,
@@ -333,15 +331,11 @@ impl Turn {
             return Err(Refusal::BadRequest);
         }
         let ways = self.ways(key, peer, host)?;
-        let media_port = self.shared.media_port;
         let allocation = self.allocations.get(key).ok_or(Refusal::Mismatch)?;
         let checked = allocation.check_channel(now, number, peer);
         checked.map_err(|Taken| Refusal::BadRequest)?;
-        let way = match ways.ourselves && peer.port() == media_port {
-            true => Way::Ourselves,
-            false if ways.peers => Way::Peer,
-            false => return Err(Refusal::Forbidden),
-        };
+        let way = ways.to(peer.port(), &self.shared.own);
+        let way = way.ok_or(Refusal::Forbidden)?;
         self.grant(now, key, peer.ip(), ways)?;
         let allocation = self.allocations.get_mut(key).ok_or(Refusal::Mismatch)?;
         let bound = allocation.bind(now, number, peer, way);
@@ -356,13 +350,17 @@ impl Turn {
             return Err(Refusal::PeerFamily);
         }
         let reaches_peers = allocation.account.reach == Reach::Peers;
+        let (is_own, access) = (host.is_own(peer.ip()), &self.shared.access);
+        let is_admitted = reaches_peers && access.admits(peer.ip());
         let ways = Ways {
-            ourselves: host.is_own(peer.ip()),
-            peers: reaches_peers && self.shared.access.admits(peer.ip()),
+            ourselves: is_own,
+            relays: is_own && is_admitted,
+            // What comes from here passes this machine's firewall: its services are for nobody, unless said so.
+            peers: is_admitted && (!is_own || access.allows(peer.ip())),
         };
-        match ways.ourselves || ways.peers {
-            true => Ok(ways),
-            false => Err(Refusal::Forbidden),
+        match ways.is_none() {
+            true => Err(Refusal::Forbidden),
+            false => Ok(ways),
         }
     }
 

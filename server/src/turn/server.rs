@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::access::Access;
-use super::allocation::Allocation;
+use super::allocation::{Allocation, OwnPorts};
 use super::credentials::Credentials;
 use super::nonce::Nonces;
 use super::ports::{Lease, Ports};
@@ -66,8 +66,8 @@ pub struct Shared {
     pub numbers: Ports,
     /// What requests are challenged with.
     pub nonces: Nonces,
-    /// This server's own port.
-    pub media_port: u16,
+    /// This server's own ports.
+    pub own: OwnPorts,
     reservations: Mutex<HashMap<[u8; 8], Reservation>>,
 }
 
@@ -90,6 +90,10 @@ impl Shared {
         nonces: Nonces,
         media_port: u16,
     ) -> Self {
+        let own = OwnPorts {
+            media: media_port,
+            relays: ports.range(),
+        };
         let numbers = ports.beside();
         numbers.leave_out(media_port);
         Self {
@@ -99,7 +103,7 @@ impl Shared {
             quotas: Quotas::default(),
             ports,
             nonces,
-            media_port,
+            own,
             reservations: Mutex::default(),
         }
     }

@@ -18,6 +18,8 @@ use crate::turn::server::{Host, Shared, Turn};
 pub(super) const MEDIA_PORT: u16 = 3478;
 pub(super) const UNIX: u64 = 1_800_000_000;
 pub(super) const SECOND: Duration = Duration::from_secs(1);
+/// An address of this machine's that everybody can reach.
+pub(super) const OWN: &str = "198.100.9.9";
 pub(super) const PEER: &str = "198.100.1.1:7000";
 
 /// The machine: 192.0.2.1 and 2001:db8::1, known outside as 203.0.113.1 where IPv4 is asked for.
@@ -53,7 +55,7 @@ impl Host for Machine {
     }
 
     fn is_own(&self, own: IpAddr) -> bool {
-        let all = ["203.0.113.1", "192.0.2.1", "127.0.0.1", "2001:db8::1"];
+        let all = ["203.0.113.1", "192.0.2.1", "127.0.0.1", "2001:db8::1", OWN];
         all.iter()
             .any(|known| own == known.parse::<IpAddr>().unwrap())
     }

@@ -132,6 +132,32 @@ fn what_is_allowed_is_reached_and_what_is_denied_is_not() {
     assert_eq!(client.permit(&mut bench, "8.8.8.8:53"), 403);
 }
 
+/// What comes from this machine itself passes its firewall.
+#[test]
+fn at_an_own_address_relays_are_reached_and_no_services() {
+    let own = |port: u16| format!("{OWN}:{port}");
+    let [relay, service] = [own(50_007), own(161)];
+    let mut bench = Bench::with(Access::default(), 50_000..=50_010);
+    let (mut client, port) = relay_for(&mut bench, PEER);
+    assert_eq!(client.permit(&mut bench, &service), 0);
+    assert_eq!(client.bind(&mut bench, 0x4000, &service), 403);
+    assert!(client.send(&mut bench, &service, b"x").is_none());
+    let from = |peer: &str| peer.parse().unwrap();
+    (bench.turn).handle_peer(bench.now, port, from(&service), b"x");
+    assert!(bench.relayed().is_empty() && bench.sent().is_empty());
+    assert_eq!(client.bind(&mut bench, 0x4001, &relay), 0);
+    client.send(&mut bench, &relay, b"x");
+    assert_eq!(bench.relayed().len(), 1);
+    // Unless whoever runs the server says so.
+    let access = Access {
+        allow: vec![format!("{OWN}/32").parse().unwrap()],
+        ..Access::default()
+    };
+    let mut bench = Bench::with(access, 50_000..=50_010);
+    let (mut client, _) = relay_for(&mut bench, PEER);
+    assert_eq!(client.bind(&mut bench, 0x4000, &service), 0);
+}
+
 #[test]
 fn nothing_without_an_allocation_is_relayed() {
     let mut bench = Bench::new();
