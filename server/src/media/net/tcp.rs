@@ -334,6 +334,8 @@ impl Tcp {
 
     /// Closes the connections that nobody introduced in time, or whose peers are silent or gone.
     pub fn sweep(&mut self, now: Instant, received: &mut Received) {
+        // Their last words first.
+        self.flush(now);
         let late = (self.connections.iter()).filter(|(_, connection)| connection.until <= now);
         let late: Vec<_> = late.map(|(token, _)| *token).collect();
         for token in late {
@@ -457,6 +459,21 @@ mod tests {
         caller.read_exact(&mut vec![0; many * framed]).unwrap();
         bench.tcp.flush(now);
         assert!(bench.tcp.unsent.is_empty());
+    }
+
+    #[test]
+    fn last_words_are_written_before_a_connection_is_closed() {
+        let mut bench = Bench::new();
+        let mut caller = bench.connect();
+        let path = *bench.tcp.by_path.keys().next().unwrap();
+        (bench.tcp).send(bench.now, &path, [7; 100][..].into(), None);
+        bench.tcp.dismiss(bench.now, &path);
+        assert_eq!(bench.sweep_after(Duration::ZERO), 1);
+        let long = Some(Duration::from_secs(20));
+        caller.set_read_timeout(long).unwrap();
+        let mut words = Vec::new();
+        caller.read_to_end(&mut words).unwrap();
+        assert_eq!(words.len(), 102);
     }
 
     #[test]

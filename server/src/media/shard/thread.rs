@@ -168,6 +168,7 @@ impl Thread {
             && let Some(first) = self.inbox.wait(pause)
         {
             self.handle_mail(Some(first));
+            self.serve_guest(Instant::now());
             self.out.flush();
         }
     }
