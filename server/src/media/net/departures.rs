@@ -40,12 +40,12 @@ impl Departures {
         let mut rest = &self.waiting[..];
         while let Some((first, behind)) = rest.split_first() {
             #[cfg(target_os = "linux")]
-            let sent =
-                udp::by_family(sockets, first).map_or(0, |socket| self.calls.send(socket, rest));
+            let gone = udp::by_family(sockets, first)
+                .map_or(0, |socket| self.calls.send(socket, rest, dropped));
             #[cfg(not(target_os = "linux"))]
-            let sent = 0;
-            rest = match rest.get(sent..) {
-                Some(others) if sent > 0 => others,
+            let gone = 0;
+            rest = match rest.get(gone..) {
+                Some(others) if gone > 0 => others,
                 _ => {
                     udp::send(sockets, first, dropped);
                     behind
@@ -64,8 +64,10 @@ mod linux {
     use std::io::IoSlice;
     use std::net::IpAddr;
     use std::os::fd::AsRawFd;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use nix::cmsg_space;
+    use nix::errno::Errno;
     use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
     use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
 
@@ -96,9 +98,14 @@ mod linux {
     }
 
     impl Calls {
-        /// Sends the first of these, and those behind it that go with it. Returns how many have left: none
+        /// Sends the first of these, and those behind it that go with it. Returns how many are done with: none
         /// where the system does not take the first so.
-        pub(super) fn send(&mut self, socket: &Socket, waiting: &[Transmit]) -> usize {
+        pub(super) fn send(
+            &mut self,
+            socket: &Socket,
+            waiting: &[Transmit],
+            dropped: &AtomicU64,
+        ) -> usize {
             let most = socket.state.max_gso_segments().max(1);
             let Some(first) = waiting.first().filter(|first| first.count() <= most) else {
                 return 0;
@@ -109,6 +116,7 @@ mod linux {
                     && other.count() <= most
             };
             let waiting = waiting.iter().take_while(goes_along).take(MAX_TOGETHER);
+            let count: usize = waiting.clone().map(Transmit::count).sum();
             let contents: Vec<_> = (waiting.clone())
                 .map(|transmit| [IoSlice::new(&transmit.data)])
                 .collect();
@@ -142,7 +150,15 @@ mod linux {
             let told: Vec<_> = std::iter::once(source).chain(segmented).collect();
             let fd = socket.socket.as_raw_fd();
             let sent = sendmmsg(fd, headers, &contents, remotes, told, MsgFlags::empty());
-            sent.map_or(0, Iterator::count)
+            match sent {
+                Ok(sent) => sent.count(),
+                // A full socket drops: it would not take them one by one either.
+                Err(Errno::EAGAIN) => {
+                    dropped.fetch_add(count as u64, Ordering::Relaxed);
+                    contents.len()
+                }
+                Err(_) => 0,
+            }
         }
     }
 
@@ -269,8 +285,17 @@ mod tests {
         bench.push(Some(0), &[100]);
         let socket = &bench.sockets[0];
         let waiting = &bench.departures.waiting[..];
-        assert_eq!(bench.departures.calls.send(socket, waiting), 5);
-        assert_eq!(bench.departures.calls.send(socket, &waiting[5..]), 1);
+        assert_eq!(
+            bench.departures.calls.send(socket, waiting, &bench.dropped),
+            5
+        );
+        assert_eq!(
+            bench
+                .departures
+                .calls
+                .send(socket, &waiting[5..], &bench.dropped),
+            1
+        );
         bench.expect(8, &[100, 100]);
         bench.expect(0, &[100, 100]);
         bench.expect(0, &[100]);
