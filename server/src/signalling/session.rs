@@ -103,6 +103,12 @@ impl Session {
             self.follow_room();
             let has_slots = self.sections.are_for_a_room();
             messages.extend(self.sections.news(None, has_slots));
+            // Nobody looks again at what was seen with this.
+            if let Some(farewell) = self.put_out() {
+                messages.push(farewell);
+                self.follow_room();
+                messages.extend(self.sections.news(None, false));
+            }
         }
         let state = self.peer.as_ref().and_then(Peer::state);
         messages.extend(state.or_else(|| self.ended.clone()));
@@ -446,6 +452,15 @@ impl Session {
         }
     }
 
+    /// Leaves the room with who was made to, and says so.
+    fn put_out(&mut self) -> Option<ServerMessage> {
+        let room = self.room.as_ref()?;
+        let farewell = room.farewell()?;
+        info!(participant = %room.seat().participant(), "had to leave the room");
+        self.room = None;
+        Some(farewell)
+    }
+
     /// What is new in the room, and on the slots.
     pub(super) fn news_of_the_room(&mut self) -> Result<Vec<ServerMessage>, Gone> {
         let Some(room) = &mut self.room else {
@@ -455,10 +470,8 @@ impl Session {
         if !is_another {
             return Ok(messages);
         }
-        if let Some(farewell) = room.farewell() {
-            info!(participant = %room.seat().participant(), "had to leave the room");
+        if let Some(farewell) = self.put_out() {
             messages = vec![farewell];
-            self.room = None;
         }
         self.follow_room();
         messages.extend(self.sections.news(None, false));

@@ -151,3 +151,19 @@ fn after_an_offer_that_met_a_full_mailbox_all_is_as_it_was() {
     assert!(is_answered(&taken), "{taken:?}");
     assert_eq!(published(&session).len(), 1);
 }
+
+/// Who comes back is shown the room as it is, and does not look at it again.
+#[test]
+fn who_was_put_out_and_comes_back_first_is_told_so() {
+    let (mut session, _media, _prepared) = member();
+    let rooms = session.signalling.rooms.clone();
+    let own = session.room.as_ref().unwrap().seat().participant().clone();
+    rooms
+        .kick(&"tea".into(), &own, Some("the tea is cold"))
+        .unwrap();
+    let told = session.state(None);
+    let is_farewell = |message: &ServerMessage| matches!(message, ServerMessage::Left { .. });
+    assert!(told.iter().any(is_farewell), "{told:?}");
+    assert!(session.room.is_none());
+    assert_eq!(session.state(None), []);
+}
