@@ -116,6 +116,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![
                 n(signalling::MESSAGES.0, " a second"),
                 n(signalling::MESSAGES.1, " at once"),
+                kib(signalling::COUNTED_BYTES),
                 kib(talking::MAX_UNHEARD),
             ],
         ),

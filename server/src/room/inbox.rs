@@ -160,7 +160,7 @@ impl Queue {
     fn clear(&mut self) {
         self.messages = VecDeque::new();
         self.set_bytes(0);
-        (self.was_late, self.is_late) = (false, false);
+        (self.was_late, self.is_late, self.is_overrun) = (false, false, false);
     }
 
     fn set_bytes(&mut self, bytes: usize) {
@@ -181,6 +181,18 @@ mod tests {
 
     fn push(inbox: &Inbox, bytes: usize) {
         inbox.push(&Bytes::from(vec![7; bytes]));
+    }
+
+    #[test]
+    fn with_nobody_to_take_anything_there_is_nothing_to_look_at() {
+        let inbox = inbox(usize::MAX);
+        push(&inbox, MAX_WAITING_BYTES + 1);
+        assert!(inbox.queue().is_ready(false) && inbox.take(1).is_err());
+        inbox.set_open(false);
+        assert!(!inbox.queue().is_ready(true));
+        inbox.set_open(true);
+        push(&inbox, 1);
+        assert_eq!(inbox.take(1).unwrap().messages.len(), 1);
     }
 
     #[test]

@@ -13,8 +13,12 @@ use super::socket::Gone;
 use crate::room::{Inbox, RoomError, Seat};
 
 /// Reliable messages that a client may send a second, and at once after a quiet time: each may go to a
-/// whole room. What more it has, waits with it.
+/// whole room. What more it has, waits with it. A long one counts as one for each [`COUNTED_BYTES`]: what one
+/// sends at once another has room for.
 pub(crate) const MESSAGES: (u32, u32) = (1000, 1000);
+
+/// See [`MESSAGES`].
+pub(crate) const COUNTED_BYTES: usize = 4096;
 
 /// Bytes that the peer is given at a time.
 pub(crate) const BATCH_BYTES: usize = 256 * 1024;
@@ -96,7 +100,8 @@ impl Messages {
         seat: Option<&Seat>,
         now: Instant,
     ) -> Vec<ServerMessage> {
-        let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        let counts = messages.iter().map(|it| 1 + it.len() / COUNTED_BYTES);
+        let count = u32::try_from(counts.sum::<usize>()).unwrap_or(u32::MAX);
         self.goes_on_at = Some(self.rate.spend(count, now));
         let Some(seat) = seat else {
             let refused = error(ErrorCode::BadState, "this session is in no room");

@@ -39,7 +39,7 @@ pub(crate) use hub::Signalling;
 #[cfg(test)]
 pub(crate) use hub::{SPARE_PLACES, WEBSOCKETS_PER_SESSION};
 #[cfg(test)]
-pub(crate) use messages::{BATCH_BYTES, MESSAGES};
+pub(crate) use messages::{BATCH_BYTES, COUNTED_BYTES, MESSAGES};
 pub(crate) use place::{Caller, Full, Refused};
 #[cfg(test)]
 pub(crate) use rate::{OFFERS, offers_of_address};
