@@ -234,6 +234,10 @@ impl Instance {
             answer(&mut self.starting, &status, verdict);
         }
         if let Some(verdict) = joined(&status, self.is_inside()) {
+            if matches!(verdict, Verdict::Done) {
+                // What they are handed is the room as it is.
+                self.look();
+            }
             self.place
                 .let_in(|room| outcome(verdict, &status).map(|()| room));
         }
