@@ -411,8 +411,11 @@ impl Guest {
                 continue;
             };
             let wish = wishes.iter().find(|(at, _)| at == section);
-            if wish.is_some_and(|(at, wish)| self.shown.get(at) != Some(wish)) {
-                sink.switch(now);
+            match wish {
+                Some((at, wish)) if self.shown.get(at) != Some(wish) => sink.switch(now),
+                Some(_) => {}
+                // Nothing is expected of what it showed.
+                None => sink.idle(),
             }
         }
         let slots = wishes.into_iter().map(|(at, publication)| {

@@ -82,6 +82,8 @@ pub(super) struct Sink {
     pub(super) is_under_way: bool,
     /// When something else was asked for, which has not come.
     switching: Option<u64>,
+    /// Nothing is asked for.
+    is_idle: bool,
 }
 
 impl Sink {
@@ -104,6 +106,7 @@ impl Sink {
             source: None,
             is_under_way: false,
             switching: None,
+            is_idle: false,
         }
     }
 
@@ -123,7 +126,8 @@ impl Sink {
 
     /// How many packets of its present source came, or were given a number.
     pub(super) fn counted(&self) -> Option<(u32, u64)> {
-        let (_, _, mark) = self.before.filter(|_| self.switching.is_none())?;
+        let is_shown = self.switching.is_none() && !self.is_idle;
+        let (_, _, mark) = self.before.filter(|_| is_shown)?;
         Some((mark.source, mark.count + 1))
     }
 
@@ -146,6 +150,12 @@ impl Sink {
     /// Something else is to be shown on the stream from now on.
     pub(super) fn switch(&mut self, now: u64) {
         self.switching = Some(now);
+        self.is_idle = false;
+    }
+
+    /// Nothing is to be shown on it from now on.
+    pub(super) fn idle(&mut self) {
+        self.is_idle = true;
     }
 
     /// Counts a packet by its number. Returns whether it is a new one.
