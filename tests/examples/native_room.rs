@@ -45,8 +45,8 @@ struct Member {
     room: NativeRoom,
     clips: Vec<Clip>,
     kept: [Assembler; 2],
-    /// It has said that there are pictures.
-    sees: bool,
+    /// It has said that there are frames of these.
+    has_begun: [bool; 2],
 }
 
 #[tokio::main]
@@ -68,7 +68,7 @@ async fn main() -> Result<()> {
         room,
         clips,
         kept,
-        sees: false,
+        has_begun: [false; 2],
     };
     if let Some(text) = &options.say {
         member.room.say(text).await?;
@@ -104,10 +104,11 @@ impl Member {
     async fn note(&mut self, news: News) -> Result<()> {
         match news {
             News::Packet(kind, packet) => {
-                self.kept[usize::from(kind == MediaKind::Video)].push(packet);
-                if !self.sees && !self.kept[1].clip().frames.is_empty() {
-                    self.sees = true;
-                    println!("Pictures have begun.");
+                let at = usize::from(kind == MediaKind::Video);
+                self.kept[at].push(packet);
+                if !self.has_begun[at] && !self.kept[at].clip().frames.is_empty() {
+                    self.has_begun[at] = true;
+                    println!("{} began.", ["Sound", "Pictures"][at]);
                 }
             }
             News::Said(ServerMessage::Said { message }) => {

@@ -206,8 +206,10 @@ async fn what_a_browser_sends_is_kept_and_a_browser_shows_it_again() -> Result<(
             .line("the browser's words", wait::PATIENCE, words)
             .await?;
         // They begin with a keyframe, which may take longer than words do.
-        let pictures = |line: &str| line.contains("Pictures have begun").then_some(());
-        native.line("pictures", wait::PATIENCE, pictures).await?;
+        for begun in ["Sound began", "Pictures began"] {
+            let is_it = |line: &str| line.contains(begun).then_some(());
+            native.line(begun, wait::PATIENCE, is_it).await?;
+        }
         native.terminate()?;
         native.ended(wait::PATIENCE).await?;
         for kept in ["ivf", "ogg"] {
