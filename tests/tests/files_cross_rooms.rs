@@ -16,12 +16,31 @@ const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
 const LONG: Duration = Duration::from_secs(180);
 const NAME: &str = "Tea & cake.bin";
 
-/// Keeps the page's data channels where a test can close them.
+/// Keeps the page's data channels where a test can close them, and sends no more than it allows: so that
+/// whatever is to happen in the middle of a file does.
 const KEEP_CHANNELS: &str = "
     window.channels = [];
+    let [allowed, held] = [Infinity, []];
+    const flush = () => {
+        while (held.length > 0 && held[0].bytes <= allowed) {
+            const { channel, send, data, bytes } = held.shift();
+            allowed -= bytes;
+            // What waits for a channel that was closed is lost with it.
+            if (channel.readyState === 'open') send(data);
+        }
+    };
+    window.allow = (bytes) => {
+        allowed = bytes ?? Infinity;
+        flush();
+    };
     const create = RTCPeerConnection.prototype.createDataChannel;
     RTCPeerConnection.prototype.createDataChannel = function (...all) {
         const channel = create.apply(this, all);
+        const send = channel.send.bind(channel);
+        channel.send = (data) => {
+            held.push({ channel, send, data, bytes: data.byteLength });
+            flush();
+        };
         channels.push(channel);
         return channel;
     };";
@@ -48,22 +67,29 @@ async fn arrives(name: &str, bytes: usize) -> Result<()> {
         let bo = enter(scene, &scene.server.url(ROOM), "Bo").await?;
 
         scene.browser.switch_to(&ada).await?;
+        allow(scene, bytes / 5).await?;
         choose(scene, "Bo", &sent).await?;
         scene.browser.switch_to(&bo).await?;
         line_is(scene, "in", "offered", wait::PATIENCE).await?;
         scene.browser.screenshot("offered").await?;
         scene.browser.click(".take").await?;
-        for (goal, window) in [(0.1, &bo), (0.4, &ada)] {
-            is_past(scene, goal).await?;
-            scene.browser.switch_to(window).await?;
-            cut_channel(scene).await?;
-            scene.browser.switch_to(&bo).await?;
-        }
+        is_past(scene, 0.1).await?;
+        cut_channel(scene).await?;
+        // With all that is sent again.
+        scene.browser.switch_to(&ada).await?;
+        allow(scene, bytes / 2).await?;
+        scene.browser.switch_to(&bo).await?;
+        is_past(scene, 0.4).await?;
+        scene.browser.switch_to(&ada).await?;
+        cut_channel(scene).await?;
+        allow(scene, bytes / 20).await?;
         // The sender's WebSocket, too.
-        is_past(scene, 0.7).await?;
+        is_active(scene).await?;
         proxy.cut();
         scene.browser.screenshot("active").await?;
         proxy.mend();
+        scene.run("allow();").await?;
+        scene.browser.switch_to(&bo).await?;
         line_is(scene, "in", "complete", LONG).await?;
         scene.browser.screenshot("complete").await?;
         let came = save(scene).await?;
@@ -85,7 +111,8 @@ async fn whoever_is_offered_a_file_may_decline_it_and_either_may_stop_it() -> Re
     let options = RoomPage::windows();
     scene_with("files_declined", &["--shards", "1"], &options, async |scene| {
         let sent = scene.dir.join(NAME);
-        write_noise(&sent, 24_000_000)?;
+        let bytes = 24_000_000;
+        write_noise(&sent, bytes)?;
         let mut windows = Vec::new();
         for name in ["Ada", "Bo", "Cy"] {
             windows.push(enter(scene, &scene.server.url(ROOM), name).await?);
@@ -95,6 +122,7 @@ async fn whoever_is_offered_a_file_may_decline_it_and_either_may_stop_it() -> Re
         };
         scene.browser.switch_to(ada).await?;
         RoomPage(&scene.browser).shows(&["Ada", "Bo", "Cy"]).await?;
+        allow(scene, bytes / 5).await?;
         choose(scene, "everybody", &sent).await?;
 
         scene.browser.switch_to(bo).await?;
@@ -110,6 +138,7 @@ async fn whoever_is_offered_a_file_may_decline_it_and_either_may_stop_it() -> Re
         scene.browser.switch_to(ada).await?;
         scene.browser.screenshot("sends").await?;
         scene.browser.click("[data-state=active] .drop").await?;
+        scene.run("allow();").await?;
         says(scene, notes, "Bo does not want it; Cancelled").await?;
         scene.browser.switch_to(cy).await?;
         line_is(scene, "in", "cancelled", wait::PATIENCE).await?;
@@ -170,14 +199,22 @@ async fn says(scene: &Scene, expression: &str, words: &str) -> Result<()> {
 
 /// Closes the page's channel: what is on its way is lost, and only another peer connection brings one back.
 async fn cut_channel(scene: &Scene) -> Result<()> {
+    is_active(scene).await?;
+    scene.run("channels.at(-1).close();").await?;
+    Ok(())
+}
+
+async fn is_active(scene: &Scene) -> Result<()> {
     let state = scene
-        .run(
-            "const { state } = document.querySelector('#file-lines li').dataset;
-            channels.at(-1).close();
-            return state;",
-        )
+        .run("return document.querySelector('#file-lines li').dataset.state;")
         .await?;
-    ensure!(state == "active", "cut too late: {state}");
+    ensure!(state == "active", "a file that is {state}");
+    Ok(())
+}
+
+/// Lets the page send so many bytes more.
+async fn allow(scene: &Scene, bytes: usize) -> Result<()> {
+    scene.run(&format!("allow({bytes});")).await?;
     Ok(())
 }
 
