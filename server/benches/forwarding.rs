@@ -6,6 +6,9 @@
 //! cargo bench -p ferrite-server --bench forwarding -- 50 5     # subscribers, packets at once
 //! ```
 //!
+//! `cold` is the same where others use the processor's caches between two batches, as a kernel does that
+//! sends hundreds of datagrams.
+//!
 //! Beside each figure stands the raw limit: the same bytes copied and sealed with AES-128-GCM by the
 //! cipher itself, once for each subscriber. Medians of several rounds, the two in turn.
 // Helpers are shared with tests, and a benchmark may panic.
@@ -51,6 +54,11 @@ const CASES: [(usize, usize); 6] = [(1, 1), (50, 1), (50, 5), (50, 20), (500, 1)
 const ROUND: usize = 20_000;
 const ROUNDS: usize = 15;
 
+/// What others do between two batches: they go through so many bytes, more than caches hold.
+const OTHERS: usize = 1 << 27;
+/// Batches in a round that each find the caches so.
+const COLD_TURNS: usize = 10;
+
 const STEP: Duration = Duration::from_millis(10);
 const PAYLOAD: [u8; 1070] = [0x10; 1070];
 
@@ -74,8 +82,8 @@ fn main() {
         "one forwarded packet of 1,100 bytes, without system calls: nanoseconds, medians of {ROUNDS}"
     );
     println!(
-        "{:>12} {:>8} {:>10} {:>10} {:>6}",
-        "subscribers", "at once", "forwarded", "copy+seal", "ratio"
+        "{:>12} {:>8} {:>10} {:>10} {:>6} {:>10}",
+        "subscribers", "at once", "forwarded", "copy+seal", "ratio", "cold"
     );
     let chosen = match asked[..] {
         [subscribers, at_once] => vec![(subscribers, at_once)],
@@ -84,15 +92,18 @@ fn main() {
     for (subscribers, at_once) in chosen {
         let mut room = Room::new(subscribers);
         let mut raw = Raw::new(subscribers);
-        room.forward(ROUND, at_once);
-        let (mut times, mut limits) = (Vec::new(), Vec::new());
+        let mut others = vec![0; OTHERS];
+        room.forward(ROUND, at_once, &mut []);
+        let (mut times, mut limits, mut cold) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            times.push(room.forward(ROUND, at_once));
+            times.push(room.forward(ROUND, at_once, &mut []));
             limits.push(raw.seal(ROUND));
+            let packets = (subscribers * at_once * COLD_TURNS).min(ROUND);
+            cold.push(room.forward(packets, at_once, &mut others));
         }
-        let (time, limit) = (median(times), median(limits));
+        let (time, limit, cold) = (median(times), median(limits), median(cold));
         println!(
-            "{subscribers:12} {at_once:8} {time:10.0} {limit:10.0} {:6.2}",
+            "{subscribers:12} {at_once:8} {time:10.0} {limit:10.0} {:6.2} {cold:10.0}",
             time / limit
         );
     }
@@ -268,8 +279,8 @@ impl Room {
         before.elapsed()
     }
 
-    /// Nanoseconds for each packet that left.
-    fn forward(&mut self, packets: usize, at_once: usize) -> f64 {
+    /// Nanoseconds for each packet that left. Between two batches `others` have their turn.
+    fn forward(&mut self, packets: usize, at_once: usize, others: &mut [u8]) -> f64 {
         let subscribers = self.members.len() - 1;
         let turns = packets.div_ceil(subscribers * at_once);
         let before = self.out.count;
@@ -280,6 +291,10 @@ impl Room {
                 self.step();
                 self.out.kept = None;
             }
+            others
+                .iter_mut()
+                .step_by(64)
+                .for_each(|byte| *byte = byte.wrapping_add(1));
             spent += self.publish(at_once);
         }
         let expected = turns * at_once * subscribers;

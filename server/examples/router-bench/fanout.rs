@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ferrite_server::media::egress::Egress;
 use ferrite_server::media::forward::router::{Router, TrackKey};
-use ferrite_server::media::forward::track::Place;
+use ferrite_server::media::forward::track::{Place, Show};
 use ferrite_server::media::id::TrackId;
 use ferrite_server::media::net::buffers;
 use ferrite_server::media::net::outbox::Outbox;
@@ -90,26 +90,13 @@ impl Fanout {
             let (peer, section) = (usize::MAX, 0);
             self.router.push(self.track, Place { peer, section }, media);
         }
-        let (sinks, now, mut written) = (&mut self.sinks, self.now, 0);
-        self.router.deliver(now, |place, batch| {
-            let sink = &mut sinks[place.peer];
-            for media in batch {
-                let outgoing = sink.egress.forward(now, media, false).unwrap();
-                let len = outgoing.size() + sink.srtp.rtp_overhead();
-                let sealed = sink.outbox.write(&PATH, len, None, |out| {
-                    let at = out.len();
-                    outgoing.write(out);
-                    sink.srtp.protect_rtp(out, at, &outgoing.header)
-                });
-                sealed.unwrap();
-            }
-            while let Some(transmit) = sink.outbox.pop() {
-                written += transmit.count();
-                buffers::give_back(transmit.data);
-            }
-            SPAN
-        });
-        written
+        let mut writing = Writing {
+            sinks: &mut self.sinks,
+            now: self.now,
+            written: 0,
+        };
+        self.router.deliver(self.now, &mut writing);
+        writing.written
     }
 
     fn receive(&mut self) -> MediaPacket {
@@ -119,6 +106,37 @@ impl Fanout {
         let codec = (Format::of(CodecKind::Vp8, ""), 90_000);
         let packet = Bytes::copy_from_slice(&self.packet);
         MediaPacket::read(self.now, (0, 0), codec, header, &ids(), packet)
+    }
+}
+
+/// Writes for each sink what came.
+struct Writing<'a> {
+    sinks: &'a mut [Sink],
+    now: Instant,
+    written: usize,
+}
+
+impl Show<usize> for Writing<'_> {
+    /// They are few, and nothing else uses the caches.
+    fn prefetch(&self, _: Place<usize>, _: usize) {}
+
+    fn show(&mut self, place: Place<usize>, batch: &[MediaPacket]) -> Duration {
+        let sink = &mut self.sinks[place.peer];
+        for media in batch {
+            let outgoing = sink.egress.forward(self.now, media, false).unwrap();
+            let len = outgoing.size() + sink.srtp.rtp_overhead();
+            let sealed = sink.outbox.write(&PATH, len, None, |out| {
+                let at = out.len();
+                outgoing.write(out);
+                sink.srtp.protect_rtp(out, at, &outgoing.header)
+            });
+            sealed.unwrap();
+        }
+        while let Some(transmit) = sink.outbox.pop() {
+            self.written += transmit.count();
+            buffers::give_back(transmit.data);
+        }
+        SPAN
     }
 }
 

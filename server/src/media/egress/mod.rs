@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use crate::media::forward::cache::{MAX_CACHED, MAX_SPAN};
 use crate::media::id::TrackId;
 use crate::media::plan::Shown;
+use crate::media::prefetch::prefetch;
 use crate::media::rtp::clock::{Clock, ntp_seconds};
 use crate::media::rtp::header::{Header, WrittenElement, write_header, written_len};
 use crate::media::rtp::numbering::Numbering;
@@ -235,6 +236,15 @@ impl Egress {
         self.codec = None;
         self.keeps_history =
             section.kind == MediaKind::Video && section.codecs.iter().any(|codec| codec.nack);
+    }
+
+    /// Has memory fetched that a packet is rewritten from, and noted in, besides this.
+    pub fn prefetch(&self) {
+        prefetch(self.mid.as_str());
+        self.history.prefetch();
+        if let Some(source) = &self.source {
+            source.numbering.prefetch();
+        }
     }
 
     /// Rewrites a packet. `None` leaves it out: its codec was not agreed on, it is only padding, it is

@@ -6,12 +6,12 @@
 //! it wherever it comes from next. What is shown here and comes from elsewhere is wanted of the others.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use crate::media::forward::track::{Layers, Place, Track};
+use crate::media::forward::track::{Layers, Place, Show, Track};
 use crate::media::id::TrackId;
 use crate::media::rtp::packet::MediaPacket;
 
@@ -180,19 +180,14 @@ impl<P: Copy + Eq> Router<P> {
         }
     }
 
-    /// Shows every sink what came of its track since the last time. `show` says for how long the sink
-    /// may ask for any of it again.
-    pub fn deliver(
-        &mut self,
-        now: Instant,
-        mut show: impl FnMut(Place<P>, &[MediaPacket]) -> Duration,
-    ) {
+    /// Shows every sink what came of its track since the last time.
+    pub fn deliver(&mut self, now: Instant, show: &mut impl Show<P>) {
         while let Some(key) = self.fresh.last().copied() {
             if let Some((born, track)) = self.tracks.get_mut(key.at)
                 && *born == key.born
             {
                 let before = self.crossing.len();
-                track.deliver(now, &mut self.crossing, &mut show);
+                track.deliver(now, &mut self.crossing, show);
                 if self.crossing.len() > before {
                     for shard in &track.interested {
                         if !self.crossing_to.contains(shard) {

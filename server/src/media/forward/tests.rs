@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::router::{Router, Wish};
-use super::track::Place;
+use super::track::{Place, Show};
 use crate::media::id::{PeerId, TrackId};
 use crate::media::rtp::header::Header;
 use crate::media::rtp::packet::MediaPacket;
@@ -34,13 +34,28 @@ fn place(peer: char, section: usize) -> Place<char> {
     Place { peer, section }
 }
 
+/// Shows sinks their batches with a closure.
+struct Shown<F>(F);
+
+impl<F: FnMut(Place<char>, &[MediaPacket])> Show<char> for Shown<F> {
+    fn prefetch(&self, _: Place<char>, _: usize) {}
+
+    fn show(&mut self, sink: Place<char>, batch: &[MediaPacket]) -> Duration {
+        self.0(sink, batch);
+        SPAN
+    }
+}
+
+fn deliver(router: &mut Router<char>, now: Instant, show: impl FnMut(Place<char>, &[MediaPacket])) {
+    router.deliver(now, &mut Shown(show));
+}
+
 /// What each sink was shown: peer, section, sequence numbers.
 fn delivered(router: &mut Router<char>, now: Instant) -> Vec<(char, usize, Vec<u16>)> {
     let mut shown = Vec::new();
-    router.deliver(now, |sink, batch| {
+    deliver(router, now, |sink, batch| {
         let numbers = batch.iter().map(|media| media.header.sequence);
         shown.push((sink.peer, sink.section, numbers.collect()));
-        SPAN
     });
     shown
 }
@@ -141,9 +156,8 @@ fn the_first_packet_after_a_change_of_sources_says_so() {
     let (mut router, now) = (Router::default(), Instant::now());
     let resumed = |router: &mut Router<char>| {
         let mut resumed = Vec::new();
-        router.deliver(now, |_, batch| {
+        deliver(router, now, |_, batch| {
             resumed.extend(batch.iter().map(|media| media.resumes));
-            SPAN
         });
         resumed
     };
@@ -218,10 +232,9 @@ fn who_panics_keeps_nobody_from_having_theirs() {
     router.push(key, place('a', 0), packet(now, 7, 0, 1));
     let mut shown = Vec::new();
     let turn = AssertUnwindSafe(|| {
-        router.deliver(now, |sink, _| {
+        deliver(&mut router, now, |sink, _| {
             assert!(sink.peer != 'c', "on purpose");
             shown.push(sink.peer);
-            SPAN
         });
     });
     assert!(catch_unwind(turn).is_err());

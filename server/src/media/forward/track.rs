@@ -20,6 +20,21 @@ pub struct Place<P> {
     pub section: usize,
 }
 
+/// Shows sinks what came for them.
+pub trait Show<P> {
+    /// Has memory fetched that showing something to a sink will need: a part of it with each of [`STEPS`]
+    /// steps, of which each finds the next one's by what the last has fetched.
+    fn prefetch(&self, sink: Place<P>, step: usize);
+
+    /// Shows a sink a batch. Returns for how long it may ask for any of it again.
+    fn show(&mut self, sink: Place<P>, batch: &[MediaPacket]) -> Duration;
+}
+
+/// How many steps there are.
+pub const STEPS: usize = 4;
+/// How many sinks lie between one step and the next: about as long as memory takes.
+const STRIDE: usize = 2;
+
 /// A publication.
 #[derive(Debug)]
 pub(super) struct Track<P> {
@@ -97,11 +112,13 @@ impl<P: Copy + Eq> Track<P> {
         &mut self,
         now: Instant,
         crossing: &mut Vec<MediaPacket>,
-        show: &mut impl FnMut(Place<P>, &[MediaPacket]) -> Duration,
+        show: &mut impl Show<P>,
     ) {
+        (self.shown..self.shown + STEPS * STRIDE).for_each(|at| self.prefetch(at, show));
         while let Some(sink) = self.sinks.get(self.shown) {
+            self.prefetch(self.shown + STEPS * STRIDE, show);
             self.shown += 1;
-            self.span = self.span.max(show(*sink, &self.fresh));
+            self.span = self.span.max(show.show(*sink, &self.fresh));
         }
         let span = std::mem::take(&mut self.span);
         self.shown = 0;
@@ -119,6 +136,21 @@ impl<P: Copy + Eq> Track<P> {
         }
         for media in self.fresh.drain(..) {
             self.cache.insert(now, span, media);
+        }
+    }
+
+    /// Takes the first step towards the sink at a place, and the next towards each nearer one that had
+    /// one.
+    fn prefetch(&self, at: usize, show: &impl Show<P>) {
+        // With few there is no time for it.
+        if self.sinks.len() <= STEPS {
+            return;
+        }
+        for step in 0..STEPS {
+            let at = at.checked_sub(step * STRIDE);
+            if let Some(sink) = at.and_then(|at| self.sinks.get(at)) {
+                show.prefetch(*sink, step);
+            }
         }
     }
 

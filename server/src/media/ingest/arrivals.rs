@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::media::ingest::loss::is_hole;
+use crate::media::prefetch::prefetch;
 use crate::media::rtp::header::sequence_diff;
 use crate::media::rtp::work;
 
@@ -80,6 +81,12 @@ impl ArrivalRecorder {
             MAX_PACKETS => self.last_feedback,
             _ => self.last_feedback + MAX_FEEDBACK_INTERVAL,
         })
+    }
+
+    /// Has memory fetched that tells when the next feedback is due.
+    pub fn prefetch(&self) {
+        prefetch(&self.arrivals);
+        prefetch(&self.last_feedback);
     }
 
     /// Whether feedback may leave with what leaves now.

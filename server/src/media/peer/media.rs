@@ -10,6 +10,7 @@ use crate::media::egress::{Outgoing, Wanted};
 use crate::media::net::outbox::Outbox;
 use crate::media::net::path::FourTuple;
 use crate::media::plan::Shown;
+use crate::media::prefetch::prefetch;
 use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaKind, Session};
@@ -68,6 +69,40 @@ impl Peer {
         if ticks < MAX_RTT_TICKS {
             let rtt = Duration::from_micros(u64::from(ticks) * 1_000_000 / 65_536);
             self.rtt = Some(rtt);
+        }
+    }
+
+    /// Has memory fetched that [`Self::send_media`] will need: a part with each step.
+    pub fn prefetch(&self, section: usize, step: usize) {
+        match step {
+            0 => {
+                self.ice.prefetch();
+                prefetch(&self.srtp);
+                prefetch(&self.outbox);
+                prefetch(&self.outputs);
+                prefetch(&self.congested);
+                prefetch(&self.rtt);
+                self.streams.prefetch();
+            }
+            1 => {
+                self.streams.prefetch_section(section);
+                if let Some(srtp) = &self.srtp {
+                    srtp.prefetch();
+                }
+            }
+            2 => {
+                if let Some(egress) = self.streams.sent_on(section) {
+                    prefetch(egress);
+                }
+                if let Some(srtp) = &self.srtp {
+                    srtp.prefetch_keys();
+                }
+            }
+            _ => {
+                if let Some(egress) = self.streams.sent_on(section) {
+                    egress.prefetch();
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use crate::media::prefetch::prefetch;
 use crate::media::rtp::header::sequence_diff;
 
 /// How far behind the newest a packet may come. Anything older is of no use to a receiver.
@@ -33,7 +34,7 @@ impl Run {
 /// and do not go out, and then the same numbers again.
 struct Given {
     newest: Option<u16>,
-    bits: [u64; MAX_BEHIND as usize / 64],
+    bits: Box<[u64; MAX_BEHIND as usize / 64]>,
 }
 
 impl Given {
@@ -93,9 +94,15 @@ impl Numbering {
             left_out: VecDeque::new(),
             given: Given {
                 newest: None,
-                bits: [0; MAX_BEHIND as usize / 64],
+                bits: Box::new([0; MAX_BEHIND as usize / 64]),
             },
         }
+    }
+
+    /// Has memory fetched that tells whether the next number was given.
+    pub fn prefetch(&self) {
+        let at = usize::from(self.next() % MAX_BEHIND) / 64;
+        self.given.bits.get(at).inspect(|word| prefetch(*word));
     }
 
     /// Whether no packet with a later number was seen.

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::media::prefetch::prefetch;
 use crate::media::rtp::header::sequence_diff;
 use crate::media::rtp::work;
 
@@ -62,6 +63,12 @@ impl<T> SequenceRing<T> {
         work::count(1);
         let at = number.wrapping_sub(self.first);
         self.slots.get_mut(usize::from(at))?.as_mut()
+    }
+
+    /// Has both ends fetched.
+    pub fn prefetch(&self) {
+        self.slots.front().inspect(|oldest| prefetch(*oldest));
+        self.slots.back().inspect(|newest| prefetch(*newest));
     }
 
     /// Drops the oldest as long as they are to go, and gives back memory that many of them took.

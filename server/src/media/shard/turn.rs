@@ -3,13 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::media::forward::router::Wish;
-use crate::media::net::outbox::Transmit;
+use crate::media::forward::track::{self, Show};
+use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::Transport;
+use crate::media::rtp::packet::MediaPacket;
 use crate::media::shard::core::ShardCore;
 use crate::media::shard::gatherings::Lossy;
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::paths::Paths;
-use crate::media::shard::peers::{PeerKey, Place};
+use crate::media::shard::peers::{PeerKey, Peers, Place};
 use crate::media::shard::resident::Resident;
 
 impl ShardCore {
@@ -50,26 +52,16 @@ impl ShardCore {
     /// Shows everybody what came for them. Each sends it before the next one's is written, and what it
     /// has to say of what came with it: so all of it is written where the last one's was.
     fn deliver_media(&mut self, now: Instant, out: &mut impl Outlet) {
-        let (peers, touched, busy) = (&mut self.peers, &mut self.touched, &mut self.busy);
-        let (paths, outbox) = (&self.paths, &mut self.outbox);
-        self.router.deliver(now, |sink, batch| {
-            let Some(place) = peers.get_mut(sink.peer) else {
-                return Duration::ZERO;
-            };
-            *busy = Some((sink.peer, "writing what a peer is sent"));
-            let resident = &mut place.resident;
-            resident.peer.trade_outbox(outbox);
-            let kept = resident.peer.send_media(now, sink.section, batch);
-            resident.peer.send_feedback(now);
-            let has_changed = send_all(now, resident, paths, out);
-            resident.peer.trade_outbox(outbox);
-            *busy = None;
-            // Of most there is nothing else: what is due, and when, is as it was.
-            if has_changed || resident.peer.has_output() {
-                touch(touched, sink.peer, place);
-            }
-            kept
-        });
+        let mut delivery = Delivery {
+            now,
+            peers: &mut self.peers,
+            touched: &mut self.touched,
+            busy: &mut self.busy,
+            paths: &self.paths,
+            outbox: &mut self.outbox,
+            out,
+        };
+        self.router.deliver(now, &mut delivery);
     }
 
     /// Gives somebody's lossy message to those here whom it is for.
@@ -125,6 +117,44 @@ impl ShardCore {
             place.deadline = Some(at);
             self.timers.set(at, key);
         }
+    }
+}
+
+/// The peers of a shard, as those whom media comes for.
+struct Delivery<'a, O> {
+    now: Instant,
+    peers: &'a mut Peers,
+    touched: &'a mut Vec<PeerKey>,
+    busy: &'a mut Option<(PeerKey, &'static str)>,
+    paths: &'a Paths,
+    outbox: &'a mut Outbox,
+    out: &'a mut O,
+}
+
+impl<O: Outlet> Show<PeerKey> for Delivery<'_, O> {
+    fn prefetch(&self, sink: track::Place<PeerKey>, step: usize) {
+        if let Some(place) = self.peers.get(sink.peer) {
+            place.resident.peer.prefetch(sink.section, step);
+        }
+    }
+
+    fn show(&mut self, sink: track::Place<PeerKey>, batch: &[MediaPacket]) -> Duration {
+        let Some(place) = self.peers.get_mut(sink.peer) else {
+            return Duration::ZERO;
+        };
+        *self.busy = Some((sink.peer, "writing what a peer is sent"));
+        let resident = &mut place.resident;
+        resident.peer.trade_outbox(self.outbox);
+        let kept = resident.peer.send_media(self.now, sink.section, batch);
+        resident.peer.send_feedback(self.now);
+        let has_changed = send_all(self.now, resident, self.paths, self.out);
+        resident.peer.trade_outbox(self.outbox);
+        *self.busy = None;
+        // Of most there is nothing else: what is due, and when, is as it was.
+        if has_changed || resident.peer.has_output() {
+            touch(self.touched, sink.peer, place);
+        }
+        kept
     }
 }
 

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use ferrite_protocol::SessionId;
 use ferrite_server::behaviour::Echo;
 use ferrite_server::media::forward::router::{Router, Wish};
+use ferrite_server::media::forward::track::{Place, Show};
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::candidates::host_candidates;
 use ferrite_server::media::net::demux::{Kind, classify};
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::{PeerConfig, PeerState};
 use ferrite_server::media::rtp::clock::Clock;
+use ferrite_server::media::rtp::packet::MediaPacket;
 use ferrite_server::media::sdp::{self, Local, SdpError, Session};
 use ferrite_server::media::shard::resident::Resident;
 use ferrite_server::media::transport::dtls::{DtlsState, Identity};
@@ -49,6 +51,19 @@ pub struct ServerEnd {
     local: Local,
     ufrags: Vec<String>,
     rng: StdRng,
+}
+
+/// A peer that is shown what it sends.
+struct Itself<'a>(Instant, &'a mut Peer);
+
+impl Show<()> for Itself<'_> {
+    fn prefetch(&self, sink: Place<()>, step: usize) {
+        self.1.prefetch(sink.section, step);
+    }
+
+    fn show(&mut self, sink: Place<()>, batch: &[MediaPacket]) -> Duration {
+        self.1.send_media(self.0, sink.section, batch)
+    }
 }
 
 fn identity() -> Identity {
@@ -206,9 +221,8 @@ impl ServerEnd {
     /// Lets what was given out go where a shard lets it go.
     fn drive(&mut self, now: Instant) {
         self.pass_on(now);
-        let peer = &mut self.resident.peer;
-        self.router
-            .deliver(now, |sink, batch| peer.send_media(now, sink.section, batch));
+        let mut itself = Itself(now, &mut self.resident.peer);
+        self.router.deliver(now, &mut itself);
         self.pass_on(now);
         while let Some(wish) = self.router.take_wish() {
             match wish {

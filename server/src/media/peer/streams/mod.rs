@@ -19,6 +19,7 @@ use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
 use crate::media::ingest::stream::WallClockMap;
 use crate::media::ingest::table::{Ingests, Lead, Role};
 use crate::media::plan::Shown;
+use crate::media::prefetch::prefetch;
 use crate::media::rtp::clock::Clock;
 use crate::media::rtp::header::Header;
 use crate::media::rtp::packet::MediaPacket;
@@ -202,6 +203,25 @@ impl Streams {
         let ssrcs = &self.sections_sent;
         let at = ssrcs.binary_search_by_key(&ssrc, |(ssrc, _)| *ssrc).ok()?;
         ssrcs.get(at).map(|(_, section)| (*section).into())
+    }
+
+    /// Has memory fetched that tells what is due, and where what is sent is.
+    pub fn prefetch(&self) {
+        prefetch(&self.egresses);
+        prefetch(&self.due);
+        self.arrivals.prefetch();
+    }
+
+    /// Has memory fetched that tells where what is sent on a section is.
+    pub fn prefetch_section(&self, section: usize) {
+        self.egresses
+            .get(section)
+            .inspect(|egress| prefetch(*egress));
+    }
+
+    /// What is sent on a section.
+    pub fn sent_on(&self, section: usize) -> Option<&Egress> {
+        self.egresses.get(section)?.as_deref()
     }
 
     /// What is sent on a section.

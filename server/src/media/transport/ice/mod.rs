@@ -21,6 +21,7 @@ use rtc::crypto::RTCCryptoProvider;
 use crate::media::net::path::FourTuple;
 pub use crate::media::net::stun::MAX_ATTRIBUTES;
 use crate::media::net::stun::TransactionId;
+use crate::media::prefetch::prefetch;
 pub use pair::{CONSENT_EXPIRES_AFTER, MAX_AMPLIFICATION, MAX_CHECKS};
 pub use stun::addressed_ufrag;
 
@@ -181,6 +182,13 @@ impl IceLite {
     /// The path to send on: the nominated pair, else the one last checked; none without consent.
     pub fn selected(&self) -> Option<FourTuple> {
         self.selected.filter(|_| self.state != IceState::Failed)
+    }
+
+    /// Has memory fetched that tells the path in use, and whether it is open.
+    pub fn prefetch(&self) {
+        prefetch(&self.selected);
+        prefetch(&self.open);
+        prefetch(&self.state);
     }
 
     /// Whether an authentic check came over this path. Media from other paths is a stranger's.

@@ -12,6 +12,7 @@ use super::limits::{
 };
 use super::sources::{Heard, Sources};
 use super::window::{MAX_INDEX, index_of};
+use crate::media::prefetch::prefetch;
 use crate::media::rtp::header::Header;
 
 const KEY: usize = 16;
@@ -117,6 +118,18 @@ impl Outbound {
             highest: Sources::default(),
             rtcp_index: 0,
         })
+    }
+
+    /// Has memory fetched that tells where the keys and indices are.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.rtp);
+        prefetch(&self.highest);
+    }
+
+    /// Has those fetched.
+    pub(super) fn prefetch_keys(&self) {
+        prefetch(&*self.rtp.cipher);
+        self.highest.prefetch();
     }
 
     /// Encrypts the packet where it is, at the end of `out`, and appends the tag.

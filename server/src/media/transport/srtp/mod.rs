@@ -104,6 +104,22 @@ impl Srtp {
         }
     }
 
+    /// Has memory fetched that tells where the keys are that a packet is sealed with.
+    pub fn prefetch(&self) {
+        match &self.0 {
+            Suite::Gcm(outbound, _) => outbound.prefetch(),
+            Suite::Library(_) => {}
+        }
+    }
+
+    /// Has those fetched.
+    pub fn prefetch_keys(&self) {
+        match &self.0 {
+            Suite::Gcm(outbound, _) => outbound.prefetch_keys(),
+            Suite::Library(_) => {}
+        }
+    }
+
     /// What protection adds to an RTP packet, in bytes.
     pub fn rtp_overhead(&self) -> usize {
         match &self.0 {

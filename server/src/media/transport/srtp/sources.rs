@@ -9,6 +9,7 @@
 use rtc::shared::error::{Error, Result};
 
 use super::window::{MAX_INDEX, Window};
+use crate::media::prefetch::prefetch;
 
 /// The front: more than most peers are sent at a time.
 const NEAR: usize = 64;
@@ -33,6 +34,12 @@ impl<T, const MAX: usize> Default for Sources<T, MAX> {
 }
 
 impl<T: Default, const MAX: usize> Sources<T, MAX> {
+    /// Has the first few fetched.
+    pub(super) fn prefetch(&self) {
+        self.ssrcs.first().inspect(|ssrc| prefetch(*ssrc));
+        self.states.first().inspect(|state| prefetch(*state));
+    }
+
     /// The state of a source, made where there is none.
     pub(super) fn get_or_add(&mut self, ssrc: u32) -> Result<&mut T> {
         let at = match self.ssrcs.iter().position(|known| *known == ssrc) {
