@@ -19,9 +19,10 @@ use crate::media::shard::{mailbox, moves, receive, talking};
 use crate::media::transport::dtls::gate;
 use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
+use crate::rate;
 use crate::room;
 use crate::signalling::{self, OFFERS, metered};
-use crate::turn::{self, allocation, nonce, quota, rate, server};
+use crate::turn::{self, allocation, nonce, quota, server};
 
 const LIMITS: &str = include_str!("../docs/limits.md");
 
@@ -308,8 +309,8 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         (
             "answers of a media thread",
             vec![
-                n(rate::ANSWERS, " a second"),
-                n(rate::ANSWERS_AT_ONCE, " at once"),
+                n(server::ANSWERS, " a second"),
+                n(server::ANSWERS_AT_ONCE, " at once"),
                 n(rate::MAX_SOURCES, " sources"),
             ],
         ),

@@ -9,6 +9,8 @@
 //! | `origin` | which web pages may open a session |
 //! | [`network`] | whom an address stands for |
 //! | `shares` | how much each address may have |
+//! | `rate` | how often something may happen |
+//! | `random` | text that nobody can guess |
 //! | `seldom` | when to write a log line that anybody can cause |
 //! | [`behaviour`] | what answers a peer's media and data: an echo |
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
@@ -103,6 +105,8 @@ mod http;
 pub mod media;
 pub mod network;
 pub mod origin;
+mod random;
+mod rate;
 pub mod room;
 mod seldom;
 pub mod server;

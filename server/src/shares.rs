@@ -1,78 +1,104 @@
-//! How much each address may have at a time: a count by [`end_site`], given back on drop.
+//! How many of something everybody has, given back on drop; and how many each address may have, by [`end_site`].
 //!
 //! It knows nothing of what is counted.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::network::end_site;
+
+/// Counts something by key. There is no entry for who has nothing.
+#[derive(Debug)]
+pub(crate) struct Counts<K>(Arc<Mutex<HashMap<K, usize>>>);
+
+/// One of what is counted. Dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Count<K: Hash + Eq> {
+    counts: Counts<K>,
+    key: K,
+}
+
+impl<K: Hash + Eq + Clone> Counts<K> {
+    /// One more for a key that has less than so many.
+    pub(crate) fn take(&self, key: K, limit: usize) -> Option<Count<K>> {
+        let mut counts = self.lock();
+        let count = counts.entry(key.clone()).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        let counts = Self(self.0.clone());
+        Some(Count { counts, key })
+    }
+}
+
+impl<K> Counts<K> {
+    /// How many have something.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, usize>> {
+        // Nothing between an entry's lookup and its change can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K: Hash + Eq> Drop for Count<K> {
+    fn drop(&mut self) {
+        let mut counts = self.counts.lock();
+        if let Some(count) = counts.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.key);
+            }
+        }
+    }
+}
 
 /// Counts something by address, up to a limit that is the same for each.
 #[derive(Debug)]
 pub(crate) struct Shares {
     /// `None` counts nothing.
     limit: Option<usize>,
-    counts: Arc<Counts>,
+    counts: Counts<IpAddr>,
 }
 
-/// Whoever has something. There is no entry for who has nothing.
-#[derive(Debug, Default)]
-struct Counts(Mutex<HashMap<IpAddr, usize>>);
-
-/// One of what is counted. Dropping it gives it back.
+/// An address's.
 #[derive(Debug)]
-pub(crate) struct Share(Option<(Arc<Counts>, IpAddr)>);
+pub(crate) struct Share {
+    _count: Option<Count<IpAddr>>,
+}
 
 impl Shares {
     /// So many for each address; 0 sets no limit.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit: (limit > 0).then_some(limit),
-            counts: Arc::default(),
+            counts: Counts::default(),
         }
     }
 
     /// One more for an address, if it may have one more.
     pub(crate) fn take(&self, address: IpAddr) -> Option<Share> {
-        let Some(limit) = self.limit else {
-            return Some(Share(None));
+        let _count = match self.limit {
+            Some(limit) => Some(self.counts.take(end_site(address), limit)?),
+            None => None,
         };
-        let site = end_site(address);
-        let mut counts = self.counts.lock();
-        let count = counts.entry(site).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        Some(Share(Some((self.counts.clone(), site))))
+        Some(Share { _count })
     }
 
     /// How many addresses have something.
     pub(crate) fn len(&self) -> usize {
-        self.counts.lock().len()
-    }
-}
-
-impl Counts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        // Nothing between an entry's lookup and its change can panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let Some((counts, site)) = self.0.take() else {
-            return;
-        };
-        let mut counts = counts.lock();
-        if let Some(count) = counts.get_mut(&site) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&site);
-            }
-        }
+        self.counts.len()
     }
 }
 
@@ -95,7 +121,7 @@ mod tests {
         drop(first);
         assert!(shares.take(ip("::ffff:192.0.2.1")).is_some());
         drop(second);
-        assert!(shares.counts.lock().is_empty());
+        assert_eq!(shares.len(), 0);
     }
 
     #[test]
@@ -111,6 +137,6 @@ mod tests {
         let shares = Shares::new(0);
         let all: Vec<_> = (0..1000).map_while(|_| shares.take(ip("::1"))).collect();
         assert_eq!(all.len(), 1000);
-        assert!(shares.counts.lock().is_empty());
+        assert_eq!(shares.len(), 0);
     }
 }

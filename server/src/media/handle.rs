@@ -7,8 +7,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ferrite_protocol::IceCandidate;
-use rand::Rng;
-use rand::distr::Alphanumeric;
 
 pub use crate::media::sdp::SdpError;
 pub use crate::media::shard::shards::Busy;
@@ -20,6 +18,7 @@ use crate::media::shard::command::Command;
 use crate::media::shard::resident::Resident;
 use crate::media::shard::shards::Shards;
 use crate::media::transport::ice::Credentials;
+use crate::random;
 
 /// One peer connection. Dropping it closes it.
 pub struct PeerHandle {
@@ -266,12 +265,7 @@ fn to_init(candidates: &[String], ufrag: &str) -> Vec<IceCandidate> {
 /// RFC 8839 §5.4 asks for at least 24 and 128 random bits; a letter or digit has almost six.
 pub(super) fn new_credentials() -> Credentials {
     Credentials {
-        ufrag: random_text(8),
-        pwd: random_text(24),
+        ufrag: random::text(8),
+        pwd: random::text(24),
     }
-}
-
-pub(super) fn random_text(len: usize) -> String {
-    let letters = rand::rng().sample_iter(Alphanumeric);
-    letters.take(len).map(char::from).collect()
 }

@@ -19,7 +19,7 @@ pub use crate::media::transport::ice::IceState as IceConnectionState;
 
 use crate::media::Behaviour;
 use crate::media::event::PeerEvent;
-use crate::media::handle::{PeerHandle, new_credentials, random_text};
+use crate::media::handle::{PeerHandle, new_credentials};
 use crate::media::id::PeerId;
 use crate::media::net::candidates::{Interfaces, host_candidates};
 use crate::media::net::guest::Guest;
@@ -35,6 +35,7 @@ use crate::media::shard::resident::Resident;
 use crate::media::shard::shards::Shards;
 use crate::media::shard::thread::Prepared;
 use crate::media::transport::dtls::{DtlsError, Identity};
+use crate::random;
 
 /// The largest data channel message taken, in bytes.
 pub const MAX_MESSAGE_SIZE: u32 = 262_144;
@@ -228,7 +229,7 @@ impl MediaPlane {
             // RFC 9429 §5.2.1: 63 random bits.
             session_id: rand::random::<u64>() >> 1,
             max_message_size: MAX_MESSAGE_SIZE,
-            cname: random_text(16),
+            cname: random::text(16),
             streams: HashMap::new(),
         };
         let config = PeerConfig {

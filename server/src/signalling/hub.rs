@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use tracing::field::{DisplayValue, display};
 
 use super::metered::LONG_FIRST_MESSAGES;
+use super::offers::{OffersByAddress, offers_of_address};
 use super::place::{Full, Place, Refused};
-use super::rate::{Rates, offers_of_address};
 use super::resumption::Resumable;
 use crate::auth::Keys;
 use crate::config::{Config, LogAddresses};
@@ -44,7 +44,7 @@ pub(crate) struct Signalling {
     sessions: Arc<Semaphore>,
     places_by_address: Shares,
     sessions_by_address: Shares,
-    pub(super) offers_by_address: Rates,
+    pub(super) offers_by_address: OffersByAddress,
     /// Places of first messages that are long.
     pub(super) long_first_messages: Arc<Semaphore>,
     refused_for_limits: Seldom,
@@ -85,7 +85,7 @@ impl Signalling {
             sessions: Arc::new(Semaphore::new(limits.sessions)),
             places_by_address: Shares::new(places_by_address),
             sessions_by_address: Shares::new(limits.sessions_per_address),
-            offers_by_address: Rates::new(offers_of_address(limits.sessions_per_address)),
+            offers_by_address: OffersByAddress::new(offers_of_address(limits.sessions_per_address)),
             long_first_messages: Arc::new(Semaphore::new(LONG_FIRST_MESSAGES)),
             refused_for_limits: Seldom::default(),
             refused_for_versions: Seldom::default(),

@@ -8,14 +8,15 @@ use ferrite_protocol::{ClientData, ErrorCode, ServerMessage};
 
 use super::membership::refusal;
 use super::peer::Peer;
-use super::rate::Rate;
 use super::socket::Gone;
+use crate::rate::{Bucket, Rate};
 use crate::room::{Inbox, RoomError, Seat};
 
 /// Reliable messages that a client may send a second, and at once after a quiet time: each may go to a
 /// whole room. What more it has, waits with it. A long one counts as one for each [`COUNTED_BYTES`]: what one
 /// sends at once another has room for.
 pub(crate) const MESSAGES: (u32, u32) = (1000, 1000);
+const RATE: Rate = Rate::new(MESSAGES.0, MESSAGES.1);
 
 /// See [`MESSAGES`].
 pub(crate) const COUNTED_BYTES: usize = 4096;
@@ -36,7 +37,7 @@ pub(super) struct Messages {
     goes_on_at: Option<Instant>,
     /// The media plane had no room for word of that.
     is_unheard: bool,
-    rate: Rate,
+    bucket: Bucket,
 }
 
 impl Messages {
@@ -48,7 +49,7 @@ impl Messages {
             refused: Vec::new(),
             goes_on_at: None,
             is_unheard: false,
-            rate: Rate::new(MESSAGES.0, MESSAGES.1, now),
+            bucket: Bucket::new(now),
         }
     }
 
@@ -102,7 +103,7 @@ impl Messages {
     ) -> Vec<ServerMessage> {
         let counts = messages.iter().map(|it| 1 + it.len() / COUNTED_BYTES);
         let count = u32::try_from(counts.sum::<usize>()).unwrap_or(u32::MAX);
-        self.goes_on_at = Some(self.rate.spend(count, now));
+        self.goes_on_at = Some(self.bucket.spend(RATE, count, now));
         let Some(seat) = seat else {
             let refused = error(ErrorCode::BadState, "this session is in no room");
             return vec![refused];

@@ -16,7 +16,7 @@
 //! | `resumption` | who may resume which session |
 //! | `hub` | what all sessions share |
 //! | `place` | who comes, and whether there is a place |
-//! | `rate` | how often is too often |
+//! | `offers` | how many offers are too many |
 
 mod admission;
 mod door;
@@ -25,9 +25,9 @@ mod hub;
 mod membership;
 mod messages;
 pub(crate) mod metered;
+mod offers;
 mod peer;
 mod place;
-mod rate;
 mod resumption;
 mod sections;
 mod session;
@@ -40,8 +40,8 @@ pub(crate) use hub::Signalling;
 pub(crate) use hub::{SPARE_PLACES, WEBSOCKETS_PER_SESSION};
 #[cfg(test)]
 pub(crate) use messages::{BATCH_BYTES, COUNTED_BYTES, MESSAGES};
-pub(crate) use place::{Caller, Full, Refused};
 #[cfg(test)]
-pub(crate) use rate::{OFFERS, offers_of_address};
+pub(crate) use offers::{OFFERS, offers_of_address};
+pub(crate) use place::{Caller, Full, Refused};
 #[cfg(test)]
 pub(crate) use socket::{BURST_SECONDS, READ_LIMIT};

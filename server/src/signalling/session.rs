@@ -18,13 +18,14 @@ use super::admission::{Introduction, admit, renew};
 use super::hub::Signalling;
 use super::membership::{Membership, refusal};
 use super::messages::Messages;
+use super::offers::OFFERS;
 use super::peer::Peer;
 use super::place::Caller;
-use super::rate::{OFFERS, Rate};
 use super::sections::{Sections, problem, streams};
 use super::socket::Gone;
 use crate::media::PeerEvent;
 use crate::media::net::candidates::is_candidate;
+use crate::rate::{Bucket, Rate};
 use crate::room::Seat;
 use crate::turn::credentials::Issued;
 
@@ -56,7 +57,7 @@ pub(super) struct Session {
     /// The last word about the peer, when it ended by itself. Whoever missed it holds one end of a
     /// connection that has no other any more.
     ended: Option<ServerMessage>,
-    offers: Rate,
+    offers: Bucket,
 }
 
 impl Session {
@@ -74,7 +75,7 @@ impl Session {
             plan_is_due: false,
             farewell: None,
             ended: None,
-            offers: Rate::new(OFFERS.0, OFFERS.1, Instant::now()),
+            offers: Bucket::new(Instant::now()),
         }
     }
 
@@ -375,7 +376,7 @@ impl Session {
                 "too many offers{whose}: {per_second} a second are allowed, and {at_once} at once"
             )
         };
-        if !self.offers.admit(now) {
+        if !self.offers.take(Rate::new(OFFERS.0, OFFERS.1), 1, now) {
             return Err(too_many("", OFFERS));
         }
         let of_address = self.signalling.offers_by_address.admit(self.address, now);

@@ -22,8 +22,8 @@ use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
 use super::metered::{Metered, TooMuch};
 use super::place::Place;
-use super::rate::Rate;
 use crate::config::Config;
+use crate::rate::{Bucket, Rate};
 
 /// A frame up to the protocol's limit is answered, one up to this is read to be refused in good order,
 /// and a longer one is not read at all.
@@ -55,6 +55,7 @@ pub(super) struct Socket {
     /// How long a client may leave a message unread.
     patience: Duration,
     rate: Rate,
+    bucket: Bucket,
     /// Frames a second, and at once.
     allowed: (u32, u32),
     _place: Place,
@@ -110,7 +111,8 @@ impl Socket {
             rules: ServerSession::new(config.signalling.ping_interval, Duration::ZERO),
             opened,
             patience: config.signalling.ping_interval * 3,
-            rate: Rate::new(per_second, at_once, opened),
+            rate: Rate::new(per_second, at_once),
+            bucket: Bucket::new(opened),
             allowed: (per_second, at_once),
             _place: place,
         }
@@ -150,7 +152,7 @@ impl Socket {
             broken(error)
         })?;
         self.rules.heard(self.opened.elapsed());
-        if !self.rate.admit(Instant::now()) {
+        if !self.bucket.take(self.rate, 1, Instant::now()) {
             return Err(self.too_many());
         }
         let received = match message {

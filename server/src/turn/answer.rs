@@ -76,7 +76,7 @@ impl Turn {
 
     /// Tells a client its address.
     fn answer_binding(&mut self, now: Instant, client: &FourTuple, message: &Message<'_>) {
-        if !self.rates.admit(now, client.remote.ip()) {
+        if !self.strangers.admit(now, client.remote.ip()) {
             return;
         }
         let unknown: Vec<_> = message.unknown(&[]).collect();
@@ -184,7 +184,7 @@ impl Turn {
         refusal: &Refusal,
         host: &impl Host,
     ) {
-        if !self.rates.admit(now, client.remote.ip()) {
+        if !self.strangers.admit(now, client.remote.ip()) {
             return;
         }
         let nonce = self.shared.nonces.make(host.unix_time(), client);

@@ -11,11 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rand::Rng as _;
-use rand::distr::Alphanumeric;
 use ring::hmac;
 
 use crate::media::net::stun::integrity::{md5_key, sha256_key};
+use crate::random;
 
 /// The realm of all credentials. It tells a browser's user nothing, and clients take any.
 pub const REALM: &str = "ferrite";
@@ -130,8 +129,8 @@ impl Credentials {
 
     /// Credentials for a session, which end with what is returned.
     pub fn issue(self: &Arc<Self>) -> Issued {
-        let username = random_text(16);
-        let password = Password(random_text(24));
+        let username = random::text(16);
+        let password = Password(random::text(24));
         let account = Account::new(Reach::Ourselves);
         let session = Session {
             password: password.clone(),
@@ -241,12 +240,6 @@ impl Drop for Issued {
         self.account.revoked.store(true, Ordering::Relaxed);
         self.credentials.lock().remove(&self.username);
     }
-}
-
-/// A letter or digit has almost six random bits.
-fn random_text(len: usize) -> String {
-    let letters = rand::rng().sample_iter(Alphanumeric);
-    letters.take(len).map(char::from).collect()
 }
 
 #[cfg(test)]

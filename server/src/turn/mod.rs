@@ -12,7 +12,7 @@
 //! | `access` | whom relays may reach |
 //! | `credentials` | who may have one |
 //! | `guest`, `start` | the server on a shard's thread; all of them |
-//! | `nonce`, `rate`, `quota`, `ports` | what keeps strangers and users within bounds |
+//! | `nonce`, `quota`, `ports` | what keeps strangers and users within bounds |
 
 pub mod access;
 pub mod allocation;
@@ -22,7 +22,6 @@ pub mod guest;
 pub mod nonce;
 pub mod ports;
 pub mod quota;
-pub mod rate;
 pub mod refusal;
 mod relay;
 mod serve;

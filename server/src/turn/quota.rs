@@ -1,11 +1,9 @@
 //! How many allocations a user and a source have, on all shards together. Counts, given back on drop.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::network::end_site;
+use crate::shares::{Count, Counts};
 
 /// Allocations of one user name at a time.
 pub const MAX_PER_USER: usize = 64;
@@ -13,7 +11,7 @@ pub const MAX_PER_USER: usize = 64;
 /// Allocations of one source (an IPv4 address, or an IPv6 /64) at a time.
 pub const MAX_PER_SOURCE: usize = 1024;
 
-/// The counts. There is no entry for who has nothing.
+/// The counts.
 #[derive(Default)]
 pub struct Quotas {
     users: Counts<Box<str>>,
@@ -31,7 +29,7 @@ impl Quotas {
 
     /// How many have something.
     pub fn len(&self) -> usize {
-        self.users.lock().len() + self.sources.lock().len()
+        self.users.len() + self.sources.len()
     }
 
     /// Whether nobody has anything.
@@ -44,53 +42,6 @@ impl Quotas {
 pub struct Quota {
     _user: Count<Box<str>>,
     _source: Count<IpAddr>,
-}
-
-struct Counts<K>(Arc<Mutex<HashMap<K, usize>>>);
-
-impl<K> Default for Counts<K> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<K: Hash + Eq + Clone> Counts<K> {
-    fn take(&self, key: K, limit: usize) -> Option<Count<K>> {
-        let mut counts = self.lock();
-        let count = counts.entry(key.clone()).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        let counts = self.0.clone();
-        Some(Count { counts, key })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, usize>> {
-        lock(&self.0)
-    }
-}
-
-fn lock<K>(counts: &Mutex<HashMap<K, usize>>) -> MutexGuard<'_, HashMap<K, usize>> {
-    // Nothing between an entry's lookup and its change can panic.
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Count<K: Hash + Eq> {
-    counts: Arc<Mutex<HashMap<K, usize>>>,
-    key: K,
-}
-
-impl<K: Hash + Eq> Drop for Count<K> {
-    fn drop(&mut self) {
-        let mut counts = lock(&self.counts);
-        if let Some(count) = counts.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.key);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

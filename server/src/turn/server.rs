@@ -19,12 +19,19 @@ use super::credentials::Credentials;
 use super::nonce::Nonces;
 use super::ports::{Lease, Ports};
 use super::quota::{Quota, Quotas};
-use super::rate::Rates;
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
+use crate::rate::{Rate, Sources};
 
 /// How often it is looked for allocations that are over.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Answers a second to a source (an IPv4 address, or an IPv6 /64) that has shown no credentials. An answer is longer
+/// than the question, and the source may be forged: whoever is meant by that gets little.
+pub const ANSWERS: u32 = 50;
+
+/// And at once, after a quiet time: those of a whole company behind one address that comes back.
+pub const ANSWERS_AT_ONCE: u32 = 400;
 
 /// How long a port is kept for whoever has its token (RFC 8656 §7.2).
 pub const RESERVED_FOR: Duration = Duration::from_secs(30);
@@ -121,7 +128,8 @@ pub struct Turn {
     pub(super) allocations: Slab<Allocation>,
     pub(super) by_client: HashMap<FourTuple, usize, RandomState>,
     pub(super) by_port: FxHashMap<u16, usize>,
-    pub(super) rates: Rates,
+    /// How often those are answered who have shown no credentials.
+    pub(super) strangers: Sources,
     /// To clients.
     pub(super) clients: Outbox,
     /// To peers, from relays.
@@ -142,7 +150,7 @@ impl Turn {
             allocations: Slab::new(),
             by_client: HashMap::default(),
             by_port: FxHashMap::default(),
-            rates: Rates::default(),
+            strangers: Sources::new(Rate::new(ANSWERS, ANSWERS_AT_ONCE)),
             clients: Outbox::default(),
             peers: Outbox::default(),
             indications: 0,

@@ -5,7 +5,7 @@ use crate::media::net::path::Transport;
 use crate::media::net::stun::attribute::*;
 use crate::media::net::stun::{Method, Writer};
 use crate::turn::nonce::NONCE_LIFETIME;
-use crate::turn::rate::ANSWERS_AT_ONCE;
+use crate::turn::server::ANSWERS_AT_ONCE;
 
 #[test]
 fn a_client_is_told_its_address() {
