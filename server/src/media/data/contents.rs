@@ -2,7 +2,7 @@
 //!
 //! Owns the layout of their values, and how much of them is looked at. Knows nothing of what they are answers to.
 
-use super::MAX_PACKET_SIZE;
+use super::config::MAX_PACKET_SIZE;
 use super::packet::{self, Builder, Chunk};
 use bytes::{BufMut, Bytes};
 use rustc_hash::FxHashMap;

@@ -4,16 +4,17 @@
 //! packet passes here in both directions. Owns the numbers both ends have let be known (tags, sequence numbers, the
 //! window) and the memory bound of what is received but not yet read. Knows nothing of channels.
 
+use super::config::{MAX_PACKET_SIZE, RECEIVE_WINDOW};
 use super::contents::{
     SACK_HEADER_LENGTH, abort_reason, few_gaps, is_one_parameter, of_streams, passes_sack,
     rewritten, skipped, unrecognized,
 };
+use super::init;
 use super::pacing::Pacing;
 use super::packet::{self, Builder, Chunk, Header, Sieve};
 use super::skips::{Arrival, Skip, Skips};
 use super::toll::Toll;
 use super::window::Window;
-use super::{MAX_PACKET_SIZE, RECEIVE_WINDOW, init};
 use bytes::{BufMut, Bytes};
 use rustc_hash::FxHashSet;
 use std::borrow::Cow;

@@ -2,7 +2,7 @@
 //!
 //! Knows how the library is called; what to tell it, and what to believe of it, is `guard`'s and `streams`'.
 
-use super::{DEFAULT_PORT, MAX_PACKET_SIZE, RECEIVE_WINDOW};
+use super::config::{DEFAULT_PORT, MAX_PACKET_SIZE, RECEIVE_WINDOW};
 use bytes::Bytes;
 use rtc::sctp::{
     Association, AssociationStats, ClientConfig, ConnectError, DatagramEvent, Endpoint,

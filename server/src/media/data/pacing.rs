@@ -7,7 +7,7 @@
 //! grows while round trips stay short, stands when they become longer (a queue is building), shrinks at losses, and
 //! opens by no more than a burst at a time. Knows sequence numbers, lengths and the time; not packets.
 
-use super::MAX_PACKET_SIZE;
+use super::config::MAX_PACKET_SIZE;
 use super::packet::is_before;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

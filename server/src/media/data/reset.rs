@@ -20,8 +20,12 @@ const DENIED: u32 = 2;
 const REQUEST_IN_PROGRESS: u32 = 4;
 const IN_PROGRESS: u32 = 6;
 
+/// For so many streams a request is granted at a time, which is what may be done at the coming of one packet. A packet has
+/// room for more than five hundred, and a request may be for all there are.
+pub(super) const MAX_STREAMS_PER_TURN: usize = 128;
+
 /// What an end may be made to do by the answer to a request.
-const MAX_STREAMS_PER_REQUEST: usize = super::resetting::MAX_STREAMS_PER_TURN;
+const MAX_STREAMS_PER_REQUEST: usize = MAX_STREAMS_PER_TURN;
 const MIN_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_INTERVAL: Duration = Duration::from_secs(8);
 

@@ -3,15 +3,11 @@
 //! What is said about it is `reset`'s. Here is what the library has to do with it, which must forget a stream before it
 //! is used anew, and not while anything sent on it is unacknowledged.
 
-use super::handshake::State;
 use super::packet::{self, Builder};
-use super::reset::Outcome;
+use super::reset::{MAX_STREAMS_PER_TURN, Outcome};
+use super::state::State;
 use super::streams::{Streams, StreamsEvent};
 use std::time::Instant;
-
-/// For so many streams a request is granted at a time, which is what may be done at the coming of one packet. A packet has
-/// room for more than five hundred, and a request may be for all there are.
-pub(super) const MAX_STREAMS_PER_TURN: usize = 128;
 
 impl Streams {
     /// Resets `stream` in the direction of the peer. Everything written to it was acknowledged or given up.

@@ -4,14 +4,14 @@
 //! Knows nothing of DCEP or of channels.
 
 use super::channel::Reliability;
+use super::config::{DEFAULT_PORT, SctpConfig};
 use super::guard::{Guard, Inbound};
-use super::handshake::{PATIENCE, State};
 use super::library::Library;
 use super::packet::{self, Builder, Header};
 use super::reset::Reset;
 use super::skips::Skip;
+use super::state::{PATIENCE, State};
 use super::turns::Turns;
-use super::{DEFAULT_PORT, SctpConfig};
 use bytes::Bytes;
 use rtc::sctp::{Event, PayloadProtocolIdentifier, ReliabilityType, Stream, StreamEvent};
 use rustc_hash::{FxHashMap, FxHashSet};

@@ -3,7 +3,7 @@
 //! Begins small and grows while the peer makes use of it, so that what is promised to many peers is not far above what
 //! they need. Where memory is scarce it is as small as at first. Knows lengths and the time; not packets.
 
-use super::{INITIAL_WINDOW, RECEIVE_WINDOW};
+use super::config::{INITIAL_WINDOW, RECEIVE_WINDOW};
 use std::time::{Duration, Instant};
 
 /// A peer that sends half a window's worth within this is given twice the window. Before the window is full: an end

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::{Peer, PeerOutput, ROOM_FOR_A_CHECK};
+use super::{Peer, PeerOutput};
 use crate::media::egress::{Outgoing, Wanted};
 use crate::media::net::outbox::Outbox;
 use crate::media::net::path::FourTuple;
@@ -20,8 +20,11 @@ use crate::media::transport::srtp::Srtp;
 /// How long audio may wait for a slow path.
 pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
 
+/// Bytes of what may be sent over a path that is not proven, kept for the check that proves it.
+const ROOM_FOR_A_CHECK: usize = 128;
+
 /// A packet and more of ours: what a path must have room for before pictures go on.
-pub(super) const MAX_PACKET: usize = 1500;
+const MAX_PACKET: usize = 1500;
 
 /// What a packet may grow by on the way out: extensions of ours, and the seal.
 const MAX_GROWTH: usize = 64;
@@ -156,10 +159,10 @@ impl Peer {
         }
     }
 
-    /// Whether the path in use, if there is one, takes so many more bytes of media.
-    pub(super) fn has_room_for_media(&self, bytes: usize) -> bool {
+    /// Whether the path in use, if there is one, takes one more packet of media, however long.
+    pub(super) fn has_room_for_a_packet(&self) -> bool {
         let path = self.ice.selected();
-        path.is_some_and(|path| self.ice.has_room(&path, bytes + ROOM_FOR_A_CHECK))
+        path.is_some_and(|path| self.ice.has_room(&path, MAX_PACKET + ROOM_FOR_A_CHECK))
     }
 
     /// Shows another track on a section, from its next keyframe on; or none.

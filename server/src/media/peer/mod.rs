@@ -9,89 +9,33 @@
 //! | `media` | RTP and RTCP, through SRTP |
 //! | `streams` | the RTP streams both ways |
 //! | `data` | the data channels: SCTP, inside DTLS |
+//! | `output` | what a peer gives out |
 
 mod data;
 mod media;
+mod output;
 pub mod streams;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use crate::media::data::{ChannelId, MessageKind, Sctp};
-use crate::media::egress::Wanted;
+use crate::media::data::Sctp;
 use crate::media::net::budget::Budget;
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::peer::streams::Streams;
 use crate::media::rtp::clock::Clock;
-use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{Section, Session};
 use crate::media::transport::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
 use crate::media::transport::ice::{Credentials, IceLite, IceState, MAX_AMPLIFICATION};
 use crate::media::transport::srtp::Srtp;
 pub use data::{MAX_UNANSWERED, MESSAGE_COST};
 pub use media::AUDIO_LIFETIME;
-use media::MAX_PACKET;
-
-/// Bytes of what may be sent over a path that is not proven, kept for the check that proves it.
-const ROOM_FOR_A_CHECK: usize = 128;
-
-/// What a peer tells the one who drives it.
-#[derive(Debug)]
-pub enum PeerOutput {
-    /// A received packet.
-    Media(MediaPacket),
-    /// The other end wants a keyframe of what is sent on a section.
-    KeyframeWanted {
-        /// The section's index.
-        section: usize,
-    },
-    /// The other end asks for packets again of what is sent on a section.
-    Wanted {
-        /// The section's index.
-        section: usize,
-        /// The packets.
-        packets: Vec<Wanted>,
-    },
-    /// A data channel message.
-    Data {
-        /// Its channel.
-        channel: ChannelId,
-        /// Text or binary.
-        kind: MessageKind,
-        /// The message.
-        data: Bytes,
-    },
-    /// A data channel is open.
-    ChannelOpened {
-        /// Which.
-        channel: ChannelId,
-        /// What the other end calls it.
-        label: String,
-    },
-    /// A data channel is closed.
-    ChannelClosed {
-        /// Which.
-        channel: ChannelId,
-    },
-    /// ICE or DTLS changed.
-    State(PeerState),
-}
-
-/// The states of the transports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerState {
-    /// ICE.
-    pub ice: IceState,
-    /// DTLS.
-    pub dtls: DtlsState,
-    /// Why, when it is not good news; while connected, why the data channels are over.
-    pub reason: Option<String>,
-}
+pub use output::{PeerOutput, PeerState};
 
 /// What a peer is made with.
 pub struct PeerConfig {
@@ -326,7 +270,7 @@ impl Peer {
             }
             (_, _) => {}
         }
-        if self.starved && self.has_room_for_media(MAX_PACKET) {
+        if self.starved && self.has_room_for_a_packet() {
             self.starved = false;
             self.want_keyframes();
         }

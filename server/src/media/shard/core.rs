@@ -14,17 +14,16 @@ use crate::media::net::budget::{Budget, SHARD_BUDGET};
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::outbox::Outbox;
 use crate::media::net::path::{FourTuple, Transport};
-use crate::media::shard::across::Others;
 use crate::media::shard::command::Command;
 use crate::media::shard::directory::{Directory, Found};
 use crate::media::shard::gatherings::{Gatherings, Lossy};
 use crate::media::shard::gauges::MediaGauges;
+use crate::media::shard::others::Others;
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::paths::{MAX_PATHS, Owner, Paths};
-use crate::media::shard::peers::{PeerKey, Peers, Place};
+use crate::media::shard::peers::{PeerKey, Peers, Place, touch};
 use crate::media::shard::resident::Resident;
 use crate::media::shard::timers::Timers;
-use crate::media::shard::turn::touch;
 use crate::media::transport::ice::addressed_ufrag;
 
 /// How often what has no deadline of its own is looked at.

@@ -8,7 +8,7 @@
 //! | `mailbox`, `listeners` | how it is told things, and whom it tells |
 //! | `core` | the core: datagrams, commands and time in; datagrams, commands and events out |
 //! | `turn` | the end of each of its turns: what was given out goes where it goes, and is sent |
-//! | `across` | what it has to do with the other shards for the sake of rooms |
+//! | `others`, `across` | what it has to tell the other shards for the sake of rooms, and how it does |
 //! | `outlet`, `command` | the way out of a core; what cores can be told |
 //! | `peers`, `paths`, `timers` | its tables |
 //! | `directory` | which shard has which peer |
@@ -27,6 +27,7 @@ pub mod gauges;
 pub mod listeners;
 pub mod mailbox;
 pub mod moves;
+mod others;
 pub mod outlet;
 mod pace;
 mod paths;

@@ -78,3 +78,10 @@ impl Peers {
         self.places.len()
     }
 }
+
+/// Notes that a peer has something to pass on or to send.
+pub(super) fn touch(touched: &mut Vec<PeerKey>, key: PeerKey, place: &mut Place) {
+    if !std::mem::replace(&mut place.touched, true) {
+        touched.push(key);
+    }
+}

@@ -11,7 +11,7 @@ use crate::media::shard::core::ShardCore;
 use crate::media::shard::gatherings::Lossy;
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::paths::Paths;
-use crate::media::shard::peers::{PeerKey, Peers, Place};
+use crate::media::shard::peers::{PeerKey, Peers, touch};
 use crate::media::shard::resident::Resident;
 
 impl ShardCore {
@@ -155,13 +155,6 @@ impl<O: Outlet> Show<PeerKey> for Delivery<'_, O> {
             touch(self.touched, sink.peer, place);
         }
         kept
-    }
-}
-
-/// Notes that a peer has something to pass on or to send.
-pub(super) fn touch(touched: &mut Vec<PeerKey>, key: PeerKey, place: &mut Place) {
-    if !std::mem::replace(&mut place.touched, true) {
-        touched.push(key);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::link::{A, B, Behaviour, Conditions, End, PERFECT, Pair, ROUGH, config};
 use super::raw::{Raw, TAG, init};
-use crate::media::data::handshake::COOKIE_PATIENCE;
 use crate::media::data::packet;
+use crate::media::data::state::COOKIE_PATIENCE;
 use crate::media::data::{
     ChannelError, ChannelId, ChannelOptions, MessageKind, SctpConfig, SctpEvent,
 };

@@ -5,12 +5,11 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::Streams;
+use super::deadlines::REPORT_INTERVAL;
 use crate::media::ingest::stream::Ingest;
 use crate::media::ingest::table::SILENCE;
 use crate::media::rtp::rtcp::{self, MAX_BLOCKS};
 
-/// How often sender and receiver reports go out.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How much earlier a report may leave.
 const REPORT_SLACK: Duration = Duration::from_millis(100);
 
@@ -20,30 +19,6 @@ pub const MAX_COMPOUND: usize = 1200;
 
 /// Packets asked for again at one time, of all streams; what more are missing have their turn next.
 pub const MAX_REQUESTS: usize = 512;
-
-/// When something is due, and wishes that were not looked at yet.
-pub(super) struct Due {
-    next_report: Instant,
-    /// No stream has anything due before; one need not have then.
-    streams: Option<Instant>,
-    /// The sections of which a keyframe is wanted: one bit each.
-    keyframes: u128,
-}
-
-impl Due {
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            next_report: now + REPORT_INTERVAL,
-            streams: None,
-            keyframes: 0,
-        }
-    }
-
-    /// Something is due then, if anything is.
-    pub(super) fn by(&mut self, at: Option<Instant>) {
-        self.streams = self.streams.into_iter().chain(at).min();
-    }
-}
 
 impl Streams {
     /// Wants a keyframe of what arrives on a section.

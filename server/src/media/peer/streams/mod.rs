@@ -4,8 +4,9 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `feedback` | what a compound of the other end's asks for, and how much of it is done |
-//! | `due` | the RTCP that is due, and when |
+//! | `due`, `deadlines` | the RTCP that is due, and when |
 
+mod deadlines;
 mod due;
 mod feedback;
 #[cfg(test)]
@@ -25,7 +26,7 @@ use crate::media::rtp::header::Header;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaSection, Section, Session};
 use crate::media::transport::srtp::Srtp;
-use due::Due;
+use deadlines::Due;
 pub use due::{MAX_COMPOUND, MAX_REQUESTS};
 pub use feedback::{Heard, MAX_ASKED, MAX_RETRANSMISSIONS};
 
