@@ -15,7 +15,7 @@ use crate::http::door;
 use crate::media::ingest::{loss, table};
 use crate::media::net::{budget, framing, tcp};
 use crate::media::peer::streams;
-use crate::media::shard::{mailbox, moves, receive, talking};
+use crate::media::shard::{gatherings, mailbox, moves, receive, talking};
 use crate::media::transport::dtls::gate;
 use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
@@ -126,6 +126,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![
                 n(talking::LOSSY_RATE.0, " a second"),
                 n(talking::LOSSY_RATE.1, " at once"),
+                n(talking::LOSSY_RECEIVERS, " others"),
             ],
         ),
         (
@@ -149,7 +150,11 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ),
         (
             "lossy messages waiting on",
-            vec![n(mailbox::MAX_LOSSY, " |")],
+            vec![
+                n(gatherings::MAX_RECEIVERS, " members"),
+                n(mailbox::MAX_LOSSY, ";"),
+                n(gatherings::MAX_WAITING, " |"),
+            ],
         ),
         (
             "what was said",

@@ -2,7 +2,7 @@
 //! the shard's matter.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::media::id::TrackId;
 use crate::media::sdp::Session;
@@ -85,10 +85,17 @@ impl Talk {
     }
 }
 
-/// A room as the media plane knows it: a name, and on which shards its members are, a bit for each. A
-/// shard sets its own, so that whoever has something for the room knows where to send it.
+/// A room as the media plane knows it: a name, on which shards its members are, and how many those are. Each
+/// shard says so of its own, so that whoever has something for the room knows where to send it, and what that costs.
 #[derive(Clone, Debug, Default)]
-pub struct Gathering(Arc<AtomicU64>);
+pub struct Gathering(Arc<Whereabouts>);
+
+#[derive(Debug, Default)]
+struct Whereabouts {
+    /// A bit for each shard.
+    shards: AtomicU64,
+    members: AtomicUsize,
+}
 
 /// Shards from this one on share a bit, which nobody takes back.
 const SHARED_BIT: usize = 63;
@@ -101,20 +108,35 @@ impl Gathering {
 
     /// Some of its members are on this shard.
     pub fn enter(&self, shard: usize) {
-        self.0
-            .fetch_or(1 << shard.min(SHARED_BIT), Ordering::Relaxed);
+        let bit = 1 << shard.min(SHARED_BIT);
+        self.0.shards.fetch_or(bit, Ordering::Relaxed);
     }
 
     /// None of them is any more.
     pub fn leave(&self, shard: usize) {
         if shard < SHARED_BIT {
-            self.0.fetch_and(!(1 << shard), Ordering::Relaxed);
+            self.0.shards.fetch_and(!(1 << shard), Ordering::Relaxed);
         }
     }
 
     /// Whether some of them may be on this shard.
     pub fn is_at(&self, shard: usize) -> bool {
-        self.0.load(Ordering::Relaxed) & 1 << shard.min(SHARED_BIT) != 0
+        self.0.shards.load(Ordering::Relaxed) & 1 << shard.min(SHARED_BIT) != 0
+    }
+
+    /// There is one more member.
+    pub fn add_member(&self) {
+        self.0.members.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many are no more.
+    pub fn remove_members(&self, count: usize) {
+        self.0.members.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// How many members there are, about.
+    pub fn members(&self) -> usize {
+        self.0.members.load(Ordering::Relaxed)
     }
 }
 

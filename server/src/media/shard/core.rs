@@ -147,13 +147,18 @@ impl ShardCore {
     pub fn poll_timeout(&self) -> Instant {
         let next = [self.timers.next(), self.retry, self.others.retry];
         let next = next.into_iter().flatten().min();
-        next.map_or(self.next_sweep, |at| at.min(self.next_sweep))
+        let next = next.map_or(self.next_sweep, |at| at.min(self.next_sweep));
+        // What did not fit into a turn has the next.
+        match self.gatherings.is_late() {
+            true => next.min(self.next_sweep - SWEEP_INTERVAL),
+            false => next,
+        }
     }
 
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut impl Outlet) {
         self.deliver_again(now, out);
-        if self.others.retry.is_some_and(|at| at <= now) {
+        if self.others.retry.is_some_and(|at| at <= now) || self.gatherings.is_late() {
             self.guard(now, out, |core, out| core.settle_touched(now, out));
         }
         self.guard(now, out, |core, out| {
@@ -403,7 +408,7 @@ impl ShardCore {
             } => self.note_interest(from, anew, &changes),
             Command::Media { from, packets } => self.router.take(from, &packets),
             Command::Lossy { messages } => {
-                messages.iter().for_each(|message| self.pass_here(message));
+                self.others.lost += self.gatherings.take(messages.iter().cloned());
             }
             Command::Wish { track, layers } => self.router.wish_from_elsewhere(track, layers),
             Command::StartedOver { from } => self.note_start_over(from),

@@ -1,12 +1,25 @@
 //! Who of which room is on this shard, and whom a lossy message of the room goes to. Pure: what becomes of
 //! the message there is its receiver's matter, and which peer is meant by a name the shard's.
+//!
+//! A message to a room of hundreds is hundreds of messages to send. So in each turn of the shard so many members get
+//! theirs, and the others after what came meanwhile.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use crate::media::plan::Gathering;
+
+/// Members who are given messages in a turn.
+pub const MAX_RECEIVERS: usize = 32;
+
+/// Messages that they are given at once.
+const MAX_BATCH: usize = 64;
+
+/// Messages that wait for another turn.
+pub const MAX_WAITING: usize = 1024;
 
 /// A lossy message on its way.
 #[derive(Clone, Debug)]
@@ -15,7 +28,7 @@ pub struct Lossy {
     pub gathering: Gathering,
     /// Who sent it, and is not sent it.
     pub from: Arc<str>,
-    /// Who it is for, each once; `None` is everybody else.
+    /// Who it is for, each once and in order; `None` is everybody else.
     pub to: Option<Arc<[Box<str>]>>,
     /// The message as it is sent.
     pub bytes: Bytes,
@@ -26,6 +39,17 @@ pub struct Lossy {
 pub struct Gatherings<P> {
     shard: usize,
     rooms: FxHashMap<usize, Here<P>>,
+    waiting: VecDeque<Lossy>,
+    batch: Batch,
+}
+
+/// Messages of a room that some have got.
+#[derive(Debug, Default)]
+struct Batch {
+    gathering: Gathering,
+    messages: Vec<Lossy>,
+    /// Who has not, and may have left since.
+    receivers: Vec<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -40,6 +64,8 @@ impl<P: Copy + Eq> Gatherings<P> {
         Self {
             shard,
             rooms: FxHashMap::default(),
+            waiting: VecDeque::new(),
+            batch: Batch::default(),
         }
     }
 
@@ -50,7 +76,9 @@ impl<P: Copy + Eq> Gatherings<P> {
             gathering: gathering.clone(),
             members: FxHashMap::default(),
         });
-        room.members.insert(participant.clone(), peer);
+        if room.members.insert(participant.clone(), peer).is_none() {
+            gathering.add_member();
+        }
         gathering.enter(self.shard);
     }
 
@@ -61,6 +89,7 @@ impl<P: Copy + Eq> Gatherings<P> {
         };
         if room.members.get(participant) == Some(&peer) {
             room.members.remove(participant);
+            gathering.remove_members(1);
         }
         if room.members.is_empty() {
             gathering.leave(self.shard);
@@ -68,9 +97,12 @@ impl<P: Copy + Eq> Gatherings<P> {
         }
     }
 
-    /// Forgets everybody.
+    /// Forgets everybody, and what waits for them.
     pub fn clear(&mut self) {
+        self.waiting.clear();
+        self.batch = Batch::default();
         for (_, room) in self.rooms.drain() {
+            room.gathering.remove_members(room.members.len());
             room.gathering.leave(self.shard);
         }
     }
@@ -85,23 +117,83 @@ impl<P: Copy + Eq> Gatherings<P> {
         self.rooms.is_empty()
     }
 
-    /// Names those here whom a message goes to.
-    pub fn deliver(&self, message: &Lossy, mut give: impl FnMut(P)) {
-        let Some(room) = self.rooms.get(&message.gathering.key()) else {
-            return;
-        };
-        match &message.to {
-            None => {
-                let others = room.members.iter();
-                let others = others.filter(|(name, _)| **name != message.from);
-                others.for_each(|(_, peer)| give(*peer));
-            }
-            Some(to) => {
-                let others = to.iter().filter(|name| ***name != *message.from);
-                let peers = others.filter_map(|name| room.members.get(&**name));
-                peers.for_each(|peer| give(*peer));
+    /// Takes messages for those here. Returns how many there is no room for.
+    pub fn take(&mut self, messages: impl ExactSizeIterator<Item = Lossy>) -> usize {
+        let room = MAX_WAITING - self.waiting.len();
+        let lost = messages.len().saturating_sub(room);
+        self.waiting.extend(messages.take(room));
+        lost
+    }
+
+    /// Gives what waits to as many of those whom it is for as have their turn.
+    pub fn deliver(&mut self, mut give: impl FnMut(P, &Bytes)) {
+        let mut left = MAX_RECEIVERS;
+        while left > 0 && self.has_batch() {
+            let Some(name) = self.batch.receivers.pop() else {
+                continue;
+            };
+            let room = self.rooms.get(&self.batch.gathering.key());
+            if let Some(peer) = room.and_then(|room| room.members.get(&name)) {
+                let messages = self.batch.messages.iter();
+                let theirs = messages.filter(|message| message.is_for(&name));
+                theirs.for_each(|message| give(*peer, &message.bytes));
+                left -= 1;
             }
         }
+    }
+
+    /// Whether somebody is still to get something.
+    pub fn is_late(&self) -> bool {
+        !self.waiting.is_empty() || !self.batch.receivers.is_empty()
+    }
+
+    /// Begins with the next messages where all have the last. Those that are for the same room go together: each who
+    /// gets some is written to once.
+    fn has_batch(&mut self) -> bool {
+        if !self.batch.receivers.is_empty() {
+            return true;
+        }
+        let Some(first) = self.waiting.pop_front() else {
+            return false;
+        };
+        self.batch.gathering = first.gathering.clone();
+        self.batch.messages.clear();
+        self.batch.messages.push(first);
+        while self.batch.messages.len() < MAX_BATCH
+            && let Some(next) =
+                (self.waiting).pop_front_if(|next| next.gathering == self.batch.gathering)
+        {
+            self.batch.messages.push(next);
+        }
+        if let Some(room) = self.rooms.get(&self.batch.gathering.key()) {
+            self.batch.receivers = room.receivers(&self.batch.messages);
+        }
+        true
+    }
+}
+
+impl Lossy {
+    fn is_for(&self, name: &str) -> bool {
+        let named = self.to.as_ref();
+        *self.from != *name
+            && named.is_none_or(|to| to.binary_search_by(|it| (**it).cmp(name)).is_ok())
+    }
+}
+
+impl<P> Here<P> {
+    /// Those here whom any of these is for.
+    fn receivers(&self, messages: &[Lossy]) -> Vec<Arc<str>> {
+        let is_for_all = messages.iter().any(|message| message.to.is_none());
+        if is_for_all {
+            return self.members.keys().cloned().collect();
+        }
+        let named = messages.iter().filter_map(|message| message.to.as_ref());
+        let named = named.flat_map(|to| to.iter());
+        let there = named.filter_map(|name| Some(self.members.get_key_value(&**name)?.0.clone()));
+        let mut there: Vec<_> = there.collect();
+        there.sort_unstable();
+        there.dedup();
+        there
     }
 }
 
@@ -118,9 +210,12 @@ mod tests {
         }
     }
 
-    fn reached(gatherings: &Gatherings<u32>, message: &Lossy) -> Vec<u32> {
+    fn reached(gatherings: &mut Gatherings<u32>, message: &Lossy) -> Vec<u32> {
         let mut peers = Vec::new();
-        gatherings.deliver(message, |peer| peers.push(peer));
+        assert_eq!(gatherings.take([message.clone()].into_iter()), 0);
+        while gatherings.is_late() {
+            gatherings.deliver(|peer, _| peers.push(peer));
+        }
         peers.sort_unstable();
         peers
     }
@@ -133,10 +228,54 @@ mod tests {
             here.enter(&tea, &name.into(), peer);
         }
         here.enter(&coffee, &"bob".into(), 4);
-        assert_eq!(reached(&here, &message(&tea, None)), [2, 3]);
+        assert_eq!(reached(&mut here, &message(&tea, None)), [2, 3]);
         let some = ["ann", "cid", "nobody"];
-        assert_eq!(reached(&here, &message(&tea, Some(&some))), [3]);
-        assert_eq!(reached(&here, &message(&coffee, None)), [4]);
+        assert_eq!(reached(&mut here, &message(&tea, Some(&some))), [3]);
+        assert_eq!(reached(&mut here, &message(&coffee, None)), [4]);
+    }
+
+    #[test]
+    fn in_a_turn_some_get_all_that_waits_and_the_others_in_the_next() {
+        let room = Gathering::default();
+        let mut here = Gatherings::new(1);
+        for peer in 0..300 {
+            here.enter(&room, &format!("member {peer}").into(), peer);
+        }
+        assert_eq!(room.members(), 300);
+        let messages: Vec<_> = (0..2000).map(|_| message(&room, None)).collect();
+        assert_eq!(here.take(messages.into_iter()), 2000 - MAX_WAITING);
+        let mut given = [0; 300];
+        while here.is_late() {
+            let before = given;
+            here.deliver(|peer, _| given[peer] += 1);
+            let some = (0..300).filter(|peer| given[*peer] > before[*peer]);
+            assert!(some.count() <= MAX_RECEIVERS);
+            let most = (0..300).map(|peer| given[peer] - before[peer]).max();
+            assert!(most <= Some(MAX_BATCH));
+        }
+        assert_eq!(given, [MAX_WAITING; 300]);
+    }
+
+    #[test]
+    fn who_leaves_in_between_and_whoever_has_the_place_then_get_nothing() {
+        let (room, other) = (Gathering::default(), Gathering::default());
+        let mut here = Gatherings::new(1);
+        let name = |peer: usize| format!("member {peer:02}").into();
+        (0..50).for_each(|peer| here.enter(&room, &name(peer), peer));
+        here.take([message(&room, None)].into_iter());
+        let mut got = Vec::new();
+        here.deliver(|peer, _| got.push(peer));
+        assert_eq!(got.len(), MAX_RECEIVERS);
+        for peer in (0..50).filter(|peer| !got.contains(peer)) {
+            here.leave(&room, &name(peer), peer);
+            here.enter(&other, &name(peer), peer);
+        }
+        here.deliver(|peer, _| panic!("{peer}"));
+        assert!(!here.is_late());
+        assert_eq!(
+            (room.members(), other.members()),
+            (MAX_RECEIVERS, 50 - MAX_RECEIVERS)
+        );
     }
 
     #[test]

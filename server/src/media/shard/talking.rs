@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use ferrite_protocol::limits::MAX_LOSSY_BYTES;
@@ -20,6 +20,7 @@ use crate::media::event::{PeerEvent, Tell};
 use crate::media::peer::{MESSAGE_COST, Peer};
 use crate::media::plan::Talk;
 use crate::media::shard::gatherings::{Gatherings, Lossy};
+use crate::rate::{Bucket, Rate};
 
 /// What is read of a peer's messages before its session has heard them, each counted with
 /// [`MESSAGE_COST`].
@@ -34,9 +35,13 @@ pub const MAX_LOSSY_UNDER_WAY: usize = 32 * 1024;
 /// Lossy messages waiting for those to be acknowledged, and their bytes.
 pub const MAX_LOSSY_WAITING: (usize, usize) = (64, 64 * 1024);
 
-/// Lossy messages that a peer may send a second, and at once after a quiet time. Each may go to a whole
-/// room.
+/// Lossy messages that a peer may send a second, and at once after a quiet time.
 pub const LOSSY_RATE: (u32, u32) = (500, 250);
+const RATE: Rate = Rate::new(LOSSY_RATE.0, LOSSY_RATE.1);
+
+/// One that goes to more than so many others counts as one for each so many: each of them costs as much as another
+/// message.
+pub const LOSSY_RECEIVERS: usize = 50;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -61,8 +66,8 @@ pub struct Talking {
     waiting_bytes: usize,
     /// Lossy messages that came.
     said: Vec<Lossy>,
-    /// When as many as at once may come again.
-    quiet_at: Option<Instant>,
+    /// How many more may come.
+    allowed: Option<Bucket>,
 }
 
 impl Talking {
@@ -90,23 +95,19 @@ impl Talking {
             && let Some(talk) = talk
             && talk.may_send
             && data.len() <= MAX_LOSSY_BYTES
-            && self.may_say(now)
-        {
             // What is no message is dropped: nobody waits for an answer.
-            self.said.extend(lossy(talk, &data));
+            && let Ok(message) = ClientData::decode(&data)
+            && self.may_say(now, receivers(talk, &message))
+        {
+            self.said.extend(lossy(talk, message));
         }
     }
 
-    /// Whether one more lossy message is within the limit.
-    fn may_say(&mut self, now: Instant) -> bool {
-        let (per_second, at_once) = LOSSY_RATE;
-        let each = Duration::from_secs(1) / per_second;
-        let quiet_at = self.quiet_at.unwrap_or(now).max(now) + each;
-        let is_within = quiet_at <= now + each * at_once;
-        if is_within {
-            self.quiet_at = Some(quiet_at);
-        }
-        is_within
+    /// Whether one more lossy message to so many is within the limit.
+    fn may_say(&mut self, now: Instant, receivers: usize) -> bool {
+        let count = receivers.div_ceil(LOSSY_RECEIVERS).max(1);
+        let allowed = self.allowed.get_or_insert_with(|| Bucket::new(now));
+        allowed.take(RATE, count.try_into().unwrap_or(u32::MAX), now)
     }
 
     /// The lossy messages that came.
@@ -229,9 +230,14 @@ impl Talking {
     }
 }
 
+/// About how many a message is for.
+fn receivers(talk: &Talk, message: &ClientData<'_>) -> usize {
+    let named = message.to.as_ref().map(Vec::len);
+    named.unwrap_or_else(|| talk.gathering.members().saturating_sub(1))
+}
+
 /// A message of a client's as it goes to others.
-fn lossy(talk: &Talk, data: &[u8]) -> Option<Lossy> {
-    let message = ClientData::decode(data).ok()?;
+fn lossy(talk: &Talk, message: ClientData<'_>) -> Option<Lossy> {
     let sent = ServerData {
         from: &talk.participant,
         is_private: message.to.is_some(),

@@ -8,7 +8,6 @@ use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::Transport;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::shard::core::ShardCore;
-use crate::media::shard::gatherings::Lossy;
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::paths::Paths;
 use crate::media::shard::peers::{PeerKey, Peers, touch};
@@ -64,12 +63,12 @@ impl ShardCore {
         self.router.deliver(now, &mut delivery);
     }
 
-    /// Gives somebody's lossy message to those here whom it is for.
-    pub(super) fn pass_here(&mut self, message: &Lossy) {
+    /// Gives lossy messages to those here whom they are for.
+    pub(super) fn pass_here(&mut self) {
         let (peers, touched) = (&mut self.peers, &mut self.touched);
-        self.gatherings.deliver(message, |key| {
+        self.gatherings.deliver(|key, message| {
             if let Some(place) = peers.get_mut(key) {
-                place.resident.hear(message.bytes.clone());
+                place.resident.hear(message.clone());
                 touch(touched, key, place);
             }
         });
