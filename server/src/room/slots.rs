@@ -55,11 +55,10 @@ pub fn assign(
     let mut assigned = vec![None; slots.len()];
     match watch {
         Some(watch) => room.watched(watch, &mut assigned),
-        None => room.fill(&room.pictures(), MediaKind::Video, &mut assigned),
+        None => room.fill(view.pictures(own), MediaKind::Video, &mut assigned),
     }
-    let sounds = room.sounds();
-    room.pair(&sounds, &mut assigned);
-    room.fill(&sounds, MediaKind::Audio, &mut assigned);
+    room.pair(&mut assigned);
+    room.fill(view.sounds(own), MediaKind::Audio, &mut assigned);
     assigned
 }
 
@@ -74,28 +73,6 @@ struct Room<'a> {
 type Candidate<'a> = (&'a Publication, &'a Carried);
 
 impl<'a> Room<'a> {
-    /// What others publish, in the order they came.
-    fn others(&self) -> impl Iterator<Item = Candidate<'a>> {
-        let own = self.own;
-        let members = self.view.members.iter();
-        let others = members.filter(move |member| member.serial != own && !member.hidden);
-        others.flat_map(|member| member.published())
-    }
-
-    /// All pictures, screens first.
-    fn pictures(&self) -> Vec<Candidate<'a>> {
-        let pictures = self.others().filter(|(it, _)| it.kind == MediaKind::Video);
-        let mut pictures: Vec<_> = pictures.collect();
-        pictures.sort_by_key(|(publication, _)| publication.source != Source::Screen);
-        pictures
-    }
-
-    /// Everything that may be heard.
-    fn sounds(&self) -> Vec<Candidate<'a>> {
-        let heard = |it: &Publication| it.kind == MediaKind::Audio && !it.muted;
-        self.others().filter(|(it, _)| heard(it)).collect()
-    }
-
     fn slots_of(&self, kind: MediaKind) -> impl Iterator<Item = (usize, &'a SlotKind)> {
         let slots = self.slots.iter().enumerate();
         slots.filter(move |(_, slot)| slot.kind == kind)
@@ -124,7 +101,7 @@ impl<'a> Room<'a> {
     }
 
     /// Puts sound into the slot that is one stream with the picture of the same participant.
-    fn pair(&self, sounds: &[Candidate<'a>], assigned: &mut [Option<Assigned>]) {
+    fn pair(&self, assigned: &mut [Option<Assigned>]) {
         let pairs = self
             .slots_of(MediaKind::Audio)
             .zip(self.slots_of(MediaKind::Video));
@@ -132,7 +109,7 @@ impl<'a> Room<'a> {
         let mut placed = HashSet::new();
         for ((audio, slot), (video, _)) in pairs {
             let picture = assigned[video].as_ref();
-            let sound = picture.and_then(|it| self.sound_of(&it.publication, sounds));
+            let sound = picture.and_then(|it| self.sound_of(&it.publication));
             if let Some(sound) = sound
                 && placed.insert(&sound.0.id)
             {
@@ -142,25 +119,25 @@ impl<'a> Room<'a> {
     }
 
     /// The sound that belongs to a picture: a screen's is the screen's, a camera's the microphone's.
-    fn sound_of(&self, picture: &PublicationId, sounds: &[Candidate<'a>]) -> Option<Candidate<'a>> {
+    fn sound_of(&self, picture: &PublicationId) -> Option<Candidate<'a>> {
         let (publication, _) = self.view.publication(picture)?;
         let (participant, _) = publication.id.parts()?;
         let is_screen = publication.source == Source::Screen;
-        let belongs = |(sound, _): &&Candidate<'a>| {
-            let is_theirs = sound
-                .id
-                .parts()
-                .is_some_and(|(whose, _)| whose == participant);
-            is_theirs && (sound.source == Source::ScreenAudio) == is_screen
+        let belongs = |(sound, _): &Candidate<'a>| {
+            let is_heard = sound.kind == MediaKind::Audio && !sound.muted;
+            is_heard && (sound.source == Source::ScreenAudio) == is_screen
         };
-        sounds.iter().find(belongs).copied()
+        let is_own =
+            (self.view.member(self.own)).is_some_and(|it| it.participant.id.0 == participant);
+        let mut published = self.view.published_by(participant)?.filter(|_| !is_own);
+        published.find(belongs)
     }
 
     /// Fills the free slots of a kind with the first candidates that have none. What was shown before
     /// stays where it was.
     fn fill(
         &self,
-        candidates: &[Candidate<'a>],
+        candidates: impl Iterator<Item = Candidate<'a>>,
         kind: MediaKind,
         assigned: &mut [Option<Assigned>],
     ) {
@@ -168,8 +145,8 @@ impl<'a> Room<'a> {
         let placed = slots.iter().filter_map(|(at, _)| assigned[*at].as_ref());
         let placed: HashSet<_> = placed.map(|it| it.publication.clone()).collect();
         let room = slots.len() - placed.len();
-        let waiting = candidates.iter().filter(|(it, _)| !placed.contains(&it.id));
-        let mut waiting: Vec<_> = waiting.take(room).copied().collect();
+        let waiting = candidates.filter(|(it, _)| !placed.contains(&it.id));
+        let mut waiting: Vec<_> = waiting.take(room).collect();
         for (at, slot) in &slots {
             let before = self.before.get(&slot.mid);
             let stays = waiting.iter().position(|(it, _)| Some(&it.id) == before);

@@ -10,6 +10,7 @@ use ferrite_protocol::{
 use super::*;
 use crate::auth::Grants;
 use crate::media::TrackId;
+use crate::media::rtp::work;
 use crate::media::sdp::{CodecKind, Format};
 
 const LIMITS: RoomLimits = RoomLimits {
@@ -449,4 +450,55 @@ fn a_program_sees_who_is_hidden_and_no_room_that_has_ended() {
     assert_eq!(rooms.names(), [name]);
     drop((ann, after));
     assert!(rooms.is_empty());
+}
+
+/// Everybody looks at every change: what one does must not grow with the room.
+#[test]
+fn who_looks_at_a_large_room_looks_up_no_more_than_in_a_small_one() {
+    let steps = |members: usize| {
+        let rooms = rooms(RoomLimits {
+            participants: members,
+            room_publications: 2 * members,
+            ..LIMITS
+        });
+        let mut seats: Vec<_> = (0..members)
+            .map(|at| {
+                let seat = sit(&rooms, "tea", &format!("member-{at}"));
+                seat.publish(camera_and_microphone()).unwrap();
+                seat
+            })
+            .collect();
+        let slots: Vec<_> = (0..10)
+            .map(|at| {
+                let (kind, codec) = match at % 2 {
+                    0 => (MediaKind::Audio, CodecKind::Opus),
+                    _ => (MediaKind::Video, CodecKind::Vp8),
+                };
+                SlotKind {
+                    mid: at.to_string(),
+                    kind,
+                    formats: vec![Format::of(codec, "")],
+                }
+            })
+            .collect();
+        let watch = |at: usize| Watch {
+            publication: PublicationId(format!("member-{}/cam", members - at)),
+            width: None,
+            height: None,
+            paused: false,
+        };
+        let watch = [1, 3, 5, 7, 9].map(|at| (at.to_string(), Some(watch(at))));
+        let watch = BTreeMap::from(watch);
+        let view = seats[0].view();
+        let look = |own| {
+            let assigned = assign(&view, own, &slots, Some(&watch), &BTreeMap::new());
+            assert!(assigned.iter().flatten().all(|it| it.state.is_ok()));
+            assert_eq!(assigned.iter().flatten().count(), 10);
+        };
+        let first = work::steps_of(|| look(seats[0].serial()));
+        (first, work::steps_of(|| look(seats[1].serial())))
+    };
+    let ((_, small), (first, large)) = (steps(20), steps(200));
+    assert!(large <= small, "{small} steps among 20, {large} among 200");
+    assert!(first <= 200 + large, "{first} for who looks first");
 }

@@ -1,13 +1,16 @@
 //! A room at one moment, as its members see it, and what is different at another. A view is shared by all
 //! who look: what did not change between two of them is the same object.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use ferrite_protocol::{
-    Participant, ParticipantId, Publication, PublicationId, RoomId, RoomSnapshot,
+    MediaKind, Participant, ParticipantId, Publication, PublicationId, RoomId, RoomSnapshot, Source,
 };
+use foldhash::fast::RandomState;
 
 use crate::media::TrackId;
+use crate::media::rtp::work;
 use crate::media::sdp::Format;
 
 /// A room at one moment.
@@ -19,6 +22,52 @@ pub struct View {
     pub members: Vec<Arc<Member>>,
     /// The number of what was said last.
     pub said: u64,
+    index: Index,
+}
+
+/// What is looked up in a view, found by the first who looks: hundreds do at each change, and each would search through
+/// hundreds for each of its slots. A copy, which is about to be another view, has none.
+#[derive(Debug, Default)]
+struct Index(OnceLock<Found>);
+
+impl Clone for Index {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// Members by their place among all, and what they publish by its place among theirs. Nothing of who is hidden.
+#[derive(Debug, Default)]
+struct Found {
+    members: HashMap<String, usize, RandomState>,
+    /// Everything that may be heard, in the order they came.
+    sounds: Vec<(usize, usize)>,
+    /// All pictures, screens first.
+    pictures: Vec<(usize, usize)>,
+}
+
+impl Found {
+    fn of(members: &[Arc<Member>]) -> Self {
+        let mut found = Self::default();
+        let mut cameras = Vec::new();
+        let seen = members.iter().enumerate().filter(|(_, it)| !it.hidden);
+        for (at, member) in seen {
+            let id = member.participant.id.0.clone();
+            found.members.insert(id, at);
+            let publications = member.participant.publications.iter().enumerate();
+            for (place, publication) in publications {
+                match (publication.kind, publication.source) {
+                    (MediaKind::Audio, _) if publication.muted => {}
+                    (MediaKind::Audio, _) => found.sounds.push((at, place)),
+                    (MediaKind::Video, Source::Screen) => found.pictures.push((at, place)),
+                    (MediaKind::Video, _) => cameras.push((at, place)),
+                }
+            }
+        }
+        work::count(members.len());
+        found.pictures.append(&mut cameras);
+        found
+    }
 }
 
 /// Somebody in a room, and how what they publish is carried.
@@ -59,6 +108,7 @@ impl View {
             room,
             members: Vec::new(),
             said: 0,
+            index: Index::default(),
         }
     }
 
@@ -73,11 +123,45 @@ impl View {
     #[must_use]
     pub fn publication(&self, id: &PublicationId) -> Option<(&Publication, &Carried)> {
         let (participant, _) = id.parts()?;
-        let mut members = self.members.iter();
-        let member = members.find(|it| !it.hidden && it.participant.id.0 == participant)?;
-        member
-            .published()
-            .find(|(publication, _)| publication.id == *id)
+        let mut published = self.published_by(participant)?;
+        published.find(|(publication, _)| publication.id == *id)
+    }
+
+    /// What somebody publishes whom others see.
+    pub(super) fn published_by(
+        &self,
+        participant: &str,
+    ) -> Option<impl Iterator<Item = (&Publication, &Carried)>> {
+        let at = self.found().members.get(participant)?;
+        work::count(1);
+        Some(self.members.get(*at)?.published())
+    }
+
+    /// Everything of others than `own` that may be heard, in the order they came.
+    pub(super) fn sounds(&self, own: u64) -> impl Iterator<Item = (&Publication, &Carried)> {
+        self.of_others(own, &self.found().sounds)
+    }
+
+    /// All pictures of others than `own`, screens first.
+    pub(super) fn pictures(&self, own: u64) -> impl Iterator<Item = (&Publication, &Carried)> {
+        self.of_others(own, &self.found().pictures)
+    }
+
+    fn of_others<'a>(
+        &'a self,
+        own: u64,
+        places: &'a [(usize, usize)],
+    ) -> impl Iterator<Item = (&'a Publication, &'a Carried)> {
+        places.iter().filter_map(move |(at, place)| {
+            work::count(1);
+            let member = self.members.get(*at).filter(|it| it.serial != own)?;
+            let publication = member.participant.publications.get(*place)?;
+            Some((publication, member.carried.get(*place)?))
+        })
+    }
+
+    fn found(&self) -> &Found {
+        self.index.0.get_or_init(|| Found::of(&self.members))
     }
 
     /// Whether everybody is as they were in an earlier view: then only something was said.

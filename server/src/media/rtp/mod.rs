@@ -18,4 +18,4 @@ pub mod numbering;
 pub mod packet;
 pub mod ring;
 pub mod rtcp;
-pub(in crate::media) mod work;
+pub(crate) mod work;

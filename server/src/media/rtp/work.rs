@@ -9,14 +9,14 @@ thread_local! {
 /// Counts steps: entries looked at, elements read.
 #[inline(always)]
 #[cfg_attr(not(test), expect(unused_variables, reason = "only tests count"))]
-pub(in crate::media) fn count(steps: usize) {
+pub(crate) fn count(steps: usize) {
     #[cfg(test)]
     STEPS.set(STEPS.get() + steps);
 }
 
 /// The steps something takes on this thread.
 #[cfg(test)]
-pub(in crate::media) fn steps_of(something: impl FnOnce()) -> usize {
+pub(crate) fn steps_of(something: impl FnOnce()) -> usize {
     let before = STEPS.get();
     something();
     STEPS.get() - before
