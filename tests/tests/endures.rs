@@ -45,6 +45,11 @@ async fn its_own_end_and_its_clients_find_back() -> Result<()> {
 }
 
 #[tokio::test]
+async fn floods_of_rooms_that_cost_their_other_members_nothing() -> Result<()> {
+    endurance("room-floods --members 8 --seconds 1 --datagrams 1000").await
+}
+
+#[tokio::test]
 async fn floods_that_cost_others_nothing() -> Result<()> {
     endurance("floods --peers 10 --seconds 1 --datagrams 2000 --sessions 30").await
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ferrite_protocol::{ClientMessage, ServerMessage};
+use ferrite_protocol::{ClientMessage, MediaKind, ServerMessage, Source, TrackUse, Tracks};
 use rtc::dtls::config::HandshakeConfig;
 use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc::shared::TransportProtocol;
@@ -33,6 +33,9 @@ pub const TRANSPORT_CC: u8 = 2;
 /// See [`VP8`].
 pub const SSRC: u32 = 0x5EED_0001;
 
+/// What it publishes in a room.
+pub const KEY: &str = "flood";
+
 /// How long it waits for an answer before it looks again.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -54,6 +57,8 @@ pub struct Member {
     checked: bool,
     transaction: u64,
     data: Vec<Vec<u8>>,
+    /// It is in a room.
+    has_room: bool,
 }
 
 impl std::fmt::Debug for Member {
@@ -69,6 +74,17 @@ impl Member {
     /// Calls the server and comes back when it may send media. It offers so many video sections, and
     /// a data channel.
     pub fn join(address: &str, media: SocketAddr, videos: usize) -> Result<Self> {
+        Self::enter(address, media, videos, None)
+    }
+
+    /// The same, after it said this: it joins a room. Of its sections the first is published, as [`KEY`], and others
+    /// are shown on the rest.
+    pub fn enter(
+        address: &str,
+        media: SocketAddr,
+        videos: usize,
+        join: Option<&ClientMessage>,
+    ) -> Result<Self> {
         let badge = Badge::new()?;
         let config = badge.handshake.clone();
         let socket = UdpSocket::bind("127.0.0.1:0")?;
@@ -85,7 +101,9 @@ impl Member {
             checked: false,
             transaction: 0,
             data: Vec::new(),
+            has_room: join.is_some(),
         };
+        join.map_or(Ok(()), |join| member.line.say(join))?;
         member.offer(videos)?;
         member.get_in(config)?;
         Ok(member)
@@ -97,8 +115,13 @@ impl Member {
         self.line.say(&ClientMessage::Offer {
             id: None,
             sdp,
-            tracks: None,
+            tracks: self.has_room.then(|| tracks(videos)),
         })
+    }
+
+    /// Says something else.
+    pub fn say(&mut self, message: &ClientMessage) -> Result<()> {
+        self.line.say(message)
     }
 
     fn get_in(&mut self, config: Arc<HandshakeConfig>) -> Result<()> {
@@ -315,4 +338,20 @@ impl Member {
         }
         sdp
     }
+}
+
+/// What its sections are for; their mids are their places, from 1.
+fn tracks(videos: usize) -> Tracks {
+    let published = TrackUse::Publish {
+        key: KEY.to_owned(),
+        source: Source::Camera,
+        label: None,
+        width: None,
+        height: None,
+    };
+    let slots = (2..=videos).map(|mid| (mid.to_string(), TrackUse::Receive(MediaKind::Video)));
+    [("1".to_owned(), published)]
+        .into_iter()
+        .chain(slots)
+        .collect()
 }

@@ -12,6 +12,7 @@
 //! | `badge`, `stun` | what it takes to be let in without a library's peer |
 //! | `rooms` | thousands of participants, lighter still, who check what they get |
 //! | `member` | one who was let in, with its own hand on every byte |
+//! | `token` | what opens rooms |
 //! | `raw` | the raw limit of the machine |
 //! | `meter` | what the kernel says of the server's process |
 
@@ -27,6 +28,7 @@ mod peer;
 mod raw;
 pub mod rooms;
 mod stun;
+pub mod token;
 
 use std::time::Duration;
 

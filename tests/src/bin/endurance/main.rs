@@ -58,6 +58,8 @@ enum Run {
     Connects(connects::Options),
     /// Offers, handshakes, checks and nonsense in masses: what they cost those who call
     Floods(floods::Options),
+    /// Members of a room flood it with everything they may say: what it costs the others in it
+    RoomFloods(floods::rooms::Options),
     /// SIGTERM and kill -9 under load, and a restart: when clients know, and when they are back
     Restarts(restarts::Options),
     /// Calls that go on, with data, while packets get lost: memory stays flat
@@ -70,6 +72,7 @@ async fn main() -> Result<ExitCode> {
     let complaints = match run {
         Run::Connects(options) => connects::run(&options, &log).await?,
         Run::Floods(options) => floods::run(&options, &log).await?,
+        Run::RoomFloods(options) => floods::rooms::run(&options, &log).await?,
         Run::Restarts(options) => restarts::run(&options, &log).await?,
         Run::Calls(options) => calls::run(&options, &log).await?,
     };

@@ -135,6 +135,7 @@ impl Options {
                 rate: self.rate * 1000,
             },
             sockets: all.div_ceil(100).clamp(1, 16),
+            key: None,
         }
     }
 

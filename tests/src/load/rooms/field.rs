@@ -20,6 +20,7 @@ use super::sink::Found;
 use super::source::{Pace, SOUND_INTERVAL};
 use super::wire::{self, Wire, wall_clock};
 use crate::load::line::Line;
+use crate::load::token::TokenKey;
 use crate::load::{Badge, SplitMix};
 
 /// The longest it sleeps while something may have arrived.
@@ -42,6 +43,8 @@ pub struct FieldOptions {
     pub link: LinkOptions,
     /// UDP sockets.
     pub sockets: usize,
+    /// What everybody's token is signed with; `None` where nobody asks for one.
+    pub key: Option<TokenKey>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,7 +215,7 @@ impl Field {
             let token = Token(number);
             let registry = self.poll.registry();
             registry.register(&mut source, token, Interest::READABLE)?;
-            guest.sit(line, &self.common.badge)?;
+            guest.sit(line, &self.common.badge, self.options.key)?;
             let now = Instant::now();
             // Reports of many do not come at once.
             let spread = self.options.feedback.mul_f64(self.random.share());

@@ -21,6 +21,7 @@ use super::source::Source;
 use super::wire::wall_clock;
 use crate::load::Badge;
 use crate::load::line::{Heard, Line};
+use crate::load::token::{TokenKey, token};
 
 /// What concerns all participants.
 pub(super) struct Common {
@@ -117,13 +118,20 @@ impl Guest {
     }
 
     /// Has a line now: enters its room and offers.
-    pub(super) fn sit(&mut self, mut line: Line, badge: &Badge) -> Result<()> {
+    pub(super) fn sit(
+        &mut self,
+        mut line: Line,
+        badge: &Badge,
+        key: Option<TokenKey>,
+    ) -> Result<()> {
+        let room = format!("load-{}", self.room);
+        let token = key.map(|key| token(key, &room, &format!("guest-{}", self.number)));
         line.say(&ClientMessage::Join {
             id: None,
-            room: RoomId(format!("load-{}", self.room)),
+            room: RoomId(room),
             name: None,
             metadata: None,
-            token: None,
+            token,
         })?;
         line.say(&ClientMessage::Offer {
             id: None,

@@ -18,6 +18,8 @@ const WHOLE: u8 = 0x07;
 const DCEP: u32 = 50;
 /// See [`DCEP`].
 const TEXT: u32 = 51;
+/// See [`DCEP`].
+const BINARY: u32 = 53;
 
 const FIRST_TSN: u32 = 1000;
 
@@ -86,9 +88,24 @@ impl Chunks {
 
     /// A channel opened on this stream (RFC 8832 §5.1).
     pub(super) fn open(&mut self, stream: u16) -> Vec<u8> {
-        let open = [3, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, b'x'];
+        self.open_called(stream, "x")
+    }
+
+    /// The same with a label.
+    pub(super) fn open_called(&mut self, stream: u16, label: &str) -> Vec<u8> {
+        let mut open = vec![3, 0x80, 0, 0, 0, 0, 0, 0, 0, label.len() as u8, 0, 0];
+        open.extend(label.bytes());
         let chunk = self.data(stream, DCEP, &open);
         packet(self.tag, &[chunk])
+    }
+
+    /// As many binary messages as fit, each the same.
+    pub(super) fn messages(&mut self, stream: u16, message: &[u8]) -> Vec<u8> {
+        let length = 16 + message.len().next_multiple_of(4);
+        let chunks = 0..(MAX_PACKET - 12) / length;
+        let chunks = chunks.map(|_| self.data(stream, BINARY, message));
+        let chunks: Vec<_> = chunks.collect();
+        packet(self.tag, &chunks)
     }
 
     /// As many messages of one byte as fit.

@@ -6,11 +6,14 @@
 //! | `members` | those who were let in, and send anything |
 //! | `datagrams` | what strangers' floods are made of |
 //! | `chunks` | SCTP as no library would write it |
+//! | `rooms`, `guests` | the same in a room: what it costs its other members, and who floods |
 
 mod chunks;
 mod datagrams;
 mod flooder;
+mod guests;
 mod members;
+pub(crate) mod rooms;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
