@@ -11,7 +11,7 @@ use ferrite_protocol::limits::{
 
 use crate::Config;
 use crate::auth;
-use crate::http::door;
+use crate::http::{door, serve};
 use crate::media::ingest::{loss, table};
 use crate::media::net::{budget, framing, tcp};
 use crate::media::peer::streams;
@@ -179,12 +179,13 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![n(signalling::SPARE_PLACES, " more than sessions")],
         ),
         (
-            "HTTP connections",
+            "HTTP and HTTPS connections",
             vec![
                 n(door::MAX_CONNECTIONS, ","),
                 n(door::MAX_CONNECTIONS_PER_ADDRESS, " of one address"),
             ],
         ),
+        ("handshake of TLS", vec![s(serve::HEADER_TIMEOUT)]),
         ("participants of a room", vec![n(limits.participants, " (")]),
         (
             "offer ",

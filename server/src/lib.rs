@@ -16,6 +16,7 @@
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
 //! | [`room`] | who is where: plain data |
 //! | [`turn`] | STUN and TURN on the media port |
+//! | [`tls`] | the server's certificate |
 //! | [`media`] | the sans-IO media plane, and the threads that run it |
 //!
 //! Imports point one way: `http` to `signalling` to `room`, `behaviour` and `media` to the protocol
@@ -32,7 +33,7 @@
 //! config.http.listen = ([127, 0, 0, 1], 0).into();
 //! config.media.port = 0;
 //! let server = Server::start(config).await?;
-//! println!("open http://{}", server.addr());
+//! println!("open {}", server.url());
 //! server.shutdown().await;
 //! # Ok(())
 //! # }
@@ -112,8 +113,9 @@ mod seldom;
 pub mod server;
 mod shares;
 mod signalling;
+pub mod tls;
 pub mod turn;
 
 pub use config::{Config, ConfigError};
 pub use http::door::MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS;
-pub use server::{Server, StartError};
+pub use server::{Security, Server, StartError};

@@ -7,12 +7,12 @@ mod token;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::process::ExitCode;
 
 use ferrite_server::config::LogFormat;
-use ferrite_server::{Config, ConfigError, MAX_HTTP_CONNECTIONS, Server};
+use ferrite_server::{Config, ConfigError, MAX_HTTP_CONNECTIONS, Security, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The configuration, or the machine, has to change before the server can start.
@@ -134,7 +134,7 @@ impl Signals {
 
 /// In text the first line is for programs, the others for people. JSON is for programs alone.
 fn announce(server: &Server, format: LogFormat, rooms_are_open: bool) {
-    let (addr, media_port) = (server.addr(), server.media_port());
+    let (url, media_port) = (server.url(), server.media_port());
     let version = env!("CARGO_PKG_VERSION");
     let (rooms, about_rooms) = match rooms_are_open {
         true => ("open", OPEN_ROOMS),
@@ -142,14 +142,15 @@ fn announce(server: &Server, format: LogFormat, rooms_are_open: bool) {
     };
     let lines = match format {
         LogFormat::Text => format!(
-            "listening on http://{addr} (media UDP and TCP {media_port})\n\
+            "listening on {url} (media UDP and TCP {media_port})\n\
              Ferrite {version} is ready: open {}\n\
-             {about_rooms}",
-            address_to_open(addr),
+             {}{about_rooms}",
+            url_to_open(server),
+            about_certificate(server),
         ),
         // None of these values has a character that would have to be escaped.
         LogFormat::Json => format!(
-            r#"{{"level":"INFO","fields":{{"message":"listening","http":"http://{addr}","media_port":{media_port},"version":"{version}","rooms":"{rooms}"}},"target":"ferrite"}}"#
+            r#"{{"level":"INFO","fields":{{"message":"listening","http":"{url}","media_port":{media_port},"version":"{version}","rooms":"{rooms}"}},"target":"ferrite"}}"#
         ),
     };
     let _ = say(&lines);
@@ -160,13 +161,35 @@ const OPEN_ROOMS: &str = "Rooms are open: anybody may enter any room, and who en
 
 const CLOSED_ROOMS: &str = "Rooms ask for a token: nobody enters without one";
 
-fn address_to_open(addr: SocketAddr) -> String {
+fn url_to_open(server: &Server) -> String {
+    let (url, addr) = (server.url(), server.addr());
     if addr.ip().is_unspecified() || addr.ip().is_loopback() {
         // Browsers take this name for a secure context, which camera and microphone need.
-        format!("http://localhost:{}", addr.port())
+        url.replace(&addr.to_string(), &format!("localhost:{}", addr.port()))
     } else {
-        format!("http://{addr}")
+        url
     }
+}
+
+/// A line where browsers will warn.
+fn about_certificate(server: &Server) -> String {
+    let Security::SelfSigned { sha256, addresses } = server.security() else {
+        return String::new();
+    };
+    let addr = server.addr();
+    let serves = |own: &IpAddr| *own == addr.ip() || own.is_ipv4() && addr.ip().is_unspecified();
+    let from_outside = addresses
+        .iter()
+        .filter(|own| serves(own) && !own.is_loopback());
+    let urls = from_outside.map(|own| format!("https://{}", SocketAddr::new(*own, addr.port())));
+    let urls = urls.collect::<Vec<_>>().join(" or ");
+    let elsewhere = match urls.is_empty() {
+        true => String::new(),
+        false => format!("; on a phone in the same network open {urls}"),
+    };
+    format!(
+        "The certificate is self-signed, and browsers will warn{elsewhere}. Its SHA-256 is {sha256}\n"
+    )
 }
 
 /// Whoever started the server may have closed its standard output: that is no reason to stop.

@@ -1,21 +1,24 @@
 //! The whole server as one value: started once, stopped once, in order.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::OptionFuture;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, MadeCertificate};
 use crate::http::{self, App};
+use crate::media::net::candidates::Interfaces;
 use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
 use crate::room::Rooms;
 use crate::signalling::Signalling;
+use crate::tls::{Tls, TlsError};
 use crate::turn::access::Access;
 use crate::turn::credentials::SharedSecret;
 use crate::turn::start::{TurnConfig, TurnServers};
@@ -28,10 +31,27 @@ const FAREWELL: Duration = Duration::from_millis(1000);
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
+    security: Security,
     media: MediaPlane,
     signalling: Arc<Signalling>,
     http: JoinHandle<()>,
     stop_http: CancellationToken,
+}
+
+/// How HTTP is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// As it is.
+    None,
+    /// Over TLS, with a certificate of the settings.
+    Certificate,
+    /// Over TLS, with a certificate that was made at the start.
+    SelfSigned {
+        /// Its SHA-256, as browsers show it.
+        sha256: String,
+        /// Its addresses, which are this machine's.
+        addresses: Vec<IpAddr>,
+    },
 }
 
 /// Why the server did not start. Each is one line that says what to do.
@@ -54,6 +74,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// TLS cannot be had.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The media plane did not start.
     #[error("{}", advice(.0))]
     Media(#[from] MediaError),
@@ -66,6 +89,7 @@ impl Server {
     /// When a port cannot be had.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
+        let (tls, security) = secure(&config)?;
         let listener = listen(config.http.listen).await?;
         let addr = listener
             .local_addr()
@@ -82,10 +106,13 @@ impl Server {
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn));
         let stop_http = CancellationToken::new();
         let router = http::router(App::new(config.clone(), signalling.clone()));
-        let serving = http::serve::serve(listener, router, config, stop_http.clone());
-        let http = tokio::spawn(serving);
+        let acceptor = tls.as_ref().map(|tls| tls.config.clone().into());
+        let serving = http::serve::serve(listener, acceptor, router, config, stop_http.clone());
+        let following = OptionFuture::from(tls.map(|tls| tls.follow(stop_http.clone())));
+        let http = tokio::spawn(async { _ = tokio::join!(serving, following) });
         Ok(Self {
             addr,
+            security,
             media,
             signalling,
             http,
@@ -97,6 +124,22 @@ impl Server {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Its URL: `http` or `https`, and [`Self::addr`].
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = match self.security {
+            Security::None => "http",
+            Security::Certificate | Security::SelfSigned { .. } => "https",
+        };
+        format!("{scheme}://{}", self.addr)
+    }
+
+    /// Whether that is HTTPS, and with what certificate.
+    #[must_use]
+    pub fn security(&self) -> &Security {
+        &self.security
     }
 
     /// All rooms: to see who is in them, to remove or mute somebody, and to end one. It can be kept and
@@ -153,6 +196,21 @@ impl Server {
         }
         self.media.shutdown().await;
     }
+}
+
+fn secure(config: &Config) -> Result<(Option<Tls>, Security), TlsError> {
+    let mut addresses = Interfaces::default().addresses(Instant::now());
+    addresses.extend(&config.media.external_ips);
+    let tls = Tls::set_up(&config.tls, &addresses)?;
+    let security = match (&tls, config.tls.made) {
+        (None, _) => Security::None,
+        (Some(_), None) => Security::Certificate,
+        (Some(tls), Some(MadeCertificate::SelfSigned)) => Security::SelfSigned {
+            sha256: tls.certificates.fingerprint(),
+            addresses,
+        },
+    };
+    Ok((tls, security))
 }
 
 fn turn_config(config: &Config) -> TurnConfig {

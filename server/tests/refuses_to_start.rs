@@ -78,6 +78,30 @@ async fn a_flag_that_makes_no_sense_is_named() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_makes_no_sense_is_named() {
+    for (arguments, expected) in [
+        (&["--tls", "letsencrypt"][..], "--tls: give self-signed"),
+        (&["--tls-cert", "a.pem"], "--tls-key, too"),
+        (&["--tls-key", "a.pem"], "--tls-cert, too"),
+        (
+            &["--tls", "self-signed", "--tls-cert", "a.pem"],
+            "--tls: self-signed makes",
+        ),
+        (
+            &["--tls-cert", "/does/not/exist", "--tls-key", "Cargo.toml"],
+            "--tls-cert: /does/not/exist",
+        ),
+        (
+            &["--tls-cert", "Cargo.toml", "--tls-key", "Cargo.toml"],
+            "--tls-cert: Cargo.toml: there is no certificate",
+        ),
+    ] {
+        let text = refusal(ferrite(arguments)).await;
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_variable_that_makes_no_sense_is_named() {
     let mut command = ferrite(&[]);
     command.env("FERRITE_MEDIA_PORT", "many");

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use crate::sources::{Imports, Sources};
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
     "server",
     "http",
     "signalling",
@@ -18,6 +18,7 @@ const PARTS: [&str; 14] = [
     "behaviour",
     "turn",
     "media",
+    "tls",
     "config",
     "auth",
     "shares",

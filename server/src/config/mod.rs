@@ -3,7 +3,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `http`, `media`, `signalling`, `tokens`, `turn`, `limits`, `log` | the settings: each is declared once, with its names, type, default, help and rule |
+//! | `http`, `media`, `signalling`, `tls`, `tokens`, `turn`, `limits`, `log` | the settings: each is declared once, with its names, type, default, help and rule |
 //! | `declare` | what a declaration becomes, and how sources see it |
 //! | `value` | texts to values and back |
 //! | `flags` | the command line and the environment |
@@ -31,6 +31,7 @@ mod limits;
 mod log;
 mod media;
 mod signalling;
+mod tls;
 mod tokens;
 mod turn;
 mod value;
@@ -41,6 +42,7 @@ pub use self::limits::Limits;
 pub use self::log::{Log, LogAddresses, LogFormat};
 pub use self::media::Media;
 pub use self::signalling::Signalling;
+pub use self::tls::{MadeCertificate, Tls};
 pub use self::tokens::{KeyFile, Tokens};
 pub use self::turn::{IceServers, IceServersFile, PortRange, Secrets, SecretsFile, Turn};
 
@@ -49,6 +51,8 @@ pub use self::turn::{IceServers, IceServersFile, PortRange, Secrets, SecretsFile
 pub struct Config {
     /// The front door.
     pub http: Http,
+    /// Its certificate.
+    pub tls: Tls,
     /// The media plane.
     pub media: Media,
     /// Sessions.
@@ -105,6 +109,7 @@ impl Config {
     /// Shows every setting of every area.
     fn visit(&mut self, visitor: &mut impl Visitor) -> Result<(), ConfigError> {
         self.http.visit(visitor)?;
+        self.tls.visit(visitor)?;
         self.media.visit(visitor)?;
         self.signalling.visit(visitor)?;
         self.tokens.visit(visitor)?;

@@ -25,7 +25,7 @@ const FIXED: [(HeaderName, &str); 4] = [
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Adds them to a response for a page asked for at `host`. What was [shared](share) stays so.
-pub(super) fn secure(headers: &mut HeaderMap, host: Option<&str>) {
+pub(super) fn harden(headers: &mut HeaderMap, host: Option<&str>) {
     for (name, value) in FIXED {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -23,6 +23,7 @@ use crate::signalling::{Arrival, Caller, Full, Refused, Signalling};
 mod assets;
 pub(crate) mod door;
 mod headers;
+mod secure;
 pub(crate) mod serve;
 mod upgrade;
 
@@ -57,18 +58,24 @@ pub(crate) fn router(app: App) -> Router {
         .route("/readyz", get(ready))
         .route("/r/{room}", get(room))
         .fallback(asset)
-        .layer(middleware::from_fn(secure))
+        .layer(middleware::from_fn(harden))
         .with_state(app)
 }
 
-async fn secure(request: Request, next: middleware::Next) -> Response {
+/// For those who ask without TLS where there is TLS.
+fn plain_router() -> Router {
+    let elsewhere = Router::new().fallback(secure::elsewhere);
+    elsewhere.layer(middleware::from_fn(harden))
+}
+
+async fn harden(request: Request, next: middleware::Next) -> Response {
     let (parts, body) = request.into_parts();
     let host = asked_host(&parts).map(str::to_owned);
     let mut response = match has_one_host(&parts) {
         true => next.run(Request::from_parts(parts, body)).await,
         false => (StatusCode::BAD_REQUEST, ONE_HOST).into_response(),
     };
-    headers::secure(response.headers_mut(), host.as_deref());
+    headers::harden(response.headers_mut(), host.as_deref());
     response
 }
 

@@ -1,7 +1,7 @@
 //! The accept loop: from TCP connections to requests.
 //!
-//! It owns what a connection may do before it is a WebSocket: how long the headers may take, how long it
-//! may live. Who has to go where there are too many, [`door`](super::door) says. It knows nothing of what
+//! It owns what a connection may do before it is a WebSocket: how long TLS and the headers may take, how long
+//! it may live. Who has to go where there are too many, [`door`](super::door) says. It knows nothing of what
 //! is served.
 
 use std::net::SocketAddr;
@@ -14,20 +14,23 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-use super::Remote;
 use super::door::{self, Door, MAX_CONNECTIONS_PER_ADDRESS};
+use super::secure::{self, Spoken};
+use super::{Remote, plain_router};
 use crate::config::Config;
 use crate::network::{end_site, is_among};
 use crate::seldom::Seldom;
 
-/// Also how long an idle connection is kept.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Also how long an idle connection is kept, and how long the handshake of TLS may take.
+pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one connection may take for all its requests, however slowly it reads.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// After a failure that is not one connection's: most likely there is no free file descriptor.
@@ -39,14 +42,17 @@ const CLOSING: Duration = Duration::from_millis(2);
 /// What all connections share.
 struct Entrance {
     router: Router,
+    /// With TLS; and what is answered to those who come without.
+    tls: Option<(TlsAcceptor, Router)>,
     config: Arc<Config>,
     door: Mutex<Door<CancellationToken>>,
     failures: Seldom,
 }
 
-/// Serves until `stop`, then drops what connections there are.
+/// Serves until `stop`, then drops what connections there are. With `tls` it is HTTPS.
 pub(crate) async fn serve(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     router: Router,
     config: Arc<Config>,
     stop: CancellationToken,
@@ -55,6 +61,7 @@ pub(crate) async fn serve(
     let limited = config.limits.sessions_per_address > 0;
     let entrance = Arc::new(Entrance {
         router,
+        tls: tls.map(|tls| (tls, plain_router())),
         config,
         door: Mutex::new(Door::new(limited.then_some(MAX_CONNECTIONS_PER_ADDRESS))),
         failures: Seldom::default(),
@@ -143,10 +150,27 @@ impl Guest {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%remote, %error, "TCP_NODELAY");
         }
+        let Some((tls, plain)) = &self.entrance.tls else {
+            return self.requests(stream, &self.entrance.router, remote).await;
+        };
+        match tokio::time::timeout(HEADER_TIMEOUT, secure::greet(stream, tls)).await {
+            Ok(Ok(Spoken::Tls(stream))) => {
+                self.requests(stream, &self.entrance.router, remote).await;
+            }
+            Ok(Ok(Spoken::Plain(stream))) => self.requests(stream, plain, remote).await,
+            Ok(Err(error)) => debug!(%remote, %error, "TLS was not agreed on"),
+            Err(_) => debug!(%remote, "a handshake took too long"),
+        }
+    }
+
+    async fn requests<S>(&self, stream: S, router: &Router, remote: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let service = service_fn(|mut request: Request<Incoming>| {
             self.entrance.door().touch(self.number, Instant::now());
             request.extensions_mut().insert(Remote(remote));
-            self.entrance.router.clone().oneshot(request)
+            router.clone().oneshot(request)
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())

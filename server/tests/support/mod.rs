@@ -23,6 +23,7 @@ pub mod native;
 pub mod process;
 pub mod relay;
 pub mod talker;
+pub mod tls;
 
 /// Longer than anything takes on the slowest machine; only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -91,6 +91,22 @@ impl Running {
         next_line(&mut self.stdout).await
     }
 
+    /// Waits for a line of its log that has this.
+    pub async fn logged(&mut self, text: &str) {
+        let log = self.child.stderr.as_mut().unwrap();
+        let mut line = Vec::new();
+        let found = async {
+            while !String::from_utf8_lossy(&line).contains(text) {
+                let byte = log.read_u8().await.unwrap();
+                match byte {
+                    b'\n' => line.clear(),
+                    _ => line.push(byte),
+                }
+            }
+        };
+        timeout(PATIENCE, found).await.unwrap();
+    }
+
     /// Nobody reads its log any more.
     pub fn close_log(&mut self) {
         drop(self.child.stderr.take());
@@ -121,16 +137,16 @@ impl Running {
 fn parse_json(line: &str) -> Option<(SocketAddr, u16)> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     let fields = &line["fields"];
-    let addr = fields["http"].as_str()?.strip_prefix("http://")?;
+    let (_, addr) = fields["http"].as_str()?.split_once("://")?;
     let media_port = fields["media_port"].as_u64()?.try_into().ok()?;
     Some((addr.parse().ok()?, media_port))
 }
 
-/// `listening on http://ADDRESS (media UDP and TCP PORT)`.
+/// `listening on http://ADDRESS (media UDP and TCP PORT)`, or https.
 fn parse(line: &str) -> Option<(SocketAddr, u16)> {
-    let rest = line.strip_prefix("listening on http://")?;
+    let (_, rest) = line.strip_prefix("listening on ")?.split_once("://")?;
     let (addr, rest) = rest.split_once(" (media UDP and TCP ")?;
-    let port = rest.strip_suffix(')')?;
+    let port = rest.strip_suffix(')')?.split(',').next()?;
     Some((addr.parse().ok()?, port.parse().ok()?))
 }
 
