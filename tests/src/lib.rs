@@ -19,6 +19,7 @@
 //! * [`signalling`] calls for peers that have no signalling of their own.
 //! * [`native`] is a client that is no browser: it joins a room, and publishes and keeps files.
 //! * [`tone`] writes the sound a fake microphone plays.
+//! * [`coturn`] runs coturn's clients.
 //! * [`cargo`] builds programs of the workspace.
 //! * [`readme`] reads what README.md and the other documents promise.
 //!
@@ -30,6 +31,7 @@ pub mod app;
 pub mod artefacts;
 pub mod browser;
 pub mod cargo;
+pub mod coturn;
 pub mod firefox;
 pub mod load;
 pub mod machine;

@@ -1,13 +1,9 @@
 //! The media port is a TURN server: browsers that may use nothing but relays call through it, and coturn's own
 //! client finds in it what it looks for.
 
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+use ferrite_tests::coturn::{mirror, program, uclient};
 use ferrite_tests::{Scene, Server, artefacts, scene, wait};
-use tokio::net::UdpSocket;
 use tokio::process::Command;
 
 /// Of these browsers all that they send and receive goes through a relay, which is a socket's number here and no
@@ -105,48 +101,6 @@ fn open_udp_ports(pid: u32) -> Result<usize> {
     Ok(ports.len())
 }
 
-/// A peer that sends back what it is sent.
-async fn mirror(host: &str) -> Result<u16> {
-    let socket = UdpSocket::bind((host, 0)).await?;
-    let port = socket.local_addr()?.port();
-    tokio::spawn(async move {
-        let mut buffer = [0; 2048];
-        while let Ok((len, from)) = socket.recv_from(&mut buffer).await {
-            let _ = socket.send_to(&buffer[..len], from).await;
-        }
-    });
-    Ok(port)
-}
-
-/// A program of coturn's. Where it is not installed, a word about it.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found = std::env::split_paths(&path).map(|directory| directory.join(name));
-    let found = found.find(|program| program.exists());
-    if found.is_none() {
-        eprintln!("left out: {name}, coturn's, is not installed");
-    }
-    found
-}
-
-/// What coturn's client says; `None` where it is not installed.
-async fn uclient(server: &Server, arguments: &[&str]) -> Result<Option<String>> {
-    let Some(program) = program("turnutils_uclient") else {
-        return Ok(None);
-    };
-    let port = server.media_port().to_string();
-    let mut command = Command::new(program);
-    command.args(arguments).args(["-p", &port, "127.0.0.1"]);
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(60), command.output());
-    let output = output.await.context("coturn's client does not end")??;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(Some(said + &String::from_utf8_lossy(&output.stderr)))
-}
-
 async fn relaying_server(name: &str) -> Result<Server> {
     let flags = [
         "--turn-shared-secret",
@@ -165,7 +119,8 @@ async fn coturns_client_gets_everything_back_over_udp_and_tcp() -> Result<()> {
     for how in [&[][..], &["-s"], &["-t"], &["-t", "-s"], &["-g"]] {
         let common = ["-u", "me", "-W", "north", "-e", "127.0.0.1", "-r", &peer];
         let amount = ["-c", "-n", "10", "-m", "2", "-l", "200"];
-        let Some(said) = uclient(&server, &[how, &common, &amount].concat()).await? else {
+        let Some(said) = uclient(server.media_port(), &[how, &common, &amount].concat()).await?
+        else {
             return Ok(());
         };
         let all = "tot_send_msgs=40, tot_recv_msgs=40";
@@ -188,7 +143,8 @@ async fn coturns_client_reaches_peers_by_ipv6() -> Result<()> {
     for how in [&["-x"][..], &["-x", "-t", "-s"]] {
         let common = ["-u", "me", "-W", "north", "-e", "::1", "-r", &peer];
         let amount = ["-c", "-n", "10", "-m", "1", "-l", "200"];
-        let Some(said) = uclient(&server, &[how, &common, &amount].concat()).await? else {
+        let Some(said) = uclient(server.media_port(), &[how, &common, &amount].concat()).await?
+        else {
             return Ok(());
         };
         let all = "tot_send_msgs=10, tot_recv_msgs=10";
@@ -205,7 +161,8 @@ async fn coturns_client_is_refused_with_a_wrong_secret_and_for_a_peer_inside() -
     let wrong = ["-u", "me", "-W", "south", "-e", "127.0.0.1", "-r", &peer];
     let inside = ["-u", "me", "-W", "north", "-e", "127.0.0.2", "-r", &peer];
     for (arguments, words) in [(wrong, "Cannot complete Allocation"), (inside, "error 403")] {
-        let Some(said) = uclient(&server, &[&arguments[..], &amount].concat()).await? else {
+        let Some(said) = uclient(server.media_port(), &[&arguments[..], &amount].concat()).await?
+        else {
             return Ok(());
         };
         ensure!(

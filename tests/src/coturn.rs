@@ -1,0 +1,52 @@
+//! coturn's own clients, where they are installed, and a peer for them to reach. Knows nothing of what they find.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::net::UdpSocket;
+use tokio::process::Command;
+
+/// A peer that sends back what it is sent.
+pub async fn mirror(host: &str) -> Result<u16> {
+    let socket = UdpSocket::bind((host, 0)).await?;
+    let port = socket.local_addr()?.port();
+    tokio::spawn(async move {
+        let mut buffer = [0; 2048];
+        while let Ok((len, from)) = socket.recv_from(&mut buffer).await {
+            let _ = socket.send_to(&buffer[..len], from).await;
+        }
+    });
+    Ok(port)
+}
+
+/// A program of coturn's. Where it is not installed, a word about it.
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|directory| directory.join(name));
+    let found = found.find(|program| program.exists());
+    if found.is_none() {
+        eprintln!("left out: {name}, coturn's, is not installed");
+    }
+    found
+}
+
+/// What coturn's client says of a server's port; `None` where it is not installed.
+pub async fn uclient(port: u16, arguments: &[&str]) -> Result<Option<String>> {
+    let Some(program) = program("turnutils_uclient") else {
+        return Ok(None);
+    };
+    let port = port.to_string();
+    let mut command = Command::new(program);
+    command.args(arguments).args(["-p", &port, "127.0.0.1"]);
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(60), command.output());
+    let output = output.await.context("coturn's client does not end")??;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(Some(said + &String::from_utf8_lossy(&output.stderr)))
+}
