@@ -294,7 +294,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![mib(peer::MAX_UNANSWERED)],
         ),
         (
-            "ICE-TCP connections",
+            "ICE-TCP and TURN connections",
             vec![
                 n(tcp::MAX_CONNECTIONS, ","),
                 n(tcp::MAX_PER_ADDRESS, " of one address"),

@@ -135,6 +135,7 @@ impl Signals {
 /// In text the first line is for programs, the others for people. JSON is for programs alone.
 fn announce(server: &Server, format: LogFormat, rooms_are_open: bool) {
     let (url, media_port) = (server.url(), server.media_port());
+    let turns = server.turns_port();
     let version = env!("CARGO_PKG_VERSION");
     let (rooms, about_rooms) = match rooms_are_open {
         true => ("open", OPEN_ROOMS),
@@ -142,15 +143,17 @@ fn announce(server: &Server, format: LogFormat, rooms_are_open: bool) {
     };
     let lines = match format {
         LogFormat::Text => format!(
-            "listening on {url} (media UDP and TCP {media_port})\n\
+            "listening on {url} (media UDP and TCP {media_port}{})\n\
              Ferrite {version} is ready: open {}\n\
              {}{about_rooms}",
+            turns.map_or_else(String::new, |port| format!(", TURN over TLS {port}")),
             url_to_open(server),
             about_certificate(server),
         ),
         // None of these values has a character that would have to be escaped.
         LogFormat::Json => format!(
-            r#"{{"level":"INFO","fields":{{"message":"listening","http":"{url}","media_port":{media_port},"version":"{version}","rooms":"{rooms}"}},"target":"ferrite"}}"#
+            r#"{{"level":"INFO","fields":{{"message":"listening","http":"{url}","media_port":{media_port}{},"version":"{version}","rooms":"{rooms}"}},"target":"ferrite"}}"#,
+            turns.map_or_else(String::new, |port| format!(r#","turns_port":{port}"#)),
         ),
     };
     let _ = say(&lines);

@@ -1,7 +1,7 @@
 //! The whole server as one value: started once, stopped once, in order.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, MadeCertificate};
+use crate::http::serve::{Ports, serve};
 use crate::http::{self, App};
 use crate::media::net::candidates::Interfaces;
+use crate::media::net::sockets::open_listener;
 use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
 use crate::room::Rooms;
 use crate::signalling::Signalling;
 use crate::tls::{Tls, TlsError};
 use crate::turn::access::Access;
 use crate::turn::credentials::SharedSecret;
-use crate::turn::start::{TurnConfig, TurnServers};
+use crate::turn::start::{TurnConfig, TurnServers, Turns};
 
 /// How long clients have to hear that the server goes away. With the rest of a shutdown it stays
 /// within two seconds.
@@ -32,6 +34,7 @@ const FAREWELL: Duration = Duration::from_millis(1000);
 pub struct Server {
     addr: SocketAddr,
     security: Security,
+    turns_port: Option<u16>,
     media: MediaPlane,
     signalling: Arc<Signalling>,
     http: JoinHandle<()>,
@@ -57,18 +60,27 @@ pub enum Security {
 /// Why the server did not start. Each is one line that says what to do.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The HTTP address is taken.
-    #[error("--listen: TCP port {port} is in use; stop what uses it, or choose another port")]
+    /// A port is taken.
+    #[error("{flag}: TCP port {port} is in use; stop what uses it, or choose another port")]
     InUse {
+        /// The setting that asks for it.
+        flag: &'static str,
         /// The port asked for.
         port: u16,
     },
-    /// The HTTP address is another machine's.
-    #[error("--listen: this machine has no address {addr}; 0.0.0.0 stands for all it has", addr = .0.ip())]
-    NotOurs(SocketAddr),
-    /// The HTTP address cannot be had for another reason.
-    #[error("--listen: {addr} cannot be opened: {source}")]
+    /// An address is another machine's.
+    #[error("{flag}: this machine has no address {addr}; 0.0.0.0 stands for all it has")]
+    NotOurs {
+        /// The setting that asks for it.
+        flag: &'static str,
+        /// The address asked for.
+        addr: IpAddr,
+    },
+    /// An address cannot be had for another reason.
+    #[error("{flag}: {addr} cannot be opened: {source}")]
     Listen {
+        /// The setting that asks for it.
+        flag: &'static str,
         /// The address asked for.
         addr: SocketAddr,
         /// What the system says.
@@ -90,11 +102,14 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
         let (tls, security) = secure(&config)?;
-        let listener = listen(config.http.listen).await?;
-        let addr = listener
-            .local_addr()
-            .map_err(|source| refusal(config.http.listen, source))?;
-        let turn = Arc::new(TurnServers::new(turn_config(&config)));
+        let (listener, addr) = listen(config.http.listen).await?;
+        let (turns_listeners, turns_port) = listen_for_turns(&config, tls.is_some())?;
+        let turns = tls.as_ref().map(|tls| Turns {
+            port: turns_port.unwrap_or(addr.port()),
+            at: turns_port.is_none().then(|| addr.ip()),
+            certificates: tls.certificates.clone(),
+        });
+        let turn = Arc::new(TurnServers::new(turn_config(&config, turns)));
         let media_config = MediaConfig {
             port: config.media.port,
             listen: config.media.listen.clone(),
@@ -106,13 +121,18 @@ impl Server {
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn));
         let stop_http = CancellationToken::new();
         let router = http::router(App::new(config.clone(), signalling.clone()));
-        let acceptor = tls.as_ref().map(|tls| tls.config.clone().into());
-        let serving = http::serve::serve(listener, acceptor, router, config, stop_http.clone());
+        let ports = Ports {
+            listen: listener,
+            turns: turns_listeners,
+            tls: tls.as_ref().map(|tls| tls.config.clone().into()),
+        };
+        let serving = serve(ports, router, media.clone(), config, stop_http.clone());
         let following = OptionFuture::from(tls.map(|tls| tls.follow(stop_http.clone())));
         let http = tokio::spawn(async { _ = tokio::join!(serving, following) });
         Ok(Self {
             addr,
             security,
+            turns_port,
             media,
             signalling,
             http,
@@ -153,6 +173,12 @@ impl Server {
     #[must_use]
     pub fn media_port(&self) -> u16 {
         self.media.port()
+    }
+
+    /// The TCP port of TURN over TLS, where it has one of its own.
+    #[must_use]
+    pub fn turns_port(&self) -> Option<u16> {
+        self.turns_port
     }
 
     /// Logs how many of everything the server holds, and what it lost.
@@ -213,7 +239,7 @@ fn secure(config: &Config) -> Result<(Option<Tls>, Security), TlsError> {
     Ok((tls, security))
 }
 
-fn turn_config(config: &Config) -> TurnConfig {
+fn turn_config(config: &Config, turns: Option<Turns>) -> TurnConfig {
     TurnConfig {
         secrets: config
             .turn
@@ -227,14 +253,58 @@ fn turn_config(config: &Config) -> TurnConfig {
             deny: config.turn.deny.clone(),
         },
         external_ips: config.media.external_ips.clone(),
+        turns,
         others: config.turn.ice_servers(),
     }
 }
 
-async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(addr)
-        .await
-        .map_err(|source| refusal(addr, source))
+async fn listen(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(asked).await;
+    bound(listener).map_err(|source| refusal("--listen", asked, source))
+}
+
+/// The listeners of `--turns-port`, and which that is.
+fn listen_for_turns(
+    config: &Config,
+    has_tls: bool,
+) -> Result<(Vec<TcpListener>, Option<u16>), StartError> {
+    let Some(mut port) = config.turn.turns_port else {
+        return Ok((Vec::new(), None));
+    };
+    if !has_tls {
+        return Err(TlsError::Needed.into());
+    }
+    let mut listeners = Vec::new();
+    let mut listen = |ip| {
+        let asked = SocketAddr::new(ip, port);
+        let listener = open_listener(asked).and_then(TcpListener::from_std);
+        let (listener, addr) =
+            bound(listener).map_err(|source| refusal("--turns-port", asked, source))?;
+        port = addr.port();
+        listeners.push(listener);
+        Ok(())
+    };
+    config
+        .media
+        .listen
+        .iter()
+        .copied()
+        .try_for_each(&mut listen)?;
+    if config.media.listen.is_empty() {
+        listen(Ipv4Addr::UNSPECIFIED.into())?;
+        match listen(Ipv6Addr::UNSPECIFIED.into()) {
+            Ok(()) => {}
+            Err(taken @ StartError::InUse { .. }) => return Err(taken),
+            Err(error) => tracing::debug!(%error, "no IPv6"),
+        }
+    }
+    Ok((listeners, Some(port)))
+}
+
+fn bound(listener: io::Result<TcpListener>) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = listener?;
+    let addr = listener.local_addr()?;
+    Ok((listener, addr))
 }
 
 /// What the media plane says, and which setting helps.
@@ -257,10 +327,15 @@ fn advice(error: &MediaError) -> String {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]
-fn refusal(addr: SocketAddr, source: io::Error) -> StartError {
+fn refusal(flag: &'static str, asked: SocketAddr, source: io::Error) -> StartError {
+    let (addr, port) = (asked.ip(), asked.port());
     match source.kind() {
-        io::ErrorKind::AddrInUse => StartError::InUse { port: addr.port() },
-        io::ErrorKind::AddrNotAvailable => StartError::NotOurs(addr),
-        _ => StartError::Listen { addr, source },
+        io::ErrorKind::AddrInUse => StartError::InUse { flag, port },
+        io::ErrorKind::AddrNotAvailable => StartError::NotOurs { flag, addr },
+        _ => StartError::Listen {
+            flag,
+            addr: asked,
+            source,
+        },
     }
 }

@@ -21,7 +21,7 @@ class Call {
     this.pc = new RTCPeerConnection(configuration);
     this.pc.onicecandidate = ({ candidate }) => this.send({ type: "candidate", candidate });
     this.pc.ontrack = ({ track }) => this.tracks.push(track);
-    this.ws = new WebSocket(`ws://${location.host}/ws`);
+    this.ws = new WebSocket(`${location.origin.replace("http", "ws")}/ws`);
     this.ws.onmessage = ({ data }) => this.hear(JSON.parse(data));
     this.opened = new Promise((resolve, reject) => {
       this.ws.onopen = resolve;

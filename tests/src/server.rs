@@ -23,8 +23,11 @@ const START: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Server {
     process: Process,
+    /// `http` or `https`.
+    scheme: String,
     address: String,
     media_port: u16,
+    turns_port: Option<u16>,
     flags: Vec<String>,
 }
 
@@ -56,13 +59,20 @@ impl Server {
         command.args(flags).current_dir(dir);
         command.env("FERRITE_LOG", "info,ferrite_server=debug");
         let mut process = Process::spawn(&mut command, &dir.join("server.log"))?;
-        let (address, media_port) = process
+        let Listening {
+            scheme,
+            address,
+            media_port,
+            turns_port,
+        } = process
             .line("the server to listen", START, listening)
             .await?;
         Ok(Self {
             process,
+            scheme,
             address,
             media_port,
+            turns_port,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
         })
     }
@@ -81,13 +91,19 @@ impl Server {
     /// The URL of a page or socket of this server; `path` begins with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// The UDP port that media goes to.
     #[must_use]
     pub fn media_port(&self) -> u16 {
         self.media_port
+    }
+
+    /// The TCP port of TURN over TLS, where it was given one.
+    #[must_use]
+    pub fn turns_port(&self) -> Option<u16> {
+        self.turns_port
     }
 
     /// The server's process id.
@@ -175,12 +191,30 @@ impl Holdings {
     }
 }
 
-/// Reads `listening on http://127.0.0.1:41234 (media UDP and TCP 40000)`.
-fn listening(line: &str) -> Option<(String, u16)> {
-    let (_, rest) = line.split_once("listening on http://")?;
+/// Where a server says it listens.
+struct Listening {
+    scheme: String,
+    address: String,
+    media_port: u16,
+    turns_port: Option<u16>,
+}
+
+/// Reads `listening on https://127.0.0.1:41234 (media UDP and TCP 40000, TURN over TLS 40001)`.
+fn listening(line: &str) -> Option<Listening> {
+    let (_, rest) = line.split_once("listening on ")?;
+    let (scheme, rest) = rest.split_once("://")?;
     let (address, rest) = rest.split_once(" (media UDP and TCP ")?;
-    let (port, _) = rest.split_once(')')?;
-    Some((address.to_owned(), port.parse().ok()?))
+    let (ports, _) = rest.split_once(')')?;
+    let (media_port, turns_port) = match ports.split_once(", TURN over TLS ") {
+        Some((media, turns)) => (media, Some(turns.parse().ok()?)),
+        None => (ports, None),
+    };
+    Some(Listening {
+        scheme: scheme.to_owned(),
+        address: address.to_owned(),
+        media_port: media_port.parse().ok()?,
+        turns_port,
+    })
 }
 
 /// Runs the binary to its end, and returns what it printed.

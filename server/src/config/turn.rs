@@ -21,6 +21,10 @@ settings! {
         /// A file with further such secrets, one in each line
         pub shared_secret_file: SecretsFile = SecretsFile::default(), "turn-shared-secret-file", "FILE";
 
+        /// A TCP port for TURN over TLS, at the addresses of --media-listen; 0 takes any that is free. It needs a
+        /// certificate, as HTTPS does; where there is one, --listen takes TURN over TLS, too
+        pub turns_port: Option<u16> = None, "turns-port", "PORT";
+
         /// The ports of relays to peers, UDP; relays to this server itself open none
         pub relay_ports: PortRange = PortRange::default(), "relay-ports", "FROM-TO";
 

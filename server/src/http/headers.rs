@@ -1,10 +1,11 @@
 //! The headers that tell a browser what a page of ours may do, and what pages of others may do with
-//! our files: as little as the app, and who is allowed to use it, needs.
+//! our files: as little as the app, and who is allowed to use it, needs. And how the headers of requests are read.
 
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 
 use crate::origin::{AllowedOrigin, is_sane_host, may_connect};
@@ -71,6 +72,17 @@ pub(super) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterat
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
+}
+
+/// RFC 9112 §3.2.2: what the request's own line says goes before the header.
+pub(super) fn asked_host(parts: &Parts) -> Option<&str> {
+    let in_line = parts.uri.authority().map(|authority| authority.as_str());
+    in_line.or_else(|| text(&parts.headers, HOST))
+}
+
+/// A header's value, if it is there and text.
+pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// Everything comes from here, and nothing but wasm is evaluated.

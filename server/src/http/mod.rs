@@ -27,6 +27,7 @@ mod secure;
 pub(crate) mod serve;
 mod upgrade;
 
+use headers::{asked_host, text};
 use upgrade::Upgrade;
 
 /// What the handlers share.
@@ -85,12 +86,6 @@ const ONE_HOST: &str = "A request has exactly one Host header, also behind a pro
 fn has_one_host(parts: &Parts) -> bool {
     let hosts = parts.headers.get_all(HOST).iter().count();
     hosts == 1 || (hosts == 0 && parts.version < Version::HTTP_11)
-}
-
-/// RFC 9112 §3.2.2: what the request's own line says goes before the header.
-fn asked_host(parts: &Parts) -> Option<&str> {
-    let in_line = parts.uri.authority().map(|authority| authority.as_str());
-    in_line.or_else(|| text(&parts.headers, HOST))
 }
 
 /// Whether new clients should be sent here. Not while shutting down.
@@ -231,11 +226,6 @@ fn texts<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     lines.filter_map(|line| line.to_str().ok()).collect()
 }
 
-/// A header's value, if it is there and text.
-fn text(headers: &HeaderMap, name: axum::http::HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -272,6 +262,7 @@ mod tests {
             relay_ports: 50_000..=50_000,
             access: Access::default(),
             external_ips: Vec::new(),
+            turns: None,
             others: Vec::new(),
         }));
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn));

@@ -1,4 +1,5 @@
-//! HTTPS where TLS is the server's own: what comes before the first request, and a word for those who ask without.
+//! TLS where it is the server's own: the handshake, what is spoken after it, and a word for those who ask for HTTP
+//! without.
 
 use std::io::{Error, ErrorKind, Result};
 
@@ -7,21 +8,25 @@ use axum::http::header::LOCATION;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use tokio::io::AsyncBufReadExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::asked_host;
+use super::headers::asked_host;
+use crate::media::net::tls::{Secured, TlsSession};
 use crate::origin::is_sane_host;
 
 /// What a record of TLS begins with that holds a handshake (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
 
-/// What somebody speaks at a port for HTTPS.
+/// What somebody speaks at a port for TLS.
 pub(super) enum Spoken {
-    /// TLS, of which the handshake is done.
-    Tls(Box<TlsStream<TcpStream>>),
-    /// Plain HTTP.
+    /// HTTP.
+    Http(Box<TlsStream<TcpStream>>),
+    /// STUN and TURN.
+    Turn(Box<TlsStream<TcpStream>>),
+    /// HTTP without TLS.
     Plain(TcpStream),
 }
 
@@ -30,7 +35,7 @@ pub(super) async fn greet(stream: TcpStream, tls: &TlsAcceptor) -> Result<Spoken
     let mut first = [0];
     match stream.peek(&mut first).await? {
         0 => Err(ErrorKind::UnexpectedEof.into()),
-        _ if first[0] == HANDSHAKE => Ok(Spoken::Tls(Box::new(tls.accept(stream).await?))),
+        _ if first[0] == HANDSHAKE => hear(Box::new(tls.accept(stream).await?)).await,
         // A method (RFC 9110 §9.1).
         _ if first[0].is_ascii_uppercase() => Ok(Spoken::Plain(stream)),
         _ => Err(Error::new(
@@ -38,6 +43,24 @@ pub(super) async fn greet(stream: TcpStream, tls: &TlsAcceptor) -> Result<Spoken
             "neither TLS nor HTTP is spoken",
         )),
     }
+}
+
+/// The first byte says it, and stays to be read: a STUN message begins with two bits of zero (RFC 8489 §5).
+async fn hear(mut stream: Box<TlsStream<TcpStream>>) -> Result<Spoken> {
+    match stream.fill_buf().await? {
+        [] => Err(ErrorKind::UnexpectedEof.into()),
+        [0..64, ..] => Ok(Spoken::Turn(stream)),
+        [..] => Ok(Spoken::Http(stream)),
+    }
+}
+
+/// What a shard can go on with.
+pub(super) fn secured(stream: TlsStream<TcpStream>) -> Result<Secured> {
+    let (stream, session) = stream.into_inner();
+    Ok(Secured {
+        stream: stream.into_std()?,
+        session: TlsSession::new(session),
+    })
 }
 
 const HTTPS: &str =

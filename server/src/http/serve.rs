@@ -1,15 +1,17 @@
-//! The accept loop: from TCP connections to requests.
+//! The accept loops: from TCP connections to requests, or to the media plane where they carry TURN.
 //!
 //! It owns what a connection may do before it is a WebSocket: how long TLS and the headers may take, how long
 //! it may live. Who has to go where there are too many, [`door`](super::door) says. It knows nothing of what
 //! is served.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Request;
+use futures_util::future::join_all;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,6 +28,7 @@ use super::door::{self, Door, MAX_CONNECTIONS_PER_ADDRESS};
 use super::secure::{self, Spoken};
 use super::{Remote, plain_router};
 use crate::config::Config;
+use crate::media::MediaPlane;
 use crate::network::{end_site, is_among};
 use crate::seldom::Seldom;
 
@@ -44,16 +47,34 @@ struct Entrance {
     router: Router,
     /// With TLS; and what is answered to those who come without.
     tls: Option<(TlsAcceptor, Router)>,
+    media: MediaPlane,
     config: Arc<Config>,
     door: Mutex<Door<CancellationToken>>,
     failures: Seldom,
 }
 
-/// Serves until `stop`, then drops what connections there are. With `tls` it is HTTPS.
+/// Where connections come in.
+pub(crate) struct Ports {
+    /// For HTTP; with TLS for HTTPS, and for TURN.
+    pub(crate) listen: TcpListener,
+    /// For TURN over TLS alone.
+    pub(crate) turns: Vec<TcpListener>,
+    /// With it nothing is served without.
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
+/// What is served at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Served {
+    Everything,
+    Turn,
+}
+
+/// Serves until `stop`, then drops what connections there are, but those that are the media plane's.
 pub(crate) async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    ports: Ports,
     router: Router,
+    media: MediaPlane,
     config: Arc<Config>,
     stop: CancellationToken,
 ) {
@@ -61,20 +82,25 @@ pub(crate) async fn serve(
     let limited = config.limits.sessions_per_address > 0;
     let entrance = Arc::new(Entrance {
         router,
-        tls: tls.map(|tls| (tls, plain_router())),
+        tls: ports.tls.map(|tls| (tls, plain_router())),
+        media,
         config,
         door: Mutex::new(Door::new(limited.then_some(MAX_CONNECTIONS_PER_ADDRESS))),
         failures: Seldom::default(),
     });
     let connections = TaskTracker::new();
-    let accepting = async {
+    let accepting = async |listener: TcpListener, served: Served| -> Infallible {
         loop {
             let (stream, remote) = entrance.accept(&listener).await;
             let guest = entrance.clone().enter(remote, stop.child_token());
-            connections.spawn(guest.serve(stream, remote));
+            connections.spawn(guest.serve(stream, remote, served));
         }
     };
-    stop.run_until_cancelled(accepting).await;
+    let turns = ports.turns.into_iter();
+    let turns = join_all(turns.map(|listener| accepting(listener, Served::Turn)));
+    let listen = accepting(ports.listen, Served::Everything);
+    stop.run_until_cancelled(async { tokio::join!(listen, turns) })
+        .await;
     connections.close();
     connections.wait().await;
 }
@@ -136,8 +162,8 @@ impl Drop for Guest {
 }
 
 impl Guest {
-    async fn serve(self, stream: TcpStream, remote: SocketAddr) {
-        let living = tokio::time::timeout(LIFETIME, self.connection(stream, remote));
+    async fn serve(self, stream: TcpStream, remote: SocketAddr, served: Served) {
+        let living = tokio::time::timeout(LIFETIME, self.connection(stream, remote, served));
         match self.close.run_until_cancelled(living).await {
             Some(Ok(())) => {}
             Some(Err(_)) => debug!(%remote, "a connection took too long"),
@@ -145,7 +171,7 @@ impl Guest {
         }
     }
 
-    async fn connection(&self, stream: TcpStream, remote: SocketAddr) {
+    async fn connection(&self, stream: TcpStream, remote: SocketAddr, served: Served) {
         // Signalling is small messages, each of which somebody waits for.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%remote, %error, "TCP_NODELAY");
@@ -153,13 +179,23 @@ impl Guest {
         let Some((tls, plain)) = &self.entrance.tls else {
             return self.requests(stream, &self.entrance.router, remote).await;
         };
-        match tokio::time::timeout(HEADER_TIMEOUT, secure::greet(stream, tls)).await {
-            Ok(Ok(Spoken::Tls(stream))) => {
+        let greeting = tokio::time::timeout(HEADER_TIMEOUT, secure::greet(stream, tls));
+        match (greeting.await, served) {
+            (Ok(Ok(Spoken::Turn(stream))), _) => match secure::secured(*stream) {
+                Ok(secured) => self.entrance.media.adopt(secured),
+                Err(error) => debug!(%remote, %error, "a connection cannot be handed over"),
+            },
+            (Ok(Ok(Spoken::Http(stream))), Served::Everything) => {
                 self.requests(stream, &self.entrance.router, remote).await;
             }
-            Ok(Ok(Spoken::Plain(stream))) => self.requests(stream, plain, remote).await,
-            Ok(Err(error)) => debug!(%remote, %error, "TLS was not agreed on"),
-            Err(_) => debug!(%remote, "a handshake took too long"),
+            (Ok(Ok(Spoken::Plain(stream))), Served::Everything) => {
+                self.requests(stream, plain, remote).await;
+            }
+            (Ok(Ok(Spoken::Http(_) | Spoken::Plain(_))), Served::Turn) => {
+                debug!(%remote, "HTTP is not served at the port of TURN");
+            }
+            (Ok(Err(error)), _) => debug!(%remote, %error, "TLS was not agreed on"),
+            (Err(_), _) => debug!(%remote, "a handshake took too long"),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -26,6 +26,7 @@ use crate::media::net::guest::Guest;
 use crate::media::net::sockets::{
     Port, open_listeners, open_sockets, probe, warn_of_a_small_buffer,
 };
+use crate::media::net::tls::Secured;
 use crate::media::peer::{Peer, PeerConfig};
 use crate::media::rtp::clock::Clock;
 use crate::media::sdp::Local;
@@ -111,6 +112,7 @@ struct Inner {
     clock: Clock,
     shards: Shards,
     next_id: AtomicU64,
+    next_shard: AtomicUsize,
     dropped: Arc<AtomicU64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -171,6 +173,7 @@ impl MediaPlane {
             clock: Clock::new(Instant::now(), SystemTime::now()),
             shards: Shards::new(mailboxes),
             next_id: AtomicU64::new(1),
+            next_shard: AtomicUsize::new(0),
             dropped,
             threads: Mutex::default(),
         }));
@@ -245,6 +248,14 @@ impl MediaPlane {
         let receiver = inner.shards.listeners.listen(id);
         let handle = PeerHandle::new(resident, local, inner.shards.clone());
         (handle, receiver)
+    }
+
+    /// Takes a connection over that carries STUN and TURN in TLS, for the guest of one of the shards. One that is too
+    /// busy has it closed.
+    pub fn adopt(&self, secured: Secured) {
+        let next = self.0.next_shard.fetch_add(1, Ordering::Relaxed);
+        let shard = next % self.0.shards.len().max(1);
+        let _ = self.0.shards.send(shard, Mail::Connection(secured));
     }
 
     /// What is held at this moment. A shard too busy to say is left out.

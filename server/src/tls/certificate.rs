@@ -1,7 +1,7 @@
-//! A certificate with its key: read from PEM, or made for trying things out.
+//! A certificate with its key, read from PEM or made for trying things out; and the one that is shown.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
@@ -9,6 +9,7 @@ use ring::digest::{SHA256, digest};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use webpki::EndEntityCert;
@@ -44,11 +45,14 @@ pub enum CertificateError {
 
 /// A certificate with those that vouch for it, and its key.
 #[derive(Debug)]
-pub(crate) struct Certificate(Arc<CertifiedKey>);
+pub(super) struct Certificate {
+    key: Arc<CertifiedKey>,
+    host: Option<String>,
+}
 
 impl Certificate {
     /// Reads PEM: the certificate before those that vouch for it, and its key (PKCS #8, PKCS #1 or SEC 1).
-    pub(crate) fn read(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+    pub(super) fn read(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty());
         let chain = chain.ok_or(CertificateError::NoCertificate)?;
@@ -58,7 +62,7 @@ impl Certificate {
     }
 
     /// Makes one that nobody vouches for, for this machine's names.
-    pub(crate) fn self_signed(
+    pub(super) fn self_signed(
         addresses: &[IpAddr],
         now: SystemTime,
     ) -> Result<Self, CertificateError> {
@@ -83,23 +87,73 @@ impl Certificate {
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, CertificateError> {
         let first = chain.first().ok_or(CertificateError::NoCertificate)?;
-        EndEntityCert::try_from(first).map_err(CertificateError::Senseless)?;
+        let own = EndEntityCert::try_from(first).map_err(CertificateError::Senseless)?;
+        let first_name = own.valid_dns_names().next().map(str::to_owned);
         let key = CertifiedKey::from_der(chain, key, &default_provider())
             .map_err(CertificateError::Unfit)?;
-        Ok(Self(Arc::new(key)))
+        Ok(Self {
+            key: Arc::new(key),
+            host: first_name.filter(|name| is_host(name)),
+        })
     }
 
-    pub(super) fn key(&self) -> Arc<CertifiedKey> {
-        self.0.clone()
+    fn key(&self) -> Arc<CertifiedKey> {
+        self.key.clone()
+    }
+
+    /// Where clients reach whoever has it: its first DNS name, if that is one machine's.
+    fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// Its SHA-256, as browsers show it.
-    pub(crate) fn fingerprint(&self) -> String {
-        let first = self.0.cert.first().map(|first| digest(&SHA256, first));
+    pub(super) fn fingerprint(&self) -> String {
+        let first = self.key.cert.first().map(|first| digest(&SHA256, first));
         let bytes = first.iter().flat_map(|digest| digest.as_ref());
         let bytes: Vec<_> = bytes.map(|byte| format!("{byte:02X}")).collect();
         bytes.join(":")
     }
+}
+
+/// The certificate that newcomers are shown. Who is connected keeps the one it was shown.
+#[derive(Debug)]
+pub struct Certificates(RwLock<Arc<Certificate>>);
+
+impl Certificates {
+    pub(super) fn new(first: Certificate) -> Self {
+        Self(RwLock::new(Arc::new(first)))
+    }
+
+    /// Where clients reach whoever has it, if it says so.
+    pub(crate) fn host(&self) -> Option<String> {
+        self.current().host().map(str::to_owned)
+    }
+
+    /// Its SHA-256, as browsers show it.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.current().fingerprint()
+    }
+
+    fn current(&self) -> Arc<Certificate> {
+        // Nothing under this lock can panic.
+        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        current.clone()
+    }
+
+    pub(super) fn replace(&self, next: Certificate) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current().key())
+    }
+}
+
+/// A wildcard is many machines' name, and `localhost` everyone's.
+fn is_host(name: &str) -> bool {
+    !name.starts_with('*') && name != LOCALHOST && !name.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -114,6 +168,19 @@ mod tests {
 
     fn read((chain, key): &(String, String)) -> Result<Certificate, CertificateError> {
         Certificate::read(chain.as_bytes(), key.as_bytes())
+    }
+
+    #[test]
+    fn its_first_name_is_where_clients_reach_it_if_it_is_one_machines() {
+        for (names, host) in [
+            (&["call.example", "other.example"][..], Some("call.example")),
+            (&["*.example.org", "call.example"], None),
+            (&["localhost", "call.example"], None),
+            (&["192.0.2.1"], None),
+            (&["192.0.2.1", "call.example"], Some("call.example")),
+        ] {
+            assert_eq!(read(&pem(names)).unwrap().host(), host, "{names:?}");
+        }
     }
 
     #[test]
@@ -138,6 +205,7 @@ mod tests {
     fn a_made_one_is_for_this_machines_names() {
         let addresses = ["192.0.2.1", "2001:db8::1"].map(|text| text.parse().unwrap());
         let made = Certificate::self_signed(&addresses, SystemTime::now()).unwrap();
+        assert_eq!(made.host(), None);
         assert_eq!(made.fingerprint().len(), 32 * 3 - 1);
         let key = made.key();
         let certificate = EndEntityCert::try_from(&key.cert[0]).unwrap();

@@ -2,31 +2,29 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `certificate` | a certificate with its key: read, or made |
+//! | `certificate` | a certificate with its key, read or made; the one that is shown |
 //! | `source` | what the settings say of it; the files that it is read from again |
 //!
 //! It knows no connection: those are `http`'s, and the media plane's once they carry TURN.
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::{Ticketer, default_provider};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
 
 mod certificate;
 mod source;
 
-use self::certificate::Certificate;
-pub use self::certificate::CertificateError;
+pub use self::certificate::{CertificateError, Certificates};
 pub use self::source::TlsError;
 use self::source::{Follower, Source};
 use crate::config;
 
-/// What is spoken in TLS (RFC 7301).
-const HTTP: &[u8] = b"http/1.1";
+/// What is spoken in TLS (RFC 7301): HTTP, and what RFC 7443 has for STUN and TURN. Which of them it is, the
+/// first bytes say, as most clients of TURN offer nothing.
+const PROTOCOLS: [&[u8]; 3] = [b"http/1.1", b"stun.turn", b"stun.nat-discovery"];
 
 /// What there is where the settings ask for TLS.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ impl Tls {
             return Ok(None);
         };
         let (first, follower) = source.load(addresses)?;
-        let certificates = Arc::new(Certificates(RwLock::new(Arc::new(first))));
+        let certificates = Arc::new(Certificates::new(first));
         Ok(Some(Self {
             config: server_config(certificates.clone())?,
             certificates,
@@ -63,33 +61,6 @@ impl Tls {
     }
 }
 
-/// The certificate that newcomers are shown. Who is connected keeps the one it was shown.
-#[derive(Debug)]
-pub(crate) struct Certificates(RwLock<Arc<Certificate>>);
-
-impl Certificates {
-    /// Its SHA-256, as browsers show it.
-    pub(crate) fn fingerprint(&self) -> String {
-        self.current().fingerprint()
-    }
-
-    fn current(&self) -> Arc<Certificate> {
-        // Nothing under this lock can panic.
-        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        current.clone()
-    }
-
-    fn replace(&self, next: Certificate) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
-    }
-}
-
-impl ResolvesServerCert for Certificates {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current().key())
-    }
-}
-
 /// TLS 1.2 and 1.3. Tickets are sealed, so that nothing is kept of who was here.
 fn server_config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, rustls::Error> {
     let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
@@ -97,7 +68,7 @@ fn server_config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, r
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![HTTP.to_vec()];
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
     config.ticketer = Ticketer::new()?;
     Ok(Arc::new(config))
 }

@@ -10,8 +10,7 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use super::Certificates;
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::{Certificate, CertificateError, Certificates};
 use crate::config::Tls;
 
 /// How often it is looked whether the files have changed. What is read the same twice in a row counts: whoever

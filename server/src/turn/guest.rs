@@ -61,6 +61,18 @@ impl Addresses {
         })
     }
 
+    /// The same for another port that is open at this address alone; `None` is wherever the media port is.
+    pub fn offered_at(&self, at: Option<IpAddr>, loopback: bool) -> impl Iterator<Item = IpAddr> {
+        let one = at.filter(|at| !at.is_unspecified());
+        let external = one.and_then(|one| self.external(one.is_ipv6()));
+        let one = external.filter(|_| !loopback).or(one);
+        let everywhere = one.is_none().then(|| self.offered(loopback));
+        // What is open for all of IPv6 is for IPv4, too.
+        let reached = move |own: &IpAddr| at.is_none_or(|at| at.is_ipv6() || own.is_ipv4());
+        one.into_iter()
+            .chain(everywhere.into_iter().flatten().filter(reached))
+    }
+
     /// See [`Host::address`].
     fn relayed(&self, local: IpAddr, ipv6: bool) -> Option<(IpAddr, IpAddr)> {
         let is_known = local.is_ipv6() == ipv6 && !local.is_unspecified();

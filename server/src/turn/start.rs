@@ -16,6 +16,7 @@ use super::server::Shared;
 use crate::media::net::candidates::Interfaces;
 use crate::media::net::guest::Guest;
 use crate::media::net::sockets::Port;
+use crate::tls::Certificates;
 
 /// What relays are told from outside.
 #[derive(Clone, Debug)]
@@ -28,8 +29,21 @@ pub struct TurnConfig {
     pub access: Access,
     /// What a 1:1 NAT makes of this machine's addresses.
     pub external_ips: Vec<IpAddr>,
+    /// Where TURN is spoken over TLS, if it is.
+    pub turns: Option<Turns>,
     /// Other servers that clients may use.
     pub others: Vec<IceServer>,
+}
+
+/// Where TURN is spoken over TLS.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    /// The TCP port.
+    pub port: u16,
+    /// The address that it is open at; `None` is wherever the media port is.
+    pub at: Option<IpAddr>,
+    /// The certificate, whose name clients look for.
+    pub certificates: Arc<Certificates>,
 }
 
 /// The servers.
@@ -64,7 +78,7 @@ impl TurnServers {
     /// `loopback` says that it is on this machine.
     pub fn ice_servers(&self, issued: &Issued, loopback: bool) -> Vec<IceServer> {
         let ours = self.made.get().map(|(_, addresses)| IceServer {
-            urls: urls(addresses, loopback),
+            urls: self.urls(addresses, loopback),
             username: Some(issued.username().to_owned()),
             credential: Some(issued.password().to_owned()),
         });
@@ -72,6 +86,17 @@ impl TurnServers {
         ours.into_iter()
             .chain(self.config.others.iter().cloned())
             .collect()
+    }
+
+    fn urls(&self, addresses: &Addresses, loopback: bool) -> Vec<String> {
+        let turns = self.config.turns.as_ref();
+        let turns = turns.map(|turns| {
+            let name = turns.certificates.host();
+            sealed_urls(turns.port, turns.at, name, addresses, loopback)
+        });
+        let mut urls = urls(addresses, loopback);
+        urls.extend(turns.into_iter().flatten());
+        urls
     }
 
     /// A shard's.
@@ -107,21 +132,75 @@ fn urls(addresses: &Addresses, loopback: bool) -> Vec<String> {
     offered.collect()
 }
 
+/// Where TURN is reached over TLS: by the certificate's name, which clients compare, and without one by address.
+fn sealed_urls(
+    port: u16,
+    at: Option<IpAddr>,
+    name: Option<String>,
+    addresses: &Addresses,
+    loopback: bool,
+) -> Vec<String> {
+    if !loopback && at.is_some_and(|at| at.is_loopback()) {
+        return Vec::new();
+    }
+    let hosts: Vec<_> = match (name, at) {
+        (Some(name), _) => vec![format!("{name}:{port}")],
+        (None, at) => addresses
+            .offered_at(at, loopback)
+            .map(|address| SocketAddr::new(address, port).to_string())
+            .collect(),
+    };
+    let url = |host| format!("turns:{host}?transport=tcp");
+    hosts.into_iter().map(url).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn urls_of(external: &[&str], listen: &[&str], loopback: bool) -> Vec<String> {
+    fn addresses(external: &[&str], listen: &[&str]) -> Addresses {
         let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        let addresses = Addresses {
+        Addresses {
             port: Port {
                 number: 3478,
                 addresses: read(listen),
             },
             external: read(external),
             interfaces: Interfaces::default(),
+        }
+    }
+
+    fn urls_of(external: &[&str], listen: &[&str], loopback: bool) -> Vec<String> {
+        urls(&addresses(external, listen), loopback)
+    }
+
+    #[test]
+    fn over_tls_clients_are_told_the_name_they_will_compare_or_the_address() {
+        let addresses = addresses(&["203.0.113.7", "2001:db8::7"], &["0.0.0.0", "::"]);
+        let told = |at: Option<&str>, name: Option<&str>, loopback| {
+            let at = at.map(|at| at.parse().unwrap());
+            sealed_urls(5349, at, name.map(str::to_owned), &addresses, loopback)
         };
-        urls(&addresses, loopback)
+        let name = Some("call.example");
+        let by_name = ["turns:call.example:5349?transport=tcp"];
+        assert_eq!(told(None, name, false), by_name);
+        assert_eq!(told(Some("192.0.2.1"), name, true), by_name);
+        let by_address = [
+            "turns:203.0.113.7:5349?transport=tcp",
+            "turns:[2001:db8::7]:5349?transport=tcp",
+        ];
+        assert_eq!(told(None, None, false), by_address);
+        assert_eq!(told(Some("::"), None, false), by_address);
+        // Open for IPv4 alone.
+        assert_eq!(told(Some("0.0.0.0"), None, false), by_address[..1]);
+        assert_eq!(told(Some("192.0.2.1"), None, false), by_address[..1]);
+        // On this machine what a NAT makes of it is no way.
+        let here = ["turns:192.0.2.1:5349?transport=tcp"];
+        assert_eq!(told(Some("192.0.2.1"), None, true), here);
+        // Nobody else reaches it.
+        assert!(told(Some("127.0.0.1"), name, false).is_empty());
+        let here = ["turns:127.0.0.1:5349?transport=tcp"];
+        assert_eq!(told(Some("127.0.0.1"), None, true), here);
     }
 
     #[test]

@@ -88,10 +88,7 @@ pub struct Deframer {
 /// Of ICE's.
 impl Default for Deframer {
     fn default() -> Self {
-        Self {
-            framing: Some(Framing::Rfc4571),
-            partial: Vec::new(),
-        }
+        Self::of(Framing::default())
     }
 }
 
@@ -100,6 +97,14 @@ impl Deframer {
     pub fn for_any() -> Self {
         Self {
             framing: None,
+            partial: Vec::new(),
+        }
+    }
+
+    /// For a stream of one of them.
+    pub fn of(framing: Framing) -> Self {
+        Self {
+            framing: Some(framing),
             partial: Vec::new(),
         }
     }

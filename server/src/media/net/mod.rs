@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `path` | the 4-tuple a datagram travels on |
 //! | `sockets`, `tcp`, `udp` | the IO that a shard has done for it: opening, ICE-TCP, sending in batches |
+//! | `tls` | what is sealed on a TCP connection of TURN's |
 //! | `outbox`, `departures` | what a peer, and what a shard sends within one turn |
 //! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
 //! | `stun` | STUN messages as bytes |
@@ -25,4 +26,5 @@ pub mod relays;
 pub mod sockets;
 pub mod stun;
 pub mod tcp;
+pub mod tls;
 pub mod udp;

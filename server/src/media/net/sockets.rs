@@ -135,6 +135,15 @@ pub fn open_listeners(port: &Port) -> io::Result<Vec<TcpListener>> {
     port.addresses.iter().map(listen).collect()
 }
 
+/// A listener that nobody shares.
+pub fn open_listener(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let raw = raw_socket(address, Type::STREAM)?;
+    raw.set_nonblocking(true)?;
+    raw.bind(&address.into())?;
+    raw.listen(BACKLOG)?;
+    Ok(raw.into())
+}
+
 /// Binds so that the shards can share the port.
 fn bind_shared(address: SocketAddr, kind: Type) -> io::Result<RawSocket> {
     let raw = raw_socket(address, kind)?;

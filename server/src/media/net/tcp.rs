@@ -1,10 +1,11 @@
-//! One shard's ICE-TCP connections (RFC 6544, passive side): accepts them, cuts what arrives into
-//! datagrams and queues what leaves. It does not know whose a connection is; checks tell the shard.
+//! One shard's TCP connections, ICE's (RFC 6544, passive side) and TURN's: accepts them, cuts what arrives into
+//! datagrams and queues what leaves. It does not know whose a connection is; checks tell the shard. Those with TLS
+//! others accept, who shake hands; here they are opened and sealed.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io::{ErrorKind, Read, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,9 @@ use mio::{Interest, Registry, Token};
 use rustc_hash::FxHashMap;
 
 use crate::media::net::budget::Budget;
-use crate::media::net::framing::{Deframer, SendQueue};
+use crate::media::net::framing::{Deframer, Framing, SendQueue, TooLong};
 use crate::media::net::path::{FourTuple, Transport};
+use crate::media::net::tls::{Broken, Secured, TlsSession};
 use crate::media::seeded::SeededMap;
 use crate::network::end_site;
 
@@ -51,6 +53,7 @@ const READ_BUDGET: usize = 64 * 1024;
 
 struct Connection {
     stream: TcpStream,
+    tls: Option<TlsSession>,
     path: FourTuple,
     deframer: Deframer,
     queue: SendQueue,
@@ -164,21 +167,44 @@ impl Tcp {
                 // None left; or no descriptor for it, then it waits in the kernel's queue.
                 Err(_) => return,
             };
-            let of_address = self.by_address.get(&end_site(remote.ip()));
-            let has_room = of_address.is_none_or(|count| *count < MAX_PER_ADDRESS);
-            if has_room && self.connections.len() < MAX_CONNECTIONS {
+            if self.has_room_for(remote.ip()) {
                 // A connection that is reset already is no loss.
-                let _ = self.add(now, stream);
+                let _ = self.add(now, stream, None);
             }
         }
         self.waiting.push(listener);
     }
 
-    fn add(&mut self, now: Instant, mut stream: TcpStream) -> std::io::Result<()> {
+    /// Takes a connection that others accepted. Where there is no room it is closed.
+    pub fn adopt(&mut self, now: Instant, secured: Secured) {
+        let Secured { stream, session } = secured;
+        let stream = TcpStream::from_std(stream);
+        let has_room = (stream.peer_addr()).is_ok_and(|remote| self.has_room_for(remote.ip()));
+        if has_room && let Ok(token) = self.add(now, stream, Some(session)) {
+            // What came with its handshake is no event any more.
+            self.unread.push(token);
+        }
+    }
+
+    fn has_room_for(&self, address: IpAddr) -> bool {
+        let of_address = self.by_address.get(&end_site(address));
+        of_address.is_none_or(|count| *count < MAX_PER_ADDRESS)
+            && self.connections.len() < MAX_CONNECTIONS
+    }
+
+    fn add(
+        &mut self,
+        now: Instant,
+        mut stream: TcpStream,
+        tls: Option<TlsSession>,
+    ) -> std::io::Result<Token> {
+        // A listener for both families shows IPv4 as a part of IPv6.
+        let canonical =
+            |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
         let path = FourTuple {
             transport: Transport::Tcp,
-            local: stream.local_addr()?,
-            remote: stream.peer_addr()?,
+            local: canonical(stream.local_addr()?),
+            remote: canonical(stream.peer_addr()?),
         };
         stream.set_nodelay(true)?;
         #[cfg(target_os = "linux")]
@@ -188,52 +214,53 @@ impl Tcp {
         self.registry.register(&mut stream, token, interest)?;
         self.next_token += 1;
         self.by_path.insert(path, token);
+        let deframer = match tls {
+            Some(_) => Deframer::of(Framing::Stun),
+            None => Deframer::for_any(),
+        };
         let connection = Connection {
             stream,
+            tls,
             path,
-            deframer: Deframer::for_any(),
+            deframer,
             queue: SendQueue::within(&self.budget),
             is_unsent: false,
             until: now + INTRODUCTION,
         };
         *(self.by_address.entry(end_site(path.remote.ip()))).or_default() += 1;
         self.connections.insert(token, connection);
-        Ok(())
+        Ok(token)
     }
 
     fn read(&mut self, token: Token, received: &mut Received) {
         let Some(connection) = self.connections.get_mut(&token) else {
             return;
         };
-        let mut budget = READ_BUDGET;
+        let (mut budget, mut arrived) = (READ_BUDGET, 0);
         loop {
+            let bytes = &self.buffer[..arrived];
+            if connection.take(bytes, &mut received.datagrams).is_err() {
+                return self.close(token, received);
+            }
             if budget == 0 {
                 return self.unread.push(token);
             }
-            let len = budget.min(self.buffer.len());
-            let path = connection.path;
-            match connection.stream.read(&mut self.buffer[..len]) {
-                Ok(len @ 1..) => {
-                    budget -= len;
-                    let datagrams = &mut received.datagrams;
-                    let cut = connection.deframer.push(&self.buffer[..len], |frame| {
-                        datagrams.push((path, frame.to_vec()));
-                    });
-                    connection.queue.frame_by(connection.deframer.framing());
-                    if cut.is_ok() {
-                        continue;
-                    }
-                }
+            let most = budget.min(self.buffer.len());
+            arrived = match connection.stream.read(&mut self.buffer[..most]) {
+                Ok(len @ 1..) => len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Ok(_) | Err(_) => {}
-            }
-            return self.close(token, received);
+                Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+                Ok(_) | Err(_) => return self.close(token, received),
+            };
+            budget -= arrived;
         }
     }
 
     fn close(&mut self, token: Token, received: &mut Received) {
         if let Some(mut connection) = self.connections.remove(&token) {
+            if let Some(tls) = &mut connection.tls {
+                tls.close(&mut connection.stream);
+            }
             // Dropping the stream closes it, registered or not.
             let _ = self.registry.deregister(&mut connection.stream);
             self.by_path.remove(&connection.path);
@@ -345,199 +372,57 @@ impl Tcp {
 }
 
 impl Connection {
+    /// Cuts what arrived into datagrams.
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        datagrams: &mut Vec<(FourTuple, Vec<u8>)>,
+    ) -> Result<(), Broken> {
+        let (deframer, path) = (&mut self.deframer, self.path);
+        let mut cut = |bytes: &[u8]| {
+            let cut = deframer.push(bytes, |frame| datagrams.push((path, frame.to_vec())));
+            cut.map_err(|TooLong| Broken)
+        };
+        match &mut self.tls {
+            None => cut(bytes)?,
+            Some(tls) => {
+                let opened = tls.open(bytes, cut);
+                // It may have something to say of its own, if only why it ends.
+                let flushed = tls.flush(&mut self.stream);
+                opened?;
+                flushed.map_err(|_| Broken)?;
+            }
+        }
+        self.queue.frame_by(self.deframer.framing());
+        Ok(())
+    }
+
     /// An error shows again as an event, which closes the connection.
     fn try_write(&mut self, now: Instant) {
         let _ = self.write(now);
     }
 
     fn write(&mut self, now: Instant) -> std::io::Result<()> {
-        let stream = &mut self.stream;
-        self.queue.flush(now, |bytes| match stream.write(bytes) {
-            Ok(len) => Ok(len),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
-            Err(error) => Err(error),
+        let (stream, tls) = (&mut self.stream, &mut self.tls);
+        // What was sealed before waits in no queue.
+        if let Some(tls) = tls
+            && !tls.flush(stream)?
+        {
+            return Ok(());
+        }
+        self.queue.flush(now, |bytes| {
+            let written = match tls {
+                None => stream.write(bytes),
+                Some(tls) => tls.write(stream, bytes),
+            };
+            match written {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+                Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+                written => written,
+            }
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::net::sockets::{open_listeners, probe};
-    use mio::{Events, Poll};
-    use std::net::TcpStream as Caller;
-
-    struct Bench {
-        poll: Poll,
-        tcp: Tcp,
-        port: u16,
-        now: Instant,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let poll = Poll::new().unwrap();
-            let port = probe(0, &[]).unwrap();
-            let listeners = open_listeners(&port).unwrap();
-            let port = listeners[0].local_addr().unwrap().port();
-            let registry = poll.registry().try_clone().unwrap();
-            Self {
-                tcp: Tcp::new(listeners, registry).unwrap(),
-                poll,
-                port,
-                now: Instant::now(),
-            }
-        }
-
-        fn connect(&mut self) -> Caller {
-            let caller = Caller::connect(("127.0.0.1", self.port)).unwrap();
-            let before = self.tcp.connections.len();
-            let mut events = Events::with_capacity(64);
-            let mut received = Received::default();
-            // It is refused by being closed, which the caller sees.
-            self.poll
-                .poll(&mut events, Some(Duration::from_secs(20)))
-                .unwrap();
-            for event in &events {
-                self.tcp.handle_event(self.now, event, &mut received);
-            }
-            assert!(self.tcp.connections.len() <= before + 1);
-            caller
-        }
-
-        fn sweep_after(&mut self, span: Duration) -> usize {
-            self.now += span;
-            let mut received = Received::default();
-            self.tcp.sweep(self.now, &mut received);
-            received.closed.len()
-        }
-    }
-
-    #[test]
-    fn one_address_has_its_share_of_connections_and_gives_it_back() {
-        // Both ends of each are here.
-        rlimit::increase_nofile_limit(4 * MAX_PER_ADDRESS as u64).unwrap();
-        let mut bench = Bench::new();
-        let mut callers = Vec::new();
-        while callers.len() < MAX_PER_ADDRESS + 10 {
-            callers.push(bench.connect());
-        }
-        assert_eq!(bench.tcp.connections.len(), MAX_PER_ADDRESS);
-        for caller in &mut callers[MAX_PER_ADDRESS..] {
-            assert!(matches!(caller.read(&mut [0; 1]), Ok(0) | Err(_)));
-        }
-        assert_eq!(bench.sweep_after(INTRODUCTION), MAX_PER_ADDRESS);
-        assert!(bench.tcp.by_address.is_empty() && bench.tcp.by_path.is_empty());
-        let _again = bench.connect();
-        assert_eq!(bench.tcp.connections.len(), 1);
-    }
-
-    #[test]
-    fn what_is_sent_in_a_turn_is_written_at_its_end_or_when_it_is_a_lot() {
-        let mut bench = Bench::new();
-        let mut caller = bench.connect();
-        let path = *bench.tcp.by_path.keys().next().unwrap();
-        let (frame, now) = ([7; 1000], bench.now);
-        let send = |tcp: &mut Tcp| tcp.send(now, &path, frame[..].into(), None);
-        let framed = frame.len() + 2;
-        for _ in 0..3 {
-            assert!(!send(&mut bench.tcp));
-        }
-        caller.set_nonblocking(true).unwrap();
-        let early = caller.read(&mut [0; 1]).unwrap_err();
-        assert_eq!(early.kind(), ErrorKind::WouldBlock);
-        caller.set_nonblocking(false).unwrap();
-        let long = Some(Duration::from_secs(20));
-        caller.set_read_timeout(long).unwrap();
-        bench.tcp.flush(now);
-        caller.read_exact(&mut vec![0; 3 * framed]).unwrap();
-        let many = AT_ONCE.div_ceil(frame.len());
-        for _ in 0..many {
-            assert!(!send(&mut bench.tcp));
-        }
-        caller.read_exact(&mut vec![0; many * framed]).unwrap();
-        bench.tcp.flush(now);
-        assert!(bench.tcp.unsent.is_empty());
-    }
-
-    #[test]
-    fn last_words_are_written_before_a_connection_is_closed() {
-        let mut bench = Bench::new();
-        let mut caller = bench.connect();
-        let path = *bench.tcp.by_path.keys().next().unwrap();
-        (bench.tcp).send(bench.now, &path, [7; 100][..].into(), None);
-        bench.tcp.dismiss(bench.now, &path);
-        assert_eq!(bench.sweep_after(Duration::ZERO), 1);
-        let long = Some(Duration::from_secs(20));
-        caller.set_read_timeout(long).unwrap();
-        let mut words = Vec::new();
-        caller.read_to_end(&mut words).unwrap();
-        assert_eq!(words.len(), 102);
-    }
-
-    #[test]
-    fn a_crowd_of_callers_is_let_in_a_few_at_a_turn() {
-        let mut bench = Bench::new();
-        let call = |_| std::net::TcpStream::connect(("127.0.0.1", bench.port)).unwrap();
-        let callers: Vec<_> = (0..3 * MAX_ACCEPTS).map(call).collect();
-        let mut events = Events::with_capacity(64);
-        while bench.tcp.len() < callers.len() {
-            let before = bench.tcp.len();
-            // Nothing tells of those who wait: that there are more is known.
-            if !bench.tcp.has_unread() {
-                bench
-                    .poll
-                    .poll(&mut events, Some(Duration::from_secs(20)))
-                    .unwrap();
-            }
-            let mut received = Received::default();
-            bench.tcp.read_on(bench.now, &mut received);
-            for event in &events {
-                bench.tcp.handle_event(bench.now, event, &mut received);
-            }
-            events.clear();
-            let accepted = bench.tcp.len() - before;
-            assert!((1..=MAX_ACCEPTS).contains(&accepted), "{accepted}");
-        }
-    }
-
-    #[test]
-    fn a_connection_that_never_pauses_is_read_once_a_turn() {
-        let mut bench = Bench::new();
-        let mut caller = bench.connect();
-        caller.set_nonblocking(true).unwrap();
-        let frame = [&1000_u16.to_be_bytes()[..], &[0; 1000]].concat();
-        let stream: Vec<u8> = frame.repeat(8 << 10);
-        let mut written = 0;
-        let mut events = Events::with_capacity(64);
-        let mut turns_with_more = 0;
-        while written < stream.len() {
-            written += caller.write(&stream[written..]).unwrap_or(0);
-            let soon = Some(Duration::from_millis(10));
-            bench.poll.poll(&mut events, soon).unwrap();
-            let mut received = Received::default();
-            bench.tcp.read_on(bench.now, &mut received);
-            for event in &events {
-                bench.tcp.handle_event(bench.now, event, &mut received);
-            }
-            assert!(received.datagrams.len() <= READ_BUDGET / frame.len() + 1);
-            turns_with_more += usize::from(bench.tcp.has_unread());
-        }
-        assert!(turns_with_more > 10, "{turns_with_more}");
-    }
-
-    #[test]
-    fn connections_without_checks_are_closed() {
-        let mut bench = Bench::new();
-        let _callers = [bench.connect(), bench.connect()];
-        let known = *bench.tcp.by_path.keys().next().unwrap();
-        bench.tcp.introduce(bench.now, &known);
-        assert_eq!(bench.sweep_after(INTRODUCTION), 1);
-        assert!(bench.tcp.has(&known));
-        bench.now += SILENCE / 2;
-        bench.tcp.introduce(bench.now, &known);
-        assert_eq!(bench.sweep_after(SILENCE - Duration::from_secs(1)), 0);
-        assert_eq!(bench.sweep_after(Duration::from_secs(1)), 1);
-    }
-}
+mod tests;

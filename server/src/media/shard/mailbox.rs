@@ -10,6 +10,7 @@ use mio::Waker;
 use tokio::sync::oneshot;
 
 use crate::media::net::path::FourTuple;
+use crate::media::net::tls::Secured;
 use crate::media::shard::command::Command;
 use crate::media::shard::gauges::MediaGauges;
 
@@ -43,6 +44,8 @@ pub enum Mail {
         /// The datagram.
         data: BytesMut,
     },
+    /// A connection of TURN's, of which others have done the handshake.
+    Connection(Secured),
     /// Say what you hold.
     Count(oneshot::Sender<MediaGauges>),
     /// Close every peer and end.
@@ -79,6 +82,7 @@ impl Mail {
                 | Command::Wish { .. }
                 | Command::StartedOver { .. },
             )
+            | Self::Connection(_)
             | Self::Count(_)
             | Self::Shutdown => None,
         }

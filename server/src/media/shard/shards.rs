@@ -62,7 +62,10 @@ impl Shards {
     pub fn command(&self, shard: usize, command: Command) -> Result<(), Command> {
         match self.send(shard, Mail::Command(command)) {
             Err(Mail::Command(command)) => Err(command),
-            Ok(()) | Err(Mail::Relay { .. } | Mail::Count(_) | Mail::Shutdown) => Ok(()),
+            Ok(())
+            | Err(Mail::Relay { .. } | Mail::Connection(_) | Mail::Count(_) | Mail::Shutdown) => {
+                Ok(())
+            }
         }
     }
 

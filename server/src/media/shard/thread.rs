@@ -192,6 +192,7 @@ impl Thread {
                     self.out.tcp.introduce(now, &path);
                     self.out.tcp.send(now, &path, data, None);
                 }
+                Mail::Connection(secured) => self.out.tcp.adopt(now, secured),
                 // Nobody waits any more: it took too long.
                 Mail::Count(answer) => drop(answer.send(MediaGauges {
                     connections: self.out.tcp.len(),
