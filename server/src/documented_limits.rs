@@ -321,7 +321,10 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         ("nonce of", vec![n(nonce::NONCE_LIFETIME, " s,")]),
-        ("relays of a user", vec![n(quota::MAX_PER_USER, " |")]),
+        (
+            "relays of a user",
+            vec![n(quota::MAX_PER_USER, ";"), n(quota::MAX_PER_STORED, " ")],
+        ),
         ("relays of a source", vec![n(quota::MAX_PER_SOURCE, " |")]),
         ("ports tried for", vec![n(turn::MAX_TRIES, " |")]),
         (

@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::credentials::{Account, Key};
+use super::account::Account;
+use super::credentials::Key;
 use super::ports::Lease;
 use super::quota::Quota;
 use crate::media::net::path::FourTuple;
@@ -118,6 +119,8 @@ pub struct Allocation {
     pub token: Option<[u8; 8]>,
     /// It ends then.
     pub expires: Instant,
+    /// Bytes of packets, both ways, that its account's meter does not know yet.
+    unmetered: u64,
     permissions: Vec<Permission>,
     channels: Vec<Channel>,
     _lease: Lease,
@@ -152,6 +155,16 @@ pub struct Grounds {
     pub quota: Quota,
 }
 
+/// However it ends, what it carried is counted.
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        self.meter();
+        if let Some(meter) = &self.account.meter {
+            meter.note_end();
+        }
+    }
+}
+
 impl Allocation {
     /// One that nobody may send to yet.
     pub fn new(grounds: Grounds) -> Self {
@@ -167,10 +180,24 @@ impl Allocation {
             transaction: grounds.transaction,
             token: grounds.token,
             expires: grounds.expires,
+            unmetered: 0,
             permissions: Vec::new(),
             channels: Vec::new(),
             _lease: grounds.lease,
             _quota: grounds.quota,
+        }
+    }
+
+    /// Counts a packet, whichever way it goes. This is all that a packet pays for it.
+    pub fn count(&mut self, bytes: usize) {
+        self.unmetered += bytes as u64;
+    }
+
+    /// Tells the account's meter what was counted.
+    pub fn meter(&mut self) {
+        let bytes = std::mem::take(&mut self.unmetered);
+        if let Some(meter) = &self.account.meter {
+            meter.add(bytes);
         }
     }
 

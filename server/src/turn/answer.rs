@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::credentials::{Account, Algorithm, Key, MAX_USERNAME, REALM};
+use super::account::Account;
+use super::credentials::{Algorithm, Key, MAX_USERNAME, REALM};
 use super::refusal::Refusal;
 use super::server::{Host, Turn};
 use crate::media::net::path::{FourTuple, Transport};

@@ -1,18 +1,20 @@
-//! Who may have a relay: sessions with the credentials of their welcome, for as long as they live, and
-//! whoever was given time-limited ones by somebody who shares a secret with this server.
+//! Who may have a relay: sessions with the credentials of their welcome, for as long as they live; whoever has
+//! [stored](super::stored) ones; and whoever was given time-limited ones by somebody who shares a secret with this
+//! server.
 //!
 //! Time-limited credentials are coturn's (`use-auth-secret`, draft-uberti-behave-turn-rest): the user name
 //! begins with the second at which they expire, the password is its keyed hash.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
+use super::account::{Account, Password, Reach};
+use super::stored::Stored;
 use crate::media::net::stun::integrity::{md5_key, sha256_key};
 use crate::random;
 
@@ -57,35 +59,6 @@ impl Key {
     }
 }
 
-/// Where a user's relays lead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// To this server's media port alone.
-    Ourselves,
-    /// To peers, too.
-    Peers,
-}
-
-/// A user's rights, and whether they are still its.
-#[derive(Debug)]
-pub struct Account {
-    /// Where its relays lead.
-    pub reach: Reach,
-    revoked: AtomicBool,
-}
-
-impl Account {
-    fn new(reach: Reach) -> Arc<Self> {
-        let revoked = AtomicBool::new(false);
-        Arc::new(Self { reach, revoked })
-    }
-
-    /// Whether its relays have to end.
-    pub fn is_revoked(&self) -> bool {
-        self.revoked.load(Ordering::Relaxed)
-    }
-}
-
 /// A secret that this server shares with whoever gives credentials out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SharedSecret(pub String);
@@ -101,6 +74,7 @@ impl fmt::Debug for SharedSecret {
 pub struct Credentials {
     secrets: Vec<SharedSecret>,
     sessions: Mutex<HashMap<String, Session>>,
+    stored: Arc<Stored>,
 }
 
 #[derive(Debug)]
@@ -109,21 +83,13 @@ struct Session {
     account: Arc<Account>,
 }
 
-#[derive(Clone)]
-struct Password(String);
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(..)")
-    }
-}
-
 impl Credentials {
-    /// With these secrets, of which each is as good, and no session.
+    /// With these secrets, of which each is as good, no session, and none that is stored.
     pub fn new(secrets: Vec<SharedSecret>) -> Self {
         Self {
             secrets,
             sessions: Mutex::default(),
+            stored: Arc::default(),
         }
     }
 
@@ -158,7 +124,8 @@ impl Credentials {
             is_by(&key).then_some(key)
         };
         let session = self.session(username);
-        if let Some((password, account)) = session {
+        let known = session.or_else(|| self.stored.find(unix, username));
+        if let Some((password, account)) = known {
             return Some((good(&password.0)?, account));
         }
         if expires(username)? < unix {
@@ -170,6 +137,11 @@ impl Credentials {
             .map(|secret| time_limited(secret, username));
         let key = passwords.find_map(|password| good(&password))?;
         Some((key, Account::new(Reach::Peers)))
+    }
+
+    /// Those that are stored.
+    pub fn stored(&self) -> &Arc<Stored> {
+        &self.stored
     }
 
     /// How many sessions have credentials.
@@ -237,7 +209,7 @@ impl Issued {
 
 impl Drop for Issued {
     fn drop(&mut self) {
-        self.account.revoked.store(true, Ordering::Relaxed);
+        self.account.revoke();
         self.credentials.lock().remove(&self.username);
     }
 }

@@ -10,15 +10,18 @@
 //! | `relay` | packets on their way |
 //! | `allocation` | one relay |
 //! | `access` | whom relays may reach |
-//! | `credentials` | who may have one |
+//! | `credentials`, `stored`, `account` | who may have one, and what it may do |
+//! | `meter` | what was relayed for whom |
 //! | `guest`, `start` | the server on a shard's thread; all of them |
 //! | `nonce`, `quota`, `ports` | what keeps strangers and users within bounds |
 
 pub mod access;
+pub mod account;
 pub mod allocation;
 mod answer;
 pub mod credentials;
 pub mod guest;
+pub mod meter;
 pub mod nonce;
 pub mod ports;
 pub mod quota;
@@ -27,6 +30,7 @@ mod relay;
 mod serve;
 pub mod server;
 pub mod start;
+pub mod stored;
 
 #[cfg(test)]
 pub(crate) use serve::MAX_TRIES;

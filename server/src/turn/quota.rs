@@ -8,6 +8,9 @@ use crate::shares::{Count, Counts};
 /// Allocations of one user name at a time.
 pub const MAX_PER_USER: usize = 64;
 
+/// Those of a stored one: a page may give the same to all its visitors.
+pub const MAX_PER_STORED: usize = 4096;
+
 /// Allocations of one source (an IPv4 address, or an IPv6 /64) at a time.
 pub const MAX_PER_SOURCE: usize = 1024;
 
@@ -19,10 +22,10 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// One more for a user and a source, if both may have one more.
-    pub fn take(&self, user: &str, source: IpAddr) -> Option<Quota> {
+    /// One more for a user, who may have so many, and a source, if both may have one more.
+    pub fn take(&self, user: &str, most: usize, source: IpAddr) -> Option<Quota> {
         Some(Quota {
-            _user: self.users.take(user.into(), MAX_PER_USER)?,
+            _user: self.users.take(user.into(), most)?,
             _source: self.sources.take(end_site(source), MAX_PER_SOURCE)?,
         })
     }
@@ -55,11 +58,13 @@ mod tests {
     #[test]
     fn a_user_has_so_many_wherever_it_is_and_gives_them_back() {
         let quotas = Quotas::default();
-        let mut held: Vec<_> = (0..100).map_while(|n| quotas.take("me", ip(n))).collect();
+        let mut held: Vec<_> = (0..100)
+            .map_while(|n| quotas.take("me", MAX_PER_USER, ip(n)))
+            .collect();
         assert_eq!(held.len(), MAX_PER_USER);
-        assert!(quotas.take("other", ip(1)).is_some());
+        assert!(quotas.take("other", MAX_PER_USER, ip(1)).is_some());
         held.pop();
-        assert!(quotas.take("me", ip(200)).is_some());
+        assert!(quotas.take("me", MAX_PER_USER, ip(200)).is_some());
         held.clear();
         assert!(quotas.is_empty());
     }
@@ -67,11 +72,11 @@ mod tests {
     #[test]
     fn a_source_has_so_many_whatever_its_names_and_a_refusal_counts_nothing() {
         let quotas = Quotas::default();
-        let take = |n: usize| quotas.take(&n.to_string(), ip(1));
+        let take = |n: usize| quotas.take(&n.to_string(), MAX_PER_USER, ip(1));
         let held: Vec<_> = (0..2000).map_while(take).collect();
         assert_eq!(held.len(), MAX_PER_SOURCE);
         let before = quotas.len();
-        assert!(quotas.take("late", ip(1)).is_none());
+        assert!(quotas.take("late", MAX_PER_USER, ip(1)).is_none());
         assert_eq!(quotas.len(), before);
         drop(held);
         assert!(quotas.is_empty());

@@ -32,8 +32,9 @@ impl Turn {
         let number = u16::from_be_bytes([*a, *b]);
         // What follows is padding.
         let data = data.get(..usize::from(u16::from_be_bytes([*c, *d])))?;
-        let allocation = self.allocations.get(*self.by_client.get(client)?)?;
+        let allocation = self.allocations.get_mut(*self.by_client.get(client)?)?;
         let (peer, way) = allocation.peer_of(now, number)?;
+        allocation.count(data.len());
         pass_on(&mut self.peers, allocation, peer, way, data)
     }
 
@@ -44,10 +45,11 @@ impl Turn {
         client: &FourTuple,
         message: &Message<'a>,
     ) -> Option<Own<'a>> {
-        let allocation = self.allocations.get(*self.by_client.get(client)?)?;
+        let allocation = self.allocations.get_mut(*self.by_client.get(client)?)?;
         let peer = read_address(message.get(XOR_PEER_ADDRESS)?, message.transaction())?;
         let data = message.get(DATA)?;
         let way = allocation.way(now, peer, &self.shared.own)?;
+        allocation.count(data.len());
         pass_on(&mut self.peers, allocation, peer, way, data)
     }
 
@@ -58,11 +60,12 @@ impl Turn {
             return;
         }
         let key = self.by_port.get(&port);
-        let Some(allocation) = key.and_then(|key| self.allocations.get(*key)) else {
+        let Some(allocation) = key.and_then(|key| self.allocations.get_mut(*key)) else {
             return;
         };
         // What claims to come from our own port did not, or it would not have come this way.
         if allocation.way(now, peer, &self.shared.own) == Some(Way::Peer) {
+            allocation.count(datagram.len());
             let indications = &mut self.indications;
             wrap(
                 now,
@@ -80,11 +83,12 @@ impl Turn {
     pub fn handle_own(&mut self, now: Instant, transmit: &Transmit) {
         let FourTuple { local, remote, .. } = transmit.path;
         let key = self.by_port.get(&remote.port());
-        let Some(allocation) = key.and_then(|key| self.allocations.get(*key)) else {
+        let Some(allocation) = key.and_then(|key| self.allocations.get_mut(*key)) else {
             return;
         };
         let is_its = allocation.relayed == remote;
         if is_its && allocation.way(now, local, &self.shared.own) == Some(Way::Ourselves) {
+            allocation.count(transmit.data.len());
             let (out, indications) = (&mut self.clients, &mut self.indications);
             for datagram in transmit.datagrams() {
                 wrap(

@@ -4,11 +4,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::account::{Account, Reach};
 use super::allocation::{Allocation, DEFAULT_LIFETIME, Full, Grounds, MAX_LIFETIME, Taken, Ways};
 use super::answer::{Done, User};
-use super::credentials::{Reach, user_of};
+use super::credentials::user_of;
 use super::ports::{Lease, Parity};
-use super::quota::Quota;
+use super::quota::{MAX_PER_STORED, MAX_PER_USER, Quota};
 use super::refusal::Refusal;
 use super::server::{Host, RESERVED_FOR, Reservation, Turn};
 use crate::media::net::path::FourTuple;
@@ -132,6 +133,7 @@ impl Turn {
         };
         let transaction = message.transaction();
         let is_open = needs_socket(&user);
+        let lifetime = lifetime(message, &user.account, host);
         self.insert(Allocation::new(Grounds {
             client: *client,
             username: user.username.into(),
@@ -142,7 +144,7 @@ impl Turn {
             transaction,
             token: place.token,
             is_open,
-            expires: now + lifetime(message),
+            expires: now + lifetime,
             lease: place.lease,
             quota: place.quota,
         }));
@@ -224,10 +226,12 @@ impl Turn {
     }
 
     fn quota(&self, user: &User, client: &FourTuple) -> Result<Quota, Refusal> {
-        let quota = self
-            .shared
-            .quotas
-            .take(user_of(&user.username), client.remote.ip());
+        let most = match user.account.meter {
+            Some(_) => MAX_PER_STORED,
+            None => MAX_PER_USER,
+        };
+        let (quotas, name) = (&self.shared.quotas, user_of(&user.username));
+        let quota = quotas.take(name, most, client.remote.ip());
         quota.ok_or(Refusal::Quota)
     }
 
@@ -283,7 +287,7 @@ impl Turn {
             self.remove(key, host);
             return Ok(Done::Refreshed(0));
         }
-        let lifetime = lifetime(message);
+        let lifetime = lifetime(message, &allocation.account, host);
         allocation.expires = now + lifetime;
         Ok(Done::Refreshed(lifetime.as_secs() as u32))
     }
@@ -378,13 +382,17 @@ impl Turn {
     }
 }
 
-/// As long as asked for, within reason (RFC 8656 §7.2).
-fn lifetime(message: &Message<'_>) -> Duration {
+/// As long as asked for, within reason (RFC 8656 §7.2), and no longer than what it is for is good.
+fn lifetime(message: &Message<'_>, account: &Account, host: &impl Host) -> Duration {
     let asked = message
         .get(LIFETIME)
         .and_then(|value| value.try_into().ok());
     let asked = asked.map(|value| Duration::from_secs(u32::from_be_bytes(value).into()));
-    asked.map_or(DEFAULT_LIFETIME, |asked| {
+    let lifetime = asked.map_or(DEFAULT_LIFETIME, |asked| {
         asked.clamp(DEFAULT_LIFETIME, MAX_LIFETIME)
-    })
+    });
+    let left = |expires: u64| Duration::from_secs(expires.saturating_sub(host.unix_time()));
+    account
+        .expires
+        .map_or(lifetime, |expires| lifetime.min(left(expires)))
 }

@@ -23,7 +23,7 @@ use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::rate::{Rate, Sources};
 
-/// How often it is looked for allocations that are over.
+/// How often it is looked for allocations that are over, and meters are told what the others carried.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Answers a second to a source (an IPv4 address, or an IPv6 /64) that has shown no credentials. An answer is longer
@@ -205,6 +205,9 @@ impl Turn {
         let over = |(key, allocation): (usize, &Allocation)| allocation.is_over(now).then_some(key);
         let over: Vec<_> = self.allocations.iter().filter_map(over).collect();
         over.into_iter().for_each(|key| self.remove(key, host));
+        for (_, allocation) in &mut self.allocations {
+            allocation.meter();
+        }
         self.shared
             .reservations()
             .retain(|_, reservation| now < reservation.until);

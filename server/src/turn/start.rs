@@ -77,18 +77,22 @@ impl TurnServers {
     /// What a client puts into `RTCConfiguration.iceServers`: relays of this server's, and other servers.
     /// `loopback` says that it is on this machine.
     pub fn ice_servers(&self, issued: &Issued, loopback: bool) -> Vec<IceServer> {
-        let ours = self.made.get().map(|(_, addresses)| IceServer {
-            urls: self.urls(addresses, loopback),
+        let ours = IceServer {
+            urls: self.relay_urls(loopback),
             username: Some(issued.username().to_owned()),
             credential: Some(issued.password().to_owned()),
-        });
-        let ours = ours.filter(|ours| !ours.urls.is_empty());
+        };
+        let ours = Some(ours).filter(|ours| !ours.urls.is_empty());
         ours.into_iter()
             .chain(self.config.others.iter().cloned())
             .collect()
     }
 
-    fn urls(&self, addresses: &Addresses, loopback: bool) -> Vec<String> {
+    /// Where relays of this server's are had. `loopback` as above.
+    pub fn relay_urls(&self, loopback: bool) -> Vec<String> {
+        let Some((_, addresses)) = self.made.get() else {
+            return Vec::new();
+        };
         let turns = self.config.turns.as_ref();
         let turns = turns.map(|turns| {
             let name = turns.certificates.host();
@@ -97,6 +101,17 @@ impl TurnServers {
         let mut urls = urls(addresses, loopback);
         urls.extend(turns.into_iter().flatten());
         urls
+    }
+
+    /// Where it tells a client its address.
+    pub fn stun_urls(&self, loopback: bool) -> Vec<String> {
+        let made = self.made.get();
+        let offered = made.into_iter().flat_map(|(_, addresses)| {
+            let port = addresses.port.number;
+            let hosts = addresses.offered(loopback);
+            hosts.map(move |address| SocketAddr::new(address, port))
+        });
+        offered.map(|host| format!("stun:{host}")).collect()
     }
 
     /// A shard's.

@@ -7,3 +7,4 @@ mod hostile;
 mod lifetimes;
 mod open_relays;
 mod relays;
+mod stored;

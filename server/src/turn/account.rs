@@ -1,0 +1,67 @@
+//! What a user of relays may do, and whether it still may: one for all of its relays, on whatever shard they are.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::meter::Meter;
+
+/// Where a user's relays lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To this server's media port alone.
+    Ourselves,
+    /// To peers, too.
+    Peers,
+}
+
+/// A user's rights, and whether they are still its.
+#[derive(Debug)]
+pub struct Account {
+    /// Where its relays lead.
+    pub reach: Reach,
+    /// The second at which its relays end.
+    pub expires: Option<u64>,
+    /// Where the bytes that it relays are counted. Who has one is stored.
+    pub meter: Option<Arc<Meter>>,
+    revoked: AtomicBool,
+}
+
+impl Account {
+    pub(super) fn new(reach: Reach) -> Arc<Self> {
+        Arc::new(Self {
+            reach,
+            expires: None,
+            meter: None,
+            revoked: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn stored(expires: Option<u64>, meter: Arc<Meter>) -> Arc<Self> {
+        Arc::new(Self {
+            reach: Reach::Peers,
+            expires,
+            meter: Some(meter),
+            revoked: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn revoke(&self) {
+        self.revoked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its relays have to end.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Relaxed)
+    }
+}
+
+/// What is shown to nobody by mistake.
+#[derive(Clone)]
+pub(super) struct Password(pub(super) String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
