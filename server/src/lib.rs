@@ -15,6 +15,7 @@
 //! | [`behaviour`] | what answers a peer's media and data: an echo |
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
 //! | [`room`] | who is where: plain data |
+//! | [`ledger`] | stored TURN credentials, and what each relayed |
 //! | [`turn`] | STUN and TURN on the media port |
 //! | [`tls`] | the server's certificate |
 //! | [`media`] | the sans-IO media plane, and the threads that run it |
@@ -103,6 +104,7 @@ pub mod config;
 #[cfg(test)]
 mod documented_limits;
 mod http;
+pub mod ledger;
 pub mod media;
 pub mod network;
 pub mod origin;

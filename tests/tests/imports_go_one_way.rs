@@ -10,12 +10,13 @@ use anyhow::{Result, ensure};
 use crate::sources::{Imports, Sources};
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "server",
     "http",
     "signalling",
     "room",
     "behaviour",
+    "ledger",
     "turn",
     "media",
     "tls",

@@ -1,0 +1,443 @@
+//! The credentials and what was relayed with each. It knows what may be done with them, what they are asked for, and
+//! what of it has not been written yet; it knows no file and no clock.
+//!
+//! What is written is how things are, not how they changed: written twice it is the same, so that nothing counts
+//! twice, whatever fails and when.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::calendar::Day;
+
+/// Credentials there may be. One more takes the place of the one that expired first.
+pub const MAX_CREDENTIALS: usize = 100_000;
+
+/// How many a page has.
+pub const PAGE: usize = 50;
+
+/// How long is known what all relayed on a day.
+pub const DAYS_KEPT: u32 = 400;
+
+/// How long what each relayed: no month that one may ask for is longer.
+pub const USER_DAYS_KEPT: u32 = 62;
+
+/// A number by which a credential is counted. None is given twice.
+pub type Number = u64;
+
+/// A credential.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Its user name.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+    /// What pages show to get the two.
+    pub api_key: String,
+    /// What whoever made it calls it.
+    pub label: Option<String>,
+    /// The second in which it was made.
+    pub created: u64,
+    /// How many seconds from there it is good; for ever if there are none.
+    pub lifetime: Option<u64>,
+    /// Whether it may be used.
+    pub enabled: bool,
+}
+
+impl Credential {
+    /// The second from which it is no good.
+    pub fn expires(&self) -> Option<u64> {
+        Some(self.created.saturating_add(self.lifetime?))
+    }
+
+    /// Whether it is past its time.
+    pub fn is_expired(&self, unix: u64) -> bool {
+        self.expires().is_some_and(|expires| expires <= unix)
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+/// Why something is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// Nobody is called so.
+    #[error("credential not found")]
+    Unknown,
+    /// It cannot be used as it is.
+    #[error("credential is already disabled")]
+    Disabled,
+    /// It can be used as it is.
+    #[error("credential is already enabled")]
+    Enabled,
+    /// It is past its time.
+    #[error("cannot enable this credential: it has expired")]
+    Expired,
+    /// There are as many as there may be, and none is past its time.
+    #[error("there are as many credentials as there may be")]
+    Full,
+}
+
+/// Some of the credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Those of this page, the newest first.
+    pub credentials: Vec<Credential>,
+    /// How many there are on all.
+    pub total: usize,
+    /// Which page it is; the first is 1.
+    pub page: usize,
+    /// How many pages there are.
+    pub pages: usize,
+}
+
+/// Which of them are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Also those that are past their time.
+    pub all: bool,
+    /// Those that are called so.
+    pub label: Option<String>,
+}
+
+/// A credential and what was relayed with it, by day.
+#[derive(Clone, Debug)]
+struct Entry {
+    credential: Credential,
+    days: BTreeMap<Day, u64>,
+}
+
+/// What was written, and has been read again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The number of the next credential.
+    pub next: Number,
+    /// The credentials.
+    pub credentials: Vec<(Number, Credential)>,
+    /// What each relayed on a day.
+    pub user_days: Vec<((Day, Number), u64)>,
+    /// What all did.
+    pub days: Vec<(Day, u64)>,
+}
+
+/// What has to be written. What is `None` has to go.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Writes {
+    /// The number of the next credential.
+    pub next: Number,
+    /// The credentials.
+    pub credentials: Vec<(Number, Option<Credential>)>,
+    /// What each relayed on a day.
+    pub user_days: Vec<((Day, Number), Option<u64>)>,
+    /// What all did.
+    pub days: Vec<(Day, u64)>,
+    /// Days before these are forgotten: of each, of all.
+    pub forget: Option<(Day, Day)>,
+}
+
+#[derive(Debug, Default)]
+struct Unwritten {
+    credentials: BTreeSet<Number>,
+    user_days: BTreeSet<(Day, Number)>,
+    days: BTreeSet<Day>,
+    forget: Option<(Day, Day)>,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Book {
+    next: Number,
+    entries: BTreeMap<Number, Entry>,
+    by_name: HashMap<String, Number>,
+    by_expiry: BTreeSet<(u64, Number)>,
+    days: BTreeMap<Day, u64>,
+    today: Option<Day>,
+    unwritten: Unwritten,
+    /// What each was that has changed since it was last written, from the last change to the first.
+    before: Vec<(Number, Option<Entry>)>,
+}
+
+impl Book {
+    /// As it was written.
+    pub fn read(written: Written) -> Self {
+        let mut book = Self {
+            next: written.next,
+            days: written.days.into_iter().collect(),
+            ..Self::default()
+        };
+        for (number, credential) in written.credentials {
+            book.next = book.next.max(number + 1);
+            let days = BTreeMap::new();
+            book.set(number, Some(Entry { credential, days }));
+        }
+        for ((day, number), bytes) in written.user_days {
+            if let Some(entry) = book.entries.get_mut(&number) {
+                entry.days.insert(day, bytes);
+            }
+        }
+        book
+    }
+
+    /// Adds a credential.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn create(&mut self, unix: u64, credential: Credential) -> Result<(), Refused> {
+        if self.entries.len() >= MAX_CREDENTIALS {
+            let first = self.by_expiry.first().copied();
+            let (_, number) = first
+                .filter(|(expires, _)| *expires <= unix)
+                .ok_or(Refused::Full)?;
+            self.change(number, None);
+        }
+        let number = self.next;
+        self.next += 1;
+        let days = BTreeMap::new();
+        self.change(number, Some(Entry { credential, days }));
+        Ok(())
+    }
+
+    /// Lets nobody use it.
+    ///
+    /// # Errors
+    /// When nobody is called so, or could use it.
+    pub fn disable(&mut self, username: &str) -> Result<(), Refused> {
+        self.switch(username, false, |credential| match credential.enabled {
+            true => Ok(()),
+            false => Err(Refused::Disabled),
+        })
+    }
+
+    /// Lets it be used again.
+    ///
+    /// # Errors
+    /// When nobody is called so, or it can be used, or is past its time.
+    pub fn enable(&mut self, unix: u64, username: &str) -> Result<(), Refused> {
+        self.switch(username, true, |credential| match credential.enabled {
+            true => Err(Refused::Enabled),
+            false if credential.is_expired(unix) => Err(Refused::Expired),
+            false => Ok(()),
+        })
+    }
+
+    /// Takes it away. What it relayed counts for the account all the same.
+    ///
+    /// # Errors
+    /// When nobody is called so.
+    pub fn delete(&mut self, username: &str) -> Result<(), Refused> {
+        let number = *self.by_name.get(username).ok_or(Refused::Unknown)?;
+        self.change(number, None);
+        Ok(())
+    }
+
+    /// A page of those that are asked for. A page that there is not is empty.
+    pub fn list(&self, unix: u64, filter: &Filter, page: usize) -> Page {
+        let is_asked_for = |credential: &&Credential| {
+            let is_named = |label| credential.label.as_ref() == Some(label);
+            (filter.all || !credential.is_expired(unix))
+                && filter.label.as_ref().is_none_or(is_named)
+        };
+        let newest = self.entries.values().rev().map(|entry| &entry.credential);
+        let asked: Vec<_> = newest.filter(is_asked_for).collect();
+        let page = page.max(1);
+        Page {
+            total: asked.len(),
+            page,
+            pages: asked.len().div_ceil(PAGE),
+            credentials: of_page(asked.into_iter(), page).cloned().collect(),
+        }
+    }
+
+    /// What all relayed in this month.
+    pub fn usage(&self, unix: u64) -> u64 {
+        sum(&self.days, unix)
+    }
+
+    /// The same by day. Days on which nothing was relayed are left out.
+    pub fn usage_by_date(&self, unix: u64) -> Vec<(Day, u64)> {
+        let month = self.days.range(Day::of(unix).month()..);
+        month.map(|(day, bytes)| (*day, *bytes)).collect()
+    }
+
+    /// What one relayed in this month.
+    ///
+    /// # Errors
+    /// When nobody is called so.
+    pub fn usage_for(&self, unix: u64, username: &str) -> Result<u64, Refused> {
+        let number = self.by_name.get(username);
+        let entry = number.and_then(|number| self.entries.get(number));
+        Ok(sum(&entry.ok_or(Refused::Unknown)?.days, unix))
+    }
+
+    /// A page of those that relayed something in this month, with how much; and whether there is another.
+    pub fn usage_by_user(&self, unix: u64, page: usize) -> (Vec<(Credential, u64)>, bool) {
+        let newest = self.entries.values().rev();
+        let used = newest.map(|entry| (&entry.credential, sum(&entry.days, unix)));
+        let used: Vec<_> = used.filter(|(_, bytes)| *bytes > 0).collect();
+        let page = page.max(1);
+        let has_more = used.len() > page.saturating_mul(PAGE);
+        let of_page = of_page(used.into_iter(), page);
+        let users = of_page.map(|(credential, bytes)| (credential.clone(), bytes));
+        (users.collect(), has_more)
+    }
+
+    /// Counts what was relayed with a credential, also when there is none of this number any more.
+    pub fn count(&mut self, unix: u64, number: Number, bytes: u64) {
+        let day = Day::of(unix);
+        if let Some(entry) = self.entries.get_mut(&number) {
+            *entry.days.entry(day).or_default() += bytes;
+            self.unwritten.user_days.insert((day, number));
+        }
+        *self.days.entry(day).or_default() += bytes;
+        self.unwritten.days.insert(day);
+    }
+
+    /// Forgets days that are long past, once a day.
+    pub fn forget(&mut self, unix: u64) {
+        let today = Day::of(unix);
+        if self.today.replace(today) == Some(today) {
+            return;
+        }
+        let (of_each, of_all) = (today.before(USER_DAYS_KEPT), today.before(DAYS_KEPT));
+        for entry in self.entries.values_mut() {
+            entry.days = entry.days.split_off(&of_each);
+        }
+        self.days = self.days.split_off(&of_all);
+        self.unwritten.user_days.retain(|(day, _)| *day >= of_each);
+        self.unwritten.days.retain(|day| *day >= of_all);
+        self.unwritten.forget = Some((of_each, of_all));
+    }
+
+    /// All credentials, by their numbers.
+    pub fn credentials(&self) -> impl Iterator<Item = (Number, &Credential)> {
+        let entries = self.entries.iter();
+        entries.map(|(number, entry)| (*number, &entry.credential))
+    }
+
+    /// The credentials that have changed since it was last written: what each is called, and what it is now, if it
+    /// is.
+    pub fn changed(&self) -> impl Iterator<Item = (Number, &str, Option<&Credential>)> {
+        self.before.iter().filter_map(|(number, before)| {
+            let now = self.entries.get(number).map(|entry| &entry.credential);
+            let known = now.or(before.as_ref().map(|entry| &entry.credential))?;
+            Some((*number, known.username.as_str(), now))
+        })
+    }
+
+    /// Whether a credential has changed since it was last written.
+    pub fn has_changed(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_written(&self) -> bool {
+        let Unwritten {
+            credentials,
+            user_days,
+            days,
+            forget,
+        } = &self.unwritten;
+        credentials.is_empty() && user_days.is_empty() && days.is_empty() && forget.is_none()
+    }
+
+    /// What has to be written.
+    pub fn writes(&self) -> Writes {
+        let credential = |number| {
+            let entry = self.entries.get(&number);
+            (number, entry.map(|entry| entry.credential.clone()))
+        };
+        let of_user = |(day, number)| {
+            let entry = self.entries.get(&number);
+            let bytes = entry.and_then(|entry| entry.days.get(&day).copied());
+            ((day, number), bytes)
+        };
+        let of_all = |day| Some((day, *self.days.get(&day)?));
+        let Unwritten {
+            credentials,
+            user_days,
+            days,
+            forget,
+        } = &self.unwritten;
+        Writes {
+            next: self.next,
+            credentials: credentials.iter().copied().map(credential).collect(),
+            user_days: user_days.iter().copied().map(of_user).collect(),
+            days: days.iter().copied().filter_map(of_all).collect(),
+            forget: *forget,
+        }
+    }
+
+    /// They were.
+    pub fn note_written(&mut self) {
+        self.unwritten = Unwritten::default();
+        self.before.clear();
+    }
+
+    /// They were not: what was done to credentials is undone. What was relayed was relayed, and will be written.
+    pub fn undo(&mut self) {
+        while let Some((number, before)) = self.before.pop() {
+            self.set(number, before);
+        }
+    }
+
+    fn switch(
+        &mut self,
+        username: &str,
+        enabled: bool,
+        check: impl FnOnce(&Credential) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        let number = *self.by_name.get(username).ok_or(Refused::Unknown)?;
+        let mut entry = self.entries.get(&number).ok_or(Refused::Unknown)?.clone();
+        check(&entry.credential)?;
+        entry.credential.enabled = enabled;
+        self.change(number, Some(entry));
+        Ok(())
+    }
+
+    fn change(&mut self, number: Number, entry: Option<Entry>) {
+        let before = self.set(number, entry);
+        self.unwritten.credentials.insert(number);
+        let days = before.iter().flat_map(|before| before.days.keys());
+        self.unwritten
+            .user_days
+            .extend(days.map(|day| (*day, number)));
+        self.before.push((number, before));
+    }
+
+    /// Puts an entry where it belongs, and takes what was there.
+    fn set(&mut self, number: Number, entry: Option<Entry>) -> Option<Entry> {
+        let before = self.entries.remove(&number);
+        if let Some(Entry { credential, .. }) = &before {
+            self.by_name.remove(&credential.username);
+            let expires = credential.expires();
+            expires.map(|expires| self.by_expiry.remove(&(expires, number)));
+        }
+        if let Some(entry) = entry {
+            let credential = &entry.credential;
+            self.by_name.insert(credential.username.clone(), number);
+            self.by_expiry
+                .extend(credential.expires().map(|expires| (expires, number)));
+            self.entries.insert(number, entry);
+        }
+        before
+    }
+}
+
+fn of_page<T>(all: impl Iterator<Item = T>, page: usize) -> impl Iterator<Item = T> {
+    all.skip((page - 1).saturating_mul(PAGE)).take(PAGE)
+}
+
+fn sum(days: &BTreeMap<Day, u64>, unix: u64) -> u64 {
+    days.range(Day::of(unix).month()..)
+        .map(|(_, bytes)| bytes)
+        .sum()
+}
+
+#[cfg(test)]
+mod tests;

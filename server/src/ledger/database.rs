@@ -1,0 +1,288 @@
+//! The file: how what the [book](super::book) says lies in it, and how older files become as this server wants them.
+//! Whatever is written is there whole or not at all, also when the process is killed or the machine loses power.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{
+    DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction,
+};
+use thiserror::Error;
+
+use super::book::{Credential, Number, Writes, Written};
+use super::calendar::Day;
+
+/// The file's name.
+const NAME: &str = "ferrite.redb";
+
+/// What the database keeps of the file in memory. It would take a gigabyte.
+const CACHE: usize = 8 << 20;
+
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const VERSION: &str = "version";
+const NEXT: &str = "next";
+
+/// As JSON: a field that comes later is no new schema.
+const CREDENTIALS: TableDefinition<'_, Number, &[u8]> = TableDefinition::new("turn_credentials");
+const USER_DAYS: TableDefinition<'_, (u32, Number), u64> = TableDefinition::new("turn_user_days");
+const DAYS: TableDefinition<'_, u32, u64> = TableDefinition::new("turn_days");
+
+type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
+
+/// What makes a file of each version one of the next. A new file has version 0. All of them are one transaction.
+const MIGRATIONS: &[Migration] = &[make_tables];
+
+fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(CREDENTIALS)?;
+    transaction.open_table(USER_DAYS)?;
+    transaction.open_table(DAYS)?;
+    Ok(())
+}
+
+/// Why there is no database.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// The directory or the file.
+    #[error("{path} cannot be used: {source}", path = .path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Somebody else has it open.
+    #[error("{path} is in use by another server", path = .0.display())]
+    InUse(PathBuf),
+    /// This server does not know what it says.
+    #[error("{path} is of schema version {found}, and this server knows {known} at most: start a newer one", path = .path.display())]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+        /// The newest that is known.
+        known: u64,
+    },
+    /// The database.
+    #[error("{path}: {source}", path = .path.display())]
+    Database {
+        /// Which.
+        path: PathBuf,
+        /// What it says.
+        source: Box<redb::Error>,
+    },
+    /// A credential.
+    #[error("{path}: credential {number} cannot be understood: {source}", path = .path.display())]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// The credential's.
+        number: Number,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+/// The database.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    /// `None` after something went wrong: it is opened anew.
+    open: Option<redb::Database>,
+}
+
+impl Database {
+    /// Opens the one in a directory, or makes it, and reads what it says.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn open(directory: &Path) -> Result<(Self, Written), DataError> {
+        Self::open_with(directory, MIGRATIONS)
+    }
+
+    /// One that cannot be written.
+    #[cfg(test)]
+    pub(super) fn broken() -> Self {
+        let path = PathBuf::from("/nowhere/at/all");
+        Self { path, open: None }
+    }
+
+    fn open_with(directory: &Path, migrations: &[Migration]) -> Result<(Self, Written), DataError> {
+        let unusable = |source| DataError::Unusable {
+            path: directory.to_owned(),
+            source,
+        };
+        // Passwords are for nobody else on this machine.
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory);
+        made.map_err(unusable)?;
+        let path = directory.join(NAME);
+        let database = open(&path)?;
+        migrate(&path, &database, migrations)?;
+        let written = read(&path, &database)?;
+        let open = Some(database);
+        Ok((Self { path, open }, written))
+    }
+
+    /// Writes, and returns when it is on the disk.
+    ///
+    /// # Errors
+    /// When it may not be.
+    pub fn write(&mut self, writes: &Writes) -> Result<(), DataError> {
+        // After an error the library refuses all that follows.
+        let database = match self.open.take() {
+            Some(database) => database,
+            None => open(&self.path)?,
+        };
+        write(&database, writes).map_err(|source| because(&self.path, source))?;
+        self.open = Some(database);
+        Ok(())
+    }
+}
+
+fn because(path: &Path, source: impl Into<redb::Error>) -> DataError {
+    DataError::Database {
+        path: path.to_owned(),
+        source: Box::new(source.into()),
+    }
+}
+
+fn open(path: &Path) -> Result<redb::Database, DataError> {
+    let file = file(path)?;
+    let opened = FileBackend::new(file).and_then(|file| {
+        let mut builder = redb::Database::builder();
+        builder.set_cache_size(CACHE).create_with_backend(file)
+    });
+    let is_in_use = matches!(opened, Err(DatabaseError::DatabaseAlreadyOpen));
+    opened.map_err(|error| match is_in_use {
+        true => DataError::InUse(path.to_owned()),
+        false => because(path, error),
+    })
+}
+
+fn file(path: &Path) -> Result<File, DataError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o600);
+    let opened = options.open(path);
+    opened.map_err(|source| DataError::Unusable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn migrate(
+    path: &Path,
+    database: &redb::Database,
+    migrations: &[Migration],
+) -> Result<(), DataError> {
+    let known = migrations.len() as u64;
+    let run = || -> Result<u64, redb::Error> {
+        let transaction = database.begin_write()?;
+        let found = version(&transaction)?;
+        if found >= known {
+            transaction.abort()?;
+            return Ok(found);
+        }
+        for migration in &migrations[found as usize..] {
+            migration(&transaction)?;
+        }
+        transaction.open_table(META)?.insert(VERSION, known)?;
+        transaction.commit()?;
+        Ok(known)
+    };
+    let found = run().map_err(|error| because(path, error))?;
+    match found > known {
+        true => Err(DataError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        }),
+        false => Ok(()),
+    }
+}
+
+fn version(transaction: &WriteTransaction) -> Result<u64, redb::Error> {
+    let meta = transaction.open_table(META)?;
+    let version = meta.get(VERSION)?;
+    Ok(version.map_or(0, |version| version.value()))
+}
+
+fn read(path: &Path, database: &redb::Database) -> Result<Written, DataError> {
+    let (mut written, credentials) = read_all(database).map_err(|error| because(path, error))?;
+    for (number, json) in credentials {
+        let credential: Result<Credential, _> = serde_json::from_slice(&json);
+        let credential = credential.map_err(|source| DataError::Malformed {
+            path: path.to_owned(),
+            number,
+            source,
+        })?;
+        written.credentials.push((number, credential));
+    }
+    Ok(written)
+}
+
+type Rows = Vec<(Number, Vec<u8>)>;
+
+fn read_all(database: &redb::Database) -> Result<(Written, Rows), redb::Error> {
+    let transaction = database.begin_read()?;
+    let mut written = Written::default();
+    let meta = transaction.open_table(META)?;
+    written.next = meta.get(NEXT)?.map_or(0, |next| next.value());
+    for row in transaction.open_table(USER_DAYS)?.iter()? {
+        let (key, bytes) = row?;
+        let (day, number) = key.value();
+        written.user_days.push(((Day(day), number), bytes.value()));
+    }
+    for row in transaction.open_table(DAYS)?.iter()? {
+        let (day, bytes) = row?;
+        written.days.push((Day(day.value()), bytes.value()));
+    }
+    let mut credentials = Vec::new();
+    for row in transaction.open_table(CREDENTIALS)?.iter()? {
+        let (number, json) = row?;
+        credentials.push((number.value(), json.value().to_vec()));
+    }
+    Ok((written, credentials))
+}
+
+fn write(database: &redb::Database, writes: &Writes) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        transaction.open_table(META)?.insert(NEXT, writes.next)?;
+        let mut credentials = transaction.open_table(CREDENTIALS)?;
+        for (number, credential) in &writes.credentials {
+            match credential {
+                Some(credential) => {
+                    let json = serde_json::to_vec(credential).map_err(io::Error::from)?;
+                    credentials.insert(number, json.as_slice())?;
+                }
+                None => drop(credentials.remove(number)?),
+            }
+        }
+        let mut user_days = transaction.open_table(USER_DAYS)?;
+        for ((day, number), bytes) in &writes.user_days {
+            match bytes {
+                Some(bytes) => drop(user_days.insert((day.0, *number), bytes)?),
+                None => drop(user_days.remove((day.0, *number))?),
+            }
+        }
+        let mut days = transaction.open_table(DAYS)?;
+        for (day, bytes) in &writes.days {
+            days.insert(day.0, bytes)?;
+        }
+        if let Some((of_each, of_all)) = writes.forget {
+            user_days.retain_in(..(of_each.0, 0), |_, _| false)?;
+            days.retain_in(..of_all.0, |_, _| false)?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! The thread that owns the book and the database. Whoever wants something of it waits for an answer, and no shard
+//! ever does: what shards have to know lies in [`Stored`], and what they have to tell in its meters.
+//!
+//! What is answered is on the disk. What comes while something is written is written together, next.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use super::book::{Book, Credential, Number, Written};
+use super::database::{DataError, Database};
+use crate::seldom::Seldom;
+use crate::turn::stored::{Stored, StoredUser};
+
+/// Calls that wait at a time.
+pub const MAX_WAITING: usize = 256;
+
+/// How often meters are read.
+const READ_EVERY: Duration = Duration::from_secs(1);
+
+/// How often what they said is written, while relays go on. What was relayed since is lost if the process is killed.
+pub const WRITE_EVERY: Duration = Duration::from_secs(5);
+
+/// The rest is for a shard that tells its meters late, and a disk that is slow.
+#[cfg(test)]
+pub(crate) const LOST_AT_MOST: Duration = Duration::from_secs(10);
+
+/// Why a call was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unavailable {
+    /// Too many wait.
+    #[error("too many calls wait for the database")]
+    Busy,
+    /// It could not be written, or the server is stopping.
+    #[error("the database could not be written")]
+    Unwritten,
+}
+
+/// What is told whoever waits, once it is known whether it was written.
+type Answer = Box<dyn FnOnce(bool) + Send>;
+
+/// Something to be done with the book at a second.
+type Job = Box<dyn FnOnce(&mut Book, u64) -> Answer + Send>;
+
+enum Mail {
+    Job(Job),
+    Close,
+}
+
+/// The door to the thread.
+#[derive(Debug)]
+pub struct Ledger {
+    queue: SyncSender<Mail>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Ledger {
+    /// Opens the database in a directory, if there is one, and puts what may be used into `stored`.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn open(directory: Option<&Path>, stored: Arc<Stored>) -> Result<Self, DataError> {
+        let opened = directory.map(Database::open).transpose()?;
+        let (database, written) = match opened {
+            Some((database, written)) => (Some(database), written),
+            None => (None, Written::default()),
+        };
+        let keeper = Keeper::new(Book::read(written), database, stored, Instant::now());
+        let (queue, mail) = sync_channel(MAX_WAITING);
+        let thread = std::thread::Builder::new().name("ledger".to_owned());
+        let thread = thread.spawn(move || keeper.run(&mail));
+        let thread = thread.map_err(|source| DataError::Unusable {
+            path: directory.unwrap_or(Path::new("")).to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            queue,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Does something with the book, and says what came of it when that is on the disk.
+    ///
+    /// # Errors
+    /// When it is not: what was done is undone.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Book, u64) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |book, unix| {
+            let said = act(book, unix);
+            Box::new(move |is_written| {
+                if is_written {
+                    let _ = answer.send(said);
+                }
+            })
+        });
+        self.queue
+            .try_send(Mail::Job(job))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Unavailable::Busy,
+                TrySendError::Disconnected(_) => Unavailable::Unwritten,
+            })?;
+        answered.await.map_err(|_| Unavailable::Unwritten)
+    }
+
+    /// Writes what there is, and closes the database. Relays have to be over.
+    pub async fn close(&self) {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let queue = self.queue.clone();
+        let closing = tokio::task::spawn_blocking(move || {
+            let _ = queue.send(Mail::Close);
+            thread.is_none_or(|thread| thread.join().is_ok())
+        });
+        if !matches!(closing.await, Ok(true)) {
+            tracing::error!("the database's thread failed");
+        }
+    }
+}
+
+struct Keeper {
+    book: Book,
+    database: Option<Database>,
+    stored: Arc<Stored>,
+    /// When something was last written.
+    written: Instant,
+    failures: Seldom,
+}
+
+impl Keeper {
+    fn new(book: Book, database: Option<Database>, stored: Arc<Stored>, now: Instant) -> Self {
+        for (number, credential) in book.credentials() {
+            publish(&stored, number, credential);
+        }
+        Self {
+            book,
+            database,
+            stored,
+            written: now,
+            failures: Seldom::default(),
+        }
+    }
+
+    fn run(mut self, mail: &Receiver<Mail>) {
+        loop {
+            let first = mail.recv_timeout(READ_EVERY);
+            let is_alone = matches!(first, Err(RecvTimeoutError::Disconnected));
+            let (mut jobs, mut is_over) = (Vec::new(), is_alone);
+            for mail in first.into_iter().chain(mail.try_iter().take(MAX_WAITING)) {
+                match mail {
+                    Mail::Job(job) => jobs.push(job),
+                    Mail::Close => is_over = true,
+                }
+            }
+            self.step(Instant::now(), unix_time(), jobs, is_over);
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    /// Counts what was relayed, does what is wanted, writes what has to be, and answers.
+    fn step(&mut self, now: Instant, unix: u64, jobs: Vec<Job>, is_over: bool) {
+        let is_due = self.read_meters(now, unix) || is_over;
+        let jobs = jobs.into_iter();
+        let answers: Vec<_> = jobs.map(|job| job(&mut self.book, unix)).collect();
+        let is_written = !(is_due || self.book.has_changed()) || self.write(now);
+        answers.into_iter().for_each(|answer| answer(is_written));
+    }
+
+    /// Counts what was relayed. Says whether it is time to write that.
+    fn read_meters(&mut self, now: Instant, unix: u64) -> bool {
+        let meters = self.stored.meters();
+        // What ended before this is read with the rest.
+        let has_ended = meters.take_ended();
+        for (number, bytes) in meters.read() {
+            self.book.count(unix, number, bytes);
+        }
+        self.book.forget(unix);
+        let is_late = now.saturating_duration_since(self.written) >= WRITE_EVERY;
+        !self.book.is_written() && (has_ended || is_late)
+    }
+
+    /// Writes what has not been. What that makes of credentials is so from then on.
+    fn write(&mut self, now: Instant) -> bool {
+        self.written = now;
+        let database = self.database.as_mut();
+        let result = database.map_or(Ok(()), |database| database.write(&self.book.writes()));
+        if let Err(error) = result {
+            if let Some(left_out) = self.failures.admit(now) {
+                tracing::error!(%error, left_out, "TURN credentials and usage cannot be written");
+            }
+            self.book.undo();
+            return false;
+        }
+        for (number, username, credential) in self.book.changed() {
+            self.stored.remove(username);
+            if let Some(credential) = credential {
+                publish(&self.stored, number, credential);
+            }
+        }
+        self.book.note_written();
+        true
+    }
+}
+
+/// Lets a credential be used, if it may be.
+fn publish(stored: &Stored, number: Number, credential: &Credential) {
+    if credential.enabled {
+        stored.put(StoredUser {
+            username: credential.username.clone(),
+            password: credential.password.clone(),
+            api_key: credential.api_key.clone(),
+            number,
+            expires: credential.expires(),
+        });
+    }
+}
+
+fn unix_time() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests;
