@@ -11,7 +11,8 @@ use ferrite_protocol::limits::{
 
 use crate::Config;
 use crate::auth;
-use crate::http::{door, serve};
+use crate::http::{door, serve, turn_api};
+use crate::ledger::{book, keeper};
 use crate::media::ingest::{loss, table};
 use crate::media::net::{budget, framing, tcp};
 use crate::media::peer::streams;
@@ -346,6 +347,30 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         ("port kept", vec![s(server::RESERVED_FOR)]),
+        (
+            "calls of the REST API of an address",
+            vec![
+                n(turn_api::CALLS.0, " a second"),
+                n(turn_api::CALLS.1, " at once"),
+            ],
+        ),
+        (
+            "body of such a call",
+            vec![kib(turn_api::MAX_BODY), s(turn_api::BODY_TIME)],
+        ),
+        ("calls that wait", vec![n(keeper::MAX_WAITING, " |")]),
+        (
+            "stored credentials",
+            vec![
+                n(book::MAX_CREDENTIALS, ";"),
+                n(turn_api::MAX_LABEL, " bytes"),
+            ],
+        ),
+        (
+            "days of usage",
+            vec![n(book::DAYS_KEPT, " "), n(book::USER_DAYS_KEPT, " ")],
+        ),
+        ("usage that a killed", vec![s(keeper::LOST_AT_MOST)]),
     ]
 }
 

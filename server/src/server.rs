@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, MadeCertificate};
 use crate::http::serve::{Ports, serve};
-use crate::http::{self, App};
+use crate::http::{self, App, TurnApi};
+use crate::ledger::{DataError, Ledger};
 use crate::media::net::candidates::Interfaces;
 use crate::media::net::sockets::open_listener;
 use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
@@ -37,6 +38,7 @@ pub struct Server {
     turns_port: Option<u16>,
     media: MediaPlane,
     signalling: Arc<Signalling>,
+    ledger: Option<Arc<Ledger>>,
     http: JoinHandle<()>,
     stop_http: CancellationToken,
 }
@@ -92,6 +94,9 @@ pub enum StartError {
     /// The media plane did not start.
     #[error("{}", advice(.0))]
     Media(#[from] MediaError),
+    /// The database cannot be used.
+    #[error("--data: {0}")]
+    Data(#[from] DataError),
 }
 
 impl Server {
@@ -110,6 +115,7 @@ impl Server {
             certificates: tls.certificates.clone(),
         });
         let turn = Arc::new(TurnServers::new(turn_config(&config, turns)));
+        let ledger = open_ledger(&config, &turn)?;
         let media_config = MediaConfig {
             port: config.media.port,
             listen: config.media.listen.clone(),
@@ -118,9 +124,13 @@ impl Server {
         };
         let media =
             MediaPlane::start_with(media_config, |port, shard| Some(turn.guest(port, shard)))?;
-        let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn));
+        let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn.clone()));
         let stop_http = CancellationToken::new();
-        let router = http::router(App::new(config.clone(), signalling.clone()));
+        let keys = config.turn.api_keys();
+        let with_keys = ledger.clone().filter(|_| !keys.is_empty());
+        let turn_api = with_keys.map(|ledger| TurnApi::new(&keys, ledger, turn));
+        let app = App::new(config.clone(), signalling.clone());
+        let router = http::router(app, turn_api);
         let ports = Ports {
             listen: listener,
             turns: turns_listeners,
@@ -135,6 +145,7 @@ impl Server {
             turns_port,
             media,
             signalling,
+            ledger,
             http,
             stop_http,
         })
@@ -221,6 +232,10 @@ impl Server {
             tracing::error!(%error, "the HTTP task failed");
         }
         self.media.shutdown().await;
+        // What the last relays carried is known now.
+        if let Some(ledger) = &self.ledger {
+            ledger.close().await;
+        }
     }
 }
 
@@ -237,6 +252,23 @@ fn secure(config: &Config) -> Result<(Option<Tls>, Security), TlsError> {
         },
     };
     Ok((tls, security))
+}
+
+/// Stored credentials, if there may be any.
+fn open_ledger(config: &Config, turn: &TurnServers) -> Result<Option<Arc<Ledger>>, DataError> {
+    let directory = config.data.directory.as_deref();
+    let has_keys = !config.turn.api_keys().is_empty();
+    if !has_keys && directory.is_none() {
+        return Ok(None);
+    }
+    if directory.is_none() {
+        tracing::warn!(
+            "TURN credentials that are made by --turn-api-key, and what they relay, are forgotten when the server \
+             stops: give --data a directory to keep them"
+        );
+    }
+    let stored = turn.credentials().stored().clone();
+    Ok(Some(Arc::new(Ledger::open(directory, stored)?)))
 }
 
 fn turn_config(config: &Config, turns: Option<Turns>) -> TurnConfig {

@@ -21,6 +21,8 @@
 //! * [`tone`] writes the sound a fake microphone plays.
 //! * [`coturn`] runs coturn's clients.
 //! * [`cargo`] builds programs of the workspace.
+//! * [`rest`] calls the server's REST API.
+//! * [`coturn`] runs coturn's programs.
 //! * [`readme`] reads what README.md and the other documents promise.
 //!
 //! The harness knows nothing of the server's insides: it speaks to a process and to its ports.
@@ -41,6 +43,7 @@ pub mod network;
 pub mod process;
 pub mod proxy;
 pub mod readme;
+pub mod rest;
 pub mod room_page;
 pub mod scene;
 pub mod server;

@@ -8,13 +8,14 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
     "server/docs/limits.md",
     "server/docs/reverse-proxy.md",
     "server/docs/tokens.md",
+    "server/docs/turn-api.md",
     "server/docs/design.md",
     "shared/PROTOCOL.md",
     "client-wasm/README.md",

@@ -3,7 +3,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `http`, `media`, `signalling`, `tls`, `tokens`, `turn`, `limits`, `log` | the settings: each is declared once, with its names, type, default, help and rule |
+//! | `http`, `media`, `signalling`, `tls`, `tokens`, `turn`, `data`, `limits`, `log` | the settings: each is declared once, with its names, type, default, help and rule |
 //! | `declare` | what a declaration becomes, and how sources see it |
 //! | `value` | texts to values and back |
 //! | `flags` | the command line and the environment |
@@ -22,6 +22,7 @@ use self::declare::{Area as _, Visitor};
 use self::file::File;
 use self::flags::{Flags, Help};
 
+mod data;
 mod declare;
 mod error;
 mod file;
@@ -36,6 +37,7 @@ mod tokens;
 mod turn;
 mod value;
 
+pub use self::data::Data;
 pub use self::error::ConfigError;
 pub use self::http::Http;
 pub use self::limits::Limits;
@@ -61,6 +63,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// Relays.
     pub turn: Turn,
+    /// What outlives the process.
+    pub data: Data,
     /// How much clients may have and do.
     pub limits: Limits,
     /// The log.
@@ -114,6 +118,7 @@ impl Config {
         self.signalling.visit(visitor)?;
         self.tokens.visit(visitor)?;
         self.turn.visit(visitor)?;
+        self.data.visit(visitor)?;
         self.limits.visit(visitor)?;
         self.log.visit(visitor)
     }

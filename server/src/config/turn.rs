@@ -24,6 +24,13 @@ settings! {
         /// A TCP port for TURN over TLS, at the addresses of --media-listen; 0 takes any that is free. It needs a
         /// certificate, as HTTPS does; where there is one, --listen takes TURN over TLS, too
         pub turns_port: Option<u16> = None, "turns-port", "PORT";
+        /// A secretKey of the REST API that makes, lists and counts TURN credentials; without any there is no
+        /// such API. Others on this machine can see a command line: better use the variable, or
+        /// --turn-api-key-file
+        pub api_key: Secrets = Secrets::default(), "turn-api-key", "SECRET";
+
+        /// A file with further such keys, one in each line
+        pub api_key_file: SecretsFile = SecretsFile::default(), "turn-api-key-file", "FILE";
 
         /// The ports of relays to peers, UDP; relays to this server itself open none
         pub relay_ports: PortRange = PortRange::default(), "relay-ports", "FROM-TO";
@@ -56,6 +63,13 @@ impl Turn {
     pub fn secrets(&self) -> Vec<String> {
         let file = self.shared_secret_file.0.0.iter();
         self.shared_secret.0.iter().chain(file).cloned().collect()
+    }
+
+    /// The keys of both.
+    #[must_use]
+    pub fn api_keys(&self) -> Vec<String> {
+        let file = self.api_key_file.0.0.iter();
+        self.api_key.0.iter().chain(file).cloned().collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The axum router: the app, `/ws`, and how the server is doing.
+//! The axum router: the app, `/ws`, the REST API, and how the server is doing.
 //!
 //! It owns paths, headers and status codes. What happens on a WebSocket is `signalling`'s.
 
@@ -25,9 +25,11 @@ pub(crate) mod door;
 mod headers;
 mod secure;
 pub(crate) mod serve;
+pub(crate) mod turn_api;
 mod upgrade;
 
 use headers::{asked_host, text};
+pub(crate) use turn_api::TurnApi;
 use upgrade::Upgrade;
 
 /// What the handlers share.
@@ -52,8 +54,11 @@ impl App {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remote(pub(crate) SocketAddr);
 
-pub(crate) fn router(app: App) -> Router {
+pub(crate) fn router(app: App, turn_api: Option<TurnApi>) -> Router {
+    let api = turn_api.map_or_else(Router::new, turn_api::router);
+    let introduced = middleware::from_fn_with_state(app.clone(), introduce);
     Router::new()
+        .nest("/api", api.layer(introduced))
         .route("/ws", get(websocket))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
@@ -70,6 +75,19 @@ fn plain_router() -> Router {
 }
 
 async fn harden(request: Request, next: middleware::Next) -> Response {
+/// Says who calls.
+async fn introduce(
+    State(app): State<App>,
+    Extension(Remote(remote)): Extension<Remote>,
+    mut request: Request,
+    next: middleware::Next,
+) -> Response {
+    let caller = app.caller(remote.ip(), request.headers());
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+async fn secure(request: Request, next: middleware::Next) -> Response {
     let (parts, body) = request.into_parts();
     let host = asked_host(&parts).map(str::to_owned);
     let mut response = match has_one_host(&parts) {
@@ -266,7 +284,7 @@ mod tests {
             others: Vec::new(),
         }));
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn));
-        let router = router(App::new(config, signalling.clone()));
+        let router = router(App::new(config, signalling.clone()), None);
         assert_eq!(status(&router, "/readyz").await, StatusCode::OK);
         signalling.shutdown(Duration::from_secs(1)).await;
         assert_eq!(

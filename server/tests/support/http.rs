@@ -39,6 +39,10 @@ impl Reply {
             .unwrap_or_else(|| panic!("no {name} in {}", self.head))
     }
 
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -62,6 +66,23 @@ pub async fn request(
         text += &format!("{name}: {value}\r\n");
     }
     text += "\r\n";
+    timeout(PATIENCE, exchange(addr, &text)).await.unwrap()
+}
+
+/// The same with a body.
+pub async fn send(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let length = body.len();
+    let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\nhost: {addr}\r\n");
+    for (name, value) in headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    text += &format!("content-length: {length}\r\n\r\n{body}");
     timeout(PATIENCE, exchange(addr, &text)).await.unwrap()
 }
 

@@ -24,6 +24,7 @@ pub mod process;
 pub mod relay;
 pub mod talker;
 pub mod tls;
+pub mod turn_api;
 
 /// Longer than anything takes on the slowest machine; only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
