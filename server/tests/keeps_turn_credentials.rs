@@ -143,6 +143,41 @@ async fn what_was_answered_is_there_after_a_kill_at_any_moment() {
     );
 }
 
+/// As soon as there is a file, and as soon as something is in it.
+#[tokio::test]
+async fn a_kill_while_the_database_is_made_leaves_nothing_that_is_in_the_way() {
+    for round in 0..12 {
+        let directory = directory("turn-credentials-making");
+        let data = directory.to_str().unwrap();
+        let flags = [
+            "--listen",
+            "127.0.0.1:0",
+            "--media-port",
+            "0",
+            "--data",
+            data,
+        ];
+        let mut making = ferrite(&flags).spawn().unwrap();
+        let least = [0, 1, 5000][round % 3];
+        let watched = directory.clone();
+        tokio::task::spawn_blocking(move || {
+            let is_there = || {
+                let files = std::fs::read_dir(&watched).into_iter().flatten().flatten();
+                let mut sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
+                sizes.any(|size| size >= least)
+            };
+            while !is_there() {
+                std::hint::spin_loop();
+            }
+        })
+        .await
+        .unwrap();
+        making.kill().await.unwrap();
+        let server = server(&["--data", data]).await;
+        create(server.addr, &json!({})).await;
+    }
+}
+
 #[tokio::test]
 async fn switched_off_is_switched_off_after_a_restart_and_without_a_key() {
     let directory = directory("turn-credentials-kept");

@@ -1,7 +1,7 @@
 //! The file: how what the [book](super::book) says lies in it, and how older files become as this server wants them.
 //! Whatever is written is there whole or not at all, also when the process is killed or the machine loses power.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -122,6 +122,9 @@ impl Database {
             .create(directory);
         made.map_err(unusable)?;
         let path = directory.join(NAME);
+        if !path.exists() {
+            make(&path)?;
+        }
         let database = open(&path)?;
         migrate(&path, &database, migrations)?;
         let written = read(&path, &database)?;
@@ -150,6 +153,27 @@ fn because(path: &Path, source: impl Into<redb::Error>) -> DataError {
         path: path.to_owned(),
         source: Box::new(source.into()),
     }
+}
+
+/// Makes an empty one. It gets its name when it is whole: of one that was not, the library would make no more.
+fn make(path: &Path) -> Result<(), DataError> {
+    let unnamed = path.with_extension(format!("{}.new", std::process::id()));
+    let removed = || match fs::remove_file(&unnamed) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    };
+    let unusable = |source| DataError::Unusable {
+        path: unnamed.clone(),
+        source,
+    };
+    removed().map_err(unusable)?;
+    drop(open(&unnamed)?);
+    // Unlike a new name, a further one takes nobody else's.
+    match fs::hard_link(&unnamed, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(unusable(error))?,
+        Ok(()) | Err(_) => {}
+    }
+    removed().map_err(unusable)
 }
 
 fn open(path: &Path) -> Result<redb::Database, DataError> {

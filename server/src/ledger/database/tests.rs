@@ -69,6 +69,23 @@ fn what_is_written_is_read_and_what_is_forgotten_is_not() {
 }
 
 #[test]
+fn after_an_error_it_is_opened_anew() {
+    let scratch = Scratch::new();
+    let (mut database, _) = Database::open(&scratch.0).unwrap();
+    let write = |next| Writes {
+        next,
+        ..Writes::default()
+    };
+    database.write(&write(1)).unwrap();
+    database.open = None;
+    database.write(&write(2)).unwrap();
+    drop(database);
+    assert_eq!(Database::open(&scratch.0).unwrap().1.next, 2);
+    let left: Vec<_> = std::fs::read_dir(&scratch.0).unwrap().collect();
+    assert_eq!(left.len(), 1, "nothing but the database: {left:?}");
+}
+
+#[test]
 fn it_is_for_its_owner_alone_and_for_one_server() {
     let scratch = Scratch::new();
     let open = Database::open(&scratch.0).unwrap();
