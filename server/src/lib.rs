@@ -19,6 +19,7 @@
 //! | [`turn`] | STUN and TURN on the media port |
 //! | [`tls`] | the server's certificate |
 //! | [`media`] | the sans-IO media plane, and the threads that run it |
+//! | [`congestion`] | how much the path to a subscriber carries |
 //!
 //! Imports point one way: `http` to `signalling` to `room`, `behaviour` and `media` to the protocol
 //! crate. `docs/design.md` beside the sources says why it is cut so.
@@ -101,6 +102,7 @@
 pub mod auth;
 pub mod behaviour;
 pub mod config;
+pub mod congestion;
 #[cfg(test)]
 mod documented_limits;
 mod http;

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use crate::sources::{Imports, Sources};
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 17] = [
     "server",
     "http",
     "signalling",
@@ -20,6 +20,7 @@ const PARTS: [&str; 16] = [
     "turn",
     "media",
     "tls",
+    "congestion",
     "config",
     "auth",
     "shares",

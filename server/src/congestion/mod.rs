@@ -1,0 +1,345 @@
+//! Congestion control for what one end is sent: how much its path carries, by what it says of the
+//! packets that arrived (draft-holmer-rmcat-transport-wide-cc-extensions-01), after
+//! draft-ietf-rmcat-gcc-02 and what libwebrtc makes of it.
+//!
+//! Sans-IO: packets are lengths and numbers here, and time is an argument. Knows nothing of the media
+//! plane, which imports it. Whatever the other end says, work and memory have a bound, and it is
+//! that end's own pictures that it is about.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `history` | what was sent under which number |
+//! | `groups` | how much farther apart packets arrived than they were sent |
+//! | `trend` | whether the queue on the path grows |
+//! | `acknowledged` | how much arrives |
+//! | `rate` | the rate that delay allows |
+//! | `loss` | the rate that losses allow |
+//! | `probes` | a moment's worth of more, to see whether that arrives |
+//! | `idleness` | whether less is sent than could be |
+
+mod acknowledged;
+mod groups;
+mod history;
+mod idleness;
+mod loss;
+mod probes;
+mod rate;
+#[cfg(test)]
+mod tests;
+mod trend;
+
+use std::time::{Duration, Instant};
+
+use acknowledged::Acknowledged;
+use groups::Groups;
+pub use history::MAX_SENT;
+use history::{Answered, History};
+use idleness::Idleness;
+use loss::Loss;
+use probes::{Probed, Probes};
+use rate::{Rate, Seen};
+use trend::{Trend, Usage};
+
+/// No estimate is less, in bits per second: sound needs as much.
+pub const MIN_RATE: f64 = 30_000.0;
+/// Nor more.
+pub const MAX_RATE: f64 = 100_000_000.0;
+/// What is taken to be there before anything is known.
+const START_RATE: f64 = 300_000.0;
+/// The rate of the first probe, in bits per second: a path that carries it is no narrow one.
+const FIRST_PROBE: f64 = 1_500_000.0;
+/// No probe has a higher rate.
+pub const MAX_PROBE: f64 = 8_000_000.0;
+/// A probe's rate, by what is known to be there.
+const PROBE_GAIN: f64 = 2.0;
+/// A probe shows that there is more than it asked for where it arrives at this share of its rate.
+const PROBE_FILLS: f64 = 0.7;
+/// What is wanted and a little more: so much is probed for.
+const PROBE_MARGIN: f64 = 1.2;
+/// The time between probes while more is wanted than is known to be there; and after failures, at most.
+const PROBE_INTERVAL: Duration = Duration::from_millis(1500);
+const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(3);
+/// For how long nothing is probed for after the rate was lowered: the queue is to empty first.
+const PROBE_AFTER_DECREASE: Duration = Duration::from_secs(1);
+/// The estimate is told after this long at the latest, whatever became of the first probe.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
+/// Nothing heard of what is sent for this long: it may not arrive. Each second after that less is
+/// sent.
+const SILENCE: Duration = Duration::from_secs(2);
+const SILENT_SHARE: f64 = 0.8;
+/// The reference time's 24 bits of 64 ms come round.
+const ARRIVAL_WRAP: i64 = (1 << 24) * 64_000;
+
+/// What a packet is sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// For what is in it: also when it is sent again.
+    Media,
+    /// To fill a probe.
+    Padding,
+}
+
+/// What the path carries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// In bits per second, everything that is numbered taken together, without the headers of UDP and IP.
+    pub bits_per_second: u64,
+    /// What arrived of late, in bits per second.
+    pub acknowledged: u64,
+    /// The share of packets that was lost of late.
+    pub loss: f32,
+}
+
+/// The estimator of one path.
+#[derive(Debug)]
+pub struct Estimator {
+    history: History,
+    groups: Groups,
+    trend: Trend,
+    acknowledged: Acknowledged,
+    rate: Rate,
+    loss: Loss,
+    idleness: Idleness,
+    probes: Probes,
+    /// In bits per second: what would be sent if there was room for it.
+    wanted: f64,
+    /// When the first packet was sent.
+    began: Option<Instant>,
+    /// Probes were or are sent: there is something to fill them with.
+    can_probe: bool,
+    next_probe: Option<Instant>,
+    probe_interval: Duration,
+    /// Something is known.
+    is_known: bool,
+    heard: Option<Instant>,
+    last_sent: Option<Instant>,
+    backed_off: Instant,
+    round_trip: Duration,
+    /// The last time of arrival, as told and as it goes on.
+    arrival: Option<(i64, i64)>,
+}
+
+impl Estimator {
+    /// Knows nothing yet.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            history: History::new(now),
+            groups: Groups::default(),
+            trend: Trend::default(),
+            acknowledged: Acknowledged::default(),
+            rate: Rate::new(now, START_RATE),
+            loss: Loss::new(now),
+            idleness: Idleness::new(now),
+            probes: Probes::default(),
+            wanted: 0.0,
+            began: None,
+            can_probe: false,
+            next_probe: None,
+            probe_interval: PROBE_INTERVAL,
+            is_known: false,
+            heard: None,
+            last_sent: None,
+            backed_off: now,
+            round_trip: Duration::from_millis(100),
+            arrival: None,
+        }
+    }
+
+    /// Notes a packet, with everything that SRTP seals, and gives it its transport-wide number.
+    #[inline]
+    pub fn send(&mut self, now: Instant, bytes: usize, purpose: Purpose) -> u16 {
+        self.last_sent = Some(now);
+        let cluster = self.probes.current();
+        if cluster != 0 {
+            self.probes.sent(bytes);
+        }
+        if purpose == Purpose::Media {
+            self.idleness.sent(bytes);
+        }
+        self.history.send(now, bytes, cluster)
+    }
+
+    /// What the path carries, in all. `None` until something is known: until the other end has said
+    /// something of what arrived, and the first probe was tried.
+    pub fn estimate(&self) -> Option<Estimate> {
+        self.is_known.then(|| Estimate {
+            bits_per_second: self.bits() as u64,
+            acknowledged: self.acknowledged.bits().unwrap_or(0.0) as u64,
+            loss: self.loss.share() as f32,
+        })
+    }
+
+    fn bits(&self) -> f64 {
+        self.rate
+            .bits()
+            .min(self.loss.limit().unwrap_or(f64::INFINITY))
+    }
+
+    /// So much would be sent if there was room, in bits per second. While that is more than is known
+    /// to be there, more is probed for.
+    pub fn want(&mut self, bits_per_second: u64) {
+        self.wanted = (bits_per_second as f64).min(MAX_RATE);
+    }
+
+    /// Takes what the other end says: of the packets from `base` on, each in turn, when it arrived, in
+    /// microseconds on its clock, or that it did not. The caller bounds how many.
+    pub fn hear(
+        &mut self,
+        now: Instant,
+        base: u16,
+        arrivals: impl IntoIterator<Item = Option<i64>>,
+    ) {
+        let mut newest = None;
+        for (number, arrived) in (0..).map(|at| base.wrapping_add(at)).zip(arrivals) {
+            let Some(packet) = self.history.answer(now, number, arrived.is_some()) else {
+                continue;
+            };
+            match arrived {
+                Some(arrived) => {
+                    newest = newest.max(Some(packet.at));
+                    self.note_arrival(&packet, arrived);
+                }
+                // What a probe loses is what it was for.
+                None if packet.cluster != 0 => {}
+                None => self.loss.count(false, false),
+            }
+        }
+        let Some(newest) = newest else { return };
+        let round_trip = self.history.micros(now) - newest;
+        self.round_trip = Duration::from_micros(round_trip.max(0) as u64);
+        self.heard = Some(now);
+        self.conclude(now);
+    }
+
+    fn note_arrival(&mut self, packet: &Answered, arrived: i64) {
+        let arrived = self.unwrapped(arrived);
+        self.acknowledged.add(arrived, packet.bytes);
+        if packet.cluster != 0 {
+            // It was sent faster than what is there, on purpose.
+            return self.probes.arrived(packet, arrived);
+        }
+        self.loss.count(true, packet.was_lost);
+        if let Some(delta) = self.groups.add(packet.at, arrived) {
+            let before = self.trend.usage();
+            if self.trend.add(delta) == Usage::Over && before != Usage::Over {
+                self.acknowledged.doubt();
+            }
+        }
+    }
+
+    /// The time of an arrival, where the other end's clock comes round.
+    fn unwrapped(&mut self, told: i64) -> i64 {
+        let told = told.rem_euclid(ARRIVAL_WRAP);
+        let arrived = self.arrival.map_or(told, |(before, at)| {
+            let ahead = (told - before + ARRIVAL_WRAP / 2).rem_euclid(ARRIVAL_WRAP);
+            at + ahead - ARRIVAL_WRAP / 2
+        });
+        self.arrival = Some((told, arrived));
+        arrived
+    }
+
+    fn conclude(&mut self, now: Instant) {
+        let seen = Seen {
+            usage: self.trend.usage(),
+            acknowledged: self.acknowledged.bits(),
+            round_trip: self.round_trip,
+            is_idle: self.idleness.look(now, self.bits()),
+        };
+        self.rate.update(now, &seen);
+        self.loss.update(now, self.round_trip, self.rate.bits());
+        if let Some(probed) = self.probes.take_result() {
+            self.learn(now, probed);
+        }
+        let is_late = self
+            .began
+            .is_some_and(|began| now >= began + FIRST_PATIENCE);
+        self.is_known |= is_late || !self.can_probe && seen.acknowledged.is_some();
+    }
+
+    /// What a probe showed. Where that was what it asked for there may be more.
+    fn learn(&mut self, now: Instant, probed: Probed) {
+        self.is_known = true;
+        if self.trend.usage() == Usage::Over {
+            return self.probe_later(now, false);
+        }
+        let is_more = probed.bits > self.bits();
+        self.rate.raise(now, probed.bits);
+        self.loss.raise(probed.bits);
+        let fills = probed.bits >= PROBE_FILLS * probed.target;
+        match fills && self.probe_target().is_some() {
+            true => self.next_probe = Some(now),
+            false => self.probe_later(now, is_more),
+        }
+    }
+
+    /// After failures more rarely.
+    fn probe_later(&mut self, now: Instant, worked: bool) {
+        self.probe_interval = match worked {
+            true => PROBE_INTERVAL,
+            false => (self.probe_interval * 3 / 2).min(MAX_PROBE_INTERVAL),
+        };
+        self.next_probe = Some(now + self.probe_interval);
+    }
+
+    /// The rate to probe for, if any.
+    fn probe_target(&self) -> Option<f64> {
+        if !self.is_known {
+            return Some(FIRST_PROBE);
+        }
+        let enough = (PROBE_MARGIN * self.wanted).min(MAX_PROBE);
+        let bits = self.bits();
+        (bits < enough).then(|| (PROBE_GAIN * bits).clamp(MIN_RATE, enough))
+    }
+
+    /// Bytes of padding to be sent now, to fill a probe. Asked for while there is something to fill it with,
+    /// and again after each packet.
+    pub fn padding(&self, now: Instant) -> Option<usize> {
+        self.probes.due(now)
+    }
+
+    /// When [`Self::handle_timeout`] and [`Self::padding`] next have something to do: while a probe is sent.
+    /// What else is due may wait for a second.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.probes.poll_timeout()
+    }
+
+    /// Lets time pass: begins probes, gives them up, and takes note of silence. `can_probe` where there is
+    /// something to fill them with.
+    pub fn handle_timeout(&mut self, now: Instant, can_probe: bool) {
+        self.can_probe = can_probe;
+        if self.probes.give_up(now) {
+            self.probe_later(now, false);
+        }
+        let sends = self.last_sent.is_some_and(|at| now < at + SILENCE);
+        if !sends {
+            return;
+        }
+        self.began.get_or_insert(now);
+        let silent = self.heard.is_some_and(|at| now >= at + SILENCE);
+        if silent && now >= self.backed_off + Duration::from_secs(1) {
+            self.backed_off = now;
+            self.rate.back_off(now, SILENT_SHARE);
+        }
+        let is_due = self.next_probe.is_none_or(|at| now >= at);
+        let settled = |at: Instant| now >= at + PROBE_AFTER_DECREASE;
+        if can_probe
+            && !silent
+            && is_due
+            && self.trend.usage() == Usage::Normal
+            && self.rate.decreased().is_none_or(settled)
+            && let Some(target) = self.probe_target()
+            && self.probes.begin(now, target)
+        {
+            self.next_probe = Some(now + self.probe_interval);
+        }
+    }
+
+    /// The packets go over another path from now on: nothing is known of that. Numbers go on.
+    pub fn go_on(&mut self, now: Instant) {
+        let next = std::mem::replace(&mut self.history, History::new(now));
+        let wanted = self.wanted;
+        *self = Self::new(now);
+        self.history.number_after(&next);
+        self.wanted = wanted;
+    }
+}
