@@ -11,6 +11,7 @@ use ferrite_protocol::limits::{
 
 use crate::Config;
 use crate::auth;
+use crate::congestion;
 use crate::http::{door, serve, turn_api};
 use crate::ledger::{book, keeper};
 use crate::media::ingest::{loss, table};
@@ -247,6 +248,19 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![
                 n(streams::MAX_RETRANSMISSIONS, " retransmissions"),
                 n(streams::MAX_ASKED, " entries"),
+            ],
+        ),
+        (
+            "packets sent to a peer",
+            vec![congestion::MAX_SENT.to_string(), s(congestion::MAX_AGE)],
+        ),
+        (
+            "probes of a path",
+            vec![
+                n(congestion::MAX_PROBE / 1e6, " Mbit/s"),
+                ms(congestion::CLUSTER_TIME),
+                ms(congestion::MAX_CLUSTER_TIME),
+                s(congestion::MAX_WAIT),
             ],
         ),
         (

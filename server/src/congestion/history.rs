@@ -10,7 +10,7 @@ pub const MAX_SENT: usize = 512;
 const FIRST_SENT: usize = 64;
 
 /// An answer that comes later than this says nothing of the path now.
-const MAX_AGE: Duration = Duration::from_secs(10);
+pub const MAX_AGE: Duration = Duration::from_secs(10);
 
 /// A packet that was sent.
 #[derive(Clone, Copy, Debug, Default)]

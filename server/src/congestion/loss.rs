@@ -68,8 +68,9 @@ impl Loss {
         self.limit = self.limit.map(|limit| limit.max(bits));
     }
 
-    /// Draws the conclusions; `bits` is what would be sent without this.
-    pub(super) fn update(&mut self, now: Instant, round_trip: Duration, bits: f64) {
+    /// Draws the conclusions; `bits` is what would be sent without this, and `least` what there is room for
+    /// in any case: a little less than what arrives.
+    pub(super) fn update(&mut self, now: Instant, round_trip: Duration, bits: f64, least: f64) {
         let elapsed = now.saturating_duration_since(self.since);
         if self.answered < MIN_PACKETS || elapsed < MIN_TIME {
             return;
@@ -81,7 +82,8 @@ impl Loss {
             let interval = BETWEEN_CUTS + round_trip;
             if self.cut.is_none_or(|cut| now >= cut + interval) {
                 self.cut = Some(now);
-                self.limit = Some((limit * (1.0 - self.share / 2.0)).max(MIN_RATE));
+                let cut = limit * (1.0 - self.share / 2.0);
+                self.limit = Some(cut.max(least).clamp(MIN_RATE, bits));
             }
         } else if self.share < HARMLESS {
             let seconds = elapsed.as_secs_f64().min(1.0);
@@ -102,7 +104,7 @@ mod tests {
         for at in 1..=1000 {
             loss.count(at % every != 0, false);
             let now = start + Duration::from_millis(10) * at;
-            loss.update(now, Duration::from_millis(50), 1e6);
+            loss.update(now, Duration::from_millis(50), 1e6, 0.0);
         }
         loss.limit()
     }
@@ -122,7 +124,7 @@ mod tests {
             for at in from..to {
                 loss.count(arrived, false);
                 let now = start + Duration::from_millis(10) * at;
-                loss.update(now, Duration::from_millis(50), 1e6);
+                loss.update(now, Duration::from_millis(50), 1e6, 0.0);
             }
             loss.limit()
         };
@@ -137,7 +139,7 @@ mod tests {
         let mut loss = Loss::new(start);
         (0..40).for_each(|_| loss.count(false, false));
         (0..40).for_each(|_| loss.count(true, true));
-        loss.update(start + MIN_TIME, Duration::ZERO, 1e6);
+        loss.update(start + MIN_TIME, Duration::ZERO, 1e6, 0.0);
         assert_eq!((loss.share(), loss.limit()), (0.0, None));
     }
 }

@@ -32,10 +32,11 @@ use std::time::{Duration, Instant};
 
 use acknowledged::Acknowledged;
 use groups::Groups;
-pub use history::MAX_SENT;
 use history::{Answered, History};
+pub use history::{MAX_AGE, MAX_SENT};
 use idleness::Idleness;
 use loss::Loss;
+pub use probes::{CLUSTER_TIME, MAX_CLUSTER_TIME, MAX_WAIT};
 use probes::{Probed, Probes};
 use rate::{Rate, Seen};
 use trend::{Trend, Usage};
@@ -56,6 +57,8 @@ const PROBE_GAIN: f64 = 2.0;
 const PROBE_FILLS: f64 = 0.7;
 /// What is wanted and a little more: so much is probed for.
 const PROBE_MARGIN: f64 = 1.2;
+/// What of the rate that arrives is left once there is too much.
+const BETA: f64 = 0.85;
 /// The time between probes while more is wanted than is known to be there; and after failures, at most.
 const PROBE_INTERVAL: Duration = Duration::from_millis(1500);
 const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(3);
@@ -246,7 +249,9 @@ impl Estimator {
             is_idle: self.idleness.look(now, self.bits()),
         };
         self.rate.update(now, &seen);
-        self.loss.update(now, self.round_trip, self.rate.bits());
+        let least = BETA * seen.acknowledged.unwrap_or(0.0);
+        self.loss
+            .update(now, self.round_trip, self.rate.bits(), least);
         if let Some(probed) = self.probes.take_result() {
             self.learn(now, probed);
         }
@@ -307,7 +312,7 @@ impl Estimator {
     /// something to fill them with.
     pub fn handle_timeout(&mut self, now: Instant, can_probe: bool) {
         self.can_probe = can_probe;
-        if self.probes.give_up(now) {
+        if self.probes.give_up(now) || !can_probe && self.probes.stop() {
             self.probe_later(now, false);
         }
         let sends = self.last_sent.is_some_and(|at| now < at + SILENCE);
@@ -322,7 +327,9 @@ impl Estimator {
         }
         let is_due = self.next_probe.is_none_or(|at| now >= at);
         let settled = |at: Instant| now >= at + PROBE_AFTER_DECREASE;
+        // Who never says what came is not sent what is only for that.
         if can_probe
+            && self.heard.is_some()
             && !silent
             && is_due
             && self.trend.usage() == Usage::Normal

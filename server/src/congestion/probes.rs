@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use super::history::Answered;
 
 /// For how long a cluster sends at its rate.
-const CLUSTER_TIME: Duration = Duration::from_millis(20);
+pub const CLUSTER_TIME: Duration = Duration::from_millis(20);
 /// Packets of a cluster, at least.
 const MIN_PACKETS: u32 = 5;
 /// A cluster that takes longer is given up: nothing is sent, or it does not leave.
-const MAX_CLUSTER_TIME: Duration = Duration::from_millis(200);
+pub const MAX_CLUSTER_TIME: Duration = Duration::from_millis(200);
 /// How long answers are waited for.
-const MAX_WAIT: Duration = Duration::from_secs(1);
+pub const MAX_WAIT: Duration = Duration::from_secs(1);
 /// How much ahead of its rate a cluster may send: timers are not finer than this.
 const AHEAD: Duration = Duration::from_millis(4);
 /// What of a cluster has to arrive, in tenths.
@@ -121,7 +121,13 @@ impl Probes {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let cluster = self.sending()?;
         let sent = Duration::from_secs_f64(8.0 * cluster.bytes as f64 / cluster.rate);
-        Some(cluster.began + sent.saturating_sub(AHEAD))
+        // A little later there is something to be sent for certain.
+        Some(cluster.began + sent.saturating_sub(AHEAD) + Duration::from_millis(1))
+    }
+
+    /// Gives up what is not sent: there is nothing to fill it with.
+    pub(super) fn stop(&mut self) -> bool {
+        self.cluster.take_if(|cluster| !cluster.is_sent).is_some()
     }
 
     /// Gives up what takes too long. Returns whether it did.

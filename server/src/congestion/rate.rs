@@ -4,10 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::trend::Usage;
-use super::{MAX_RATE, MIN_RATE};
+use super::{BETA, MAX_RATE, MIN_RATE};
 
-/// What of the rate that arrives is left once the queue grows.
-const BETA: f64 = 0.85;
 /// By how much it grows in a second, while nobody knows what the path carries.
 const GROWTH: f64 = 1.08;
 /// The least that it grows by in a second where that is known about, in bits per second.

@@ -74,7 +74,6 @@ fn plain_router() -> Router {
     elsewhere.layer(middleware::from_fn(harden))
 }
 
-async fn harden(request: Request, next: middleware::Next) -> Response {
 /// Says who calls.
 async fn introduce(
     State(app): State<App>,
@@ -87,7 +86,7 @@ async fn introduce(
     next.run(request).await
 }
 
-async fn secure(request: Request, next: middleware::Next) -> Response {
+async fn harden(request: Request, next: middleware::Next) -> Response {
     let (parts, body) = request.into_parts();
     let host = asked_host(&parts).map(str::to_owned);
     let mut response = match has_one_host(&parts) {

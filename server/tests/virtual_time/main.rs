@@ -16,6 +16,7 @@ mod follows_paths;
 mod forwards_once;
 mod handshakes;
 mod harness;
+mod learns_the_path;
 mod over_a_bad_link;
 mod proves_addresses;
 mod recovers_losses;

@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use crate::congestion::Purpose;
 use crate::media::forward::cache::{MAX_CACHED, MAX_SPAN};
 use crate::media::id::TrackId;
 use crate::media::plan::Shown;
 use crate::media::prefetch::prefetch;
 use crate::media::rtp::clock::{Clock, ntp_seconds};
-use crate::media::rtp::header::{Header, WrittenElement, write_header, written_len};
+use crate::media::rtp::header::{
+    FIXED_HEADER, Header, WrittenElement, first_value_at, write_header, written_len,
+};
 use crate::media::rtp::numbering::Numbering;
 use crate::media::rtp::packet::{MediaPacket, SourceClock};
 use crate::media::rtp::ring::SequenceRing;
@@ -50,6 +53,16 @@ const CREDIBLE_SECONDS: u32 = 5;
 /// picture has a frame a second.
 pub const LAYER_SILENCE: Duration = Duration::from_secs(2);
 
+/// In the place of a transport-wide number.
+const UNNUMBERED: [u8; 2] = [0; 2];
+
+/// As much padding as a packet can have: its last byte counts it (RFC 3550 §5.1).
+const PADDING: [u8; 255] = {
+    let mut padding = [0; 255];
+    padding[254] = 255;
+    padding
+};
+
 /// A packet as it is to be sent: written where it leaves from, and nowhere before that.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
@@ -57,7 +70,10 @@ pub struct Outgoing<'a> {
     pub header: Header,
     /// Audio is worth nothing when it is late.
     pub kind: MediaKind,
-    elements: [WrittenElement<'a>; 4],
+    /// What it is sent for.
+    pub purpose: Purpose,
+    /// The transport-wide number comes first.
+    elements: [WrittenElement<'a>; 5],
     /// The number that a retransmission was first sent under (RFC 4588 §4).
     original: Option<u16>,
     payload: &'a [u8],
@@ -76,6 +92,19 @@ impl Outgoing<'_> {
             out.extend_from_slice(&original.to_be_bytes());
         }
         out.extend_from_slice(self.payload);
+    }
+
+    /// Whether it has a transport-wide number.
+    pub fn is_numbered(&self) -> bool {
+        self.elements[0].0.is_some()
+    }
+
+    /// Numbers it where it was written.
+    pub fn number(&self, written: &mut [u8], number: u16) {
+        let at = first_value_at(written);
+        if let Some(value) = written.get_mut(at..at + 2) {
+            value.copy_from_slice(&number.to_be_bytes());
+        }
     }
 }
 
@@ -145,6 +174,8 @@ struct SentCodec {
     format: Format,
     payload_type: u8,
     rtx_payload_type: Option<u8>,
+    /// The other end says when packets came.
+    transport_cc: bool,
 }
 
 impl From<&Codec> for SentCodec {
@@ -153,6 +184,7 @@ impl From<&Codec> for SentCodec {
             format: Format::of(codec.kind, &codec.fmtp),
             payload_type: codec.payload_type,
             rtx_payload_type: codec.rtx_payload_type,
+            transport_cc: codec.transport_cc,
         }
     }
 }
@@ -447,6 +479,7 @@ impl Egress {
     ) -> Outgoing<'a> {
         let (ids, received, found) = (&self.ids, &media.packet[..], &media.extensions);
         let elements = [
+            (self.numbering_id(), Some(&UNNUMBERED[..])),
             (ids.mid, Some(self.mid.as_bytes())),
             (ids.audio_level, found.audio_level.value(received)),
             (
@@ -464,10 +497,63 @@ impl Egress {
                 ..header
             },
             kind: self.kind,
+            purpose: Purpose::Media,
             elements,
             original,
             payload: media.payload(),
         }
+    }
+
+    /// Under which id packets have transport-wide numbers. What may be sent again under its own number has
+    /// none: it would be another packet then, and the cipher takes each number once (RFC 7714 §8.3).
+    fn numbering_id(&self) -> Option<u8> {
+        let codec = self.codec.filter(|codec| codec.transport_cc)?;
+        let is_sealed_once = !self.keeps_history || self.retransmits(codec).is_some();
+        self.ids.transport_cc.filter(|_| is_sealed_once)
+    }
+
+    /// The payload type and SSRC of retransmissions.
+    fn retransmits(&self, codec: SentCodec) -> Option<(u8, u32)> {
+        codec.rtx_payload_type.zip(self.stream.rtx_ssrc)
+    }
+
+    /// Whether there are packets with nothing in them.
+    pub fn has_padding(&self) -> bool {
+        let codec = self.codec.and_then(|codec| self.retransmits(codec));
+        self.source.is_some() && codec.is_some() && self.numbering_id().is_some()
+    }
+
+    /// A packet with nothing in it, to fill a probe: one of the retransmissions, lest a number of the
+    /// stream's own is missed.
+    pub fn padding(&mut self) -> Option<Outgoing<'_>> {
+        let (payload_type, ssrc) = self.retransmits(self.codec?)?;
+        let timestamp = self.source.as_ref()?.last_timestamp;
+        let sequence = self.rtx_sequence;
+        self.rtx_sequence = sequence.wrapping_add(1);
+        let elements = [
+            (self.numbering_id(), Some(&UNNUMBERED[..])),
+            (self.ids.mid, Some(self.mid.as_bytes())),
+            (None, None),
+            (None, None),
+            (None, None),
+        ];
+        Some(Outgoing {
+            header: Header {
+                marker: false,
+                padding: true,
+                payload_type,
+                sequence,
+                timestamp,
+                ssrc,
+                len: written_len(&elements),
+                extensions_at: FIXED_HEADER,
+            },
+            kind: self.kind,
+            purpose: Purpose::Padding,
+            elements,
+            original: None,
+            payload: &PADDING,
+        })
     }
 
     /// For how long packets are to be kept that may be asked for again, over a path with this round trip.
@@ -555,8 +641,7 @@ impl Egress {
             ssrc: self.stream.ssrc,
             ..media.header
         };
-        let (Some(payload_type), Some(ssrc)) = (codec.rtx_payload_type, self.stream.rtx_ssrc)
-        else {
+        let Some((payload_type, ssrc)) = self.retransmits(codec) else {
             return Some(self.outgoing(header, None, media));
         };
         let sequence = self.rtx_sequence;

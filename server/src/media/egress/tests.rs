@@ -373,3 +373,84 @@ fn another_source_of_a_track_begins_with_a_keyframe() {
     assert_eq!(sequences(&mut egress, &media), expected);
     assert!(egress.take_keyframe_wish(), "{now:?}");
 }
+
+/// The video section, numbered under this id.
+fn numbered(id: u8) -> MediaSection {
+    let mut section = section(MediaKind::Video);
+    section.extensions.transport_cc = Some(id);
+    section
+}
+
+#[test]
+fn a_number_is_written_where_its_extension_is_whatever_the_form() {
+    let now = Instant::now();
+    let media = packet(7, 1, KEY);
+    for id in [1, 14, 15, 200] {
+        let mut egress = Egress::new(&numbered(id), stream(), 500);
+        let outgoing = egress.forward(now, &media, false).unwrap();
+        assert!(outgoing.is_numbered());
+        let (header, mut packet) = written(&outgoing);
+        outgoing.number(&mut packet, 0xABCD);
+        assert_eq!(Header::parse(&packet).unwrap().len, header.len);
+        let parsed = Header::parse(&packet).unwrap();
+        let mut elements = parsed.extensions(&packet);
+        assert_eq!(elements.next(), Some((id, &[0xAB, 0xCD][..])));
+        assert_eq!(elements.next(), Some((4, &b"v"[..])));
+        assert_eq!(packet[header.len..], *KEY);
+    }
+}
+
+#[test]
+fn without_feedback_or_with_numbers_to_keep_there_is_none() {
+    let now = Instant::now();
+    let media = packet(7, 1, KEY);
+    let is_numbered = |change: fn(&mut MediaSection)| {
+        let mut section = numbered(3);
+        change(&mut section);
+        let mut egress = Egress::new(&section, section.send.clone().unwrap(), 500);
+        let is_numbered = egress.forward(now, &media, false).unwrap().is_numbered();
+        assert_eq!(
+            egress.has_padding(),
+            is_numbered && egress.stream.rtx_ssrc.is_some()
+        );
+        is_numbered
+    };
+    assert!(is_numbered(|_| {}));
+    assert!(!is_numbered(
+        |section| section.extensions.transport_cc = None
+    ));
+    assert!(!is_numbered(
+        |section| section.codecs[0].transport_cc = false
+    ));
+    let without_rtx: fn(&mut MediaSection) = |section| {
+        section.codecs[0].rtx_payload_type = None;
+        section.send.as_mut().unwrap().rtx_ssrc = None;
+    };
+    assert!(!is_numbered(without_rtx));
+    // What is not sent again at all is sealed once in any case.
+    let never_again: fn(&mut MediaSection) = |section| {
+        section.codecs[0].nack = false;
+        section.codecs[0].rtx_payload_type = None;
+        section.send.as_mut().unwrap().rtx_ssrc = None;
+    };
+    assert!(is_numbered(never_again));
+}
+
+#[test]
+fn padding_takes_no_number_of_the_pictures() {
+    let now = Instant::now();
+    let mut egress = Egress::new(&numbered(3), stream(), 500);
+    assert!(egress.padding().is_none());
+    let (first, second) = (packet(7, 1, KEY), packet(7, 2, DELTA));
+    let first = egress.forward(now, &first, false).unwrap();
+    assert_eq!(first.header.sequence, 500);
+    for number in [500, 501] {
+        let (header, packet) = written(&egress.padding().unwrap());
+        assert_eq!((header.ssrc, header.sequence), (1001, number));
+        assert_eq!((header.payload_type, header.padding), (97, true));
+        assert_eq!(Header::parse(&packet).unwrap().payload_len(&packet), 0);
+        assert!(unwrap_rtx(&packet, &Header::parse(&packet).unwrap(), 96, 1000).is_none());
+    }
+    let next = egress.forward(now, &second, false).unwrap();
+    assert_eq!(next.header.sequence, 501);
+}

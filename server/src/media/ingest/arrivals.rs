@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::media::ingest::loss::is_hole;
 use crate::media::prefetch::prefetch;
 use crate::media::rtp::header::sequence_diff;
+use crate::media::rtp::transport_cc::{DELTA_TICK_US, REFERENCE_TICK_US};
 use crate::media::rtp::work;
 
 /// How often feedback is sent while packets arrive: with the next ones after this time, so that it
@@ -18,10 +19,6 @@ pub const MAX_FEEDBACK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Packets reported at once. More between two reports means feedback goes out early.
 pub const MAX_PACKETS: usize = 512;
-
-/// Deltas count in steps of 250 us, the reference time in steps of 64 ms (§3.1).
-const DELTA_TICK_US: i64 = 250;
-const REFERENCE_TICK_US: i64 = 64_000;
 
 /// Sequence numbers that one feedback packet speaks of. What is farther ahead is no stream that goes on,
 /// and telling of each number between would be work.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::{Peer, PeerOutput};
+use crate::congestion::Estimator;
 use crate::media::egress::{Outgoing, Wanted};
 use crate::media::net::outbox::Outbox;
 use crate::media::net::path::FourTuple;
@@ -28,6 +29,9 @@ const MAX_PACKET: usize = 1500;
 
 /// What a packet may grow by on the way out: extensions of ours, and the seal.
 const MAX_GROWTH: usize = 64;
+
+/// Packets that fill a probe, at one time.
+const MAX_PADDING: usize = 64;
 
 /// The longest round trip believed, in 65536ths of a second: 8 s.
 const MAX_RTT_TICKS: u32 = 8 << 16;
@@ -57,6 +61,32 @@ impl Peer {
         let heard = self.streams.receive_rtcp(now, &compound, &mut self.outputs);
         if let Some(block) = heard.report {
             self.measure_rtt(now, block.last_sender_report, block.delay_since);
+        }
+        self.probe(now);
+    }
+
+    /// Lets the estimator begin probes, and fills them.
+    pub(super) fn probe(&mut self, now: Instant) {
+        let Some(path) = self.ice.selected() else {
+            return;
+        };
+        // What waits for a slow reader says nothing of the path.
+        let may_probe = !self.congested && self.ice.is_open(&path);
+        let (Some((egress, estimator)), Some(srtp)) = (self.streams.probing(), &mut self.srtp)
+        else {
+            return;
+        };
+        let egress = egress.filter(|_| may_probe);
+        estimator.handle_timeout(now, egress.is_some());
+        let Some(egress) = egress else { return };
+        let mut left = MAX_PADDING;
+        while left > 0
+            && estimator.padding(now).is_some()
+            && let Some(outgoing) = egress.padding()
+        {
+            let (ice, outbox) = (&mut self.ice, &mut self.outbox);
+            send_rtp(now, &path, &outgoing, srtp, ice, outbox, Some(estimator));
+            left -= 1;
         }
     }
 
@@ -112,7 +142,7 @@ impl Peer {
     /// Sends packets of another's on a section, rewritten. Returns for how long they may be asked for
     /// again.
     pub fn send_media(&mut self, now: Instant, section: usize, batch: &[MediaPacket]) -> Duration {
-        let Some(egress) = self.streams.egress(section) else {
+        let Some((egress, estimator)) = self.streams.sending(section) else {
             return Duration::ZERO;
         };
         let path = self.ice.selected();
@@ -130,7 +160,8 @@ impl Peer {
                 && let (Some(srtp), Some(path)) = (&mut self.srtp, &path)
             {
                 let (ice, outbox) = (&mut self.ice, &mut self.outbox);
-                send_rtp(now, path, &outgoing, srtp, ice, outbox);
+                let estimator = numbering(now, &outgoing, estimator);
+                send_rtp(now, path, &outgoing, srtp, ice, outbox, estimator);
             }
         }
         if egress.take_keyframe_wish() {
@@ -150,12 +181,13 @@ impl Peer {
         wanted: &Wanted,
         media: &MediaPacket,
     ) {
-        let egress = self.streams.egress(section);
-        if let Some(outgoing) = egress.and_then(|egress| egress.retransmit(wanted, media))
+        if let Some((egress, estimator)) = self.streams.sending(section)
+            && let Some(outgoing) = egress.retransmit(wanted, media)
             && let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected())
         {
             let (ice, outbox) = (&mut self.ice, &mut self.outbox);
-            send_rtp(now, &path, &outgoing, srtp, ice, outbox);
+            let estimator = numbering(now, &outgoing, estimator);
+            send_rtp(now, &path, &outgoing, srtp, ice, outbox, estimator);
         }
     }
 
@@ -251,7 +283,19 @@ fn admits_media(ice: &mut IceLite, path: &FourTuple, bytes: usize) -> bool {
     ice.is_open(path) || ice.has_room(path, bytes + ROOM_FOR_A_CHECK) && ice.admit(path, bytes)
 }
 
-/// Writes a packet where it leaves from, and seals it there.
+/// What numbers a packet, where it is to have a transport-wide number.
+fn numbering<'e>(
+    now: Instant,
+    outgoing: &Outgoing<'_>,
+    estimator: &'e mut Option<Box<Estimator>>,
+) -> Option<&'e mut Estimator> {
+    if !outgoing.is_numbered() {
+        return None;
+    }
+    Some(estimator.get_or_insert_with(|| Box::new(Estimator::new(now))))
+}
+
+/// Writes a packet where it leaves from, and numbers and seals it there.
 fn send_rtp(
     now: Instant,
     path: &FourTuple,
@@ -259,6 +303,7 @@ fn send_rtp(
     srtp: &mut Srtp,
     ice: &mut IceLite,
     outbox: &mut Outbox,
+    estimator: Option<&mut Estimator>,
 ) {
     let len = outgoing.size() + srtp.rtp_overhead();
     if !admits_media(ice, path, len) {
@@ -272,6 +317,10 @@ fn send_rtp(
     let _ = outbox.write(path, len, expires, |out| {
         let at = out.len();
         outgoing.write(out);
+        if let Some(estimator) = estimator {
+            let number = estimator.send(now, len, outgoing.purpose);
+            outgoing.number(&mut out[at..], number);
+        }
         srtp.protect_rtp(out, at, &outgoing.header)
     });
 }

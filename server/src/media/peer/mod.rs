@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use crate::congestion::{Estimate, Estimator};
 use crate::media::data::Sctp;
 use crate::media::net::budget::Budget;
 use crate::media::net::demux::{Kind, classify};
@@ -424,6 +425,7 @@ impl Peer {
         // Without a path no report is due.
         let sends = self.srtp.is_some() && self.ice.selected().is_some();
         let streams = sends.then(|| self.streams.poll_timeout());
+        let probe = self.streams.estimator().and_then(Estimator::poll_timeout);
         // While nothing of it is sent, what is due stays due.
         let sctp = self.sctp.as_ref().filter(|_| !self.is_data_held());
         [
@@ -431,6 +433,7 @@ impl Peer {
             self.dtls.as_ref().and_then(Dtls::poll_timeout),
             sctp.and_then(|sctp| sctp.poll_timeout()),
             streams,
+            probe.filter(|_| sends),
         ]
         .into_iter()
         .flatten()
@@ -459,7 +462,13 @@ impl Peer {
         }
         self.send_checks(now);
         self.send_due_rtcp(now);
+        self.probe(now);
         self.settle(now);
+    }
+
+    /// What its path carries; `None` while that is not known.
+    pub fn estimate(&self) -> Option<Estimate> {
+        self.streams.estimator()?.estimate()
     }
 }
 

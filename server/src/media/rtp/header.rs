@@ -238,6 +238,16 @@ fn written<'a>(elements: &[WrittenElement<'a>]) -> impl Iterator<Item = (u8, &'a
         })
 }
 
+/// Where the value of the first element lies in a packet that was written with some.
+pub fn first_value_at(packet: &[u8]) -> usize {
+    let profile = packet.get(FIXED_HEADER..FIXED_HEADER + 2);
+    let head = match profile.is_some_and(|profile| profile == ONE_BYTE.to_be_bytes()) {
+        true => 1,
+        false => 2,
+    };
+    FIXED_HEADER + 4 + head
+}
+
 /// The length of a header written with these elements.
 pub fn written_len(elements: &[WrittenElement<'_>]) -> usize {
     FIXED_HEADER + Layout::of(elements).len

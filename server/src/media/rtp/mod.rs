@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `header` | RTP headers and their extensions, read in place and written anew |
 //! | `rtcp` | the few kinds of RTCP that the server reads and writes |
+//! | `transport_cc` | feedback on transport-wide numbers |
 //! | `clock` | the monotonic clock and the wall clock |
 //! | `numbering` | sequence numbers that go on where packets are left out |
 //! | `keyframe` | whether a payload begins a keyframe |
@@ -18,4 +19,5 @@ pub mod numbering;
 pub mod packet;
 pub mod ring;
 pub mod rtcp;
+pub mod transport_cc;
 pub(crate) mod work;

@@ -3,6 +3,11 @@
 //! Knows bytes only. Reading allocates nothing and never fails: what is malformed ends the walk,
 //! what is not known is passed over.
 
+use crate::media::rtp::transport_cc::Feedback;
+
+#[cfg(test)]
+mod tests;
+
 /// SR
 const SENDER_REPORT: u8 = 200;
 /// RR
@@ -60,6 +65,11 @@ pub enum Packet<'a> {
     KeyframeRequest {
         /// The streams.
         ssrcs: Ssrcs<'a>,
+    },
+    /// Which packets arrived, and when.
+    TransportCc {
+        /// By their transport-wide numbers.
+        feedback: Feedback<'a>,
     },
     /// Streams ended.
     Goodbye {
@@ -154,6 +164,9 @@ fn parse(count: u8, kind: u8, body: &[u8]) -> Option<Packet<'_>> {
                 base: 0,
                 mask: 0,
             },
+        }),
+        (TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_CC) => Some(Packet::TransportCc {
+            feedback: Feedback::parse(body.get(8..)?)?,
         }),
         (PAYLOAD_FEEDBACK, FORMAT_PLI) => Some(Packet::KeyframeRequest {
             ssrcs: Ssrcs::of(body.get(4..)?, 4, 1),
@@ -382,118 +395,4 @@ fn write_packet(out: &mut Vec<u8>, kind: u8, count: u8, body: impl FnOnce(&mut V
     body(out);
     let words = ((out.len() - at) / 4 - 1) as u16;
     out[at + 2..at + 4].copy_from_slice(&words.to_be_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn pieces_are_whole_packets_and_fit_where_they_can() {
-        let mut written = Vec::new();
-        write_receiver_report(&mut written, 1, &[]);
-        write_nack(&mut written, 1, 2, &[10, 100, 1000]);
-        write_pli(&mut written, 1, 2);
-        let cut = |limit| -> Vec<usize> { pieces(&written, limit).map(<[u8]>::len).collect() };
-        assert_eq!(cut(0), [8, 24, 12]);
-        assert_eq!(cut(32), [32, 12]);
-        assert_eq!(cut(1200), [44]);
-        let whole: Vec<_> = pieces(&written, 40).collect();
-        assert_eq!(whole.concat(), written);
-        assert_eq!(pieces(&[], 40).count(), 0);
-    }
-
-    #[test]
-    fn reads_back_what_it_wrote() {
-        let block = ReportBlock {
-            ssrc: 1,
-            fraction_lost: 2,
-            total_lost: -3,
-            highest_sequence: 4,
-            jitter: 5,
-            last_sender_report: 6,
-            delay_since: 7,
-        };
-        let info = SenderInfo {
-            ssrc: 8,
-            ntp: 9 << 32 | 10,
-            rtp: 11,
-            packets: 12,
-            octets: 13,
-        };
-        let mut compound = Vec::new();
-        write_sender_report(&mut compound, &info, &[block, block]);
-        write_receiver_report(&mut compound, 8, &[block]);
-        for cname in ["", "a", "ab", "abc", "abcd"] {
-            write_cname(&mut compound, 8, cname);
-        }
-        write_pli(&mut compound, 8, 14);
-        write_nack(&mut compound, 8, 15, &[65534, 0, 14, 15, 40]);
-        write_transport_cc(&mut compound, 8, 16, &[1, 2, 3]);
-        write_goodbye(&mut compound, 17);
-        let mut read = packets(&compound);
-        let Some(Packet::SenderReport {
-            ssrc: 8,
-            ntp,
-            rtp: 11,
-            blocks,
-        }) = read.next()
-        else {
-            panic!("no sender report");
-        };
-        assert_eq!(ntp, info.ntp);
-        assert_eq!(blocks.collect::<Vec<_>>(), [block, block]);
-        let Some(Packet::ReceiverReport { blocks }) = read.next() else {
-            panic!("no receiver report");
-        };
-        assert_eq!(blocks.collect::<Vec<_>>(), [block]);
-        let Some(Packet::KeyframeRequest { ssrcs }) = read.next() else {
-            panic!("no PLI");
-        };
-        assert_eq!(ssrcs.collect::<Vec<_>>(), [14]);
-        let Some(Packet::Nack { ssrc: 15, lost }) = read.next() else {
-            panic!("no NACK");
-        };
-        assert_eq!(lost.collect::<Vec<_>>(), [65534, 0, 14, 15, 40]);
-        let Some(Packet::Goodbye { ssrcs }) = read.next() else {
-            panic!("no goodbye");
-        };
-        assert_eq!(ssrcs.collect::<Vec<_>>(), [17]);
-        assert!(read.next().is_none());
-    }
-
-    #[test]
-    fn goodbyes_and_intra_requests_name_several_streams() {
-        // A reason follows the SSRCs (RFC 3550 §6.6).
-        let goodbye = [
-            0x83, 203, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 3, b'e', b'n', b'd',
-        ];
-        let Some(Packet::Goodbye { ssrcs }) = packets(&goodbye).next() else {
-            panic!("no goodbye");
-        };
-        assert_eq!(ssrcs.collect::<Vec<_>>(), [1, 2, 3]);
-        let mut fir = Vec::new();
-        write_fir(&mut fir, 9, &[4, 5]);
-        let Some(Packet::KeyframeRequest { ssrcs }) = packets(&fir).next() else {
-            panic!("no FIR");
-        };
-        assert_eq!(ssrcs.collect::<Vec<_>>(), [4, 5]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_walked_without_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Some(first) = bytes.first_mut() {
-                *first = 0x80 | *first & 0x1F;
-            }
-            for packet in packets(&bytes) {
-                match packet {
-                    Packet::SenderReport { blocks, .. } | Packet::ReceiverReport { blocks } => blocks.for_each(drop),
-                    Packet::Nack { lost, .. } => lost.for_each(drop),
-                    Packet::KeyframeRequest { ssrcs } | Packet::Goodbye { ssrcs } => ssrcs.for_each(drop),
-                }
-            }
-        }
-    }
 }

@@ -44,7 +44,13 @@ pub struct Conditions {
     /// The share that is held up by as much as `held_up`, and overtaken.
     pub reorder: f64,
     pub held_up: Duration,
+    /// In bits per second: what does not fit waits, and is lost where the queue is longer than
+    /// [`QUEUE`].
+    pub rate: Option<f64>,
 }
+
+/// How long a datagram may wait for the one before it.
+const QUEUE: Duration = Duration::from_millis(300);
 
 impl Conditions {
     pub const PERFECT: Self = Self {
@@ -53,7 +59,15 @@ impl Conditions {
         duplicate: 0.0,
         reorder: 0.0,
         held_up: Duration::from_millis(60),
+        rate: None,
     };
+
+    pub fn narrow(rate: f64) -> Self {
+        Self {
+            rate: Some(rate),
+            ..Self::PERFECT
+        }
+    }
 
     pub fn lossy(loss: f64) -> Self {
         Self {
@@ -136,6 +150,8 @@ pub struct Link {
     nat: HashMap<SocketAddr, SocketAddr>,
     under_way: BTreeMap<Reverse<(Instant, u64)>, (Way, Datagram)>,
     sent: u64,
+    /// When the last datagram of a way has passed the narrowest place.
+    passed: HashMap<Way, Instant>,
     /// The largest datagram the server sent.
     pub largest_down: usize,
     /// Datagrams put in, each way.
@@ -184,6 +200,7 @@ impl Link {
             nat: HashMap::new(),
             under_way: BTreeMap::new(),
             sent: 0,
+            passed: HashMap::new(),
             largest_down: 0,
             count_up: 0,
             count_down: 0,
@@ -244,7 +261,12 @@ impl Link {
         let fate = Fate::draw(rng, &conditions);
         let copies = if fate.duplicated { 2 } else { 1 };
         for copy in &fate.copies[..copies] {
-            let lost = self.cut || copy.lost;
+            let waits = match conditions.rate {
+                Some(rate) => self.queue(now, way, rate, datagram.bytes.len()),
+                None => Some(Duration::ZERO),
+            };
+            let lost = self.cut || copy.lost || waits.is_none();
+            let held_up = copy.held_up + waits.unwrap_or_default();
             if self.trace {
                 let fate = if lost { "lost" } else { "" };
                 eprintln!(
@@ -255,10 +277,21 @@ impl Link {
             }
             if !lost {
                 self.sent += 1;
-                let key = Reverse((now + conditions.delay + copy.held_up, self.sent));
+                let key = Reverse((now + conditions.delay + held_up, self.sent));
                 self.under_way.insert(key, (way, datagram.clone()));
             }
         }
+    }
+
+    /// How long a datagram takes to pass the narrowest place; `None` where the queue is full.
+    fn queue(&mut self, now: Instant, way: Way, rate: f64, bytes: usize) -> Option<Duration> {
+        let passed = self.passed.entry(way).or_insert(now);
+        let begins = (*passed).max(now);
+        if begins > now + QUEUE {
+            return None;
+        }
+        *passed = begins + Duration::from_secs_f64(8.0 * bytes as f64 / rate);
+        Some(*passed - now)
     }
 
     fn translate(&self, way: Way, mut datagram: Datagram) -> Option<Datagram> {

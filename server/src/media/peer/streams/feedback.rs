@@ -9,12 +9,13 @@ use crate::media::ingest::table::Role;
 use crate::media::peer::PeerOutput;
 use crate::media::rtp::packet::SourceClock;
 use crate::media::rtp::rtcp::{self, Blocks, Lost, Packet, ReportBlock, Ssrcs};
+use crate::media::rtp::transport_cc::Feedback;
 use crate::media::sdp::MAX_SECTIONS;
 
 /// Packets sent again for one datagram.
 pub const MAX_RETRANSMISSIONS: usize = 64;
 
-/// Entries looked at in one datagram: numbers asked for, report blocks, SSRCs. A NACK of all the packets
+/// Entries looked at in one datagram: numbers asked for or told of, report blocks, SSRCs. A NACK of all the packets
 /// of half a second has as many.
 pub const MAX_ASKED: usize = 512;
 
@@ -77,6 +78,7 @@ impl Streams {
                     let wanted = self.wanted(now, ssrc, lost, &mut heard);
                     outputs.extend(wanted);
                 }
+                Packet::TransportCc { feedback } => self.hear_arrivals(now, feedback, &mut heard),
                 Packet::KeyframeRequest { ssrcs } => self.hear_wishes(ssrcs, &mut heard),
                 Packet::Goodbye { ssrcs } => {
                     ssrcs
@@ -111,6 +113,13 @@ impl Streams {
             if self.section_sent(block.ssrc).is_some() {
                 heard.report = Some(block);
             }
+        }
+    }
+
+    fn hear_arrivals(&mut self, now: Instant, feedback: Feedback<'_>, heard: &mut Heard) {
+        if let Some(estimator) = &mut self.estimator {
+            let arrivals = feedback.arrivals().take_while(|_| heard.may_look());
+            estimator.hear(now, feedback.base, arrivals);
         }
     }
 

@@ -14,6 +14,7 @@ mod tests;
 
 use std::time::Instant;
 
+use crate::congestion::Estimator;
 use crate::media::egress::{Egress, unwrap_rtx};
 use crate::media::ingest::arrivals::ArrivalRecorder;
 use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
@@ -47,6 +48,8 @@ pub struct Streams {
     ingests: Ingests,
     wall_clock: WallClockMap,
     arrivals: ArrivalRecorder,
+    /// Of the path that everything is sent over, once something is that has a transport-wide number.
+    estimator: Option<Box<Estimator>>,
     due: Due,
     lost: Vec<u16>,
 }
@@ -66,6 +69,7 @@ impl Streams {
             ingests: Ingests::default(),
             wall_clock: WallClockMap::default(),
             arrivals: ArrivalRecorder::new(now),
+            estimator: None,
             due: Due::new(now),
             lost: Vec::new(),
         }
@@ -225,6 +229,28 @@ impl Streams {
         self.egresses.get(section)?.as_deref()
     }
 
+    /// What is sent on a section, and what numbers it.
+    pub fn sending(
+        &mut self,
+        section: usize,
+    ) -> Option<(&mut Egress, &mut Option<Box<Estimator>>)> {
+        let egress = self.egresses.get_mut(section)?.as_deref_mut()?;
+        Some((egress, &mut self.estimator))
+    }
+
+    /// What has padding to fill a probe with, and the estimator that wants some.
+    pub fn probing(&mut self) -> Option<(Option<&mut Egress>, &mut Estimator)> {
+        let estimator = self.estimator.as_deref_mut()?;
+        let mut egresses = self.egresses.iter_mut().flatten();
+        let egress = egresses.find(|egress| egress.has_padding());
+        Some((egress.map(Box::as_mut), estimator))
+    }
+
+    /// What is known of the path that everything is sent over.
+    pub fn estimator(&self) -> Option<&Estimator> {
+        self.estimator.as_deref()
+    }
+
     /// What is sent on a section.
     pub fn egress(&mut self, section: usize) -> Option<&mut Egress> {
         self.egresses.get_mut(section)?.as_deref_mut()
@@ -261,6 +287,9 @@ impl Streams {
     /// Everything received goes on over another path, with a keyframe.
     pub fn go_on(&mut self, now: Instant) {
         self.arrivals.go_on();
+        if let Some(estimator) = &mut self.estimator {
+            estimator.go_on(now);
+        }
         let ingests = self.ingests.iter_mut();
         ingests.for_each(|ingest| ingest.go_on(now));
         self.due.by(Some(now));

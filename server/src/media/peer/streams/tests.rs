@@ -170,6 +170,25 @@ fn numbers_that_are_not_there_are_looked_up_once_each_and_not_all_of_many() {
 }
 
 #[test]
+fn of_feedback_no_more_is_looked_at_than_of_anything_else() {
+    let mut scene = Scene::new(1);
+    scene.streams.estimator = Some(Box::new(Estimator::new(scene.now)));
+    // Runs of eight thousand packets that came, as often as a count and a datagram have room for.
+    let mut body = vec![0, 0, 0xFF, 0xFF, 0, 0, 1, 0];
+    body.extend([0x3F, 0xFF].repeat(8));
+    body.extend([1; 700]);
+    let mut one = Vec::new();
+    rtcp::write_transport_cc(&mut one, 1, 2, &body);
+    for compound in [one.clone(), one.repeat(2)] {
+        let steps = steps_of(|| {
+            let (heard, _) = scene.hear(&compound);
+            assert!(heard.looked_at() > MAX_ASKED);
+        });
+        assert!(steps <= MAX_ASKED + 50, "{steps}");
+    }
+}
+
+#[test]
 fn a_datagram_is_answered_with_a_bounded_number_of_retransmissions() {
     let mut scene = Scene::new(2);
     for n in 0..200 {
