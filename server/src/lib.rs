@@ -11,6 +11,7 @@
 //! | `shares` | how much each address may have |
 //! | `rate` | how often something may happen |
 //! | `random` | text that nobody can guess |
+//! | `prefetch` | memory that is needed soon |
 //! | `seldom` | when to write a log line that anybody can cause |
 //! | [`behaviour`] | what answers a peer's media and data: an echo |
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
@@ -110,6 +111,7 @@ pub mod ledger;
 pub mod media;
 pub mod network;
 pub mod origin;
+mod prefetch;
 mod random;
 mod rate;
 pub mod room;

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use crate::sources::{Imports, Sources};
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 17] = [
+const PARTS: [&str; 18] = [
     "server",
     "http",
     "signalling",
@@ -26,6 +26,7 @@ const PARTS: [&str; 17] = [
     "shares",
     "rate",
     "random",
+    "prefetch",
     "network",
     "origin",
 ];

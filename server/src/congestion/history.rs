@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::prefetch::prefetch;
+
 /// Packets remembered, at most. They are 8 bytes each.
 pub const MAX_SENT: usize = 512;
 
@@ -83,6 +85,13 @@ impl History {
         self.next = number.wrapping_add(1);
         self.count = (self.count + 1).min(self.ring.len());
         number
+    }
+
+    /// Has the memory fetched that the next packet is noted in.
+    pub(super) fn prefetch_next(&self) {
+        self.ring
+            .get(self.at(self.next))
+            .inspect(|entry| prefetch(*entry));
     }
 
     /// Goes on with the numbers of another.

@@ -30,6 +30,8 @@ mod trend;
 
 use std::time::{Duration, Instant};
 
+use crate::prefetch::prefetch;
+
 use acknowledged::Acknowledged;
 use groups::Groups;
 use history::{Answered, History};
@@ -146,6 +148,19 @@ impl Estimator {
             round_trip: Duration::from_millis(100),
             arrival: None,
         }
+    }
+
+    /// Has memory fetched that [`Self::send`] needs: first what this holds, then what it holds elsewhere.
+    pub fn prefetch(&self) {
+        prefetch(&self.last_sent);
+        prefetch(&self.probes);
+        prefetch(&self.idleness);
+        prefetch(&self.history);
+    }
+
+    /// The second half of [`Self::prefetch`], when the first is there.
+    pub fn prefetch_next(&self) {
+        self.history.prefetch_next();
     }
 
     /// Notes a packet, with everything that SRTP seals, and gives it its transport-wide number.

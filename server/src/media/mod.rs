@@ -18,7 +18,6 @@
 //! | `transport` | ICE, DTLS, SRTP |
 //! | `rtp` | RTP and RTCP as formats, numbers and clocks |
 //! | `net` | sockets, streams and batches; our addresses |
-//! | `prefetch` | memory that is needed soon |
 //! | `seeded` | tables keyed by what a remote chooses |
 //! | `id` | names |
 //!
@@ -38,7 +37,6 @@ pub mod net;
 pub mod peer;
 pub mod plan;
 pub mod plane;
-mod prefetch;
 pub mod rtp;
 pub mod sdp;
 pub mod seeded;

@@ -11,7 +11,6 @@ use crate::congestion::Purpose;
 use crate::media::forward::cache::{MAX_CACHED, MAX_SPAN};
 use crate::media::id::TrackId;
 use crate::media::plan::Shown;
-use crate::media::prefetch::prefetch;
 use crate::media::rtp::clock::{Clock, ntp_seconds};
 use crate::media::rtp::header::{
     FIXED_HEADER, Header, WrittenElement, first_value_at, write_header, written_len,
@@ -21,6 +20,7 @@ use crate::media::rtp::packet::{MediaPacket, SourceClock};
 use crate::media::rtp::ring::SequenceRing;
 use crate::media::rtp::rtcp::SenderInfo;
 use crate::media::sdp::{Codec, Extensions, Format, MediaKind, MediaSection, SendStream};
+use crate::prefetch::prefetch;
 
 #[cfg(test)]
 mod tests;

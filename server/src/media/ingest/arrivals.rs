@@ -5,10 +5,10 @@
 use std::time::{Duration, Instant};
 
 use crate::media::ingest::loss::is_hole;
-use crate::media::prefetch::prefetch;
 use crate::media::rtp::header::sequence_diff;
 use crate::media::rtp::transport_cc::{DELTA_TICK_US, REFERENCE_TICK_US};
 use crate::media::rtp::work;
+use crate::prefetch::prefetch;
 
 /// How often feedback is sent while packets arrive: with the next ones after this time, so that it
 /// leaves in one system call with their echo.

@@ -11,12 +11,12 @@ use crate::media::egress::{Outgoing, Wanted};
 use crate::media::net::outbox::Outbox;
 use crate::media::net::path::FourTuple;
 use crate::media::plan::Shown;
-use crate::media::prefetch::prefetch;
 use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaKind, Session};
 use crate::media::transport::ice::IceLite;
 use crate::media::transport::srtp::Srtp;
+use crate::prefetch::prefetch;
 
 /// How long audio may wait for a slow path.
 pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
@@ -122,6 +122,7 @@ impl Peer {
                 if let Some(srtp) = &self.srtp {
                     srtp.prefetch();
                 }
+                self.streams.estimator().inspect(|it| it.prefetch());
             }
             2 => {
                 if let Some(egress) = self.streams.sent_on(section) {
@@ -135,6 +136,7 @@ impl Peer {
                 if let Some(egress) = self.streams.sent_on(section) {
                     egress.prefetch();
                 }
+                self.streams.estimator().inspect(|it| it.prefetch_next());
             }
         }
     }

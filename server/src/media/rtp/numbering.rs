@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use crate::media::prefetch::prefetch;
 use crate::media::rtp::header::sequence_diff;
+use crate::prefetch::prefetch;
 
 /// How far behind the newest a packet may come. Anything older is of no use to a receiver.
 const MAX_BEHIND: u16 = 4096;

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use crate::media::prefetch::prefetch;
 use crate::media::rtp::header::sequence_diff;
 use crate::media::rtp::work;
+use crate::prefetch::prefetch;
 
 /// The things whose numbers lie within `max` of the newest.
 #[derive(Debug)]

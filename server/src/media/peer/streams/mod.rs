@@ -21,12 +21,12 @@ use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
 use crate::media::ingest::stream::WallClockMap;
 use crate::media::ingest::table::{Ingests, Lead, Role};
 use crate::media::plan::Shown;
-use crate::media::prefetch::prefetch;
 use crate::media::rtp::clock::Clock;
 use crate::media::rtp::header::Header;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaSection, Section, Session};
 use crate::media::transport::srtp::Srtp;
+use crate::prefetch::prefetch;
 use deadlines::Due;
 pub use due::{MAX_COMPOUND, MAX_REQUESTS};
 pub use feedback::{Heard, MAX_ASKED, MAX_RETRANSMISSIONS};
@@ -214,6 +214,7 @@ impl Streams {
     pub fn prefetch(&self) {
         prefetch(&self.egresses);
         prefetch(&self.due);
+        prefetch(&self.estimator);
         self.arrivals.prefetch();
     }
 

@@ -21,7 +21,7 @@ use rtc::crypto::RTCCryptoProvider;
 use crate::media::net::path::FourTuple;
 pub use crate::media::net::stun::MAX_ATTRIBUTES;
 use crate::media::net::stun::TransactionId;
-use crate::media::prefetch::prefetch;
+use crate::prefetch::prefetch;
 pub use pair::{CONSENT_EXPIRES_AFTER, MAX_AMPLIFICATION, MAX_CHECKS};
 pub use stun::addressed_ufrag;
 

@@ -12,8 +12,8 @@ use super::limits::{
 };
 use super::sources::{Heard, Sources};
 use super::window::{MAX_INDEX, index_of};
-use crate::media::prefetch::prefetch;
 use crate::media::rtp::header::Header;
+use crate::prefetch::prefetch;
 
 const KEY: usize = 16;
 const SALT: usize = 12;

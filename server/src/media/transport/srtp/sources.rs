@@ -9,7 +9,7 @@
 use rtc::shared::error::{Error, Result};
 
 use super::window::{MAX_INDEX, Window};
-use crate::media::prefetch::prefetch;
+use crate::prefetch::prefetch;
 
 /// The front: more than most peers are sent at a time.
 const NEAR: usize = 64;

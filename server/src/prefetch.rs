@@ -7,7 +7,7 @@ const LINE: usize = 64;
 
 /// Has the processor fetch something. It waits for nothing, and changes nothing but how soon it is there.
 #[inline]
-pub(in crate::media) fn prefetch<T: ?Sized>(thing: &T) {
+pub(crate) fn prefetch<T: ?Sized>(thing: &T) {
     let bytes = std::ptr::from_ref(thing).cast::<u8>();
     for at in (0..size_of_val(thing)).step_by(LINE) {
         fetch(bytes.wrapping_add(at));
