@@ -461,34 +461,32 @@ fn who_looks_at_a_large_room_looks_up_no_more_than_in_a_small_one() {
             room_publications: 2 * members,
             ..LIMITS
         });
-        let mut seats: Vec<_> = (0..members)
-            .map(|at| {
-                let seat = sit(&rooms, "tea", &format!("member-{at}"));
-                seat.publish(camera_and_microphone()).unwrap();
-                seat
-            })
-            .collect();
-        let slots: Vec<_> = (0..10)
-            .map(|at| {
-                let (kind, codec) = match at % 2 {
-                    0 => (MediaKind::Audio, CodecKind::Opus),
-                    _ => (MediaKind::Video, CodecKind::Vp8),
-                };
-                SlotKind {
-                    mid: at.to_string(),
-                    kind,
-                    formats: vec![Format::of(codec, "")],
-                }
-            })
-            .collect();
-        let watch = |at: usize| Watch {
-            publication: PublicationId(format!("member-{}/cam", members - at)),
-            width: None,
-            height: None,
-            paused: false,
-        };
-        let watch = [1, 3, 5, 7, 9].map(|at| (at.to_string(), Some(watch(at))));
-        let watch = BTreeMap::from(watch);
+        let sit = |at| sit(&rooms, "tea", &format!("member-{at}"));
+        let mut seats: Vec<_> = (0..members).map(sit).collect();
+        for seat in &seats {
+            seat.publish(camera_and_microphone()).unwrap();
+        }
+        let kinds = [
+            (MediaKind::Audio, CodecKind::Opus),
+            (MediaKind::Video, CodecKind::Vp8),
+        ];
+        let slots = (0..10)
+            .zip(kinds.iter().cycle())
+            .map(|(at, (kind, codec))| SlotKind {
+                mid: at.to_string(),
+                kind: *kind,
+                formats: vec![Format::of(*codec, "")],
+            });
+        let slots: Vec<_> = slots.collect();
+        let watch = BTreeMap::from([1, 3, 5, 7, 9].map(|at| {
+            let watched = Watch {
+                publication: PublicationId(format!("member-{}/cam", members - at)),
+                width: None,
+                height: None,
+                paused: false,
+            };
+            (at.to_string(), Some(watched))
+        }));
         let view = seats[0].view();
         let look = |own| {
             let assigned = assign(&view, own, &slots, Some(&watch), &BTreeMap::new());

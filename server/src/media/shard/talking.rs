@@ -265,3 +265,43 @@ fn give(now: Instant, peer: &mut Peer, channel: ChannelId, message: Bytes) {
         tracing::debug!(%error, "a member's message was not sent");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::plan::Gathering;
+
+    /// How many messages at once are taken of a member of a room of so many.
+    fn taken(members: usize, to: Option<Vec<&str>>) -> usize {
+        let (mut talking, now, channel) = (Talking::default(), Instant::now(), ChannelId(1));
+        talking.opened(channel, LOSSY_CHANNEL);
+        let gathering = Gathering::default();
+        (0..members).for_each(|_| gathering.add_member());
+        let talk = Talk {
+            gathering,
+            participant: "ann".into(),
+            may_send: true,
+        };
+        let (topic, payload) = ("", &b"x"[..]);
+        let message = ClientData { to, topic, payload };
+        let message = Bytes::from(message.encode().unwrap());
+        for _ in 0..1000 {
+            talking.take(now, channel, message.clone(), Some(&talk));
+        }
+        talking.said().count()
+    }
+
+    #[test]
+    fn of_messages_to_many_fewer_are_taken() {
+        let at_once = LOSSY_RATE.1 as usize;
+        assert_eq!(taken(2, None), at_once);
+        assert_eq!(taken(1 + LOSSY_RECEIVERS, None), at_once);
+        assert_eq!(taken(2 + LOSSY_RECEIVERS, None), at_once / 2);
+        assert_eq!(taken(500, None), at_once / 10);
+        assert_eq!(taken(500, Some(vec!["bob"])), at_once);
+        assert_eq!(
+            taken(500, Some(vec!["bob"; 2 * LOSSY_RECEIVERS])),
+            at_once / 2
+        );
+    }
+}
