@@ -6,21 +6,24 @@
 //! | [`config`] | what the server is told from outside |
 //! | [`server`] | starting and stopping everything in order |
 //! | `http` | the app, `/ws`, health |
-//! | `origin` | which web pages may open a session |
-//! | [`network`] | whom an address stands for |
+//! | [`origin`] | which web pages may open a session |
+//! | `network` | whom an address stands for |
 //! | `shares` | how much each address may have |
 //! | `rate` | how often something may happen |
 //! | `random` | text that nobody can guess |
 //! | `prefetch` | memory that is needed soon |
 //! | `seldom` | when to write a log line that anybody can cause |
-//! | [`behaviour`] | what answers a peer's media and data: an echo |
+//! | `behaviour` | what answers a peer's media and data: an echo |
 //! | `signalling` | one task per client: its WebSocket, its seat, its peer |
 //! | [`room`] | who is where: plain data |
-//! | [`ledger`] | stored TURN credentials, and what each relayed |
-//! | [`turn`] | STUN and TURN on the media port |
-//! | [`tls`] | the server's certificate |
-//! | [`media`] | the sans-IO media plane, and the threads that run it |
-//! | [`congestion`] | how much the path to a subscriber carries |
+//! | `ledger` | stored TURN credentials, and what each relayed |
+//! | `turn` | STUN and TURN on the media port |
+//! | `tls` | the server's certificate |
+//! | `media` | the sans-IO media plane, and the threads that run it |
+//! | `congestion` | how much the path to a subscriber carries |
+//!
+//! Of these, what a program needs that has the server as a library is documented here: [`Server`], its settings and its
+//! rooms. The rest changes as it has to; what of it is public is so for this crate's own tests and benchmarks.
 //!
 //! Imports point one way: `http` to `signalling` to `room`, `behaviour` and `media` to the protocol
 //! crate. `docs/design.md` beside the sources says why it is cut so.
@@ -78,13 +81,13 @@
 //!
 //! # A packet's way
 //!
-//! 1. [`shard::thread`](media::shard::thread) reads it with others.
-//! 2. [`ShardCore`](media::shard::core::ShardCore) finds the peer that it is for.
-//! 3. [`Peer`](media::peer::Peer) opens it, and its ingest reads it, once for everybody.
-//! 4. [`Router`](media::forward::router::Router) shows it to every section that shows its track: to the
-//!    same peer's, where an [`Echo`](behaviour::Echo) sits opposite.
-//! 5. [`egress`](media::egress) rewrites it for one of them, and seals it.
-//! 6. [`outbox`](media::net::outbox) sends it with others.
+//! 1. `media::shard::thread` reads it with others.
+//! 2. `ShardCore` (`media::shard::core`) finds the peer that it is for.
+//! 3. `Peer` (`media::peer`) opens it, and its ingest reads it, once for everybody.
+//! 4. `Router` (`media::forward::router`) shows it to every section that shows its track: to the
+//!    same peer's, where an `Echo` (`behaviour`) sits opposite.
+//! 5. `media::egress` rewrites it for one of them, and seals it.
+//! 6. `media::net::outbox` sends it with others.
 //!
 //! # Threads and channels
 //!
@@ -101,15 +104,19 @@
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::wildcard_enum_match_arm))]
 
 pub mod auth;
+#[doc(hidden)]
 pub mod behaviour;
 pub mod config;
+#[doc(hidden)]
 pub mod congestion;
 #[cfg(test)]
 mod documented_limits;
 mod http;
+#[doc(hidden)]
 pub mod ledger;
+#[doc(hidden)]
 pub mod media;
-pub mod network;
+mod network;
 pub mod origin;
 mod prefetch;
 mod random;
@@ -119,7 +126,9 @@ mod seldom;
 pub mod server;
 mod shares;
 mod signalling;
+#[doc(hidden)]
 pub mod tls;
+#[doc(hidden)]
 pub mod turn;
 
 pub use config::{Config, ConfigError};

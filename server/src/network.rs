@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 /// Whether an address lies in any of the networks.
 #[must_use]
-pub fn is_among(address: IpAddr, networks: &[IpNet]) -> bool {
+pub(crate) fn is_among(address: IpAddr, networks: &[IpNet]) -> bool {
     let address = address.to_canonical();
     networks.iter().any(|network| network.contains(&address))
 }
@@ -16,7 +16,7 @@ pub fn is_among(address: IpAddr, networks: &[IpNet]) -> bool {
 /// What one end site has: an IPv4 address, or the /64 of an IPv6 address, in which a client can take
 /// any (RFC 6177 §2, RFC 8981).
 #[must_use]
-pub fn end_site(address: IpAddr) -> IpAddr {
+pub(crate) fn end_site(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -26,7 +26,7 @@ pub fn end_site(address: IpAddr) -> IpAddr {
 /// The network a client is in, which it shares with many: 24 bits of an IPv4 address, 48 of an IPv6
 /// address.
 #[must_use]
-pub fn neighbourhood(address: IpAddr) -> IpAddr {
+pub(crate) fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() >> 8 << 8).into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 80 << 80).into(),
@@ -37,7 +37,7 @@ pub fn neighbourhood(address: IpAddr) -> IpAddr {
 /// say in `X-Forwarded-For`. Each appends whom it heard, so the list is read from its end, and what
 /// stands before the first that is not trusted may be made up.
 #[must_use]
-pub fn client_address(remote: IpAddr, forwarded_for: &[&str], trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn client_address(remote: IpAddr, forwarded_for: &[&str], trusted: &[IpNet]) -> IpAddr {
     let mut client = remote;
     let named = forwarded_for.iter().flat_map(|line| line.split(','));
     let mut named: Vec<_> = named.collect();

@@ -6,6 +6,8 @@ mod sources;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
+use ferrite_tests::artefacts;
+use syn::{Attribute, Ident, Item, Visibility};
 
 use crate::sources::{Imports, Sources};
 
@@ -64,6 +66,27 @@ fn parts_of_the_server_import_what_lies_below() -> Result<()> {
         seen.len() == PARTS.len(),
         "parts that nobody knows: {seen:?}"
     );
+    Ok(())
+}
+
+/// What else is public is so for the server's own tests and benchmarks.
+#[test]
+fn the_server_documents_what_programs_need() -> Result<()> {
+    let lib = std::fs::read_to_string(artefacts::repository().join("server/src/lib.rs"))?;
+    let modules = syn::parse_file(&lib)?.items.into_iter();
+    let modules = modules.filter_map(|item| match item {
+        Item::Mod(module) if matches!(module.vis, Visibility::Public(_)) => Some(module),
+        _ => None,
+    });
+    let is_hidden = |attribute: &Attribute| {
+        attribute.path().is_ident("doc")
+            && attribute
+                .parse_args::<Ident>()
+                .is_ok_and(|it| it == "hidden")
+    };
+    let documented = modules.filter(|module| !module.attrs.iter().any(is_hidden));
+    let documented: Vec<_> = documented.map(|module| module.ident.to_string()).collect();
+    assert_eq!(documented, ["auth", "config", "origin", "room", "server"]);
     Ok(())
 }
 

@@ -25,14 +25,21 @@ mod state;
 mod tests;
 mod view;
 
+#[doc(hidden)]
 pub use inbox::{Inbox, Overrun, Waiting};
 #[cfg(test)]
 pub(crate) use inbox::{LEAST_WAITING_BYTES, MAX_WAITING, MAX_WAITING_BYTES, WAITING_BUDGET};
+#[doc(hidden)]
 pub use log::Forgotten;
 #[cfg(test)]
 pub(crate) use log::{MAX_BYTES, MAX_CHAT, MAX_CHAT_BYTES, MAX_MESSAGES};
 pub use registry::Rooms;
+#[doc(hidden)]
 pub use seat::Seat;
+#[doc(hidden)]
 pub use slots::{Assigned, SlotKind, assign};
-pub use state::{NewPublication, Newcomer, Removal, RoomError, RoomLimits, Said};
+#[doc(hidden)]
+pub use state::{NewPublication, Newcomer, Removal, Said};
+pub use state::{RoomError, RoomLimits};
+#[doc(hidden)]
 pub use view::{Carried, Change, Member, View, changes};
