@@ -15,7 +15,7 @@ const SAMPLES: usize = 400;
 const VIDEOS: usize = 32;
 
 /// What a datagram of RTCP or SCTP has room for.
-const ROOM: usize = 1100;
+pub(super) const ROOM: usize = 1100;
 
 const PAYLOAD: [u8; 1000] = [0x10; 1000];
 const TINY: [u8; 1] = [0x10];
@@ -91,15 +91,15 @@ pub fn measure(table: &mut Table) {
 }
 
 /// A connected call with media and an association.
-struct Call {
+pub(super) struct Call {
     world: World<Bare>,
-    speaker: Speaker,
+    pub(super) speaker: Speaker,
     heard: usize,
     sequence: u16,
     transport_sequence: u16,
     source: u32,
     port: u16,
-    stream: u16,
+    pub(super) stream: u16,
     ours: Vec<u32>,
     length: usize,
 }
@@ -196,7 +196,7 @@ impl Call {
         self.world.far.send_rtcp(compound);
     }
 
-    fn data(&mut self, packet: &[u8]) {
+    pub(super) fn data(&mut self, packet: &[u8]) {
         let now = self.world.now;
         self.world.far.send_data(now, packet);
     }
@@ -399,127 +399,4 @@ impl Call {
         }
         self.world.far.send_raw(out);
     }
-
-    fn sctp(&mut self, chunk: impl Fn(usize) -> Vec<u8>) {
-        let mut chunks = Vec::new();
-        let mut at = 0;
-        loop {
-            let next = chunk(at);
-            if chunks.len() + next.len() > ROOM {
-                break;
-            }
-            chunks.extend(next);
-            at += 1;
-        }
-        let packet = self.speaker.sealed(&chunks);
-        self.data(&packet);
-    }
-
-    fn crumbs(&mut self) {
-        let crumbs: Vec<_> = (0..ROOM / 20)
-            .map(|_| self.speaker.crumb(0, 51, b"x"))
-            .collect();
-        let packet = self.speaker.sealed(&crumbs.concat());
-        self.data(&packet);
-    }
-
-    fn channels(&mut self) {
-        let opens: Vec<_> = (0..ROOM / 28)
-            .map(|_| {
-                self.stream = (self.stream + 2) % 60_000;
-                let open = [3, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-                self.speaker.crumb(self.stream, DCEP, &open)
-            })
-            .collect();
-        let packet = self.speaker.sealed(&opens.concat());
-        self.data(&packet);
-    }
-
-    fn gaps(&mut self) {
-        let chunks: Vec<_> = (0..ROOM / 20)
-            .map(|_| {
-                self.speaker.crumb(0, 51, b"x");
-                self.speaker.crumb(0, 51, b"x")
-            })
-            .collect();
-        let packet = self.speaker.sealed(&chunks.concat());
-        self.data(&packet);
-    }
-
-    fn pieces(&mut self) {
-        let chunks: Vec<_> = (0..ROOM / 20)
-            .map(|_| {
-                self.stream = (self.stream + 1) % 1000;
-                let mut piece = self.speaker.crumb(self.stream, 51, b"x");
-                // A beginning, in order.
-                piece[1] = 2;
-                piece
-            })
-            .collect();
-        let packet = self.speaker.sealed(&chunks.concat());
-        self.data(&packet);
-    }
-
-    fn init(&mut self) {
-        let begin = Speaker::new().begin();
-        self.data(&begin);
-    }
-
-    fn sack(&mut self) {
-        let gaps = ((ROOM - 16) / 4) as u16;
-        let mut value = self.speaker.heard().to_be_bytes().to_vec();
-        value.extend([0, 0x10, 0, 0]);
-        value.extend(gaps.to_be_bytes());
-        value.extend([0; 2]);
-        for at in 0..gaps {
-            value.extend((2 + at * 2).to_be_bytes());
-            value.extend((2 + at * 2).to_be_bytes());
-        }
-        self.sctp(|at| {
-            if at == 0 {
-                chunk(3, &value)
-            } else {
-                vec![0; ROOM + 1]
-            }
-        });
-    }
-
-    fn unknown_chunks(&mut self) {
-        self.sctp(|_| chunk(0xFE, &[]));
-    }
-
-    fn forward_tsn(&mut self) {
-        let mut value = self.speaker.next_tsn().to_be_bytes().to_vec();
-        (0..250_u16).for_each(|at| value.extend([at.to_be_bytes(), [0, 0]].concat()));
-        self.sctp(|at| {
-            if at == 0 {
-                chunk(192, &value)
-            } else {
-                vec![0; ROOM + 1]
-            }
-        });
-    }
-
-    fn resets(&mut self) {
-        let mut value = vec![0, 13, 0, 0];
-        value.extend([0; 12]);
-        (0..250_u16).for_each(|at| value.extend(at.to_be_bytes()));
-        let length = value.len() as u16;
-        value[2..4].copy_from_slice(&length.to_be_bytes());
-        self.sctp(|at| {
-            if at == 0 {
-                chunk(130, &value)
-            } else {
-                vec![0; ROOM + 1]
-            }
-        });
-    }
-}
-
-fn chunk(kind: u8, value: &[u8]) -> Vec<u8> {
-    let mut chunk = vec![kind, 0];
-    chunk.extend((value.len() as u16 + 4).to_be_bytes());
-    chunk.extend(value);
-    chunk.resize(chunk.len().next_multiple_of(4), 0);
-    chunk
 }

@@ -27,7 +27,7 @@ use crate::harness::link::Datagram;
 use crate::harness::offer::Section;
 use crate::harness::shards::answered;
 use crate::harness::{Bare, FarEnd, address};
-use crate::{Sample, Table};
+use crate::{Sample, Table, cpu};
 
 const MEMBERS: usize = 500;
 const SAMPLES: usize = 60;
@@ -143,10 +143,10 @@ impl Crowd {
                 remote: datagram.from,
             };
             bytes += datagram.bytes.len();
-            let began = Instant::now();
+            let began = cpu();
             let batch = [(path, &datagram.bytes[..])];
             (self.core).handle_datagrams(self.now, batch, &mut self.out);
-            time += began.elapsed();
+            time += cpu() - began;
         }
         (time, bytes)
     }
@@ -181,9 +181,9 @@ impl Crowd {
         let (mut time, bytes) = self.take_from(0);
         let mut total = time;
         while self.core.poll_timeout() <= now {
-            let began = Instant::now();
+            let began = cpu();
             self.core.handle_timeout(now, &mut self.out);
-            let turn = began.elapsed();
+            let turn = cpu() - began;
             (time, total) = (time.max(turn), total + turn);
         }
         let receivers: std::collections::HashSet<_> =

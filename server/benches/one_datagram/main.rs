@@ -12,7 +12,7 @@
 //!
 //! | file | whose datagrams |
 //! |---|---|
-//! | `call` | of a peer with media and an association |
+//! | `call`, `chunks` | of a peer with media and an association |
 //! | `crowd` | of a member of a room of 500, for all of them |
 //! | `relays` | of a client of the TURN server |
 //! | `words` | a session's: its messages, as far as they change a room of 500 |
@@ -26,6 +26,7 @@
 )]
 
 mod call;
+mod chunks;
 mod crowd;
 #[path = "../../tests/virtual_time/harness/mod.rs"]
 mod harness;
@@ -37,6 +38,8 @@ mod speaker;
 mod words;
 
 use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 
 /// The longest that a datagram may take, and what follows of it before others have their turn.
 const BOUND: f64 = 50.0;
@@ -50,6 +53,13 @@ struct Sample {
     bytes: usize,
     /// Those who were sent something for it.
     receivers: usize,
+}
+
+/// What this thread has run for: others on the machine do not count.
+fn cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .unwrap()
+        .into()
 }
 
 /// Whose name has what was asked for.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ferrite_protocol::{
     ClientData, MediaKind, ParticipantId, PublicationId, ServerMessage, Source, Watch,
@@ -15,7 +15,7 @@ use ferrite_server::room::{
     changes,
 };
 
-use crate::{Sample, Table};
+use crate::{Sample, Table, cpu};
 
 const MEMBERS: usize = 500;
 const SAMPLES: usize = 40;
@@ -74,9 +74,9 @@ const KINDS: &[Kind] = &[
         room.everybody_looks();
         room.round += 1;
         let name = format!("guest-{}", room.round);
-        let began = Instant::now();
+        let began = cpu();
         let seat = sit(&room.rooms, &name);
-        let time = began.elapsed();
+        let time = cpu() - began;
         room.members.push(member(seat));
         time
     }),
@@ -140,9 +140,9 @@ impl Room {
     }
 
     fn timed(&self, act: impl FnOnce(&Seat)) -> Duration {
-        let began = Instant::now();
+        let began = cpu();
         act(&self.members[0].seat);
-        began.elapsed()
+        cpu() - began
     }
 }
 
@@ -218,9 +218,9 @@ pub fn measure(table: &mut Table) {
     let mut room = Room::new();
     if table.wants(watched) {
         table.row(watched, SAMPLES, || {
-            let began = Instant::now();
+            let began = cpu();
             room.members[0].assign();
-            alone(began.elapsed())
+            alone(cpu() - began)
         });
     }
     for (name, next) in KINDS {
@@ -231,9 +231,9 @@ pub fn measure(table: &mut Table) {
         let mut looked = Vec::new();
         table.row(name, SAMPLES, || {
             let time = next(&mut room);
-            let began = Instant::now();
+            let began = cpu();
             room.everybody_looks();
-            looked.push(began.elapsed());
+            looked.push(cpu() - began);
             alone(time)
         });
         table.row("  and after it", SAMPLES, || Sample {
