@@ -1,6 +1,8 @@
 //! OpenSSL as the other end of DTLS: in both roles, with either kind of certificate, and for both kinds of SRTP keys.
 //! What it exports must open what is sealed here, and seal what opens here (RFC 5764 §4.2).
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};

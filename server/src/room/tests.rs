@@ -466,10 +466,8 @@ fn who_looks_at_a_large_room_looks_up_no_more_than_in_a_small_one() {
         for seat in &seats {
             seat.publish(camera_and_microphone()).unwrap();
         }
-        let kinds = [
-            (MediaKind::Audio, CodecKind::Opus),
-            (MediaKind::Video, CodecKind::Vp8),
-        ];
+        let sound = (MediaKind::Audio, CodecKind::Opus);
+        let kinds = [sound, (MediaKind::Video, CodecKind::Vp8)];
         let slots = (0..10)
             .zip(kinds.iter().cycle())
             .map(|(at, (kind, codec))| SlotKind {
