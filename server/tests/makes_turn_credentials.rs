@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::PATIENCE;
-use crate::support::http::{get, request, send};
+use crate::support::http::{Reply, get, request, send};
 use crate::support::process::Running;
 use crate::support::turn_api::{
     BEARER, CREDENTIAL, ICE_SERVERS, KEY, LIST, call, create, said, server,
@@ -385,4 +385,112 @@ async fn the_log_says_what_is_forgotten_and_no_key_or_password() {
     ] {
         assert!(!log.contains(&secret), "{secret} in {log}");
     }
+}
+
+/// What is meant, where another place is named.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let place = value["$ref"].as_str();
+    place.map_or(value, |place| {
+        document.pointer(place.trim_start_matches('#')).unwrap()
+    })
+}
+
+/// Whether a value is as a schema of the description says: types, and which fields there are.
+fn fits(document: &Value, schema: &Value, value: &Value) -> bool {
+    let schema = resolved(document, schema);
+    let types = match &schema["type"] {
+        Value::Array(types) => types.clone(),
+        one => vec![one.clone()],
+    };
+    let is_of = |name: &Value| match name.as_str().unwrap() {
+        "string" => value.is_string(),
+        "integer" => value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        "array" => {
+            let items = value.as_array().into_iter().flatten();
+            value.is_array()
+                && items
+                    .into_iter()
+                    .all(|item| fits(document, &schema["items"], item))
+        }
+        "object" => value.as_object().is_some_and(|fields| {
+            let known = &schema["properties"];
+            let fitting = |(name, field)| {
+                known
+                    .get(name)
+                    .is_some_and(|known| fits(document, known, field))
+            };
+            let mut required = schema["required"].as_array().into_iter().flatten();
+            fields.iter().all(fitting)
+                && required.all(|name| fields.contains_key(name.as_str().unwrap()))
+        }),
+        other => panic!("{other} is no type"),
+    };
+    types.iter().any(is_of)
+}
+
+#[tokio::test]
+async fn answers_are_as_they_are_described() {
+    let server = server(&["--external-ip", "203.0.113.7"]).await;
+    let addr = server.addr;
+    let document = get(addr, "/api/openapi.json", &[]).await.json();
+    let mut called = 0;
+    let mut check = |method: &str, path: &str, reply: &Reply| {
+        let described = &document["paths"][path.split('?').next().unwrap()][method.to_lowercase()];
+        let described = &described["responses"][reply.status.to_string()];
+        let described = resolved(&document, described);
+        let schema = &described["content"]["application/json"]["schema"];
+        assert!(
+            schema.is_object(),
+            "{method} {path} answers {}",
+            reply.status
+        );
+        let json = reply.json();
+        assert!(fits(&document, schema, &json), "{method} {path}: {json}");
+        called += usize::from(reply.status == 200);
+    };
+    let made = create(addr, &json!({ "label": "me", "expiryInSeconds": 60 })).await;
+    let name = json!({ "username": made["username"] });
+    let for_user = format!(
+        "/api/v1/turn/current_usage_for_user?username={}",
+        made["username"].as_str().unwrap()
+    );
+    for path in [
+        LIST,
+        "/api/v1/turn/current_usage",
+        "/api/v1/turn/current_usage_by_date",
+        "/api/v2/turn/current_usage_by_user",
+        &for_user,
+    ] {
+        check("GET", path, &get(addr, path, &BEARER).await);
+        check("GET", path, &get(addr, path, &[]).await);
+    }
+    let ice = format!("{ICE_SERVERS}?apiKey={}", made["apiKey"].as_str().unwrap());
+    for path in [&ice, ICE_SERVERS, &format!("{ICE_SERVERS}?apiKey=guess")] {
+        check("GET", path, &get(addr, path, &[]).await);
+    }
+    let (disable, enable) = (
+        format!("{CREDENTIAL}/disable"),
+        format!("{CREDENTIAL}/enable"),
+    );
+    let long = json!({ "username": "x".repeat(5000) });
+    for body in [
+        &name,
+        &name,
+        &json!({}),
+        &json!({ "username": "nobody" }),
+        &long,
+    ] {
+        for (method, path) in [
+            ("POST", CREDENTIAL),
+            ("POST", &disable),
+            ("POST", &enable),
+            ("DELETE", CREDENTIAL),
+        ] {
+            check(method, path, &call(addr, method, path, body).await);
+        }
+    }
+    assert!(called >= 10, "{called} good answers");
 }

@@ -55,7 +55,7 @@ pub(super) async fn list(
     State(api): State<TurnApi>,
 ) -> Result<Json<Value>, Failure> {
     let filter = Filter {
-        all: matches!(parameters.get("all"), Some("true" | "1")),
+        all: !matches!(parameters.get("all"), None | Some("false" | "0")),
         label: parameters.get("label").map(str::to_owned),
     };
     let page = parameters.page()?;
