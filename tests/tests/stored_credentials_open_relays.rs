@@ -191,6 +191,26 @@ async fn what_was_relayed_is_counted_once_over_kills_and_restarts() -> Result<()
 }
 
 #[tokio::test]
+async fn a_server_that_is_stopped_forgets_nothing() -> Result<()> {
+    let dir = artefacts::fresh("stored_credentials_stopped")?;
+    let data = dir.join("data");
+    let data = data.to_str().context("a path")?;
+    let mut stopped = server(&dir, &["--data", data]).await?;
+    let user = User::new(&stopped, &json!({})).await?;
+    let Some(said) = user.relay(&stopped, mirror("127.0.0.1").await?, 10).await? else {
+        return Ok(());
+    };
+    ensure!(said.contains("tot_recv_msgs=10"), "{said}");
+    // Nobody waits until anything was counted.
+    let status = stopped.stop(wait::PATIENCE).await?;
+    ensure!(status.success(), "{status}");
+    let again = artefacts::fresh("stored_credentials_started")?;
+    let started = server(&again, &["--data", data]).await?;
+    ensure!(user.usage(&started).await? == 4000 && account(&started).await? == 4000);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_lines_of_the_readme_make_list_and_count() -> Result<()> {
     let server = server(&artefacts::fresh("stored_credentials_readme")?, &[]).await?;
     if program("curl").is_none() {

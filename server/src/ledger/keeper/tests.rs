@@ -238,7 +238,7 @@ impl Drop for Life {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_billed_is_what_was_relayed(events in prop::collection::vec(event(), 1..60)) {
@@ -251,6 +251,25 @@ proptest! {
         }
         life.settle();
     }
+}
+
+/// Whenever it is killed.
+#[test]
+fn of_a_relay_that_goes_on_no_more_than_some_seconds_are_ever_unwritten() {
+    let mut life = Life::new();
+    for second in 0..60 {
+        life.relay(0, 1000);
+        life.pass(1);
+        let since = life
+            .unwritten
+            .as_ref()
+            .map_or(life.unix, |(since, ..)| *since);
+        let age = Duration::from_secs(life.unix - since);
+        assert!(age <= WRITE_EVERY, "{age:?} in second {second}");
+    }
+    assert!(WRITE_EVERY + 2 * READ_EVERY <= LOST_AT_MOST);
+    life.live(&Event::Kill);
+    life.settle();
 }
 
 #[test]
