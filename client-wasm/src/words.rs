@@ -254,6 +254,7 @@ fn device(name: &str, trouble: &Trouble) -> String {
 pub(crate) fn idle(idle: Idle) -> Option<&'static str> {
     match idle {
         Idle::Codec => Some("This browser cannot play the video codec that they send."),
+        Idle::Bandwidth => Some("Your connection is too slow for this picture just now."),
         Idle::NotAllowed => Some("You may not see this: your token does not let you."),
         Idle::Muted | Idle::Paused | Idle::NoPublisher | Idle::Other => None,
     }

@@ -427,6 +427,8 @@ export type Idle =
   | "noPublisher"
   /** Its publisher sends a codec that this client did not agree to on the slot. */
   | "codec"
+  /** There is no room for it on the way to this client. It comes back by itself. */
+  | "bandwidth"
   /** This client's token does not let it subscribe. */
   | "notAllowed"
   /** A reason that a later version added. */

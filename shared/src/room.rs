@@ -198,6 +198,8 @@ pub enum Idle {
     NoPublisher,
     /// Its publisher sends a codec that this client did not agree to on the slot.
     Codec,
+    /// There is no room for it on the way to this client. It comes back by itself.
+    Bandwidth,
     /// This client's token does not let it subscribe.
     NotAllowed,
     /// A reason that a later version added.

@@ -180,6 +180,7 @@ fn slot() -> impl Strategy<Value = Slot> {
         Idle::Paused,
         Idle::NoPublisher,
         Idle::Codec,
+        Idle::Bandwidth,
         Idle::NotAllowed,
         Idle::Other,
     ]);

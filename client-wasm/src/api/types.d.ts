@@ -123,7 +123,7 @@ export interface FerriteShown {
   /** Null while nothing comes. */
   track: MediaStreamTrack | null;
   /** Why nothing comes, where the server says. */
-  idle?: "muted" | "paused" | "noPublisher" | "codec" | "notAllowed" | "other";
+  idle?: "muted" | "paused" | "noPublisher" | "codec" | "bandwidth" | "notAllowed" | "other";
 }
 
 /** How to say something. */

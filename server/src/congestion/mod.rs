@@ -15,9 +15,11 @@
 //! | `rate` | the rate that delay allows |
 //! | `loss` | the rate that losses allow |
 //! | `probes` | a moment's worth of more, to see whether that arrives |
+//! | `allocation` | who gets what of it |
 //! | `idleness` | whether less is sent than could be |
 
 mod acknowledged;
+mod allocation;
 mod groups;
 mod history;
 mod idleness;
@@ -33,6 +35,7 @@ use std::time::{Duration, Instant};
 use crate::prefetch::prefetch;
 
 use acknowledged::Acknowledged;
+pub use allocation::{Allocation, Demand};
 use groups::Groups;
 use history::{Answered, History};
 pub use history::{MAX_AGE, MAX_SENT};
@@ -58,7 +61,7 @@ const PROBE_GAIN: f64 = 2.0;
 /// A probe shows that there is more than it asked for where it arrives at this share of its rate.
 const PROBE_FILLS: f64 = 0.7;
 /// What is wanted and a little more: so much is probed for.
-const PROBE_MARGIN: f64 = 1.2;
+const PROBE_MARGIN: f64 = 1.3;
 /// What of the rate that arrives is left once there is too much.
 const BETA: f64 = 0.85;
 /// The time between probes while more is wanted than is known to be there; and after failures, at most.

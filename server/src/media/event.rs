@@ -25,6 +25,8 @@ pub enum PeerEvent {
         /// It is open now.
         is_open: bool,
     },
+    /// There is no room on the path for what is shown on these sections: all of them, by index.
+    Paused(Vec<usize>),
     /// Messages came on it. No more come until the session has said that it heard these.
     Messages(Vec<Bytes>),
     /// What the session sent last is on its way, and the next may come.

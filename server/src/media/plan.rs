@@ -32,6 +32,8 @@ pub struct Shown {
     pub track: TrackId,
     /// The best simulcast layer to be sent, by index (0 is the best there is).
     pub best_layer: u8,
+    /// What is greater gets its layer first, where not all fits.
+    pub priority: u32,
     /// It need not begin with a keyframe: whoever is sent it is there from its first packet on.
     pub from_the_start: bool,
 }
@@ -42,6 +44,7 @@ impl Shown {
         Self {
             track,
             best_layer: 0,
+            priority: 0,
             from_the_start: false,
         }
     }

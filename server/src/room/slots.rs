@@ -188,8 +188,17 @@ fn shown(
     }
     Ok(Shown {
         best_layer: best_layer(publication, carried.layers, size),
+        priority: priority(publication, size),
         ..Shown::at_best(carried.track)
     })
+}
+
+/// Screens come before pictures, and what is shown larger before what is smaller.
+fn priority(publication: &Publication, (width, height): (Option<u16>, Option<u16>)) -> u32 {
+    if publication.source == Source::Screen {
+        return u32::MAX;
+    }
+    u32::from(width.unwrap_or(USUAL_SIZE.0)) * u32::from(height.unwrap_or(USUAL_SIZE.1))
 }
 
 /// The largest layer that fits, or the smallest. Each has half the width and height of the one before.

@@ -25,6 +25,8 @@ pub(super) struct Sections {
     shown: BTreeMap<String, PublicationId>,
     /// What becomes of that on each.
     carried: BTreeMap<String, Slot>,
+    /// The slots that there is no room for on the way to the client.
+    starved: HashSet<String>,
     /// What the client was told of it.
     told: BTreeMap<String, Slot>,
     plan: Arc<Plan>,
@@ -91,6 +93,13 @@ impl Sections {
         self.tracks = tracks;
         self.agreed = Some(Arc::new(session.clone()));
         self.published.clear();
+        self.starved.clear();
+    }
+
+    /// There is no room on the way to the client for what is shown on these sections, and for all else.
+    pub(super) fn starve(&mut self, sections: &[usize]) {
+        let media = self.media().filter(|(at, ..)| sections.contains(at));
+        self.starved = media.map(|(_, section, _)| section.mid.clone()).collect();
     }
 
     /// Whether the client said what they are for.
@@ -248,11 +257,15 @@ impl Sections {
 
     /// What the slots carry, where that is news to the client or it asked.
     pub(super) fn news(&mut self, id: Option<RequestId>, asked: bool) -> Option<ServerMessage> {
-        if !asked && self.told == self.carried {
+        let mut slots = self.carried.clone();
+        for (mid, slot) in &mut slots {
+            let is_starved = self.starved.contains(mid);
+            slot.idle = slot.idle.or(is_starved.then_some(Idle::Bandwidth));
+        }
+        if !asked && self.told == slots {
             return None;
         }
-        self.told.clone_from(&self.carried);
-        let slots = self.carried.clone();
+        self.told.clone_from(&slots);
         Some(ServerMessage::Watching { id, slots })
     }
 }
@@ -278,4 +291,71 @@ fn formats(section: &MediaSection) -> Vec<Format> {
 fn layers(section: &MediaSection) -> u8 {
     let layers = section.rids.len().max(section.layer_ssrcs.len()).max(1);
     layers.try_into().unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::sdp::{Local, answer};
+
+    /// Two slots for pictures on which something is shown, the second muted.
+    fn watching() -> Sections {
+        let mut offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE a b\r\n\
+                         a=ice-ufrag:them\r\na=ice-pwd:theirpasswordtheirpassword\r\na=setup:active\r\n"
+            .to_owned();
+        offer += &format!("a=fingerprint:sha-256 {}\r\n", ["07"; 32].join(":"));
+        for mid in ["a", "b"] {
+            offer += &format!(
+                "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
+                 a=rtcp-mux\r\na=recvonly\r\na=rtpmap:96 VP8/90000\r\n"
+            );
+        }
+        let local = Local {
+            ice_ufrag: "ours".to_owned(),
+            ice_pwd: "thepasswordofourownend".to_owned(),
+            fingerprint: [7; 32],
+            candidates: Vec::new(),
+            session_id: 1,
+            max_message_size: 1 << 18,
+            cname: "test".to_owned(),
+            streams: HashMap::new(),
+        };
+        let session = answer(&offer, &local, None, &mut || 7).unwrap().session;
+        let uses = ["a", "b"].map(|mid| (mid.to_owned(), TrackUse::Receive(MediaKind::Video)));
+        let mut sections = Sections::default();
+        sections.agree(Some(uses.into()), &session);
+        let slot = |idle| Slot {
+            publication: "p/cam".into(),
+            idle,
+        };
+        sections.carried = [("a", None), ("b", Some(Idle::Muted))]
+            .map(|(mid, idle)| (mid.to_owned(), slot(idle)))
+            .into();
+        sections
+    }
+
+    fn idle(sections: &mut Sections) -> Option<Vec<Option<Idle>>> {
+        match sections.news(None, false)? {
+            ServerMessage::Watching { slots, .. } => {
+                Some(slots.values().map(|slot| slot.idle).collect())
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_told_and_so_is_that_there_is_again() {
+        let mut sections = watching();
+        let muted = Some(Idle::Muted);
+        assert_eq!(idle(&mut sections), Some(vec![None, muted]));
+        sections.starve(&[0, 1]);
+        assert_eq!(
+            idle(&mut sections),
+            Some(vec![Some(Idle::Bandwidth), muted])
+        );
+        sections.starve(&[0, 1]);
+        assert_eq!(idle(&mut sections), None);
+        sections.starve(&[]);
+        assert_eq!(idle(&mut sections), Some(vec![None, muted]));
+    }
 }

@@ -433,6 +433,10 @@ impl Session {
                 }
                 message.into_iter().collect()
             }
+            PeerEvent::Paused(sections) => {
+                self.sections.starve(&sections);
+                self.sections.news(None, false).into_iter().collect()
+            }
             PeerEvent::Channel { is_open } => {
                 self.messages.set_open(is_open);
                 if let Some(seat) = seat {

@@ -12,6 +12,7 @@ mod connects;
 mod crosses_shards;
 mod echoes_media;
 mod ends_what_is_over;
+mod fits_the_path;
 mod follows_paths;
 mod forwards_once;
 mod handshakes;

@@ -517,21 +517,32 @@ impl Egress {
         codec.rtx_payload_type.zip(self.stream.rtx_ssrc)
     }
 
+    /// Sound or pictures.
+    pub fn kind(&self) -> MediaKind {
+        self.kind
+    }
+
     /// Whether there are packets with nothing in them.
     pub fn has_padding(&self) -> bool {
-        let codec = self.codec.and_then(|codec| self.retransmits(codec));
-        self.source.is_some() && codec.is_some() && self.numbering_id().is_some()
+        self.source.is_some() && self.padding_stream().is_some()
+    }
+
+    /// Whatever was agreed on since, or while nothing was sent.
+    fn padding_stream(&self) -> Option<(u8, u32)> {
+        let codecs = self.codecs.iter().filter(|codec| codec.transport_cc);
+        let stream = codecs.filter_map(|codec| self.retransmits(*codec)).next();
+        stream.filter(|_| self.ids.transport_cc.is_some())
     }
 
     /// A packet with nothing in it, to fill a probe: one of the retransmissions, lest a number of the
     /// stream's own is missed.
     pub fn padding(&mut self) -> Option<Outgoing<'_>> {
-        let (payload_type, ssrc) = self.retransmits(self.codec?)?;
+        let (payload_type, ssrc) = self.padding_stream()?;
         let timestamp = self.source.as_ref()?.last_timestamp;
         let sequence = self.rtx_sequence;
         self.rtx_sequence = sequence.wrapping_add(1);
         let elements = [
-            (self.numbering_id(), Some(&UNNUMBERED[..])),
+            (self.ids.transport_cc, Some(&UNNUMBERED[..])),
             (self.ids.mid, Some(self.mid.as_bytes())),
             (None, None),
             (None, None),

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `router` | the tracks of one shard, and the batch in hand |
 //! | `track` | one publication: its sinks, what they wish for |
+//! | `rates` | how much its layers take |
 //! | `cache` | the packets of a track that may be asked for again, once for everybody |
 
 pub mod cache;
+pub mod rates;
 pub mod router;
 #[cfg(test)]
 pub(in crate::media) mod tests;

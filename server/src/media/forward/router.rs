@@ -11,6 +11,7 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
+use crate::media::forward::rates::LayerRates;
 use crate::media::forward::track::{Layers, Place, Show, Track};
 use crate::media::id::TrackId;
 use crate::media::rtp::packet::MediaPacket;
@@ -214,6 +215,11 @@ impl<P: Copy + Eq> Router<P> {
     /// The packet of a track that its source gave this number, while it is kept.
     pub fn cached(&self, id: TrackId, ssrc: u32, sequence: u16) -> Option<&MediaPacket> {
         self.get(self.key(id)?)?.cache.get(ssrc, sequence)
+    }
+
+    /// How much the layers of a track take.
+    pub fn rates(&self, key: TrackKey) -> Option<&LayerRates> {
+        self.get(key).map(|track| &track.rates)
     }
 
     /// Once a second: lets go of what is too old to be asked for.

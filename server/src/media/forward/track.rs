@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::media::forward::cache::Cache;
+use crate::media::forward::rates::LayerRates;
 use crate::media::id::TrackId;
 use crate::media::rtp::packet::MediaPacket;
 
@@ -59,6 +60,7 @@ pub(super) struct Track<P> {
     /// For how long at most one of them may ask for it again.
     span: Duration,
     pub(super) cache: Cache,
+    pub(super) rates: LayerRates,
     /// The layers of which somebody wishes for a keyframe.
     pub(super) wishes: Layers,
     /// Those of which one was wished for while there was no source here, and none has come since.
@@ -80,6 +82,7 @@ impl<P: Copy + Eq> Track<P> {
             shown: 0,
             span: Duration::ZERO,
             cache: Cache::default(),
+            rates: LayerRates::default(),
             wishes: 0,
             unfulfilled: 0,
         }
@@ -114,6 +117,9 @@ impl<P: Copy + Eq> Track<P> {
         crossing: &mut Vec<MediaPacket>,
         show: &mut impl Show<P>,
     ) {
+        if self.shown == 0 {
+            self.rates.count(now, &self.fresh);
+        }
         (self.shown..self.shown + STEPS * STRIDE).for_each(|at| self.prefetch(at, show));
         while let Some(sink) = self.sinks.get(self.shown) {
             self.prefetch(self.shown + STEPS * STRIDE, show);

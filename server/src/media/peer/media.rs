@@ -10,7 +10,6 @@ use crate::congestion::Estimator;
 use crate::media::egress::{Outgoing, Wanted};
 use crate::media::net::outbox::Outbox;
 use crate::media::net::path::FourTuple;
-use crate::media::plan::Shown;
 use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaKind, Session};
@@ -197,14 +196,6 @@ impl Peer {
     pub(super) fn has_room_for_a_packet(&self) -> bool {
         let path = self.ice.selected();
         path.is_some_and(|path| self.ice.has_room(&path, MAX_PACKET + ROOM_FOR_A_CHECK))
-    }
-
-    /// Shows another track on a section, from its next keyframe on; or none.
-    pub fn select(&mut self, section: usize, shown: Option<Shown>) {
-        if self.streams.select(section, shown) {
-            self.outputs
-                .push_back(PeerOutput::KeyframeWanted { section });
-        }
     }
 
     /// What comes next on a section may not follow what came before.

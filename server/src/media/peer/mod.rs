@@ -6,11 +6,13 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | `allocation` | which layers fit the path |
 //! | `media` | RTP and RTCP, through SRTP |
 //! | `streams` | the RTP streams both ways |
 //! | `data` | the data channels: SCTP, inside DTLS |
 //! | `output` | what a peer gives out |
 
+mod allocation;
 mod data;
 mod media;
 mod output;
@@ -34,6 +36,7 @@ use crate::media::sdp::{Section, Session};
 use crate::media::transport::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
 use crate::media::transport::ice::{Credentials, IceLite, IceState, MAX_AMPLIFICATION};
 use crate::media::transport::srtp::Srtp;
+use allocation::Fitting;
 pub use data::{MAX_UNANSWERED, MESSAGE_COST};
 pub use media::AUDIO_LIFETIME;
 pub use output::{PeerOutput, PeerState};
@@ -67,6 +70,7 @@ pub struct Peer {
     budget: Arc<Budget>,
     session: Option<Arc<Session>>,
     streams: Streams,
+    fitting: Fitting,
     rtt: Option<Duration>,
     reported: PeerState,
     closed: bool,
@@ -103,6 +107,7 @@ impl Peer {
             budget: Budget::new(usize::MAX),
             session: None,
             streams: Streams::new(now, config.clock, config.cname, config.seed),
+            fitting: Fitting::default(),
             rtt: None,
             reported: PeerState {
                 ice: IceState::New,

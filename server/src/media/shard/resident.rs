@@ -44,6 +44,8 @@ pub struct Resident {
     unsent: Option<PeerEvent>,
     /// What the session was last told, but for DTLS.
     reported: Option<(IceState, PeerConnectionState, Option<String>)>,
+    /// The sections that it was told are paused, by their numbers.
+    told_paused: Vec<usize>,
     /// Since when ICE has been waiting for DTLS, while it does.
     handshake: Option<Instant>,
 }
@@ -63,6 +65,7 @@ impl Resident {
             talking: Talking::default(),
             unsent: None,
             reported: None,
+            told_paused: Vec::new(),
             handshake: None,
         }
     }
@@ -83,7 +86,20 @@ impl Resident {
             // What is read then may be more to pass on.
             let is_in_a_room = matches!(*self.plan.plan, Plan::Room { .. });
             if !self.talking.go_on(now, &mut self.peer, is_in_a_room, tell) {
-                return;
+                break;
+            }
+        }
+        let routes = &self.routes;
+        (self.peer).fit(now, |section| router.rates(routes.shown(section)?));
+        self.tell_paused(tell);
+    }
+
+    /// What nothing is sent of for want of room, where that is news.
+    fn tell_paused(&mut self, tell: &mut impl Tell) {
+        if !self.peer.paused().eq(self.told_paused.iter().copied()) {
+            let sections: Vec<_> = self.peer.paused().collect();
+            if tell(PeerEvent::Paused(sections.clone())).is_ok() {
+                self.told_paused = sections;
             }
         }
     }
@@ -144,6 +160,8 @@ impl Resident {
         let restarts = agreement.local.ufrag != self.peer.local_ufrag();
         let restart = restarts.then_some(agreement.local);
         self.peer.set_session(now, agreement.session, restart);
+        // Its session begins anew, too.
+        self.told_paused.clear();
     }
 
     /// Takes a plan, unless a newer one came before. It is followed with what is routed next.

@@ -128,7 +128,7 @@ pub struct Caller {
     sequence: u16,
     next_packet: Instant,
     began: Instant,
-    owes_keyframe: bool,
+    pub owes_keyframe: bool,
 }
 
 impl Caller {

@@ -14,6 +14,7 @@ use ferrite_server::media::net::demux::{Kind, classify};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::narrow::Narrow;
 use super::records::records;
 
 /// One datagram under way.
@@ -44,13 +45,9 @@ pub struct Conditions {
     /// The share that is held up by as much as `held_up`, and overtaken.
     pub reorder: f64,
     pub held_up: Duration,
-    /// In bits per second: what does not fit waits, and is lost where the queue is longer than
-    /// [`QUEUE`].
+    /// In bits per second, where it is narrow.
     pub rate: Option<f64>,
 }
-
-/// How long a datagram may wait for the one before it.
-const QUEUE: Duration = Duration::from_millis(300);
 
 impl Conditions {
     pub const PERFECT: Self = Self {
@@ -150,8 +147,7 @@ pub struct Link {
     nat: HashMap<SocketAddr, SocketAddr>,
     under_way: BTreeMap<Reverse<(Instant, u64)>, (Way, Datagram)>,
     sent: u64,
-    /// When the last datagram of a way has passed the narrowest place.
-    passed: HashMap<Way, Instant>,
+    narrow: HashMap<Way, Narrow>,
     /// The largest datagram the server sent.
     pub largest_down: usize,
     /// Datagrams put in, each way.
@@ -200,7 +196,7 @@ impl Link {
             nat: HashMap::new(),
             under_way: BTreeMap::new(),
             sent: 0,
-            passed: HashMap::new(),
+            narrow: HashMap::new(),
             largest_down: 0,
             count_up: 0,
             count_down: 0,
@@ -283,15 +279,10 @@ impl Link {
         }
     }
 
-    /// How long a datagram takes to pass the narrowest place; `None` where the queue is full.
+    /// How long a datagram takes to pass the narrowest place; `None` where it is lost there.
     fn queue(&mut self, now: Instant, way: Way, rate: f64, bytes: usize) -> Option<Duration> {
-        let passed = self.passed.entry(way).or_insert(now);
-        let begins = (*passed).max(now);
-        if begins > now + QUEUE {
-            return None;
-        }
-        *passed = begins + Duration::from_secs_f64(8.0 * bytes as f64 / rate);
-        Some(*passed - now)
+        let narrow = self.narrow.entry(way).or_default();
+        narrow.pass(now, rate, bytes).map(|passed| passed - now)
     }
 
     fn translate(&self, way: Way, mut datagram: Datagram) -> Option<Datagram> {

@@ -32,6 +32,7 @@ use rand::{Rng, SeedableRng};
 use super::bare::{SERVER, identity};
 use super::caller::{Caller, Noting, Sends, Taken, Talker};
 use super::link::Datagram;
+use super::narrow::Narrow;
 use super::offer::{Offer, Section};
 use super::{Bare, FarEnd, address};
 
@@ -58,6 +59,15 @@ const fn slot(mid: &'static str) -> Section {
         direction: "recvonly",
         ssrcs: None,
     }
+}
+
+/// A way to a caller that is narrow.
+#[derive(Default)]
+pub struct NarrowWay {
+    /// In bits per second.
+    pub rate: f64,
+    narrow: Narrow,
+    under_way: VecDeque<(Instant, Datagram)>,
 }
 
 /// What goes wrong between the shards.
@@ -136,7 +146,10 @@ impl Outlet for Surroundings {
     fn tell(&mut self, id: PeerId, event: PeerEvent) -> Result<(), PeerEvent> {
         match event {
             PeerEvent::State { .. } => {}
-            PeerEvent::Channel { .. } | PeerEvent::Messages(_) | PeerEvent::Sent => {
+            PeerEvent::Channel { .. }
+            | PeerEvent::Messages(_)
+            | PeerEvent::Sent
+            | PeerEvent::Paused(_) => {
                 self.told.push((id, event));
             }
         }
@@ -170,6 +183,8 @@ pub struct SomeShards {
     posted: Vec<(Instant, usize, Command)>,
     up: VecDeque<(Instant, Datagram)>,
     down: VecDeque<(Instant, Datagram)>,
+    /// The ways to callers that are narrow, by number.
+    pub narrow: HashMap<usize, NarrowWay>,
     trouble: Trouble,
     /// How often a peer went from shard to shard.
     pub moves: usize,
@@ -207,6 +222,7 @@ impl SomeShards {
             posted: Vec::new(),
             up: VecDeque::new(),
             down: VecDeque::new(),
+            narrow: HashMap::new(),
             trouble: Trouble::NONE,
             moves: 0,
             seed,
@@ -263,6 +279,14 @@ impl SomeShards {
         let sections = [VIDEO, first, second];
         let behaviour = Box::new(Noting(taken.clone()));
         self.make_call(Sends::Pictures, &sections, behaviour, plan)
+    }
+
+    /// Somebody enters a room with these sections, and sends nothing by itself. Returns their number.
+    pub fn enter(&mut self, sections: &[Section], plan: Arc<Plan>) -> usize {
+        self.make_call(Sends::Messages, sections, Box::new(Echo), plan);
+        let number = self.callers.len() - 1;
+        self.callers[number].sending = false;
+        number
     }
 
     fn make_call(
@@ -414,6 +438,11 @@ impl SomeShards {
         while let Some((_, datagram)) = pop_due(&mut self.down, self.now) {
             came.entry(home(&datagram.to)).or_default().push(datagram);
         }
+        for way in self.narrow.values_mut() {
+            while let Some((_, datagram)) = pop_due(&mut way.under_way, self.now) {
+                came.entry(home(&datagram.to)).or_default().push(datagram);
+            }
+        }
         for caller in &mut self.callers {
             for datagram in came
                 .remove(&home(&caller.far.address))
@@ -488,7 +517,15 @@ impl SomeShards {
                 to: path.remote,
                 bytes: data.to_vec(),
             };
-            self.down.push_back((now + DELAY, datagram));
+            let number = usize::from(path.remote.port()) / 100 - 201;
+            match self.narrow.get_mut(&number) {
+                Some(way) => {
+                    let passed = way.narrow.pass(now, way.rate, datagram.bytes.len());
+                    let arrived = passed.map(|passed| (passed + DELAY, datagram));
+                    way.under_way.extend(arrived);
+                }
+                None => self.down.push_back((now + DELAY, datagram)),
+            }
         }
         for (to, command) in std::mem::take(&mut self.shards[index].out.commands) {
             self.moves += usize::from(matches!(command, Command::Adopt { .. }));

@@ -24,7 +24,7 @@ use crate::media::plan::Shown;
 use crate::media::rtp::clock::Clock;
 use crate::media::rtp::header::Header;
 use crate::media::rtp::packet::MediaPacket;
-use crate::media::sdp::{MediaSection, Section, Session};
+use crate::media::sdp::{MediaKind, MediaSection, Section, Session};
 use crate::media::transport::srtp::Srtp;
 use crate::prefetch::prefetch;
 use deadlines::Due;
@@ -245,6 +245,19 @@ impl Streams {
         let mut egresses = self.egresses.iter_mut().flatten();
         let egress = egresses.find(|egress| egress.has_padding());
         Some((egress.map(Box::as_mut), estimator))
+    }
+
+    /// The kind of what is sent on a section.
+    pub fn sends(&self, section: usize) -> Option<MediaKind> {
+        let egress = self.egresses.get(section)?.as_ref()?;
+        Some(egress.kind())
+    }
+
+    /// So much would be sent if there was room for it, in bits per second.
+    pub fn want(&mut self, bits_per_second: u64) {
+        if let Some(estimator) = &mut self.estimator {
+            estimator.want(bits_per_second);
+        }
     }
 
     /// What is known of the path that everything is sent over.

@@ -59,7 +59,10 @@ impl Lists {
         events
             .filter_map(|event| match event {
                 PeerEvent::State { ice, reason, .. } => Some((ice, reason)),
-                PeerEvent::Channel { .. } | PeerEvent::Messages(_) | PeerEvent::Sent => None,
+                PeerEvent::Channel { .. }
+                | PeerEvent::Messages(_)
+                | PeerEvent::Sent
+                | PeerEvent::Paused(_) => None,
             })
             .collect()
     }

@@ -1,0 +1,80 @@
+//! Who is behind a narrow way gets a layer that fits it, and nobody else notices.
+
+use std::time::Duration;
+
+use crate::harness::cinema::{Cinema, PICTURE};
+use crate::harness::seed;
+
+const SECOND: Duration = Duration::from_secs(1);
+const WIDE: f64 = 10_000_000.0;
+
+#[test]
+fn everybody_gets_the_best_layer_that_fits() {
+    let mut cinema = Cinema::new(seed(1));
+    let rates = [WIDE, 2_500_000.0, 700_000.0, 300_000.0];
+    let viewers = rates.map(|rate| cinema.enter(rate));
+    cinema.run_for(4 * SECOND);
+    let steady = cinema.world.now;
+    cinema.run_for(30 * SECOND);
+    for (viewer, layers) in viewers.into_iter().zip([[0], [0], [1], [2]]) {
+        let viewer = &cinema.viewers[viewer];
+        assert_eq!(viewer.layers(steady), layers);
+        assert!(viewer.decodes() && viewer.paused.is_empty());
+        assert!(viewer.freeze(steady) < SECOND / 5);
+        assert!(viewer.silence(steady) < SECOND / 5);
+    }
+}
+
+#[test]
+fn a_drop_costs_no_long_freeze_and_the_best_is_back_soon() {
+    let mut cinema = Cinema::new(seed(2));
+    let (viewer, other) = (cinema.enter(3_000_000.0), cinema.enter(WIDE));
+    cinema.run_for(5 * SECOND);
+    let dropped = cinema.world.now;
+    cinema.set_rate(viewer, 700_000.0);
+    cinema.run_for(15 * SECOND);
+    let returned = cinema.world.now;
+    cinema.set_rate(viewer, 3_000_000.0);
+    cinema.run_for(10 * SECOND);
+    let [viewer, other] = [viewer, other].map(|at| &cinema.viewers[at]);
+    assert_eq!(viewer.layers(returned).last(), Some(&0));
+    assert!(viewer.reached(dropped, 1).unwrap() < SECOND);
+    assert!(viewer.freeze(dropped) < SECOND);
+    assert!(viewer.silence(dropped) < SECOND / 2);
+    assert!(viewer.reached(returned, 0).unwrap() < 4 * SECOND);
+    assert!(viewer.decodes());
+    assert_eq!(other.layers(dropped), [0]);
+    assert!(other.freeze(dropped) < SECOND / 5);
+}
+
+#[test]
+fn below_the_least_layer_sound_stays_and_the_picture_comes_back_by_itself() {
+    let mut cinema = Cinema::new(seed(3));
+    let viewer = cinema.enter(WIDE);
+    cinema.run_for(5 * SECOND);
+    cinema.set_rate(viewer, 110_000.0);
+    cinema.run_for(10 * SECOND);
+    let steady = cinema.world.now;
+    cinema.run_for(20 * SECOND);
+    let returned = cinema.world.now;
+    assert!(cinema.viewers[viewer].layers(steady).is_empty());
+    assert!(cinema.viewers[viewer].silence(steady) < SECOND / 5);
+    let (_, paused) = cinema.viewers[viewer].paused.last().unwrap();
+    assert_eq!(*paused, [PICTURE]);
+    cinema.set_rate(viewer, WIDE);
+    cinema.run_for(8 * SECOND);
+    let viewer = &cinema.viewers[viewer];
+    assert!(viewer.paused.last().unwrap().1.is_empty());
+    assert!(viewer.reached(returned, 0).unwrap() < 4 * SECOND);
+    assert!(viewer.decodes());
+}
+
+#[test]
+fn who_never_says_what_came_gets_what_is_asked_for() {
+    let mut cinema = Cinema::new(seed(4));
+    let viewer = cinema.enter(WIDE);
+    cinema.viewers[viewer].reports = false;
+    cinema.run_for(10 * SECOND);
+    let viewer = &cinema.viewers[viewer];
+    assert_eq!(viewer.layers(viewer.seen[0].at), [0]);
+}
