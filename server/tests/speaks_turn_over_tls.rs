@@ -107,16 +107,21 @@ async fn the_port_of_turn_serves_nothing_else() {
     }
 }
 
-/// Connections that are the media plane's take no place of those for the page.
+/// More than one address may have at the front door: who came before them with a request would have to go.
 #[tokio::test]
 async fn relays_take_no_place_at_the_front_door() {
+    const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let server = start(self_signed(|_| {})).await;
+    let mut page = connect(server.addr(), &[]).await;
     let mut streams = Vec::new();
     for _ in 0..80 {
         let mut stream = connect(server.addr(), &[]).await;
         ask(&mut stream, Method::Binding).await;
         streams.push(stream);
     }
+    page.write_all(REQUEST).await.unwrap();
+    let answered = timeout(PATIENCE, page.read_u8()).await.unwrap();
+    assert_eq!(answered.unwrap(), b'H');
     for stream in &mut streams {
         ask(stream, Method::Binding).await;
     }

@@ -24,7 +24,9 @@ async fn a_page_over_https_makes_a_call() -> Result<()> {
         ensure!(page[0] == "https:" && page[1] == true, "{page}");
         let used = scene.run("return (await lab.everything()).local;").await?;
         ensure!(used["candidateType"] != "relay", "{used}");
-        Ok(())
+        let app = scene.open_app("").await?;
+        app.call().await?;
+        app.plays("#remote-video", 10).await
     })
     .await
 }

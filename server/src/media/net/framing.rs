@@ -74,6 +74,21 @@ impl Framing {
     }
 }
 
+impl Framing {
+    /// What lies on a stream, frame by frame as it lies there. The last may be cut off.
+    pub fn pieces(self, mut stream: &[u8]) -> impl Iterator<Item = &[u8]> {
+        std::iter::from_fn(move || {
+            let whole = match self.measure(stream) {
+                Ok(Some((before, _, padded))) => before + padded,
+                Ok(None) | Err(TooLong) => stream.len(),
+            };
+            let (piece, rest) = stream.split_at(whole.min(stream.len()));
+            stream = rest;
+            (!piece.is_empty()).then_some(piece)
+        })
+    }
+}
+
 /// A frame is longer than [`MAX_FRAME`]: the stream is not what it should be.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLong;

@@ -404,6 +404,7 @@ impl Connection {
 
     fn write(&mut self, now: Instant) -> std::io::Result<()> {
         let (stream, tls) = (&mut self.stream, &mut self.tls);
+        let framing = self.deframer.framing();
         // What was sealed before waits in no queue.
         if let Some(tls) = tls
             && !tls.flush(stream)?
@@ -413,7 +414,7 @@ impl Connection {
         self.queue.flush(now, |bytes| {
             let written = match tls {
                 None => stream.write(bytes),
-                Some(tls) => tls.write(stream, bytes),
+                Some(tls) => tls.write(stream, framing.pieces(bytes)),
             };
             match written {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),

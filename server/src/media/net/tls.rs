@@ -64,14 +64,26 @@ impl TlsSession {
         }
     }
 
-    /// Seals and writes. Returns how much was taken: nothing while what was taken before waits.
-    pub fn write(&mut self, stream: &mut impl Write, plain: &[u8]) -> io::Result<usize> {
+    /// Seals and writes, each message in a record of its own: there are clients that look for no second one in what
+    /// they read at once. Returns how many bytes were taken: none while what was taken before waits.
+    pub fn write<'m>(
+        &mut self,
+        stream: &mut impl Write,
+        messages: impl Iterator<Item = &'m [u8]>,
+    ) -> io::Result<usize> {
         if !self.flush(stream)? {
             return Ok(0);
         }
-        let taken = self.0.writer().write(plain)?;
+        let mut all = 0;
+        for message in messages {
+            let taken = self.0.writer().write(message)?;
+            all += taken;
+            if taken < message.len() {
+                break;
+            }
+        }
         self.flush(stream)?;
-        Ok(taken)
+        Ok(all)
     }
 
     /// Writes what waits. Returns whether nothing does any more.

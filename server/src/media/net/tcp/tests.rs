@@ -240,6 +240,11 @@ mod sealed {
         let stream = Caller::connect(listener.local_addr().unwrap()).unwrap();
         let (ours, _) = listener.accept().unwrap();
         ours.set_nonblocking(true).unwrap();
+        // The kernel takes little at a time: less than is sealed at once.
+        let small = socket2::SockRef::from(&ours).set_send_buffer_size(8192);
+        small.unwrap();
+        let small = socket2::SockRef::from(&stream).set_recv_buffer_size(16384);
+        small.unwrap();
         let patience = Some(Duration::from_secs(20));
         stream.set_read_timeout(patience).unwrap();
         let session = TlsSession::new(server);
@@ -355,6 +360,33 @@ mod sealed {
         let (_, read) = reader.join().unwrap();
         assert!(read.chunks(1000).all(|chunk| chunk == frame));
         assert_eq!(read.len(), given);
+    }
+
+    /// coturn's client sees the first message of a record alone.
+    #[test]
+    fn each_message_is_a_record_of_its_own() {
+        let mut bench = Bench::new();
+        let mut caller = connect(&mut bench, &message(20));
+        let received = bench.serve_until(|received| !received.datagrams.is_empty());
+        let (path, _) = received.datagrams[0];
+        // Channel data, which is padded, between two messages.
+        let channel = [&[0x40, 0, 0, 5][..], b"hello", &[0; 3]].concat();
+        for message in [&message(100), &channel, &message(20)] {
+            bench
+                .tcp
+                .send(bench.now, &path, BytesMut::from(&message[..]), None);
+        }
+        bench.tcp.flush(bench.now);
+        let mut lengths = Vec::new();
+        while lengths.len() < 3 {
+            let mut header = [0; 5];
+            caller.stream.read_exact(&mut header).unwrap();
+            let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
+            caller.stream.read_exact(&mut vec![0; length]).unwrap();
+            // TLS 1.3 adds a type and a tag of 16 bytes (RFC 8446 §5.2).
+            lengths.push(length - 17);
+        }
+        assert_eq!(lengths, [100, 12, 20]);
     }
 
     #[test]
