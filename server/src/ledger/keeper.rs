@@ -193,7 +193,6 @@ impl Keeper {
 
     /// Writes what has not been. What that makes of credentials is so from then on.
     fn write(&mut self, now: Instant) -> bool {
-        self.written = now;
         let database = self.database.as_mut();
         let result = database.map_or(Ok(()), |database| database.write(&self.book.writes()));
         if let Err(error) = result {
@@ -201,8 +200,10 @@ impl Keeper {
                 tracing::error!(%error, left_out, "TURN credentials and usage cannot be written");
             }
             self.book.undo();
+            // What was relayed is late already: it is tried again in a second.
             return false;
         }
+        self.written = now;
         for (number, username, credential) in self.book.changed() {
             self.stored.remove(username);
             if let Some(credential) = credential {

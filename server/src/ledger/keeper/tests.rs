@@ -173,6 +173,10 @@ impl Life {
                 let name = self.names[0].clone();
                 assert!(!self.ask(move |book, _| book.delete(&name).unwrap()));
                 self.keeper().database = database;
+                // As long as that took, nobody could have written anything.
+                if let Some((since, ..)) = &mut self.unwritten {
+                    *since = (*since + seconds).min(self.unix);
+                }
             }
             Event::Switch(user) => {
                 let (off, on) = (self.names[*user].clone(), self.names[*user].clone());
@@ -270,6 +274,18 @@ fn of_a_relay_that_goes_on_no_more_than_some_seconds_are_ever_unwritten() {
     assert!(WRITE_EVERY + 2 * READ_EVERY <= LOST_AT_MOST);
     life.live(&Event::Kill);
     life.settle();
+}
+
+#[test]
+fn what_was_relayed_is_written_as_soon_as_the_disk_has_room() {
+    let mut life = Life::new();
+    life.relay(0, 1000);
+    let database = life.keeper().database.replace(Database::broken());
+    life.pass(WRITE_EVERY.as_secs() + 1);
+    assert!(life.unwritten.is_some());
+    life.keeper().database = database;
+    life.pass(1);
+    assert!(life.unwritten.is_none());
 }
 
 #[test]
