@@ -72,6 +72,37 @@ async fn who_cannot_play_a_codec_reads_so() -> Result<()> {
     .await
 }
 
+#[tokio::test]
+async fn a_camera_is_sent_in_layers() -> Result<()> {
+    let options = RoomPage::windows();
+    scene_with("room_layers", &["--shards", "1"], &options, async |scene| {
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        let ada = browser.open_window(&scene.server.url(ROOM)).await?;
+        scene.run(LAYERS_SENT).await?;
+        page.enter("Ada").await?;
+        meet(scene, &["Bo"]).await?;
+        page.plays("Ada", 10).await?;
+        browser.switch_to(&ada).await?;
+        page.tile_is("Ada", "window.layers", "f 640, h 320").await?;
+        page.plays("Bo", 10).await
+    })
+    .await
+}
+
+/// Notes the simulcast layers that a page sends: their names, and how wide they are.
+const LAYERS_SENT: &str = "
+    const add = RTCPeerConnection.prototype.addTransceiver;
+    RTCPeerConnection.prototype.addTransceiver = function (...given) {
+        window.connection = this;
+        return add.apply(this, given);
+    };
+    setInterval(async () => {
+        const report = await window.connection?.getStats();
+        const streams = [...(report?.values() ?? [])].filter(({ type }) => type === 'outbound-rtp');
+        const layers = streams.filter(({ rid, framesSent }) => rid && framesSent > 5);
+        window.layers = layers.map(({ rid, frameWidth }) => `${rid} ${frameWidth}`).sort().join(', ');
+    }, 200);";
+
 /// Enters with a browser that has one codec for pictures, and returns its window.
 async fn enter_with_one_codec(scene: &Scene, name: &str, codec: &str) -> Result<WindowHandle> {
     let room = scene.server.url("/r/kitchen?resolution=360");

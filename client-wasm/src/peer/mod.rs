@@ -2,6 +2,7 @@
 //! `RTCPeerConnection`, its transceivers and its data channel; decides nothing.
 
 mod channel;
+mod layers;
 mod report;
 mod sections;
 mod sender;

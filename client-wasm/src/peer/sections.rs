@@ -6,6 +6,7 @@ use js_sys::{Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MediaStreamTrack, RtcRtpTransceiverDirection as Direction};
 
+use super::layers;
 use super::sender::{prefer, replace};
 use crate::codec::VideoCodec;
 use crate::gaps::{self, Connection, Transceiver};
@@ -88,6 +89,11 @@ impl Sections {
 
     fn add(&mut self, outlet: &Outlet, track: &MediaStreamTrack) -> Result<(), JsValue> {
         let init = direction("sendonly")?;
+        let encodings = layers::encodings(outlet.source, self.codec, gaps::size_of(track));
+        if !encodings.is_empty() {
+            let encodings = gaps::object_from(&encodings)?;
+            Reflect::set(&init, &"sendEncodings".into(), &encodings)?;
+        }
         let transceiver = self.connection.add_transceiver(track, &init)?;
         let transceiver: Transceiver = transceiver.unchecked_into();
         if let (Some(codec), "video") = (self.codec, track.kind().as_str()) {

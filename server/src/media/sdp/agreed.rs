@@ -108,7 +108,7 @@ pub struct MediaSection {
     pub send: Option<SendStream>,
     /// The streams the offer announced by `a=ssrc`, where it did.
     pub remote_streams: Vec<RemoteStream>,
-    /// Simulcast layers the other end sends, by `rid`, best first as offered (RFC 8853). Empty without simulcast.
+    /// Simulcast layers the other end sends, by `rid` (RFC 8853), best first: as offered, unless their names say more. Empty without simulcast.
     pub rids: Vec<String>,
     /// Simulcast layers that are told apart by SSRC alone (`a=ssrc-group:SIM`), best first. Empty where
     /// there are rids, which say more.

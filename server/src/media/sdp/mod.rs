@@ -142,7 +142,7 @@ fn sections(
                 reduced_size_rtcp: offered.media.attributes.has("rtcp-rsize"),
                 send: kept.of(offered, media),
                 remote_streams: media.announced.streams.clone(),
-                rids: media.layers.iter().map(|l| l.rid.to_owned()).collect(),
+                rids: simulcast::best_first(&media.layers),
                 layer_ssrcs: match media.layers.is_empty() {
                     true => media.announced.layers.clone(),
                     false => vec![],

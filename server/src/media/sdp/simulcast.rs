@@ -17,7 +17,7 @@ pub(super) struct Layer<'a> {
     pub(super) restrictions: String,
 }
 
-/// The layers of a section, best first as offered, given the payload types taken.
+/// The layers of a section, as offered, given the payload types taken.
 pub(super) fn layers<'a>(attributes: &Attributes<'a>, payload_types: &[u8]) -> Vec<Layer<'a>> {
     let mut layers: Vec<Layer<'a>> = Vec::new();
     for rid in attributes.value("simulcast").map_or(vec![], sent) {
@@ -28,6 +28,20 @@ pub(super) fn layers<'a>(attributes: &Attributes<'a>, payload_types: &[u8]) -> V
         layers.extend(layer(attributes, rid, payload_types));
     }
     layers
+}
+
+/// The names that browsers' clients give to layers of full, half and quarter size, best first. libwebrtc
+/// takes layers smallest first, so that their order says nothing.
+const BY_SIZE: [&str; 3] = ["f", "h", "q"];
+
+/// The ids of layers, best first: by their names where those say it, else as offered.
+pub(super) fn best_first(layers: &[Layer<'_>]) -> Vec<String> {
+    let size = |layer: &Layer<'_>| BY_SIZE.iter().position(|name| *name == layer.rid);
+    let mut layers: Vec<_> = layers.iter().collect();
+    if layers.iter().all(|layer| size(layer).is_some()) {
+        layers.sort_by_key(|layer| size(layer));
+    }
+    layers.iter().map(|layer| layer.rid.to_owned()).collect()
 }
 
 /// The ids of `send` in an `a=simulcast` value: streams are parted by ";", a stream's alternatives

@@ -11,12 +11,24 @@ fn layered(lines: &[&str]) -> Answer {
 #[test]
 fn every_layer_is_taken_in_the_offers_order() {
     let answer = layered(&[
+        "a=rid:0 send",
+        "a=rid:h send",
+        "a=rid:q send",
+        "a=simulcast:send q;0;h",
+    ]);
+    assert_eq!(media(&answer, 0).rids, ["q", "0", "h"]);
+    assert_line(&answer.sdp, 0, "a=simulcast:recv q;0;h");
+}
+
+#[test]
+fn layers_named_by_their_size_are_known_whatever_their_order() {
+    let answer = layered(&[
         "a=rid:q send",
         "a=rid:h send",
         "a=rid:f send",
         "a=simulcast:send q;h;f",
     ]);
-    assert_eq!(media(&answer, 0).rids, ["q", "h", "f"]);
+    assert_eq!(media(&answer, 0).rids, ["f", "h", "q"]);
     assert_line(&answer.sdp, 0, "a=rid:h recv");
     assert_line(&answer.sdp, 0, "a=simulcast:recv q;h;f");
 }
