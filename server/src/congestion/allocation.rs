@@ -1,6 +1,6 @@
 //! Who gets what of a path: the layers of what a subscriber watches that fit what there is. Everything
 //! gets its least before anything gets more, in the order of its priority; what does not even get that is
-//! paused. What goes out stays for as long as that does little harm: each change costs a keyframe.
+//! paused, once too much is sent beyond doubt. What goes out stays for as long as that does little harm: each change costs a keyframe.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -75,8 +75,15 @@ impl Allocation {
         paused.map(|(id, _)| *id)
     }
 
-    /// Decides anew, where so much is available, in bits per second. Returns whether anything changed.
-    pub fn update(&mut self, now: Instant, available: u64, mut demands: Vec<Demand>) -> bool {
+    /// Decides anew, where so much is available, in bits per second; `is_strained` where what is sent is too
+    /// much beyond doubt, so that something may be paused. Returns whether anything changed.
+    pub fn update(
+        &mut self,
+        now: Instant,
+        available: u64,
+        is_strained: bool,
+        mut demands: Vec<Demand>,
+    ) -> bool {
         demands.sort_by_key(|demand| (Reverse(demand.priority), demand.id));
         let mut before = std::mem::take(&mut self.given);
         // What is new goes out as it is asked for, for as long as nothing is decided.
@@ -97,6 +104,11 @@ impl Allocation {
                 layer: demand.layers.first().map(|(layer, _)| *layer),
                 lowered: None,
             });
+            let is_paused = present == demand.layers.len();
+            let target = match is_paused || is_strained {
+                true => target,
+                false => target.min(demand.layers.len().saturating_sub(1)),
+            };
             let is_held = given.lowered.is_some_and(|at| now < at + HOLD);
             let changes = match target < present {
                 true => spent <= available && !is_held,
@@ -175,8 +187,8 @@ mod tests {
         let demands = vec![picture(1, 10), screen, picture(2, 1000)];
         // Past all patience.
         let start = Instant::now();
-        allocation.update(start, available, demands.clone());
-        allocation.update(start + PATIENCE, available, demands);
+        allocation.update(start, available, true, demands.clone());
+        allocation.update(start + PATIENCE, available, true, demands);
         [7, 2, 1].map(|id| allocation.given(id).unwrap())
     }
 
@@ -197,7 +209,7 @@ mod tests {
         let (start, mut allocation) = (Instant::now(), Allocation::default());
         let step = |at| {
             let now = start + Duration::from_millis(100) * at;
-            allocation.update(now, available(at), vec![picture(1, 1)]);
+            allocation.update(now, available(at), true, vec![picture(1, 1)]);
             allocation.given(1).unwrap()
         };
         (0..tenths).map(step).collect()
@@ -225,12 +237,26 @@ mod tests {
     }
 
     #[test]
+    fn a_delay_alone_pauses_nothing() {
+        let (mut now, mut allocation) = (Instant::now(), Allocation::default());
+        for _ in 0..100 {
+            now += Duration::from_millis(100);
+            allocation.update(now, 50_000, false, vec![picture(1, 1)]);
+        }
+        assert_eq!(allocation.given(1), Some(Some(2)));
+        allocation.update(now, 50_000, true, vec![picture(1, 1)]);
+        assert_eq!(allocation.given(1), Some(None));
+        allocation.update(now + HOLD, 50_000, false, vec![picture(1, 1)]);
+        assert_eq!(allocation.given(1), Some(None));
+    }
+
+    #[test]
     fn what_is_watched_no_more_is_forgotten() {
         let mut allocation = Allocation::default();
         let now = Instant::now();
-        allocation.update(now, 0, vec![picture(1, 1)]);
+        allocation.update(now, 0, true, vec![picture(1, 1)]);
         assert_eq!(allocation.paused().collect::<Vec<_>>(), [1]);
-        assert!(allocation.update(now, 0, Vec::new()));
+        assert!(allocation.update(now, 0, true, Vec::new()));
         assert_eq!(allocation.given(1), None);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::MIN_RATE;
+use super::limits::MIN_RATE;
 
 /// What of the packets may be lost.
 const TOLERATED: f64 = 0.10;

@@ -16,6 +16,7 @@
 //! | `loss` | the rate that losses allow |
 //! | `probes` | a moment's worth of more, to see whether that arrives |
 //! | `allocation` | who gets what of it |
+//! | `limits` | between what an estimate is |
 //! | `idleness` | whether less is sent than could be |
 
 mod acknowledged;
@@ -23,6 +24,7 @@ mod allocation;
 mod groups;
 mod history;
 mod idleness;
+mod limits;
 mod loss;
 mod probes;
 mod rate;
@@ -40,16 +42,14 @@ use groups::Groups;
 use history::{Answered, History};
 pub use history::{MAX_AGE, MAX_SENT};
 use idleness::Idleness;
+use limits::BETA;
+pub use limits::{MAX_RATE, MIN_RATE};
 use loss::Loss;
 pub use probes::{CLUSTER_TIME, MAX_CLUSTER_TIME, MAX_WAIT};
 use probes::{Probed, Probes};
 use rate::{Rate, Seen};
 use trend::{Trend, Usage};
 
-/// No estimate is less, in bits per second: sound needs as much.
-pub const MIN_RATE: f64 = 30_000.0;
-/// Nor more.
-pub const MAX_RATE: f64 = 100_000_000.0;
 /// What is taken to be there before anything is known.
 const START_RATE: f64 = 300_000.0;
 /// The rate of the first probe, in bits per second: a path that carries it is no narrow one.
@@ -62,8 +62,6 @@ const PROBE_GAIN: f64 = 2.0;
 const PROBE_FILLS: f64 = 0.7;
 /// What is wanted and a little more: so much is probed for.
 const PROBE_MARGIN: f64 = 1.3;
-/// What of the rate that arrives is left once there is too much.
-const BETA: f64 = 0.85;
 /// The time between probes while more is wanted than is known to be there; and after failures, at most.
 const PROBE_INTERVAL: Duration = Duration::from_millis(1500);
 const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(3);
@@ -71,6 +69,8 @@ const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(3);
 const PROBE_AFTER_DECREASE: Duration = Duration::from_secs(1);
 /// The estimate is told after this long at the latest, whatever became of the first probe.
 const FIRST_PATIENCE: Duration = Duration::from_secs(1);
+/// What is lost where too much is sent beyond doubt.
+const STRAINED_LOSS: f32 = 0.03;
 /// Nothing heard of what is sent for this long: it may not arrive. Each second after that less is
 /// sent.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -96,6 +96,16 @@ pub struct Estimate {
     pub acknowledged: u64,
     /// The share of packets that was lost of late.
     pub loss: f32,
+    /// From a packet to the word of it, queues included.
+    pub round_trip: Duration,
+}
+
+impl Estimate {
+    /// Whether too much is sent beyond doubt: some of it is lost. A receiver that is busy looks like a
+    /// queue, too, but loses nothing.
+    pub fn is_strained(&self) -> bool {
+        self.loss > STRAINED_LOSS
+    }
 }
 
 /// The estimator of one path.
@@ -187,6 +197,7 @@ impl Estimator {
             bits_per_second: self.bits() as u64,
             acknowledged: self.acknowledged.bits().unwrap_or(0.0) as u64,
             loss: self.loss.share() as f32,
+            round_trip: self.round_trip,
         })
     }
 

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::limits::{BETA, MAX_RATE, MIN_RATE};
 use super::trend::Usage;
-use super::{BETA, MAX_RATE, MIN_RATE};
 
 /// By how much it grows in a second, while nobody knows what the path carries.
 const GROWTH: f64 = 1.08;

@@ -3,8 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Peer, PeerOutput};
-use crate::congestion::{Allocation, Demand};
+use crate::congestion::{Allocation, Demand, Estimate};
 use crate::media::forward::rates::LayerRates;
 use crate::media::plan::Shown;
 use crate::media::sdp::MediaKind;
@@ -23,7 +22,8 @@ pub(super) struct Fitting {
 }
 
 impl Fitting {
-    fn wish(&mut self, section: usize, shown: Option<Shown>) {
+    /// Notes a wish.
+    pub(super) fn wish(&mut self, section: usize, shown: Option<Shown>) {
         if self.wished.len() <= section {
             self.wished.resize(section + 1, None);
         }
@@ -33,7 +33,7 @@ impl Fitting {
     }
 
     /// What is sent of what is wished for on a section.
-    fn fitted(&self, section: usize) -> Option<Shown> {
+    pub(super) fn fitted(&self, section: usize) -> Option<Shown> {
         let shown = self.wished.get(section).copied().flatten()?;
         match self.allocation.given(section) {
             Some(given) if !shown.from_the_start => Some(Shown {
@@ -43,57 +43,44 @@ impl Fitting {
             _ => Some(shown),
         }
     }
-}
 
-impl Peer {
-    /// Shows another track on a section, from its next keyframe on; or none. A layer that does not fit
-    /// is not shown.
-    pub fn select(&mut self, section: usize, shown: Option<Shown>) {
-        self.fitting.wish(section, shown);
-        self.select_fitted(section);
+    /// Whether it is time to decide anew.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.next.is_none_or(|at| now >= at)
     }
 
-    fn select_fitted(&mut self, section: usize) {
-        let fitted = self.fitting.fitted(section);
-        if self.streams.select(section, fitted) {
-            self.outputs
-                .push_back(PeerOutput::KeyframeWanted { section });
-        }
-    }
-
-    /// Lets what is shown fit the path, as far as that is known. `rates` are those of what is wished for
-    /// on a section.
-    pub fn fit<'r>(&mut self, now: Instant, rates: impl Fn(usize) -> Option<&'r LayerRates>) {
-        if self.fitting.next.is_some_and(|at| now < at) {
-            return;
-        }
-        let Some(estimate) = self.estimate() else {
-            return;
-        };
-        self.fitting.next = Some(now + INTERVAL);
-        let (sound, demands) = self.demands(rates);
+    /// Decides anew. `kind` and `rates` are those of what is wished for on a section. Returns what would be
+    /// sent if there was room, in bits per second, and whether anything changed.
+    pub(super) fn fit<'r>(
+        &mut self,
+        now: Instant,
+        estimate: &Estimate,
+        kind: impl Fn(usize) -> Option<MediaKind>,
+        rates: impl Fn(usize) -> Option<&'r LayerRates>,
+    ) -> (u64, bool) {
+        self.next = Some(now + INTERVAL);
+        let (sound, demands) = self.demands(kind, rates);
         let best = demands.iter().filter_map(|demand| demand.layers.first());
         let wanted = sound + best.map(|(_, bits)| bits).sum::<u64>();
-        self.streams.want(wanted);
         let available = estimate.bits_per_second.saturating_sub(sound);
-        if self.fitting.allocation.update(now, available, demands) {
-            tracing::debug!(
-                estimate = estimate.bits_per_second,
-                loss = estimate.loss,
-                wanted,
-                allocation = ?self.fitting.allocation,
-                "other layers fit"
-            );
-            (0..self.fitting.wished.len()).for_each(|section| self.select_fitted(section));
+        let is_strained = estimate.is_strained();
+        let has_changed = self.allocation.update(now, available, is_strained, demands);
+        if has_changed {
+            tracing::debug!(?estimate, wanted, allocation = ?self.allocation, "other layers fit");
         }
+        (wanted, has_changed)
     }
 
     /// What sound takes, and what of pictures there is.
-    fn demands<'r>(&self, rates: impl Fn(usize) -> Option<&'r LayerRates>) -> (u64, Vec<Demand>) {
+    fn demands<'r>(
+        &self,
+        kind: impl Fn(usize) -> Option<MediaKind>,
+        rates: impl Fn(usize) -> Option<&'r LayerRates>,
+    ) -> (u64, Vec<Demand>) {
         let (mut sound, mut demands) = (0, Vec::new());
-        let wished = self.fitting.wished.iter().enumerate();
+        let wished = self.wished.iter().enumerate();
         for (section, shown) in wished.filter_map(|(at, shown)| Some((at, (*shown)?))) {
-            let (Some(kind), Some(rates)) = (self.streams.sends(section), rates(section)) else {
+            let (Some(kind), Some(rates)) = (kind(section), rates(section)) else {
                 continue;
             };
             let layers = rates.layers();
@@ -113,8 +100,13 @@ impl Peer {
         (sound, demands)
     }
 
+    /// How many sections there are wishes for.
+    pub(super) fn sections(&self) -> usize {
+        self.wished.len()
+    }
+
     /// The sections that nothing is sent on for want of room.
-    pub fn paused(&self) -> impl Iterator<Item = usize> {
-        self.fitting.allocation.paused()
+    pub(super) fn paused(&self) -> impl Iterator<Item = usize> {
+        self.allocation.paused()
     }
 }

@@ -8,8 +8,10 @@ use bytes::BytesMut;
 use super::{Peer, PeerOutput};
 use crate::congestion::Estimator;
 use crate::media::egress::{Outgoing, Wanted};
+use crate::media::forward::rates::LayerRates;
 use crate::media::net::outbox::Outbox;
 use crate::media::net::path::FourTuple;
+use crate::media::plan::Shown;
 use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaKind, Session};
@@ -196,6 +198,44 @@ impl Peer {
     pub(super) fn has_room_for_a_packet(&self) -> bool {
         let path = self.ice.selected();
         path.is_some_and(|path| self.ice.has_room(&path, MAX_PACKET + ROOM_FOR_A_CHECK))
+    }
+
+    /// Shows another track on a section, from its next keyframe on; or none. A layer that does not fit
+    /// is not shown.
+    pub fn select(&mut self, section: usize, shown: Option<Shown>) {
+        self.fitting.wish(section, shown);
+        self.select_fitted(section);
+    }
+
+    fn select_fitted(&mut self, section: usize) {
+        let fitted = self.fitting.fitted(section);
+        if self.streams.select(section, fitted) {
+            self.outputs
+                .push_back(PeerOutput::KeyframeWanted { section });
+        }
+    }
+
+    /// Lets what is shown fit the path, as far as that is known. `rates` are those of what is to be shown
+    /// on a section.
+    pub fn fit<'r>(&mut self, now: Instant, rates: impl Fn(usize) -> Option<&'r LayerRates>) {
+        if !self.fitting.is_due(now) {
+            return;
+        }
+        let Some(estimate) = self.estimate() else {
+            return;
+        };
+        let streams = &self.streams;
+        let kind = |section| streams.sends(section);
+        let (wanted, has_changed) = self.fitting.fit(now, &estimate, kind, rates);
+        self.streams.want(wanted);
+        if has_changed {
+            (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
+        }
+    }
+
+    /// The sections that nothing is sent on for want of room.
+    pub fn paused(&self) -> impl Iterator<Item = usize> {
+        self.fitting.paused()
     }
 
     /// What comes next on a section may not follow what came before.
