@@ -188,6 +188,13 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         ("handshake of TLS", vec![s(serve::HEADER_TIMEOUT)]),
+        (
+            "handshakes of TLS",
+            vec![
+                n(serve::HANDSHAKES.0, " a second"),
+                n(serve::HANDSHAKES.1, " at once"),
+            ],
+        ),
         ("participants of a room", vec![n(limits.participants, " (")]),
         (
             "offer ",

@@ -24,13 +24,14 @@ settings! {
         /// A TCP port for TURN over TLS, at the addresses of --media-listen; 0 takes any that is free. It needs a
         /// certificate, as HTTPS does; where there is one, --listen takes TURN over TLS, too
         pub turns_port: Option<u16> = None, "turns-port", "PORT";
+
         /// A secretKey of the REST API that makes, lists and counts TURN credentials; without any there is no
         /// such API. Others on this machine can see a command line: better use the variable, or
         /// --turn-api-key-file
-        pub api_key: Secrets = Secrets::default(), "turn-api-key", "SECRET";
+        pub api_key: Secrets = Secrets::default(), "turn-api-key", "SECRET", Secrets::are_long;
 
         /// A file with further such keys, one in each line
-        pub api_key_file: SecretsFile = SecretsFile::default(), "turn-api-key-file", "FILE";
+        pub api_key_file: SecretsFile = SecretsFile::default(), "turn-api-key-file", "FILE", |file| file.0.are_long();
 
         /// The ports of relays to peers, UDP; relays to this server itself open none
         pub relay_ports: PortRange = PortRange::default(), "relay-ports", "FROM-TO";
@@ -106,6 +107,24 @@ pub struct Secrets(Vec<String>);
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secrets({})", self.0.len())
+    }
+}
+
+/// A key of the REST API opens all that it keeps, and anybody may guess.
+const MIN_API_KEY_BYTES: usize = 16;
+
+impl Secrets {
+    fn are_long(&self) -> Result<(), String> {
+        match self
+            .0
+            .iter()
+            .all(|secret| secret.len() >= MIN_API_KEY_BYTES)
+        {
+            true => Ok(()),
+            false => Err(format!(
+                "a key is too short: give at least {MIN_API_KEY_BYTES} bytes, such as those of `openssl rand -hex 32`"
+            )),
+        }
     }
 }
 

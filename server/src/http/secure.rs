@@ -70,6 +70,10 @@ const HTTPS: &str =
 /// the port may be one for HTTP another day.
 pub(super) async fn elsewhere(request: Request) -> Response {
     let (parts, _) = request.into_parts();
+    // What was sent with a key in clear would be sent so for ever, if it only worked.
+    if parts.uri.path().starts_with("/api/") {
+        return (StatusCode::FORBIDDEN, HTTPS).into_response();
+    }
     let path = (parts.uri.path_and_query()).map_or("/", PathAndQuery::as_str);
     let host = asked_host(&parts).filter(|host| is_sane_host(host));
     let there = host.and_then(|host| HeaderValue::try_from(format!("https://{host}{path}")).ok());

@@ -30,6 +30,7 @@ use super::{Remote, plain_router};
 use crate::config::Config;
 use crate::media::MediaPlane;
 use crate::network::{end_site, is_among};
+use crate::rate::{Rate, Sources};
 use crate::seldom::Seldom;
 
 /// Also how long an idle connection is kept, and how long the handshake of TLS may take.
@@ -50,8 +51,13 @@ struct Entrance {
     media: MediaPlane,
     config: Arc<Config>,
     door: Mutex<Door<CancellationToken>>,
+    /// Handshakes of TLS: each costs a signature, and whoever asks for one nothing.
+    handshakes: Option<Mutex<Sources>>,
     failures: Seldom,
 }
+
+/// Handshakes of an address a second, and at once after a quiet time.
+pub(crate) const HANDSHAKES: (u32, u32) = (20, 400);
 
 /// Where connections come in.
 pub(crate) struct Ports {
@@ -86,6 +92,8 @@ pub(crate) async fn serve(
         media,
         config,
         door: Mutex::new(Door::new(limited.then_some(MAX_CONNECTIONS_PER_ADDRESS))),
+        handshakes: limited
+            .then(|| Mutex::new(Sources::new(Rate::new(HANDSHAKES.0, HANDSHAKES.1)))),
         failures: Seldom::default(),
     });
     let connections = TaskTracker::new();
@@ -142,6 +150,18 @@ impl Entrance {
         }
     }
 
+    /// Whether one more handshake of an address is within the limit.
+    fn may_shake_hands(&self, remote: SocketAddr) -> bool {
+        let Some(handshakes) = &self.handshakes else {
+            return true;
+        };
+        if is_among(remote.ip(), &self.config.http.trusted_proxies) {
+            return true;
+        }
+        let mut handshakes = handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+        handshakes.admit(Instant::now(), remote.ip())
+    }
+
     fn door(&self) -> MutexGuard<'_, Door<CancellationToken>> {
         // No step under this lock can leave the table half changed.
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
@@ -179,6 +199,9 @@ impl Guest {
         let Some((tls, plain)) = &self.entrance.tls else {
             return self.requests(stream, &self.entrance.router, remote).await;
         };
+        if !self.entrance.may_shake_hands(remote) {
+            return debug!(%remote, "too many handshakes of TLS");
+        }
         let greeting = tokio::time::timeout(HEADER_TIMEOUT, secure::greet(stream, tls));
         match (greeting.await, served) {
             (Ok(Ok(Spoken::Turn(stream))), _) => match secure::secured(*stream) {

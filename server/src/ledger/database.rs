@@ -125,7 +125,7 @@ impl Database {
         if !path.exists() {
             make(&path)?;
         }
-        let database = open(&path)?;
+        let database = open(&path, false)?;
         migrate(&path, &database, migrations)?;
         let written = read(&path, &database)?;
         let open = Some(database);
@@ -140,7 +140,8 @@ impl Database {
         // After an error the library refuses all that follows.
         let database = match self.open.take() {
             Some(database) => database,
-            None => open(&self.path)?,
+            // Not another: where the disk was gone, what is there now may be an empty one.
+            None => open(&self.path, false)?,
         };
         write(&database, writes).map_err(|source| because(&self.path, source))?;
         self.open = Some(database);
@@ -167,17 +168,21 @@ fn make(path: &Path) -> Result<(), DataError> {
         source,
     };
     removed().map_err(unusable)?;
-    drop(open(&unnamed)?);
+    drop(open(&unnamed, true)?);
     // Unlike a new name, a further one takes nobody else's.
     match fs::hard_link(&unnamed, path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(unusable(error))?,
         Ok(()) | Err(_) => {}
     }
-    removed().map_err(unusable)
+    removed().map_err(unusable)?;
+    // The name is on the disk, too.
+    let directory = path.parent().map(File::open).transpose();
+    let synced = directory.and_then(|directory| directory.map_or(Ok(()), |it| it.sync_all()));
+    synced.map_err(unusable)
 }
 
-fn open(path: &Path) -> Result<redb::Database, DataError> {
-    let file = file(path)?;
+fn open(path: &Path, new: bool) -> Result<redb::Database, DataError> {
+    let file = file(path, new)?;
     let opened = FileBackend::new(file).and_then(|file| {
         let mut builder = redb::Database::builder();
         builder.set_cache_size(CACHE).create_with_backend(file)
@@ -189,9 +194,9 @@ fn open(path: &Path) -> Result<redb::Database, DataError> {
     })
 }
 
-fn file(path: &Path) -> Result<File, DataError> {
+fn file(path: &Path, new: bool) -> Result<File, DataError> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).mode(0o600);
+    options.read(true).write(true).create_new(new).mode(0o600);
     let opened = options.open(path);
     opened.map_err(|source| DataError::Unusable {
         path: path.to_owned(),

@@ -76,6 +76,8 @@ impl Addresses {
     /// See [`Host::address`].
     fn relayed(&self, local: IpAddr, ipv6: bool) -> Option<(IpAddr, IpAddr)> {
         let is_known = local.is_ipv6() == ipv6 && !local.is_unspecified();
+        // A client of TURN over TLS may have come to an address at which no media is received.
+        let is_known = is_known && self.port.receives_at(local);
         let bound = if is_known { local } else { self.any(ipv6)? };
         // Who comes over loopback is reached so.
         let told = self.external(ipv6).filter(|_| !bound.is_loopback());

@@ -143,8 +143,9 @@ pub(super) async fn ice_servers(
     let stored = api.turn.credentials().stored();
     let user = stored.by_api_key(unix_time(), &key);
     let user = user.ok_or(Failure::WrongApiKey)?;
-    let stun = api.turn.stun_urls(caller.loopback).into_iter();
-    let relays = api.turn.relay_urls(caller.loopback).into_iter();
+    // Who asks may hand them to others, who are not on this machine.
+    let stun = everywhere(caller.loopback, |loopback| api.turn.stun_urls(loopback)).into_iter();
+    let relays = everywhere(caller.loopback, |loopback| api.turn.relay_urls(loopback)).into_iter();
     // Each by itself: some clients of Metered's look at `urls` as a text.
     let relays = relays
         .map(|url| json!({ "urls": url, "username": user.username, "credential": user.password }));
@@ -153,6 +154,16 @@ pub(super) async fn ice_servers(
             .chain(relays)
             .collect(),
     ))
+}
+
+/// URLs for everybody, and after them what more there is for who is on this machine.
+fn everywhere(loopback: bool, urls: impl Fn(bool) -> Vec<String>) -> Vec<String> {
+    let mut all = urls(false);
+    if loopback {
+        let more = urls(true).into_iter().filter(|url| !all.contains(url));
+        all.extend(more.collect::<Vec<_>>());
+    }
+    all
 }
 
 fn unix_time() -> u64 {
