@@ -28,10 +28,14 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// How far a layer is from the best; what is paused is farthest.
+    /// How far a layer is from the best; what is paused is farthest. One that is below all there are, as of
+    /// a track that had more, is the last.
     fn rank(&self, layer: Option<u8>) -> usize {
-        let at = layer.and_then(|layer| self.layers.iter().position(|(name, _)| *name >= layer));
-        at.unwrap_or(self.layers.len())
+        let Some(layer) = layer else {
+            return self.layers.len();
+        };
+        let at = self.layers.iter().position(|(name, _)| *name >= layer);
+        at.unwrap_or(self.layers.len().saturating_sub(1))
     }
 
     fn cost(&self, rank: usize) -> u64 {
@@ -69,6 +73,11 @@ impl Allocation {
         self.given.get(&id).map(|given| given.layer)
     }
 
+    /// What was decided of something is over: it is another thing now.
+    pub fn forget(&mut self, id: usize) {
+        self.given.remove(&id);
+    }
+
     /// What is paused.
     pub fn paused(&self) -> impl Iterator<Item = usize> {
         let paused = self.given.iter().filter(|(_, given)| given.layer.is_none());
@@ -98,7 +107,7 @@ impl Allocation {
         let costs = demands.iter().zip(&present);
         let spent: u64 = costs.map(|(demand, rank)| demand.cost(*rank)).sum();
         let may_lower = self.may_lower(now, spent, available);
-        let mut has_changed = false;
+        let (mut has_changed, mut sum) = (false, spent);
         for ((demand, present), target) in demands.iter().zip(present).zip(targets) {
             let mut given = before.remove(&demand.id).unwrap_or(Given {
                 layer: demand.layers.first().map(|(layer, _)| *layer),
@@ -111,13 +120,20 @@ impl Allocation {
             };
             let is_held = given.lowered.is_some_and(|at| now < at + HOLD);
             let changes = match target < present {
-                true => spent <= available && !is_held,
+                // Also while what others are to give up for it is still sent.
+                true => sum - demand.cost(present) + demand.cost(target) <= available && !is_held,
                 false => target > present && may_lower,
             };
             if changes {
                 has_changed = true;
+                sum = sum - demand.cost(present) + demand.cost(target);
                 given.layer = demand.layers.get(target).map(|(layer, _)| *layer);
                 given.lowered = (target > present).then_some(now).or(given.lowered);
+            }
+            if let (Some(layer), Some((last, _))) = (given.layer, demand.layers.last())
+                && layer > *last
+            {
+                (given.layer, has_changed) = (Some(*last), true);
             }
             self.given.insert(demand.id, given);
         }
@@ -213,6 +229,43 @@ mod tests {
             allocation.given(1).unwrap()
         };
         (0..tenths).map(step).collect()
+    }
+
+    #[test]
+    fn a_thing_with_fewer_layers_is_not_paused_without_a_word() {
+        let (start, mut allocation) = (Instant::now(), Allocation::default());
+        allocation.update(start, 200_000, false, vec![picture(1, 1)]);
+        assert_eq!(allocation.given(1), Some(Some(2)));
+        let screen = Demand {
+            layers: vec![(0, 800_000)],
+            ..picture(1, 1)
+        };
+        // It has too little room, and nothing says that it harms.
+        assert!(allocation.update(start, 200_000, false, vec![screen.clone()]));
+        assert_eq!(allocation.given(1), Some(Some(0)));
+        assert_eq!(allocation.paused().count(), 0);
+        allocation.forget(1);
+        assert_eq!(allocation.given(1), None);
+    }
+
+    #[test]
+    fn nothing_is_raised_into_the_room_of_what_is_yet_to_be_lowered() {
+        let (start, mut allocation) = (Instant::now(), Allocation::default());
+        let mut wishes = vec![picture(1, 10), picture(2, 9)];
+        allocation.update(start, 1_000_000, false, wishes.clone());
+        assert_eq!([1, 2].map(|id| allocation.given(id).unwrap()), [Some(1); 2]);
+        // Time goes on past what holds either, and the first could have all if the second had less.
+        for tenth in 0..100 {
+            let now = start + HOLD + Duration::from_millis(100) * tenth;
+            allocation.update(now, 1_900_000, false, wishes.clone());
+            let given = [1, 2].map(|id| allocation.given(id).unwrap());
+            let sum: u64 = given
+                .iter()
+                .map(|layer| LAYERS[usize::from(layer.unwrap())].1)
+                .sum();
+            assert!(sum <= 1_900_000, "{given:?}");
+            wishes.reverse();
+        }
     }
 
     #[test]

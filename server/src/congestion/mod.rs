@@ -60,6 +60,8 @@ pub const MAX_PROBE: f64 = 8_000_000.0;
 const PROBE_GAIN: f64 = 2.0;
 /// A probe shows that there is more than it asked for where it arrives at this share of its rate.
 const PROBE_FILLS: f64 = 0.7;
+/// After a probe that showed so much more there is another at once: what it began with is not there yet.
+const WORTH_ANOTHER: f64 = 1.1;
 /// What is wanted and a little more: so much is probed for.
 const PROBE_MARGIN: f64 = 1.3;
 /// The time between probes while more is wanted than is known to be there; and after failures, at most.
@@ -121,6 +123,8 @@ pub struct Estimator {
     probes: Probes,
     /// In bits per second: what would be sent if there was room for it.
     wanted: f64,
+    /// Some of it is not sent at all.
+    is_paused: bool,
     /// When the first packet was sent.
     began: Option<Instant>,
     /// Probes were or are sent: there is something to fill them with.
@@ -150,6 +154,7 @@ impl Estimator {
             idleness: Idleness::new(now),
             probes: Probes::default(),
             wanted: 0.0,
+            is_paused: false,
             began: None,
             can_probe: false,
             next_probe: None,
@@ -179,12 +184,12 @@ impl Estimator {
     /// Notes a packet, with everything that SRTP seals, and gives it its transport-wide number.
     #[inline]
     pub fn send(&mut self, now: Instant, bytes: usize, purpose: Purpose) -> u16 {
-        self.last_sent = Some(now);
         let cluster = self.probes.current();
         if cluster != 0 {
             self.probes.sent(bytes);
         }
         if purpose == Purpose::Media {
+            self.last_sent = Some(now);
             self.idleness.sent(bytes);
         }
         self.history.send(now, bytes, cluster)
@@ -208,9 +213,10 @@ impl Estimator {
     }
 
     /// So much would be sent if there was room, in bits per second. While that is more than is known
-    /// to be there, more is probed for.
-    pub fn want(&mut self, bits_per_second: u64) {
+    /// to be there, more is probed for; where something `is_paused`, also while nothing else is sent.
+    pub fn want(&mut self, bits_per_second: u64, is_paused: bool) {
         self.wanted = (bits_per_second as f64).min(MAX_RATE);
+        self.is_paused = is_paused;
     }
 
     /// Takes what the other end says: of the packets from `base` on, each in turn, when it arrived, in
@@ -293,14 +299,16 @@ impl Estimator {
     /// What a probe showed. Where that was what it asked for there may be more.
     fn learn(&mut self, now: Instant, probed: Probed) {
         self.is_known = true;
-        if self.trend.usage() == Usage::Over {
+        // Of what is not sent the delay is an old one.
+        if self.sends(now) && self.trend.usage() == Usage::Over {
             return self.probe_later(now, false);
         }
         let is_more = probed.bits > self.bits();
+        let is_much_more = probed.bits > WORTH_ANOTHER * self.bits();
         self.rate.raise(now, probed.bits);
         self.loss.raise(probed.bits);
         let fills = probed.bits >= PROBE_FILLS * probed.target;
-        match fills && self.probe_target().is_some() {
+        match fills && is_much_more && self.probe_target().is_some() {
             true => self.next_probe = Some(now),
             false => self.probe_later(now, is_more),
         }
@@ -344,12 +352,12 @@ impl Estimator {
         if self.probes.give_up(now) || !can_probe && self.probes.stop() {
             self.probe_later(now, false);
         }
-        let sends = self.last_sent.is_some_and(|at| now < at + SILENCE);
-        if !sends {
+        let sends = self.sends(now);
+        if !sends && !self.is_paused {
             return;
         }
         self.began.get_or_insert(now);
-        let silent = self.heard.is_some_and(|at| now >= at + SILENCE);
+        let silent = sends && self.heard.is_some_and(|at| now >= at + SILENCE);
         if silent && now >= self.backed_off + Duration::from_secs(1) {
             self.backed_off = now;
             self.rate.back_off(now, SILENT_SHARE);
@@ -361,13 +369,18 @@ impl Estimator {
             && self.heard.is_some()
             && !silent
             && is_due
-            && self.trend.usage() == Usage::Normal
+            && (!sends || self.trend.usage() == Usage::Normal)
             && self.rate.decreased().is_none_or(settled)
             && let Some(target) = self.probe_target()
             && self.probes.begin(now, target)
         {
             self.next_probe = Some(now + self.probe_interval);
         }
+    }
+
+    /// Whether something is sent besides padding, or was until a moment ago.
+    fn sends(&self, now: Instant) -> bool {
+        self.last_sent.is_some_and(|at| now < at + SILENCE)
     }
 
     /// The packets go over another path from now on: nothing is known of that. Numbers go on.

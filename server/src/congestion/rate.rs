@@ -171,6 +171,10 @@ impl Rate {
                 let step = packet_bits(self.bits) / response;
                 self.bits + step.max(MIN_STEP) * elapsed.as_secs_f64()
             }
+            // What arrives is there, as long as there was never too much.
+            None if self.decreased.is_none() => {
+                (self.bits * GROWTH.powf(elapsed.as_secs_f64())).max(acknowledged)
+            }
             None => self.bits * GROWTH.powf(elapsed.as_secs_f64()),
         };
         self.set(now, grown.min(limit).max(self.bits));

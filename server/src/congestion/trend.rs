@@ -15,7 +15,7 @@ const MAX_WEIGHT: u32 = 60;
 const FIRST_THRESHOLD: f64 = 12.5;
 const THRESHOLDS: std::ops::RangeInclusive<f64> = 6.0..=600.0;
 /// How fast the threshold follows, by the millisecond: up slowly enough for a queue to be noticed, and
-/// down more slowly, so that a flow of TCP's does not starve us.
+/// down as libwebrtc's does, which is faster than the draft has it.
 const FOLLOW_UP: f64 = 0.0087;
 const FOLLOW_DOWN: f64 = 0.039;
 /// What is farther above the threshold is a spike, which it does not follow.

@@ -49,6 +49,50 @@ fn who_says_that_nothing_came_gets_the_least() {
     assert_eq!(bits(&estimator), MIN_RATE);
 }
 
+/// Bytes of padding in half a minute to somebody who wants much, says of everything that it came, so much more
+/// slowly than it was sent, and is sent media now and then.
+fn padding(slower: f64, media: bool) -> usize {
+    let start = Instant::now();
+    let mut estimator = Estimator::new(start);
+    estimator.want(8_000_000, true);
+    let (mut padding, mut sent) = (0, Vec::new());
+    for ms in 0..30_000 {
+        let now = start + Duration::from_millis(ms);
+        estimator.handle_timeout(now, true);
+        // There has to have been some, for there to be padding.
+        if ms % 20 == 0 && (media || ms < 1000) {
+            sent.push((estimator.send(now, 1200, Purpose::Media), ms));
+        }
+        while estimator.padding(now).is_some() {
+            padding += 255;
+            sent.push((estimator.send(now, 255, Purpose::Padding), ms));
+        }
+        if ms % 50 == 49 {
+            let first = sent.first().map(|(number, _)| *number);
+            let arrived = |ms: u64| Some((ms as f64 * slower * 1000.0) as i64);
+            let says = sent.drain(..).map(|(_, ms)| arrived(ms));
+            estimator.hear(now, first.unwrap_or_default(), says.collect::<Vec<_>>());
+        }
+    }
+    padding
+}
+
+#[test]
+fn nobody_is_sent_more_padding_than_probes_take_now_and_then() {
+    // A cluster of 20 ms at 8 Mbit/s and a little more, each second and a half, and the first few.
+    let most = 25 * 21_000;
+    for slower in [1.0, 1.1, 1.25, 1.4, 2.0] {
+        let padding = padding(slower, true);
+        assert!(padding <= most, "{padding} at {slower}");
+    }
+}
+
+#[test]
+fn what_is_paused_is_probed_for_though_nothing_else_is_sent() {
+    let padding = padding(1.0, false);
+    assert!(padding > 20_000, "{padding}");
+}
+
 #[test]
 fn a_clock_that_comes_round_or_jumps_is_followed() {
     let start = Instant::now();
@@ -134,7 +178,7 @@ proptest! {
     ) {
         let mut now = Instant::now();
         let mut estimator = Estimator::new(now);
-        estimator.want(u64::MAX);
+        estimator.want(u64::MAX, false);
         for (wait, base, arrivals) in said {
             now += Duration::from_millis(wait);
             (0..40).for_each(|_| _ = estimator.send(now, 1200, Purpose::Media));

@@ -219,12 +219,12 @@ impl<'a> Call<'a> {
         let room = self.estimate() - 40_000.0;
         let rate = match source {
             Source::Follows(most) => {
-                self.estimator.want(*most as u64);
+                self.estimator.want(*most as u64, false);
                 room.min(*most)
             }
             Source::Layers(layers) => {
                 self.estimator
-                    .want(layers.iter().copied().fold(0.0, f64::max) as u64);
+                    .want(layers.iter().copied().fold(0.0, f64::max) as u64, false);
                 // What goes out stays while it fits, what is better has to fit well.
                 let fits = |at: &usize| match at.cmp(chosen) {
                     std::cmp::Ordering::Greater => layers[*at] * 1.15 <= room,

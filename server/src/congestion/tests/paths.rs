@@ -188,5 +188,5 @@ fn a_hundred_links_are_used_without_queues_and_without_swinging() {
         }
     }
     // Of 300.
-    assert!(poor <= 9, "{poor} were used less, or had a queue");
+    assert!(poor <= 12, "{poor} were used less, or had a queue");
 }

@@ -255,8 +255,10 @@ impl Egress {
     /// cipher takes each number once (RFC 7714 §8.3).
     pub fn renegotiate(&mut self, section: &MediaSection) {
         let codecs: Vec<_> = section.codecs.iter().map(SentCodec::from).collect();
-        let before = (&self.mid, self.ids, &self.codecs);
-        if before != (&section.mid, section.extensions, &codecs) {
+        let keeps_history =
+            section.kind == MediaKind::Video && section.codecs.iter().any(|codec| codec.nack);
+        let before = (&self.mid, self.ids, &self.codecs, self.keeps_history);
+        if before != (&section.mid, section.extensions, &codecs, keeps_history) {
             self.history.clear();
         }
         if let Some(stream) = &section.send {
@@ -266,8 +268,7 @@ impl Egress {
         self.ids = section.extensions;
         self.codecs = codecs;
         self.codec = None;
-        self.keeps_history =
-            section.kind == MediaKind::Video && section.codecs.iter().any(|codec| codec.nack);
+        self.keeps_history = keeps_history;
     }
 
     /// Has memory fetched that a packet is rewritten from, and noted in, besides this.
@@ -507,9 +508,19 @@ impl Egress {
     /// Under which id packets have transport-wide numbers. What may be sent again under its own number has
     /// none: it would be another packet then, and the cipher takes each number once (RFC 7714 §8.3).
     fn numbering_id(&self) -> Option<u8> {
-        let codec = self.codec.filter(|codec| codec.transport_cc)?;
-        let is_sealed_once = !self.keeps_history || self.retransmits(codec).is_some();
-        self.ids.transport_cc.filter(|_| is_sealed_once)
+        let codec = self.codec.filter(|codec| self.may_number(*codec));
+        self.ids.transport_cc.filter(|_| codec.is_some())
+    }
+
+    fn may_number(&self, codec: SentCodec) -> bool {
+        codec.transport_cc && (!self.keeps_history || self.retransmits(codec).is_some())
+    }
+
+    /// Whether packets have such numbers; before the first, whether they may have.
+    pub fn is_numbered(&self) -> bool {
+        let mut codecs = self.codecs.iter().copied();
+        let may = |codec| self.may_number(codec);
+        self.ids.transport_cc.is_some() && self.codec.map_or_else(|| codecs.any(may), may)
     }
 
     /// The payload type and SSRC of retransmissions.

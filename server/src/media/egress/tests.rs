@@ -139,13 +139,22 @@ fn what_cannot_be_written_as_it_was_is_not_sent_again_under_its_number() {
     let wanted = egress.wanted(now, 500).unwrap();
     let again = egress.retransmit(&wanted, &media).unwrap();
     assert_eq!(written(&again), first);
-    plain.extensions.mid = Some(5);
-    egress.renegotiate(&plain);
-    let later = now + RETRANSMIT_INTERVAL;
-    assert!(
-        egress.wanted(later, 500).is_none(),
-        "another packet under one number"
-    );
+    let changes: [fn(&mut MediaSection); 2] = [
+        |section| section.extensions.mid = Some(5),
+        // Then it would have a transport-wide number.
+        |section| section.codecs[0].nack = false,
+    ];
+    for change in changes {
+        let mut changed = plain.clone();
+        change(&mut changed);
+        let mut egress = Egress::new(&plain, stream(), 500);
+        egress.forward(now, &media, false).unwrap();
+        egress.renegotiate(&changed);
+        assert!(
+            egress.wanted(now, 500).is_none(),
+            "another packet under one number"
+        );
+    }
 }
 
 /// A packet whose sender told its clocks, captured so many ms after all clocks began.

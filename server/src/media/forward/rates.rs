@@ -36,6 +36,12 @@ impl LayerRates {
         }
     }
 
+    /// Once a second: of what came to an end nothing is known any more.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let is_over = |since| now.saturating_duration_since(since) > SILENCE;
+        self.is_known &= !self.since.is_some_and(is_over);
+    }
+
     fn measure(&mut self, elapsed: Duration) {
         if elapsed > SILENCE {
             (self.bytes, self.is_known) = ([0; LAYERS], false);

@@ -224,9 +224,10 @@ impl<P: Copy + Eq> Router<P> {
 
     /// Once a second: lets go of what is too old to be asked for.
     pub fn sweep(&mut self, now: Instant) {
-        self.tracks
-            .iter_mut()
-            .for_each(|(_, (_, track))| track.cache.sweep(now));
+        for (_, (_, track)) in &mut self.tracks {
+            track.cache.sweep(now);
+            track.rates.sweep(now);
+        }
     }
 
     /// Somebody wishes for a keyframe of some layers of a track.

@@ -28,8 +28,18 @@ impl Fitting {
             self.wished.resize(section + 1, None);
         }
         if let Some(wished) = self.wished.get_mut(section) {
+            let track = |shown: &Option<Shown>| shown.map(|shown| shown.track);
+            if track(wished) != track(&shown) {
+                self.allocation.forget(section);
+            }
             *wished = shown;
         }
+    }
+
+    /// Nothing is known of the path any more: everything goes out as it is wished for.
+    pub(super) fn forget(&mut self) {
+        self.allocation = Allocation::default();
+        self.next = None;
     }
 
     /// What is sent of what is wished for on a section.

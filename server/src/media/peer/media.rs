@@ -225,9 +225,13 @@ impl Peer {
             return;
         };
         let streams = &self.streams;
-        let kind = |section| streams.sends(section);
+        let kind = |section| {
+            let kind = streams.sends(section);
+            kind.filter(|kind| *kind == MediaKind::Audio || streams.is_numbered(section))
+        };
         let (wanted, has_changed) = self.fitting.fit(now, &estimate, kind, rates);
-        self.streams.want(wanted);
+        let is_paused = self.fitting.paused().next().is_some();
+        self.streams.want(wanted, is_paused);
         if has_changed {
             (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
         }
@@ -295,6 +299,8 @@ impl Peer {
     /// sent again: video goes on sooner with a keyframe.
     pub(super) fn resume_video(&mut self, now: Instant) {
         self.streams.go_on(now);
+        self.fitting.forget();
+        (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
     }
 
     pub(super) fn send_goodbyes(&mut self) {

@@ -253,10 +253,18 @@ impl Streams {
         Some(egress.kind())
     }
 
+    /// Whether what is sent on a section has transport-wide numbers: of other things nobody says how they
+    /// arrive.
+    pub fn is_numbered(&self, section: usize) -> bool {
+        let egress = self.egresses.get(section).and_then(Option::as_ref);
+        egress.is_some_and(|egress| egress.is_numbered())
+    }
+
     /// So much would be sent if there was room for it, in bits per second.
-    pub fn want(&mut self, bits_per_second: u64) {
+    /// Some of it may be paused.
+    pub fn want(&mut self, bits_per_second: u64, is_paused: bool) {
         if let Some(estimator) = &mut self.estimator {
-            estimator.want(bits_per_second);
+            estimator.want(bits_per_second, is_paused);
         }
     }
 
