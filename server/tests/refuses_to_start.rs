@@ -69,6 +69,10 @@ async fn a_flag_that_makes_no_sense_is_named() {
             &["--turn-shared-secret-file", "/does/not/exist"],
             "--turn-shared-secret-file",
         ),
+        (
+            &["--turn-api-key", "guess"],
+            "--turn-api-key: a key is too short",
+        ),
         (&["--ice-servers", "stun:a"], "--ice-servers"),
         (&["--ice-servers", r#"{"urls": "turn:a"}"#], "--ice-servers"),
     ] {

@@ -103,6 +103,9 @@ async fn who_asks_without_tls_is_told_where_to_ask() {
     let location = "https://phone.example:8080/r/kitchen?name=Ada";
     assert_eq!(reply.must("location"), location);
     assert!(reply.text().contains("HTTPS"), "{}", reply.text());
+    // A key that goes round in clear must not work.
+    let reply = get(server.addr(), "/api/v1/turn/credentials?apiKey=a", &there).await;
+    assert_eq!((reply.status, reply.header("location")), (403, None));
     // A host that no address can have is not sent back.
     let reply = get(server.addr(), "/", &[("host", "a b")]).await;
     assert_eq!(reply.status, 400);
