@@ -172,10 +172,16 @@ impl Keeper {
     /// Counts what was relayed, does what is wanted, writes what has to be, and answers.
     fn step(&mut self, now: Instant, unix: u64, jobs: Vec<Job>, is_over: bool) {
         let is_due = self.read_meters(now, unix) || is_over;
-        let jobs = jobs.into_iter();
-        let answers: Vec<_> = jobs.map(|job| job(&mut self.book, unix)).collect();
+        // Who only reads what was written before need not wait for a disk.
+        let jobs = jobs.into_iter().map(|job| {
+            let answer = job(&mut self.book, unix);
+            (answer, self.book.has_changed())
+        });
+        let answers: Vec<_> = jobs.collect();
         let is_written = !(is_due || self.book.has_changed()) || self.write(now);
-        answers.into_iter().for_each(|answer| answer(is_written));
+        for (answer, has_changed) in answers {
+            answer(is_written || !has_changed);
+        }
     }
 
     /// Counts what was relayed. Says whether it is time to write that.

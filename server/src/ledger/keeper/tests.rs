@@ -296,6 +296,10 @@ fn what_cannot_be_written_is_not_answered_and_not_so() {
     let gone = name.clone();
     assert!(!life.ask(move |book, _| book.delete(&gone).unwrap()));
     assert!(life.keeper().stored.account(EVENING, &name).is_some());
+    // Who only looks is answered, also while there is something to write.
+    life.relay(0, 1000);
+    life.pass(WRITE_EVERY.as_secs() + 1);
+    assert!(life.ask(|book, _| assert!(book.credentials().next().is_some())));
     life.keeper().database = database;
     let gone = name.clone();
     assert!(life.ask(move |book, _| book.delete(&gone).unwrap()));
