@@ -28,21 +28,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
-use ferrite_server::media::net::buffers;
-use ferrite_server::media::net::outbox::Transmit;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::plan::Revision;
-use ferrite_server::media::shard::command::Command;
 use ferrite_server::media::shard::core::ShardCore;
 use ferrite_server::media::shard::directory::Directory;
-use ferrite_server::media::shard::outlet::Outlet;
 use ferrite_server::media::{Behaviour, Peer, PeerOutput, Plan, Shown, TrackId};
 
 use harness::bare::{SERVER, packet};
 use harness::offer::{Section, VP8};
+use harness::outlet::Sent;
 use harness::shards::answered;
 use harness::{Bare, FarEnd, address};
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -112,53 +107,6 @@ fn main() {
 fn median(mut times: Vec<f64>) -> f64 {
     times.sort_unstable_by(f64::total_cmp);
     times[times.len() / 2]
-}
-
-/// What a shard sends: while nobody looks it is counted and let go, as its thread does after a system
-/// call.
-#[derive(Default)]
-struct Sent {
-    kept: Option<Vec<(FourTuple, Vec<u8>)>>,
-    count: usize,
-}
-
-impl Outlet for Sent {
-    fn send_udp(&mut self, transmit: Transmit) {
-        self.count += transmit.count();
-        if let Some(kept) = &mut self.kept {
-            let path = transmit.path;
-            kept.extend(transmit.datagrams().map(|bytes| (path, bytes.to_vec())));
-        }
-        buffers::give_back(transmit.data);
-    }
-
-    fn has_connection(&self, _: &FourTuple) -> bool {
-        false
-    }
-
-    fn send_tcp(&mut self, _: Instant, _: &FourTuple, _: BytesMut, _: Option<Instant>) -> bool {
-        false
-    }
-
-    fn introduce(&mut self, _: Instant, _: &FourTuple) {}
-
-    fn dismiss(&mut self, _: Instant, _: &FourTuple) {}
-
-    fn relay(&mut self, _: usize, _: FourTuple, _: BytesMut) {}
-
-    fn command(&mut self, _: usize, _: Command) -> Result<(), Command> {
-        Ok(())
-    }
-
-    fn tell(&mut self, _: PeerId, _: PeerEvent) -> Result<(), PeerEvent> {
-        Ok(())
-    }
-
-    fn listens(&self, _: PeerId) -> bool {
-        true
-    }
-
-    fn forget(&mut self, _: PeerId) {}
 }
 
 /// Sits opposite everybody, and does nothing.

@@ -6,25 +6,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use ferrite_protocol::ClientData;
 use ferrite_server::behaviour::Echo;
-use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
-use ferrite_server::media::net::buffers;
-use ferrite_server::media::net::outbox::Transmit;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::plan::Revision;
-use ferrite_server::media::shard::command::Command;
 use ferrite_server::media::shard::core::ShardCore;
 use ferrite_server::media::shard::directory::Directory;
-use ferrite_server::media::shard::outlet::Outlet;
 use ferrite_server::media::{Gathering, Plan, Talk};
 
 use crate::harness::bare::SERVER;
 use crate::harness::caller::{Caller, LOSSY, RELIABLE, Sends, Talker};
 use crate::harness::link::Datagram;
 use crate::harness::offer::Section;
+use crate::harness::outlet::Sent;
 use crate::harness::shards::answered;
 use crate::harness::{Bare, FarEnd, address};
 use crate::{Sample, Table, cpu};
@@ -33,53 +28,10 @@ const MEMBERS: usize = 500;
 const SAMPLES: usize = 60;
 const STEP: Duration = Duration::from_millis(10);
 
-/// Where the datagrams of the core's go.
-#[derive(Default)]
-struct Sink {
-    sent: Vec<(FourTuple, Vec<u8>)>,
-}
-
-impl Outlet for Sink {
-    fn send_udp(&mut self, transmit: Transmit) {
-        let path = transmit.path;
-        let datagrams = transmit.datagrams().map(<[u8]>::to_vec);
-        self.sent.extend(datagrams.map(|datagram| (path, datagram)));
-        buffers::give_back(transmit.data);
-    }
-
-    fn has_connection(&self, _: &FourTuple) -> bool {
-        false
-    }
-
-    fn send_tcp(&mut self, _: Instant, _: &FourTuple, _: BytesMut, _: Option<Instant>) -> bool {
-        false
-    }
-
-    fn introduce(&mut self, _: Instant, _: &FourTuple) {}
-
-    fn dismiss(&mut self, _: Instant, _: &FourTuple) {}
-
-    fn relay(&mut self, _: usize, _: FourTuple, _: BytesMut) {}
-
-    fn command(&mut self, _: usize, _: Command) -> Result<(), Command> {
-        Ok(())
-    }
-
-    fn tell(&mut self, _: PeerId, _: PeerEvent) -> Result<(), PeerEvent> {
-        Ok(())
-    }
-
-    fn listens(&self, _: PeerId) -> bool {
-        true
-    }
-
-    fn forget(&mut self, _: PeerId) {}
-}
-
 struct Crowd {
     now: Instant,
     core: ShardCore,
-    out: Sink,
+    out: Sent,
     callers: Vec<Caller>,
 }
 
@@ -115,7 +67,10 @@ impl Crowd {
             now,
             callers: callers.collect(),
             core: ShardCore::new(now, 0, 1, directory.clone()),
-            out: Sink::default(),
+            out: Sent {
+                kept: Some(Vec::new()),
+                count: 0,
+            },
         };
         (0..300).for_each(|_| crowd.step());
         crowd
@@ -152,7 +107,7 @@ impl Crowd {
     }
 
     fn hand_out(&mut self) {
-        for (path, bytes) in std::mem::take(&mut self.out.sent) {
+        for (path, bytes) in self.out.kept.replace(Vec::new()).into_iter().flatten() {
             let caller = &mut self.callers[member_at(path.remote)];
             let datagram = Datagram {
                 from: path.local,
@@ -186,8 +141,13 @@ impl Crowd {
             let turn = cpu() - began;
             (time, total) = (time.max(turn), total + turn);
         }
-        let receivers: std::collections::HashSet<_> =
-            self.out.sent.iter().map(|(path, _)| path.remote).collect();
+        let receivers: std::collections::HashSet<_> = self
+            .out
+            .kept
+            .iter()
+            .flatten()
+            .map(|(path, _)| path.remote)
+            .collect();
         Sample {
             time,
             total,

@@ -8,6 +8,7 @@ pub mod cinema;
 pub mod link;
 pub mod narrow;
 pub mod offer;
+pub mod outlet;
 pub mod records;
 pub mod server_end;
 pub mod shards;
