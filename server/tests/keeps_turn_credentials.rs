@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::support::PATIENCE;
 use crate::support::http::get;
 use crate::support::process::{ferrite, run};
 use crate::support::turn_api::{
@@ -166,7 +167,9 @@ async fn a_kill_while_the_database_is_made_leaves_nothing_that_is_in_the_way() {
                 let mut sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
                 sizes.any(|size| size >= least)
             };
+            let deadline = std::time::Instant::now() + PATIENCE;
             while !is_there() {
+                assert!(std::time::Instant::now() < deadline, "no database");
                 std::hint::spin_loop();
             }
         })

@@ -142,9 +142,12 @@ async fn what_expires_is_left_out_unless_all_are_asked_for() {
     let made = create(server.addr, &json!({ "expiryInSeconds": 1 })).await;
     let ice = format!("{ICE_SERVERS}?apiKey={}", made["apiKey"].as_str().unwrap());
     let expired = async || get(server.addr, LIST, &BEARER).await.json()["data"] == json!([]);
-    while !expired().await {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let over = async {
+        while !expired().await {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, over).await.unwrap();
     let all = get(server.addr, &format!("{LIST}?all=true"), &BEARER)
         .await
         .json();
@@ -173,6 +176,12 @@ async fn a_page_of_any_origin_gets_its_ice_servers_by_its_key() {
     let servers = reply.json();
     let servers = servers.as_array().unwrap();
     assert!(servers.len() >= 3, "{servers:?}");
+    // Who asks from this machine may hand it to others, who are not.
+    for how in ["stun:", "turn:"] {
+        let outside = format!("{how}203.0.113.7:");
+        let offers = |server: &Value| server["urls"].as_str().unwrap().starts_with(&outside);
+        assert!(servers.iter().any(offers), "{servers:?}");
+    }
     for server in servers {
         let urls = server["urls"].as_str().unwrap();
         if urls.starts_with("stun:") {

@@ -340,7 +340,7 @@ fn as_the_server_with_an_rsa_certificate_and_aes_gcm() {
 
 /// What is not in the session description is nobody's.
 #[test]
-#[should_panic(expected = "DTLS")]
+#[should_panic(expected = "the certificate does not match")]
 fn who_has_another_certificate_is_refused() {
     let mut certificate = Certificate::make("openssl-stranger", P256);
     certificate.fingerprint.digest[0] ^= 1;
