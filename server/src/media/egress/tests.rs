@@ -2,7 +2,11 @@
 
 use std::cell::Cell;
 
+use bytes::BytesMut;
+
+use super::again::{LOSSY_FOR, RETRANSMIT_INTERVAL};
 use super::*;
+use crate::media::rtp::packet::SourceClock;
 use crate::media::sdp::{CodecKind, Direction};
 
 fn section(kind: MediaKind) -> MediaSection {

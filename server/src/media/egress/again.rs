@@ -1,0 +1,202 @@
+//! What goes out besides the packets of the source: those that the other end asks for again (RFC 4585, RFC
+//! 4588), and those with nothing in them, which fill probes.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use super::outgoing::Outgoing;
+use super::sent::{HISTORY_SPAN, Sent, Wanted};
+use super::{Egress, SentCodec, UNNUMBERED};
+use crate::congestion::Purpose;
+use crate::media::rtp::header::{FIXED_HEADER, Header, written_len};
+use crate::media::rtp::packet::MediaPacket;
+
+/// How long at least, where the path has lost something of late. A radio link can be gone for some tenths
+/// of a second whatever its round trip.
+pub(super) const LOSSY_SPAN: Duration = Duration::from_millis(400);
+/// How long until the round-trip time is known: most paths' would be kept for less.
+pub const UNKNOWN_SPAN: Duration = Duration::from_millis(400);
+/// How long at least where it has not: what is kept of a path that loses nothing is memory for nothing.
+pub(super) const CLEAN_SPAN: Duration = Duration::from_millis(100);
+/// How long a path that lost something is taken for one that will again.
+pub(super) const LOSSY_FOR: Duration = Duration::from_secs(60);
+/// Round trips that a packet is kept for: it is asked for after one half, and again after each.
+const HISTORY_ROUND_TRIPS: u32 = 4;
+/// The least time between two retransmissions of one packet: a NACK that crossed it is no new loss.
+pub(super) const RETRANSMIT_INTERVAL: Duration = Duration::from_millis(20);
+/// Retransmissions may add this many bytes per sent byte, so that NACKs cannot amplify.
+const RETRANSMIT_SHARE: u64 = 2;
+
+/// As much padding as a packet can have: its last byte counts it (RFC 3550 §5.1).
+const PADDING: [u8; 255] = {
+    let mut padding = [0; 255];
+    padding[254] = 255;
+    padding
+};
+
+impl Egress {
+    /// The payload type and SSRC of retransmissions.
+    pub(super) fn retransmits(&self, codec: SentCodec) -> Option<(u8, u32)> {
+        codec.rtx_payload_type.zip(self.stream.rtx_ssrc)
+    }
+
+    /// Whether there are packets with nothing in them.
+    pub fn has_padding(&self) -> bool {
+        self.source.is_some() && self.padding_stream().is_some()
+    }
+
+    /// Whatever was agreed on since, or while nothing was sent.
+    fn padding_stream(&self) -> Option<(u8, u32)> {
+        let codecs = self.codecs.iter().filter(|codec| codec.transport_cc);
+        let stream = codecs.filter_map(|codec| self.retransmits(*codec)).next();
+        stream.filter(|_| self.ids.transport_cc.is_some())
+    }
+
+    /// A packet with nothing in it, to fill a probe: one of the retransmissions, lest a number of the
+    /// stream's own is missed.
+    pub fn padding(&mut self) -> Option<Outgoing<'_>> {
+        let (payload_type, ssrc) = self.padding_stream()?;
+        let timestamp = self.source.as_ref()?.last_timestamp;
+        let sequence = self.rtx_sequence;
+        self.rtx_sequence = sequence.wrapping_add(1);
+        let elements = [
+            (self.ids.transport_cc, Some(&UNNUMBERED[..])),
+            (self.ids.mid, Some(self.mid.as_bytes())),
+            (None, None),
+            (None, None),
+            (None, None),
+        ];
+        Some(Outgoing {
+            header: Header {
+                marker: false,
+                padding: true,
+                payload_type,
+                sequence,
+                timestamp,
+                ssrc,
+                len: written_len(&elements),
+                extensions_at: FIXED_HEADER,
+            },
+            kind: self.kind,
+            purpose: Purpose::Padding,
+            elements,
+            original: None,
+            payload: &PADDING,
+        })
+    }
+
+    /// For how long packets are to be kept that may be asked for again, over a path with this round trip.
+    pub fn keeps_for(&self, now: Instant, rtt: Option<Duration>) -> Duration {
+        if !self.keeps_history || self.source.is_none() {
+            return Duration::ZERO;
+        }
+        let is_lossy = self.asked.is_some_and(|at| now < at + LOSSY_FOR);
+        let least = if is_lossy { LOSSY_SPAN } else { CLEAN_SPAN };
+        rtt.map_or(UNKNOWN_SPAN, |rtt| {
+            (rtt * HISTORY_ROUND_TRIPS).clamp(least, HISTORY_SPAN)
+        })
+    }
+
+    /// A moment, in milliseconds since this stream began. It begins at 1.
+    pub(super) fn ms(&mut self, now: Instant) -> NonZeroU32 {
+        let created = *self.created.get_or_insert(now);
+        let ms = now.saturating_duration_since(created).as_millis() as u32;
+        NonZeroU32::MIN.saturating_add(ms)
+    }
+
+    pub(super) fn keep(&mut self, now: Instant, header: &Header, media: &MediaPacket) {
+        if !self.keeps_history {
+            return;
+        }
+        let at = self.ms(now).get();
+        let span = HISTORY_SPAN.as_millis() as u32;
+        self.history.drop_while(|sent| at - sent.at > span);
+        let sent = Sent {
+            ssrc: media.header.ssrc,
+            sequence: media.header.sequence,
+            octets: media.payload().len() as u16,
+            timestamp: header.timestamp,
+            at,
+            again: None,
+        };
+        self.history.insert(header.sequence, sent);
+    }
+
+    /// Whether a packet could be sent again.
+    #[cfg(test)]
+    pub fn keeps(&self, sequence: u16) -> bool {
+        self.history.get(sequence).is_some()
+    }
+
+    /// Keeps nothing for retransmission of what was sent until now.
+    pub fn forget_sent(&mut self) {
+        self.history.clear();
+    }
+
+    /// Which packet a NACK asks for. `None` where it is too old, was just sent again, or too much was.
+    pub fn wanted(&mut self, now: Instant, sequence: u16) -> Option<Wanted> {
+        self.asked = Some(now);
+        let (track, at) = (self.source.as_ref()?.track, self.ms(now));
+        if self.sent_again > RETRANSMIT_SHARE * self.sent.octets {
+            return None;
+        }
+        let sent = self.history.get_mut(sequence)?;
+        let interval = RETRANSMIT_INTERVAL.as_millis() as u32;
+        if (sent.again).is_some_and(|again| at.get() - again.get() < interval) {
+            return None;
+        }
+        sent.again = Some(at);
+        self.sent_again += u64::from(sent.octets);
+        Some(Wanted {
+            track,
+            ssrc: sent.ssrc,
+            original: sent.sequence,
+            sequence,
+            timestamp: sent.timestamp,
+        })
+    }
+
+    /// Sends a packet again: as a retransmission stream where agreed (RFC 4588), else as it was.
+    pub fn retransmit<'a>(
+        &'a mut self,
+        wanted: &Wanted,
+        media: &'a MediaPacket,
+    ) -> Option<Outgoing<'a>> {
+        let codec = self.codec(media.format)?;
+        let header = Header {
+            payload_type: codec.payload_type,
+            sequence: wanted.sequence,
+            timestamp: wanted.timestamp,
+            ssrc: self.stream.ssrc,
+            ..media.header
+        };
+        let Some((payload_type, ssrc)) = self.retransmits(codec) else {
+            return Some(self.outgoing(header, None, media));
+        };
+        let sequence = self.rtx_sequence;
+        self.rtx_sequence = sequence.wrapping_add(1);
+        let again = Header {
+            payload_type,
+            ssrc,
+            sequence,
+            ..header
+        };
+        Some(self.outgoing(again, Some(header.sequence), media))
+    }
+}
+
+/// Undoes RFC 4588 §4: gives a retransmission back its SSRC, payload type and sequence number.
+/// `None` is a probe without a payload.
+pub fn unwrap_rtx(packet: &[u8], header: &Header, payload_type: u8, ssrc: u32) -> Option<Vec<u8>> {
+    if header.payload_len(packet) < 2 {
+        return None;
+    }
+    let (head, payload) = packet.split_at(header.len);
+    let mut original = Vec::with_capacity(packet.len());
+    original.extend_from_slice(head);
+    original[1] = u8::from(header.marker) << 7 | payload_type;
+    original[2..4].copy_from_slice(&payload[..2]);
+    original[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    original.extend_from_slice(&payload[2..]);
+    Some(original)
+}

@@ -1,0 +1,52 @@
+//! A packet on its way out, as it will be written: nothing of it is before that.
+
+use bytes::BytesMut;
+
+use crate::congestion::Purpose;
+use crate::media::rtp::header::{Header, WrittenElement, first_value_at, write_header};
+use crate::media::sdp::MediaKind;
+
+/// A packet as it is to be sent: written where it leaves from, and nowhere before that.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Its header, as long as it will be.
+    pub header: Header,
+    /// Audio is worth nothing when it is late.
+    pub kind: MediaKind,
+    /// What it is sent for.
+    pub purpose: Purpose,
+    /// The transport-wide number comes first.
+    pub(super) elements: [WrittenElement<'a>; 5],
+    /// The number that a retransmission was first sent under (RFC 4588 §4).
+    pub(super) original: Option<u16>,
+    pub(super) payload: &'a [u8],
+}
+
+impl Outgoing<'_> {
+    /// How long it is.
+    pub fn size(&self) -> usize {
+        self.header.len + 2 * usize::from(self.original.is_some()) + self.payload.len()
+    }
+
+    /// Appends it.
+    pub fn write(&self, out: &mut BytesMut) {
+        write_header(out, &self.header, &self.elements);
+        if let Some(original) = self.original {
+            out.extend_from_slice(&original.to_be_bytes());
+        }
+        out.extend_from_slice(self.payload);
+    }
+
+    /// Whether it has a transport-wide number.
+    pub fn is_numbered(&self) -> bool {
+        self.elements[0].0.is_some()
+    }
+
+    /// Numbers it where it was written.
+    pub fn number(&self, written: &mut [u8], number: u16) {
+        let at = first_value_at(written);
+        if let Some(value) = written.get_mut(at..at + 2) {
+            value.copy_from_slice(&number.to_be_bytes());
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What is remembered of a packet that was sent, and what the other end asks for by its number.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::media::forward::cache::{MAX_CACHED, MAX_SPAN};
+use crate::media::id::TrackId;
+
+/// Packets that may be asked for again, at most.
+pub const MAX_HISTORY: u16 = MAX_CACHED;
+/// How long packets may be asked for again, at most.
+pub const HISTORY_SPAN: Duration = MAX_SPAN;
+/// A packet that may be asked for again: which it was of its source's, and what became of its timestamp.
+/// Its bytes are kept with its track.
+pub(super) struct Sent {
+    pub(super) ssrc: u32,
+    pub(super) sequence: u16,
+    /// Payload bytes.
+    pub(super) octets: u16,
+    pub(super) timestamp: u32,
+    /// In milliseconds since this stream began.
+    pub(super) at: u32,
+    pub(super) again: Option<NonZeroU32>,
+}
+
+/// A packet that the other end asks for again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its track.
+    pub track: TrackId,
+    /// Its source.
+    pub ssrc: u32,
+    /// Its source's number.
+    pub original: u16,
+    /// The number it was sent under.
+    pub(super) sequence: u16,
+    /// The timestamp it was sent with.
+    pub(super) timestamp: u32,
+}
