@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::media::forward::router::Router;
-use crate::media::id::PeerId;
 use crate::media::net::budget::{Budget, SHARD_BUDGET};
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::outbox::Outbox;
@@ -20,8 +19,8 @@ use crate::media::shard::gatherings::{Gatherings, Lossy};
 use crate::media::shard::gauges::MediaGauges;
 use crate::media::shard::others::Others;
 use crate::media::shard::outlet::Outlet;
-use crate::media::shard::paths::{MAX_PATHS, Owner, Paths};
-use crate::media::shard::peers::{PeerKey, Peers, Place, touch};
+use crate::media::shard::paths::{Owner, Paths};
+use crate::media::shard::peers::{PeerKey, Peers, touch};
 use crate::media::shard::resident::Resident;
 use crate::media::shard::timers::Timers;
 use crate::media::transport::ice::addressed_ufrag;
@@ -29,16 +28,12 @@ use crate::media::transport::ice::addressed_ufrag;
 /// How often what has no deadline of its own is looked at.
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Commands kept for shards that have no room for them. A peer's session sends few, so that this many
-/// wait only where a shard hangs.
-const MAX_UNDELIVERED: usize = 4096;
-
 /// The core of one shard.
 pub struct ShardCore {
     pub(super) index: usize,
-    directory: Arc<Directory>,
+    pub(super) directory: Arc<Directory>,
     /// What the peers here, and what leaves for them, hold in all.
-    budget: Arc<Budget>,
+    pub(super) budget: Arc<Budget>,
     pub(super) peers: Peers,
     pub(super) paths: Paths,
     pub(super) timers: Timers,
@@ -60,9 +55,9 @@ pub struct ShardCore {
     /// What the other shards are told for the sake of rooms.
     pub(super) others: Others,
     /// What other shards had no room for.
-    undelivered: Vec<Command>,
+    pub(super) undelivered: Vec<Command>,
     /// When to try again.
-    retry: Option<Instant>,
+    pub(super) retry: Option<Instant>,
 }
 
 impl ShardCore {
@@ -313,7 +308,7 @@ impl ShardCore {
         }
     }
 
-    fn give(&mut self, now: Instant, key: PeerKey, path: FourTuple, datagram: &[u8]) {
+    pub(super) fn give(&mut self, now: Instant, key: PeerKey, path: FourTuple, datagram: &[u8]) {
         if let Some(place) = self.peers.get_mut(key) {
             self.busy = Some((key, "taking a datagram"));
             place.resident.peer.handle_datagram(now, path, datagram);
@@ -323,7 +318,7 @@ impl ShardCore {
     }
 
     /// `landed_on` is the shard the kernel gave the datagram to.
-    fn handle_stun(
+    pub(super) fn handle_stun(
         &mut self,
         now: Instant,
         landed_on: usize,
@@ -365,127 +360,6 @@ impl ShardCore {
         }
     }
 
-    fn follow(&mut self, now: Instant, command: Command, out: &mut impl Outlet) {
-        match command {
-            Command::Adopt { resident, paths } => {
-                // A shard that started over has forgotten those on their way to it, too.
-                match self.directory.shard_of(resident.id) {
-                    Some(_) => {
-                        let key = self.adopt(resident, paths);
-                        self.confirm_interest(key);
-                    }
-                    None => let_go(resident),
-                }
-            }
-            Command::Landed { on, path, datagram } => match classify(&datagram) {
-                Some(Kind::Stun) => self.handle_stun(now, on, path, &datagram, out),
-                // What goes on from here would go round between shards that do not know any better.
-                kind
-                @ (Some(Kind::StunResponse | Kind::Dtls | Kind::Srtp | Kind::Srtcp) | None) => {
-                    if let Some(Owner::Here(key)) = self.paths.owner(&path) {
-                        self.give(now, key, path, &datagram);
-                        // It may have proven the path that is in use from now on.
-                        if kind == Some(Kind::StunResponse) {
-                            self.follow_packets(now, key, on, path, out);
-                        }
-                    }
-                }
-            },
-            Command::SetSession { id, .. }
-            | Command::SetPlan { id, .. }
-            | Command::Send { id, .. }
-            | Command::Heard { id }
-            | Command::Close { id } => {
-                let Some(key) = self.peers.key(id) else {
-                    return self.deliver(now, id, command, out);
-                };
-                self.apply(now, key, command);
-            }
-            Command::Interest {
-                from,
-                anew,
-                changes,
-            } => self.note_interest(from, anew, &changes),
-            Command::Media { from, packets } => self.router.take(from, &packets),
-            Command::Lossy { messages } => {
-                self.others.lost += self.gatherings.take(messages.iter().cloned());
-            }
-            Command::Wish { track, layers } => self.router.wish_from_elsewhere(track, layers),
-            Command::StartedOver { from } => self.note_start_over(from),
-        }
-    }
-
-    fn apply(&mut self, now: Instant, key: PeerKey, command: Command) {
-        let Some(place) = self.peers.get_mut(key) else {
-            return;
-        };
-        self.busy = Some((key, "following its session"));
-        match command {
-            Command::SetSession { agreement, .. } => {
-                place.resident.agree(now, agreement);
-                place.resident.route(&mut self.router, key);
-                place.resident.gather(&mut self.gatherings, key);
-            }
-            Command::SetPlan { plan, .. } => {
-                place.resident.set_plan(plan);
-                place.resident.route(&mut self.router, key);
-                place.resident.gather(&mut self.gatherings, key);
-            }
-            Command::Send { messages, .. } => place.resident.send(messages),
-            Command::Heard { .. } => place.resident.heard(),
-            Command::Close { .. } => place.resident.peer.close(now),
-            Command::Adopt { .. }
-            | Command::Landed { .. }
-            | Command::Interest { .. }
-            | Command::Media { .. }
-            | Command::Lossy { .. }
-            | Command::Wish { .. }
-            | Command::StartedOver { .. } => {}
-        }
-        self.busy = None;
-        touch(&mut self.touched, key, place);
-    }
-
-    /// The peer moved while the command was on its way. Where it is on its way here, the command gets
-    /// behind it in the mailbox.
-    fn deliver(&mut self, now: Instant, id: PeerId, command: Command, out: &mut impl Outlet) {
-        let Some(shard) = self.directory.shard_of(id) else {
-            return;
-        };
-        if let Err(command) = out.command(shard, command) {
-            self.retry = Some(self.timers.round_up(now));
-            match self.undelivered.len() < MAX_UNDELIVERED {
-                true => self.undelivered.push(command),
-                false => tracing::error!(shard, "a shard takes no commands; one is lost"),
-            }
-        }
-    }
-
-    fn deliver_again(&mut self, now: Instant, out: &mut impl Outlet) {
-        if self.retry.is_none_or(|at| now < at) {
-            return;
-        }
-        self.retry = None;
-        for command in std::mem::take(&mut self.undelivered) {
-            match &command {
-                Command::SetSession { id, .. }
-                | Command::SetPlan { id, .. }
-                | Command::Send { id, .. }
-                | Command::Heard { id }
-                | Command::Close { id } => {
-                    self.deliver(now, *id, command, out);
-                }
-                Command::Adopt { .. }
-                | Command::Landed { .. }
-                | Command::Interest { .. }
-                | Command::Media { .. }
-                | Command::Lossy { .. }
-                | Command::Wish { .. }
-                | Command::StartedOver { .. } => {}
-            }
-        }
-    }
-
     pub(super) fn remove(&mut self, now: Instant, key: PeerKey, out: &mut impl Outlet) {
         if let Some(mut place) = self.peers.remove(key) {
             let id = place.resident.id;
@@ -496,114 +370,6 @@ impl ShardCore {
             out.forget(id);
             let_go(place.resident);
         }
-    }
-
-    fn learn_path(&mut self, now: Instant, key: PeerKey, path: FourTuple, out: &mut impl Outlet) {
-        let Some(place) = self.peers.get_mut(key) else {
-            return;
-        };
-        if !place.paths.contains(&path) {
-            let mut forgotten = Vec::new();
-            if place.paths.len() >= MAX_PATHS {
-                let peer = &place.resident.peer;
-                forgotten.extend(place.paths.extract_if(.., |path| !peer.knows(path)));
-            }
-            place.paths.push(path);
-            self.forget_paths(now, key, &forgotten, out);
-        }
-        self.paths.own(path, key);
-        out.introduce(now, &path);
-    }
-
-    fn forget_paths(
-        &mut self,
-        now: Instant,
-        key: PeerKey,
-        paths: &[FourTuple],
-        out: &mut impl Outlet,
-    ) {
-        for path in paths {
-            if self.paths.disown(path, key) {
-                out.dismiss(now, path);
-            }
-        }
-    }
-
-    /// Where the packets of the path in use land on another shard, the peer goes there.
-    fn follow_packets(
-        &mut self,
-        now: Instant,
-        key: PeerKey,
-        landed_on: usize,
-        path: FourTuple,
-        out: &mut impl Outlet,
-    ) {
-        let Some(place) = self.peers.get(key) else {
-            return;
-        };
-        let resident = &place.resident;
-        let is_in_use = resident.peer.selected_path() == Some(path);
-        if landed_on != self.index && is_in_use && resident.moves.may_move(now) {
-            self.move_out(now, key, landed_on, out);
-        }
-    }
-
-    fn move_out(&mut self, now: Instant, key: PeerKey, shard: usize, out: &mut impl Outlet) {
-        self.settle_touched(now, out);
-        let Some(Place {
-            mut resident,
-            paths,
-            ..
-        }) = self.peers.remove(key)
-        else {
-            return;
-        };
-        let shown: Vec<_> = resident.shown().collect();
-        resident.unroute(&mut self.router, key);
-        resident.disperse(&mut self.gatherings, key);
-        self.tell_before_a_move(shard, out);
-        let id = resident.id;
-        let moves = resident.moves.note(now);
-        let mut left: Vec<_> = (paths.iter().copied())
-            .filter(|path| self.paths.disown(path, key))
-            .collect();
-        // Of another shard's connection nothing lands here, and of one of this shard's its checks say
-        // where its peer is.
-        left.retain(|path| path.transport != Transport::Tcp || out.has_connection(path));
-        // First the peer, then the word of it: what is sent after the word arrives after the peer.
-        let refused = out.command(shard, Command::Adopt { resident, paths });
-        if let Err(Command::Adopt { resident, paths }) = refused {
-            // No room: it stays, and tries again with another check.
-            self.adopt(resident, paths);
-            return;
-        }
-        self.directory.moved(id, shard, moves);
-        let peers = self.peers.len();
-        for path in left {
-            self.paths.note_elsewhere(path, shard, now, peers);
-        }
-        // It goes on being shown what comes from here: that follows it, and word of what it wants comes.
-        for track in shown {
-            if self.router.comes_from_here(track) {
-                self.router.note_interest(shard, track, true);
-            }
-        }
-    }
-
-    fn adopt(&mut self, mut resident: Box<Resident>, paths: Vec<FourTuple>) -> PeerKey {
-        resident.peer.move_to(&self.budget);
-        let key = self.peers.insert(resident, paths);
-        if let Some(place) = self.peers.get_mut(key) {
-            for path in &place.paths {
-                self.paths.own_unless_taken(*path, key);
-            }
-            self.busy = Some((key, "routing what a peer sends"));
-            place.resident.route(&mut self.router, key);
-            place.resident.gather(&mut self.gatherings, key);
-            self.busy = None;
-            touch(&mut self.touched, key, place);
-        }
-        key
     }
 
     fn run_timer(&mut self, now: Instant, at: Instant, key: PeerKey, out: &mut impl Outlet) {
@@ -647,11 +413,11 @@ impl ShardCore {
 }
 
 /// Drops a peer that has no place any more. A panic in that is nobody else's matter.
-fn let_go(resident: Box<Resident>) {
+pub(super) fn let_go(resident: Box<Resident>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(resident)));
 }
 
-fn hand_over(
+pub(super) fn hand_over(
     shard: usize,
     landed_on: usize,
     path: FourTuple,

@@ -7,6 +7,8 @@
 //! | `receive`, `pace` | what it reads, and how often |
 //! | `mailbox`, `listeners` | how it is told things, and whom it tells |
 //! | `core` | the core: datagrams, commands and time in; datagrams, commands and events out |
+//! | `orders` | what it does as it is told |
+//! | `moving` | the paths to its peers, and how these go to other shards |
 //! | `turn` | the end of each of its turns: what was given out goes where it goes, and is sent |
 //! | `others`, `across` | what it has to tell the other shards for the sake of rooms, and how it does |
 //! | `outlet`, `command` | the way out of a core; what cores can be told |
@@ -27,6 +29,8 @@ pub mod gauges;
 pub mod listeners;
 pub mod mailbox;
 pub mod moves;
+mod moving;
+mod orders;
 mod others;
 pub mod outlet;
 mod pace;
