@@ -1,6 +1,12 @@
 //! SCTP as no library would write it (RFC 9260 §3): just enough of an association for chunks to be
 //! taken for its own.
 
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use ferrite_tests::load::member::Member;
+use ferrite_tests::wait;
+
 const DATA: u8 = 0;
 const INIT: u8 = 1;
 const INIT_ACK: u8 = 2;
@@ -39,6 +45,28 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
+    /// Brings up the association of a member.
+    pub(super) fn associate(&mut self, member: &mut Member) -> Result<()> {
+        let deadline = Instant::now() + wait::PATIENCE;
+        member.send_data(&Self::begin())?;
+        while !self.is_open {
+            ensure!(Instant::now() < deadline, "no association");
+            self.listen(member)?;
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Hears what came, and answers what must be answered.
+    pub(super) fn listen(&mut self, member: &mut Member) -> Result<()> {
+        for packet in member.listen()? {
+            if let Some(answer) = self.hear(&packet) {
+                member.send_data(&answer)?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn new() -> Self {
         Self {
             tag: 0,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::ValueEnum;
 use ferrite_protocol::{
     ClientData, ClientMessage, JoinToken, LOSSY_CHANNEL, PublicationId, RoomId, Watch,
@@ -12,7 +12,6 @@ use ferrite_protocol::{
 use ferrite_tests::load::SplitMix;
 use ferrite_tests::load::member::{Member, SSRC, VP8};
 use ferrite_tests::load::token::{TokenKey, expired, token};
-use ferrite_tests::wait;
 
 use super::chunks::Chunks;
 
@@ -107,7 +106,7 @@ impl Guests {
                 let guest = &mut guests[(done % FLOODERS) as usize];
                 let at = done / FLOODERS;
                 if at.is_multiple_of(LISTEN_EVERY) || self.flood.is_said() {
-                    guest.listen()?;
+                    guest.chunks.listen(&mut guest.member)?;
                 }
                 guest.act(at)?;
                 done += 1;
@@ -136,31 +135,11 @@ impl<'a> Guest<'a> {
             random: SplitMix(at),
         };
         if all.flood == RoomFlood::LossyMessages {
-            guest.connect()?;
+            guest.chunks.associate(&mut guest.member)?;
+            let open = guest.chunks.open_called(0, LOSSY_CHANNEL);
+            guest.member.send_data(&open)?;
         }
         Ok(guest)
-    }
-
-    /// Brings up the association, and the channel.
-    fn connect(&mut self) -> Result<()> {
-        let deadline = Instant::now() + wait::PATIENCE;
-        self.member.send_data(&Chunks::begin())?;
-        while !self.chunks.is_open {
-            ensure!(Instant::now() < deadline, "no association");
-            self.listen()?;
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
-        let open = self.chunks.open_called(0, LOSSY_CHANNEL);
-        self.member.send_data(&open)
-    }
-
-    fn listen(&mut self) -> Result<()> {
-        for packet in self.member.listen()? {
-            if let Some(answer) = self.chunks.hear(&packet) {
-                self.member.send_data(&answer)?;
-            }
-        }
-        Ok(())
     }
 
     fn act(&mut self, at: u64) -> Result<()> {

@@ -2,12 +2,10 @@
 //! much work as fits into one.
 
 use std::net::UdpSocket;
-use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use ferrite_tests::load::SplitMix;
 use ferrite_tests::load::member::{Member, SSRC, TRANSPORT_CC, VP8};
-use ferrite_tests::wait;
 
 use super::Flood;
 use super::chunks::Chunks;
@@ -58,7 +56,7 @@ pub(super) fn flood(flooder: &Flooder) -> Result<()> {
         let nuisance = &mut members[at as usize % MEMBERS];
         let at = at / MEMBERS as u64;
         if at.is_multiple_of(LISTEN_EVERY) {
-            nuisance.listen()?;
+            nuisance.chunks.listen(&mut nuisance.member)?;
         }
         nuisance.act(flooder.flood, at)
     })
@@ -81,32 +79,11 @@ impl Nuisance {
             random: SplitMix(seed),
         };
         if matches!(flooder.flood, Flood::Channels | Flood::Chunks) {
-            nuisance.connect()?;
+            nuisance.chunks.associate(&mut nuisance.member)?;
+            let open = nuisance.chunks.open(0);
+            nuisance.member.send_data(&open)?;
         }
         Ok(nuisance)
-    }
-
-    /// Brings up the association, and a channel.
-    fn connect(&mut self) -> Result<()> {
-        let deadline = Instant::now() + wait::PATIENCE;
-        self.member.send_data(&Chunks::begin())?;
-        while !self.chunks.is_open {
-            ensure!(Instant::now() < deadline, "no association");
-            self.listen()?;
-            std::thread::park_timeout(std::time::Duration::from_millis(1));
-        }
-        let open = self.chunks.open(0);
-        self.member.send_data(&open)
-    }
-
-    /// Hears what came, and answers what must be answered.
-    fn listen(&mut self) -> Result<()> {
-        for packet in self.member.listen()? {
-            if let Some(answer) = self.chunks.hear(&packet) {
-                self.member.send_data(&answer)?;
-            }
-        }
-        Ok(())
     }
 
     fn act(&mut self, flood: Flood, at: u64) -> Result<()> {
