@@ -176,6 +176,13 @@ export type ServerMessage =
     id?: RequestId | null,
     /** What each carries. A slot that is not there is free. */
     slots: { [key in string]: Slot }, }
+  /** Who speaks: the whole list, whenever it changes, at most five times a second. */
+  | { "type": "speaking",
+    /** Who has the word: the last who spoke for more than a moment. They keep it while nobody speaks. Left out
+     * until somebody had it, and when they are gone. */
+    active?: ParticipantId | null,
+    /** Those who speak right now, at most eight; who has spoken longest or loudest comes first. It may be this client. */
+    participants: Array<ParticipantId>, }
   /** Somebody said something; it may be this client. */
   | { "type": "said",
     /** What, and who. */

@@ -263,6 +263,15 @@ pub enum ServerMessage {
         /// What each carries. A slot that is not there is free.
         slots: BTreeMap<String, Slot>,
     },
+    /// Who speaks: the whole list, whenever it changes, at most five times a second.
+    Speaking {
+        /// Who has the word: the last who spoke for more than a moment. They keep it while nobody speaks. Left out
+        /// until somebody had it, and when they are gone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        active: Option<ParticipantId>,
+        /// Those who speak right now, at most eight; who has spoken longest or loudest comes first. It may be this client.
+        participants: Vec<ParticipantId>,
+    },
     /// Somebody said something; it may be this client.
     Said {
         /// What, and who.
@@ -410,6 +419,7 @@ type_names!(ServerMessage {
     ParticipantUpdated: "participantUpdated",
     ParticipantLeft: "participantLeft",
     Watching: "watching",
+    Speaking: "speaking",
     Said: "said",
     Answer: "answer",
     Candidate: "candidate",

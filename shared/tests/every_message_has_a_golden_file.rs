@@ -250,6 +250,20 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
                 ]),
             },
         ),
+        (
+            "server.speaking",
+            M::Speaking {
+                active: Some("p3".into()),
+                participants: vec!["p3".into(), "p1".into()],
+            },
+        ),
+        (
+            "server.speaking.least",
+            M::Speaking {
+                active: None,
+                participants: Vec::new(),
+            },
+        ),
         ("server.said", M::Said { message: said() }),
         (
             "server.participantJoined",

@@ -347,6 +347,12 @@ fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
         "watching" => (id(), btree_map(key(), slot(), 0..4))
             .prop_map(|(id, slots)| M::Watching { id, slots })
             .boxed(),
+        "speaking" => (option::of(participant_id()), vec(participant_id(), 0..4))
+            .prop_map(|(active, participants)| M::Speaking {
+                active,
+                participants,
+            })
+            .boxed(),
         "said" => said().prop_map(|message| M::Said { message }).boxed(),
         "participantJoined" => participant()
             .prop_map(|participant| M::ParticipantJoined { participant })

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{Participant, ParticipantId, Publication, PublicationId, RoomId, Slot};
 
-use crate::call::Room;
+use crate::call::{Room, Speaking};
 
 /// A room as a program knows it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +15,7 @@ pub(super) struct Snapshot {
     pub(super) place: Option<(RoomId, ParticipantId)>,
     pub(super) people: Vec<Participant>,
     pub(super) shown: BTreeMap<PublicationId, Shown>,
+    pub(super) speaking: Speaking,
 }
 
 /// Where a publication comes, and why nothing does.
@@ -36,6 +37,7 @@ pub(super) enum Change<'a> {
     Published(&'a Participant, &'a Publication),
     PublicationChanged(&'a Participant, &'a Publication),
     Shown(&'a PublicationId, Option<&'a Shown>),
+    Speaking(&'a Speaking),
     Unpublished(&'a Participant, &'a Publication),
     ParticipantLeft(&'a Participant),
     Left,
@@ -56,6 +58,7 @@ impl Snapshot {
             place: Some((id.clone(), own.clone())),
             people: room.people().to_vec(),
             shown: room.carried().iter().map(shown).collect(),
+            speaking: room.speaking().clone(),
         }
     }
 
@@ -86,6 +89,9 @@ impl Snapshot {
         let shown = later.shown.iter();
         let shown = shown.filter(|(id, shown)| self.shown.get(*id) != Some(*shown));
         changes.extend(shown.map(|(id, shown)| Change::Shown(id, Some(shown))));
+        if later.speaking != self.speaking {
+            changes.push(Change::Speaking(&later.speaking));
+        }
         if self.place.is_some() && later.place.is_none() {
             changes.push(Change::Left);
         }
@@ -154,6 +160,7 @@ mod tests {
             place: Some(("kitchen".into(), "me".into())),
             people,
             shown: shown.collect(),
+            speaking: Speaking::default(),
         }
     }
 
@@ -172,6 +179,7 @@ mod tests {
                 format!("{} on {}", id.0, shown.mid)
             }
             Change::Shown(id, _) => format!("{} dark", id.0),
+            Change::Speaking(speaking) => format!("{} speak", speaking.participants.len()),
             Change::Left => "out".to_owned(),
         };
         changes.iter().map(word).collect()
@@ -205,6 +213,17 @@ mod tests {
         let after = room(vec![a, b], &[("a/cam", "3", Some(Idle::Muted))]);
         let words = told(&before, &after);
         assert_eq!(words, ["-a/mic", "~a/cam", "+a/screen", "~b", "a/cam dark"]);
+    }
+
+    #[test]
+    fn who_speaks_is_told_and_that_nobody_does_before_one_is_out() {
+        let quiet = room(vec![person("a", &["mic"])], &[]);
+        let mut loud = quiet.clone();
+        loud.speaking.participants.push("a".into());
+        assert_eq!(told(&quiet, &loud), ["1 speak"]);
+        assert_eq!(told(&loud, &loud), [""; 0]);
+        let words = told(&loud, &Snapshot::default());
+        assert_eq!(words, ["-a/mic", "-a", "0 speak", "out"]);
     }
 
     #[test]

@@ -134,6 +134,7 @@ impl Place {
                 let idle = shown.and_then(|shown| shown.idle);
                 ("shown", shapes::shown(id, track, idle))
             }
+            Change::Speaking(it) => ("speaking", shapes::speaking(it)),
             Change::Left => ("left", shapes::left(ending.as_ref())),
         };
         changes.iter().map(event).collect()

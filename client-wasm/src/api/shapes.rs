@@ -11,7 +11,7 @@ use web_sys::MediaStreamTrack;
 
 use super::changes::Snapshot;
 use super::translate::object;
-use crate::call::Ending;
+use crate::call::{Ending, Speaking};
 
 #[derive(Serialize)]
 struct RoomDto<'a> {
@@ -53,6 +53,13 @@ struct ShownDto<'a> {
     track: (),
     #[serde(skip_serializing_if = "Option::is_none")]
     idle: Option<Idle>,
+}
+
+#[derive(Serialize)]
+struct SpeakingDto<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active: Option<&'a str>,
+    participants: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +138,15 @@ pub(super) fn shown(
         let _ = Reflect::set(&shown, &"track".into(), track);
     }
     shown
+}
+
+/// `FerriteSpeaking`.
+pub(super) fn speaking(it: &Speaking) -> JsValue {
+    let participants = it.participants.iter();
+    object(&SpeakingDto {
+        active: it.active.as_ref().map(|it| it.0.as_str()),
+        participants: participants.map(|it| it.0.as_str()).collect(),
+    })
 }
 
 /// `FerriteRoomMessage`.

@@ -126,6 +126,14 @@ export interface FerriteShown {
   idle?: "muted" | "paused" | "noPublisher" | "codec" | "bandwidth" | "notAllowed" | "other";
 }
 
+/** Who speaks. */
+export interface FerriteSpeaking {
+  /** The participant who has the word: the last who spoke for more than a moment. They keep it while nobody speaks. */
+  active?: string;
+  /** The participants who speak right now, this client perhaps among them. */
+  participants: string[];
+}
+
 /** How to say something. */
 export interface FerriteSay {
   /** What it is about. Default: `chat`, of which late joiners are told what was said last. */
@@ -230,6 +238,8 @@ export interface FerriteEvents {
   unpublished: FerritePublication;
   /** Another track, or none, comes of what somebody publishes. */
   shown: FerriteShown;
+  /** Others speak than before, or somebody else has the word. */
+  speaking: FerriteSpeaking;
   /** Somebody said something, perhaps this client. */
   said: FerriteRoomMessage;
   /** Something in the room could not be done that nobody waits for; the server's words. */

@@ -35,7 +35,7 @@ pub(crate) use link::Clock;
 use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
-pub(crate) use room::Room;
+pub(crate) use room::{Room, Speaking};
 pub(crate) use slots::Sight;
 pub(crate) use status::{LinkState, Phase, Problem, Status};
 use summary::Summary;
@@ -273,6 +273,7 @@ impl Call {
             | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }
             | ServerMessage::Watching { .. }
+            | ServerMessage::Speaking { .. }
             | ServerMessage::Said { .. }
             | ServerMessage::Pong { .. } => {
                 let ending = self.room.heard(message, out);

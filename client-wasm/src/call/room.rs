@@ -24,6 +24,13 @@ enum State {
     Returning,
 }
 
+/// Who has the word, and all who speak right now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Speaking {
+    pub(crate) active: Option<ParticipantId>,
+    pub(crate) participants: Vec<ParticipantId>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Room {
     wanted: Option<Entry>,
@@ -32,6 +39,8 @@ pub(crate) struct Room {
     inside: Option<RoomId>,
     own: Option<ParticipantId>,
     people: Vec<Participant>,
+    /// Who has the word, and who speaks.
+    speaking: Speaking,
     /// What each slot carries.
     carried: BTreeMap<String, Slot>,
     /// The keys of what this client publishes and has muted.
@@ -55,6 +64,7 @@ impl Room {
             inside: None,
             own: None,
             people: Vec::new(),
+            speaking: Speaking::default(),
             carried: BTreeMap::new(),
             muted: BTreeSet::new(),
             muting: Told::of(BTreeSet::new()),
@@ -90,6 +100,11 @@ impl Room {
     /// Everybody, oldest first.
     pub(crate) fn people(&self) -> &[Participant] {
         &self.people
+    }
+
+    /// Who speaks.
+    pub(crate) fn speaking(&self) -> &Speaking {
+        &self.speaking
     }
 
     /// Whether what this client publishes under a key is muted.
@@ -182,6 +197,7 @@ impl Room {
 
     fn forget(&mut self) {
         self.state = State::Out;
+        self.speaking = Speaking::default();
         // Of who comes nothing is muted.
         self.muting = Told::of(BTreeSet::new());
         self.watching = Told::NOTHING;
@@ -284,6 +300,7 @@ impl Room {
                 self.inside = Some(room.id);
                 self.own = Some(participant);
                 self.people = room.participants;
+                self.speaking = Speaking::default();
                 self.told_to_mute();
                 messages.into_iter().for_each(|it| self.hear(it, out));
             }
@@ -296,6 +313,15 @@ impl Room {
             ServerMessage::Watching { id, slots } => {
                 self.watching.reply(id);
                 self.carried = slots;
+            }
+            ServerMessage::Speaking {
+                active,
+                participants,
+            } => {
+                self.speaking = Speaking {
+                    active,
+                    participants,
+                };
             }
             ServerMessage::Said { message } => self.hear(message, out),
             ServerMessage::Done { id } => {

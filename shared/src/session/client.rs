@@ -309,6 +309,7 @@ impl ClientSession {
             | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }
             | ServerMessage::Watching { .. }
+            | ServerMessage::Speaking { .. }
             | ServerMessage::Said { .. }
             | ServerMessage::Answer { .. }
             | ServerMessage::Candidate { .. }

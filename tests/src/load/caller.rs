@@ -161,6 +161,7 @@ impl Caller {
             | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }
             | ServerMessage::Watching { .. }
+            | ServerMessage::Speaking { .. }
             | ServerMessage::Said { .. }
             | ServerMessage::Candidate { .. }
             | ServerMessage::EndOfCandidates {}
