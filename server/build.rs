@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,10 +17,12 @@ use std::{env, fs};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use wasm_bindgen_cli_support::Bindgen;
+use wasm_bindgen_cli_support::{Bindgen, Output};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const WASM_PROFILE: &str = "wasm-release";
+/// SHA-256 of files in a loop instead of unrolled: a browser waits for the disk and the network anyway.
+const WASM_FLAGS: &str = "--cfg=sha2_backend=\"soft\"\x1f--cfg=sha2_backend_soft=\"compact\"";
 /// What a visitor has to download at most: wasm and glue, gzipped.
 const SIZE_LIMIT: usize = 250_000;
 const CLIENT: &str = "ferrite_client";
@@ -143,7 +146,7 @@ fn compile_client(root: &Path, out: &Path) -> Outcome<PathBuf> {
     let status = cargo
         .current_dir(root)
         // These two go before what the user's configuration file says for the host.
-        .env("CARGO_ENCODED_RUSTFLAGS", "")
+        .env("CARGO_ENCODED_RUSTFLAGS", WASM_FLAGS)
         .env("CARGO_BUILD_BUILD_DIR", &target)
         .args(["rustc", "--package", "ferrite-client", "--lib"])
         // With the rlib of Cargo.toml beside it, there would be no link-time optimisation.
@@ -211,10 +214,80 @@ fn bind(wasm: &Path, package: &Path) -> Outcome<()> {
         .omit_default_module_path(false)
         .remove_name_section(true)
         .remove_producers_section(true);
-    bindgen
+    let mut output = bindgen
         .web(true)
-        .and_then(|bindgen| bindgen.generate(package))
-        .map_err(|error| format!("wasm-bindgen: {error:#}").replace('\n', " "))
+        .and_then(Bindgen::generate_output)
+        .map_err(|error| of_bindgen(&error))?;
+    let names = shorten(&mut output);
+    output.emit(package).map_err(|error| of_bindgen(&error))?;
+    let mut files = Files::new();
+    collect(package, "", &mut files)?;
+    for (name, content) in files.iter().filter(|(name, _)| !name.ends_with(".wasm")) {
+        let text = String::from_utf8_lossy(content);
+        let text = match name.ends_with(".js") {
+            true => without_comments(&text),
+            false => text.into_owned(),
+        };
+        write(&package.join(name), rename(&text, &names).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn of_bindgen(error: &impl Display) -> String {
+    format!("wasm-bindgen: {error:#}").replace('\n', " ")
+}
+
+/// Gives what only the wasm file and its glue call each other a short name. Theirs have hashes in them, which
+/// no compression helps.
+fn shorten(output: &mut Output) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    let mut shorter = |name: &mut String| {
+        let next = format!("${}", names.len());
+        if name.starts_with("__wb") || name.starts_with("wasm_bindgen_") {
+            *name = names.entry(name.clone()).or_insert(next).clone();
+        }
+    };
+    let module = output.wasm_mut();
+    module
+        .imports
+        .iter_mut()
+        .for_each(|it| shorter(&mut it.name));
+    module
+        .exports
+        .iter_mut()
+        .for_each(|it| shorter(&mut it.name));
+    names
+}
+
+/// Puts the new names in place of the old ones.
+fn rename(text: &str, names: &BTreeMap<String, String>) -> String {
+    let is_in_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
+    let mut renamed = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_in_a_name) {
+        let end = rest[start..].find(|c| !is_in_a_name(c));
+        let end = end.map_or(rest.len(), |length| start + length);
+        let name = &rest[start..end];
+        renamed.push_str(&rest[..start]);
+        renamed.push_str(names.get(name).map_or(name, String::as_str));
+        rest = &rest[end..];
+    }
+    renamed + rest
+}
+
+/// The glue without what the TypeScript definitions say, too.
+fn without_comments(glue: &str) -> String {
+    let mut inside = false;
+    let mut code = String::with_capacity(glue.len());
+    for line in glue.lines() {
+        inside |= line.trim_start().starts_with("/**");
+        if !inside {
+            code.push_str(line);
+            code.push('\n');
+        }
+        inside &= !line.trim_end().ends_with("*/");
+    }
+    code
 }
 
 /// Reads a directory and those below it.

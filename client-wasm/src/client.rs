@@ -21,7 +21,7 @@ use crate::codec::VideoCodec;
 use crate::dom::{self, Interval, Listener, Post, Timeout};
 use crate::peer::{ChannelEvent, Outgoing, Outlet, Peer, PeerEvent, PeerOptions, SendError};
 use crate::signalling::{Signalling, SocketEvent};
-use crate::stats::{self, Stats};
+use crate::stats::{self, Report, Stats};
 use surroundings::Sign;
 
 /// How often a call is looked at. The numbers of a peer connection cost a browser about a millisecond.
@@ -439,12 +439,10 @@ impl Client {
         }
     }
 
-    fn on_sample(&mut self, report: Result<String, String>, events: &mut Vec<Event>) {
-        let read = |json: String| {
-            stats::read(&json, self.sample.as_ref()).map_err(|error| error.to_string())
-        };
-        match report.and_then(read) {
-            Ok(stats) => {
+    fn on_sample(&mut self, report: Result<Report, String>, events: &mut Vec<Event>) {
+        match report {
+            Ok(report) => {
+                let stats = stats::read(&report, self.sample.as_ref());
                 self.sample = Some(stats.clone());
                 events.push(Event::Stats(Box::new(stats)));
             }

@@ -6,7 +6,7 @@
 //!   value.
 //! * `api`: the JavaScript-facing class, and the loop behind each instance.
 //! * `client`: one session: the rules of `call` joined to `signalling` and `peer`.
-//! * `call`, `stats`, `codec`, `chat`, `words`: pure, tested natively.
+//! * `call`, `stats`, `codec`, `chat`, `decimal`, `words`: pure, tested natively.
 //! * `media`, `signalling`, `peer`, `settings`, `view`: the browser, piece by piece.
 //! * `dom`: listeners, timers and tasks that end when dropped, and the queue they post to.
 //!
@@ -20,6 +20,7 @@ mod call;
 mod chat;
 mod client;
 mod codec;
+mod decimal;
 mod dom;
 mod gaps;
 mod media;

@@ -1,6 +1,7 @@
 //! The WebSocket: bytes to messages and back. Knows nothing of what the messages mean, nor of when
 //! to connect.
 
+use ferrite_protocol::limits::MAX_SERVER_MESSAGE_BYTES;
 use ferrite_protocol::{ClientMessage, CloseCode, SUBPROTOCOL, ServerMessage};
 use wasm_bindgen::JsCast;
 use web_sys::{CloseEvent, Event, MessageEvent, WebSocket, console};
@@ -82,11 +83,12 @@ fn closed(event: Event) -> Option<SocketEvent> {
 fn heard(event: Event) -> Option<SocketEvent> {
     let event: MessageEvent = event.dyn_into().ok()?;
     let text = event.data().as_string()?;
-    match ServerMessage::decode(&text) {
-        Ok(message) => Some(SocketEvent::Heard(Box::new(message))),
-        Err(error) => {
+    let message = (text.len() <= MAX_SERVER_MESSAGE_BYTES).then(|| dom::read_json(&text));
+    match message {
+        Some(Ok(message)) => Some(SocketEvent::Heard(Box::new(message))),
+        Some(Err(_)) | None => {
             // A later version may say more than this one knows.
-            console::debug_1(&format!("Ferrite: message ignored: {error}").into());
+            console::debug_2(&"Ferrite: message ignored".into(), &event.data());
             None
         }
     }

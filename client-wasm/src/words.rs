@@ -7,6 +7,7 @@ use ferrite_protocol::room::Idle;
 use ferrite_protocol::{ErrorCode, LeaveCause};
 
 use crate::call::{Ending, LinkState, Phase, Problem, Status};
+use crate::decimal::decimal;
 use crate::media::{Kind, Trouble};
 
 /// The state of the call, for the chip at the top.
@@ -314,9 +315,9 @@ fn size(bytes: u64) -> String {
     let of = |unit: f64| bytes as f64 / unit;
     match bytes {
         0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.0} kB", of(1e3)),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", of(1e6)),
-        1_000_000_000.. => format!("{:.1} GB", of(1e9)),
+        1_000..1_000_000 => format!("{} kB", decimal(of(1e3), 0)),
+        1_000_000..1_000_000_000 => format!("{} MB", decimal(of(1e6), 1)),
+        1_000_000_000.. => format!("{} GB", decimal(of(1e9), 1)),
     }
 }
 

@@ -54,12 +54,14 @@ impl Snapshot {
             let mid = mid.clone();
             (slot.publication.clone(), Shown { mid, idle, plugged })
         };
-        Self {
+        let mut snapshot = Self {
             place: Some((id.clone(), own.clone())),
             people: room.people().to_vec(),
-            shown: room.carried().iter().map(shown).collect(),
+            shown: BTreeMap::new(),
             speaking: room.speaking().clone(),
-        }
+        };
+        snapshot.shown.extend(room.carried().iter().map(shown));
+        snapshot
     }
 
     /// What became different up to `later`. What goes is told before who goes, and who comes before what

@@ -1,7 +1,7 @@
 //! The part of the class that is about rooms. Owns the translation of its arguments; decides nothing.
 
 use ferrite_protocol::{CHAT, JoinToken, ParticipantId, PublicationId, RoomId, Source};
-use js_sys::{JSON, Promise, TypeError};
+use js_sys::{Promise, TypeError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
@@ -12,6 +12,7 @@ use super::FerriteClient;
 use super::instance::Ask;
 use crate::call::{Entry, Request, Sight};
 use crate::client::Command;
+use crate::dom;
 use crate::peer::Outlet;
 
 #[wasm_bindgen]
@@ -198,8 +199,5 @@ fn sight(view: View) -> Sight {
 }
 
 fn read<T: DeserializeOwned>(value: &JsValue, name: &str) -> Result<T, JsValue> {
-    let json = JSON::stringify(value).ok();
-    let json = json.and_then(|json| json.as_string()).unwrap_or_default();
-    serde_json::from_str(&json)
-        .map_err(|error| TypeError::new(&format!("not a {name}: {error}")).into())
+    dom::read(value.clone()).map_err(|_| TypeError::new(&format!("not a {name}")).into())
 }

@@ -99,7 +99,10 @@ impl Slots {
                 .map(Sight::watch)
         };
         let pictures = self.pictures.iter();
-        Some(pictures.map(|mid| (mid.clone(), watch(mid))).collect())
+        // Not collected: that would sort, and bring the code for it.
+        let mut wish = Wish::new();
+        wish.extend(pictures.map(|mid| (mid.clone(), watch(mid))));
+        Some(wish)
     }
 }
 

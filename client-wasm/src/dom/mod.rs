@@ -5,11 +5,13 @@ mod listener;
 mod queue;
 mod task;
 mod timer;
+mod value;
 
 pub(crate) use listener::Listener;
 pub(crate) use queue::{Inbox, Post, queue};
 pub(crate) use task::Task;
 pub(crate) use timer::{Interval, Timeout};
+pub(crate) use value::{read, read_json};
 
 use wasm_bindgen::{JsCast, JsValue};
 

@@ -10,7 +10,7 @@ use crate::codec::VideoCodec;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Encoding {
     rid: &'static str,
-    scale_resolution_down_by: f32,
+    scale_resolution_down_by: u8,
 }
 
 /// Smallest first, which is the order that libwebrtc takes layers in: where there is little room it leaves out
@@ -18,15 +18,15 @@ pub(super) struct Encoding {
 const LAYERS: [Encoding; 3] = [
     Encoding {
         rid: "q",
-        scale_resolution_down_by: 4.0,
+        scale_resolution_down_by: 4,
     },
     Encoding {
         rid: "h",
-        scale_resolution_down_by: 2.0,
+        scale_resolution_down_by: 2,
     },
     Encoding {
         rid: "f",
-        scale_resolution_down_by: 1.0,
+        scale_resolution_down_by: 1,
     },
 ];
 

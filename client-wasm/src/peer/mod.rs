@@ -9,7 +9,7 @@ mod sender;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{IceCandidate, IceServer, RELIABLE_CHANNEL, SdpType, SessionDescription};
-use js_sys::{Array, JSON, Object, Reflect};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     Event, MediaStream, MediaStreamTrack, RtcBundlePolicy, RtcConfiguration, RtcIceCandidate,
@@ -27,6 +27,7 @@ use crate::call::{Offer, Traffic};
 use crate::codec::{self, VideoCodec};
 use crate::dom::{self, Listener, Post, Task};
 use crate::gaps::{self, Connection};
+use crate::stats::Report;
 
 /// Whose messages come back, outside of rooms.
 const ECHO_CHANNEL: &str = "chat";
@@ -54,7 +55,7 @@ pub(crate) enum PeerEvent {
     /// How much went each way so far.
     Traffic(Traffic),
     /// A `getStats` report, as JSON.
-    Stats(Result<String, String>),
+    Stats(Result<Report, String>),
 }
 
 /// What a new peer connection starts with.
@@ -225,7 +226,7 @@ impl Peer {
         let promise = self.connection.get_stats();
         let post = self.post.clone();
         self.sampling = Some(Task::new(async move {
-            let report = promise.await.and_then(|report| report::to_json(&report));
+            let report = promise.await.map(|report| report::read(&report));
             post.send(PeerEvent::Stats(report.map_err(|e| dom::words(&e))));
         }));
     }
@@ -312,8 +313,7 @@ fn candidate(event: Event) -> Option<PeerEvent> {
 /// Through the browser's own `toJSON`, so that the `usernameFragment` comes along: without it a
 /// candidate of before a restart would be applied after it.
 fn from_browser(candidate: &RtcIceCandidate) -> Option<IceCandidate> {
-    let json = JSON::stringify(&candidate.to_json()).ok()?;
-    serde_json::from_str(&String::from(json)).ok()
+    dom::read(candidate.to_json().into()).ok()
 }
 
 fn state(event: Event) -> Option<PeerEvent> {

@@ -1,20 +1,19 @@
-//! A `getStats` report as JSON, the one shape that can be carried off and tested, and the sums that are
-//! looked at several times a second.
+//! What a `getStats` report holds, and the sums that are looked at several times a second.
 
-use js_sys::{Array, JSON, Map, Reflect};
+use js_sys::{Map, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::call::Traffic;
+use crate::dom;
+use crate::stats::Report;
 
-/// The report's entries as a JSON array.
-pub(super) fn to_json(report: &JsValue) -> Result<String, JsValue> {
+/// The report's entries.
+pub(super) fn read(report: &JsValue) -> Report {
     // `RTCStatsReport` is maplike: it has a Map's methods without being one.
     let map: &Map = report.unchecked_ref();
-    let entries = Array::new();
-    map.for_each(&mut |value, _key| {
-        entries.push(&value);
-    });
-    Ok(JSON::stringify(&entries)?.into())
+    let mut entries = Vec::new();
+    map.for_each(&mut |entry, _key| entries.extend(dom::read(entry)));
+    Report(entries)
 }
 
 /// What went over all candidate pairs. What is to be sent counts from the moment at which it is

@@ -133,7 +133,9 @@ impl Sections {
         });
         let slots = self.slots.iter();
         let slots = slots.filter_map(|(kind, it)| Some((it.mid()?, TrackUse::Receive(*kind))));
-        publications.chain(slots).collect()
+        let mut tracks = Tracks::new();
+        tracks.extend(publications.chain(slots));
+        tracks
     }
 }
 

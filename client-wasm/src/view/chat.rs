@@ -7,6 +7,7 @@ use web_sys::{
 use super::action::Action;
 use super::element::{Finder, Missing, child, copy_of, on, set_text};
 use crate::chat::Line;
+use crate::decimal::decimal;
 use crate::dom::{Listener, Post};
 use crate::words;
 
@@ -106,8 +107,9 @@ fn mark(item: &Element, state: LineState) {
     let (name, note) = match state {
         LineState::Sent => ("sent", "sent…".to_owned()),
         LineState::Returned(ms) => {
-            let _ = item.set_attribute("data-rtt", &format!("{ms:.1}"));
-            ("returned", format!("came back after {ms:.1} ms"))
+            let ms = decimal(ms, 1);
+            let _ = item.set_attribute("data-rtt", &ms);
+            ("returned", format!("came back after {ms} ms"))
         }
         LineState::Lost => ("lost", "did not come back".to_owned()),
         LineState::Received => ("received", "from the server".to_owned()),

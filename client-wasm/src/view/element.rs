@@ -7,6 +7,7 @@ use web_sys::{
     HtmlTemplateElement, HtmlVideoElement, MediaStream,
 };
 
+use crate::decimal::decimal;
 use crate::dom::{Listener, Post};
 
 /// The page lacks an element, or has another in its place.
@@ -71,8 +72,8 @@ pub(super) fn set_text(element: &Element, text: &str) {
 /// A number from 0 to 1 on a level meter.
 pub(super) fn set_level(meter: &HtmlElement, level: f32) {
     let style = meter.style();
-    let _ = style.set_property("--level", &format!("{level:.2}"));
-    let percent = (level * 100.0).round().to_string();
+    let _ = style.set_property("--level", &decimal(level.into(), 2));
+    let percent = decimal(f64::from(level) * 100.0, 0);
     let _ = meter.set_attribute("aria-valuenow", &percent);
 }
 

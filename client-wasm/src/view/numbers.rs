@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{Document, Element};
 
 use super::element::set_text;
+use crate::decimal::decimal;
 use crate::stats::{Flow, Flows, Stats};
 
 /// The elements, by name.
@@ -71,12 +72,16 @@ impl Rows {
         let values = [
             ("codec", flow.codec.clone()),
             ("bitrate", flow.bitrate.map(bitrate)),
-            ("resolution", size.map(|(w, h)| format!("{w} × {h}"))),
+            (
+                "resolution",
+                size.map(|(w, h)| format!("{} × {}", w as u32, h as u32)),
+            ),
             (
                 "rate",
-                flow.frames_per_second.map(|it| format!("{it:.0}/s")),
+                flow.frames_per_second
+                    .map(|it| format!("{}/s", decimal(it, 0))),
             ),
-            ("frames", flow.frames.map(|it| format!("{it:.0}"))),
+            ("frames", flow.frames.map(|it| decimal(it, 0))),
             ("loss", flow.loss.map(percent)),
             ("jitter", flow.jitter.map(milliseconds)),
             ("limit", limit.map(str::to_owned)),
@@ -98,18 +103,18 @@ fn limit(reason: &str) -> &str {
 
 fn bitrate(bits: f64) -> String {
     if bits >= 1e6 {
-        format!("{:.2} Mbit/s", bits / 1e6)
+        format!("{} Mbit/s", decimal(bits / 1e6, 2))
     } else {
-        format!("{:.0} kbit/s", bits / 1e3)
+        format!("{} kbit/s", decimal(bits / 1e3, 0))
     }
 }
 
 fn milliseconds(ms: f64) -> String {
-    format!("{ms:.1} ms")
+    format!("{} ms", decimal(ms, 1))
 }
 
 fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+    format!("{} %", decimal(share * 100.0, 1))
 }
 
 #[cfg(test)]

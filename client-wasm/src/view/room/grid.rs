@@ -82,8 +82,8 @@ impl Grid {
     /// Makes every tile so large.
     pub(crate) fn arrange(&self, (width, height): (f64, f64)) {
         let style = self.frame.style();
-        let _ = style.set_property("--width", &format!("{width}px"));
-        let _ = style.set_property("--height", &format!("{height}px"));
+        let _ = style.set_property("--width", &format!("{}px", width as u32));
+        let _ = style.set_property("--height", &format!("{}px", height as u32));
     }
 
     /// How large a tile is, in pixels of the screen, if any of it can be seen.
