@@ -226,7 +226,7 @@ fn bind(wasm: &Path, package: &Path) -> Outcome<()> {
         let text = String::from_utf8_lossy(content);
         let text = match name.ends_with(".js") {
             true => without_comments(&text),
-            false => text.into_owned(),
+            false => without_dispose(&text),
         };
         write(&package.join(name), rename(&text, &names).as_bytes())?;
     }
@@ -288,6 +288,15 @@ fn without_comments(glue: &str) -> String {
         inside &= !line.trim_end().ends_with("*/");
     }
     code
+}
+
+/// The definitions without `[Symbol.dispose]`: a project does not compile with it whose `lib` is older, and `free`
+/// is the same.
+fn without_dispose(types: &str) -> String {
+    let lines = types.split_inclusive('\n');
+    lines
+        .filter(|line| !line.contains("[Symbol.dispose]"))
+        .collect()
 }
 
 /// Reads a directory and those below it.

@@ -118,6 +118,9 @@ impl Settings {
         if let Some(processing) = param("processing") {
             self.processing = processing != "off";
         }
+        if let Some(name) = param("name") {
+            self.name = name;
+        }
     }
 }
 

@@ -132,5 +132,6 @@ pub mod tls;
 pub mod turn;
 
 pub use config::{Config, ConfigError};
+pub use http::assets::embedded;
 pub use http::door::MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS;
 pub use server::{Security, Server, StartError};

@@ -2,6 +2,7 @@
 //! signal.
 
 mod log;
+mod npm;
 mod token;
 
 use std::error::Error;
@@ -22,11 +23,10 @@ const REFUSED: u8 = 2;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|first| first == "token")
-    {
-        return token::main();
+    match std::env::args_os().nth(1) {
+        Some(word) if word == "token" => return token::main(),
+        Some(word) if word == "npm" => return npm::main(),
+        _ => {}
     }
     let config = match Config::load(std::env::args_os()) {
         Ok(config) => config,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::elements::{Element, ElementRef};
 use fantoccini::wd::{Capabilities, TimeoutConfiguration, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use http::Method;
@@ -131,6 +132,17 @@ impl Browser {
     /// Makes `tab` the current one.
     pub async fn switch_to(&self, tab: &WindowHandle) -> Result<()> {
         Ok(self.client.switch_to_window(tab.clone()).await?)
+    }
+
+    /// Goes into the document of the frame that an expression finds: what follows is done there, until a tab
+    /// is switched to. A selector would not find those in shadow roots.
+    pub async fn enter_frame(&self, expression: &str) -> Result<()> {
+        let frame = self.run(&format!("return {expression};"), vec![]).await?;
+        // WebDriver §12.2.
+        let id = &frame["element-6066-11e4-a52e-4f735466cecf"];
+        let id = ElementRef::from(id.as_str().context("an element")?.to_owned());
+        let frame = Element::from_element_id(self.client.clone(), id);
+        Ok(frame.enter_frame().await?)
     }
 
     /// Runs the body of an async JavaScript function in the page, and returns what it resolves

@@ -8,7 +8,7 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
@@ -19,6 +19,7 @@ const DOCUMENTS: [&str; 10] = [
     "server/docs/design.md",
     "shared/PROTOCOL.md",
     "client-wasm/README.md",
+    "client-wasm/README.npm.md",
 ];
 
 /// A flag of `ferrite --help`, and what it says about it.

@@ -14,8 +14,8 @@ settings! {
         /// Where to serve HTTP and WebSockets; port 0 takes any that is free
         pub listen: SocketAddr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)), "listen", "ADDRESS:PORT";
 
-        /// Origins besides the server's own whose pages may open sessions, such as
-        /// `https://app.example.com`; `*` allows every page
+        /// Origins besides the server's own whose pages may open sessions, and show the server's
+        /// own in a frame, such as `https://app.example.com`; `*` allows every page
         pub allowed_origins: Vec<AllowedOrigin> = Vec::new(), "allowed-origins", "ORIGIN";
 
         /// Reverse proxies, as addresses or networks such as 172.16.0.0/12, whose X-Forwarded-For says

@@ -25,6 +25,13 @@ struct Embedded {
 
 static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
+/// A file of the browser client or of the app, as this build embeds it: `ferrite_client.js`, `style.css`.
+#[must_use]
+pub fn embedded(path: &str) -> Option<&'static [u8]> {
+    let file = EMBEDDED.iter().find(|file| file.path == path)?;
+    Some(file.plain)
+}
+
 /// One file to serve.
 #[derive(Debug)]
 pub(super) struct Asset {

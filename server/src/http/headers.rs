@@ -1,6 +1,8 @@
 //! The headers that tell a browser what a page of ours may do, and what pages of others may do with
 //! our files: as little as the app, and who is allowed to use it, needs. And how the headers of requests are read.
 
+use std::sync::Arc;
+
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
@@ -25,15 +27,28 @@ const FIXED: [(HeaderName, &str); 4] = [
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Adds them to a response for a page asked for at `host`. What was [shared](share) stays so.
-pub(super) fn harden(headers: &mut HeaderMap, host: Option<&str>) {
+/// Adds them to a response for a page asked for at `host`, which pages of these [embedders] may show in a
+/// frame. What was [shared](share) stays so.
+pub(super) fn harden(headers: &mut HeaderMap, host: Option<&str>, embedders: &str) {
     for (name, value) in FIXED {
         headers.insert(name, HeaderValue::from_static(value));
     }
     let own = HeaderValue::from_static("same-origin");
     headers.entry(RESOURCE_POLICY).or_insert(own);
-    if let Ok(policy) = HeaderValue::try_from(content_security_policy(host)) {
+    if let Ok(policy) = HeaderValue::try_from(content_security_policy(host, embedders)) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// Whose pages may show ours in a frame, as a policy says it (CSP 3 §6.4.2): those that may call. Nobody else's:
+/// over a frame one can lay what makes its visitor click.
+pub(super) fn embedders(allowed: &[AllowedOrigin]) -> Arc<str> {
+    let names = allowed.iter().map(AllowedOrigin::to_string);
+    // A policy cannot name an IPv6 address (CSP 3 §2.3.1).
+    let names: Vec<_> = names.filter(|name| !name.contains('[')).collect();
+    match names.is_empty() {
+        true => "'none'".into(),
+        false => names.join(" ").into(),
     }
 }
 
@@ -90,7 +105,7 @@ pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 /// `'self'` covers a WebSocket to the same host in CSP 3, but not in Safari before 16, so the host
 /// is named: narrower than all of `ws:` and `wss:`. An IPv6 address cannot be named (CSP 3 §2.3.1),
 /// and browsers complain about the attempt.
-fn content_security_policy(host: Option<&str>) -> String {
+fn content_security_policy(host: Option<&str>, embedders: &str) -> String {
     let sockets = match host.filter(|host| is_sane_host(host) && !host.starts_with('[')) {
         Some(host) => format!(" ws://{host} wss://{host}"),
         None => String::new(),
@@ -104,7 +119,7 @@ fn content_security_policy(host: Option<&str>) -> String {
          media-src 'self' blob: mediastream:; \
          object-src 'none'; \
          base-uri 'none'; \
-         frame-ancestors 'none'; \
+         frame-ancestors {embedders}; \
          form-action 'none'"
     )
 }
@@ -115,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_policy_names_the_host_and_no_other() {
-        let policy = content_security_policy(Some("call.example:8443"));
+        let policy = content_security_policy(Some("call.example:8443"), "'none'");
         assert!(policy.contains(
             "connect-src 'self' ws://call.example:8443 wss://call.example:8443; media-src"
         ));
@@ -132,8 +147,25 @@ mod tests {
             "a/b",
             "[::1]:8080",
         ] {
-            let policy = content_security_policy(Some(host));
+            let policy = content_security_policy(Some(host), "'none'");
             assert!(policy.contains("connect-src 'self'; media-src"), "{host}");
         }
+    }
+
+    #[test]
+    fn who_may_call_may_embed() {
+        let embedded = |list: &[&str]| {
+            let allowed: Vec<_> = list.iter().map(|text| text.parse().unwrap()).collect();
+            let policy = content_security_policy(None, &embedders(&allowed));
+            let (_, rest) = policy.split_once("frame-ancestors ").unwrap();
+            rest.split(';').next().unwrap().to_owned()
+        };
+        assert_eq!(embedded(&[]), "'none'");
+        assert_eq!(embedded(&["https://[::1]:8443"]), "'none'");
+        assert_eq!(
+            embedded(&["https://a.example", "http://b.example:81"]),
+            "https://a.example:443 http://b.example:81"
+        );
+        assert_eq!(embedded(&["*"]), "*");
     }
 }

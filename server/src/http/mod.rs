@@ -20,7 +20,7 @@ use crate::origin::may_connect;
 use crate::seldom::Seldom;
 use crate::signalling::{Arrival, Caller, Full, Refused, Signalling};
 
-mod assets;
+pub(crate) mod assets;
 pub(crate) mod door;
 mod headers;
 mod secure;
@@ -57,6 +57,7 @@ pub(crate) struct Remote(pub(crate) SocketAddr);
 pub(crate) fn router(app: App, turn_api: Option<TurnApi>) -> Router {
     let api = turn_api.map_or_else(Router::new, turn_api::router);
     let introduced = middleware::from_fn_with_state(app.clone(), introduce);
+    let embedders = headers::embedders(&app.config.http.allowed_origins);
     Router::new()
         .nest("/api", api.layer(introduced))
         .route("/ws", get(websocket))
@@ -64,14 +65,17 @@ pub(crate) fn router(app: App, turn_api: Option<TurnApi>) -> Router {
         .route("/readyz", get(ready))
         .route("/r/{room}", get(room))
         .fallback(asset)
-        .layer(middleware::from_fn(harden))
+        .layer(middleware::from_fn_with_state(embedders, harden))
         .with_state(app)
 }
 
 /// For those who ask without TLS where there is TLS.
 fn plain_router() -> Router {
     let elsewhere = Router::new().fallback(secure::elsewhere);
-    elsewhere.layer(middleware::from_fn(harden))
+    elsewhere.layer(middleware::from_fn_with_state(
+        headers::embedders(&[]),
+        harden,
+    ))
 }
 
 /// Says who calls.
@@ -86,14 +90,18 @@ async fn introduce(
     next.run(request).await
 }
 
-async fn harden(request: Request, next: middleware::Next) -> Response {
+async fn harden(
+    State(embedders): State<Arc<str>>,
+    request: Request,
+    next: middleware::Next,
+) -> Response {
     let (parts, body) = request.into_parts();
     let host = asked_host(&parts).map(str::to_owned);
     let mut response = match has_one_host(&parts) {
         true => next.run(Request::from_parts(parts, body)).await,
         false => (StatusCode::BAD_REQUEST, ONE_HOST).into_response(),
     };
-    headers::harden(response.headers_mut(), host.as_deref());
+    headers::harden(response.headers_mut(), host.as_deref(), &embedders);
     response
 }
 

@@ -1,0 +1,124 @@
+//! `ferrite npm`: writes the browser client as a package for npm, the very files that this server gives out.
+//!
+//! It owns the package's layout and its two generated modules: the manifest, and a client with its wasm inside.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Arg, Command, value_parser};
+use ferrite_server::embedded;
+use serde_json::json;
+
+use crate::{refuse, say};
+
+const SCRIPT: &str = "ferrite_client.js";
+const TYPES: &str = "ferrite_client.d.ts";
+const WASM: &str = "ferrite_client_bg.wasm";
+
+/// As they are served.
+const SERVED: [&str; 5] = [SCRIPT, TYPES, WASM, "ferrite_room.js", "ferrite_room.d.ts"];
+
+/// As they are in the repository.
+const DOCUMENTS: [(&str, &str); 3] = [
+    ("README.md", include_str!("../../client-wasm/README.npm.md")),
+    ("LICENSE-MIT", include_str!("../../LICENSE-MIT")),
+    ("LICENSE-APACHE", include_str!("../../LICENSE-APACHE")),
+];
+
+const NO_CLIENT: &str = "this server was built without the browser client (FERRITE_NO_CLIENT)";
+
+pub(crate) fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1);
+    let wish = match command().try_get_matches_from(arguments) {
+        Ok(wish) => wish,
+        Err(error) if !error.use_stderr() => return say(error.to_string().trim_end()),
+        Err(error) => return refuse(&error.to_string().trim_end().trim_start_matches("error: ")),
+    };
+    let Some(directory) = wish.get_one::<PathBuf>("directory") else {
+        return refuse(&"no directory");
+    };
+    let Some(files) = files() else {
+        return refuse(&NO_CLIENT);
+    };
+    match write(directory, &files) {
+        Ok(()) => say(&directory.display().to_string()),
+        Err(error) => refuse(&format!("{}: {error}", directory.display())),
+    }
+}
+
+fn command() -> Command {
+    Command::new("npm")
+        .bin_name("ferrite npm")
+        .about("Writes the browser client as a package for npm: `npm install DIRECTORY` takes it.")
+        .arg(
+            Arg::new("directory")
+                .value_name("DIRECTORY")
+                .help("Where; it is made if it is not there, and files of these names are replaced")
+                .required(true)
+                .value_parser(value_parser!(PathBuf)),
+        )
+}
+
+/// All of the package. `None` if the client is not in this build.
+fn files() -> Option<Vec<(&'static str, Vec<u8>)>> {
+    let mut files = vec![
+        ("package.json", manifest().into_bytes()),
+        ("inline.js", inline(embedded(WASM)?).into_bytes()),
+        ("inline.d.ts", INLINE_TYPES.into()),
+    ];
+    for name in SERVED {
+        files.push((name, embedded(name)?.to_vec()));
+    }
+    files.extend(DOCUMENTS.map(|(name, text)| (name, text.into())));
+    Some(files)
+}
+
+fn manifest() -> String {
+    let module = |script: &str, types: &str| json!({ "types": types, "default": script });
+    let manifest = json!({
+        "name": "ferrite-client",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "The browser client of a Ferrite server: calls and rooms over WebRTC.",
+        "license": "MIT OR Apache-2.0",
+        "type": "module",
+        "sideEffects": ["./ferrite_room.js"],
+        "exports": {
+            ".": module("./ferrite_client.js", "./ferrite_client.d.ts"),
+            "./inline": module("./inline.js", "./inline.d.ts"),
+            "./room": module("./ferrite_room.js", "./ferrite_room.d.ts"),
+            "./ferrite_client_bg.wasm": "./ferrite_client_bg.wasm",
+            "./package.json": "./package.json",
+        },
+    });
+    format!("{manifest:#}\n")
+}
+
+/// A module that needs no file beside it.
+fn inline(wasm: &[u8]) -> String {
+    format!(
+        "// The client with its wasm inside, for where a file beside a module is left behind.\n\
+         import start from \"./{SCRIPT}\";\n\
+         export * from \"./{SCRIPT}\";\n\
+         const wasm = \"{}\";\n\
+         export default () => start({{\n  \
+           module_or_path: Uint8Array.from(atob(wasm), (letter) => letter.charCodeAt(0)),\n\
+         }});\n",
+        STANDARD.encode(wasm)
+    )
+}
+
+const INLINE_TYPES: &str = "\
+export * from \"./ferrite_client.js\";
+/** Makes the client ready. Once, before anything else. */
+export default function init(): Promise<unknown>;
+";
+
+fn write(directory: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    files
+        .iter()
+        .try_for_each(|(name, content)| std::fs::write(directory.join(name), content))
+}

@@ -1,0 +1,250 @@
+//! The package that `ferrite npm` writes, in somebody's project: built with Vite and strict TypeScript, without a
+//! bundler, and as one tag. The project is the example in `client-wasm/examples/vite`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use ferrite_tests::server::run_to_end;
+use ferrite_tests::site::Site;
+use ferrite_tests::{RoomPage, Scene, artefacts, scene_with};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// Has the server write its package.
+async fn write_package(dir: &Path) -> Result<PathBuf> {
+    let package = dir.join("ferrite-client");
+    let path = package.to_str().context("a path that is text")?;
+    let output = run_to_end(&["npm", path]).await?;
+    ensure!(output.status.success(), "{output:?}");
+    Ok(package)
+}
+
+/// Runs a command to its end in `dir`.
+async fn run(dir: &Path, program: &str, args: &[&str]) -> Result<()> {
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(dir)
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    ensure!(output.status.success(), "{program} {args:?}: {said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_holds_what_it_exports() -> Result<()> {
+    let package = write_package(&artefacts::fresh("npm_files")?).await?;
+    let manifest: Value = serde_json::from_slice(&fs::read(package.join("package.json"))?)?;
+    let exports = manifest["exports"].as_object().context("exports")?;
+    let mut exported = BTreeSet::new();
+    for export in exports.values() {
+        match export {
+            Value::String(target) => _ = exported.insert(target.as_str()),
+            conditions => exported.extend(
+                conditions
+                    .as_object()
+                    .into_iter()
+                    .flat_map(|it| it.values().filter_map(Value::as_str)),
+            ),
+        }
+    }
+    ensure!(exported.len() == 8, "{exported:?}");
+    for target in exported {
+        ensure!(
+            package.join(target).is_file(),
+            "{target} is exported, and not there"
+        );
+    }
+    for document in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+        ensure!(package.join(document).is_file(), "no {document}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_named() -> Result<()> {
+    let output = run_to_end(&["npm", "/dev/null/package"]).await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(2) && said.contains("/dev/null/package: "),
+        "{output:?}"
+    );
+    Ok(())
+}
+
+/// The example as a project of its own, with the package installed as from a registry, and the tools that
+/// `tests/node` pins.
+async fn project(dir: &Path) -> Result<PathBuf> {
+    let tests = artefacts::repository().join("tests").canonicalize()?;
+    run(&tests, "node/install", &[]).await?;
+    write_package(dir).await?;
+    let project = dir.join("project");
+    let example = artefacts::repository().join("client-wasm/examples/vite");
+    run(
+        dir,
+        "cp",
+        &["-r", example.to_str().context("a path")?, "project"],
+    )
+    .await?;
+    fs::rename(dir.join("ferrite-client"), project.join("ferrite-client"))?;
+    // A link to a directory is source to Vite; what comes from a registry is not.
+    let install = [
+        "install",
+        "--install-links",
+        "--omit=dev",
+        "--offline",
+        "--no-audit",
+        "--no-fund",
+    ];
+    run(&project, "npm", &install).await?;
+    for tool in ["vite", "typescript"] {
+        let installed = tests.join("node/node_modules").join(tool);
+        std::os::unix::fs::symlink(installed, project.join("node_modules").join(tool))?;
+    }
+    Ok(project)
+}
+
+/// Two people open the same page, and see each other.
+async fn two_call(scene: &Scene, page: &str) -> Result<()> {
+    let browser = &scene.browser;
+    let url = format!("{page}?server={}", scene.server.url("/"));
+    let mut windows = Vec::new();
+    for name in ["Ada", "Zoë"] {
+        windows.push(browser.open_window(&url).await?);
+        browser.type_into("[name=name]", name).await?;
+        browser.click("button").await?;
+        let status = "document.querySelector('#status').textContent";
+        browser
+            .until("the call to be up", status, |it| it == "connected")
+            .await?;
+    }
+    for window in &windows {
+        browser.switch_to(window).await?;
+        let frames = "document.querySelector('#people video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0";
+        browser
+            .until("the other's picture", frames, |it| it.as_u64() > Some(5))
+            .await?;
+    }
+    browser.screenshot("call").await
+}
+
+/// Plays on a server that allows the pages of this site.
+async fn at(
+    site: &Site,
+    name: &str,
+    play: impl AsyncFnOnce(&mut Scene) -> Result<()>,
+) -> Result<()> {
+    let flags = ["--shards", "1", "--allowed-origins", site.origin()];
+    scene_with(name, &flags, &RoomPage::windows(), play).await
+}
+
+#[tokio::test]
+async fn from_npm_vite_and_strict_typescript_build_a_call() -> Result<()> {
+    let project = project(&artefacts::fresh("npm_project")?).await?;
+    run(&project, "node", &["node_modules/typescript/bin/tsc"]).await?;
+    run(
+        &project,
+        "node",
+        &["node_modules/vite/bin/vite.js", "build"],
+    )
+    .await?;
+    let site = Site::of(&project.join("dist")).await?;
+    at(&site, "npm_vite", async |scene| {
+        two_call(scene, site.origin()).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_page_without_a_bundler_takes_it_either_way() -> Result<()> {
+    let dir = artefacts::fresh("npm_plain")?;
+    write_package(&dir).await?;
+    fs::write(
+        dir.join("index.html"),
+        "<!doctype html><link rel=icon href=data:,>",
+    )?;
+    let site = Site::of(&dir).await?;
+    at(&site, "npm_modules", async |scene| {
+        for module in ["ferrite_client.js", "inline.js"] {
+            scene.browser.open(site.origin()).await?;
+            let join = r"
+                const [module, url] = args;
+                const { default: init, FerriteClient } = await import(`/ferrite-client/${module}`);
+                await init();
+                const client = new FerriteClient({ url });
+                const room = await client.join({ room: 'kitchen', name: 'Ada' });
+                client.close();
+                return room.participants.map(({ name }) => name);
+            ";
+            let args = vec![json!(module), json!(scene.server.url("/"))];
+            let names = scene.browser.run(join, args).await?;
+            ensure!(names == json!(["Ada"]), "{module}: {names}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+const TAG: &str = r"
+    const [server, name] = args;
+    await import(`${server}/ferrite_room.js`);
+    const tag = document.createElement('ferrite-room');
+    tag.setAttribute('room', 'kitchen & hall');
+    if (name) tag.setAttribute('name', name);
+    document.body.append(tag);
+";
+const FRAME: &str = "document.querySelector('ferrite-room').shadowRoot.querySelector('iframe')";
+
+#[tokio::test]
+async fn a_tag_puts_a_room_into_any_page_that_is_allowed() -> Result<()> {
+    let site = Site::start().await?;
+    at(&site, "npm_tag", async |scene| {
+        let browser = &scene.browser;
+        browser.open(site.origin()).await?;
+        browser
+            .run(TAG, vec![json!(scene.server.url("")), json!("Ada")])
+            .await?;
+        browser.enter_frame(FRAME).await?;
+        browser.click("#enter").await?;
+        let page = RoomPage(browser);
+        page.shows(&["Ada"]).await?;
+        page.plays("Ada", 5).await?;
+        browser
+            .open_window(&scene.server.url("/r/kitchen%20%26%20hall"))
+            .await?;
+        page.enter("Zoë").await?;
+        page.shows(&["Ada", "Zoë"]).await?;
+        page.plays("Ada", 5).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_allowed_gets_no_room_in_a_frame() -> Result<()> {
+    let (site, other) = (Site::start().await?, Site::start().await?);
+    at(&site, "npm_tag_refused", async |scene| {
+        scene.expect_console_errors();
+        let browser = &scene.browser;
+        browser.open(other.origin()).await?;
+        // The file is not to be had either: the tag is made as it would be.
+        let frame = "const frame = document.createElement('iframe');
+            document.body.append(frame);
+            await new Promise((loaded) => { frame.onload = loaded; frame.src = args[0]; });";
+        browser
+            .run(frame, vec![json!(scene.server.url("/r/kitchen"))])
+            .await?;
+        browser
+            .enter_frame("document.querySelector('iframe')")
+            .await?;
+        let enter = browser
+            .run("return document.querySelector('#enter') === null;", vec![])
+            .await?;
+        ensure!(enter == json!(true), "the room is there");
+        Ok(())
+    })
+    .await
+}
