@@ -40,6 +40,11 @@ async fn calls_that_lose_packets() -> Result<()> {
 }
 
 #[tokio::test]
+async fn rooms_that_people_come_to_and_go_from() -> Result<()> {
+    endurance("rooms --rooms 3 --minutes 0.1 --checks 3").await
+}
+
+#[tokio::test]
 async fn its_own_end_and_its_clients_find_back() -> Result<()> {
     endurance("restarts --clients 20 --kills 1").await
 }

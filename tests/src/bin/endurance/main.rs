@@ -17,6 +17,7 @@
 //! | `life` | one of them |
 //! | `calls` | calls that go on |
 //! | `floods` | calls while somebody floods the server |
+//! | `rooms` | rooms that people come to and go from |
 //! | `restarts` | its end under load, and what comes after |
 //! | `subject` | the server, and what it and the kernel say of it |
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ mod connects;
 mod floods;
 mod life;
 mod restarts;
+mod rooms;
 mod subject;
 
 use std::process::ExitCode;
@@ -62,6 +64,8 @@ enum Run {
     RoomFloods(floods::rooms::Options),
     /// SIGTERM and kill -9 under load, and a restart: when clients know, and when they are back
     Restarts(restarts::Options),
+    /// Rooms that people come to and go from while media flows: memory, files and tables stay flat
+    Rooms(rooms::Options),
     /// Calls that go on, with data, while packets get lost: memory stays flat
     Calls(calls::Options),
 }
@@ -74,6 +78,7 @@ async fn main() -> Result<ExitCode> {
         Run::Floods(options) => floods::run(&options, &log).await?,
         Run::RoomFloods(options) => floods::rooms::run(&options, &log).await?,
         Run::Restarts(options) => restarts::run(&options, &log).await?,
+        Run::Rooms(options) => rooms::run(&options, &log).await?,
         Run::Calls(options) => calls::run(&options, &log).await?,
     };
     for complaint in &complaints {
