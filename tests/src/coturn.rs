@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use tokio::net::UdpSocket;
 use tokio::process::Command;
 
+use crate::process::installed;
+
 /// A peer that sends back what it is sent.
 pub async fn mirror(host: &str) -> Result<u16> {
     let socket = UdpSocket::bind((host, 0)).await?;
@@ -24,13 +26,7 @@ pub async fn mirror(host: &str) -> Result<u16> {
 /// A program of coturn's. Where it is not installed, a word about it.
 #[must_use]
 pub fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found = std::env::split_paths(&path).map(|directory| directory.join(name));
-    let found = found.find(|program| program.exists());
-    if found.is_none() {
-        eprintln!("left out: {name}, coturn's, is not installed");
-    }
-    found
+    installed(name, "coturn's")
 }
 
 /// What coturn's client says of a server's port; `None` where it is not installed.

@@ -19,10 +19,10 @@
 //! * [`signalling`] calls for peers that have no signalling of their own.
 //! * [`native`] is a client that is no browser: it joins a room, and publishes and keeps files.
 //! * [`tone`] writes the sound a fake microphone plays.
-//! * [`coturn`] runs coturn's clients.
 //! * [`cargo`] builds programs of the workspace.
 //! * [`rest`] calls the server's REST API.
 //! * [`coturn`] runs coturn's programs.
+//! * [`janus`] starts Janus, another server, for the load tool.
 //! * [`readme`] reads what README.md and the other documents promise.
 //!
 //! The harness knows nothing of the server's insides: it speaks to a process and to its ports.
@@ -35,6 +35,7 @@ pub mod browser;
 pub mod cargo;
 pub mod coturn;
 pub mod firefox;
+pub mod janus;
 pub mod load;
 pub mod machine;
 pub mod marionette;

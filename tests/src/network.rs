@@ -4,6 +4,7 @@
 //! one to the other, for those that move. Knows nothing of who uses it.
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::process::Command;
 
@@ -28,6 +29,17 @@ route add default via 198.51.100.2
 address add 2001:db8::1/64 dev outside nodad
 -6 route add default via 2001:db8::2
 ";
+
+/// The first address of many that whoever is in [`for_crowds`] may send from. They are for benchmarks (RFC 2544).
+pub const CROWD: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+
+/// Takes this thread, and no other, into a network that has besides one address a hundred thousand from [`CROWD`]
+/// on. libnice takes no loopback address, and answers only where its own address is.
+pub fn for_crowds() -> Result<()> {
+    leave()?;
+    LINKS.lines().try_for_each(|line| command("ip", line))?;
+    command("ip", "route add local 198.18.0.0/15 dev outside")
+}
 
 /// Runs an async test in a network of its own, on a thread of its own. The sockets and processes
 /// it makes are in that network; the system ends it with the last of them, however they end.

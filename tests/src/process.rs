@@ -13,6 +13,18 @@ use tokio::process::{Child, Command};
 
 use crate::wait;
 
+/// An installed program. Where there is none, a word about it.
+#[must_use]
+pub fn installed(name: &str, whose: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|directory| directory.join(name));
+    let found = found.find(|program| program.exists());
+    if found.is_none() {
+        eprintln!("left out: {name}, {whose}, is not installed");
+    }
+    found
+}
+
 /// A running child process.
 #[derive(Debug)]
 pub struct Process {

@@ -74,6 +74,49 @@ async fn everything_that_a_room_forwards() -> Result<()> {
     Ok(())
 }
 
+/// Where Janus or a network for it cannot be had, the tool says so.
+#[tokio::test]
+async fn janus_is_filled_with_the_same() -> Result<()> {
+    let arguments = "--publishers 2 --subscribers 3 --shown 1 --audio --heard 1 --beside janus";
+    let (output, figures, _) = load("beside", arguments).await?;
+    ensure!(output.status.success(), "it complained");
+    let Some(beside) = figures.get("beside") else {
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(said.contains("left out: "), "{figures}");
+        return Ok(());
+    };
+    for key in [
+        "usPerForwardedPacket",
+        "rawSealSend",
+        "addedLatencyMs.p99",
+        "joinMs.p50",
+        "joinCpuMs",
+        "cores",
+    ] {
+        ensure!(number(beside, key)? > 0.0, "{key} in {beside}");
+    }
+    number(beside, "kBPerSubscriber")?;
+    for key in [
+        "loss",
+        "unauthenticPackets",
+        "repeatedPackets",
+        "silentSlots",
+    ] {
+        ensure!(number(beside, key)? == 0.0, "{key} in {beside}");
+    }
+    // The same is asked of both: five who see one picture and hear one sound each.
+    let (ours, theirs) = (
+        number(&figures, "packetsPerSecond")?,
+        number(beside, "packetsPerSecond")?,
+    );
+    ensure!(
+        (0.7..1.4).contains(&(theirs / ours)),
+        "{ours} and {theirs} a second"
+    );
+    ensure!(number(beside, "decodableFrames")? > 300.0, "{beside}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_links_swallow_is_not_what_the_server_loses() -> Result<()> {
     let (output, figures, _) = load("links", "--subscribers 4 --loss 5 --delay 10").await?;

@@ -31,15 +31,23 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use options::Options;
+use options::{Options, Other};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
     let options = Options::parse();
     let figures = run::run(&options).await?;
-    report::print(&options, &figures);
+    let beside = match options.beside {
+        Some(Other::Janus) => run::run_at_janus(&options).await?,
+        None => None,
+    };
+    report::print(&options, &figures, beside.as_ref());
     if let Some(path) = &options.json {
-        let json = serde_json::to_string_pretty(&report::json(&figures))?;
+        let mut json = report::json(&figures);
+        if let Some(beside) = &beside {
+            json["beside"] = report::json(beside);
+        }
+        let json = serde_json::to_string_pretty(&json)?;
         std::fs::write(path, json + "\n").with_context(|| path.display().to_string())?;
     }
     if let Some(path) = &options.svg {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use ferrite_tests::load::rooms::{FieldOptions, LinkOptions, Pace, Part};
 
 #[derive(Clone, Debug, Parser)]
@@ -77,6 +77,10 @@ pub(crate) struct Options {
     /// Rounds of 32 packets by which the raw limits are measured, before and after
     #[arg(long, default_value_t = 2000)]
     pub(crate) raw_rounds: usize,
+    /// After Ferrite, the same participants fill rooms of this server, if it is installed. A publisher sees others
+    /// there over a connection of its own, and nobody watches others than before, or says anything
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) beside: Option<Other>,
     /// Writes the figures there
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
@@ -88,23 +92,72 @@ pub(crate) struct Options {
     pub(crate) log: String,
 }
 
+/// Another server, to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Other {
+    /// Debian's Janus, with its VideoRoom
+    Janus,
+}
+
+/// Who is there, in all rooms.
+#[derive(Clone, Debug)]
+pub(crate) struct Company {
+    pub(crate) publishers: u32,
+    pub(crate) publisher: Part,
+    /// Those who publish nothing.
+    pub(crate) receiving: Vec<(u32, Part)>,
+}
+
+impl Company {
+    pub(crate) fn subscribers(&self) -> u32 {
+        self.receiving.iter().map(|(count, _)| count).sum()
+    }
+}
+
 impl Options {
-    pub(crate) fn publisher(&self) -> Part {
+    /// Who is there.
+    pub(crate) fn company(&self) -> Company {
         let others = self.publishers.saturating_sub(1) as usize;
-        Part {
+        let publisher = Part {
             camera: true,
             microphone: self.audio,
-            shown: self.shown.min(others),
-            heard: self.heard_slots().min(others),
+            ..self.receiving(others)
+        };
+        let publishers = self.rooms * self.publishers;
+        Company {
+            publishers,
+            publisher,
+            receiving: vec![(self.all_subscribers(), self.subscriber())],
         }
     }
 
-    pub(crate) fn subscriber(&self) -> Part {
+    /// Who is there where a publisher sees others over a connection of its own, as Janus has it.
+    pub(crate) fn company_at_janus(&self) -> Company {
+        let mut company = self.company();
+        let Part { shown, heard, .. } = company.publisher;
+        company.publisher = Part {
+            shown: 0,
+            heard: 0,
+            ..company.publisher
+        };
+        if shown + heard > 0 {
+            let part = self.receiving(self.publishers.saturating_sub(1) as usize);
+            company.receiving.push((company.publishers, part));
+        }
+        company
+    }
+
+    fn subscriber(&self) -> Part {
+        self.receiving(self.publishers as usize)
+    }
+
+    /// One who is shown what so many publish.
+    fn receiving(&self, publishers: usize) -> Part {
         Part {
             camera: false,
             microphone: false,
-            shown: self.shown.min(self.publishers as usize),
-            heard: self.heard_slots().min(self.publishers as usize),
+            shown: self.shown.min(publishers),
+            heard: self.heard_slots().min(publishers),
         }
     }
 
@@ -112,16 +165,12 @@ impl Options {
         if self.audio { self.heard } else { 0 }
     }
 
-    pub(crate) fn all_publishers(&self) -> u32 {
-        self.rooms * self.publishers
-    }
-
-    pub(crate) fn all_subscribers(&self) -> u32 {
+    fn all_subscribers(&self) -> u32 {
         self.rooms * self.subscribers
     }
 
     pub(crate) fn field(&self) -> FieldOptions {
-        let all = (self.all_publishers() + self.all_subscribers()) as usize;
+        let all = (self.rooms * (self.publishers + self.subscribers)) as usize;
         FieldOptions {
             feedback: Duration::from_millis(self.feedback),
             open: self.open,

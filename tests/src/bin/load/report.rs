@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::options::Options;
 use crate::samples::{Figures, lost, ms};
 
-pub(crate) fn print(options: &Options, figures: &Figures) {
+pub(crate) fn print(options: &Options, figures: &Figures, beside: Option<&Figures>) {
     let limits = &figures.limits;
     let (sealed, segments) = (limits.send_alone(), limits.send_segments());
     let us = figures.us_per_packet();
@@ -58,6 +58,46 @@ pub(crate) fn print(options: &Options, figures: &Figures) {
         kilobytes(figures.kb_per_publisher),
         "resident, after media",
     );
+    if let Some(beside) = beside {
+        print_beside(figures, beside);
+    }
+}
+
+/// One figure beside the other.
+fn print_beside(figures: &Figures, beside: &Figures) {
+    type Row = (&'static str, fn(&Figures) -> Option<f64>);
+    const ROWS: [Row; 13] = [
+        ("us of CPU per forwarded packet", |it| {
+            Some(it.us_per_packet())
+        }),
+        ("  raw: AES-128-GCM, sendmmsg", |it| {
+            Some(it.limits.send_alone())
+        }),
+        ("  raw: AES-128-GCM, GSO", |it| {
+            Some(it.limits.send_segments())
+        }),
+        ("forwarded packets a second", |it| {
+            Some(it.packets_per_second())
+        }),
+        ("cores", |it| Some(it.cores())),
+        ("lost, %", |it| Some(100.0 * it.loss())),
+        ("added latency, ms       p50", |it| Some(it.latency.ms(0.5))),
+        ("                        p99", |it| {
+            Some(it.latency.ms(0.99))
+        }),
+        ("join, ms                p50", |it| Some(ms(&it.joined, 50))),
+        ("                        p95", |it| Some(ms(&it.joined, 95))),
+        ("  CPU, ms", |it| Some(it.join_cpu.as_secs_f64() * 1000.0)),
+        ("kB per subscriber", |it| it.kb_per_subscriber),
+        ("kB per publisher", |it| it.kb_per_publisher),
+    ];
+    println!("{:36}{:>14}{:>14}", "beside", "Ferrite", "Janus");
+    let text =
+        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+    for (name, value) in ROWS {
+        let (ours, theirs) = (text(value(figures)), text(value(beside)));
+        println!("  {name:34}{ours:>14}{theirs:>14}");
+    }
 }
 
 fn times(us: f64, raw: f64) -> String {
@@ -142,7 +182,7 @@ pub(crate) fn json(figures: &Figures) -> Value {
         "kBPerPublisher": figures.kb_per_publisher,
         "cores": figures.cores(),
         "forwardedPackets": figures.forwarded,
-        "packetsPerSecond": figures.forwarded as f64 / figures.measured.as_secs_f64(),
+        "packetsPerSecond": figures.packets_per_second(),
         "lostPackets": lost(found) + figures.late,
         "swallowedPackets": found.swallowed,
         "repairedPackets": found.repaired,

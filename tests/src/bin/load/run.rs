@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use ferrite_tests::load::rooms::{Field, Found, Histogram, News, Part, dropped_at};
+use ferrite_tests::janus::Janus;
+use ferrite_tests::load::rooms::{Field, Found, Histogram, News, Part};
 use ferrite_tests::load::{Meter, Raw, own_cpu};
-use ferrite_tests::{Server, artefacts, wait};
+use ferrite_tests::{Server, artefacts, network, wait};
 
-use crate::options::Options;
+use crate::options::{Company, Options};
 use crate::samples::{Figures, Sample, lost, ms};
 
 /// How long media flows before it is measured, and how long what is under way may take in the end.
@@ -20,7 +21,7 @@ const TURN: Duration = Duration::from_millis(20);
 /// Nobody takes longer to come in than this, however many they are.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Does it all.
+/// Fills rooms of Ferrite.
 pub(crate) async fn run(options: &Options) -> Result<Figures> {
     let mut raw = Raw::new(options.packets_per_frame as usize)?;
     raw.measure(options.raw_rounds)?;
@@ -29,24 +30,9 @@ pub(crate) async fn run(options: &Options) -> Result<Figures> {
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
     let mut server = Server::start(&dir, &flags).await?;
     let media = SocketAddrV4::new(Ipv4Addr::LOCALHOST, server.media_port());
-    let mut run = Run {
-        options,
-        field: Field::new(server.address(), media, options.field())?,
-        meter: Meter::new(server.pid()?)?,
-        began: Instant::now(),
-        next_sample: Instant::now(),
-        cpu: Duration::ZERO,
-        unsampled: News::default(),
-        total: News::default(),
-        ever: Found::default(),
-        told: 0,
-        samples: Vec::new(),
-        base: 0,
-        with_publishers: None,
-    };
-    let mut figures = run.go()?;
-    figures.dropped_there = dropped_at(server.media_port())?;
-    drop(run);
+    let field = Field::new(server.address(), media, options.field())?;
+    let meter = Meter::new(server.pid()?)?;
+    let mut figures = Run::new(options, options.company(), field, meter).go()?;
     let status = server.stop(wait::PATIENCE).await?;
     if !status.success() {
         bail!("the server ended with {status}");
@@ -57,8 +43,40 @@ pub(crate) async fn run(options: &Options) -> Result<Figures> {
     Ok(figures)
 }
 
+/// Fills rooms of Janus with the same, in a network that this thread is in from then on. `None` where Janus is not
+/// installed, or no network can be made.
+pub(crate) async fn run_at_janus(options: &Options) -> Result<Option<Figures>> {
+    if !network::may_be_made() {
+        eprintln!(
+            "left out: Janus, because only root may make it a network, and not in most containers"
+        );
+        return Ok(None);
+    }
+    network::for_crowds()?;
+    let mut raw = Raw::new(options.packets_per_frame as usize)?;
+    let dir = artefacts::fresh(&format!("{}-janus", options.log))?;
+    let Some(janus) = Janus::start(&dir).await? else {
+        return Ok(None);
+    };
+    // It knows no way to say either.
+    let options = &Options {
+        watch_changes: 0.0,
+        messages_per_second: 0.0,
+        ..options.clone()
+    };
+    raw.measure(options.raw_rounds)?;
+    let field = Field::at_janus(janus.socket(), network::CROWD, options.field())?;
+    let meter = Meter::new(janus.pid()?)?;
+    let mut figures = Run::new(options, options.company_at_janus(), field, meter).go()?;
+    janus.stop().await?;
+    raw.measure(options.raw_rounds)?;
+    figures.limits = raw.limits();
+    Ok(Some(figures))
+}
+
 struct Run<'a> {
     options: &'a Options,
+    company: Company,
     field: Field,
     meter: Meter,
     began: Instant,
@@ -76,20 +94,36 @@ struct Run<'a> {
     with_publishers: Option<u64>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(options: &'a Options, company: Company, field: Field, meter: Meter) -> Self {
+        Self {
+            options,
+            company,
+            field,
+            meter,
+            began: Instant::now(),
+            next_sample: Instant::now(),
+            cpu: Duration::ZERO,
+            unsampled: News::default(),
+            total: News::default(),
+            ever: Found::default(),
+            told: 0,
+            samples: Vec::new(),
+            base: 0,
+            with_publishers: None,
+        }
+    }
+
     fn go(&mut self) -> Result<Figures> {
         self.warm_up()?;
-        let (publishers, subscribers) = (
-            self.options.all_publishers(),
-            self.options.all_subscribers(),
-        );
+        let (publishers, subscribers) = (self.company.publishers, self.company.subscribers());
         let rooms = self.options.rooms;
         self.base = self.meter.memory()?;
         self.began = Instant::now();
         self.next_sample = self.began;
         self.cpu = self.meter.cpu()?;
         let before = self.cpu;
-        self.join(publishers, rooms, self.options.publisher())?;
+        self.join(publishers, rooms, self.company.publisher)?;
         let mut join_cpu = (self.meter.cpu()? - before) / publishers.max(1);
         if subscribers > 0 {
             self.field.start();
@@ -98,7 +132,9 @@ impl Run<'_> {
             self.live(Duration::from_millis(200))?;
             self.with_publishers = Some(self.meter.memory()?);
             let before = self.meter.cpu()?;
-            self.join(subscribers, rooms, self.options.subscriber())?;
+            for (count, part) in self.company.receiving.clone() {
+                self.join(count, rooms, part)?;
+            }
             join_cpu = (self.meter.cpu()? - before) / subscribers;
         }
         self.take_news();
@@ -114,9 +150,15 @@ impl Run<'_> {
     /// The first participants cost what is made once: the tables and buffers of every thread.
     fn warm_up(&mut self) -> Result<()> {
         let room = self.options.rooms;
-        let mut first = vec![self.field.invite(room, self.options.publisher())?];
+        let subscriber = Part {
+            camera: false,
+            microphone: false,
+            shown: 1,
+            heard: usize::from(self.options.audio),
+        };
+        let mut first = vec![self.field.invite(room, self.company.publisher)?];
         for _ in 0..3 {
-            first.push(self.field.invite(room, self.options.subscriber())?);
+            first.push(self.field.invite(room, subscriber)?);
         }
         self.field
             .live(Instant::now() + Duration::from_millis(500))?;
@@ -125,7 +167,7 @@ impl Run<'_> {
             .live(Instant::now() + Duration::from_millis(500))?;
         self.field.stop();
         for number in first {
-            self.field.dismiss(number);
+            self.field.dismiss(number)?;
         }
         self.field.live(Instant::now() + SETTLE)?;
         self.field.take_news();
@@ -161,7 +203,7 @@ impl Run<'_> {
         let end = began + Duration::from_secs(self.options.seconds.into());
         let mut happenings = Happenings::default();
         while Instant::now() < end {
-            happenings.happen(self.options, began.elapsed(), &mut self.field)?;
+            happenings.happen(self.options, began.elapsed(), self)?;
             self.live(TURN)?;
         }
         self.take_news();
@@ -201,7 +243,7 @@ impl Run<'_> {
             kb_per_publisher,
             kb_per_subscriber,
             dropped_here: self.field.overflowed()?,
-            dropped_there: 0,
+            dropped_there: self.field.dropped_there()?,
             load_average: load_average(),
         })
     }
@@ -210,10 +252,7 @@ impl Run<'_> {
         let per = |now: u64, before: u64, count: u32| {
             (count > 0).then(|| (now as f64 - before as f64) / 1024.0 / f64::from(count))
         };
-        let (publishers, subscribers) = (
-            self.options.all_publishers(),
-            self.options.all_subscribers(),
-        );
+        let (publishers, subscribers) = (self.company.publishers, self.company.subscribers());
         match self.with_publishers {
             None => (per(memory, self.base, publishers), None),
             Some(with) => (
@@ -252,16 +291,16 @@ impl Run<'_> {
         let packets = news.found.packets;
         let media = |value: f64| (packets > 0).then_some(value);
         let (kb_per_publisher, kb_per_subscriber) = self.kilobytes(self.meter.memory()?);
-        let all_in = connected
-            == self.options.all_publishers() as usize + self.options.all_subscribers() as usize;
+        let publishers = self.company.publishers as usize;
+        let all_in = connected == publishers + self.company.subscribers() as usize;
         // A link may have swallowed in one second what is missed in the next.
         let lost_ever = lost(&self.ever);
         let lost = lost_ever.saturating_sub(self.told);
         self.told = self.told.max(lost_ever);
         let sample = Sample {
             at: self.began.elapsed().as_secs_f64(),
-            publishers: there.min(self.options.all_publishers() as usize),
-            subscribers: there.saturating_sub(self.options.all_publishers() as usize),
+            publishers: there.min(publishers),
+            subscribers: there.saturating_sub(publishers),
             packets,
             us_per_packet: media(used.as_secs_f64() * 1e6 / packets.max(1) as f64),
             lost,
@@ -300,18 +339,19 @@ struct Happenings {
 }
 
 impl Happenings {
-    fn happen(&mut self, options: &Options, since: Duration, field: &mut Field) -> Result<()> {
+    fn happen(&mut self, options: &Options, since: Duration, run: &mut Run<'_>) -> Result<()> {
         let due = |rate: f64| (since.as_secs_f64() * rate) as u64;
+        let field = &mut run.field;
         while self.left < due(options.churn) {
             self.left += 1;
             let leaves_nothing = |part: &Part| !part.camera;
             let anybody = |_: &Part| true;
-            let gone = match options.all_subscribers() {
+            let gone = match run.company.subscribers() {
                 0 => field.draw(anybody),
                 _ => field.draw(leaves_nothing),
             };
             if let Some((number, (room, part))) = gone.and_then(|it| Some((it, field.seat(it)?))) {
-                field.dismiss(number);
+                field.dismiss(number)?;
                 field.invite(room, part)?;
             }
         }

@@ -65,6 +65,10 @@ impl Figures {
         self.server_cpu.as_secs_f64() * 1e6 / self.forwarded.max(1) as f64
     }
 
+    pub(crate) fn packets_per_second(&self) -> f64 {
+        self.forwarded as f64 / self.measured.as_secs_f64()
+    }
+
     /// The share that the server lost.
     pub(crate) fn loss(&self) -> f64 {
         let lost = lost(&self.found) + self.late;

@@ -2,24 +2,22 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::SocketAddrV4;
-use std::os::fd::AsRawFd;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use ferrite_protocol::{ClientMessage, ParticipantId};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
 
+use super::door::Door;
 use super::guest::{Common, Guest};
 use super::histogram::Histogram;
+use super::janus::{Description, Desk};
 use super::lane::{Lane, LinkOptions};
 use super::offer::Part;
 use super::sink::Found;
 use super::source::{Pace, SOUND_INTERVAL};
-use super::wire::{self, Wire, wall_clock};
-use crate::load::line::Line;
+use super::wire::{self, FIRST, Wire, wall_clock};
 use crate::load::token::TokenKey;
 use crate::load::{Badge, SplitMix};
 
@@ -55,6 +53,12 @@ enum Task {
     Frame(usize, u32),
 }
 
+/// By what participants speak with the server.
+enum Signalling {
+    Ferrite(Door),
+    Janus(Box<Desk>),
+}
+
 /// All participants.
 pub struct Field {
     options: FieldOptions,
@@ -62,10 +66,7 @@ pub struct Field {
     common: Common,
     guests: Vec<Option<Box<Guest>>>,
     tasks: BinaryHeap<Reverse<(Instant, usize, Task)>>,
-    poll: Poll,
-    events: Events,
-    wants: Sender<usize>,
-    doors: Receiver<(usize, Result<Line>)>,
+    signalling: Signalling,
     random: SplitMix,
     /// Which sending this is; even ones are pauses.
     sending: u32,
@@ -97,18 +98,34 @@ pub struct News {
 impl Field {
     /// Nobody yet. Everybody will join at this address, and send media to that one.
     pub fn new(address: &str, media: SocketAddrV4, options: FieldOptions) -> Result<Self> {
-        let wire = Wire::new(media, options.sockets)?;
-        let (wants, doors) = doorman(address.to_owned());
+        let door = Door::new(address)?;
+        let wire = Wire::new(options.sockets, FIRST)?;
+        Self::with(Signalling::Ferrite(door), wire, media, options)
+    }
+
+    /// Nobody yet. Everybody will be in rooms of the Janus whose API is at this Unix socket, and send from this
+    /// address and those that follow.
+    pub fn at_janus(socket: &Path, first: Ipv4Addr, options: FieldOptions) -> Result<Self> {
+        let desk = Box::new(Desk::open(socket)?);
+        // Where each sends media to, it is told.
+        let nowhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        let wire = Wire::new(options.sockets, first)?;
+        Self::with(Signalling::Janus(desk), wire, nowhere, options)
+    }
+
+    fn with(
+        signalling: Signalling,
+        wire: Wire,
+        media: SocketAddrV4,
+        options: FieldOptions,
+    ) -> Result<Self> {
         Ok(Self {
             options,
-            common: Common::new(Badge::new()?, wire.server(), options.open.max(1)),
+            common: Common::new(Badge::new()?, media, options.open.max(1)),
             wire,
             guests: Vec::new(),
             tasks: BinaryHeap::new(),
-            poll: Poll::new()?,
-            events: Events::with_capacity(1024),
-            wants,
-            doors,
+            signalling,
             random: SplitMix(7),
             sending: 0,
         })
@@ -118,20 +135,33 @@ impl Field {
     pub fn invite(&mut self, room: u32, part: Part) -> Result<usize> {
         let (number, now) = (self.guests.len(), Instant::now());
         let mut guest = Guest::new(number, room, part, now);
-        let publishes = part.camera || part.microphone;
-        if !publishes && !self.options.link.is_perfect() {
+        if !part.publishes() && !self.options.link.is_perfect() {
             let seed = number as u64;
             let lane = |seed| Lane::new(self.options.link, seed);
             guest.lanes = Some(Box::new((lane(2 * seed), lane(2 * seed + 1))));
         }
+        match &mut self.signalling {
+            Signalling::Ferrite(door) => door.want(number)?,
+            Signalling::Janus(desk) => {
+                let local = self.wire.local(number)?;
+                let offer = guest.offer(&self.common.badge, Some(local));
+                desk.enter(number, room, part, offer)?;
+            }
+        }
         self.guests.push(Some(Box::new(guest)));
-        self.wants.send(number).context("the doorman has gone")?;
+        if matches!(self.signalling, Signalling::Janus(_)) {
+            self.begin(number);
+        }
         Ok(number)
     }
 
-    /// Lets somebody go, without a word.
-    pub fn dismiss(&mut self, number: usize) {
+    /// Lets somebody go, without a word where there is a connection that breaks.
+    pub fn dismiss(&mut self, number: usize) -> Result<()> {
         self.guests[number] = None;
+        match &mut self.signalling {
+            Signalling::Ferrite(_) => Ok(()),
+            Signalling::Janus(desk) => desk.leave(number),
+        }
     }
 
     /// How many are there, and how many of them are connected.
@@ -186,7 +216,6 @@ impl Field {
     pub fn live(&mut self, until: Instant) -> Result<()> {
         loop {
             let now = Instant::now();
-            self.open_doors()?;
             self.work(now)?;
             self.receive()?;
             self.listen()?;
@@ -204,28 +233,63 @@ impl Field {
         }
     }
 
-    fn open_doors(&mut self) -> Result<()> {
-        while let Ok((number, line)) = self.doors.try_recv() {
-            let Some(Some(guest)) = self.guests.get_mut(number) else {
+    fn listen(&mut self) -> Result<()> {
+        match &mut self.signalling {
+            Signalling::Ferrite(_) => self.listen_at_doors(),
+            Signalling::Janus(_) => self.listen_at_desk(),
+        }
+    }
+
+    fn listen_at_doors(&mut self) -> Result<()> {
+        let Signalling::Ferrite(door) = &mut self.signalling else {
+            return Ok(());
+        };
+        let mut begun = Vec::new();
+        while let Some((number, line)) = door.open()? {
+            if let Some(Some(guest)) = self.guests.get_mut(number) {
+                guest.sit(line, &self.common.badge, self.options.key)?;
+                begun.push(number);
+            }
+        }
+        let now = Instant::now();
+        for number in door.hear()? {
+            if let Some(Some(guest)) = self.guests.get_mut(number) {
+                guest.listen(now, &mut self.common)?;
+            }
+        }
+        begun.into_iter().for_each(|number| self.begin(number));
+        Ok(())
+    }
+
+    fn listen_at_desk(&mut self) -> Result<()> {
+        let Signalling::Janus(desk) = &mut self.signalling else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        for description in desk.hear()? {
+            let (Description::Answer(number, sdp) | Description::Offer(number, sdp)) = &description;
+            let Some(Some(guest)) = self.guests.get_mut(*number) else {
                 continue;
             };
-            let line = line?;
-            let descriptor = line.descriptor().as_raw_fd();
-            let mut source = SourceFd(&descriptor);
-            let token = Token(number);
-            let registry = self.poll.registry();
-            registry.register(&mut source, token, Interest::READABLE)?;
-            guest.sit(line, &self.common.badge, self.options.key)?;
-            let now = Instant::now();
-            // Reports of many do not come at once.
-            let spread = self.options.feedback.mul_f64(self.random.share());
-            self.tasks.push(Reverse((now + EARLY, number, Task::Step)));
-            if !self.options.feedback.is_zero() {
-                let first = now + spread;
-                self.tasks.push(Reverse((first, number, Task::Report)));
+            guest.accept(now, sdp, &mut self.common)?;
+            if let Description::Offer(..) = &description {
+                let local = self.wire.local(*number)?;
+                desk.answer(*number, &guest.answer(sdp, &self.common.badge, local))?;
             }
         }
         Ok(())
+    }
+
+    /// Looks after somebody from now on.
+    fn begin(&mut self, number: usize) {
+        let now = Instant::now();
+        // Reports of many do not come at once.
+        let spread = self.options.feedback.mul_f64(self.random.share());
+        self.tasks.push(Reverse((now + EARLY, number, Task::Step)));
+        if !self.options.feedback.is_zero() {
+            let first = now + spread;
+            self.tasks.push(Reverse((first, number, Task::Report)));
+        }
     }
 
     fn work(&mut self, now: Instant) -> Result<()> {
@@ -269,7 +333,8 @@ impl Field {
         let is_video = source.is_video();
         let packets = if is_video { pace.packets_per_frame } else { 1 };
         let (keys, wire) = (guest.keys.as_ref().context("keys")?, &self.wire);
-        let send = |packet: &[u8]| wire.send(number, packet);
+        let server = guest.server;
+        let send = |packet: &[u8]| wire.send(number, server, packet);
         source.frame(now, packets, keys, &mut guest.transport, send, wall_clock)?;
         Ok(self.interval(is_video))
     }
@@ -321,7 +386,7 @@ impl Field {
                 continue;
             };
             match &mut guest.lanes {
-                None => self.wire.send(number, &datagram)?,
+                None => self.wire.send(number, guest.server, &datagram)?,
                 Some(lanes) => drop(lanes.1.take(now, 0, &datagram)),
             }
         }
@@ -331,19 +396,8 @@ impl Field {
                     continue;
                 };
                 while let Some((_, datagram)) = lanes.1.arrived(now) {
-                    self.wire.send(guest.number, &datagram)?;
+                    self.wire.send(guest.number, guest.server, &datagram)?;
                 }
-            }
-        }
-        Ok(())
-    }
-
-    fn listen(&mut self) -> Result<()> {
-        self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
-        let now = Instant::now();
-        for event in &self.events {
-            if let Some(Some(guest)) = self.guests.get_mut(event.token().0) {
-                guest.listen(now, &mut self.common)?;
             }
         }
         Ok(())
@@ -432,28 +486,16 @@ impl Field {
         (behind.sum(), silent.sum())
     }
 
+    /// How many datagrams the kernel dropped at the server's UDP sockets.
+    pub fn dropped_there(&self) -> Result<u64> {
+        let mut ports: Vec<_> = self.all().map(|guest| guest.server.port()).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        wire::dropped(&ports)
+    }
+
     /// How many datagrams the kernel dropped because this end was too slow.
     pub fn overflowed(&self) -> Result<u64> {
         self.wire.overflowed()
     }
-}
-
-/// How many datagrams the kernel dropped at the UDP sockets of this port.
-pub fn dropped_at(port: u16) -> Result<u64> {
-    wire::dropped(&[port])
-}
-
-/// Opens WebSockets one after the other, on a thread of its own: that takes a while each.
-fn doorman(address: String) -> (Sender<usize>, Receiver<(usize, Result<Line>)>) {
-    let (wants, wanted) = channel::<usize>();
-    let (open, doors) = channel();
-    std::thread::spawn(move || {
-        for number in wanted {
-            let line = Line::open(&address).map_err(|error| anyhow!(error));
-            if open.send((number, line)).is_err() {
-                return;
-            }
-        }
-    });
-    (wants, doors)
 }

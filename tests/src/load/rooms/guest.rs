@@ -2,9 +2,10 @@
 //! does nothing by itself but answer; what it wants to send is put into the hands of its caller.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use ferrite_protocol::{
     ClientMessage, MediaKind, ParticipantId, PublicationId, RoomId, ServerMessage, Watch,
 };
@@ -12,7 +13,7 @@ use ferrite_protocol::{
 use super::entry::Entry;
 use super::histogram::Histogram;
 use super::lane::Lane;
-use super::offer::{Answer, CAMERA, Part, Stream};
+use super::offer::{self, Answer, CAMERA, End, Part, Stream};
 use super::packet::Header;
 use super::rtcp::{self, Arrivals, Asked, Block};
 use super::seal::{Keys, TAG};
@@ -26,7 +27,7 @@ use crate::load::token::{TokenKey, token};
 /// What concerns all participants.
 pub(super) struct Common {
     pub(super) badge: Badge,
-    pub(super) server: std::net::SocketAddr,
+    pub(super) server: SocketAddrV4,
     /// Every how many packets one is opened.
     pub(super) open: u64,
     pub(super) found: Found,
@@ -43,7 +44,7 @@ pub(super) struct Common {
 }
 
 impl Common {
-    pub(super) fn new(badge: Badge, server: std::net::SocketAddr, open: u64) -> Self {
+    pub(super) fn new(badge: Badge, server: SocketAddrV4, open: u64) -> Self {
         Self {
             badge,
             server,
@@ -76,10 +77,14 @@ pub(super) struct Guest {
     pub(super) part: Part,
     pub(super) line: Option<Line>,
     entry: Option<Entry>,
+    /// Where it sends media to.
+    pub(super) server: SocketAddrV4,
     pub(super) keys: Option<Keys>,
     pub(super) sources: Vec<Source>,
     pub(super) transport: u16,
     streams: Vec<(u32, Received)>,
+    /// The id of the transport-wide numbers that it is sent.
+    transport_id: Option<u8>,
     arrivals: Arrivals,
     /// Its link, to it and from it, where it is not perfect.
     pub(super) lanes: Option<Box<(Lane, Lane)>>,
@@ -98,10 +103,12 @@ impl Guest {
             part,
             line: None,
             entry: None,
+            server: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
             keys: None,
             sources: Vec::new(),
             transport: 0,
             streams: Vec::new(),
+            transport_id: None,
             arrivals: Arrivals::default(),
             lanes: None,
             asked: now,
@@ -135,11 +142,29 @@ impl Guest {
         })?;
         line.say(&ClientMessage::Offer {
             id: None,
-            sdp: self.part.sdp(&badge.fingerprint, self.first_ssrc()),
+            sdp: self.offer(badge, None),
             tracks: Some(self.part.tracks()),
         })?;
         self.line = Some(line);
         Ok(())
+    }
+
+    /// What it offers; from this address where the server wants to know it.
+    pub(super) fn offer(&self, badge: &Badge, local: Option<SocketAddrV4>) -> String {
+        let end = End {
+            fingerprint: &badge.fingerprint,
+            local,
+        };
+        self.part.sdp(&end, self.first_ssrc())
+    }
+
+    /// What it answers to the server's offer.
+    pub(super) fn answer(&self, offer: &str, badge: &Badge, local: SocketAddrV4) -> String {
+        let end = End {
+            fingerprint: &badge.fingerprint,
+            local: Some(local),
+        };
+        offer::answer(offer, &end)
     }
 
     /// Hears what the server says. What others do is not looked into.
@@ -179,10 +204,24 @@ impl Guest {
         Ok(())
     }
 
-    fn accept(&mut self, now: Instant, sdp: &str, common: &mut Common) -> Result<()> {
+    /// Takes the server's description: its answer, or what it offers.
+    pub(super) fn accept(&mut self, now: Instant, sdp: &str, common: &mut Common) -> Result<()> {
         let answer = Answer::read(sdp);
-        let (badge, server) = (&common.badge, common.server);
-        let mut entry = Entry::new(badge, server, now, &answer.ufrag, &answer.password);
+        self.server = match common.server.port() {
+            0 => answer
+                .candidate
+                .context("a description without a candidate")?,
+            _ => common.server,
+        };
+        self.transport_id = answer.transport;
+        let badge = &common.badge;
+        let mut entry = Entry::new(
+            badge,
+            self.server.into(),
+            now,
+            &answer.ufrag,
+            &answer.password,
+        );
         let mut out = Vec::new();
         entry.step(now, &mut out)?;
         self.entry = Some(entry);
@@ -286,7 +325,7 @@ impl Guest {
     /// missed: one after the first that came through.
     pub(super) fn note_link(&mut self, datagram: &[u8], is_through: bool) -> bool {
         let is_rtp = matches!(datagram, [128..=191, 0..=191 | 224.., ..]);
-        let Some(header) = is_rtp.then(|| Header::read(datagram)).flatten() else {
+        let Some(header) = is_rtp.then(|| Header::read(datagram, None)).flatten() else {
             return false;
         };
         for (ssrc, stream) in &mut self.streams {
@@ -302,7 +341,7 @@ impl Guest {
         let Some(keys) = &self.keys else {
             return;
         };
-        let Some(header) = Header::read(packet) else {
+        let Some(header) = Header::read(packet, self.transport_id) else {
             common.found.broken += 1;
             return;
         };

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `field` | all of them in one loop |
 //! | `guest` | one of them |
+//! | `door`, `janus` | by what it speaks with a server: Ferrite, or Janus beside it |
 //! | `entry`, `offer` | how it gets in |
 //! | `source` | what it publishes |
 //! | `sink` | what it checks of a stream it is sent |
@@ -14,10 +15,12 @@
 //! | `wire` | a few UDP sockets for all |
 //! | `histogram` | times, counted |
 
+mod door;
 mod entry;
 mod field;
 mod guest;
 mod histogram;
+mod janus;
 mod lane;
 mod offer;
 mod packet;
@@ -27,7 +30,7 @@ mod sink;
 mod source;
 mod wire;
 
-pub use field::{Field, FieldOptions, News, dropped_at};
+pub use field::{Field, FieldOptions, News};
 pub use histogram::Histogram;
 pub use lane::LinkOptions;
 pub use offer::Part;

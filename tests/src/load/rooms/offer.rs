@@ -1,6 +1,7 @@
 //! The offer of a light participant, and what it needs of the answer. Text in, text out.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 
 use ferrite_protocol::{MediaKind, Source, TrackUse, Tracks};
 
@@ -12,6 +13,10 @@ pub(super) const VP8: u8 = 96;
 pub(super) const RTX: u8 = 97;
 /// See [`VP8`].
 pub(super) const OPUS: u8 = 111;
+
+/// What names the extension with transport-wide numbers.
+const TRANSPORT_URI: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 /// The keys of what a publisher publishes.
 pub(super) const CAMERA: &str = "cam";
@@ -42,7 +47,37 @@ pub(super) struct Section {
     pub(super) publishes: bool,
 }
 
+/// This end of a connection, as descriptions have it.
+pub(super) struct End<'a> {
+    pub(super) fingerprint: &'a str,
+    /// Its address, for servers that do not learn it from its checks alone.
+    pub(super) local: Option<SocketAddrV4>,
+}
+
+impl End<'_> {
+    /// What each of its media sections says.
+    fn lines(&self) -> String {
+        let candidate = self.local.map_or_else(String::new, |local| {
+            let (ip, port) = (local.ip(), local.port());
+            format!(
+                "a=candidate:1 1 udp 2130706431 {ip} {port} typ host\r\na=end-of-candidates\r\n"
+            )
+        });
+        let fingerprint = self.fingerprint;
+        format!(
+            "c=IN IP4 0.0.0.0\r\na=ice-ufrag:{UFRAG}\r\na=ice-pwd:{PASSWORD}\r\n\
+             a=fingerprint:sha-256 {fingerprint}\r\na=setup:active\r\n{candidate}\
+             a=rtcp-mux\r\na=rtcp-rsize\r\n"
+        )
+    }
+}
+
 impl Part {
+    /// Whether it publishes anything.
+    pub(super) fn publishes(&self) -> bool {
+        self.camera || self.microphone
+    }
+
     /// Its media sections; their mids are their places.
     pub(super) fn sections(&self) -> Vec<Section> {
         let published = [
@@ -72,13 +107,13 @@ impl Part {
 
     /// The offer. The SSRC of what is published on a section is `first` and its place, that of what is
     /// sent again is a thousand more.
-    pub(super) fn sdp(&self, fingerprint: &str, first: u32) -> String {
+    pub(super) fn sdp(&self, end: &End<'_>, first: u32) -> String {
         let sections = self.sections();
         let mids: String = (0..sections.len()).map(|mid| format!(" {mid}")).collect();
         let mut sdp =
             format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE{mids}\r\n");
         for (section, mid) in sections.iter().zip(0..) {
-            sdp.push_str(&section.media(fingerprint, mid, first + mid));
+            sdp.push_str(&section.media(end, mid, first + mid));
         }
         sdp
     }
@@ -102,7 +137,7 @@ impl Section {
         }
     }
 
-    fn media(self, fingerprint: &str, mid: u32, ssrc: u32) -> String {
+    fn media(self, end: &End<'_>, mid: u32, ssrc: u32) -> String {
         let codecs = match self.kind {
             MediaKind::Video => format!(
                 "m=video 9 UDP/TLS/RTP/SAVPF {VP8} {RTX}\r\na=rtpmap:{VP8} VP8/90000\r\n\
@@ -130,13 +165,11 @@ impl Section {
                 )
             }
         };
+        let lines = end.lines();
         format!(
-            "{codecs}c=IN IP4 0.0.0.0\r\na=ice-ufrag:{UFRAG}\r\na=ice-pwd:{PASSWORD}\r\n\
-             a=fingerprint:sha-256 {fingerprint}\r\na=setup:active\r\na=mid:{mid}\r\n\
-             a={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n\
+            "{codecs}{lines}a=mid:{mid}\r\na={direction}\r\n\
              a=extmap:{MID} urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
-             a=extmap:{TRANSPORT} http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
-             {ssrcs}"
+             a=extmap:{TRANSPORT} {TRANSPORT_URI}\r\n{ssrcs}"
         )
     }
 }
@@ -150,9 +183,44 @@ pub(super) enum Stream {
     Again(u32),
 }
 
-/// What is needed of an answer.
+/// The answer to a server's offer: everything that it offers to send is received.
+pub(super) fn answer(offer: &str, end: &End<'_>) -> String {
+    const COPIED: [&str; 8] = [
+        "m=",
+        "a=mid:",
+        "a=rtpmap:",
+        "a=fmtp:",
+        "a=rtcp-fb:",
+        "v=",
+        "t=",
+        "a=group:",
+    ];
+    let mut sdp = String::new();
+    for line in offer.lines() {
+        let is_copied = COPIED.iter().any(|prefix| line.starts_with(prefix));
+        let is_counted = line.starts_with("a=extmap:") && line.ends_with(TRANSPORT_URI);
+        if is_copied || is_counted {
+            sdp.push_str(line);
+            sdp.push_str("\r\n");
+        }
+        if line.starts_with("v=") {
+            sdp.push_str("o=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n");
+        }
+        if line.starts_with("m=") {
+            sdp.push_str(&end.lines());
+            sdp.push_str("a=recvonly\r\n");
+        }
+    }
+    sdp
+}
+
+/// What is needed of an answer, or of an offer.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
+    /// The first address of IPv4 that it names.
+    pub(super) candidate: Option<SocketAddrV4>,
+    /// The id of transport-wide numbers.
+    pub(super) transport: Option<u8>,
     pub(super) ufrag: String,
     pub(super) password: String,
     pub(super) streams: BTreeMap<u32, Stream>,
@@ -176,6 +244,13 @@ impl Answer {
                 ufrag.clone_into(&mut answer.ufrag);
             } else if let Some(password) = line.strip_prefix("a=ice-pwd:") {
                 password.clone_into(&mut answer.password);
+            } else if let Some(candidate) = line.strip_prefix("a=candidate:") {
+                answer.candidate = answer.candidate.or_else(|| address(candidate));
+            } else if let Some(extension) = line.strip_prefix("a=extmap:") {
+                let id = extension.strip_suffix(TRANSPORT_URI);
+                answer.transport = answer
+                    .transport
+                    .or(id.and_then(|id| id.trim().parse().ok()));
             } else if let Some(pair) = line.strip_prefix("a=ssrc-group:FID ") {
                 let mut words = pair.split(' ');
                 if let (Some(media), Some(rtx)) = (number(words.next()), number(words.next())) {
@@ -192,4 +267,12 @@ impl Answer {
         (answer.streams).extend(again.map(|(rtx, media)| (rtx, Stream::Again(media))));
         answer
     }
+}
+
+/// Of a candidate (RFC 8839 §5.1).
+fn address(candidate: &str) -> Option<SocketAddrV4> {
+    let mut words = candidate.split(' ').skip(2);
+    let is_udp = words.next()?.eq_ignore_ascii_case("udp");
+    let (ip, port) = (words.nth(1)?.parse().ok()?, words.next()?.parse().ok()?);
+    is_udp.then(|| SocketAddrV4::new(ip, port))
 }

@@ -33,8 +33,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads it.
-    pub(super) fn read(packet: &[u8]) -> Option<Self> {
+    /// Reads it. The id is that of transport-wide numbers.
+    pub(super) fn read(packet: &[u8], transport: Option<u8>) -> Option<Self> {
         let fixed = packet.first_chunk::<12>()?;
         if fixed[0] >> 6 != 2 {
             return None;
@@ -54,7 +54,8 @@ impl Header {
             header.length = begins + 4 * usize::from(u16::from_be_bytes(*words));
             let extensions = packet.get(begins..header.length)?;
             if (*high, *low) == (0xBE, 0xDE) {
-                header.transport = extension(extensions, TRANSPORT)
+                header.transport = transport
+                    .and_then(|id| extension(extensions, id))
                     .and_then(|number| number.first_chunk())
                     .map(|number| u16::from_be_bytes(*number));
             }
@@ -169,11 +170,11 @@ mod tests {
         header.write(&mut packet, &[(MID, b"1a"), (TRANSPORT, &[2, 1])]);
         mark.fill(&mut packet, PACKET, true, true);
         assert_eq!(packet.len(), PACKET);
-        assert_eq!(Header::read(&packet), Some(header));
+        assert_eq!(Header::read(&packet, Some(TRANSPORT)), Some(header));
         assert_eq!(Mark::read(&packet), Some(mark));
         assert!(starts_keyframe(&packet[header.length..]));
         for length in 0..30 {
-            Header::read(&packet[..length]);
+            Header::read(&packet[..length], Some(TRANSPORT));
         }
     }
 }

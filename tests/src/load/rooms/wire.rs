@@ -1,5 +1,5 @@
-//! The way of many participants to the server over a few UDP sockets: each has an address of its own
-//! out of 127.0.0.0/8, and one system call takes in what came for many of them. The kernel notes when
+//! The way of many participants to a server over a few UDP sockets: each has an address of its own,
+//! and one system call takes in what came for many of them. The kernel notes when
 //! each datagram arrived, so that it does not matter how soon it is looked at. Knows nothing of what
 //! datagrams carry.
 //!
@@ -7,7 +7,7 @@
 //! through a network card.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,45 +30,45 @@ const LONGEST: usize = 2048;
 /// What the kernel keeps for a socket until it is read: a fifth of a second of what 2000 get.
 const BUFFER: usize = 64 << 20;
 
-/// The address of the first participant; the others follow.
-const FIRST: u32 = u32::from_be_bytes([127, 64, 0, 1]);
+/// The address of the first participant, on loopback; the others follow.
+pub(super) const FIRST: Ipv4Addr = Ipv4Addr::new(127, 64, 0, 1);
 
 /// How many participants there are addresses for.
-const MOST: u32 = 1 << 22;
+const MOST: u32 = 1 << 16;
 
 /// Some sockets.
 pub(super) struct Wire {
     sockets: Vec<UdpSocket>,
-    server: SockaddrIn,
-    server_address: SocketAddr,
+    first: u32,
     headers: Option<MultiHeaders<SockaddrIn>>,
     storage: Vec<[u8; LONGEST]>,
 }
 
 impl Wire {
-    /// So many sockets.
-    pub(super) fn new(server: SocketAddrV4, sockets: usize) -> Result<Self> {
+    /// So many sockets, and addresses from the first on.
+    pub(super) fn new(sockets: usize, first: Ipv4Addr) -> Result<Self> {
         let space = nix::cmsg_space!(in_pktinfo, nix::libc::timespec);
         Ok(Self {
+            first: first.into(),
             sockets: (0..sockets).map(|_| socket()).collect::<Result<_>>()?,
-            server: server.into(),
-            server_address: server.into(),
             headers: Some(MultiHeaders::preallocate(BATCH, Some(space))),
             storage: vec![[0; LONGEST]; BATCH],
         })
     }
 
-    /// Where everything goes.
-    pub(super) fn server(&self) -> SocketAddr {
-        self.server_address
+    /// The address of the participant with this number.
+    pub(super) fn local(&self, of: usize) -> Result<SocketAddrV4> {
+        let socket = &self.sockets[of % self.sockets.len()];
+        let port = socket.local_addr()?.port();
+        Ok(SocketAddrV4::new(self.address(of)?.into(), port))
     }
 
     /// Sends a datagram for the participant with this number.
-    pub(super) fn send(&self, from: usize, datagram: &[u8]) -> Result<()> {
+    pub(super) fn send(&self, from: usize, to: SocketAddrV4, datagram: &[u8]) -> Result<()> {
         let source = in_pktinfo {
             ipi_ifindex: 0,
             ipi_spec_dst: in_addr {
-                s_addr: address(from)?.to_be(),
+                s_addr: self.address(from)?.to_be(),
             },
             ipi_addr: in_addr { s_addr: 0 },
         };
@@ -78,7 +78,7 @@ impl Wire {
             &[IoSlice::new(datagram)],
             &[ControlMessage::Ipv4PacketInfo(&source)],
             MsgFlags::MSG_DONTWAIT,
-            Some(&self.server),
+            Some(&SockaddrIn::from(to)),
         );
         match sent {
             // A server that is gone is no error, and what a full buffer does not take is lost.
@@ -151,7 +151,7 @@ impl Wire {
                     _ => {}
                 }
             }
-            let to = to.and_then(|to| to.checked_sub(FIRST));
+            let to = to.and_then(|to| to.checked_sub(self.first));
             let Some(to) = to.filter(|to| *to < MOST) else {
                 bail!("a datagram for nobody");
             };
@@ -159,6 +159,14 @@ impl Wire {
             count += 1;
         }
         Ok(count)
+    }
+
+    fn address(&self, of: usize) -> Result<u32> {
+        let of = u32::try_from(of)?;
+        if of >= MOST {
+            bail!("there are no more addresses");
+        }
+        Ok(self.first + of)
     }
 
     /// How many datagrams the kernel had to drop because they were not read in time.
@@ -198,14 +206,6 @@ pub(super) fn wall_clock() -> u64 {
             .unwrap_or_default()
             .as_nanos() as u64,
     }
-}
-
-fn address(of: usize) -> Result<u32> {
-    let of = u32::try_from(of)?;
-    if of >= MOST {
-        bail!("there are no more addresses");
-    }
-    Ok(FIRST + of)
 }
 
 fn socket() -> Result<UdpSocket> {
