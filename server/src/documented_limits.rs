@@ -14,6 +14,7 @@ use crate::auth;
 use crate::congestion;
 use crate::http::{door, serve, turn_api};
 use crate::ledger::{book, keeper};
+use crate::media::forward::lead_in;
 use crate::media::ingest::{loss, table};
 use crate::media::net::{budget, framing, tcp};
 use crate::media::peer::streams;
@@ -278,6 +279,21 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         ("SSRCs sent", vec![n(srtp::MAX_SENT_SSRCS, " |")]),
+        (
+            "sound kept to be sent ahead",
+            vec![
+                n(lead_in::MAX_PACKETS, " packets"),
+                kib(lead_in::MAX_BYTES),
+                ms(lead_in::LEAD_IN),
+            ],
+        ),
+        (
+            "speakers told of",
+            vec![
+                n(room::MAX_SPEAKERS, ";"),
+                ms(signalling::SPEAKING_INTERVAL),
+            ],
+        ),
         (
             "packets kept",
             vec![

@@ -144,7 +144,7 @@ pub(crate) enum Effect {
     CreatePeer(Vec<IceServer>),
     /// Close the peer connection.
     ClosePeer,
-    /// Have so many slots for sound, and as many for pictures; the peer connection will ask for
+    /// Have so many slots for pictures, and as many for sound as go with them; the peer connection will ask for
     /// negotiation.
     Receive(usize),
     /// Make an offer and set it as local description.

@@ -36,7 +36,7 @@ use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
 pub(crate) use room::{Room, Speaking};
-pub(crate) use slots::Sight;
+pub(crate) use slots::{Sight, sounds};
 pub(crate) use status::{LinkState, Phase, Problem, Status};
 use summary::Summary;
 use told::Ids;

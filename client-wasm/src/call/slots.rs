@@ -10,6 +10,16 @@ const FIRST: usize = 4;
 /// Beyond these, nobody could tell one tile from another.
 const MOST: usize = 32;
 
+/// In a room with more than so many others nobody can follow all who speak.
+const FEW: usize = 8;
+/// So many of those who speak are heard there: the server chooses the loudest.
+const LOUDEST: usize = 5;
+
+/// How many slots for sound go with so many for pictures.
+pub(crate) fn sounds(slots: usize) -> usize {
+    if slots > FEW { LOUDEST } else { slots }
+}
+
 /// A picture that the page has a place for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sight {
@@ -155,6 +165,11 @@ mod tests {
         assert_eq!(slots.grow(3), None);
         assert_eq!(slots.grow(500), Some(32));
         assert_eq!(slots.grow(5_000), None);
+    }
+
+    #[test]
+    fn in_a_small_room_everybody_is_heard_and_in_a_big_one_the_loudest() {
+        assert_eq!([4, 8, 16, 32].map(sounds), [4, 8, 5, 5]);
     }
 
     #[test]

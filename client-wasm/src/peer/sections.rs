@@ -8,6 +8,7 @@ use web_sys::{MediaStreamTrack, RtcRtpTransceiverDirection as Direction};
 
 use super::layers;
 use super::sender::{prefer, replace};
+use crate::call::sounds;
 use crate::codec::VideoCodec;
 use crate::gaps::{self, Connection, Transceiver};
 
@@ -111,10 +112,18 @@ impl Sections {
         Ok(())
     }
 
-    /// Has so many slots of each kind.
+    /// Has so many slots for pictures, and as many for sound as that takes.
     pub(super) fn receive(&mut self, slots: usize) -> Result<(), JsValue> {
-        while self.slots.len() < 2 * slots {
-            for (kind, name) in [(MediaKind::Audio, "audio"), (MediaKind::Video, "video")] {
+        let kinds = [
+            (MediaKind::Audio, "audio", sounds(slots)),
+            (MediaKind::Video, "video", slots),
+        ];
+        for at in 0..slots {
+            for (kind, name, wanted) in kinds {
+                let there = self.slots.iter().filter(|(it, _)| *it == kind).count();
+                if at < there || there >= wanted {
+                    continue;
+                }
                 let init = direction("recvonly")?;
                 let transceiver = self.connection.add_transceiver_of(name, &init)?;
                 self.slots.push((kind, transceiver.unchecked_into()));

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ferrite_protocol::message::PeerConnectionState;
 
+use crate::media::ingest::voice::Voice;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
 
@@ -27,6 +28,13 @@ pub enum PeerEvent {
     },
     /// There is no room on the path for what is shown on these sections: all of them, by index.
     Paused(Vec<usize>),
+    /// Somebody is heard on a section: they began to speak or stopped, or still speak.
+    Voice {
+        /// Its index.
+        section: usize,
+        /// What is heard.
+        voice: Voice,
+    },
     /// Messages came on it. No more come until the session has said that it heard these.
     Messages(Vec<Bytes>),
     /// What the session sent last is on its way, and the next may come.

@@ -46,6 +46,7 @@ pub mod transport;
 pub use event::PeerEvent;
 pub use handle::{Answered, Busy, PeerHandle, SdpError};
 pub use id::TrackId;
+pub use ingest::voice::Voice;
 pub use peer::{Peer, PeerOutput};
 pub use plan::{Gathering, Plan, Shown, Talk};
 pub use plane::*;

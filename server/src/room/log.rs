@@ -100,6 +100,19 @@ fn is_for(message: &RoomMessage, reader: &ParticipantId) -> bool {
     to.is_none_or(|to| to.contains(reader)) || message.from == *reader
 }
 
+/// What somebody says.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// To whom, where it is not to all.
+    pub to: Option<Vec<ParticipantId>>,
+    /// What it is about.
+    pub topic: String,
+    /// What is said.
+    pub text: String,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@
 //! | `log` | what was said |
 //! | `inbox` | the bytes that wait for a member |
 //! | `view` | a room at one moment, and what is different at another |
+//! | `speakers` | who speaks, and in which order they are to be heard |
 //! | `slots` | what each slot of a subscriber shows |
 
 mod inbox;
@@ -20,6 +21,7 @@ mod program;
 mod registry;
 mod seat;
 mod slots;
+mod speakers;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -30,7 +32,7 @@ pub use inbox::{Inbox, Overrun, Waiting};
 #[cfg(test)]
 pub(crate) use inbox::{LEAST_WAITING_BYTES, MAX_WAITING, MAX_WAITING_BYTES, WAITING_BUDGET};
 #[doc(hidden)]
-pub use log::Forgotten;
+pub use log::{Forgotten, Said};
 #[cfg(test)]
 pub(crate) use log::{MAX_BYTES, MAX_CHAT, MAX_CHAT_BYTES, MAX_MESSAGES};
 pub use registry::Rooms;
@@ -38,8 +40,12 @@ pub use registry::Rooms;
 pub use seat::Seat;
 #[doc(hidden)]
 pub use slots::{Assigned, SlotKind, assign};
+#[cfg(test)]
+pub(crate) use speakers::MAX_SPEAKERS;
 #[doc(hidden)]
-pub use state::{NewPublication, Newcomer, Removal, Said};
+pub use speakers::{Speakers, Speaking};
+#[doc(hidden)]
+pub use state::{NewPublication, Newcomer, Removal};
 pub use state::{RoomError, RoomLimits};
 #[doc(hidden)]
 pub use view::{Carried, Change, Member, View, changes};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ferrite_protocol::RoomId;
 use tokio::sync::watch;
@@ -11,7 +12,7 @@ use super::inbox::{Inbox, WAITING_BUDGET};
 use super::state::{Newcomer, RoomError, RoomLimits, RoomState};
 use super::view::View;
 use crate::media::net::budget::Budget;
-use crate::media::{Gathering, TrackId};
+use crate::media::{Gathering, TrackId, Voice};
 
 /// All rooms of the server.
 #[derive(Debug)]
@@ -154,6 +155,14 @@ impl Room {
         // While it is held: views come in the order of the changes.
         self.view.send_replace(Arc::new(state.view().clone()));
         result
+    }
+
+    /// Somebody in it is heard: everybody is shown that, where it makes a difference.
+    pub(super) fn hear(&self, now: Instant, serial: u64, track: TrackId, voice: Voice) {
+        let mut state = self.state();
+        if state.hear(now, serial, track, voice) {
+            self.view.send_replace(Arc::new(state.view().clone()));
+        }
     }
 
     /// The view of somebody in the room.

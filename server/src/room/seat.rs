@@ -1,6 +1,7 @@
 //! A participant's place in a room: what it may see and do there. Giving it up, by dropping it, is leaving.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ferrite_protocol::{
     ClientData, ParticipantId, ParticipantState, PublicationId, RoomId, RoomMessage,
@@ -8,12 +9,12 @@ use ferrite_protocol::{
 use tokio::sync::watch;
 
 use super::inbox::Inbox;
-use super::log::Forgotten;
+use super::log::{Forgotten, Said};
 use super::registry::{Room, Rooms};
-use super::state::{Moderator, NewPublication, Newcomer, Removal, RoomError, RoomState, Said};
+use super::state::{Moderator, NewPublication, Newcomer, Removal, RoomError, RoomState};
 use super::view::View;
 use crate::auth::Grants;
-use crate::media::{Gathering, TrackId};
+use crate::media::{Gathering, TrackId, Voice};
 
 /// A place in a room, and the view from it.
 #[derive(Debug)]
@@ -175,6 +176,11 @@ impl Seat {
             let number = self.rooms.next_message();
             state.say(self.serial, said, number)
         })
+    }
+
+    /// Who sits here is heard on a track of theirs.
+    pub fn hear(&self, now: Instant, track: TrackId, voice: Voice) {
+        self.room.hear(now, self.serial, track, voice);
     }
 
     /// Sends others a message.

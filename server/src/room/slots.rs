@@ -1,5 +1,5 @@
-//! What each of a subscriber's slots shows: pictures as it wishes, or else screens first; sound beside the
-//! picture of the same participant, then whoever came first. Pure, and level-triggered: the room, the
+//! What each of a subscriber's slots shows: pictures as it wishes, or else screens first; all sound there is, beside
+//! the picture of the same participant, or where that is more than there are slots, those who speak. Pure, and level-triggered: the room, the
 //! wish and what was shown before go in whole.
 
 use std::collections::{BTreeMap, HashSet};
@@ -57,7 +57,8 @@ pub fn assign(
         Some(watch) => room.watched(watch, &mut assigned),
         None => room.fill(view.pictures(own), MediaKind::Video, &mut assigned),
     }
-    room.pair(&mut assigned);
+    let loudest = room.loudest(&assigned);
+    room.pair(loudest.as_ref(), &mut assigned);
     room.fill(view.sounds(own), MediaKind::Audio, &mut assigned);
     assigned
 }
@@ -100,8 +101,37 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// Puts sound into the slot that is one stream with the picture of the same participant.
-    fn pair(&self, assigned: &mut [Option<Assigned>]) {
+    /// Who is to be heard, where there are not slots for all: those who speak or spoke last, besides the
+    /// screens that are shown.
+    fn loudest(&self, assigned: &[Option<Assigned>]) -> Option<HashSet<&'a PublicationId>> {
+        let slots = self.slots_of(MediaKind::Audio).count();
+        if self.view.sounds(self.own).take(slots + 1).count() <= slots {
+            return None;
+        }
+        let shown = assigned.iter().flatten();
+        let sounds = shown.filter_map(|it| self.sound_of(&it.publication));
+        let screens = sounds.filter(|(it, _)| it.source == Source::ScreenAudio);
+        let screens: HashSet<_> = screens.map(|(it, _)| &it.id).collect();
+        let others = self.view.sounds(self.own).map(|(it, _)| &it.id);
+        let others = others.filter(|id| !screens.contains(id));
+        let room = slots.saturating_sub(screens.len());
+        let loudest: Vec<_> = others.take(room).collect();
+        Some(screens.into_iter().chain(loudest).collect())
+    }
+
+    /// Puts sound into the slot that is one stream with the picture of the same participant: of everybody, or of
+    /// the `loudest`, who keep the slot that they have.
+    fn pair(&self, loudest: Option<&HashSet<&PublicationId>>, assigned: &mut [Option<Assigned>]) {
+        let heard: HashSet<_> = self.before.values().collect();
+        let may_be_here = |mid: &String, (sound, _): &Candidate<'_>| {
+            let (is_screen, sound) = (sound.source == Source::ScreenAudio, &sound.id);
+            let before = self.before.get(mid);
+            let stays = before == Some(sound) || !heard.contains(sound);
+            loudest.is_none_or(|loudest| {
+                let is_free = before.is_none_or(|it| it == sound || !loudest.contains(it));
+                loudest.contains(sound) && (is_screen || stays && is_free)
+            })
+        };
         let pairs = self
             .slots_of(MediaKind::Audio)
             .zip(self.slots_of(MediaKind::Video));
@@ -111,6 +141,7 @@ impl<'a> Room<'a> {
             let picture = assigned[video].as_ref();
             let sound = picture.and_then(|it| self.sound_of(&it.publication));
             if let Some(sound) = sound
+                && may_be_here(&slot.mid, &sound)
                 && placed.insert(&sound.0.id)
             {
                 assigned[audio] = Some(place(slot, sound));

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use ferrite_protocol::{
@@ -12,11 +13,12 @@ use ferrite_protocol::{
 use thiserror::Error;
 
 use super::inbox::Inbox;
-use super::log::{Forgotten, Log};
+use super::log::{Forgotten, Log, Said};
+use super::speakers::Speakers;
 use super::view::{Carried, Member, View};
 use crate::auth::Grants;
-use crate::media::TrackId;
 use crate::media::sdp::Format;
+use crate::media::{TrackId, Voice};
 
 /// How much a room may have.
 #[derive(Clone, Copy, Debug)]
@@ -332,6 +334,18 @@ impl RoomState {
         others.map(|it| it.participant.publications.len()).sum()
     }
 
+    /// Somebody is heard on a track of theirs. Returns whether anything is different for others.
+    pub(super) fn hear(&mut self, now: Instant, serial: u64, track: TrackId, voice: Voice) -> bool {
+        let source = self.view.source(serial, track);
+        let is_own = source != Some(Source::ScreenAudio);
+        let mut speakers = Speakers::clone(&self.view.speakers);
+        // Who left, or publishes that no more, is to be forgotten some time.
+        speakers.retain(|serial, track| self.view.source(serial, track).is_some());
+        let is_different = source.is_some() && speakers.hear(now, (serial, track, is_own), voice);
+        self.view.speakers = Arc::new(speakers);
+        is_different
+    }
+
     /// Takes the whole list of what somebody has muted.
     pub(super) fn mute(&mut self, serial: u64, keys: Vec<String>) -> Result<(), RoomError> {
         let limit = self.limits.publications;
@@ -476,19 +490,6 @@ impl RoomState {
             None => Ok(Vec::new()),
         }
     }
-}
-
-/// What somebody says.
-#[derive(Clone, Debug)]
-pub struct Said {
-    /// To whom, where it is not to all.
-    pub to: Option<Vec<ParticipantId>>,
-    /// What it is about.
-    pub topic: String,
-    /// What is said.
-    pub text: String,
-    /// When, in milliseconds since 1970.
-    pub at: u64,
 }
 
 fn mark_muted(member: &mut Member, muted: &BTreeSet<String>) {

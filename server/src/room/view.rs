@@ -9,6 +9,7 @@ use ferrite_protocol::{
 };
 use foldhash::fast::RandomState;
 
+use super::speakers::{MAX_SPEAKERS, Speakers, Speaking};
 use crate::media::TrackId;
 use crate::media::rtp::work;
 use crate::media::sdp::Format;
@@ -22,6 +23,8 @@ pub struct View {
     pub members: Vec<Arc<Member>>,
     /// The number of what was said last.
     pub said: u64,
+    /// Who speaks.
+    pub speakers: Arc<Speakers>,
     index: Index,
 }
 
@@ -40,14 +43,14 @@ impl Clone for Index {
 #[derive(Debug, Default)]
 struct Found {
     members: HashMap<String, usize, RandomState>,
-    /// Everything that may be heard, in the order they came.
+    /// Everything that may be heard: in the order in which who speaks is to be heard, then in the one they came.
     sounds: Vec<(usize, usize)>,
     /// All pictures, screens first.
     pictures: Vec<(usize, usize)>,
 }
 
 impl Found {
-    fn of(members: &[Arc<Member>]) -> Self {
+    fn of(members: &[Arc<Member>], speakers: &Speakers) -> Self {
         let mut found = Self::default();
         let mut cameras = Vec::new();
         let seen = members.iter().enumerate().filter(|(_, it)| !it.hidden);
@@ -65,8 +68,20 @@ impl Found {
             }
         }
         work::count(members.len());
+        found.rank(members, speakers);
         found.pictures.append(&mut cameras);
         found
+    }
+
+    fn rank(&mut self, members: &[Arc<Member>], speakers: &Speakers) {
+        let ranks = speakers.order().enumerate();
+        let ranks: HashMap<_, _, RandomState> = ranks.map(|(rank, track)| (track, rank)).collect();
+        let rank = |(at, place): &(usize, usize)| {
+            let carried = members.get(*at).and_then(|it| it.carried.get(*place));
+            let rank = carried.and_then(|it| ranks.get(&it.track));
+            rank.copied().unwrap_or(usize::MAX)
+        };
+        self.sounds.sort_by_cached_key(rank);
     }
 }
 
@@ -108,6 +123,7 @@ impl View {
             room,
             members: Vec::new(),
             said: 0,
+            speakers: Arc::default(),
             index: Index::default(),
         }
     }
@@ -137,7 +153,7 @@ impl View {
         Some(self.members.get(*at)?.published())
     }
 
-    /// Everything of others than `own` that may be heard, in the order they came.
+    /// Everything of others than `own` that may be heard, those first who are to be heard first.
     pub(super) fn sounds(&self, own: u64) -> impl Iterator<Item = (&Publication, &Carried)> {
         self.of_others(own, &self.found().sounds)
     }
@@ -161,7 +177,40 @@ impl View {
     }
 
     fn found(&self) -> &Found {
-        self.index.0.get_or_init(|| Found::of(&self.members))
+        self.index
+            .0
+            .get_or_init(|| Found::of(&self.members, &self.speakers))
+    }
+
+    /// Where a member's track comes from, while they publish it.
+    pub(super) fn source(&self, serial: u64, track: TrackId) -> Option<Source> {
+        let mut published = self.member(serial)?.published();
+        let found = published.find(|(_, carried)| carried.track == track);
+        found.map(|(publication, _)| publication.source)
+    }
+
+    /// Who speaks, of those whom the member `own` sees and who are not muted.
+    #[must_use]
+    pub fn speaking(&self, own: u64) -> Speaking {
+        let seen = |serial| self.member(serial).filter(|member| is_seen(member, own));
+        let mut participants: Vec<_> = Vec::new();
+        for (serial, track) in self.speakers.voices() {
+            let member = seen(serial).filter(|member| {
+                let mut published = member.published();
+                published.any(|(sound, carried)| carried.track == track && !sound.muted)
+            });
+            let Some(id) = member.map(|it| &it.participant.id) else {
+                continue;
+            };
+            if participants.len() < MAX_SPEAKERS && !participants.contains(id) {
+                participants.push(id.clone());
+            }
+        }
+        let active = self.speakers.active().and_then(seen);
+        Speaking {
+            active: active.map(|it| it.participant.id.clone()),
+            participants,
+        }
     }
 
     /// Whether everybody is as they were in an earlier view: then only something was said.
@@ -170,6 +219,12 @@ impl View {
         let pairs = self.members.iter().zip(&before.members);
         self.members.len() == before.members.len()
             && pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
+    /// Whether the same are to be heard first as in an earlier view.
+    #[must_use]
+    pub fn has_same_speakers(&self, before: &Self) -> bool {
+        Arc::ptr_eq(&self.speakers, &before.speakers)
     }
 
     /// What a member is shown: everybody but those who are hidden, and itself.

@@ -11,7 +11,9 @@ use ferrite_protocol::{
 use super::sections::Outlook;
 use super::socket::Gone;
 use crate::media::{Talk, TrackId};
-use crate::room::{Change, Forgotten, NewPublication, RoomError, Said, Seat, View, changes};
+use crate::room::{
+    Change, Forgotten, NewPublication, RoomError, Said, Seat, Speaking, View, changes,
+};
 
 /// A seat, and what whoever sits there was told.
 #[derive(Debug)]
@@ -105,7 +107,7 @@ impl Membership {
     /// Looks at the room again. Says what is different, and whether somebody is.
     pub(super) fn news(&mut self) -> Result<(Vec<ServerMessage>, bool), Gone> {
         let now = self.seat.view();
-        let is_as_it_was = now.has_same_members(&self.known);
+        let is_as_it_was = now.has_same_members(&self.known) && now.has_same_speakers(&self.known);
         let news = changes(&self.known, &now, self.seat.serial()).into_iter();
         let mut messages: Vec<_> = news.map(told).collect();
         let said = now.said;
@@ -120,6 +122,11 @@ impl Membership {
             self.heard = said;
         }
         Ok((messages, !is_as_it_was))
+    }
+
+    /// Who speaks.
+    pub(super) fn speaking(&self) -> Speaking {
+        self.known.speaking(self.seat.serial())
     }
 
     /// Looks at the room again while nobody is there to be told.

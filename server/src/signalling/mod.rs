@@ -7,8 +7,10 @@
 //! | `metered` | how many bytes may come before the first message |
 //! | `greeting` | the first message: a new session, or an earlier one that goes on |
 //! | `session` | what a client asked for and is told: the rules |
+//! | `replies` | how it says no |
 //! | `task` | the session's task: waits for whatever comes next, and sends |
 //! | `membership` | the session's place in a room |
+//! | `speaking` | what the client was told of who speaks |
 //! | `admission` | who may come into a room |
 //! | `sections` | what the session's media is for |
 //! | `peer` | the session's peer connection |
@@ -28,10 +30,12 @@ pub(crate) mod metered;
 mod offers;
 mod peer;
 mod place;
+mod replies;
 mod resumption;
 mod sections;
 mod session;
 mod socket;
+mod speaking;
 mod task;
 
 pub(crate) use door::Arrival;
@@ -45,3 +49,5 @@ pub(crate) use offers::{OFFERS, offers_of_address};
 pub(crate) use place::{Caller, Full, Refused};
 #[cfg(test)]
 pub(crate) use socket::{BURST_SECONDS, READ_LIMIT};
+#[cfg(test)]
+pub(crate) use speaking::INTERVAL as SPEAKING_INTERVAL;

@@ -130,6 +130,12 @@ impl Sections {
         self.published = sections.into_iter().zip(tracks).collect();
     }
 
+    /// The track that the client publishes on a section.
+    pub(super) fn track(&self, section: usize) -> Option<TrackId> {
+        let published = self.published.iter().find(|(at, _)| *at == section);
+        published.map(|(_, track)| *track)
+    }
+
     fn publishing(&self) -> impl Iterator<Item = (usize, NewPublication)> {
         self.media().filter_map(|(at, section, track)| {
             let TrackUse::Publish {

@@ -21,8 +21,10 @@ use super::messages::Messages;
 use super::offers::OFFERS;
 use super::peer::Peer;
 use super::place::Caller;
+use super::replies::{NO_ROOM, error, refuse, shorten};
 use super::sections::{Sections, problem, streams};
 use super::socket::Gone;
+use super::speaking;
 use crate::media::PeerEvent;
 use crate::media::net::candidates::is_candidate;
 use crate::rate::{Bucket, Rate};
@@ -50,6 +52,8 @@ pub(super) struct Session {
     sections: Sections,
     /// Its messages on data channels.
     messages: Messages,
+    /// What it was told of who speaks.
+    speaking: speaking::Told,
     /// The media plane was too busy to take the plan as it is.
     plan_is_due: bool,
     /// Why it had to leave its room while nobody was there to be told.
@@ -72,6 +76,7 @@ impl Session {
             relay: None,
             sections: Sections::default(),
             messages: Messages::new(Instant::now()),
+            speaking: speaking::Told::default(),
             plan_is_due: false,
             farewell: None,
             ended: None,
@@ -101,6 +106,7 @@ impl Session {
         if let Some(room) = &mut self.room {
             room.seat().set_state(ParticipantState::Connected);
             messages.push(room.welcome_back(last_message));
+            self.speaking.forget();
             self.follow_room();
             let has_slots = self.sections.are_for_a_room();
             messages.extend(self.sections.news(None, has_slots));
@@ -113,6 +119,7 @@ impl Session {
         }
         let state = self.peer.as_ref().and_then(Peer::state);
         messages.extend(state.or_else(|| self.ended.clone()));
+        messages.extend(self.tell_speaking());
         messages
     }
 
@@ -194,10 +201,12 @@ impl Session {
         let refused = self.publish(id);
         self.follow_room();
         let watching = self.sections.news(None, false);
+        self.speaking.forget();
         [joined]
             .into_iter()
             .chain(refused)
             .chain(watching)
+            .chain(self.tell_speaking())
             .collect()
     }
 
@@ -283,6 +292,17 @@ impl Session {
             true => Some(None),
             false => self.messages.due(),
         }
+    }
+
+    /// When [`tell_speaking`](Self::tell_speaking) is to be asked again, if so.
+    pub(super) fn speaking_is_due(&self) -> Option<Instant> {
+        self.speaking.due()
+    }
+
+    /// Who speaks in the room, where that is to be told now.
+    pub(super) fn tell_speaking(&mut self) -> Option<ServerMessage> {
+        let speaking = self.room.as_ref()?.speaking();
+        self.speaking.news(Instant::now(), speaking)
     }
 
     /// Whether messages of the room may be taken now.
@@ -437,6 +457,14 @@ impl Session {
                 self.sections.starve(&sections);
                 self.sections.news(None, false).into_iter().collect()
             }
+            PeerEvent::Voice { section, voice } => {
+                if let Some(seat) = seat
+                    && let Some(track) = self.sections.track(section)
+                {
+                    seat.hear(Instant::now(), track, voice);
+                }
+                Vec::new()
+            }
             PeerEvent::Channel { is_open } => {
                 self.messages.set_open(is_open);
                 if let Some(seat) = seat {
@@ -472,6 +500,7 @@ impl Session {
             return Ok(Vec::new());
         };
         let (mut messages, is_another) = room.news()?;
+        messages.extend(self.tell_speaking());
         if !is_another {
             return Ok(messages);
         }
@@ -498,23 +527,6 @@ impl Session {
 
 #[cfg(test)]
 mod tests;
-
-const NO_ROOM: &str = "this session is in no room";
-
-fn refuse(id: Option<RequestId>, message: &str) -> Vec<ServerMessage> {
-    error(id, ErrorCode::BadState, message.to_owned())
-}
-
-fn error(id: Option<RequestId>, code: ErrorCode, message: String) -> Vec<ServerMessage> {
-    vec![ServerMessage::Error { id, code, message }]
-}
-
-fn shorten(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
 
 /// Unlike any other, here or on another server.
 pub(super) fn random_id() -> String {

@@ -85,6 +85,8 @@ enum Event {
     Room(News),
     /// The media plane may have room for what is due by now.
     Due,
+    /// The client may be told who speaks.
+    Speaking,
 }
 
 impl Task {
@@ -206,12 +208,14 @@ impl Task {
                     send(socket, self.session.pass_messages_on()?).await?;
                 }
                 Event::Due => self.session.carry_out(),
+                Event::Speaking => send(socket, self.session.tell_speaking()).await?,
             }
         }
     }
 
     async fn next(&mut self, socket: &mut Socket) -> Event {
         let (due, takes) = (self.session.due(), self.session.takes_messages());
+        let speaking = self.session.speaking_is_due().map(Some);
         let Session { peer, room, .. } = &mut self.session;
         tokio::select! {
             () = self.signalling.stopping.cancelled() => Event::Stopping,
@@ -220,6 +224,7 @@ impl Task {
             event = Peer::event(peer) => Event::Peer(event),
             news = changed(room, takes) => Event::Room(news),
             () = wait(due) => Event::Due,
+            () = wait(speaking) => Event::Speaking,
         }
     }
 

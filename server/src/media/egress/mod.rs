@@ -33,7 +33,7 @@ pub use again::{UNKNOWN_SPAN, unwrap_rtx};
 pub use outgoing::Outgoing;
 use sent::Sent;
 pub use sent::{HISTORY_SPAN, MAX_HISTORY, Wanted};
-use source::{Source, continued};
+use source::{Source, continued, step};
 
 /// Of several simulcast layers the best goes out, and another once it was silent for this long: a still
 /// picture has a frame a second.
@@ -192,6 +192,9 @@ impl Egress {
         };
         (source.clock, source.layer) = (media.clock, media.layer);
         if is_newest {
+            if self.kind == MediaKind::Audio && header.timestamp != source.last_timestamp {
+                source.step = step(source.last_timestamp, header.timestamp, media.clock_rate);
+            }
             source.last_timestamp = header.timestamp;
             source.last_at = now;
             source.clock_rate = media.clock_rate;
@@ -335,6 +338,10 @@ impl Egress {
             timestamp_offset: timestamp.wrapping_sub(header.timestamp),
             last_timestamp: timestamp,
             last_at: now,
+            step: match self.kind {
+                MediaKind::Audio => media.clock_rate / 50,
+                MediaKind::Video => 1,
+            },
             clock_rate: media.clock_rate,
             clock: media.clock,
             is_over: false,

@@ -21,6 +21,8 @@ pub(super) struct Source {
     pub(super) timestamp_offset: u32,
     pub(super) last_timestamp: u32,
     pub(super) last_at: Instant,
+    /// From one packet to the next, in ticks.
+    pub(super) step: u32,
     pub(super) clock_rate: u32,
     pub(super) clock: Option<SourceClock>,
     /// What of it did not come here is not missed: it goes on as if it were another.
@@ -37,6 +39,16 @@ impl Source {
         let theirs = clock.rtp.wrapping_add(ticks.round() as i64 as u32);
         Some(theirs.wrapping_add(self.timestamp_offset))
     }
+}
+
+/// The longest packet believed, in seconds.
+const LONGEST: f64 = 0.12;
+
+/// From one packet's timestamp to the next one's, where they follow one another: as long as the packet is. Sound that
+/// goes on sooner would be taken for old by a decoder, and left out.
+pub(super) fn step(before: u32, timestamp: u32, clock_rate: u32) -> u32 {
+    let step = timestamp.wrapping_sub(before);
+    step.clamp(1, (f64::from(clock_rate) * LONGEST) as u32)
 }
 
 /// Our timestamp for another source's first packet: as much later than the last one's as it was captured
@@ -59,5 +71,6 @@ pub(super) fn continued(now: Instant, last: &Source, media: &MediaPacket) -> u32
     };
     let timestamp = captured.filter(is_credible).unwrap_or(by_arrival);
     let ahead = timestamp.wrapping_sub(last.last_timestamp) as i32;
-    last.last_timestamp.wrapping_add(ahead.max(1) as u32)
+    last.last_timestamp
+        .wrapping_add((ahead.max(0) as u32).max(last.step))
 }

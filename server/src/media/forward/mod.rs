@@ -6,9 +6,11 @@
 //! | `router` | the tracks of one shard, and the batch in hand |
 //! | `track` | one publication: its sinks, what they wish for |
 //! | `rates` | how much its layers take |
+//! | `lead_in` | the last moment of sound, for who is shown it next |
 //! | `cache` | the packets of a track that may be asked for again, once for everybody |
 
 pub mod cache;
+pub mod lead_in;
 pub mod rates;
 pub mod router;
 #[cfg(test)]

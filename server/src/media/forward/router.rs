@@ -64,6 +64,8 @@ pub struct Router<P> {
     crossing: Vec<MediaPacket>,
     /// The shards that want some of that.
     crossing_to: Vec<usize>,
+    /// What a shard is sent ahead of what it wants from now on.
+    lead_ins: Vec<Crossing>,
 }
 
 impl<P> Default for Router<P> {
@@ -77,6 +79,7 @@ impl<P> Default for Router<P> {
             changed: Vec::new(),
             crossing: Vec::new(),
             crossing_to: Vec::new(),
+            lead_ins: Vec::new(),
         }
     }
 }
@@ -126,12 +129,15 @@ impl<P: Copy + Eq> Router<P> {
 
     /// A section is sent a track, too, whether or not there is one yet.
     pub fn subscribe(&mut self, id: TrackId, sink: Place<P>) -> TrackKey {
-        self.change(id, |track| {
-            if !track.sinks.contains(&sink) {
-                track.sinks.push(sink);
-            }
+        let mut has_lead_in = false;
+        let key = self.change(id, |track| {
+            has_lead_in = track.add_sink(sink);
             0
-        })
+        });
+        if has_lead_in {
+            self.fresh.push(key);
+        }
+        key
     }
 
     /// A section is sent a track no more.
@@ -203,6 +209,9 @@ impl<P: Copy + Eq> Router<P> {
 
     /// What is to cross to other shards since the last time.
     pub fn take_crossing(&mut self) -> Option<Crossing> {
+        if let Some(ahead) = self.lead_ins.pop() {
+            return Some(ahead);
+        }
         if self.crossing.is_empty() {
             return None;
         }
@@ -226,6 +235,7 @@ impl<P: Copy + Eq> Router<P> {
     pub fn sweep(&mut self, now: Instant) {
         for (_, (_, track)) in &mut self.tracks {
             track.cache.sweep(now);
+            track.lead_in.sweep(now);
             track.rates.sweep(now);
         }
     }
@@ -271,6 +281,25 @@ impl<P: Copy + Eq> Router<P> {
                         shard: track.from,
                     }
                 }
+            });
+        }
+    }
+
+    /// Another shard wants a track since, and what came just before.
+    pub fn lead_in(&mut self, now: Instant, shard: usize, id: TrackId) {
+        let key = self.key(id).filter(|_| self.comes_from_here(id));
+        let Some(track) = key.and_then(|key| self.get_mut(key)) else {
+            return;
+        };
+        if track.interested.contains(&shard) {
+            return;
+        }
+        let mut packets: Vec<_> = track.lead_in.packets(now).cloned().collect();
+        if let Some(first) = packets.first_mut() {
+            first.resumes = true;
+            self.lead_ins.push(Crossing {
+                packets: packets.into(),
+                shards: vec![shard],
             });
         }
     }

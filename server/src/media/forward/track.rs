@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::media::forward::cache::Cache;
+use crate::media::forward::lead_in::LeadIn;
 use crate::media::forward::rates::LayerRates;
 use crate::media::id::TrackId;
 use crate::media::rtp::packet::MediaPacket;
@@ -47,6 +48,9 @@ pub(super) struct Track<P> {
     /// No packet came since it comes from there.
     pub(super) resumes: bool,
     pub(super) sinks: Vec<Place<P>>,
+    /// Those of them that were shown nothing yet.
+    pub(super) joining: Vec<Place<P>>,
+    pub(super) lead_in: LeadIn,
     /// The shards on which others are sent it.
     pub(super) interested: Vec<usize>,
     /// One of them wants it since, and was sent nothing.
@@ -75,6 +79,8 @@ impl<P: Copy + Eq> Track<P> {
             from: None,
             resumes: true,
             sinks: Vec::new(),
+            joining: Vec::new(),
+            lead_in: LeadIn::default(),
             interested: Vec::new(),
             has_joined: false,
             is_wanted: false,
@@ -118,6 +124,10 @@ impl<P: Copy + Eq> Track<P> {
         show: &mut impl Show<P>,
     ) {
         if self.shown == 0 {
+            self.lead_in(now, show);
+            if self.fresh.is_empty() {
+                return;
+            }
             self.rates.count(now, &self.fresh);
         }
         (self.shown..self.shown + STEPS * STRIDE).for_each(|at| self.prefetch(at, show));
@@ -136,12 +146,39 @@ impl<P: Copy + Eq> Track<P> {
                 first.resumes |= std::mem::take(&mut self.has_joined);
             }
         }
+        for media in &self.fresh {
+            self.lead_in.keep(media);
+        }
         if span.is_zero() {
             self.fresh.clear();
             self.cache.clear();
         }
         for media in self.fresh.drain(..) {
             self.cache.insert(now, span, media);
+        }
+    }
+
+    /// A section is sent it, too, and first what came just before. Returns whether there is any.
+    pub(super) fn add_sink(&mut self, sink: Place<P>) -> bool {
+        if self.sinks.contains(&sink) {
+            return false;
+        }
+        self.sinks.push(sink);
+        let has_lead_in = !self.lead_in.is_empty();
+        if has_lead_in {
+            self.joining.push(sink);
+        }
+        has_lead_in
+    }
+
+    /// Shows who comes new what came just before.
+    fn lead_in(&mut self, now: Instant, show: &mut impl Show<P>) {
+        // One after the other is taken out: a panic in between costs nobody else anything.
+        while let Some(sink) = self.joining.pop() {
+            let ahead: Vec<_> = self.lead_in.packets(now).cloned().collect();
+            if !ahead.is_empty() {
+                self.span = self.span.max(show.show(sink, &ahead));
+            }
         }
     }
 
@@ -161,6 +198,7 @@ impl<P: Copy + Eq> Track<P> {
     }
 
     pub(super) fn remove_sink(&mut self, sink: Place<P>) {
+        self.joining.retain(|known| *known != sink);
         if let Some(at) = self.sinks.iter().position(|known| *known == sink) {
             self.sinks.remove(at);
             self.shown -= usize::from(at < self.shown);

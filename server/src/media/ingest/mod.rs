@@ -7,9 +7,11 @@
 //! | `sections` | what the session description says of them |
 //! | `loss` | what is missing, and when to ask for it |
 //! | `arrivals` | transport-wide feedback on arrivals |
+//! | `voice` | who speaks |
 
 pub mod arrivals;
 pub mod loss;
 pub mod sections;
 pub mod stream;
 pub mod table;
+pub mod voice;

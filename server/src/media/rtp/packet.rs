@@ -79,6 +79,8 @@ pub struct MediaPacket {
     pub extensions: PassedOn,
     /// It has nothing but padding.
     pub is_padding: bool,
+    /// It is a part of a voice, as far as its sender says.
+    pub is_voice: bool,
     /// A decoder can begin with it.
     pub starts_keyframe: bool,
     /// What was before it in its track may not have come: that came from elsewhere, or from nowhere.
@@ -116,6 +118,7 @@ impl MediaPacket {
             clock_rate,
             extensions,
             is_padding: header.payload_len(&packet) == 0,
+            is_voice: false,
             starts_keyframe: starts_keyframe(format.kind, payload),
             resumes: false,
             clock: None,

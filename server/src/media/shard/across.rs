@@ -91,11 +91,20 @@ impl ShardCore {
     }
 
     /// Another shard said what it wants.
-    pub(super) fn note_interest(&mut self, from: usize, anew: bool, changes: &[(TrackId, bool)]) {
+    pub(super) fn note_interest(
+        &mut self,
+        now: Instant,
+        from: usize,
+        anew: bool,
+        changes: &[(TrackId, bool)],
+    ) {
         if anew {
             self.router.forget_interest(from);
         }
         for (id, wants) in changes {
+            if *wants {
+                self.router.lead_in(now, from, *id);
+            }
             self.router.note_interest(from, *id, *wants);
         }
     }
@@ -112,16 +121,15 @@ impl ShardCore {
 
     /// Sends what came in this batch to those who want it: all of it once to each.
     pub(super) fn send_across(&mut self, out: &mut impl Outlet) {
-        let Some(crossing) = self.router.take_crossing() else {
-            return;
-        };
-        for shard in crossing.shards {
-            let (from, packets) = (self.index, crossing.packets.clone());
-            if out
-                .command(shard, Command::Media { from, packets })
-                .is_err()
-            {
-                self.others.lost += crossing.packets.len();
+        while let Some(crossing) = self.router.take_crossing() {
+            for shard in crossing.shards {
+                let (from, packets) = (self.index, crossing.packets.clone());
+                if out
+                    .command(shard, Command::Media { from, packets })
+                    .is_err()
+                {
+                    self.others.lost += crossing.packets.len();
+                }
             }
         }
     }

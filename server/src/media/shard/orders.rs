@@ -56,7 +56,7 @@ impl ShardCore {
                 from,
                 anew,
                 changes,
-            } => self.note_interest(from, anew, &changes),
+            } => self.note_interest(now, from, anew, &changes),
             Command::Media { from, packets } => self.router.take(from, &packets),
             Command::Lossy { messages } => {
                 self.others.lost += self.gatherings.take(messages.iter().cloned());

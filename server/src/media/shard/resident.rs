@@ -11,8 +11,10 @@ use crate::media::event::{PeerEvent, Tell};
 use crate::media::forward::router::Router;
 use crate::media::forward::track::{Layers, Place};
 use crate::media::id::{PeerId, TrackId};
+use crate::media::ingest::voice::Listener;
 use crate::media::peer::{Peer, PeerOutput, PeerState};
 use crate::media::plan::{Agreement, Plan, Revision};
+use crate::media::rtp::packet::MediaPacket;
 use crate::media::shard::gatherings::{Gatherings, Lossy};
 use crate::media::shard::moves::Moves;
 use crate::media::shard::routes::Routes;
@@ -40,6 +42,8 @@ pub struct Resident {
     plan: Revision,
     routes: Routes,
     talking: Talking,
+    /// Who is heard on each section that sound comes on.
+    listeners: Vec<Option<Listener>>,
     /// The newest event that did not fit. States replace one another, so one is enough.
     unsent: Option<PeerEvent>,
     /// What the session was last told, but for DTLS.
@@ -63,6 +67,7 @@ impl Resident {
             plan: Revision::default(),
             routes: Routes::default(),
             talking: Talking::default(),
+            listeners: Vec::new(),
             unsent: None,
             reported: None,
             told_paused: Vec::new(),
@@ -114,9 +119,12 @@ impl Resident {
         tell: &mut impl Tell,
     ) {
         match output {
-            PeerOutput::Media(media) => {
-                self.behaviour.tap(now, &media);
+            PeerOutput::Media(mut media) => {
                 let section = media.section;
+                if media.audio_level().is_some() {
+                    media.is_voice = self.listen(now, &media, tell);
+                }
+                self.behaviour.tap(now, &media);
                 if let Some(track) = self.routes.published(section) {
                     router.push(track, Place { peer: key, section }, media);
                 }
@@ -148,6 +156,31 @@ impl Resident {
                 self.talking.take(now, channel, data, talk.as_deref());
             }
             PeerOutput::Data { .. } => self.behaviour.handle(now, &mut self.peer, output),
+        }
+    }
+
+    /// Listens whether a packet is a part of a voice, and says so to its room.
+    fn listen(&mut self, now: Instant, media: &MediaPacket, tell: &mut impl Tell) -> bool {
+        let section = media.section;
+        if self.listeners.len() <= section {
+            self.listeners.resize_with(section + 1, || None);
+        }
+        let listener = self.listeners.get_mut(section);
+        let listener = listener.map(|it| it.get_or_insert_with(|| Listener::new(media)));
+        let is_voice = listener.and_then(|it| it.hear(media));
+        self.tell_voice(now, section, tell);
+        is_voice.unwrap_or(false)
+    }
+
+    /// Tells a room whether somebody speaks, where that is news. What finds no room is told with the next packet.
+    fn tell_voice(&mut self, now: Instant, section: usize, tell: &mut impl Tell) {
+        let listener = self.listeners.get_mut(section).and_then(Option::as_mut);
+        if let Plan::Room { .. } = *self.plan.plan
+            && let Some(listener) = listener
+            && let Some(voice) = listener.news(now)
+            && tell(PeerEvent::Voice { section, voice }).is_ok()
+        {
+            listener.told(now, voice);
         }
     }
 
@@ -233,6 +266,13 @@ impl Resident {
         }
         if self.handshake.is_some() {
             self.report(now, &self.peer.state(), tell);
+        }
+        // Whoever is cut off in the middle of a word sends nothing that says so.
+        for section in 0..self.listeners.len() {
+            if let Some(Some(listener)) = self.listeners.get_mut(section) {
+                listener.let_pass(now);
+            }
+            self.tell_voice(now, section, tell);
         }
     }
 

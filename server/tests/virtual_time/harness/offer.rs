@@ -11,6 +11,7 @@ pub const VP8_RTX: u8 = 97;
 pub const MID: u8 = 1;
 pub const TRANSPORT_CC: u8 = 2;
 pub const RID: u8 = 3;
+pub const AUDIO_LEVEL: u8 = 4;
 
 /// What the offer says.
 #[derive(Clone)]
@@ -115,7 +116,8 @@ impl Offer {
             Section::Audio { direction, .. } => {
                 let _ = write!(
                     text,
-                    "{extensions}a={direction}\r\na=rtpmap:{OPUS} opus/48000/2\r\na=rtcp-fb:{OPUS} transport-cc\r\n"
+                    "{extensions}a=extmap:{AUDIO_LEVEL} urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\
+                     a={direction}\r\na=rtpmap:{OPUS} opus/48000/2\r\na=rtcp-fb:{OPUS} transport-cc\r\n"
                 );
             }
             Section::Video {

@@ -147,6 +147,7 @@ impl Outlet for Surroundings {
         match event {
             PeerEvent::State { .. } => {}
             PeerEvent::Channel { .. }
+            | PeerEvent::Voice { .. }
             | PeerEvent::Messages(_)
             | PeerEvent::Sent
             | PeerEvent::Paused(_) => {

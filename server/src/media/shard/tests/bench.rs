@@ -60,6 +60,7 @@ impl Lists {
             .filter_map(|event| match event {
                 PeerEvent::State { ice, reason, .. } => Some((ice, reason)),
                 PeerEvent::Channel { .. }
+                | PeerEvent::Voice { .. }
                 | PeerEvent::Messages(_)
                 | PeerEvent::Sent
                 | PeerEvent::Paused(_) => None,
