@@ -415,7 +415,21 @@ export type Watch = {
     /** How high it is shown. */
     height?: number | null,
     /** Nothing is to be sent for now. */
-    paused?: boolean, };
+    paused?: boolean,
+    /** Whether it comes before what other slots show, where there is not room for all. Left out, it is `low`. */
+    priority?: Priority, };
+
+/** What comes first where there is not room for all, in the words of WebRTC's `RTCPriorityType`. Of one priority
+ * screens come first, then what is shown larger. */
+export type Priority =
+  /** After everything else. */
+  | "very-low"
+  /** As usual. */
+  | "low"
+  /** Before what is usual. */
+  | "medium"
+  /** Before everything else. */
+  | "high";
 
 /** What a slot carries. */
 export type Slot = {

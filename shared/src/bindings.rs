@@ -8,9 +8,9 @@ use ts_rs::{Config, TS};
 
 use crate::{
     ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken, LeaveCause, MediaKind,
-    Participant, ParticipantId, ParticipantState, PeerConnectionState, Publication, PublicationId,
-    RequestId, ResumeToken, RoomId, RoomMessage, RoomSnapshot, SdpType, ServerMessage,
-    SessionDescription, SessionId, Slot, Source, TrackUse, Watch,
+    Participant, ParticipantId, ParticipantState, PeerConnectionState, Priority, Publication,
+    PublicationId, RequestId, ResumeToken, RoomId, RoomMessage, RoomSnapshot, SdpType,
+    ServerMessage, SessionDescription, SessionId, Slot, Source, TrackUse, Watch,
 };
 
 /// Writes the files.
@@ -67,6 +67,7 @@ pub fn typescript() -> String {
         declare::<RoomMessage>(&config),
         declare::<TrackUse>(&config),
         declare::<Watch>(&config),
+        declare::<Priority>(&config),
         declare::<Slot>(&config),
         declare::<Idle>(&config),
         declare::<LeaveCause>(&config),

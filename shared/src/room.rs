@@ -171,6 +171,32 @@ pub struct Watch {
     /// Nothing is to be sent for now.
     #[serde(default, skip_serializing_if = "is_false")]
     pub paused: bool,
+    /// Whether it comes before what other slots show, where there is not room for all. Left out, it is `low`.
+    #[serde(default, skip_serializing_if = "Priority::is_usual")]
+    pub priority: Priority,
+}
+
+/// What comes first where there is not room for all, in the words of WebRTC's `RTCPriorityType`. Of one priority
+/// screens come first, then what is shown larger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// After everything else.
+    VeryLow,
+    /// As usual.
+    #[default]
+    Low,
+    /// Before what is usual.
+    Medium,
+    /// Before everything else.
+    High,
+}
+
+impl Priority {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a slot carries.

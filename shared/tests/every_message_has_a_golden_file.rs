@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use ferrite_protocol::{
     CHAT, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, LeaveCause, MediaKind,
-    Participant, ParticipantState, PeerConnectionState, Publication, RequestId, RoomMessage,
-    RoomSnapshot, ServerMessage, Slot, Source, TrackUse, Tracks, Watch,
+    Participant, ParticipantState, PeerConnectionState, Priority, Publication, RequestId,
+    RoomMessage, RoomSnapshot, ServerMessage, Slot, Source, TrackUse, Tracks, Watch,
 };
 use serde_json::{Value, json};
 
@@ -420,6 +420,10 @@ fn watch(width: Option<u16>, height: Option<u16>) -> Watch {
         width,
         height,
         paused: width.is_none(),
+        priority: match width {
+            Some(_) => Priority::High,
+            None => Priority::Low,
+        },
     }
 }
 

@@ -3,9 +3,9 @@
 use ferrite_protocol::limits::MAX_NAME_BYTES;
 use ferrite_protocol::{
     ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken, LeaveCause, MediaKind,
-    Participant, ParticipantId, ParticipantState, PeerConnectionState, Publication, PublicationId,
-    RequestId, ResumeToken, RoomId, RoomMessage, RoomSnapshot, ServerMessage, SessionId, Slot,
-    Source, TrackUse, Tracks, Watch,
+    Participant, ParticipantId, ParticipantState, PeerConnectionState, Priority, Publication,
+    PublicationId, RequestId, ResumeToken, RoomId, RoomMessage, RoomSnapshot, ServerMessage,
+    SessionId, Slot, Source, TrackUse, Tracks, Watch,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -150,15 +150,25 @@ fn size() -> impl Strategy<Value = (Option<u16>, Option<u16>)> {
     (option::of(any::<u16>()), option::of(any::<u16>()))
 }
 
+fn priority() -> impl Strategy<Value = Priority> {
+    prop_oneof![
+        Just(Priority::VeryLow),
+        Just(Priority::Low),
+        Just(Priority::Medium),
+        Just(Priority::High),
+    ]
+}
+
 fn watch() -> impl Strategy<Value = Watch> {
-    (publication_id(), size(), any::<bool>()).prop_map(|(publication, (width, height), paused)| {
-        Watch {
+    (publication_id(), size(), any::<bool>(), priority()).prop_map(
+        |(publication, (width, height), paused, priority)| Watch {
             publication,
             width,
             height,
             paused,
-        }
-    })
+            priority,
+        },
+    )
 }
 
 fn tracks() -> impl Strategy<Value = Tracks> {

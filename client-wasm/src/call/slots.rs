@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ferrite_protocol::{MediaKind, PublicationId, TrackUse, Tracks, Watch};
+use ferrite_protocol::{MediaKind, Priority, PublicationId, TrackUse, Tracks, Watch};
 
 /// Offered to begin with, for sound and for pictures each.
 const FIRST: usize = 4;
@@ -38,6 +38,7 @@ impl Sight {
             width: self.width,
             height: self.height,
             paused: self.paused,
+            priority: Priority::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrite_protocol::{
-    ClientData, MediaKind, ParticipantId, PublicationId, ServerMessage, Source, Watch,
+    ClientData, MediaKind, ParticipantId, Priority, PublicationId, ServerMessage, Source, Watch,
 };
 use ferrite_server::media::sdp::{CodecKind, Format};
 use ferrite_server::room::{
@@ -198,6 +198,7 @@ fn member(mut seat: Seat) -> Member {
             width: None,
             height: None,
             paused: false,
+            priority: Priority::default(),
         };
         (at.to_string(), Some(watch))
     });

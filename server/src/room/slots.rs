@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use ferrite_protocol::{Idle, MediaKind, Publication, PublicationId, Source, Watch};
+use ferrite_protocol::{Idle, MediaKind, Priority, Publication, PublicationId, Source, Watch};
 
 use super::view::{Carried, View};
 use crate::media::Shown;
@@ -97,7 +97,7 @@ impl<'a> Room<'a> {
         let candidate = found.ok_or(Idle::NoPublisher)?;
         match wish.paused {
             true => Err(Idle::Paused),
-            false => shown(slot, candidate, (wish.width, wish.height)),
+            false => shown(slot, candidate, (wish.width, wish.height), wish.priority),
         }
     }
 
@@ -197,7 +197,7 @@ impl<'a> Room<'a> {
 fn place(slot: &SlotKind, candidate: Candidate<'_>) -> Assigned {
     Assigned {
         publication: candidate.0.id.clone(),
-        state: shown(slot, candidate, (None, None)),
+        state: shown(slot, candidate, (None, None), Priority::default()),
     }
 }
 
@@ -206,6 +206,7 @@ fn shown(
     slot: &SlotKind,
     (publication, carried): Candidate<'_>,
     size: (Option<u16>, Option<u16>),
+    wished: Priority,
 ) -> Result<Shown, Idle> {
     if publication.muted {
         return Err(Idle::Muted);
@@ -219,17 +220,22 @@ fn shown(
     }
     Ok(Shown {
         best_layer: best_layer(publication, carried.layers, size),
-        priority: priority(publication, size),
+        priority: priority(wished, publication.source, size),
         ..Shown::at_best(carried.track)
     })
 }
 
-/// Screens come before pictures, and what is shown larger before what is smaller.
-fn priority(publication: &Publication, (width, height): (Option<u16>, Option<u16>)) -> u32 {
-    if publication.source == Source::Screen {
-        return u32::MAX;
-    }
-    u32::from(width.unwrap_or(USUAL_SIZE.0)) * u32::from(height.unwrap_or(USUAL_SIZE.1))
+/// What comes first where not all fits: as the subscriber wishes; then screens before pictures, and what is shown
+/// larger before what is smaller.
+fn priority(wished: Priority, source: Source, (width, height): (Option<u16>, Option<u16>)) -> u32 {
+    const SCREEN: u32 = 0xFF_FFFF;
+    let area = u32::from(width.unwrap_or(USUAL_SIZE.0)) * u32::from(height.unwrap_or(USUAL_SIZE.1));
+    let within = match source {
+        Source::Screen => SCREEN,
+        // In 256 pixels: there are three bytes for it.
+        _ => (area >> 8).min(SCREEN - 1),
+    };
+    (wished as u32) << 24 | within
 }
 
 /// The largest layer that fits, or the smallest. Each has half the width and height of the one before.
@@ -247,4 +253,25 @@ fn best_layer(publication: &Publication, layers: u8, size: (Option<u16>, Option<
     };
     let last = layers.saturating_sub(1);
     (0..last).find(|layer| fits(*layer)).unwrap_or(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_come_before_screens_and_screens_before_what_is_large() {
+        let of = |wished, source, size| priority(wished, source, (Some(size), Some(size)));
+        let small = of(Priority::Low, Source::Camera, 160);
+        let large = of(Priority::Low, Source::Camera, 1280);
+        let huge = of(Priority::Low, Source::Camera, u16::MAX);
+        let screen = of(Priority::Low, Source::Screen, 160);
+        let wished = of(Priority::Medium, Source::Camera, 160);
+        let most = of(Priority::High, Source::Camera, 160);
+        let least = of(Priority::VeryLow, Source::Screen, 1280);
+        let order = [least, small, large, huge, screen, wished, most];
+        assert!(order.is_sorted_by(|one, other| one < other), "{order:?}");
+        let unknown = priority(Priority::Low, Source::Camera, (None, None));
+        assert!((small..large).contains(&unknown));
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrite_protocol::{
-    Idle, LeaveCause, MediaKind, Participant, ParticipantState, PublicationId, Source, Watch,
+    Idle, LeaveCause, MediaKind, Participant, ParticipantState, Priority, PublicationId, Source,
+    Watch,
 };
 
 use super::*;
@@ -255,6 +256,16 @@ fn others_see_who_is_reconnecting_and_what_they_are_called_now() {
     assert!(Arc::ptr_eq(&before.members[0], &now.members[0]));
 }
 
+fn wish(publication: &str, size: Option<u16>) -> Watch {
+    Watch {
+        publication: publication.into(),
+        width: size.map(|size| size * 16),
+        height: size.map(|size| size * 9),
+        paused: false,
+        priority: Priority::default(),
+    }
+}
+
 /// A room of some who publish a camera and a microphone each, and a subscriber's slots in it.
 struct Subscriber {
     seats: Vec<Seat>,
@@ -301,13 +312,7 @@ impl Subscriber {
 
     fn watch(&mut self, mid: &str, publication: &str, size: Option<u16>) {
         let watch = self.watch.get_or_insert_default();
-        let wish = Watch {
-            publication: publication.into(),
-            width: size.map(|size| size * 16),
-            height: size.map(|size| size * 9),
-            paused: false,
-        };
-        watch.insert(mid.to_owned(), Some(wish));
+        watch.insert(mid.to_owned(), Some(wish(publication, size)));
     }
 
     fn assigned(&mut self) -> BTreeMap<String, Assigned> {

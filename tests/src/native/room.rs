@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context, Result, bail};
 use ferrite_protocol::{
-    CHAT, ClientMessage, JoinToken, MediaKind, PROTOCOL_VERSION, ParticipantId, PublicationId,
-    RequestId, SUBPROTOCOL, ServerMessage, TrackUse, Watch,
+    CHAT, ClientMessage, JoinToken, MediaKind, PROTOCOL_VERSION, ParticipantId, Priority,
+    PublicationId, RequestId, SUBPROTOCOL, ServerMessage, TrackUse, Watch,
 };
 use futures_util::{SinkExt, StreamExt};
 use rtc::rtp::Packet;
@@ -142,6 +142,7 @@ impl NativeRoom {
             width: None,
             height: None,
             paused: false,
+            priority: Priority::default(),
         };
         let id = self.request();
         let slots = BTreeMap::from([(self.slot.clone(), Some(watch))]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use ferrite_protocol::{
-    ClientMessage, MediaKind, ParticipantId, PublicationId, RoomId, ServerMessage, Watch,
+    ClientMessage, MediaKind, ParticipantId, Priority, PublicationId, RoomId, ServerMessage, Watch,
 };
 
 use super::entry::Entry;
@@ -471,6 +471,7 @@ impl Guest {
                 width: None,
                 height: None,
                 paused: false,
+                priority: Priority::default(),
             };
             (at.to_string(), Some(watch))
         });

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::ValueEnum;
 use ferrite_protocol::{
-    ClientData, ClientMessage, JoinToken, LOSSY_CHANNEL, PublicationId, RoomId, Watch,
+    ClientData, ClientMessage, JoinToken, LOSSY_CHANNEL, Priority, PublicationId, RoomId, Watch,
 };
 use ferrite_tests::load::SplitMix;
 use ferrite_tests::load::member::{Member, SSRC, VP8};
@@ -233,6 +233,7 @@ impl<'a> Guest<'a> {
             width: Some(self.random.number() as u16 % 1280),
             height: None,
             paused: self.random.number().is_multiple_of(4),
+            priority: Priority::default(),
         })
     }
 
