@@ -7,7 +7,7 @@
 
 use std::time::SystemTime;
 
-use ferrite_protocol::{ErrorCode, LeaveCause, ParticipantState, ServerMessage};
+use ferrite_protocol::{ErrorCode, LeaveCause, ParticipantState, Right, ServerMessage};
 use ferrite_server::Server;
 use ferrite_server::auth::{Grants, Key, Keys, Ticket, mint};
 use serde_json::json;
@@ -140,6 +140,29 @@ async fn who_comes_back_is_told_what_was_missed_once_and_others_see_that_they_we
             assert_eq!(participant.state, ParticipantState::Connected);
             break;
         }
+    }
+}
+
+#[tokio::test]
+async fn everybody_is_told_what_they_may_do() {
+    let server = start(config()).await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    let (mut bob, _) = Client::greeted(&server).await;
+    let all = [
+        Right::Publish,
+        Right::Subscribe,
+        Right::Say,
+        Right::Moderate,
+    ];
+    assert_eq!(rights_in_tea(&mut ann).await, all);
+    assert_eq!(rights_in_tea(&mut bob).await, all[..3]);
+}
+
+async fn rights_in_tea(client: &mut Client) -> Vec<Right> {
+    client.send_text(r#"{"type":"join","room":"tea"}"#).await;
+    match client.receive().await {
+        ServerMessage::Joined { may, .. } => may,
+        other => panic!("expected to have joined, got {other:?}"),
     }
 }
 

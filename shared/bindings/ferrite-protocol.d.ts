@@ -143,6 +143,8 @@ export type ServerMessage =
     participant: ParticipantId,
     /** The room, this participant included. */
     room: RoomSnapshot,
+    /** What this client may do there, for now: another token may say otherwise. */
+    may?: Array<Right>,
     /** What was said: the last of the chat to who comes, what was missed to who comes back. */
     messages?: Array<RoomMessage>, }
   /** Answers a `leave`; without one it says that this client was made to leave. */
@@ -361,6 +363,19 @@ export type Source =
   /** The sound of what a screen shows. */
   | "screenAudio"
   /** Something else, or a source that a later version added. */
+  | "other";
+
+/** Something that a client may do in a room. */
+export type Right =
+  /** Publish, if not from every source. */
+  | "publish"
+  /** Watch and listen to others. */
+  | "subscribe"
+  /** Say something, and send messages. */
+  | "say"
+  /** Mute and remove others, and end the room. */
+  | "moderate"
+  /** A right that a later version added. */
   | "other";
 
 /** A whole room at one moment: what a client that knows nothing needs. */

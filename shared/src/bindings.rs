@@ -9,7 +9,7 @@ use ts_rs::{Config, TS};
 use crate::{
     ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken, LeaveCause, MediaKind,
     Participant, ParticipantId, ParticipantState, PeerConnectionState, Priority, Publication,
-    PublicationId, RequestId, ResumeToken, RoomId, RoomMessage, RoomSnapshot, SdpType,
+    PublicationId, RequestId, ResumeToken, Right, RoomId, RoomMessage, RoomSnapshot, SdpType,
     ServerMessage, SessionDescription, SessionId, Slot, Source, TrackUse, Watch,
 };
 
@@ -63,6 +63,7 @@ pub fn typescript() -> String {
         declare::<Publication>(&config),
         declare::<MediaKind>(&config),
         declare::<Source>(&config),
+        declare::<Right>(&config),
         declare::<RoomSnapshot>(&config),
         declare::<RoomMessage>(&config),
         declare::<TrackUse>(&config),

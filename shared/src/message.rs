@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::room::{Participant, RoomMessage, RoomSnapshot, Slot, Tracks, Watch};
+use crate::room::{Participant, Right, RoomMessage, RoomSnapshot, Slot, Tracks, Watch};
 use crate::{
     ErrorCode, IceCandidate, IceServer, JoinToken, ParticipantId, PublicationId, RequestId,
     ResumeToken, RoomId, SessionId,
@@ -217,6 +217,9 @@ pub enum ServerMessage {
         participant: ParticipantId,
         /// The room, this participant included.
         room: RoomSnapshot,
+        /// What this client may do there, for now: another token may say otherwise.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        may: Vec<Right>,
         /// What was said: the last of the chat to who comes, what was missed to who comes back.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         messages: Vec<RoomMessage>,

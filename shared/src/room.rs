@@ -125,6 +125,24 @@ pub struct RoomSnapshot {
     pub participants: Vec<Participant>,
 }
 
+/// Something that a client may do in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Right {
+    /// Publish, if not from every source.
+    Publish,
+    /// Watch and listen to others.
+    Subscribe,
+    /// Say something, and send messages.
+    Say,
+    /// Mute and remove others, and end the room.
+    Moderate,
+    /// A right that a later version added.
+    #[serde(other)]
+    Other,
+}
+
 /// What the media sections of an offer are for, by `mid`.
 pub type Tracks = BTreeMap<String, TrackUse>;
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use ferrite_protocol::{
     CHAT, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, LeaveCause, MediaKind,
-    Participant, ParticipantState, PeerConnectionState, Priority, Publication, RequestId,
+    Participant, ParticipantState, PeerConnectionState, Priority, Publication, RequestId, Right,
     RoomMessage, RoomSnapshot, ServerMessage, Slot, Source, TrackUse, Tracks, Watch,
 };
 use serde_json::{Value, json};
@@ -197,6 +197,7 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
                 id,
                 participant: "p2".into(),
                 room: room(),
+                may: vec![Right::Publish, Right::Subscribe, Right::Say],
                 messages: vec![said()],
             },
         ),
@@ -206,6 +207,7 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
                 id: None,
                 participant: "p2".into(),
                 room: room(),
+                may: Vec::new(),
                 messages: Vec::new(),
             },
         ),

@@ -4,13 +4,13 @@ use ferrite_protocol::limits::MAX_NAME_BYTES;
 use ferrite_protocol::{
     ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken, LeaveCause, MediaKind,
     Participant, ParticipantId, ParticipantState, PeerConnectionState, Priority, Publication,
-    PublicationId, RequestId, ResumeToken, RoomId, RoomMessage, RoomSnapshot, ServerMessage,
+    PublicationId, RequestId, ResumeToken, Right, RoomId, RoomMessage, RoomSnapshot, ServerMessage,
     SessionId, Slot, Source, TrackUse, Tracks, Watch,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 
 /// Any text, control characters and all, within the limit that most fields share.
 fn text() -> impl Strategy<Value = String> {
@@ -319,11 +319,19 @@ fn welcome() -> impl Strategy<Value = ServerMessage> {
 }
 
 fn joined() -> impl Strategy<Value = ServerMessage> {
-    (id(), participant_id(), room(), vec(said(), 0..3)).prop_map(
-        |(id, participant, room, messages)| ServerMessage::Joined {
+    let rights = [
+        Right::Publish,
+        Right::Subscribe,
+        Right::Say,
+        Right::Moderate,
+    ];
+    let may = subsequence(rights.to_vec(), 0..=4);
+    (id(), participant_id(), room(), may, vec(said(), 0..3)).prop_map(
+        |(id, participant, room, may, messages)| ServerMessage::Joined {
             id,
             participant,
             room,
+            may,
             messages,
         },
     )

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{
     ClientMessage, ErrorCode, LeaveCause, MediaKind, Participant, ParticipantId, Publication,
-    PublicationId, RequestId, RoomId, RoomMessage, ServerMessage, Slot, Tracks,
+    PublicationId, RequestId, Right, RoomId, RoomMessage, ServerMessage, Slot, Tracks,
 };
 
 use super::effect::{Effect, Ending, Entry, Errand, Undone};
@@ -39,6 +39,7 @@ pub(crate) struct Room {
     inside: Option<RoomId>,
     own: Option<ParticipantId>,
     people: Vec<Participant>,
+    may: Vec<Right>,
     /// Who has the word, and who speaks.
     speaking: Speaking,
     /// What each slot carries.
@@ -64,6 +65,7 @@ impl Room {
             inside: None,
             own: None,
             people: Vec::new(),
+            may: Vec::new(),
             speaking: Speaking::default(),
             carried: BTreeMap::new(),
             muted: BTreeSet::new(),
@@ -100,6 +102,11 @@ impl Room {
     /// Everybody, oldest first.
     pub(crate) fn people(&self) -> &[Participant] {
         &self.people
+    }
+
+    /// Whether this client may do something there.
+    pub(crate) fn may(&self, right: Right) -> bool {
+        self.may.contains(&right)
     }
 
     /// Who speaks.
@@ -293,6 +300,7 @@ impl Room {
             ServerMessage::Joined {
                 participant,
                 room,
+                may,
                 messages,
                 ..
             } => {
@@ -300,6 +308,7 @@ impl Room {
                 self.inside = Some(room.id);
                 self.own = Some(participant);
                 self.people = room.participants;
+                self.may = may;
                 self.speaking = Speaking::default();
                 self.told_to_mute();
                 messages.into_iter().for_each(|it| self.hear(it, out));

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ferrite_protocol::{
-    ClientMessage, DataError, ErrorCode, RequestId, RoomMessage, ServerMessage,
+    ClientMessage, DataError, ErrorCode, RequestId, Right, RoomMessage, ServerMessage,
 };
 
 use super::sections::Outlook;
 use super::socket::Gone;
+use crate::auth::Grants;
 use crate::media::{Talk, TrackId};
 use crate::room::{
     Change, Forgotten, NewPublication, RoomError, Said, Seat, Speaking, View, changes,
@@ -100,6 +101,7 @@ impl Membership {
             id,
             participant: self.seat.participant().clone(),
             room: self.known.snapshot(self.seat.serial()),
+            may: self.seat.grants().map_or_else(|_| Vec::new(), rights),
             messages,
         }
     }
@@ -252,6 +254,18 @@ pub(super) fn refusal(id: Option<RequestId>, error: &RoomError) -> ServerMessage
         code,
         message: error.to_string(),
     }
+}
+
+/// What these allow, as the protocol names it.
+fn rights(grants: Grants) -> Vec<Right> {
+    let rights = [
+        (grants.publish, Right::Publish),
+        (grants.subscribe, Right::Subscribe),
+        (grants.publish_data, Right::Say),
+        (grants.admin, Right::Moderate),
+    ];
+    let allowed = rights.into_iter().filter(|(allowed, _)| *allowed);
+    allowed.map(|(_, right)| right).collect()
 }
 
 fn told(change: Change) -> ServerMessage {

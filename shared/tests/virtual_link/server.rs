@@ -96,6 +96,7 @@ impl World {
             id: None,
             participant: "me".into(),
             room,
+            may: Vec::new(),
             messages: Vec::new(),
         };
         self.server_sends(socket, &joined);

@@ -2,7 +2,8 @@
 
 use ferrite_protocol::room::{Idle, RoomSnapshot};
 use ferrite_protocol::{
-    LeaveCause, MediaKind, Participant, PublicationId, RoomMessage, Slot, Source, TrackUse, Tracks,
+    LeaveCause, MediaKind, Participant, PublicationId, Right, RoomMessage, Slot, Source, TrackUse,
+    Tracks,
 };
 
 use super::*;
@@ -44,8 +45,18 @@ fn joined(id: Option<RequestId>, people: &[&str], messages: Vec<RoomMessage>) ->
             id: "kitchen".into(),
             participants: people.iter().map(|it| person(it, false)).collect(),
         },
+        may: vec![Right::Say],
         messages,
     }
+}
+
+#[test]
+fn knows_what_it_may_do() {
+    let mut room = Room::new();
+    assert!(!room.may(Right::Say));
+    room.heard(joined(None, &["me"], Vec::new()), &mut Vec::new());
+    assert!(room.may(Right::Say));
+    assert!(!room.may(Right::Moderate));
 }
 
 fn said(number: u64, from: &str, text: &str) -> RoomMessage {
