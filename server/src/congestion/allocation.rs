@@ -137,7 +137,13 @@ impl Allocation {
             }
             self.given.insert(demand.id, given);
         }
-        has_changed || !before.is_empty()
+        // Of the others nothing comes at the moment. They go on where they were, but for what was paused: of that
+        // nobody would know whether anything comes.
+        let count = before.len();
+        before.retain(|_, given| given.layer.is_some());
+        has_changed |= before.len() < count;
+        self.given.append(&mut before);
+        has_changed
     }
 
     fn may_lower(&mut self, now: Instant, spent: u64, available: u64) -> bool {
@@ -304,9 +310,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_watched_no_more_is_forgotten() {
+    fn what_nothing_comes_of_goes_on_where_it_was_and_what_is_watched_no_more_is_forgotten() {
         let mut allocation = Allocation::default();
         let now = Instant::now();
+        allocation.update(now, 600_000, true, vec![picture(1, 1)]);
+        allocation.update(now, 600_000, true, Vec::new());
+        assert_eq!(allocation.given(1), Some(Some(1)));
+        allocation.forget(1);
+        assert_eq!(allocation.given(1), None);
         allocation.update(now, 0, true, vec![picture(1, 1)]);
         assert_eq!(allocation.paused().collect::<Vec<_>>(), [1]);
         assert!(allocation.update(now, 0, true, Vec::new()));

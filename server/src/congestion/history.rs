@@ -5,8 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::prefetch::prefetch;
 
-/// Packets remembered, at most. They are 8 bytes each.
-pub const MAX_SENT: usize = 512;
+/// Packets remembered, at most: those of twenty-five pictures, with their keyframes, over a long way. They are 8 bytes
+/// each.
+pub const MAX_SENT: usize = 2048;
+
+/// What the ring is to reach back, where there are so many: a long round trip, and the report's time.
+const SPAN: Duration = Duration::from_millis(400);
 
 /// Packets remembered at first. Sound alone needs no more.
 const FIRST_SENT: usize = 64;
@@ -104,7 +108,7 @@ impl History {
     fn grow(&mut self, now: Instant) {
         let oldest = self.next.wrapping_sub(self.count as u16);
         let age = (self.micros(now) as u32).wrapping_sub(self.ring[self.at(oldest)].at);
-        if u128::from(age) > Duration::from_secs(1).as_micros() {
+        if u128::from(age) > SPAN.as_micros() {
             return;
         }
         let mut ring = vec![Entry::default(); 2 * self.ring.len()];
@@ -205,7 +209,29 @@ mod tests {
             assert_eq!(fast.answer(now, early, true).is_some(), n >= 400, "{n}");
         }
         assert_eq!(slow.memory(), 8 * FIRST_SENT);
-        assert_eq!(fast.memory(), 8 * MAX_SENT);
+        assert_eq!(fast.memory(), 8 * 1024);
+        let mut bursts = History::new(start);
+        for n in 0..70_000_u32 {
+            bursts.send(start + Duration::from_micros(50) * n, 100, 0);
+        }
+        assert_eq!(bursts.memory(), 8 * MAX_SENT);
+    }
+
+    /// Twenty-five pictures of a megabit each, whose keyframes come all at once, over a round trip of 200 ms.
+    #[test]
+    fn many_pictures_over_a_long_way_are_all_answered() {
+        let start = Instant::now();
+        let mut history = History::new(start);
+        let each = Duration::from_secs(1) / 3000;
+        let late = Duration::from_millis(300);
+        let on_their_way = (late.as_micros() / each.as_micros()) as u32;
+        for n in 0..20_000_u32 {
+            let now = start + each * n;
+            let number = history.send(now, 1100, 0);
+            let early = number.wrapping_sub(on_their_way as u16);
+            let is_known = history.answer(now, early, true).is_some();
+            assert!(is_known || n < on_their_way, "{n}");
+        }
     }
 
     #[test]

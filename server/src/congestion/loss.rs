@@ -48,6 +48,11 @@ impl Loss {
         self.share
     }
 
+    /// Nothing was heard for long: what was lost before says nothing of now.
+    pub(super) fn forget(&mut self, now: Instant) {
+        (self.since, self.answered, self.lost, self.share) = (now, 0, 0, 0.0);
+    }
+
     /// In bits per second.
     pub(super) fn limit(&self) -> Option<f64> {
         self.limit

@@ -352,12 +352,16 @@ impl Estimator {
         if self.probes.give_up(now) || !can_probe && self.probes.stop() {
             self.probe_later(now, false);
         }
+        let is_deaf = self.heard.is_none_or(|at| now >= at + SILENCE);
+        if is_deaf {
+            self.loss.forget(now);
+        }
         let sends = self.sends(now);
         if !sends && !self.is_paused {
             return;
         }
         self.began.get_or_insert(now);
-        let silent = sends && self.heard.is_some_and(|at| now >= at + SILENCE);
+        let silent = sends && is_deaf && self.heard.is_some();
         if silent && now >= self.backed_off + Duration::from_secs(1) {
             self.backed_off = now;
             self.rate.back_off(now, SILENT_SHARE);

@@ -78,3 +78,28 @@ fn who_never_says_what_came_gets_what_is_asked_for() {
     let viewer = &cinema.viewers[viewer];
     assert_eq!(viewer.layers(viewer.seen[0].at), [0]);
 }
+
+/// What nothing comes of for a while goes on in the layer that fitted, and not in the best for a moment.
+#[test]
+fn a_picture_that_was_still_for_long_comes_back_in_the_layer_that_fits() {
+    let mut cinema = Cinema::new(seed(5));
+    let viewer = cinema.enter(700_000.0);
+    cinema.run_for(10 * SECOND);
+    assert_eq!(
+        cinema.viewers[viewer].layers(cinema.world.now - SECOND),
+        [1]
+    );
+    cinema.is_dark = true;
+    cinema.run_for(20 * SECOND);
+    cinema.is_dark = false;
+    let back = cinema.world.now;
+    cinema.run_for(5 * SECOND);
+    let viewer = &cinema.viewers[viewer];
+    assert!(
+        !viewer.layers(back).contains(&0),
+        "{:?}",
+        viewer.layers(back)
+    );
+    assert_eq!(viewer.layers(back).last(), Some(&1));
+    assert!(viewer.silence(back) < SECOND / 5);
+}

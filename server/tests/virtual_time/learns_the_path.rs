@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use ferrite_server::media::ingest::arrivals::ArrivalRecorder;
 use ferrite_server::media::rtp::rtcp;
+use ferrite_server::media::transport::ice::IceState;
 
 use crate::echoes_media::sending;
 use crate::harness::bare::packet;
@@ -136,4 +138,47 @@ fn another_path_is_learned_anew() {
     world.run_until(10 * SECOND, "another estimate", |world| {
         world.server.resident.peer.estimate().is_some()
     });
+}
+
+/// Two seconds of sound come back, and what came is told.
+fn tell_what_comes_back(world: &mut World<Bare>, first: u16) {
+    let mut arrivals = ArrivalRecorder::new(world.now);
+    for n in first..first + 100 {
+        let sound = packet(OPUS, 10, n, 960 * u32::from(n), "0", &[7; 80]);
+        world.far.send_rtp(&sound);
+        world.run_for(SECOND / 50);
+        for received in std::mem::take(&mut world.far.rtp) {
+            let number = received.extension(TRANSPORT_CC).expect("a number");
+            arrivals.record(received.at, u16::from_be_bytes(number.try_into().unwrap()));
+        }
+        if let Some(body) = arrivals.feedback(world.now) {
+            let mut compound = Vec::new();
+            rtcp::write_transport_cc(&mut compound, 1, 2, &body);
+            world.far.send_rtcp(&compound);
+        }
+    }
+}
+
+/// What was known of a path that failed says nothing of the one that a restart finds.
+#[test]
+fn who_failed_and_restarted_elsewhere_is_learned_anew() {
+    let mut world = World::bare(seed(7));
+    world.connect_bare(&SECTIONS[..1]);
+    tell_what_comes_back(&mut world, 0);
+    assert!(world.server.resident.peer.estimate().is_some());
+    world.far.fall_silent();
+    world.run_until(40 * SECOND, "failed", |world| {
+        world.server.resident.peer.state().ice == IceState::Failed
+    });
+    world.far.ours.ufrag = "again".to_owned();
+    let offer = world.bare_offer("actpass", &SECTIONS[..1]);
+    world.exchange(&offer).unwrap();
+    world.far.address = crate::harness::address("198.51.100.8:41000");
+    world.far.speak_again();
+    world.run_until(5 * SECOND, "another path", |world| {
+        world.server.resident.peer.selected_path().is_some()
+    });
+    assert!(world.server.resident.peer.estimate().is_none());
+    tell_what_comes_back(&mut world, 100);
+    assert!(world.server.resident.peer.estimate().is_some());
 }

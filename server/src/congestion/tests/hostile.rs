@@ -136,6 +136,24 @@ fn silence_lowers_what_is_sent_and_idleness_does_not() {
 }
 
 #[test]
+fn what_was_lost_before_a_silence_says_nothing_after_it() {
+    let start = Instant::now();
+    let mut estimator = Estimator::new(start);
+    let turn = Cell::new(0);
+    for n in 0..3 {
+        second(&mut estimator, start + Duration::from_secs(n), |at| {
+            turn.set(turn.get() + 1);
+            (turn.get() % 4 != 0).then_some(at + 50_000)
+        });
+    }
+    assert!(estimator.estimate().unwrap().is_strained());
+    for n in 3..8 {
+        estimator.handle_timeout(start + Duration::from_secs(n), false);
+    }
+    assert!(!estimator.estimate().unwrap().is_strained());
+}
+
+#[test]
 fn each_thing_said_is_looked_at_once() {
     let start = Instant::now();
     let mut estimator = Estimator::new(start);
@@ -150,8 +168,16 @@ fn each_thing_said_is_looked_at_once() {
 
 #[test]
 fn a_subscriber_costs_less_than_six_kilobytes() {
-    let all = size_of::<Estimator>() + 8 * MAX_SENT;
+    let start = Instant::now();
+    let mut estimator = Estimator::new(start);
+    // Ten megabits; ten times as much is remembered for longer.
+    for n in 0..4000 {
+        let now = start + Duration::from_secs(1) / 1200 * n;
+        estimator.send(now, 1100, Purpose::Media);
+    }
+    let all = size_of::<Estimator>() + estimator.history.memory();
     assert!(all <= 6000, "{all}");
+    assert!(size_of::<Estimator>() + 8 * MAX_SENT <= 18_000);
 }
 
 #[test]

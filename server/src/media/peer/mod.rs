@@ -19,6 +19,7 @@ mod output;
 pub mod streams;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,6 +73,8 @@ pub struct Peer {
     streams: Streams,
     fitting: Fitting,
     rtt: Option<Duration>,
+    /// Where it was sent to last: what is known of the path is known of the one to there.
+    reached: Option<SocketAddr>,
     reported: PeerState,
     closed: bool,
     /// The path's reader is slow: data waits, video is left out.
@@ -109,6 +112,7 @@ impl Peer {
             streams: Streams::new(now, config.clock, config.cname, config.seed),
             fitting: Fitting::default(),
             rtt: None,
+            reached: None,
             reported: PeerState {
                 ice: IceState::New,
                 dtls: DtlsState::New,
@@ -269,12 +273,15 @@ impl Peer {
         if (self.ice.selected()).is_some_and(|path| path.transport != Transport::Tcp) {
             self.set_congested(now, false);
         }
-        match (before, self.ice.selected()) {
-            (None, Some(_)) => self.want_keyframes(),
-            (Some(before), Some(now_in_use)) if before.remote != now_in_use.remote => {
+        if let Some(path) = self.ice.selected() {
+            // Also where there was none for a while, as after a failure.
+            let left = self.reached.replace(path.remote);
+            if left.is_some_and(|left| left != path.remote) {
                 self.resume_video(now);
             }
-            (_, _) => {}
+            if before.is_none() {
+                self.want_keyframes();
+            }
         }
         if self.starved && self.has_room_for_a_packet() {
             self.starved = false;

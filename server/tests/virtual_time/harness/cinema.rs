@@ -76,6 +76,8 @@ pub struct Cinema {
     pub world: SomeShards,
     pub viewers: Vec<Viewer>,
     film: usize,
+    /// Nothing comes of the picture.
+    pub is_dark: bool,
     sequences: [u16; 4],
     next_frame: Instant,
     next_sound: Instant,
@@ -96,6 +98,7 @@ impl Cinema {
             world,
             viewers: Vec::new(),
             film,
+            is_dark: false,
             sequences: [1; 4],
             next_frame: now,
             next_sound: now,
@@ -163,6 +166,9 @@ impl Cinema {
             return;
         }
         self.next_frame += FRAME;
+        if self.is_dark {
+            return;
+        }
         let is_keyframe = std::mem::take(&mut caller.owes_keyframe);
         for (layer, (rid, packets)) in LAYERS.iter().enumerate() {
             for (at, len) in packets.iter().enumerate() {
