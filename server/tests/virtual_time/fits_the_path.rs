@@ -103,3 +103,40 @@ fn a_picture_that_was_still_for_long_comes_back_in_the_layer_that_fits() {
     assert_eq!(viewer.layers(back).last(), Some(&1));
     assert!(viewer.silence(back) < SECOND / 5);
 }
+
+/// Elsewhere one publisher's losses pull every subscriber's estimate down.
+#[test]
+fn what_a_publisher_loses_changes_no_subscribers_estimate() {
+    let mut cinema = Cinema::new(seed(6));
+    let viewers = [WIDE, 2_500_000.0, 700_000.0].map(|rate| cinema.enter(rate));
+    cinema.run_for(10 * SECOND);
+    // The best layer's keyframes are whole, or nothing of it could go on.
+    cinema.loses = Some(9);
+    cinema.run_for(2 * SECOND);
+    let steady = cinema.world.now;
+    cinema.run_for(20 * SECOND);
+    for (viewer, layers) in viewers.into_iter().zip([[0], [0], [1]]) {
+        let viewer = &cinema.viewers[viewer];
+        assert_eq!(viewer.layers(steady), layers);
+        assert!(viewer.paused.is_empty(), "{:?}", viewer.paused);
+    }
+}
+
+/// Elsewhere a call that begins with sound takes nine seconds to a good picture, and with nothing to send the
+/// estimate never rises.
+#[test]
+fn a_picture_that_comes_after_a_while_of_sound_is_good_at_once() {
+    let mut cinema = Cinema::new(seed(7));
+    cinema.is_dark = true;
+    let viewer = cinema.enter(4_000_000.0);
+    cinema.run_for(20 * SECOND);
+    assert!(cinema.viewers[viewer].seen.is_empty());
+    let began = cinema.world.now;
+    cinema.is_dark = false;
+    cinema.run_for(6 * SECOND);
+    let viewer = &cinema.viewers[viewer];
+    let best = viewer.reached(began, 0).expect("the best layer");
+    assert!(best < 3 * SECOND, "{best:?}");
+    assert_eq!(viewer.layers(began + 3 * SECOND), [0]);
+    assert!(viewer.silence(began) < SECOND / 5);
+}

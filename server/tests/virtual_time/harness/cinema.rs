@@ -78,6 +78,9 @@ pub struct Cinema {
     film: usize,
     /// Nothing comes of the picture.
     pub is_dark: bool,
+    /// One packet of so many of the picture is lost before it comes to the server.
+    pub loses: Option<u32>,
+    sent: u32,
     sequences: [u16; 4],
     next_frame: Instant,
     next_sound: Instant,
@@ -99,6 +102,8 @@ impl Cinema {
             viewers: Vec::new(),
             film,
             is_dark: false,
+            loses: None,
+            sent: 0,
             sequences: [1; 4],
             next_frame: now,
             next_sound: now,
@@ -181,6 +186,10 @@ impl Cinema {
                 let elements: [(u8, &[u8]); 2] = [(MID, b"1"), (RID, rid.as_bytes())];
                 let ssrc = 60 + layer as u32;
                 let timestamp = 3600 * (u32::from(*sequence) / packets.len() as u32);
+                self.sent += 1;
+                if self.loses.is_some_and(|one| self.sent.is_multiple_of(one)) {
+                    continue;
+                }
                 let packet = packet_with(VP8, ssrc, *sequence, timestamp, &elements, &payload);
                 caller.far.send_rtp(&packet);
             }
