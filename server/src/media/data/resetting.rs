@@ -4,7 +4,7 @@
 //! is used anew, and not while anything sent on it is unacknowledged.
 
 use super::packet::{self, Builder};
-use super::reset::{MAX_STREAMS_PER_TURN, Outcome};
+use super::reset::{MAX_STREAMS_PER_TURN, Outcome, Pending};
 use super::state::State;
 use super::streams::{Streams, StreamsEvent};
 use std::time::Instant;
@@ -50,26 +50,36 @@ impl Streams {
         self.reset.poll_timeout().is_some()
     }
 
-    // RFC 6525 §5.2.2: not before everything the peer sent until its request has come; and not before it was read.
+    // RFC 6525 §5.2.2: not before everything the peer sent until its request has come; and not before it was read. Asked
+    // with every packet until then, so the streams, which may be all there are, are not copied before.
     pub(super) fn grant(&mut self, now: Instant) {
-        let Some(pending) = self.reset.pending().cloned() else {
+        let Some(last_tsn) = self.reset.pending().map(|pending| pending.last_tsn) else {
             return;
         };
-        if !self.has_received(now, pending.last_tsn) {
+        if !self.has_received(now, last_tsn) {
             return;
         }
-        let mut streams = match pending.streams.is_empty() {
+        let Some(pending) = self.reset.pending().filter(|it| !self.is_unread(it)) else {
+            return;
+        };
+        let mut streams: Vec<_> = match pending.streams.is_empty() {
             true => self.known.iter().copied().collect(),
-            false => pending.streams,
+            false => pending.streams.clone(),
         };
-        if streams.iter().any(|&stream| self.readable.contains(stream)) {
-            return;
-        }
         self.dirty = true;
         let rest = streams.split_off(streams.len().min(MAX_STREAMS_PER_TURN));
         self.resume_at = (!rest.is_empty()).then_some(now);
         let over = self.reset.grant(streams, rest);
         self.forget(now, &over);
+    }
+
+    /// Whether there is something to read on a stream that the peer would have reset.
+    fn is_unread(&self, pending: &Pending) -> bool {
+        let mut streams = pending.streams.iter();
+        match pending.streams.is_empty() {
+            true => !self.readable.is_empty(),
+            false => streams.any(|stream| self.readable.contains(*stream)),
+        }
     }
 
     /// Grants what was left of a request for many streams.

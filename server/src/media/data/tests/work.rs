@@ -66,25 +66,44 @@ fn tiny_fragments_of_a_long_message() {
     assert!(most <= MAX_STEPS, "{most} steps");
 }
 
-// What an idle stream costs a packet that has nothing to do with it: nothing.
-#[test]
-fn allocations_do_not_grow_with_the_streams() {
-    let cost = |count| {
-        let (mut raw, tsn) = with_streams(count);
-        let cost = allocation_counter::measure(|| {
-            for index in 0..100u16 {
-                let value = data(tsn + u32::from(index), 0, 1 + index, b"x");
-                raw.say(packet::DATA, WHOLE, &value);
+/// What a packet costs, in bytes allocated, that has a message for the first of so many streams.
+fn allocated(count: u16, is_read: bool, reset: Option<u32>) -> u64 {
+    let (mut raw, mut tsn) = with_streams(count);
+    let mut sequence = 1;
+    if let Some(after) = reset {
+        raw.say(packet::DATA, WHOLE, &data(tsn, 0, sequence, b"x"));
+        // All streams, once everything was read until then (RFC 6525 §4.1).
+        let mut request = vec![0, 13, 0, 16];
+        [1, 0, tsn + after]
+            .into_iter()
+            .for_each(|field| request.put_u32(field));
+        raw.say(packet::RECONFIG, 0, &request);
+        (tsn, sequence) = (tsn + 1, sequence + 1);
+    }
+    let cost = allocation_counter::measure(|| {
+        for index in 0..100u16 {
+            let value = data(tsn + u32::from(index), 0, sequence + index, b"x");
+            raw.say(packet::DATA, WHOLE, &value);
+            if is_read {
                 raw.events();
             }
-        });
-        cost.bytes_total / 100
-    };
-    let (few, many) = (cost(2), cost(1000));
-    assert!(
-        many < few + 500,
-        "{few} bytes with 2 streams, {many} with 1000"
-    );
+        }
+    });
+    cost.bytes_total / 100
+}
+
+// What an idle stream costs a packet that has nothing to do with it: nothing. That is so also while the peer's request
+// to reset all of them waits: for what was not read, or has not come.
+#[test]
+fn allocations_do_not_grow_with_the_streams() {
+    for (is_read, reset) in [(true, None), (false, Some(0)), (true, Some(1000))] {
+        let few = allocated(2, is_read, reset);
+        let many = allocated(1000, is_read, reset);
+        assert!(
+            many < few + 500,
+            "{few} bytes with 2 streams, {many} with 1000; reset: {reset:?}"
+        );
+    }
 }
 
 #[test]
