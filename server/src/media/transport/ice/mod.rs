@@ -7,11 +7,17 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | `generations` | credentials, and whose a check is |
 //! | `pair` | one pair: proof, consent, and what may be sent before |
+//! | `pairs` | all of them |
 //! | `stun` | checks and their answers as bytes |
 
+mod generations;
 mod pair;
+mod pairs;
 mod stun;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
@@ -22,14 +28,15 @@ use crate::media::net::path::FourTuple;
 pub use crate::media::net::stun::MAX_ATTRIBUTES;
 use crate::media::net::stun::TransactionId;
 use crate::prefetch::prefetch;
+pub use generations::Credentials;
 pub use pair::{CONSENT_EXPIRES_AFTER, MAX_AMPLIFICATION, MAX_CHECKS};
+pub use pairs::MAX_PAIRS;
 pub use stun::addressed_ufrag;
 
+use generations::{Generation, Generations};
 use pair::Pair;
-use stun::{Binding, Refusal};
-
-/// Candidate pairs remembered for one peer. A seventeenth displaces the one longest unheard.
-pub const MAX_PAIRS: usize = 16;
+use pairs::Pairs;
+use stun::Binding;
 
 /// When nothing authentic was heard for this long the path counts as disconnected: browsers check the
 /// selected pair at least every five seconds (RFC 7675 §5.1), so two checks were lost.
@@ -47,15 +54,6 @@ pub const FOLLOW_AFTER: Duration = Duration::from_millis(6500);
 /// has moved there. Longer than packets overtake each other by on two paths.
 pub const MOVED_AFTER: Duration = Duration::from_millis(200);
 
-/// A user name fragment and password (RFC 8445 §5.3).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user name fragment.
-    pub ufrag: String,
-    /// The password.
-    pub pwd: String,
-}
-
 /// `RTCIceTransportState`, as far as a lite agent has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IceState {
@@ -71,13 +69,6 @@ pub enum IceState {
     Failed,
 }
 
-/// One generation of credentials: an ICE restart begins another (RFC 8445 §9).
-struct Generation {
-    local: Credentials,
-    /// Empty before the first offer.
-    remote: Credentials,
-}
-
 /// A check that was answered.
 #[derive(Debug)]
 pub struct Answered {
@@ -89,10 +80,8 @@ pub struct Answered {
 
 /// The agent.
 pub struct IceLite {
-    current: Generation,
-    /// Still answered after a restart, so that media goes on until the new generation has a pair.
-    previous: Option<Generation>,
-    pairs: Vec<Pair>,
+    generations: Generations,
+    pairs: Pairs,
     selected: Option<FourTuple>,
     /// To be selected as soon as it is proven.
     successor: Option<FourTuple>,
@@ -112,14 +101,9 @@ pub struct IceLite {
 impl IceLite {
     /// An agent that waits for checks from now on.
     pub fn new(now: Instant, local: Credentials) -> Self {
-        let remote = Credentials {
-            ufrag: String::new(),
-            pwd: String::new(),
-        };
         Self {
-            current: Generation { local, remote },
-            previous: None,
-            pairs: Vec::new(),
+            generations: Generations::new(local),
+            pairs: Pairs::default(),
             selected: None,
             successor: None,
             open: false,
@@ -133,23 +117,22 @@ impl IceLite {
 
     /// The current generation's local credentials.
     pub fn local(&self) -> &Credentials {
-        &self.current.local
+        self.generations.local()
     }
 
     /// Sets what the other end's checks must be addressed from, and how ours are sealed. Waiting for
     /// them begins.
     pub fn set_remote(&mut self, now: Instant, remote: Credentials) {
-        if self.current.remote.ufrag.is_empty() {
+        if !self.generations.is_agreed() {
             self.heard = now;
         }
-        self.current.remote = remote;
+        self.generations.set_remote(remote);
     }
 
     /// Begins a new generation. The pair in use stays in use until the new one nominates.
     pub fn restart(&mut self, now: Instant, local: Credentials, remote: Credentials) {
-        let restarted = Generation { local, remote };
-        self.previous = Some(std::mem::replace(&mut self.current, restarted));
-        for pair in &mut self.pairs {
+        self.generations.restart(local, remote);
+        for pair in self.pairs.iter_mut() {
             pair.renewed = false;
             pair.nominated_anew = false;
         }
@@ -169,7 +152,7 @@ impl IceLite {
         self.successor = None;
         self.open = false;
         self.pairs.clear();
-        self.previous = None;
+        self.generations.forget_previous();
         self.heard = restarted;
         self.restarted = None;
     }
@@ -193,7 +176,7 @@ impl IceLite {
 
     /// Whether an authentic check came over this path. Media from other paths is a stranger's.
     pub fn knows(&self, tuple: &FourTuple) -> bool {
-        self.pairs.iter().any(|pair| pair.tuple == *tuple)
+        self.pairs.get(tuple).is_some()
     }
 
     /// Whether so many bytes may be sent over a path, and takes note of them if so: all over one
@@ -219,7 +202,7 @@ impl IceLite {
         if self.is_open(path) {
             return true;
         }
-        let pair = self.pairs.iter().find(|pair| pair.tuple == *path);
+        let pair = self.pairs.get(path);
         pair.is_some_and(|pair| self.is_free(pair) || pair.has_room(bytes))
     }
 
@@ -233,9 +216,8 @@ impl IceLite {
     }
 
     fn not_free(&mut self, path: &FourTuple) -> Option<&mut Pair> {
-        let at = self.pairs.iter().position(|pair| pair.tuple == *path)?;
-        let is_free = self.is_free(&self.pairs[at]);
-        (!is_free).then(|| &mut self.pairs[at])
+        let is_free = self.is_free(self.pairs.get(path)?);
+        self.pairs.get_mut(path).filter(|_| !is_free)
     }
 
     /// Takes note of a datagram that came over a path, other than a check.
@@ -260,12 +242,12 @@ impl IceLite {
             return None;
         }
         let request = Binding::read(datagram).filter(Binding::is_check)?;
-        let checked = self.authenticate(&request);
+        let checked = self.generations.authenticate(&request);
         let (is_current, refusal) = match checked {
-            Ok(is_current) => (is_current, objection(&request)),
+            Ok(is_current) => (is_current, request.objection()),
             Err(refusal) => (true, Some(refusal)),
         };
-        let pwd = &self.generation(is_current).local.pwd;
+        let pwd = &self.generations.get(is_current).local.pwd;
         let response = match &refusal {
             Some(refusal) => request.refuse(refusal, pwd),
             None => request.succeed(tuple.remote, pwd),
@@ -280,38 +262,6 @@ impl IceLite {
         })
     }
 
-    /// Whether a check was written with the current generation's credentials (`true`) or the previous
-    /// one's (RFC 8489 §9.1.3).
-    fn authenticate(&self, request: &Binding<'_>) -> Result<bool, Refusal> {
-        let username = request.username().filter(|_| request.has_integrity());
-        let username = username.ok_or(Refusal::BadRequest)?;
-        let is_current = self.generation_of(username).ok_or(Refusal::Unauthorized)?;
-        match request.is_by(&self.generation(is_current).local.pwd) {
-            true => Ok(is_current),
-            false => Err(Refusal::Unauthorized),
-        }
-    }
-
-    fn generation(&self, is_current: bool) -> &Generation {
-        match (is_current, &self.previous) {
-            (false, Some(previous)) => previous,
-            _ => &self.current,
-        }
-    }
-
-    /// Whether a check's USERNAME (`ours:theirs`) names the current generation (`true`) or the previous one.
-    fn generation_of(&self, username: &[u8]) -> Option<bool> {
-        let username = std::str::from_utf8(username).ok()?;
-        let (ours, theirs) = username.split_once(':')?;
-        let matches = |generation: &Generation| {
-            generation.local.ufrag == ours && generation.remote.ufrag == theirs
-        };
-        if matches(&self.current) {
-            return Some(true);
-        }
-        self.previous.as_ref().is_some_and(matches).then_some(false)
-    }
-
     fn note_check(
         &mut self,
         now: Instant,
@@ -323,7 +273,8 @@ impl IceLite {
         self.heard = now;
         self.restarted = None;
         let is_new = !self.knows(&tuple);
-        let pair = self.remember(now, tuple);
+        let kept = [self.selected, self.successor];
+        let pair = self.pairs.remember(now, tuple, kept);
         pair.credit(bytes);
         if is_new || nominate && !pair.nominated {
             tracing::debug!(transport = ?tuple.transport, is_current, nominate, "a path is checked");
@@ -351,25 +302,19 @@ impl IceLite {
             return;
         };
         let transaction = response.transaction();
-        let awaits = |pair: &Pair| pair.tuple == tuple && pair.awaits(transaction);
-        let Some(at) = self.pairs.iter().position(awaits) else {
+        let pair = self.pairs.get_mut(&tuple);
+        let Some(pair) = pair.filter(|pair| pair.awaits(transaction)) else {
             return;
         };
-        if self.state == IceState::Failed || !self.is_by_other_end(&response) {
+        if self.state == IceState::Failed || !self.generations.answers(&response) {
             return;
         }
-        self.pairs[at].hear_answer(now);
+        pair.hear_answer(now);
         self.heard = now;
         if self.successor == Some(tuple) {
             self.select(now, tuple);
         }
         self.conclude(now);
-    }
-
-    fn is_by_other_end(&self, response: &Binding<'_>) -> bool {
-        let generations = [Some(&self.current), self.previous.as_ref()];
-        let mut passwords = generations.iter().flatten().map(|known| &known.remote.pwd);
-        passwords.any(|pwd| response.is_by(pwd))
     }
 
     /// The next check of ours, with the path it is for.
@@ -389,7 +334,7 @@ impl IceLite {
         provider.random().fill(&mut fresh.0).ok()?;
         let transaction = pair.ask(now, fresh);
         let (tuple, is_current) = (pair.tuple, pair.renewed);
-        let Generation { local, remote } = self.generation(is_current);
+        let Generation { local, remote } = self.generations.get(is_current);
         let username = format!("{}:{}", remote.ufrag, local.ufrag);
         let check = stun::check(transaction, &username, &remote.pwd);
         Some((tuple, check))
@@ -445,7 +390,7 @@ impl IceLite {
     /// Takes this pair for the one in use, as if nominated in its place.
     fn take(&mut self, now: Instant, tuple: FourTuple) {
         let nominated = self.in_use().is_some_and(|pair| pair.nominated);
-        for pair in self.pairs.iter_mut().filter(|pair| pair.tuple == tuple) {
+        if let Some(pair) = self.pairs.get_mut(&tuple) {
             pair.nominated |= nominated;
         }
         self.select(now, tuple);
@@ -454,8 +399,8 @@ impl IceLite {
     /// Uses this pair from now on; or, where its other end is yet to be proven and that of the one in
     /// use is, from then on.
     fn select(&mut self, now: Instant, tuple: FourTuple) {
-        let is_proven = |pair: &Pair| pair.tuple == tuple && pair.is_proven();
-        if self.open && self.selected != Some(tuple) && !self.pairs.iter().any(is_proven) {
+        let is_proven = self.pairs.get(&tuple).is_some_and(Pair::is_proven);
+        if self.open && self.selected != Some(tuple) && !is_proven {
             self.successor = Some(tuple);
             return;
         }
@@ -474,7 +419,7 @@ impl IceLite {
         let is_nominated = in_use.is_some_and(|pair| pair.nominated);
         // The new generation has found its pair.
         if in_use.is_some_and(|pair| pair.nominated_anew) {
-            self.previous = None;
+            self.generations.forget_previous();
         }
         self.open = is_open;
         self.state = match is_nominated {
@@ -484,36 +429,12 @@ impl IceLite {
     }
 
     fn in_use(&self) -> Option<&Pair> {
-        (self.pairs.iter()).find(|pair| Some(pair.tuple) == self.selected)
+        self.pairs.get(self.selected.as_ref()?)
     }
 
     /// Whether the pair in use was checked with the current generation's credentials.
     fn is_renewed(&self) -> bool {
         self.in_use().is_some_and(|pair| pair.renewed)
-    }
-
-    fn remember(&mut self, now: Instant, tuple: FourTuple) -> &mut Pair {
-        let at = match self.pairs.iter().position(|pair| pair.tuple == tuple) {
-            Some(at) => at,
-            None => {
-                if self.pairs.len() == MAX_PAIRS {
-                    self.forget_oldest();
-                }
-                self.pairs.push(Pair::new(now, tuple));
-                self.pairs.len() - 1
-            }
-        };
-        &mut self.pairs[at]
-    }
-
-    fn forget_oldest(&mut self) {
-        let oldest = (self.pairs.iter().enumerate())
-            .filter(|(_, pair)| ![self.selected, self.successor].contains(&Some(pair.tuple)))
-            .min_by_key(|(_, pair)| pair.heard)
-            .map(|(at, _)| at);
-        if let Some(at) = oldest {
-            self.pairs.swap_remove(at);
-        }
     }
 
     /// Whether it failed, and no restart came within [`RESTART_WITHIN`].
@@ -526,7 +447,7 @@ impl IceLite {
         let state = match self.state {
             IceState::Failed => return self.failed.map(|at| at + RESTART_WITHIN),
             // Nobody was asked to check yet.
-            IceState::New if self.current.remote.ufrag.is_empty() => return None,
+            IceState::New if !self.generations.is_agreed() => return None,
             IceState::Connected => self.heard + DISCONNECTED_AFTER,
             IceState::New | IceState::Checking | IceState::Disconnected => {
                 self.heard + CONSENT_EXPIRES_AFTER
@@ -572,87 +493,5 @@ impl IceLite {
                 self.select(now, successor);
             }
         }
-    }
-}
-
-/// What is wrong with a check that is authentic.
-fn objection(request: &Binding<'_>) -> Option<Refusal> {
-    let unknown = request.unknown();
-    if !unknown.is_empty() {
-        return Some(Refusal::UnknownAttributes(unknown));
-    }
-    // A lite agent is always controlled; the other end must control (RFC 8445 §7.3.1.1).
-    request.is_controlled().then_some(Refusal::RoleConflict)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::net::path::Transport;
-
-    fn credentials(ufrag: &str) -> Credentials {
-        Credentials {
-            ufrag: ufrag.to_owned(),
-            pwd: "password".to_owned(),
-        }
-    }
-
-    fn path() -> FourTuple {
-        FourTuple {
-            transport: Transport::Udp,
-            local: "127.0.0.1:1".parse().unwrap(),
-            remote: "127.0.0.1:2".parse().unwrap(),
-        }
-    }
-
-    /// RFC 7675 §5.1: only an answered check renews consent.
-    #[test]
-    fn offers_of_restarts_do_not_prolong_consent() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut ice = IceLite::new(start, credentials("a"));
-        ice.set_remote(start, credentials("b"));
-        ice.note_check(start, path(), 100, true, true);
-        for seconds in 1..=35 {
-            ice.handle_timeout(at(seconds));
-            let expected = match Duration::from_secs(seconds) {
-                silence if silence < DISCONNECTED_AFTER => IceState::Connected,
-                silence if silence < CONSENT_EXPIRES_AFTER => IceState::Disconnected,
-                _ => IceState::Checking,
-            };
-            assert_eq!(ice.state(), expected, "{seconds} s");
-            let may_send = Duration::from_secs(seconds) < CONSENT_EXPIRES_AFTER;
-            assert_eq!(ice.selected().is_some(), may_send, "{seconds} s");
-            if seconds % 4 == 0 {
-                ice.restart(at(seconds), credentials("c"), credentials("d"));
-            }
-        }
-        ice.handle_timeout(at(36 + 30));
-        assert_eq!(ice.state(), IceState::Failed);
-    }
-
-    /// RFC 7675 §5.1: what comes is no consent, however authentic it is.
-    #[test]
-    fn who_sends_but_consents_no_more_gets_three_times_what_it_sends() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut ice = IceLite::new(start, credentials("a"));
-        ice.set_remote(start, credentials("b"));
-        ice.note_check(start, path(), 100, true, true);
-        assert!(ice.admit(&path(), 300) && !ice.admit(&path(), 1));
-        ice.pairs[0].hear_answer(start);
-        ice.conclude(start);
-        assert!(ice.admit(&path(), 1_000_000));
-        for seconds in 1..=40 {
-            ice.note_media(at(seconds), path(), 100);
-            ice.handle_timeout(at(seconds));
-            assert_eq!(ice.state(), IceState::Connected);
-            let may_send = Duration::from_secs(seconds) < CONSENT_EXPIRES_AFTER;
-            assert_eq!(ice.has_room(&path(), 1_000_000), may_send, "{seconds} s");
-        }
-        // What came in the 10 s since.
-        assert!(ice.admit(&path(), 3 * 10 * 100) && !ice.admit(&path(), 1));
-        ice.note_check(at(41), path(), 100, true, false);
-        assert!(ice.admit(&path(), 1_000_000));
     }
 }

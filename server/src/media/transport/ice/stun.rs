@@ -76,9 +76,15 @@ impl<'a> Binding<'a> {
         self.0.get(USE_CANDIDATE).is_some()
     }
 
-    /// Whether its sender takes itself for the controlled agent.
-    pub(super) fn is_controlled(&self) -> bool {
-        self.0.get(ICE_CONTROLLED).is_some()
+    /// What is wrong with a check that is authentic.
+    pub(super) fn objection(&self) -> Option<Refusal> {
+        let unknown = self.unknown();
+        if !unknown.is_empty() {
+            return Some(Refusal::UnknownAttributes(unknown));
+        }
+        // A lite agent is always controlled; the other end must control (RFC 8445 §7.3.1.1).
+        let is_controlled = self.0.get(ICE_CONTROLLED).is_some();
+        is_controlled.then_some(Refusal::RoleConflict)
     }
 
     /// Whether there is a MESSAGE-INTEGRITY at all.
@@ -92,7 +98,7 @@ impl<'a> Binding<'a> {
     }
 
     /// What must be understood, and is not.
-    pub(super) fn unknown(&self) -> Vec<u16> {
+    fn unknown(&self) -> Vec<u16> {
         self.0.unknown(&UNDERSTOOD).collect()
     }
 
