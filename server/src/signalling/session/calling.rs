@@ -1,0 +1,106 @@
+//! A client's call: its offers, what it says of candidates, and that it hangs up.
+
+use std::time::Instant;
+
+use ferrite_protocol::{ErrorCode, IceCandidate, RequestId, ServerMessage, Tracks};
+use tracing::{debug, info};
+
+use super::super::membership::Membership;
+use super::super::offers::OFFERS;
+use super::super::peer::Peer;
+use super::super::replies::{error, shorten};
+use super::super::sections::{problem, streams};
+use super::Session;
+use crate::media::net::candidates::is_candidate;
+use crate::rate::Rate;
+
+/// So much of what a client sent is said back to it.
+const QUOTED: usize = 64;
+
+impl Session {
+    pub(super) fn offer(
+        &mut self,
+        id: Option<RequestId>,
+        sdp: &str,
+        tracks: Option<Tracks>,
+    ) -> Vec<ServerMessage> {
+        debug!(bytes = sdp.len(), "offer");
+        if let Err(message) = self.may_offer(Instant::now()) {
+            return error(id, ErrorCode::LimitExceeded, message);
+        }
+        if let Some(problem) = tracks.as_ref().and_then(|tracks| problem(tracks, sdp)) {
+            return error(id, ErrorCode::BadOffer, problem);
+        }
+        // RFC 3264 §8: the client threw its peer connection away. Until another is agreed on, ours stays.
+        let replaced = self.peer.take_if(|peer| peer.is_replaced_by(sdp));
+        let mut peer = self
+            .peer
+            .take()
+            .unwrap_or_else(|| Peer::new(&self.signalling.media, self.id.clone(), self.loopback));
+        let streams = streams(tracks.as_ref(), sdp);
+        let mut refused = None;
+        let answered = peer.offer(id, sdp, &streams, |session| {
+            self.sections.agree(tracks, session);
+            refused = self.publish(id);
+            let outlook = self.room.as_ref().map(Membership::outlook);
+            self.sections.follow(outlook);
+            self.sections.plan()
+        });
+        let (mut messages, has_plan) = match answered {
+            Ok(answered) => answered,
+            Err(problem) => {
+                debug!(%problem, "refused an offer");
+                // Nothing was agreed: all is as before, and the next offer as good as a first one.
+                self.peer = replaced.or(Some(peer).filter(Peer::is_answered));
+                return error(id, ErrorCode::BadOffer, problem.to_string());
+            }
+        };
+        if replaced.is_some() {
+            self.forget_messages();
+            info!("the client began another peer connection");
+        }
+        self.peer = Some(peer);
+        self.ended = None;
+        self.plan_is_due = !has_plan;
+        messages.extend(refused);
+        messages.extend(self.sections.news(None, false));
+        messages
+    }
+
+    fn may_offer(&mut self, now: Instant) -> Result<(), String> {
+        let too_many = |whose, (per_second, at_once)| {
+            format!(
+                "too many offers{whose}: {per_second} a second are allowed, and {at_once} at once"
+            )
+        };
+        if !self.offers.take(Rate::new(OFFERS.0, OFFERS.1), 1, now) {
+            return Err(too_many("", OFFERS));
+        }
+        let of_address = self.signalling.offers_by_address.admit(self.address, now);
+        of_address.map_err(|allowed| too_many(" from your address", allowed))
+    }
+
+    /// Candidates may overtake their offer, and outlive it if it was refused: they are looked at, and
+    /// no more. A lite agent needs none of them (RFC 8445 §2.5).
+    pub(super) fn candidate(&mut self, candidate: Option<&IceCandidate>) -> Vec<ServerMessage> {
+        let text = candidate.map_or("", |candidate| candidate.candidate.as_str());
+        if text.is_empty() || is_candidate(text) {
+            return Vec::new();
+        }
+        let text = shorten(text, QUOTED);
+        let message = format!("{text:?} is no candidate attribute (RFC 8839 §5.1)");
+        error(None, ErrorCode::BadCandidate, message)
+    }
+
+    pub(super) fn hang_up(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
+        self.ended = None;
+        if self.peer.take().is_some() {
+            info!("hung up");
+        }
+        self.forget_messages();
+        self.sections.clear();
+        let refused = self.publish(id);
+        let hung_up = ServerMessage::HungUp { id };
+        [hung_up].into_iter().chain(refused).collect()
+    }
+}
