@@ -155,6 +155,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             "lossy messages waiting on",
             vec![
                 n(gatherings::MAX_RECEIVERS, " members"),
+                n(gatherings::MAX_GIVEN, " messages"),
                 n(mailbox::MAX_LOSSY, ";"),
                 n(gatherings::MAX_WAITING, " |"),
             ],

@@ -1,8 +1,9 @@
 //! Who of which room is on this shard, and whom a lossy message of the room goes to. Pure: what becomes of
 //! the message there is its receiver's matter, and which peer is meant by a name the shard's.
 //!
-//! A message to a room of hundreds is hundreds of messages to send. So in each turn of the shard so many members get
-//! theirs, and the others after what came meanwhile.
+//! A message to a room of hundreds is hundreds of messages to send. So in each turn of the shard a few members get
+//! theirs, and the others after what came meanwhile. Rooms have their turns one after the other, each with a queue of
+//! its own: what floods one delays no other by more than a turn.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,13 +13,16 @@ use rustc_hash::FxHashMap;
 
 use crate::media::plan::Gathering;
 
-/// Members who are given messages in a turn.
-pub const MAX_RECEIVERS: usize = 32;
+/// Members who are given messages in a turn: each costs some ten microseconds.
+pub const MAX_RECEIVERS: usize = 4;
 
-/// Messages that they are given at once.
+/// Messages that are given in a turn, after which no other member gets any.
+pub const MAX_GIVEN: usize = 64;
+
+/// Messages that a member is given at once.
 const MAX_BATCH: usize = 64;
 
-/// Messages that wait for another turn.
+/// Messages that wait for another turn. Of more the oldest goes that the room with most of them has.
 pub const MAX_WAITING: usize = 1024;
 
 /// A lossy message on its way.
@@ -39,23 +43,24 @@ pub struct Lossy {
 pub struct Gatherings<P> {
     shard: usize,
     rooms: FxHashMap<usize, Here<P>>,
-    waiting: VecDeque<Lossy>,
-    batch: Batch,
+    /// The rooms in which somebody is still to get something, in the order of their turns.
+    late: VecDeque<usize>,
+    /// The messages that wait in all of them.
+    waiting: usize,
 }
 
-/// Messages of a room that some have got.
-#[derive(Debug, Default)]
-struct Batch {
-    gathering: Gathering,
-    messages: Vec<Lossy>,
-    /// Who has not, and may have left since.
-    receivers: Vec<Arc<str>>,
-}
-
+/// A room.
 #[derive(Debug)]
 struct Here<P> {
     gathering: Gathering,
     members: FxHashMap<Arc<str>, P>,
+    /// It is among those that wait for their turns.
+    is_late: bool,
+    waiting: VecDeque<Lossy>,
+    /// The messages that some have got.
+    batch: Vec<Lossy>,
+    /// Who has not, and may have left since.
+    receivers: Vec<Arc<str>>,
 }
 
 impl<P: Copy + Eq> Gatherings<P> {
@@ -64,8 +69,8 @@ impl<P: Copy + Eq> Gatherings<P> {
         Self {
             shard,
             rooms: FxHashMap::default(),
-            waiting: VecDeque::new(),
-            batch: Batch::default(),
+            late: VecDeque::new(),
+            waiting: 0,
         }
     }
 
@@ -75,6 +80,10 @@ impl<P: Copy + Eq> Gatherings<P> {
         let room = room.or_insert_with(|| Here {
             gathering: gathering.clone(),
             members: FxHashMap::default(),
+            is_late: false,
+            waiting: VecDeque::new(),
+            batch: Vec::new(),
+            receivers: Vec::new(),
         });
         if room.members.insert(participant.clone(), peer).is_none() {
             gathering.add_member();
@@ -93,14 +102,17 @@ impl<P: Copy + Eq> Gatherings<P> {
         }
         if room.members.is_empty() {
             gathering.leave(self.shard);
+            self.waiting -= room.waiting.len();
+            // Another room may have the key soon.
+            self.late.retain(|key| *key != gathering.key());
             self.rooms.remove(&gathering.key());
         }
     }
 
     /// Forgets everybody, and what waits for them.
     pub fn clear(&mut self) {
-        self.waiting.clear();
-        self.batch = Batch::default();
+        self.late.clear();
+        self.waiting = 0;
         for (_, room) in self.rooms.drain() {
             room.gathering.remove_members(room.members.len());
             room.gathering.leave(self.shard);
@@ -117,58 +129,68 @@ impl<P: Copy + Eq> Gatherings<P> {
         self.rooms.is_empty()
     }
 
-    /// Takes messages for those here. Returns how many there is no room for.
-    pub fn take(&mut self, messages: impl ExactSizeIterator<Item = Lossy>) -> usize {
-        let room = MAX_WAITING - self.waiting.len();
-        let lost = messages.len().saturating_sub(room);
-        self.waiting.extend(messages.take(room));
-        lost
+    /// Takes messages for those here. Returns how many are lost of those that wait.
+    pub fn take(&mut self, messages: impl Iterator<Item = Lossy>) -> usize {
+        let lost = messages.filter_map(|message| self.take_one(message));
+        lost.count()
+    }
+
+    /// Takes a message, where somebody is here whom it may be for. Returns one that is lost.
+    fn take_one(&mut self, message: Lossy) -> Option<Lossy> {
+        let key = message.gathering.key();
+        let room = self.rooms.get_mut(&key)?;
+        if !std::mem::replace(&mut room.is_late, true) {
+            self.late.push_back(key);
+        }
+        room.waiting.push_back(message);
+        self.waiting += 1;
+        (self.waiting > MAX_WAITING).then(|| self.drop_oldest())?
+    }
+
+    fn drop_oldest(&mut self) -> Option<Lossy> {
+        let waiting = |key: &usize| self.rooms.get(key).map(|room| room.waiting.len());
+        let most = (self.late.iter().copied()).max_by_key(waiting)?;
+        let oldest = self.rooms.get_mut(&most)?.waiting.pop_front()?;
+        self.waiting -= 1;
+        Some(oldest)
     }
 
     /// Gives what waits to as many of those whom it is for as have their turn.
     pub fn deliver(&mut self, mut give: impl FnMut(P, &Bytes)) {
-        let mut left = MAX_RECEIVERS;
-        while left > 0 && self.has_batch() {
-            let Some(name) = self.batch.receivers.pop() else {
+        let (mut members, mut messages) = (MAX_RECEIVERS, MAX_GIVEN);
+        while members > 0
+            && messages > 0
+            && let Some(key) = self.late.pop_front()
+        {
+            let Some(room) = self.rooms.get_mut(&key) else {
                 continue;
             };
-            let room = self.rooms.get(&self.batch.gathering.key());
-            if let Some(peer) = room.and_then(|room| room.members.get(&name)) {
-                let messages = self.batch.messages.iter();
-                let theirs = messages.filter(|message| message.is_for(&name));
-                theirs.for_each(|message| give(*peer, &message.bytes));
-                left -= 1;
+            if room.receivers.is_empty() {
+                self.waiting -= room.begin();
+            }
+            while members > 0
+                && messages > 0
+                && let Some(name) = room.receivers.pop()
+            {
+                members -= 1;
+                let Some(peer) = room.members.get(&name) else {
+                    continue;
+                };
+                for message in room.batch.iter().filter(|message| message.is_for(&name)) {
+                    give(*peer, &message.bytes);
+                    messages = messages.saturating_sub(1);
+                }
+            }
+            room.is_late = !room.receivers.is_empty() || !room.waiting.is_empty();
+            if room.is_late {
+                self.late.push_back(key);
             }
         }
     }
 
     /// Whether somebody is still to get something.
     pub fn is_late(&self) -> bool {
-        !self.waiting.is_empty() || !self.batch.receivers.is_empty()
-    }
-
-    /// Begins with the next messages where all have the last. Those that are for the same room go together: each who
-    /// gets some is written to once.
-    fn has_batch(&mut self) -> bool {
-        if !self.batch.receivers.is_empty() {
-            return true;
-        }
-        let Some(first) = self.waiting.pop_front() else {
-            return false;
-        };
-        self.batch.gathering = first.gathering.clone();
-        self.batch.messages.clear();
-        self.batch.messages.push(first);
-        while self.batch.messages.len() < MAX_BATCH
-            && let Some(next) =
-                (self.waiting).pop_front_if(|next| next.gathering == self.batch.gathering)
-        {
-            self.batch.messages.push(next);
-        }
-        if let Some(room) = self.rooms.get(&self.batch.gathering.key()) {
-            self.batch.receivers = room.receivers(&self.batch.messages);
-        }
-        true
+        !self.late.is_empty()
     }
 }
 
@@ -181,13 +203,23 @@ impl Lossy {
 }
 
 impl<P> Here<P> {
-    /// Those here whom any of these is for.
-    fn receivers(&self, messages: &[Lossy]) -> Vec<Arc<str>> {
-        let is_for_all = messages.iter().any(|message| message.to.is_none());
+    /// Begins with the next messages: those that wait go together, so that each who gets some is written to once.
+    /// Returns how many.
+    fn begin(&mut self) -> usize {
+        let count = self.waiting.len().min(MAX_BATCH);
+        self.batch.clear();
+        self.batch.extend(self.waiting.drain(..count));
+        self.receivers = self.receivers();
+        count
+    }
+
+    /// Those here whom any of them is for.
+    fn receivers(&self) -> Vec<Arc<str>> {
+        let is_for_all = self.batch.iter().any(|message| message.to.is_none());
         if is_for_all {
             return self.members.keys().cloned().collect();
         }
-        let named = messages.iter().filter_map(|message| message.to.as_ref());
+        let named = self.batch.iter().filter_map(|message| message.to.as_ref());
         let named = named.flat_map(|to| to.iter());
         let there = named.filter_map(|name| Some(self.members.get_key_value(&**name)?.0.clone()));
         let mut there: Vec<_> = there.collect();
@@ -250,10 +282,46 @@ mod tests {
             here.deliver(|peer, _| given[peer] += 1);
             let some = (0..300).filter(|peer| given[*peer] > before[*peer]);
             assert!(some.count() <= MAX_RECEIVERS);
-            let most = (0..300).map(|peer| given[peer] - before[peer]).max();
-            assert!(most <= Some(MAX_BATCH));
+            let now = (0..300)
+                .map(|peer| given[peer] - before[peer])
+                .sum::<usize>();
+            assert!(now < MAX_GIVEN + MAX_BATCH);
         }
         assert_eq!(given, [MAX_WAITING; 300]);
+    }
+
+    #[test]
+    fn what_floods_a_room_neither_delays_another_nor_takes_its_place() {
+        let (loud, quiet) = (Gathering::default(), Gathering::default());
+        let mut here = Gatherings::new(1);
+        (0..100).for_each(|peer| here.enter(&loud, &format!("loud {peer}").into(), peer));
+        (100..102).for_each(|peer| here.enter(&quiet, &format!("quiet {peer}").into(), peer));
+        let mut lost = 0;
+        for turn in 0..200 {
+            let flood = (0..100).map(|_| message(&loud, None));
+            lost += here.take(flood.chain([message(&quiet, None)]));
+            assert!(here.waiting <= MAX_WAITING);
+            let mut heard = 0;
+            for _ in 0..2 {
+                here.deliver(|peer, _| heard += usize::from(peer >= 100));
+            }
+            assert_eq!(heard, 2, "turn {turn}");
+        }
+        assert!(lost > 0, "no flood");
+    }
+
+    #[test]
+    fn nothing_waits_for_a_room_that_nobody_is_in_any_more() {
+        let room = Gathering::default();
+        let mut here = Gatherings::new(1);
+        here.enter(&room, &"ann".into(), 1);
+        here.take((0..10).map(|_| message(&room, None)));
+        here.leave(&room, "ann", 1);
+        assert!(!here.is_late() && here.waiting == 0);
+        here.take([message(&room, None)].into_iter());
+        assert!(!here.is_late());
+        here.enter(&room, &"bob".into(), 2);
+        here.deliver(|_, _| panic!("said before"));
     }
 
     #[test]
@@ -270,8 +338,9 @@ mod tests {
             here.leave(&room, &name(peer), peer);
             here.enter(&other, &name(peer), peer);
         }
-        here.deliver(|peer, _| panic!("{peer}"));
-        assert!(!here.is_late());
+        while here.is_late() {
+            here.deliver(|peer, _| panic!("{peer}"));
+        }
         assert_eq!(
             (room.members(), other.members()),
             (MAX_RECEIVERS, 50 - MAX_RECEIVERS)
