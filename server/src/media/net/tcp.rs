@@ -74,6 +74,13 @@ pub struct Received {
     pub closed: Vec<FourTuple>,
 }
 
+impl Received {
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty() && self.relieved.is_empty() && self.closed.is_empty()
+    }
+}
+
 /// The connections.
 pub struct Tcp {
     listeners: Vec<TcpListener>,

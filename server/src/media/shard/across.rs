@@ -137,6 +137,13 @@ impl ShardCore {
     /// Passes on the lossy messages that came in this turn, here and to each other shard all that its
     /// members are for. What it has no room for is lost, and counted.
     pub(super) fn pass_messages_on(&mut self, out: &mut impl Outlet) {
+        if !self.said.is_empty() {
+            self.take_said(out);
+        }
+        self.pass_here();
+    }
+
+    fn take_said(&mut self, out: &mut impl Outlet) {
         let said = std::mem::take(&mut self.said);
         for shard in self.others.all() {
             let theirs = said.iter().filter(|message| message.gathering.is_at(shard));
@@ -147,7 +154,6 @@ impl ShardCore {
             }
         }
         self.others.lost += self.gatherings.take(said.into_iter());
-        self.pass_here();
     }
 
     /// Wishes for keyframes of a track of another shard's; of all others where it is not known whose it

@@ -220,6 +220,10 @@ impl Thread {
     }
 
     fn take_tcp(&mut self, now: Instant, received: &Received) {
+        // As mostly, over UDP. For nothing the core would take two turns.
+        if received.is_empty() {
+            return;
+        }
         let datagrams = received.datagrams.iter();
         let datagrams = datagrams.map(|(path, datagram)| (*path, &datagram[..]));
         let datagrams = datagrams.filter_map(for_peers(now, &mut self.guest));
