@@ -52,7 +52,7 @@ fn run() -> Outcome<()> {
         .to_owned();
     println!("cargo::rerun-if-env-changed=FERRITE_NO_CLIENT");
     let files = if without_client() {
-        let pages = ["index.html", "room.html"];
+        let pages = ["index.html", "echo.html", "room.html"];
         Files::from(pages.map(|page| (page.to_owned(), NO_CLIENT_PAGE.into())))
     } else {
         site(&root, &out)?

@@ -1,5 +1,5 @@
 // Loads the client and starts the page. What can be said even if the client cannot run is said here.
-import init, { startApp, startRoom } from "./ferrite_client.js";
+import init, { startEcho, startFront, startRoom } from "./ferrite_client.js";
 
 const crash = document.getElementById("crash");
 document.getElementById("reload").addEventListener("click", () => location.reload());
@@ -15,10 +15,33 @@ const stopped = (error) => error instanceof WebAssembly.RuntimeError;
 addEventListener("error", (event) => stopped(event.error) && fail(event.error));
 addEventListener("unhandledrejection", (event) => stopped(event.reason) && fail(event.reason));
 
+// The words of a language are loaded for those who read it: what was chosen by hand, else the browser's.
+const LANGUAGES = ["en", "de"];
+
+function language() {
+  try {
+    const chosen = localStorage.getItem("ferrite.language");
+    if (LANGUAGES.includes(chosen)) return chosen;
+  } catch {
+    // Some browsers keep nothing.
+  }
+  const known = navigator.languages.map((name) => name.split("-")[0]).find((name) => LANGUAGES.includes(name));
+  return known ?? "en";
+}
+
+async function words(language) {
+  if (language === "en") return "{}";
+  const answer = await fetch(new URL(`words.${language}.json`, import.meta.url));
+  if (!answer.ok) return "{}";
+  document.documentElement.lang = language;
+  return answer.text();
+}
+
+const start = { front: startFront, echo: startEcho, room: startRoom };
+
 try {
-  await init();
-  if (document.body.dataset.page === "room") startRoom();
-  else startApp();
+  const [spoken] = await Promise.all([words(language()), init()]);
+  start[document.body.dataset.page](spoken);
 } catch (error) {
   fail(error, "The app could not be loaded. The server may be away, or this browser too old.");
 }

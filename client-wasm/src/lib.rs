@@ -2,11 +2,11 @@
 //!
 //! What lives where:
 //!
-//! * `app`: the pages' loops, the echo's and a room's. Each owns its view, its devices and its client by
+//! * `app`: the pages' loops, the front one's, the echo's and a room's. Each owns its view, its devices and its client by
 //!   value.
 //! * `api`: the JavaScript-facing class, and the loop behind each instance.
 //! * `client`: one session: the rules of `call` joined to `signalling` and `peer`.
-//! * `call`, `stats`, `codec`, `chat`, `decimal`, `words`: pure, tested natively.
+//! * `call`, `stats`, `codec`, `chat`, `decimal`, `language`, `words`: pure, tested natively.
 //! * `media`, `signalling`, `peer`, `settings`, `view`: the browser, piece by piece.
 //! * `dom`: listeners, timers and tasks that end when dropped, and the queue they post to.
 //!
@@ -23,6 +23,7 @@ mod codec;
 mod decimal;
 mod dom;
 mod gaps;
+mod language;
 mod media;
 mod panic;
 mod peer;
@@ -46,13 +47,23 @@ fn main() {
     panic::install();
 }
 
+/// Starts the front page on the page that loaded it. `words` are those of another language than English, as
+/// JSON: the English ones, and what to say instead.
+///
+/// # Errors
+/// On a page without its elements.
+#[wasm_bindgen(js_name = startFront)]
+pub fn start_front(words: &str) -> Result<(), JsValue> {
+    app::start_front(words).map_err(|error| failure(&error))
+}
+
 /// Starts the echo on the page that loaded it.
 ///
 /// # Errors
-/// On a page without the app's elements.
-#[wasm_bindgen(js_name = startApp)]
-pub fn start_app() -> Result<(), JsValue> {
-    app::start_echo().map_err(|error| failure(&error))
+/// On a page without its elements.
+#[wasm_bindgen(js_name = startEcho)]
+pub fn start_echo(words: &str) -> Result<(), JsValue> {
+    app::start_echo(words).map_err(|error| failure(&error))
 }
 
 /// Starts a room on the page that loaded it.
@@ -60,8 +71,8 @@ pub fn start_app() -> Result<(), JsValue> {
 /// # Errors
 /// On a page without its elements.
 #[wasm_bindgen(js_name = startRoom)]
-pub fn start_room() -> Result<(), JsValue> {
-    app::start_room().map_err(|error| failure(&error))
+pub fn start_room(words: &str) -> Result<(), JsValue> {
+    app::start_room(words).map_err(|error| failure(&error))
 }
 
 fn failure(error: &app::StartError) -> JsValue {

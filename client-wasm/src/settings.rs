@@ -26,7 +26,12 @@ pub(crate) struct Settings {
     pub(crate) processing: bool,
     /// What others in a room are to call one.
     pub(crate) name: String,
+    /// Rooms of late, the last one first.
+    pub(crate) rooms: Vec<String>,
 }
+
+/// So many rooms are remembered.
+const ROOMS: usize = 8;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -37,6 +42,7 @@ impl Default for Settings {
             resolution: "720".to_owned(),
             processing: true,
             name: String::new(),
+            rooms: Vec::new(),
         }
     }
 }
@@ -73,6 +79,13 @@ impl Settings {
         if let (Some(storage), Some(json)) = (storage(), json) {
             let _ = storage.set_item(KEY, &json);
         }
+    }
+
+    /// Somebody was in this room.
+    pub(crate) fn note_room(&mut self, room: &str) {
+        self.rooms.retain(|known| known != room);
+        self.rooms.insert(0, room.to_owned());
+        self.rooms.truncate(ROOMS);
     }
 
     /// The codec to offer first.
@@ -150,6 +163,16 @@ mod tests {
         settings.obey(|name| (name == "codec").then(|| "av1".to_owned()));
         assert_eq!(settings.codec(), Some(VideoCodec::Av1));
         assert_eq!(settings.size(), (640, 360));
+    }
+
+    #[test]
+    fn rooms_are_remembered_once_each_and_the_last_one_first() {
+        let mut settings = parse(r#"{"rooms":["a","b"]}"#);
+        settings.note_room("b");
+        assert_eq!(settings.rooms, ["b", "a"]);
+        (0..20).for_each(|it| settings.note_room(&it.to_string()));
+        assert_eq!(settings.rooms.len(), ROOMS);
+        assert_eq!(settings.rooms[0], "19");
     }
 
     #[test]

@@ -29,12 +29,23 @@ pub(crate) fn parameter(window: &Window, name: &str) -> Option<String> {
     UrlSearchParams::new_with_str(&query).ok()?.get(name)
 }
 
+/// The page's address without what is only for this visit, a token perhaps.
+pub(crate) fn without_parameters() -> String {
+    let location = web_sys::window().map(|window| window.location());
+    let parts = location.map(|it| [it.origin(), it.pathname()]);
+    let parts = parts.into_iter().flatten().filter_map(Result::ok);
+    parts.collect()
+}
+
+/// The address of a room's page, relative to the front page, so that a reverse proxy may put both under any path.
+pub(crate) fn of_room(name: &str) -> String {
+    format!("r/{}", String::from(js_sys::encode_uri_component(name)))
+}
+
 /// Goes to the page of a room.
 pub(crate) fn visit_room(name: &str) {
-    let name = String::from(js_sys::encode_uri_component(name));
     if let Some(window) = web_sys::window() {
-        // Relative to the page, so that a reverse proxy may put both under any path.
-        let _ = window.location().set_href(&format!("r/{name}"));
+        let _ = window.location().set_href(&of_room(name));
     }
 }
 

@@ -4,22 +4,23 @@
 use ferrite_protocol::file::{CancelReason, Transfer};
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::room::Idle;
-use ferrite_protocol::{ErrorCode, LeaveCause};
+use ferrite_protocol::{ErrorCode, LeaveCause, Participant};
 
 use crate::call::{Ending, LinkState, Phase, Problem, Status};
 use crate::decimal::decimal;
+use crate::language::{fill, say};
 use crate::media::{Kind, Trouble};
 
 /// The state of the call, for the chip at the top.
-pub(crate) fn phase(phase: Phase) -> &'static str {
+pub(crate) fn phase(phase: Phase) -> String {
     match phase {
-        Phase::Idle => "Not in a call",
-        Phase::Connecting => "Calling the server…",
-        Phase::Negotiating => "Looking for a path…",
-        Phase::Connected => "Connected",
-        Phase::Reconnecting => "Reconnecting…",
-        Phase::Failed => "Not connected",
-        Phase::Closed => "Closed",
+        Phase::Idle => say("Not in a call"),
+        Phase::Connecting => say("Calling the server…"),
+        Phase::Negotiating => say("Looking for a path…"),
+        Phase::Connected => say("Connected"),
+        Phase::Reconnecting => say("Reconnecting…"),
+        Phase::Failed => say("Not connected"),
+        Phase::Closed => say("Closed"),
     }
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn trouble(status: &Status) -> Option<String> {
     let words = problem(trouble);
     let goes_on = status.phase == Phase::Connected && leaves_media_alone(trouble);
     Some(match goes_on {
-        true => format!("{words} The call itself goes on."),
+        true => fill("{} The call itself goes on.", &[&words]),
         false => words,
     })
 }
@@ -103,51 +104,50 @@ fn leaves_media_alone(problem: &Problem) -> bool {
 /// What is wrong with a call.
 pub(crate) fn problem(problem: &Problem) -> String {
     match problem {
-        Problem::ServerAway => "The server does not answer. Trying again by itself.".to_owned(),
-        Problem::Offline => "This device has no network. Trying again by itself.".to_owned(),
+        Problem::ServerAway => say("The server does not answer. Trying again by itself."),
+        Problem::Offline => say("This device has no network. Trying again by itself."),
         Problem::ServerRestarting => {
-            "The server is going away. Calling again when it is back.".to_owned()
+            say("The server is going away. Calling again when it is back.")
         }
         Problem::OtherVersion(words) if words.is_empty() => {
-            "The server speaks another version than this page. Reload the page.".to_owned()
+            say("The server speaks another version than this page. Reload the page.")
         }
-        Problem::OtherVersion(words) => format!("Reload the page: {words}."),
-        Problem::Superseded => "This session was taken over by another tab.".to_owned(),
-        Problem::LimitExceeded => {
-            "The server closed the connection: this page sent too much.".to_owned()
-        }
-        Problem::Refused(words) => format!("The server refused the call: {words}."),
-        Problem::NoAnswer => "The server did not answer the call.".to_owned(),
-        Problem::Browser(words) => format!("The browser could not make the call: {words}."),
-        Problem::SlowPath(reason) => format!(
+        Problem::OtherVersion(words) => fill("Reload the page: {}.", &[words]),
+        Problem::Superseded => say("This session was taken over by another tab."),
+        Problem::LimitExceeded => say("The server closed the connection: this page sent too much."),
+        Problem::Refused(words) => fill("The server refused the call: {}.", &[words]),
+        Problem::NoAnswer => say("The server did not answer the call."),
+        Problem::Browser(words) => fill("The browser could not make the call: {}.", &[words]),
+        Problem::SlowPath(reason) => fill(
             "Still looking for a way to send media to the server. A firewall may be blocking its media port.{}",
-            server_says(reason.as_deref())
+            &[&server_says(reason.as_deref())],
         ),
-        Problem::NoPath(reason) => format!(
-            "There is no way to send media to the server. A firewall may be blocking its media port, or the \
-             server may not know its public address.{}",
-            server_says(reason.as_deref())
+        Problem::NoPath(reason) => fill(
+            "There is no way to send media to the server. A firewall may be blocking its media port, or the server may not know its public address.{}",
+            &[&server_says(reason.as_deref())],
         ),
     }
 }
 
 fn server_says(reason: Option<&str>) -> String {
-    reason.map_or_else(String::new, |reason| format!(" The server says: {reason}."))
+    reason.map_or_else(String::new, |reason| {
+        fill(" The server says: {}.", &[reason])
+    })
 }
 
 /// Why one is not in the room.
 pub(crate) fn ending(ending: &Ending) -> String {
     match ending {
-        Ending::Refused(code, words) => format!("{}: {words}.", refusal(*code)),
-        Ending::MadeToLeave(cause, None) => format!("{}.", farewell(*cause)),
-        Ending::MadeToLeave(cause, Some(reason)) => format!("{}: {reason}", farewell(*cause)),
+        Ending::Refused(code, words) => fill("{}: {}.", &[&refusal(*code), words]),
+        Ending::MadeToLeave(cause, None) => fill("{}.", &[&farewell(*cause)]),
+        Ending::MadeToLeave(cause, Some(reason)) => fill("{}: {}", &[&farewell(*cause), reason]),
     }
 }
 
-fn refusal(code: ErrorCode) -> &'static str {
+fn refusal(code: ErrorCode) -> String {
     match code {
-        ErrorCode::LimitExceeded => "There is no place left",
-        ErrorCode::NotAllowed => "You are not allowed into this room",
+        ErrorCode::LimitExceeded => say("There is no place left"),
+        ErrorCode::NotAllowed => say("You are not allowed into this room"),
         ErrorCode::BadMessage
         | ErrorCode::UnknownType
         | ErrorCode::VersionMismatch
@@ -157,32 +157,91 @@ fn refusal(code: ErrorCode) -> &'static str {
         | ErrorCode::ResumeFailed
         | ErrorCode::Refused
         | ErrorCode::Internal
-        | ErrorCode::Other => "The server did not let you in",
+        | ErrorCode::Other => say("The server did not let you in"),
     }
 }
 
-fn farewell(cause: LeaveCause) -> &'static str {
+fn farewell(cause: LeaveCause) -> String {
     match cause {
-        LeaveCause::Kicked => "You were removed from the room",
-        LeaveCause::RoomEnded => "The room was ended",
-        LeaveCause::JoinedElsewhere => "You joined this room from somewhere else",
-        LeaveCause::Other => "You had to leave the room",
+        LeaveCause::Kicked => say("You were removed from the room"),
+        LeaveCause::RoomEnded => say("The room was ended"),
+        LeaveCause::JoinedElsewhere => say("You joined this room from somewhere else"),
+        LeaveCause::Other => say("You had to leave the room"),
     }
 }
 
 /// Something in the room could not be done.
 pub(crate) fn complaint(words: &str) -> String {
-    format!("The server says: {words}.")
+    fill("The server says: {}.", &[words])
+}
+
+/// What somebody's tile and line say.
+pub(crate) fn person(name: &str, own: bool) -> String {
+    match own {
+        true => fill("{} (you)", &[name]),
+        false => name.to_owned(),
+    }
+}
+
+/// What the tile of a screen says.
+pub(crate) fn whose_screen(name: &str, own: bool) -> String {
+    match own {
+        true => say("Your screen"),
+        false => fill("{}’s screen", &[name]),
+    }
+}
+
+/// What the button says that makes a tile large.
+pub(crate) fn pin(tile: &str) -> String {
+    fill("Pin {}", &[tile])
+}
+
+/// What the button says that mutes somebody.
+pub(crate) fn mute_them(name: &str) -> String {
+    fill("Mute {}", &[name])
+}
+
+/// What the button says that removes somebody.
+pub(crate) fn remove_them(name: &str) -> String {
+    fill("Remove {} from the room", &[name])
+}
+
+/// Somebody came in.
+pub(crate) fn came(name: &str) -> String {
+    fill("{} came in", &[name])
+}
+
+/// Somebody left.
+pub(crate) fn went(name: &str) -> String {
+    fill("{} left", &[name])
+}
+
+/// Somebody raised a hand.
+pub(crate) fn raised(name: &str) -> String {
+    fill("{} raised a hand", &[name])
+}
+
+/// The link to the room was copied.
+pub(crate) const COPIED: &str = "The link is copied. Send it to whoever is to come.";
+
+/// The browser does not let the page copy.
+pub(crate) const NOT_COPIED: &str =
+    "This browser does not let the page copy. Take the address from above.";
+
+/// What somebody is called.
+pub(crate) fn name(participant: &Participant) -> &str {
+    let name = participant.name.as_deref().filter(|name| !name.is_empty());
+    name.unwrap_or(NAMELESS)
 }
 
 /// What somebody is called who said no name.
 pub(crate) const NAMELESS: &str = "Guest";
 
 /// What stands in the empty line for what one says in a room.
-pub(crate) fn talk(open: bool) -> &'static str {
+pub(crate) fn talk(open: bool) -> String {
     match open {
-        true => "Write to everybody here",
-        false => "No message can be sent now",
+        true => say("Write to everybody here"),
+        false => say("No message can be sent now"),
     }
 }
 
@@ -194,15 +253,47 @@ pub(crate) fn screen(trouble: &Trouble) -> Option<String> {
         | Trouble::Busy
         | Trouble::Insecure
         | Trouble::Unplugged
-        | Trouble::Other(_) => Some("This browser could not show the screen.".to_owned()),
+        | Trouble::Other(_) => Some(say("This browser could not show the screen.")),
     }
 }
 
 /// What stands in the empty line for messages.
-pub(crate) fn chat(open: bool) -> &'static str {
+pub(crate) fn chat(open: bool) -> String {
     match open {
-        true => "Say something; the server says it back",
-        false => "No message can be sent now",
+        true => say("Say something; the server says it back"),
+        false => say("No message can be sent now"),
+    }
+}
+
+/// What stands in the place of the own picture.
+pub(crate) fn no_picture(pending: bool) -> String {
+    match pending {
+        true => say("Waiting for the camera…"),
+        false => say("No camera"),
+    }
+}
+
+/// What the button says that leads into a room.
+pub(crate) fn enter(eager: bool) -> String {
+    match eager {
+        true => say("Enters as soon as the devices are there…"),
+        false => say("Enter"),
+    }
+}
+
+/// The device that the browser chooses.
+pub(crate) fn default_device(kind: Kind) -> String {
+    match kind {
+        Kind::Audio => say("Default microphone"),
+        Kind::Video => say("Default camera"),
+    }
+}
+
+/// Not to use any device of a kind.
+pub(crate) fn no_device(kind: Kind) -> String {
+    match kind {
+        Kind::Audio => say("No microphone"),
+        Kind::Video => say("No camera"),
     }
 }
 
@@ -213,50 +304,57 @@ pub(crate) const NO_WEBRTC: &str = "This browser has no WebRTC, or it is switche
 pub(crate) fn devices(audio: Option<&Trouble>, video: Option<&Trouble>) -> Option<String> {
     match (audio, video) {
         (None, None) => None,
-        (Some(a), Some(v)) if a == v => Some(device("camera or microphone", a)),
+        (Some(a), Some(v)) if a == v => Some(device(&say("camera or microphone"), a)),
         (Some(a), Some(v)) => Some(format!(
             "{} {}",
-            device(name(Kind::Video), v),
-            device(name(Kind::Audio), a)
+            device(&device_name(Kind::Video), v),
+            device(&device_name(Kind::Audio), a)
         )),
-        (Some(a), None) => Some(device(name(Kind::Audio), a)),
-        (None, Some(v)) => Some(device(name(Kind::Video), v)),
+        (Some(a), None) => Some(device(&device_name(Kind::Audio), a)),
+        (None, Some(v)) => Some(device(&device_name(Kind::Video), v)),
     }
 }
 
-fn name(kind: Kind) -> &'static str {
+fn device_name(kind: Kind) -> String {
     match kind {
-        Kind::Audio => "microphone",
-        Kind::Video => "camera",
+        Kind::Audio => say("microphone"),
+        Kind::Video => say("camera"),
     }
 }
 
 fn device(name: &str, trouble: &Trouble) -> String {
     match trouble {
-        Trouble::Denied => format!(
-            "The browser was not allowed to use the {name}. Allow it in the address bar's site \
-             settings (and in the system's privacy settings), then try again."
+        Trouble::Denied => fill(
+            "The browser was not allowed to use the {}. Allow it in the address bar's site settings (and in the system's privacy settings), then try again.",
+            &[name],
         ),
-        Trouble::Missing => format!("No {name} was found. Connect one, then try again."),
-        Trouble::Busy => format!(
-            "The {name} cannot be opened; another program may be using it. Close that program, \
-             then try again."
+        Trouble::Missing => fill("No {} was found. Connect one, then try again.", &[name]),
+        Trouble::Busy => fill(
+            "The {} cannot be opened; another program may be using it. Close that program, then try again.",
+            &[name],
         ),
-        Trouble::Insecure => format!(
-            "The browser gives the {name} only to pages that come over https or from this \
-             computer. You can start without."
+        Trouble::Insecure => fill(
+            "The browser gives the {} only to pages that come over https or from this computer. You can start without.",
+            &[name],
         ),
-        Trouble::Unplugged => format!("The {name} was disconnected. Reconnect it, then try again."),
-        Trouble::Other(words) => format!("The {name} does not work ({words})."),
+        Trouble::Unplugged => fill(
+            "The {} was disconnected. Reconnect it, then try again.",
+            &[name],
+        ),
+        Trouble::Other(words) => fill("The {} does not work ({}).", &[name, words]),
     }
 }
 
 /// Why somebody's picture does not come, where that is not seen anyway.
-pub(crate) fn idle(idle: Idle) -> Option<&'static str> {
+pub(crate) fn idle(idle: Idle) -> Option<String> {
     match idle {
-        Idle::Codec => Some("This browser cannot play the video codec that they send."),
-        Idle::Bandwidth => Some("Your connection is too slow for this picture just now."),
-        Idle::NotAllowed => Some("You may not see this: your token does not let you."),
+        Idle::Codec => Some(say(
+            "This browser cannot play the video codec that they send.",
+        )),
+        Idle::Bandwidth => Some(say(
+            "Your connection is too slow for this picture just now.",
+        )),
+        Idle::NotAllowed => Some(say("You may not see this: your token does not let you.")),
         Idle::Muted | Idle::Paused | Idle::NoPublisher | Idle::Other => None,
     }
 }
@@ -270,40 +368,38 @@ pub(crate) fn file(
 ) -> String {
     let (done, all) = (size(done), size(all));
     match (transfer, incoming) {
-        (Transfer::Offered, true) => format!("From {who}, {all}"),
-        (Transfer::Offered, false) => format!("Offered to {who}, {all}"),
-        (Transfer::Active, true) => format!("From {who}, {done} of {all}"),
-        (Transfer::Active, false) => format!("To {who}, {done} of {all}"),
-        (Transfer::Complete, true) => format!("From {who}, {all}, checked"),
-        (Transfer::Complete, false) => format!("{who} has it, {all}"),
-        (Transfer::Cancelled(CancelReason::Refused), true) => "Declined".to_owned(),
-        (Transfer::Cancelled(CancelReason::Refused), false) => format!("{who} does not want it"),
-        (Transfer::Cancelled(CancelReason::Stopped), _) => "Cancelled".to_owned(),
+        (Transfer::Offered, true) => fill("From {}, {}", &[who, &all]),
+        (Transfer::Offered, false) => fill("Offered to {}, {}", &[who, &all]),
+        (Transfer::Active, true) => fill("From {}, {} of {}", &[who, &done, &all]),
+        (Transfer::Active, false) => fill("To {}, {} of {}", &[who, &done, &all]),
+        (Transfer::Complete, true) => fill("From {}, {}, checked", &[who, &all]),
+        (Transfer::Complete, false) => fill("{} has it, {}", &[who, &all]),
+        (Transfer::Cancelled(CancelReason::Refused), true) => say("Declined"),
+        (Transfer::Cancelled(CancelReason::Refused), false) => fill("{} does not want it", &[who]),
+        (Transfer::Cancelled(CancelReason::Stopped), _) => say("Cancelled"),
         (Transfer::Cancelled(CancelReason::Failed), _) => {
-            "It could not be read, or there was no place for it".to_owned()
+            say("It could not be read, or there was no place for it")
         }
-        (Transfer::Cancelled(CancelReason::Different), _) => {
-            "What came is not what was sent".to_owned()
-        }
+        (Transfer::Cancelled(CancelReason::Different), _) => say("What came is not what was sent"),
     }
 }
 
 /// A transfer ended because the other one left.
 pub(crate) fn gone(who: &str) -> String {
-    format!("Not sent whole: {who} is not in the room any more")
+    fill("Not sent whole: {} is not in the room any more", &[who])
 }
 
 /// A file that this page cannot keep beside what it has.
 pub(crate) fn too_large(who: &str, bytes: u64) -> String {
-    format!("From {who}, {}: too large for this page", size(bytes))
+    fill("From {}, {}: too large for this page", &[who, &size(bytes)])
 }
 
 /// What the button says that ends a transfer.
-pub(crate) fn drop_file(transfer: Transfer, is_asked: bool) -> &'static str {
+pub(crate) fn drop_file(transfer: Transfer, is_asked: bool) -> String {
     match transfer {
-        Transfer::Offered if is_asked => "Decline",
-        Transfer::Offered | Transfer::Active => "Cancel",
-        Transfer::Complete | Transfer::Cancelled(_) => "Clear",
+        Transfer::Offered if is_asked => say("Decline"),
+        Transfer::Offered | Transfer::Active => say("Cancel"),
+        Transfer::Complete | Transfer::Cancelled(_) => say("Clear"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The app's page as its user meets it: the handles that `www/index.html` lists, and what they
+//! The echo's page as its user meets it: the handles that `www/echo.html` lists, and what they
 //! should come to. Knows nothing of what is behind them.
 
 use anyhow::{Context, Result};

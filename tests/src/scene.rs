@@ -40,10 +40,10 @@ impl Scene {
         self.load_lab().await
     }
 
-    /// Opens the app, with this query, and loads `lab` beside it.
+    /// Opens the echo's page, with this query, and loads `lab` beside it.
     pub async fn open_app(&self, query: &str) -> Result<App<'_>> {
         self.browser
-            .open(&self.server.url(&format!("/{query}")))
+            .open(&self.server.url(&format!("/echo{query}")))
             .await?;
         self.load_lab().await?;
         Ok(self.app())

@@ -55,7 +55,7 @@ mod over_a_network {
     }
 
     async fn call(firefox: &Firefox, server: &Server) -> Result<()> {
-        firefox.open(&server.url("/?resolution=360")).await?;
+        firefox.open(&server.url("/echo?resolution=360")).await?;
         let ready = "!document.querySelector('#start').disabled";
         until(firefox, "the page to begin", ready).await?;
         firefox.run(WATCH, vec![]).await?;

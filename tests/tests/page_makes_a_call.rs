@@ -239,7 +239,7 @@ async fn from_two_tabs_at_once() -> Result<()> {
         scene.open_app("?resolution=360").await?.call().await?;
         let second = scene
             .browser
-            .open_tab(&scene.server.url("/?resolution=360"))
+            .open_tab(&scene.server.url("/echo?resolution=360"))
             .await?;
         scene.app().call().await?;
         for (tab, text) in [(&second, "from the second"), (&first, "from the first")] {

@@ -279,9 +279,42 @@ async fn others_see_who_mutes_and_who_shows_what() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_came_first_mutes_and_removes_others() -> Result<()> {
+    let options = RoomPage::windows();
+    scene_with("room_moderated", &["--shards", "1"], &options, async |scene| {
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        let windows = meet(scene, &["Ada", "Bo"]).await?;
+        browser.click("#people-toggle").await?;
+        let offered = "[...document.querySelectorAll('#people-lines .remove')].map((it) => !it.hidden).join()";
+        let none = |seen: &serde_json::Value| *seen == "false,false";
+        browser.until("nobody to remove", offered, none).await?;
+
+        browser.switch_to(&windows[0]).await?;
+        page.tile_is("Bo", "tile.dataset.muted", "false").await?;
+        browser.click("#people-toggle").await?;
+        let bo = |seen: &serde_json::Value| *seen == "false,true";
+        browser.until("Bo to be removable", offered, bo).await?;
+        browser.click("#people-lines .mute-them:not([hidden])").await?;
+        page.tile_is("Bo", "tile.dataset.muted", "true").await?;
+        browser.switch_to(&windows[1]).await?;
+        let pressed = "document.querySelector('#mute').getAttribute('aria-pressed')";
+        browser.until("Bo to see it", pressed, |seen| *seen == "true").await?;
+
+        browser.switch_to(&windows[0]).await?;
+        browser.click("#people-lines .remove:not([hidden])").await?;
+        page.shows(&["Ada"]).await?;
+        browser.switch_to(&windows[1]).await?;
+        let removed = |words: &str| words == "You were removed from the room.";
+        scene.app().text("#error-text", removed).await?;
+        scene.app().shows("#prejoin", true).await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_room_is_found_from_the_front_page() -> Result<()> {
     scene_with("room_door", &[], &RoomPage::windows(), async |scene| {
-        scene.open_app("?resolution=360").await?;
+        scene.browser.open(&scene.server.url("/")).await?;
         scene.browser.type_into("#room", "Küche 7/8\n").await?;
         let name = "document.querySelector('#room-name')?.textContent";
         scene

@@ -101,11 +101,13 @@ async fn calls_through(
     };
     scene_on(server, dir, &options, async |scene| {
         let url = format!("https://127.0.0.1:{port}{path}");
-        scene.browser.open(&url).await?;
+        let echo = format!("{}/echo", url.trim_end_matches('/'));
+        scene.browser.open(&echo).await?;
         let app = App(&scene.browser);
         app.call().await?;
         app.plays("#remote-video", 10).await?;
         scene.browser.click("#hangup").await?;
+        scene.browser.open(&url).await?;
         scene.browser.type_into("#room", "kitchen\n").await?;
         app.shows("#name", true).await?;
         let room = RoomPage(&scene.browser);

@@ -122,7 +122,6 @@ impl Echo {
                 self.devices.release_all();
                 self.begin();
             }
-            Action::Visit(room) => crate::url::visit_room(&room),
             Action::HangUp => self.hang_up(),
             Action::Toggle(toggle) => self.toggle(toggle),
             Action::Say(text) => self.say(text),

@@ -1,5 +1,5 @@
-//! Which tiles a room has, in which order, and how they fit. Pure: knows who is there and how large the
-//! place is, and neither the page nor streams.
+//! Which tiles a room has, and in which order. Pure: knows who is there and what the user wants to see, and
+//! neither the page nor streams.
 
 use ferrite_protocol::{
     MediaKind, Participant, ParticipantId, ParticipantState, Publication, PublicationId, Source,
@@ -9,11 +9,6 @@ use crate::words;
 
 /// Sizes are told to the server in such steps, so that a window drawn larger is no flood.
 const STEP: f64 = 64.0;
-/// A tile's width for its height: cameras are wide, but of faces the sides matter least.
-const NARROWEST: f64 = 1.0;
-const WIDEST: f64 = 16.0 / 9.0;
-/// Between tiles.
-const GAP: f64 = 8.0;
 
 /// A picture of somebody, or the place for one.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,12 +49,11 @@ fn tile(
     picture: Option<&Publication>,
     screen: bool,
 ) -> Tile {
-    let name = participant.name.as_deref().filter(|name| !name.is_empty());
     let is_heard = |it: &Publication| it.kind == MediaKind::Audio && !it.muted;
     let picture = picture.filter(|picture| !picture.muted);
     Tile {
         participant: participant.id.clone(),
-        name: name.unwrap_or(words::NAMELESS).to_owned(),
+        name: words::name(participant).to_owned(),
         own: own == Some(&participant.id),
         screen,
         muted: !screen && !participant.publications.iter().any(is_heard),
@@ -68,24 +62,52 @@ fn tile(
     }
 }
 
-/// The largest size at which so many tiles fit into a place of this size.
-pub(crate) fn tile_size(count: usize, place: (f64, f64)) -> (f64, f64) {
-    let sizes = (1..=count.max(1)).map(|columns| in_columns(count, columns, place));
-    let larger = |a: &(f64, f64), b: &(f64, f64)| (a.0 * a.1).total_cmp(&(b.0 * b.1));
-    sizes.max_by(larger).unwrap_or_default()
+/// What the user wants to see.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Wish {
+    /// Who speaks large, the others small.
+    pub(crate) speaker: bool,
+    /// This tile large, whoever speaks: whose, and whether it is their screen.
+    pub(crate) pinned: Option<(ParticipantId, bool)>,
+    /// Not the own picture.
+    pub(crate) without_self: bool,
 }
 
-fn in_columns(count: usize, columns: usize, (width, height): (f64, f64)) -> (f64, f64) {
-    let share = |whole: f64, parts: usize| {
-        let parts = parts.max(1) as f64;
-        ((whole - GAP * (parts - 1.0)) / parts).floor().max(1.0)
+/// The tiles that have a place, and whether the first of them is to be large: what is pinned, else a screen of
+/// somebody else's, else, if that is wanted, who has the word.
+pub(crate) fn order<'a>(
+    tiles: &'a [Tile],
+    wish: &Wish,
+    active: Option<&ParticipantId>,
+) -> (Vec<&'a Tile>, bool) {
+    let is_alone = tiles.len() < 2;
+    let is_hidden = |tile: &Tile| wish.without_self && tile.own && !tile.screen && !is_alone;
+    let mut order: Vec<_> = tiles.iter().filter(|tile| !is_hidden(tile)).collect();
+    let place = |test: &dyn Fn(&Tile) -> bool| order.iter().position(|tile| test(tile));
+    let pinned = wish.pinned.as_ref();
+    let pinned = pinned
+        .and_then(|(id, screen)| place(&|tile| tile.participant == *id && tile.screen == *screen));
+    let screen = || place(&|tile| tile.screen && !tile.own);
+    let speaker = || {
+        let active = place(&|tile| !tile.own && !tile.screen && Some(&tile.participant) == active);
+        active
+            .or_else(|| place(&|tile| !tile.own))
+            .filter(|_| wish.speaker)
     };
-    let width = share(width, columns);
-    let height = share(height, count.div_ceil(columns));
-    (
-        width.min((height * WIDEST).floor()),
-        height.min(width / NARROWEST),
-    )
+    let Some(large) = pinned.or_else(screen).or_else(speaker) else {
+        return (order, false);
+    };
+    let large = order.remove(large);
+    order.insert(0, large);
+    if large.screen {
+        // Who speaks is beside it, however many others there are.
+        let speaks = |tile: &&Tile| !tile.screen && Some(&tile.participant) == active;
+        if let Some(at) = order.iter().position(speaks) {
+            let speaker = order.remove(at);
+            order.insert(1, speaker);
+        }
+    }
+    (order, true)
 }
 
 /// The size to ask for where a picture is shown so large, in pixels of the screen.
@@ -155,34 +177,54 @@ mod tests {
         assert_eq!(look(&[]), (false, true));
     }
 
-    /// How many of these tiles fit beside each other.
-    fn columns(count: usize, place: (f64, f64)) -> usize {
-        let (width, height) = tile_size(count, place);
-        let fit = |whole: f64, part: f64| ((whole + GAP) / (part + GAP)) as usize;
-        let columns = fit(place.0, width).min(count);
-        assert!(
-            columns * fit(place.1, height) >= count,
-            "{count} do not fit"
-        );
-        columns
+    fn shown(people: &[Participant], wish: &Wish, active: &str) -> (Vec<String>, bool) {
+        let tiles = tiles(people, Some(&"me".into()));
+        let (order, large) = order(&tiles, wish, Some(&active.into()));
+        let word = |tile: &&Tile| {
+            format!(
+                "{}{}",
+                tile.participant.0,
+                if tile.screen { "!" } else { "" }
+            )
+        };
+        (order.iter().map(word).collect(), large)
     }
 
     #[test]
-    fn tiles_are_as_large_as_they_can_be() {
-        let wide = (1600.0, 900.0);
-        let counts = [1, 2, 3, 4, 9, 16];
-        assert_eq!(counts.map(|count| columns(count, wide)), [1, 2, 2, 2, 3, 4]);
-        let phone = (360.0, 500.0);
-        let counts = [1, 2, 4, 16];
-        assert_eq!(counts.map(|count| columns(count, phone)), [1, 1, 2, 3]);
+    fn what_is_large_comes_first_and_nothing_moves_in_a_grid() {
+        let screen = publication("c/screen", MediaKind::Video, Source::Screen);
+        let people = [person("me", &[]), person("a", &[]), person("b", &[])];
+        let grid = Wish::default();
+        for active in ["a", "b", "me", "nobody"] {
+            assert_eq!(shown(&people, &grid, active).0, ["me", "a", "b"]);
+        }
+        let speaker = Wish {
+            speaker: true,
+            ..Wish::default()
+        };
+        assert_eq!(shown(&people, &speaker, "b").0, ["b", "me", "a"]);
+        // Nobody looks at oneself speaking.
+        assert_eq!(shown(&people, &speaker, "me").0, ["a", "me", "b"]);
+        let pinned = Wish {
+            pinned: Some(("me".into(), false)),
+            ..speaker
+        };
+        assert_eq!(shown(&people, &pinned, "b").0, ["me", "a", "b"]);
+        let people = [&people[..], &[person("c", &[screen])]].concat();
+        let (order, large) = shown(&people, &grid, "b");
+        assert_eq!(order, ["c!", "b", "me", "a", "c"]);
+        assert!(large);
     }
 
     #[test]
-    fn no_tile_is_a_strip() {
-        assert_eq!(tile_size(1, (2_000.0, 400.0)), (711.0, 400.0));
-        assert_eq!(tile_size(1, (400.0, 2_000.0)), (400.0, 400.0));
-        let (width, height) = tile_size(0, (0.0, 0.0));
-        assert!(width >= 1.0 && height >= 1.0);
+    fn the_own_picture_can_be_hidden_unless_it_is_all_there_is() {
+        let hide = Wish {
+            without_self: true,
+            ..Wish::default()
+        };
+        let people = [person("me", &[]), person("a", &[])];
+        assert_eq!(shown(&people, &hide, "a").0, ["a"]);
+        assert_eq!(shown(&people[..1], &hide, "a").0, ["me"]);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 mod devices;
 mod echo;
 mod files;
+mod front;
 mod grid;
+mod layout;
 mod outlets;
 mod page;
 mod room;
@@ -13,12 +15,17 @@ mod stage;
 pub(crate) use page::StartError;
 use page::start;
 
+/// Starts the front page.
+pub(crate) fn start_front(words: &str) -> Result<(), StartError> {
+    start::<front::Front>(words)
+}
+
 /// Starts the echo's page.
-pub(crate) fn start_echo() -> Result<(), StartError> {
-    start::<echo::Echo>()
+pub(crate) fn start_echo(words: &str) -> Result<(), StartError> {
+    start::<echo::Echo>(words)
 }
 
 /// Starts a room's page.
-pub(crate) fn start_room() -> Result<(), StartError> {
-    start::<room::RoomApp>()
+pub(crate) fn start_room(words: &str) -> Result<(), StartError> {
+    start::<room::RoomApp>(words)
 }

@@ -1,7 +1,8 @@
 //! What all pages are: made once, opened, and fed by one queue.
 
 use crate::dom::{self, Inbox, Post};
-use crate::view::Missing;
+use crate::language;
+use crate::view::{self, Missing};
 
 /// Why a page cannot start.
 #[derive(Debug)]
@@ -23,8 +24,12 @@ pub(super) trait App: Sized + 'static {
     fn handle(&mut self, input: Self::Input);
 }
 
-/// Starts the loop of a page.
-pub(super) fn start<A: App>() -> Result<(), StartError> {
+/// Starts the loop of a page, in the language of these words.
+pub(super) fn start<A: App>(words: &str) -> Result<(), StartError> {
+    language::learn(dom::read_json(words).unwrap_or_default());
+    if let Some(document) = web_sys::window().and_then(|window| window.document()) {
+        view::translate(&document);
+    }
     let (post, inbox) = dom::queue();
     let mut app = A::new(&post)?;
     app.open();

@@ -33,6 +33,22 @@ pub(crate) fn words(error: &JsValue) -> String {
     format!("{name}: {message}")
 }
 
+/// Puts a text where the user can paste it from. Says whether the browser lets pages do that at all.
+pub(crate) fn copy(text: &str) -> bool {
+    let Some(window) = web_sys::window() else {
+        return false;
+    };
+    let clipboard: JsValue = window.navigator().clipboard().into();
+    let Some(clipboard) = clipboard.dyn_ref::<web_sys::Clipboard>() else {
+        return false;
+    };
+    let copied = clipboard.write_text(text);
+    wasm_bindgen_futures::spawn_local(async move {
+        let _ = copied.await;
+    });
+    true
+}
+
 /// Milliseconds on the page's monotonic clock.
 pub(crate) fn now() -> f64 {
     let clock = web_sys::window().and_then(|window| window.performance());

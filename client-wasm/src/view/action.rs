@@ -30,8 +30,6 @@ pub(crate) enum Action {
     Start,
     /// Start with messages only.
     StartWithout,
-    /// Go to the page of the room of this name.
-    Visit(String),
     /// End the call.
     HangUp,
     /// Press one of the call's switches.
@@ -57,6 +55,38 @@ pub(crate) enum RoomAction {
     Camera,
     /// Show the screen to others, or no longer.
     Screen,
+    /// Raise the hand, or lower it.
+    Hand,
+    /// Show others what one feels.
+    React(String),
+    /// See who speaks large, or all alike.
+    Layout,
+    /// See one's own picture, or not.
+    HideSelf,
+    /// See this participant's tile, or their screen's, large; or no longer.
+    Pin(String, bool),
+    /// Turn so many pages of tiles on, or back.
+    Turn(isize),
+    /// Open a panel, or close it.
+    Toggle(Panel),
+    /// Close the panel.
+    Close,
+    /// See how devices are chosen.
+    Devices,
+    /// See what keys there are.
+    Help,
+    /// See nothing but the room, or more again.
+    FullScreen,
+    /// Take the link to this room along.
+    CopyLink,
+    /// Hear what the browser held back.
+    AllowSound,
+    /// Speak while this lasts although the microphone is muted.
+    Talk(bool),
+    /// Mute somebody else, by their id.
+    MuteThem(String),
+    /// Remove somebody else.
+    Remove(String),
     /// Say a line.
     Say(String),
     /// Offer files to the participant of this id; to everybody, where there is none.
@@ -65,6 +95,13 @@ pub(crate) enum RoomAction {
     Take(u32),
     /// End a transfer, or clear its line away when it is over.
     Drop(u32),
+}
+
+/// What can be open beside the tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Panel {
+    Chat,
+    People,
 }
 
 /// What can be chosen.

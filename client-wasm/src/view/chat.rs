@@ -59,7 +59,7 @@ impl Log {
     pub(crate) fn enable(&self, enabled: bool) {
         self.input.set_disabled(!enabled);
         self.button.set_disabled(!enabled);
-        self.input.set_placeholder(words::chat(enabled));
+        self.input.set_placeholder(&words::chat(enabled));
     }
 
     /// Empties the line, once what stood there is on its way.

@@ -1,4 +1,4 @@
-//! The echo's page: `www/index.html`.
+//! The echo's page: `www/echo.html`.
 
 use web_sys::{Document, HtmlElement};
 

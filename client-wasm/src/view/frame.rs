@@ -59,7 +59,7 @@ impl Frame {
         let state = self.state.dataset();
         let _ = state.set("phase", words::phase_name(status.phase));
         let _ = state.set("link", words::link_name(status.link));
-        set_text(&self.state_text, words::phase(status.phase));
+        set_text(&self.state_text, &words::phase(status.phase));
         self.trouble(words::trouble(status).as_deref(), true);
     }
 

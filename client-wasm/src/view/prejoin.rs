@@ -1,6 +1,6 @@
-//! The echo's screen before a call: the choices, start, and the way to a room.
+//! The echo's screen before a call: the choices, and start.
 
-use web_sys::{HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlInputElement};
+use web_sys::{HtmlButtonElement, HtmlElement, HtmlFormElement};
 
 use super::action::Action;
 use super::element::{Finder, Missing, on, set_text, show};
@@ -15,15 +15,13 @@ pub(crate) struct Prejoin {
     start: HtmlButtonElement,
     start_text: HtmlElement,
     start_without: HtmlButtonElement,
-    _listeners: [Listener; 3],
+    _listeners: [Listener; 2],
 }
 
 impl Prejoin {
     pub(super) fn new(find: &Finder<'_>, post: &Post<Action>) -> Result<Self, Missing> {
         let start_without: HtmlButtonElement = find.get("start-without")?;
         let form: HtmlFormElement = find.get("start-form")?;
-        let room_form: HtmlFormElement = find.get("room-form")?;
-        let room: HtmlInputElement = find.get("room")?;
         let listeners = [
             on(&form, "submit", post, |event| {
                 event.prevent_default();
@@ -31,11 +29,6 @@ impl Prejoin {
             }),
             on(&start_without, "click", post, |_| {
                 Some(Action::StartWithout)
-            }),
-            on(&room_form, "submit", post, move |event| {
-                event.prevent_default();
-                let name = room.value().trim().to_owned();
-                (!name.is_empty()).then_some(Action::Visit(name))
             }),
         ];
         Ok(Self {

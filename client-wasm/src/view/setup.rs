@@ -9,6 +9,7 @@ use crate::codec::VideoCodec;
 use crate::dom::{Listener, Post};
 use crate::media::{Device, Kind};
 use crate::settings::{NO_DEVICE, Settings};
+use crate::words;
 
 /// The preview and the choices.
 pub(crate) struct Setup {
@@ -76,12 +77,12 @@ impl Setup {
     }
 
     fn fill(&self, kind: Kind, devices: &[&Device], chosen: &str) {
-        let (select, name) = match kind {
-            Kind::Audio => (&self.microphone, "microphone"),
-            Kind::Video => (&self.camera, "camera"),
+        let select = match kind {
+            Kind::Audio => &self.microphone,
+            Kind::Video => &self.camera,
         };
         select.set_text_content(None);
-        add_option(select, &format!("Default {name}"), "");
+        add_option(select, &words::default_device(kind), "");
         for (index, device) in devices.iter().enumerate() {
             // Chromium lists its own "default" besides.
             if device.id == "default" {
@@ -95,7 +96,7 @@ impl Setup {
             };
             add_option(select, label, &device.id);
         }
-        add_option(select, &format!("No {name}"), NO_DEVICE);
+        add_option(select, &words::no_device(kind), NO_DEVICE);
         let there = chosen == NO_DEVICE || devices.iter().any(|it| it.id == chosen);
         select.set_value(if there { chosen } else { "" });
     }

@@ -64,6 +64,7 @@ pub(crate) fn router(app: App, turn_api: Option<TurnApi>) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/r/{room}", get(room))
+        .route("/echo", get(echo))
         .fallback(asset)
         .layer(middleware::from_fn_with_state(embedders, harden))
         .with_state(app)
@@ -133,6 +134,11 @@ async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: Header
 /// Every room has the same page, which finds the room's name in its address.
 async fn room(State(app): State<App>, headers: HeaderMap) -> Response {
     file(&app, "room.html", &headers).await
+}
+
+/// Where devices and the connection are tried.
+async fn echo(State(app): State<App>, headers: HeaderMap) -> Response {
+    file(&app, "echo.html", &headers).await
 }
 
 async fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {

@@ -11,7 +11,8 @@ pub(crate) struct Controls {
     mute: HtmlElement,
     camera: HtmlElement,
     screen: HtmlElement,
-    _listeners: [Listener; 4],
+    hand: HtmlElement,
+    _listeners: [Listener; 5],
 }
 
 impl Controls {
@@ -19,17 +20,20 @@ impl Controls {
         let mute: HtmlElement = find.get("mute")?;
         let camera: HtmlElement = find.get("camera")?;
         let screen: HtmlElement = find.get("screen")?;
+        let hand: HtmlElement = find.get("hand")?;
         let leave: HtmlElement = find.get("leave")?;
         let listeners = [
             on(&mute, "click", post, |_| Some(RoomAction::Mute)),
             on(&camera, "click", post, |_| Some(RoomAction::Camera)),
             on(&screen, "click", post, |_| Some(RoomAction::Screen)),
+            on(&hand, "click", post, |_| Some(RoomAction::Hand)),
             on(&leave, "click", post, |_| Some(RoomAction::Leave)),
         ];
         Ok(Self {
             mute,
             camera,
             screen,
+            hand,
             _listeners: listeners,
         })
     }
@@ -39,6 +43,11 @@ impl Controls {
         press(&self.mute, muted);
         press(&self.camera, dark);
         press(&self.screen, screen);
+    }
+
+    /// Shows whether the own hand is up.
+    pub(crate) fn hand(&self, up: bool) {
+        press(&self.hand, up);
     }
 
     /// This browser cannot show its screen to others.

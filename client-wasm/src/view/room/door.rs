@@ -11,6 +11,9 @@ use crate::dom::{Listener, Post};
 pub(crate) struct Door {
     pub(crate) setup: Setup,
     section: HtmlElement,
+    choices: HtmlElement,
+    /// Where the choices are: here, and once inside.
+    places: [HtmlElement; 2],
     title: HtmlElement,
     room: HtmlElement,
     name: HtmlInputElement,
@@ -31,6 +34,8 @@ impl Door {
         Ok(Self {
             setup: Setup::new(find, &post.map(RoomAction::Page))?,
             section: find.get("prejoin")?,
+            choices: find.get("choices")?,
+            places: [find.get("choices-place")?, find.get("devices-place")?],
             title: find.get("prejoin-title")?,
             room: find.get("room-name")?,
             name,
@@ -46,6 +51,9 @@ impl Door {
 
     pub(super) fn show(&self, shown: bool) {
         show(&self.section, shown);
+        let [here, inside] = &self.places;
+        let place = if shown { here } else { inside };
+        let _ = place.append_child(&self.choices);
     }
 
     pub(super) fn focus(&self) {

@@ -24,7 +24,7 @@ pub(crate) struct FileLine<'a> {
     pub(crate) progress: f64,
     pub(crate) can_take: bool,
     /// What its last button says.
-    pub(crate) drop: &'static str,
+    pub(crate) drop: String,
     /// Where it can be saved from.
     pub(crate) url: Option<&'a str>,
 }
@@ -148,7 +148,7 @@ impl Line {
         self.progress.set_value(line.progress);
         show(&self.progress, line.state == "active");
         show(&self.take, line.can_take);
-        set_text(&self.drop, line.drop);
+        set_text(&self.drop, &line.drop);
         show(&self.save, line.url.is_some());
         if let Some(url) = line.url
             && self.save.href() != url

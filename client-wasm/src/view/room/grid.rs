@@ -2,10 +2,14 @@
 
 use wasm_bindgen::JsCast;
 use web_sys::{
-    Document, Element, HtmlElement, HtmlTemplateElement, HtmlVideoElement, MediaStream, Window,
+    Document, Element, Event, HtmlElement, HtmlTemplateElement, HtmlVideoElement, MediaStream,
+    Window,
 };
 
-use super::super::element::{Finder, Missing, child, copy_of, play, set_text};
+use super::super::action::RoomAction;
+use super::super::element::{Finder, Missing, child, copy_of, on, play, press, set_text, show};
+use crate::dom::{Listener, Post, Timeout};
+use crate::words;
 
 /// What a tile shows.
 #[derive(Clone, Debug)]
@@ -16,9 +20,11 @@ pub(crate) struct Face<'a> {
     pub(crate) own: bool,
     pub(crate) muted: bool,
     pub(crate) reconnecting: bool,
+    pub(crate) speaking: bool,
+    pub(crate) hand: bool,
     pub(crate) stream: Option<&'a MediaStream>,
     /// Why there is none, where the user has to know.
-    pub(crate) why: Option<&'static str>,
+    pub(crate) why: Option<String>,
 }
 
 /// A tile's elements.
@@ -30,7 +36,13 @@ struct Tile {
     name: Element,
     initial: Element,
     why: Element,
+    pin: HtmlElement,
+    /// What they feel for a moment.
+    reaction: Option<Timeout>,
 }
+
+/// How long a reaction is seen.
+const REACTION_MS: u32 = 3_000;
 
 /// The tiles.
 pub(crate) struct Grid {
@@ -38,28 +50,34 @@ pub(crate) struct Grid {
     frame: HtmlElement,
     template: HtmlTemplateElement,
     tiles: Vec<Tile>,
+    room: HtmlElement,
+    _pinned: Listener,
 }
 
 impl Grid {
-    pub(super) fn new(find: &Finder<'_>) -> Result<Self, Missing> {
+    pub(super) fn new(find: &Finder<'_>, post: &Post<RoomAction>) -> Result<Self, Missing> {
         let Finder(document): &Finder<'_> = find;
+        let frame: HtmlElement = find.get("grid")?;
+        let pinned = on(&frame, "click", post, |event| pinned(&event));
         Ok(Self {
             window: Document::default_view(document),
-            frame: find.get("grid")?,
+            frame,
             template: find.get("tile-template")?,
             tiles: Vec::new(),
+            room: find.get("room")?,
+            _pinned: pinned,
         })
     }
 
     /// Shows these tiles and no others. They stay where they are in the document, since a picture that
-    /// is moved there stops; the style sheet orders them.
+    /// is moved there stops.
     pub(crate) fn show(&mut self, faces: &[Face<'_>]) {
         let is_there = |tile: &Tile| faces.iter().any(|face| tile.is_of(face));
         for gone in self.tiles.extract_if(.., |tile| !is_there(tile)) {
             play(&gone.video, None);
             gone.figure.remove();
         }
-        for (order, face) in faces.iter().enumerate() {
+        for face in faces {
             if !self.tiles.iter().any(|tile| tile.is_of(face)) {
                 let Some(tile) = Tile::new(&self.template, face) else {
                     continue;
@@ -68,7 +86,7 @@ impl Grid {
                 self.tiles.push(tile);
             }
             if let Some(tile) = self.tiles.iter().find(|tile| tile.is_of(face)) {
-                tile.show(face, order);
+                tile.show(face);
             }
         }
     }
@@ -79,11 +97,59 @@ impl Grid {
         (width.into(), height.into())
     }
 
-    /// Makes every tile so large.
-    pub(crate) fn arrange(&self, (width, height): (f64, f64)) {
-        let style = self.frame.style();
-        let _ = style.set_property("--width", &format!("{}px", width as u32));
-        let _ = style.set_property("--height", &format!("{}px", height as u32));
+    /// Puts a tile there (from the left, from the top, width, height), or nowhere.
+    pub(crate) fn place(
+        &self,
+        participant: &str,
+        screen: bool,
+        place: Option<(f64, f64, f64, f64)>,
+        pinned: bool,
+    ) {
+        let mut tiles = self.tiles.iter();
+        let tile = tiles.find(|it| it.participant == participant && it.screen == screen);
+        let Some(tile) = tile else { return };
+        show(&tile.figure, place.is_some());
+        press(&tile.pin, pinned);
+        let Some((x, y, width, height)) = place else {
+            return;
+        };
+        let style = tile.figure.style();
+        let pixels = |value: f64| format!("{}px", value as i32);
+        // What is moved this way is no shift of the layout for the browser.
+        let place = format!("translate({}, {})", pixels(x), pixels(y));
+        let _ = style.set_property("transform", &place);
+        let _ = style.set_property("width", &pixels(width));
+        let _ = style.set_property("height", &pixels(height));
+    }
+
+    /// Whether one tile is large and the others small.
+    pub(crate) fn layout(&self, large: bool) {
+        let name = if large { "speaker" } else { "grid" };
+        let _ = self.room.dataset().set("layout", name);
+    }
+
+    /// Shows what somebody feels.
+    pub(crate) fn react(&mut self, participant: &str, emoji: &str) {
+        let mut tiles = self.tiles.iter_mut();
+        let tile = tiles.find(|it| it.participant == participant && !it.screen);
+        let Some(tile) = tile else { return };
+        let document = tile.figure.owner_document();
+        let Some(bubble) = document.and_then(|it| it.create_element("span").ok()) else {
+            return;
+        };
+        bubble.set_class_name("reaction");
+        bubble.set_text_content(Some(emoji));
+        let _ = tile.figure.append_child(&bubble);
+        let old = tile
+            .figure
+            .query_selector(".reaction:nth-last-of-type(n+4)");
+        old.ok().flatten().iter().for_each(Element::remove);
+        let figure = tile.figure.clone();
+        tile.reaction = Some(Timeout::new(REACTION_MS, move || {
+            while let Ok(Some(bubble)) = figure.query_selector(".reaction") {
+                bubble.remove();
+            }
+        }));
     }
 
     /// How large a tile is, in pixels of the screen, if any of it can be seen.
@@ -121,6 +187,8 @@ impl Tile {
             name: child(&figure, ".name")?,
             initial: child(&figure, ".initial")?,
             why: child(&figure, ".why")?,
+            pin: child(&figure, ".pin")?,
+            reaction: None,
             video,
             figure,
         })
@@ -130,11 +198,7 @@ impl Tile {
         self.participant == face.participant && self.screen == face.screen
     }
 
-    fn show(&self, face: &Face<'_>, order: usize) {
-        let _ = self
-            .figure
-            .style()
-            .set_property("order", &order.to_string());
+    fn show(&self, face: &Face<'_>) {
         let data = self.figure.dataset();
         let state = if face.reconnecting {
             "reconnecting"
@@ -142,27 +206,42 @@ impl Tile {
             "connected"
         };
         let _ = data.set("state", state);
-        let _ = data.set("muted", &face.muted.to_string());
+        for (mark, is_so) in [
+            ("muted", face.muted),
+            ("speaking", face.speaking),
+            ("hand", face.hand),
+        ] {
+            let _ = data.set(mark, if is_so { "true" } else { "false" });
+        }
         let _ = data.set("video", if face.stream.is_some() { "on" } else { "off" });
         play(&self.video, face.stream);
         let name = caption(face);
         set_text(&self.name, &name);
         let _ = self.video.set_attribute("aria-label", &name);
+        let _ = (self.pin).set_attribute("aria-label", &words::pin(&name));
         set_text(&self.initial, &initial(face.name));
-        set_text(&self.why, face.why.unwrap_or_default());
+        set_text(&self.why, face.why.as_deref().unwrap_or_default());
     }
 }
 
 fn caption(face: &Face<'_>) -> String {
-    match (face.own, face.screen) {
-        (false, false) => face.name.to_owned(),
-        (true, false) => format!("{} (you)", face.name),
-        (false, true) => format!("{}’s screen", face.name),
-        (true, true) => "Your screen".to_owned(),
+    match face.screen {
+        false => words::person(face.name, face.own),
+        true => words::whose_screen(face.name, face.own),
     }
 }
 
+/// Which tile's pin was pressed.
+fn pinned(event: &Event) -> Option<RoomAction> {
+    let pressed: Element = event.target()?.dyn_into().ok()?;
+    let pin = pressed.closest(".pin").ok()??;
+    let tile: HtmlElement = pin.closest(".tile").ok()??.dyn_into().ok()?;
+    let data = tile.dataset();
+    let is_screen = data.get("source").as_deref() == Some("screen");
+    Some(RoomAction::Pin(data.get("participant")?, is_screen))
+}
+
 /// What stands for somebody who shows nothing.
-fn initial(name: &str) -> String {
+pub(super) fn initial(name: &str) -> String {
     name.chars().take(1).flat_map(char::to_uppercase).collect()
 }

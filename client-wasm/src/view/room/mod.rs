@@ -4,8 +4,14 @@ mod controls;
 mod door;
 mod files;
 mod grid;
+mod keys;
+mod menu;
+mod pager;
+mod panel;
+mod people;
 mod sinks;
 mod talk;
+mod toasts;
 
 use web_sys::{Document, HtmlElement};
 
@@ -15,13 +21,20 @@ pub(crate) use files::FileLine;
 use files::Files;
 pub(crate) use grid::Face;
 use grid::Grid;
+use menu::Menu;
+use pager::Pager;
+use panel::Panels;
+use people::People;
+pub(crate) use people::PersonLine;
 use sinks::Sinks;
 use talk::Talk;
+use toasts::Toasts;
 
 use super::action::RoomAction;
-use super::element::{Finder, Missing, set_text, show};
+use super::element::{Finder, Missing, on, set_text, show};
 use super::frame::Frame;
-use crate::dom::Post;
+use super::languages;
+use crate::dom::{Listener, Post};
 
 /// The whole page.
 pub(crate) struct RoomView {
@@ -32,26 +45,47 @@ pub(crate) struct RoomView {
     pub(crate) files: Files,
     pub(crate) controls: Controls,
     pub(crate) sinks: Sinks,
+    pub(crate) menu: Menu,
+    pub(crate) pager: Pager,
+    pub(crate) panels: Panels,
+    pub(crate) people: People,
+    pub(crate) toasts: Toasts,
     document: Document,
     room: HtmlElement,
     room_title: HtmlElement,
+    heading: HtmlElement,
+    alone: HtmlElement,
+    sound_blocked: HtmlElement,
+    _listeners: [Listener; 4],
 }
 
 impl RoomView {
     /// Binds the page's elements. Fails on a page that is not this app's.
     pub(crate) fn new(document: &Document, post: &Post<RoomAction>) -> Result<Self, Missing> {
         let find = Finder(document);
+        let [down, up] = keys::listen(document, post);
+        let allow: HtmlElement = find.get("sound-allow")?;
+        let allow = on(&allow, "click", post, |_| Some(RoomAction::AllowSound));
         Ok(Self {
             frame: Frame::new(document, &post.map(RoomAction::Page))?,
             door: Door::new(&find, post)?,
-            grid: Grid::new(&find)?,
+            grid: Grid::new(&find, post)?,
             talk: Talk::new(&find, post)?,
             files: Files::new(&find, post)?,
             controls: Controls::new(&find, post)?,
             sinks: Sinks::new(document, &find)?,
+            menu: Menu::new(&find, post)?,
+            pager: Pager::new(&find, post)?,
+            panels: Panels::new(&find, post)?,
+            people: People::new(&find, post)?,
+            toasts: Toasts::new(document, &find)?,
             document: document.clone(),
             room: find.get("room")?,
             room_title: find.get("room-title")?,
+            heading: find.get("where")?,
+            alone: find.get("alone")?,
+            sound_blocked: find.get("sound-blocked")?,
+            _listeners: [down, up, allow, languages::listen(document)],
         })
     }
 
@@ -60,18 +94,37 @@ impl RoomView {
         self.document.set_title(&format!("{name} · Ferrite"));
         self.door.room(name);
         set_text(&self.room_title, name);
+        set_text(&self.heading, name);
     }
 
     /// Shows the room or the door before it, and moves the keyboard's place there.
-    pub(crate) fn inside(&self, inside: bool) {
+    pub(crate) fn inside(&mut self, inside: bool) {
         self.door.show(!inside);
         show(&self.room, inside);
+        show(&self.heading, inside);
+        self.menu.close();
+        self.toasts.clear();
         match inside {
             true => {
                 let _ = self.room_title.focus();
             }
             false => self.door.focus(),
         }
+    }
+
+    /// Whether nobody else is there.
+    pub(crate) fn alone(&self, alone: bool) {
+        show(&self.alone, alone);
+    }
+
+    /// Whether the browser keeps sound back.
+    pub(crate) fn sound_blocked(&self, blocked: bool) {
+        show(&self.sound_blocked, blocked);
+    }
+
+    /// Whether there is room for a panel beside the tiles.
+    pub(crate) fn is_wide(&self) -> bool {
+        Panels::have_room(&self.document)
     }
 
     /// Nobody looks at the page.

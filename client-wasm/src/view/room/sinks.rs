@@ -37,6 +37,18 @@ impl Sinks {
         }
     }
 
+    /// Whether the browser keeps any of it back, as some do until the user does something.
+    pub(crate) fn are_held(&self) -> bool {
+        self.sinks.values().any(|sink| sink.paused())
+    }
+
+    /// Plays what was kept back; from within what the user does.
+    pub(crate) fn allow(&self) {
+        for sink in self.sinks.values().filter(|sink| sink.paused()) {
+            let _ = sink.play();
+        }
+    }
+
     /// Plays nothing any more.
     pub(crate) fn clear(&mut self) {
         for sink in std::mem::take(&mut self.sinks).into_values() {

@@ -47,7 +47,7 @@ impl Talk {
     pub(crate) fn enable(&self, enabled: bool) {
         self.input.set_disabled(!enabled);
         self.button.set_disabled(!enabled);
-        self.input.set_placeholder(words::talk(enabled));
+        self.input.set_placeholder(&words::talk(enabled));
     }
 
     /// Forgets the conversation.

@@ -1,0 +1,257 @@
+//! What the user of a room's page does, and what that changes.
+
+use ferrite_protocol::{MediaKind, ParticipantId, PublicationId};
+use web_sys::File;
+
+use super::company::{HAND, REACTION};
+use super::{Input, RoomApp};
+use crate::app::devices::BOTH;
+use crate::app::grid::Wish;
+use crate::app::stage::LOOK_MS;
+use crate::call::{Entry, Errand, Request};
+use crate::client::Command;
+use crate::dom::{self, Interval};
+use crate::language::say;
+use crate::media::{Kind, screen};
+use crate::view::{PageAction, Panel, RoomAction};
+use crate::words;
+
+impl RoomApp {
+    pub(super) fn on_action(&mut self, action: RoomAction) {
+        match action {
+            RoomAction::Page(action) => return self.on_page_action(action),
+            RoomAction::Enter(name) => self.enter(&name),
+            RoomAction::Leave => self.leave(),
+            RoomAction::Mute => self.toggle_microphone(),
+            RoomAction::Camera => self.toggle_camera(),
+            RoomAction::Screen => self.toggle_screen(),
+            RoomAction::Hand => self.toggle_hand(),
+            RoomAction::React(emoji) => return self.say_of(REACTION, emoji, None),
+            RoomAction::Layout => self.look_at(|wish| wish.speaker = !wish.speaker),
+            RoomAction::HideSelf => self.look_at(|wish| wish.without_self = !wish.without_self),
+            RoomAction::Pin(whom, screen) => {
+                self.stage.pin(ParticipantId(whom), screen, &mut self.view);
+                return self.watch();
+            }
+            RoomAction::Turn(pages) => {
+                self.stage.turn(pages, &mut self.view);
+                return self.watch();
+            }
+            RoomAction::Toggle(panel) => {
+                let open = (self.panel != Some(panel)).then_some(panel);
+                return self.open_panel(open);
+            }
+            RoomAction::Close => return self.open_panel(None),
+            RoomAction::Devices => return self.view.menu.devices(),
+            RoomAction::Help => return self.view.menu.help(),
+            RoomAction::FullScreen => return self.view.menu.full_screen(),
+            RoomAction::CopyLink => return self.copy_link(),
+            RoomAction::AllowSound => self.view.sinks.allow(),
+            RoomAction::Talk(talks) => return self.talk(talks),
+            RoomAction::MuteThem(whom) => return self.mute_them(&ParticipantId(whom)),
+            RoomAction::Remove(whom) => {
+                let participant = ParticipantId(whom);
+                self.ask(Request::Kick {
+                    participant,
+                    reason: None,
+                });
+            }
+            RoomAction::Say(text) => self.command(Command::Say(text)),
+            RoomAction::Offer(files, to) => return self.offer(&files, to.as_deref()),
+            RoomAction::Take(number) => self.files.take(number),
+            RoomAction::Drop(number) => self.files.drop(number),
+        }
+        self.move_files(true);
+        self.notify(None);
+    }
+
+    pub(super) fn on_page_action(&mut self, action: PageAction) {
+        match action {
+            PageAction::Retry => self.command(Command::Retry),
+            PageAction::RetryDevices => self.acquire(&self.devices.troubled()),
+            PageAction::Choose(choice, value) => {
+                self.devices.choose(choice, &value);
+                self.show_devices();
+            }
+            PageAction::Gesture => self.devices.wake(),
+            PageAction::Leave => {
+                self.go_out();
+                self.devices.release_all();
+            }
+            PageAction::Return => self.acquire(&BOTH),
+        }
+    }
+
+    pub(super) fn enter(&mut self, name: &str) {
+        let room = self.room.0.clone();
+        self.devices.change(|settings| {
+            name.clone_into(&mut settings.name);
+            settings.note_room(&room);
+        });
+        if self.devices.are_pending() {
+            self.eager = true;
+            self.show_enter();
+        } else {
+            self.go_in();
+        }
+    }
+
+    pub(super) fn go_in(&mut self) {
+        self.eager = false;
+        self.inside = true;
+        self.devices.forgive();
+        self.view.talk.clear();
+        self.files.clear();
+        self.view.inside(true);
+        self.command(Command::Prefer(self.devices.settings().codec()));
+        self.company.clear();
+        (self.unread, self.talking) = (0, false);
+        self.view.controls.hand(false);
+        let open = self.view.is_wide().then_some(Panel::Chat);
+        self.open_panel(open);
+        self.publish();
+        let name = Some(self.devices.settings().name.clone());
+        self.command(Command::Enter(Entry {
+            room: self.room.clone(),
+            name: name.filter(|name| !name.is_empty()),
+            metadata: None,
+            token: self.token.clone(),
+        }));
+        self.show_devices();
+        let post = self.post.clone();
+        self.look = Some(Interval::new(LOOK_MS, move || post.send(Input::Look)));
+    }
+
+    fn ask(&mut self, request: Request) {
+        let ticket = None;
+        self.command(Command::Ask(Errand { request, ticket }));
+    }
+
+    /// Says something that is not for the chat.
+    pub(super) fn say_of(&mut self, topic: &str, text: String, to: Option<ParticipantId>) {
+        let to = to.map(|whom| vec![whom]);
+        let topic = topic.to_owned();
+        self.ask(Request::Say { to, topic, text });
+    }
+
+    fn toggle_hand(&mut self) {
+        let how = self.company.toggle_hand().to_owned();
+        self.say_of(HAND, how, None);
+        self.view.controls.hand(self.company.own_hand());
+    }
+
+    fn look_at(&mut self, change: impl FnOnce(&mut Wish)) {
+        self.stage.change(change, &mut self.view);
+        let wish = self.stage.wish();
+        self.view.menu.show(wish.speaker, wish.without_self);
+        self.watch();
+    }
+
+    pub(super) fn open_panel(&mut self, panel: Option<Panel>) {
+        if self.inside {
+            self.panel = panel;
+            self.view.panels.open(panel);
+            if panel == Some(Panel::Chat) {
+                self.unread = 0;
+            }
+            self.show_people();
+            self.stage.arrange(&mut self.view);
+        }
+    }
+
+    /// Speaks while a key is held down, where the microphone is muted.
+    fn talk(&mut self, talks: bool) {
+        let has_microphone = self.devices.track(Kind::Audio).is_some();
+        if self.inside && has_microphone && self.muted == talks && self.talking != talks {
+            (self.talking, self.muted) = (talks, !talks);
+            self.publish();
+        }
+    }
+
+    fn mute_them(&mut self, whom: &ParticipantId) {
+        let people = self.client.room().people().iter();
+        let theirs = people.filter(|it| it.id == *whom);
+        let sound = theirs.flat_map(|it| &it.publications);
+        let sound = sound.filter(|it| it.kind == MediaKind::Audio && !it.muted);
+        let sound: Vec<PublicationId> = sound.map(|it| it.id.clone()).collect();
+        for publication in sound {
+            self.ask(Request::MutePublication(publication));
+        }
+    }
+
+    fn copy_link(&mut self) {
+        let is_on_its_way = dom::copy(&crate::url::without_parameters());
+        let words = if is_on_its_way {
+            words::COPIED
+        } else {
+            words::NOT_COPIED
+        };
+        self.view.toasts.say(&say(words));
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.go_out();
+        // What was switched off in the room, or never on, is offered anew.
+        self.acquire(&BOTH);
+    }
+
+    pub(super) fn go_out(&mut self) {
+        self.look = None;
+        self.screen = None;
+        self.muted = false;
+        self.inside = false;
+        self.files.leave();
+        self.command(Command::HangUp);
+        self.command(Command::Show(Vec::new()));
+        self.stage.clear(&mut self.view);
+        self.view.inside(false);
+    }
+
+    pub(super) fn offer(&mut self, files: &[File], to: Option<&str>) {
+        let offered = self.files.offer(files, to, self.client.room(), dom::now());
+        self.move_files(true);
+        self.notify(offered.is_none().then(|| words::TOO_MANY_FILES.to_owned()));
+    }
+
+    /// Sends what of files can be sent, and shows them, at the latest when that is asked.
+    pub(super) fn move_files(&mut self, show: bool) {
+        for message in self.files.pump(dom::now()) {
+            self.command(Command::Send(message));
+        }
+        let states = self.files.states();
+        if show || states != self.files_shown {
+            self.view.files.show(&self.files.lines());
+            self.files_shown = states;
+        }
+    }
+
+    pub(super) fn toggle_microphone(&mut self) {
+        if self.devices.track(Kind::Audio).is_none() {
+            self.muted = false;
+            return self.switch_on(Kind::Audio);
+        }
+        self.muted = !self.muted;
+        self.publish();
+    }
+
+    /// Off means off: the light of the camera goes out.
+    pub(super) fn toggle_camera(&mut self) {
+        if self.devices.track(Kind::Video).is_none() {
+            return self.switch_on(Kind::Video);
+        }
+        self.devices.release(Kind::Video);
+        self.publish();
+    }
+
+    pub(super) fn switch_on(&mut self, kind: Kind) {
+        self.devices.switch_on(kind);
+        self.show_devices();
+    }
+
+    pub(super) fn toggle_screen(&mut self) {
+        if self.screen.take().is_none() {
+            return screen::ask(self.post.map(Input::Screen));
+        }
+        self.publish();
+    }
+}

@@ -1,0 +1,293 @@
+//! A room's page with few and many in it, on small and wide screens, in light and dark, in German, by keyboard
+//! alone; and what axe, which knows the rules for accessible pages, finds in each of these: nothing.
+
+use anyhow::{Context, Result, ensure};
+use ferrite_tests::{Browser, RoomPage, Scene, artefacts, scene_with};
+use serde_json::{Value, json};
+
+const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
+
+/// Others who come into the room, and neither see nor send anything: a WebSocket each.
+const CROWD: &str = "
+    window.crowd ??= [];
+    const names = ['Bo', 'Cäcilie', 'Dmitri', 'Eşref', 'Fatima', 'Gwendolyn', 'Hiroko', 'Ísak', 'João',
+        'Kwame', 'Ludmiła', 'Mónica von und zu Wohlgemuth', 'Nguyễn', 'Ольга', 'Pauline'];
+    await Promise.all([...Array($count)].map(() => new Promise((done) => {
+        const number = window.crowd.length;
+        const socket = new WebSocket(new URL('/ws', location.href).href.replace(/^http/, 'ws'), 'ferrite.v1');
+        window.crowd.push(socket);
+        const send = (message) => socket.send(JSON.stringify(message));
+        socket.onopen = () => send({ type: 'hello', version: 1 });
+        socket.onmessage = ({ data }) => {
+            const { type, id } = JSON.parse(data);
+            if (type === 'welcome') send({ type: 'join', room: 'kitchen', name: names[number % names.length] });
+            if (type === 'ping') send({ type: 'pong', id });
+            if (type === 'joined') done();
+        };
+    })));";
+
+async fn come(scene: &Scene, count: usize) -> Result<()> {
+    let crowd = CROWD.replace("$count", &count.to_string());
+    scene.run(&crowd).await.map(drop)
+}
+
+async fn say_of(scene: &Scene, who: usize, topic: &str, text: &str) -> Result<()> {
+    let message = json!({ "type": "say", "topic": topic, "text": text }).to_string();
+    let say = format!("window.crowd[{who}].send({message:?});");
+    scene.run(&say).await.map(drop)
+}
+
+/// What axe finds, in one line each.
+async fn axe_finds_nothing(browser: &Browser, what: &str) -> Result<()> {
+    let path = artefacts::repository().join("tests/node/node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(path).context("tests/node/install brings axe-core")?;
+    browser.run(&axe, vec![]).await?;
+    let look = "
+        const { violations } = await axe.run(document, { resultTypes: ['violations'] });
+        return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) =>
+            `${id}: ${html} ${failureSummary}`));";
+    let found = browser.run(look, vec![]).await?;
+    let found = found.as_array().context("a list")?;
+    ensure!(found.is_empty(), "axe finds in {what}: {found:#?}");
+    Ok(())
+}
+
+async fn emulate(browser: &Browser, width: u32, height: u32, scheme: &str) -> Result<()> {
+    let metrics = json!({
+        "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false
+    });
+    browser
+        .devtools("Emulation.setDeviceMetricsOverride", metrics)
+        .await?;
+    let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+    let media = json!({ "features": features });
+    browser
+        .devtools("Emulation.setEmulatedMedia", media)
+        .await
+        .map(drop)
+}
+
+/// Waits until so many tiles are seen.
+async fn sees(browser: &Browser, tiles: usize) -> Result<()> {
+    let seen = "[...document.querySelectorAll('#grid .tile')].filter((it) => !it.hidden).length";
+    let what = format!("{tiles} tiles to be seen");
+    browser
+        .until(&what, seen, |seen| *seen == tiles)
+        .await
+        .map(drop)
+}
+
+/// Waits until no tile reaches over the edge of the place for them.
+async fn fits(browser: &Browser) -> Result<()> {
+    let inside = "(() => {
+        const grid = document.querySelector('#grid')?.getBoundingClientRect();
+        return [...document.querySelectorAll('#grid .tile:not([hidden])')].every((tile) => {
+            const it = tile.getBoundingClientRect();
+            return it.bottom <= grid.bottom + 1 && it.right <= grid.right + 1;
+        });
+    })()";
+    let all = |inside: &Value| *inside == true;
+    browser
+        .until("all tiles to fit", inside, all)
+        .await
+        .map(drop)
+}
+
+/// Looks at what is shown, as a picture and by axe.
+async fn look(browser: &Browser, name: &str) -> Result<()> {
+    fits(browser).await?;
+    browser.screenshot(name).await?;
+    axe_finds_nothing(browser, name).await
+}
+
+#[tokio::test]
+async fn with_few_and_many_on_every_screen() -> Result<()> {
+    let flags = ["--max-sessions-per-address", "100"];
+    scene_with("room_looks", &flags, &RoomPage::windows(), async |scene| {
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        emulate(browser, 1280, 800, "light").await?;
+        browser.open(&scene.server.url("/")).await?;
+        scene.app().shows("#room", true).await?;
+        look(browser, "front").await?;
+        browser.open(&scene.server.url(ROOM)).await?;
+        scene.app().plays("#preview", 5).await?;
+        look(browser, "prejoin").await?;
+        page.enter("Ada").await?;
+        page.plays("Ada", 5).await?;
+        look(browser, "one").await?;
+        come(scene, 1).await?;
+        sees(browser, 2).await?;
+        look(browser, "two").await?;
+        come(scene, 3).await?;
+        sees(browser, 5).await?;
+        page.say("Shall we begin?").await?;
+        say_of(scene, 1, "chat", "In a minute. Olga is on the train.").await?;
+        say_of(scene, 1, "hand", "up").await?;
+        say_of(scene, 2, "reaction", "🎉").await?;
+        page.tile_is("Cäcilie", "tile.dataset.hand", "true").await?;
+        page.reads(&[
+            "Ada Shall we begin?",
+            "Cäcilie In a minute. Olga is on the train.",
+        ])
+        .await?;
+        look(browser, "five").await?;
+        what_is_behind_buttons(scene).await?;
+        many(scene).await
+    })
+    .await
+}
+
+async fn what_is_behind_buttons(scene: &Scene) -> Result<()> {
+    let browser = &scene.browser;
+    browser.click("#people-toggle").await?;
+    look(browser, "people").await?;
+    browser.click(".round[popovertarget=more]").await?;
+    look(browser, "menu").await?;
+    browser.click("#layout").await?;
+    look(browser, "speaker").await?;
+    browser.press('l').await?;
+    browser.press('?').await?;
+    scene.app().shows("#help", true).await?;
+    look(browser, "help").await?;
+    browser.click("#help button").await?;
+    browser.press('p').await
+}
+
+async fn many(scene: &Scene) -> Result<()> {
+    let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+    come(scene, 7).await?;
+    sees(browser, 12).await?;
+    look(browser, "twelve").await?;
+    emulate(browser, 1280, 800, "dark").await?;
+    look(browser, "twelve-dark").await?;
+    emulate(browser, 360, 740, "light").await?;
+    scene.app().shows("#panel", false).await?;
+    look(browser, "phone").await?;
+    browser.click("#chat-toggle").await?;
+    look(browser, "phone-chat").await?;
+    browser.click("#chat-panel [data-close]").await?;
+    come(scene, 37).await?;
+    emulate(browser, 1280, 800, "dark").await?;
+    scene.app().shows("#pager", true).await?;
+    sees(browser, 30).await?;
+    look(browser, "forty-nine").await?;
+    browser.click("#page-next").await?;
+    sees(browser, 19).await?;
+    emulate(browser, 3440, 1300, "light").await?;
+    let width = "document.querySelector('#grid .tile:not([hidden])').offsetWidth";
+    let is_large = |width: &Value| width.as_u64() > Some(300);
+    browser.until("larger tiles", width, is_large).await?;
+    browser.screenshot("ultrawide").await?;
+    emulate(browser, 1280, 800, "light").await?;
+    browser.click("#screen").await?;
+    page.plays_a_screen(3).await?;
+    look(browser, "share").await
+}
+
+#[tokio::test]
+async fn nothing_jumps_while_people_join() -> Result<()> {
+    let options = RoomPage::windows();
+    scene_with("room_calm", &[], &options, async |scene| {
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        browser.open(&scene.server.url(ROOM)).await?;
+        page.enter("Ada").await?;
+        page.plays("Ada", 5).await?;
+        let watch = "
+            window.shifted = 0;
+            new PerformanceObserver((list) => {
+                for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) shifted += value;
+            }).observe({ type: 'layout-shift' });";
+        scene.run(watch).await?;
+        for more in [1, 1, 3, 6] {
+            come(scene, more).await?;
+        }
+        sees(browser, 12).await?;
+        say_of(scene, 3, "chat", "Here we are.").await?;
+        page.reads(&["Eşref Here we are."]).await?;
+        let shifted = scene.run("return window.shifted;").await?;
+        let shifted = shifted.as_f64().context("a number")?;
+        ensure!(shifted < 0.02, "the layout shifted by {shifted}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn in_german_where_the_browser_is() -> Result<()> {
+    let mut options = RoomPage::windows();
+    options.flags.push("--lang=de".to_owned());
+    options.flags.push("--accept-lang=de".to_owned());
+    scene_with("room_german", &[], &options, async |scene| {
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        browser.open(&scene.server.url(ROOM)).await?;
+        let eintreten = |text: &str| text == "Eintreten";
+        scene.app().text("#enter-text", eintreten).await?;
+        scene.app().plays("#preview", 5).await?;
+        look(browser, "prejoin").await?;
+        page.enter("Ada").await?;
+        come(scene, 1).await?;
+        let came = |text: &str| text == "Bo ist da";
+        scene.app().text("#toasts", came).await?;
+        browser.screenshot("room").await?;
+        browser.click("#leave").await?;
+        browser.click("[data-language]").await?;
+        let enter = |text: &str| text == "Enter";
+        scene.app().text("#enter-text", enter).await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn with_the_keyboard_alone() -> Result<()> {
+    let options = RoomPage::windows();
+    scene_with("room_keyboard", &[], &options, async |scene| {
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        browser.open(&scene.server.url("/")).await?;
+        let focused = "document.activeElement?.id";
+        let is_room = |id: &Value| id == "room";
+        browser
+            .until("the keyboard in the field", focused, is_room)
+            .await?;
+        browser.type_into("#room", "kitchen\n").await?;
+        scene.app().plays("#preview", 5).await?;
+        tab_to(browser, "name").await?;
+        browser.type_into("#name", "Ada\n").await?;
+        scene.app().phase("connected").await?;
+        page.shows(&["Ada"]).await?;
+        let is = |what: &str, id: &str, name: &str, wanted: &str| {
+            let seen = format!("document.querySelector('#{id}').getAttribute('{name}')");
+            (what.to_owned(), seen, wanted.to_owned())
+        };
+        for (key, (what, seen, wanted)) in [
+            ('m', is("to be muted", "mute", "aria-pressed", "true")),
+            ('m', is("to be heard", "mute", "aria-pressed", "false")),
+            ('v', is("no camera", "camera", "aria-pressed", "true")),
+            ('h', is("a hand", "hand", "aria-pressed", "true")),
+            ('p', is("people", "people-toggle", "aria-expanded", "true")),
+            ('l', is("another layout", "layout", "aria-pressed", "true")),
+        ] {
+            browser.press(key).await?;
+            let is_so = |seen: &Value| *seen == *wanted;
+            browser.until(&what, &seen, is_so).await?;
+        }
+        page.tile_is("Ada", "tile.dataset.hand", "true").await?;
+        page.tile_is("Ada", "tile.dataset.muted", "false").await?;
+        tab_to(browser, "leave").await?;
+        browser.press('\u{e007}').await?;
+        scene.app().shows("#prejoin", true).await?;
+        scene.app().phase("idle").await
+    })
+    .await
+}
+
+/// Presses the tab key until an element has the focus.
+async fn tab_to(browser: &Browser, id: &str) -> Result<()> {
+    for _ in 0..40 {
+        let focused = "return document.activeElement?.id ?? '';";
+        if browser.run(focused, vec![]).await? == id {
+            return Ok(());
+        }
+        browser.press('\u{e004}').await?;
+    }
+    anyhow::bail!("40 presses of the tab key did not get to #{id}")
+}
