@@ -60,6 +60,42 @@ fn firefox_runs_the_tutorial_client() -> Result<()> {
     })
 }
 
+/// Two who know nothing but the listing, in one page: each sees, hears and reads the other.
+#[test]
+fn firefox_runs_the_forty_lines() -> Result<()> {
+    let code = readme::javascript("A room in forty lines")?;
+    let play = format!(
+        "const guest = async () => {{
+            {code}
+            return {{ names, tiles, chat, line, peer }};
+        }};
+        const guests = [await guest(), await guest()];
+        const canvas = document.createElement('canvas').getContext('2d', {{ willReadFrequently: true }});
+        for (const {{ names }} of guests) await lab.until('the other', () => names.size === 2);
+        const [first, second] = guests;
+        first.line.value = 'Anybody here?';
+        first.line.onchange();
+        for (const {{ chat, tiles, peer }} of guests) {{
+            await lab.until('words', () => /^Guest \\d+: Anybody here\\?$/m.test(chat.textContent));
+            const colours = new Set();
+            await lab.until('a picture that changes', () => {{
+                const shown = [...tiles.values()].filter((tile) => !tile.hidden);
+                if (shown.length !== 1 || !shown[0].videoWidth) return false;
+                canvas.drawImage(shown[0], 0, 0, 1, 1);
+                colours.add(String(canvas.getImageData(0, 0, 1, 1).data));
+                return colours.size > 3;
+            }});
+            await lab.until('sound', async () => [...(await peer.getStats()).values()].some(
+                ({{ type, kind, totalAudioEnergy }}) =>
+                    type === 'inbound-rtp' && kind === 'audio' && totalAudioEnergy > 0.001));
+        }}
+        second.peer.close();"
+    );
+    firefox_lab("firefox_tutorial_room", async |firefox| {
+        firefox.run(&play, vec![]).await.map(drop)
+    })
+}
+
 /// The frames shown by the video element that the tutorial adds to the page.
 const SHOWN: &str = r"Math.max(0, ...[...document.querySelectorAll('video')]
     .map((video) => video.getVideoPlaybackQuality().totalVideoFrames))";

@@ -218,7 +218,8 @@ impl Field {
             let now = Instant::now();
             self.work(now)?;
             self.receive()?;
-            self.listen()?;
+            self.listen_at_doors()?;
+            self.listen_at_desk()?;
             self.flush()?;
             let now = Instant::now();
             if now >= until {
@@ -230,13 +231,6 @@ impl Field {
             if !rest.is_zero() {
                 std::thread::park_timeout(rest);
             }
-        }
-    }
-
-    fn listen(&mut self) -> Result<()> {
-        match &mut self.signalling {
-            Signalling::Ferrite(_) => self.listen_at_doors(),
-            Signalling::Janus(_) => self.listen_at_desk(),
         }
     }
 
