@@ -233,7 +233,9 @@ fn priority(wished: Priority, source: Source, (width, height): (Option<u16>, Opt
     let within = match source {
         Source::Screen => SCREEN,
         // In 256 pixels: there are three bytes for it.
-        _ => (area >> 8).min(SCREEN - 1),
+        Source::Camera | Source::Microphone | Source::ScreenAudio | Source::Other => {
+            (area >> 8).min(SCREEN - 1)
+        }
     };
     (wished as u32) << 24 | within
 }

@@ -7,7 +7,7 @@ use ferrite_protocol::{
 };
 
 use super::*;
-use crate::call::{Ending, Entry, Errand, Request, Sight, Undone};
+use crate::call::{Ending, Entry, Errand, Request, Room, Sight, Undone};
 
 fn entry() -> Entry {
     Entry {

@@ -32,6 +32,7 @@ fn who_looks_at_a_large_room_looks_up_no_more_than_in_a_small_one() {
                 width: None,
                 height: None,
                 paused: false,
+                priority: Priority::default(),
             };
             (at.to_string(), Some(watched))
         }));

@@ -70,7 +70,7 @@ pub(crate) async fn run(options: &Options, log: &str) -> Result<Complaints> {
         "  minutes   RSS MB  files  threads  timers  paths  rooms  tracks   packets/s  lost  came in all"
     );
     for at in 0..options.rooms * options.members {
-        let part = if at / options.rooms % 3 == 0 {
+        let part = if (at / options.rooms).is_multiple_of(3) {
             PUBLISHER
         } else {
             SUBSCRIBER
