@@ -29,7 +29,11 @@ impl RoomPage<'_> {
 
     /// Enters under a name, as a person would, and waits until media can flow.
     pub async fn enter(&self, name: &str) -> Result<()> {
-        // Whoever comes a second time finds the name there already.
+        // Whoever comes a second time finds the name there, once the page is ready.
+        let ready = "!document.querySelector('#enter').disabled";
+        self.0
+            .until("the page to be ready", ready, |it| it == true)
+            .await?;
         let clear = "document.querySelector('#name').value = '';";
         self.0.run(clear, vec![]).await?;
         self.0.type_into("#name", name).await?;
