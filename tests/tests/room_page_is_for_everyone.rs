@@ -101,7 +101,7 @@ async fn look(browser: &Browser, name: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn with_few_and_many_on_every_screen() -> Result<()> {
+async fn npm_axe_passes_few_and_many_on_every_screen() -> Result<()> {
     let flags = ["--max-sessions-per-address", "100"];
     scene_with("room_looks", &flags, &RoomPage::windows(), async |scene| {
         let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
@@ -213,7 +213,7 @@ async fn nothing_jumps_while_people_join() -> Result<()> {
 }
 
 #[tokio::test]
-async fn in_german_where_the_browser_is() -> Result<()> {
+async fn npm_axe_passes_german_where_the_browser_is() -> Result<()> {
     let mut options = RoomPage::windows();
     options.flags.push("--lang=de".to_owned());
     options.flags.push("--accept-lang=de".to_owned());
