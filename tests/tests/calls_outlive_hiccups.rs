@@ -23,7 +23,7 @@ async fn the_server_is_killed_and_comes_back() -> Result<()> {
     scene("server_killed", async |scene| {
         // The browser itself logs every WebSocket that does not open.
         scene.expect_console_errors();
-        let url = scene.server.url("/?resolution=360");
+        let url = scene.server.url("/echo?resolution=360");
         call(scene, &url).await?;
         let killed = now();
         scene.server.restart_after_kill(&scene.dir).await?;
@@ -50,7 +50,7 @@ async fn only_the_websocket_is_cut() -> Result<()> {
         scene.expect_console_errors();
         let address = scene.server.url("").replace("http://", "");
         let proxy = Proxy::start(address).await?;
-        let witness = call(scene, &proxy.url("/?resolution=360")).await?;
+        let witness = call(scene, &proxy.url("/echo?resolution=360")).await?;
         let app = scene.app();
         let cut = now();
         proxy.cut();
@@ -97,7 +97,7 @@ async fn the_page_is_frozen() -> Result<()> {
     let flags = ["--ping-interval", "1s"];
     scene_with("page_frozen", &flags, &Default::default(), async |scene| {
         scene.expect_console_errors();
-        let url = scene.server.url("/?resolution=360");
+        let url = scene.server.url("/echo?resolution=360");
         let witness = call(scene, &url).await?;
         let command = "Page.setWebLifecycleState";
         let frozen = json!({ "state": "frozen" });
@@ -145,7 +145,7 @@ async fn the_data_channel_closes() -> Result<()> {
             .browser
             .devtools(command, json!({ "source": KEEP }))
             .await?;
-        let url = scene.server.url("/?resolution=360");
+        let url = scene.server.url("/echo?resolution=360");
         let witness = call(scene, &url).await?;
         let app = scene.app();
         app.say("first").await?;
@@ -249,7 +249,7 @@ mod over_a_network {
     #[test]
     fn the_network_changes() -> Result<()> {
         travels("network_changes", async |scene, networks| {
-            let url = scene.server.url("/?resolution=360");
+            let url = scene.server.url("/echo?resolution=360");
             let witness = call(scene, &url).await?;
             networks.part(WIFI)?;
             networks.join(MOBILE)?;
@@ -264,7 +264,7 @@ mod over_a_network {
     #[test]
     fn the_network_is_gone_for_a_while() -> Result<()> {
         travels("network_gone", async |scene, networks| {
-            let url = scene.server.url("/?resolution=360");
+            let url = scene.server.url("/echo?resolution=360");
             let witness = call(scene, &url).await?;
             networks.part(WIFI)?;
             let words = scene
@@ -292,7 +292,7 @@ mod over_a_network {
     #[test]
     fn the_network_changes_and_nobody_says_so() -> Result<()> {
         travels("network_changes_unseen", async |scene, networks| {
-            let url = scene.server.url("/?resolution=360");
+            let url = scene.server.url("/echo?resolution=360");
             let witness = call(scene, &url).await?;
             // What begins only now cannot be missed yet.
             scene.app().plays("#remote-video", 60).await?;
@@ -312,7 +312,7 @@ mod over_a_network {
     fn the_network_is_gone_for_longer_than_the_server_waits_for_media() -> Result<()> {
         let flags = ["--resume-time", "5m"];
         travels_with("network_gone_long", &flags, async |scene, networks| {
-            let url = scene.server.url("/?resolution=360");
+            let url = scene.server.url("/echo?resolution=360");
             let witness = call(scene, &url).await?;
             networks.part(WIFI)?;
             let log = async || scene.server.output();
@@ -393,7 +393,7 @@ mod over_a_network {
     #[test]
     fn media_is_blocked() -> Result<()> {
         travels("media_blocked", async |scene, networks| {
-            let url = scene.server.url("/?resolution=360");
+            let url = scene.server.url("/echo?resolution=360");
             call(scene, &url).await?;
             let port = scene.server.media_port();
             networks
