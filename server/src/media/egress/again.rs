@@ -8,6 +8,7 @@ use super::outgoing::Outgoing;
 use super::sent::{HISTORY_SPAN, Sent, Wanted};
 use super::{Egress, SentCodec, UNNUMBERED};
 use crate::congestion::Purpose;
+use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::header::{FIXED_HEADER, Header, written_len};
 use crate::media::rtp::packet::MediaPacket;
 
@@ -61,8 +62,8 @@ impl Egress {
         self.rtx_sequence = sequence.wrapping_add(1);
         let elements = [
             (self.ids.transport_cc, Some(&UNNUMBERED[..])),
-            (self.ids.mid, Some(self.mid.as_bytes())),
             (None, None),
+            (self.ids.mid, Some(self.mid.as_bytes())),
             (None, None),
             (None, None),
         ];
@@ -82,6 +83,8 @@ impl Egress {
             elements,
             original: None,
             payload: &PADDING,
+            picture: PictureFields::default(),
+            numbers: FrameNumbers::default(),
         })
     }
 
@@ -163,6 +166,8 @@ impl Egress {
         media: &'a MediaPacket,
     ) -> Option<Outgoing<'a>> {
         let codec = self.codec(media.format)?;
+        let theirs = media.frame_numbers();
+        let numbers = (self.frames).again(wanted.sequence, media.picture, theirs)?;
         let header = Header {
             payload_type: codec.payload_type,
             sequence: wanted.sequence,
@@ -171,7 +176,7 @@ impl Egress {
             ..media.header
         };
         let Some((payload_type, ssrc)) = self.retransmits(codec) else {
-            return Some(self.outgoing(header, None, media));
+            return Some(self.outgoing(header, None, media, numbers));
         };
         let sequence = self.rtx_sequence;
         self.rtx_sequence = sequence.wrapping_add(1);
@@ -181,7 +186,7 @@ impl Egress {
             sequence,
             ..header
         };
-        Some(self.outgoing(again, Some(header.sequence), media))
+        Some(self.outgoing(again, Some(header.sequence), media, numbers))
     }
 }
 

@@ -5,6 +5,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `source` | what it shows at present, and how the next goes on |
+//! | `frames` | the numbers of its frames, continued over sources |
 //! | `outgoing` | a packet as it is to be sent |
 //! | `sent`, `again` | what may be asked for again, and how that and padding are sent |
 
@@ -14,6 +15,7 @@ use crate::congestion::Purpose;
 use crate::media::id::TrackId;
 use crate::media::plan::Shown;
 use crate::media::rtp::clock::{Clock, ntp_seconds};
+use crate::media::rtp::frame_numbers::FrameNumbers;
 use crate::media::rtp::header::{Header, written_len};
 use crate::media::rtp::numbering::Numbering;
 use crate::media::rtp::packet::MediaPacket;
@@ -23,6 +25,7 @@ use crate::media::sdp::{Codec, Extensions, Format, MediaKind, MediaSection, Send
 use crate::prefetch::prefetch;
 
 mod again;
+mod frames;
 mod outgoing;
 mod sent;
 mod source;
@@ -30,6 +33,7 @@ mod source;
 mod tests;
 
 pub use again::{UNKNOWN_SPAN, unwrap_rtx};
+use frames::Frames;
 pub use outgoing::Outgoing;
 use sent::Sent;
 pub use sent::{HISTORY_SPAN, MAX_HISTORY, Wanted};
@@ -56,6 +60,7 @@ pub struct Egress {
     /// Packets were left out: the decoder cannot go on before the next keyframe.
     awaits_keyframe: bool,
     source: Option<Source>,
+    frames: Frames,
     first_sequence: u16,
     rtx_sequence: u16,
     /// By our sequence numbers.
@@ -114,6 +119,7 @@ impl Egress {
             keeps_history: false,
             awaits_keyframe: false,
             source: None,
+            frames: Frames::default(),
             first_sequence,
             rtx_sequence: first_sequence,
             history: SequenceRing::new(MAX_HISTORY),
@@ -201,8 +207,10 @@ impl Egress {
         }
         self.sent.packets = self.sent.packets.wrapping_add(1);
         self.sent.octets += media.payload().len() as u64;
+        let theirs = media.frame_numbers();
+        let numbers = self.frames.number(media.picture, theirs, is_newest);
         self.keep(now, &header, media);
-        Some(self.outgoing(header, None, media))
+        Some(self.outgoing(header, None, media, numbers))
     }
 
     /// Shows something else: another track from its next keyframe on, and nothing until then; another
@@ -330,6 +338,8 @@ impl Egress {
                 (numbering, header.timestamp)
             }
         };
+        self.frames
+            .begin(numbering.next().wrapping_sub(1), media.frame_numbers());
         self.source = Some(Source {
             track: media.track,
             ssrc: header.ssrc,
@@ -363,19 +373,20 @@ impl Egress {
         header: Header,
         original: Option<u16>,
         media: &'a MediaPacket,
+        numbers: FrameNumbers,
     ) -> Outgoing<'a> {
         let (ids, received, found) = (&self.ids, &media.packet[..], &media.extensions);
         let elements = [
             (self.numbering_id(), Some(&UNNUMBERED[..])),
+            (
+                ids.dependency_descriptor,
+                found.dependency_descriptor.value(received),
+            ),
             (ids.mid, Some(self.mid.as_bytes())),
             (ids.audio_level, found.audio_level.value(received)),
             (
                 ids.video_orientation,
                 found.video_orientation.value(received),
-            ),
-            (
-                ids.dependency_descriptor,
-                found.dependency_descriptor.value(received),
             ),
         ];
         Outgoing {
@@ -388,6 +399,8 @@ impl Egress {
             elements,
             original,
             payload: media.payload(),
+            picture: media.picture,
+            numbers,
         }
     }
 

@@ -3,7 +3,10 @@
 use bytes::BytesMut;
 
 use crate::congestion::Purpose;
-use crate::media::rtp::header::{Header, WrittenElement, first_value_at, write_header};
+use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
+use crate::media::rtp::header::{
+    FIXED_HEADER, Header, WrittenElement, first_value_at, write_header,
+};
 use crate::media::sdp::MediaKind;
 
 /// A packet as it is to be sent: written where it leaves from, and nowhere before that.
@@ -15,11 +18,15 @@ pub struct Outgoing<'a> {
     pub kind: MediaKind,
     /// What it is sent for.
     pub purpose: Purpose,
-    /// The transport-wide number comes first.
+    /// The transport-wide number comes first, and the dependency descriptor next.
     pub(super) elements: [WrittenElement<'a>; 5],
     /// The number that a retransmission was first sent under (RFC 4588 §4).
     pub(super) original: Option<u16>,
     pub(super) payload: &'a [u8],
+    /// Where the payload says which picture it is of.
+    pub(super) picture: PictureFields,
+    /// Which frame it is of, instead of what payload and descriptor say.
+    pub(super) numbers: FrameNumbers,
 }
 
 impl Outgoing<'_> {
@@ -30,11 +37,30 @@ impl Outgoing<'_> {
 
     /// Appends it.
     pub fn write(&self, out: &mut BytesMut) {
+        let begin = out.len();
         write_header(out, &self.header, &self.elements);
+        if self.numbers.frame.is_some() && self.elements[1].0.is_some() {
+            let written = &mut out[begin..];
+            let at = self.second_value_at(written);
+            self.numbers
+                .write_frame(written.get_mut(at..).unwrap_or_default());
+        }
         if let Some(original) = self.original {
             out.extend_from_slice(&original.to_be_bytes());
         }
+        let begin = out.len();
         out.extend_from_slice(self.payload);
+        self.numbers.write_picture(self.picture, &mut out[begin..]);
+    }
+
+    /// Where the value of the second element lies, which is the first where that is left out.
+    fn second_value_at(&self, written: &[u8]) -> usize {
+        let first = first_value_at(written);
+        let head = first - FIXED_HEADER - 4;
+        match self.elements[0] {
+            (Some(_), Some(value)) => first + value.len() + head,
+            _ => first,
+        }
     }
 
     /// Whether it has a transport-wide number.

@@ -13,6 +13,7 @@
 //! | `work` | counts steps, in tests |
 
 pub mod clock;
+pub mod frame_numbers;
 pub mod header;
 pub mod keyframe;
 pub mod numbering;

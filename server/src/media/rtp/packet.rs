@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::media::id::TrackId;
+use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::header::{ExtensionValues, Header};
 use crate::media::rtp::keyframe::starts_keyframe;
 use crate::media::sdp::{Extensions, Format};
@@ -81,6 +82,8 @@ pub struct MediaPacket {
     pub is_padding: bool,
     /// It is a part of a voice, as far as its sender says.
     pub is_voice: bool,
+    /// Where its payload says which picture it is of.
+    pub picture: PictureFields,
     /// A decoder can begin with it.
     pub starts_keyframe: bool,
     /// What was before it in its track may not have come: that came from elsewhere, or from nowhere.
@@ -119,6 +122,7 @@ impl MediaPacket {
             extensions,
             is_padding: header.payload_len(&packet) == 0,
             is_voice: false,
+            picture: PictureFields::find(format.kind, payload),
             starts_keyframe: starts_keyframe(format.kind, payload),
             resumes: false,
             clock: None,
@@ -130,6 +134,12 @@ impl MediaPacket {
     /// What follows the header.
     pub fn payload(&self) -> &[u8] {
         self.packet.get(self.header.len..).unwrap_or_default()
+    }
+
+    /// Which frame it is of, as far as it says.
+    pub fn frame_numbers(&self) -> FrameNumbers {
+        let descriptor = self.extensions.dependency_descriptor.value(&self.packet);
+        FrameNumbers::read(self.picture, self.payload(), descriptor)
     }
 
     /// How loud it is, in dB below the loudest; `None` where its sender does not say (RFC 6464 §3).
