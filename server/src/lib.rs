@@ -5,6 +5,7 @@
 //! | [`auth`] | who may do what: tokens, and the keys they are signed with |
 //! | [`config`] | what the server is told from outside |
 //! | [`server`] | starting and stopping everything in order |
+//! | `check` | whether what was started can be reached, and has what it needs |
 //! | `http` | the app, `/ws`, health |
 //! | [`origin`] | which web pages may open a session |
 //! | `network` | whom an address stands for |
@@ -106,6 +107,8 @@
 pub mod auth;
 #[doc(hidden)]
 pub mod behaviour;
+#[doc(hidden)]
+pub mod check;
 pub mod config;
 #[doc(hidden)]
 pub mod congestion;
@@ -133,5 +136,4 @@ pub mod turn;
 
 pub use config::{Config, ConfigError};
 pub use http::assets::embedded;
-pub use http::door::MAX_CONNECTIONS as MAX_HTTP_CONNECTIONS;
 pub use server::{Security, Server, StartError};

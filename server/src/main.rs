@@ -3,6 +3,7 @@
 
 mod log;
 mod npm;
+mod self_test;
 mod token;
 
 use std::error::Error;
@@ -13,7 +14,7 @@ use std::num::NonZero;
 use std::process::ExitCode;
 
 use ferrite_server::config::LogFormat;
-use ferrite_server::{Config, ConfigError, MAX_HTTP_CONNECTIONS, Security, Server};
+use ferrite_server::{Config, ConfigError, Security, Server, check};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The configuration, or the machine, has to change before the server can start.
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1) {
         Some(word) if word == "token" => return token::main(),
         Some(word) if word == "npm" => return npm::main(),
+        Some(word) if word == "check" => return self_test::main(),
         _ => {}
     }
     let config = match Config::load(std::env::args_os()) {
@@ -66,7 +68,15 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let rooms_are_open = config.tokens.all().is_empty();
     let server = Server::start(config).await?;
     announce(&server, format, rooms_are_open);
-    let signal = signals.end(&server).await;
+    let testing = async {
+        self_test::log(check::Target::of(&server)).await;
+        std::future::pending().await
+    };
+    // It ends with the server, if that is sooner.
+    let signal = tokio::select! {
+        signal = signals.end(&server) => signal,
+        never = testing => never,
+    };
     tracing::info!(signal, "shutting down");
     server.shutdown().await;
     Ok(())
@@ -79,7 +89,7 @@ fn raise_file_limit(config: &Config) {
         Ok(allowed) => allowed,
         Err(error) => return tracing::warn!(%error, "the limit of open files is as it was"),
     };
-    let wanted = (config.limits.sessions + MAX_HTTP_CONNECTIONS) as u64;
+    let wanted = check::files_wanted(config);
     if allowed < wanted {
         tracing::warn!(
             allowed,

@@ -23,7 +23,7 @@ use crate::room::Rooms;
 use crate::signalling::Signalling;
 use crate::tls::{Tls, TlsError};
 use crate::turn::access::Access;
-use crate::turn::credentials::SharedSecret;
+use crate::turn::credentials::{Credentials, SharedSecret};
 use crate::turn::start::{TurnConfig, TurnServers, Turns};
 
 /// How long clients have to hear that the server goes away. With the rest of a shutdown it stays
@@ -33,10 +33,12 @@ const FAREWELL: Duration = Duration::from_millis(1000);
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
+    config: Arc<Config>,
     addr: SocketAddr,
     security: Security,
     turns_port: Option<u16>,
     media: MediaPlane,
+    turn: Arc<TurnServers>,
     signalling: Arc<Signalling>,
     ledger: Option<Arc<Ledger>>,
     http: JoinHandle<()>,
@@ -128,7 +130,7 @@ impl Server {
         let stop_http = CancellationToken::new();
         let keys = config.turn.api_keys();
         let with_keys = ledger.clone().filter(|_| !keys.is_empty());
-        let turn_api = with_keys.map(|ledger| TurnApi::new(&keys, ledger, turn));
+        let turn_api = with_keys.map(|ledger| TurnApi::new(&keys, ledger, turn.clone()));
         let app = App::new(config.clone(), signalling.clone());
         let router = http::router(app, turn_api);
         let ports = Ports {
@@ -136,14 +138,22 @@ impl Server {
             turns: turns_listeners,
             tls: tls.as_ref().map(|tls| tls.config.clone().into()),
         };
-        let serving = serve(ports, router, media.clone(), config, stop_http.clone());
+        let serving = serve(
+            ports,
+            router,
+            media.clone(),
+            config.clone(),
+            stop_http.clone(),
+        );
         let following = OptionFuture::from(tls.map(|tls| tls.follow(stop_http.clone())));
         let http = tokio::spawn(async { _ = tokio::join!(serving, following) });
         Ok(Self {
+            config,
             addr,
             security,
             turns_port,
             media,
+            turn,
             signalling,
             ledger,
             http,
@@ -190,6 +200,21 @@ impl Server {
     #[must_use]
     pub fn turns_port(&self) -> Option<u16> {
         self.turns_port
+    }
+
+    /// What it was started with.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The addresses at which media is offered.
+    pub(crate) fn media_addresses(&self) -> Vec<IpAddr> {
+        self.media.addresses()
+    }
+
+    /// Who may have a relay.
+    pub(crate) fn credentials(&self) -> &Arc<Credentials> {
+        self.turn.credentials()
     }
 
     /// Logs how many of everything the server holds, and what it lost.

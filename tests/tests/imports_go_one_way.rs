@@ -12,7 +12,8 @@ use syn::{Attribute, Ident, Item, Visibility};
 use crate::sources::{Imports, Sources};
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 18] = [
+const PARTS: [&str; 19] = [
+    "check",
     "server",
     "http",
     "signalling",

@@ -8,10 +8,11 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
+    "server/docs/check.md",
     "server/docs/limits.md",
     "server/docs/reverse-proxy.md",
     "server/docs/tokens.md",

@@ -13,7 +13,7 @@ use std::time::Instant;
 pub(super) type Number = u64;
 
 /// Connections at a time. A WebSocket counts only until it is one.
-pub const MAX_CONNECTIONS: usize = 1024;
+pub(crate) const MAX_CONNECTIONS: usize = 1024;
 
 /// Those of one address. Browsers keep six, most of the time without a request.
 pub(crate) const MAX_CONNECTIONS_PER_ADDRESS: usize = 64;

@@ -21,7 +21,7 @@ use crate::media::Behaviour;
 use crate::media::event::PeerEvent;
 use crate::media::handle::{PeerHandle, new_credentials};
 use crate::media::id::PeerId;
-use crate::media::net::candidates::{Interfaces, host_candidates};
+use crate::media::net::candidates::{Interfaces, host_candidates, offered};
 use crate::media::net::guest::Guest;
 use crate::media::net::sockets::{
     Port, open_listeners, open_sockets, probe, warn_of_a_small_buffer,
@@ -203,6 +203,12 @@ impl MediaPlane {
         self.0.port.number
     }
 
+    /// The addresses that peers are told, as far as they can reach them.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let own = self.0.interfaces.addresses(Instant::now());
+        offered(&self.0.port, &self.0.external_ips, &own)
+    }
+
     /// The number of peers that have made an offer.
     pub fn peers(&self) -> usize {
         self.0.shards.directory.len()
@@ -218,11 +224,7 @@ impl MediaPlane {
         let inner = &self.0;
         let id = PeerId(inner.next_id.fetch_add(1, Ordering::Relaxed));
         let credentials = new_credentials();
-        // A candidate is a bound socket.
-        let mut addresses = inner.external_ips.clone();
-        addresses.retain(|address| inner.port.has_family_of(*address));
-        let own = inner.interfaces.addresses(Instant::now()).into_iter();
-        addresses.extend(own.filter(|own| inner.port.receives_at(*own)));
+        let addresses = self.addresses();
         let candidates = host_candidates(&addresses, inner.port.number, options.loopback);
         let local = Local {
             ice_ufrag: credentials.ufrag.clone(),

@@ -1,6 +1,7 @@
 //! What a user of relays may do, and whether it still may: one for all of its relays, on whatever shard they are.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +14,8 @@ pub enum Reach {
     Ourselves,
     /// To peers, too.
     Peers,
+    /// To this address alone, whoever may be reached else: for the server's own test.
+    Only(IpAddr),
 }
 
 /// A user's rights, and whether they are still its.

@@ -95,9 +95,14 @@ impl Credentials {
 
     /// Credentials for a session, which end with what is returned.
     pub fn issue(self: &Arc<Self>) -> Issued {
+        self.issue_for(Reach::Ourselves)
+    }
+
+    /// The same that lead elsewhere.
+    pub fn issue_for(self: &Arc<Self>, reach: Reach) -> Issued {
         let username = random::text(16);
         let password = Password(random::text(24));
-        let account = Account::new(Reach::Ourselves);
+        let account = Account::new(reach);
         let session = Session {
             password: password.clone(),
             account: account.clone(),

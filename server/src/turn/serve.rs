@@ -47,7 +47,10 @@ pub(crate) const MAX_TRIES: usize = 16;
 
 /// Whether what a user allocates has a socket. A relay to this server itself needs none.
 fn needs_socket(user: &User) -> bool {
-    user.account.reach == Reach::Peers
+    match user.account.reach {
+        Reach::Ourselves => false,
+        Reach::Peers | Reach::Only(_) => true,
+    }
 }
 
 /// Where a new allocation is to be.
@@ -210,7 +213,7 @@ impl Turn {
     ) -> Result<(Lease, Option<Lease>), Refusal> {
         let ports = match user.account.reach {
             Reach::Ourselves => &self.shared.numbers,
-            Reach::Peers => &self.shared.ports,
+            Reach::Peers | Reach::Only(_) => &self.shared.ports,
         };
         for _ in 0..MAX_TRIES {
             let mut seed = [0; 4];
@@ -353,14 +356,17 @@ impl Turn {
         if peer.is_ipv4() != allocation.relayed.is_ipv4() {
             return Err(Refusal::PeerFamily);
         }
-        let reaches_peers = allocation.account.reach == Reach::Peers;
         let (is_own, access) = (host.is_own(peer.ip()), &self.shared.access);
-        let is_admitted = reaches_peers && access.admits(peer.ip());
+        let (is_admitted, is_allowed) = match allocation.account.reach {
+            Reach::Ourselves => (false, false),
+            Reach::Peers => (access.admits(peer.ip()), access.allows(peer.ip())),
+            Reach::Only(one) => (false, one == peer.ip()),
+        };
         let ways = Ways {
             ourselves: is_own,
             relays: is_own && is_admitted,
             // What comes from here passes this machine's firewall: its services are for nobody, unless said so.
-            peers: is_admitted && (!is_own || access.allows(peer.ip())),
+            peers: is_allowed || is_admitted && !is_own,
         };
         match ways.is_none() {
             true => Err(Refusal::Forbidden),

@@ -18,7 +18,7 @@ pub fn ferrite(arguments: &[&str]) -> Command {
 }
 
 /// The same in a shell's limits, in the words of `ulimit`.
-fn limited(limit: &str, arguments: &[&str]) -> Command {
+pub fn limited(limit: &str, arguments: &[&str]) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
     shell.args(["-c", &script, env!("CARGO_BIN_EXE_ferrite")]);

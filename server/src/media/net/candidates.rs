@@ -5,16 +5,12 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::media::net::sockets::Port;
+
 /// The candidate attributes (RFC 8839 §5.1), UDP and passive TCP (RFC 6544), best first. `loopback` says that the other end runs on
 /// this machine, so that loopback addresses reach it, too.
 pub fn host_candidates(addresses: &[IpAddr], port: u16, loopback: bool) -> Vec<String> {
-    let mut addresses: Vec<_> = addresses
-        .iter()
-        .filter(|address| is_usable(address) && (loopback || !address.is_loopback()))
-        .collect();
-    // RFC 8421 §4: IPv6 first where there is both; loopback last of all.
-    addresses.sort_by_key(|address| (address.is_loopback(), address.is_ipv4()));
-    addresses.dedup();
+    let addresses = usable(addresses, loopback);
     let count = addresses.len() as u32;
     let attributes = |transport: &'static str, type_preference: u32, suffix: &'static str| {
         let addresses = addresses.iter().enumerate();
@@ -32,6 +28,24 @@ pub fn host_candidates(addresses: &[IpAddr], port: u16, loopback: bool) -> Vec<S
     let udp = attributes("udp", 126, "");
     udp.chain(attributes("tcp", 90, " tcptype passive"))
         .collect()
+}
+
+/// Where the port is offered: what a NAT makes of this machine, and its own addresses as far as something arrives
+/// there. A candidate is a bound socket.
+pub fn offered(port: &Port, external: &[IpAddr], own: &[IpAddr]) -> Vec<IpAddr> {
+    let external = external.iter().filter(|at| port.has_family_of(**at));
+    let own = own.iter().filter(|own| port.receives_at(**own));
+    external.chain(own).copied().collect()
+}
+
+/// Those that somebody can reach, best first; `loopback` as above.
+pub fn usable(addresses: &[IpAddr], loopback: bool) -> Vec<IpAddr> {
+    let is_one = |address: &&IpAddr| is_usable(address) && (loopback || !address.is_loopback());
+    let mut addresses: Vec<_> = addresses.iter().filter(is_one).copied().collect();
+    // RFC 8421 §4: IPv6 first where there is both; loopback last of all.
+    addresses.sort_by_key(|address| (address.is_loopback(), address.is_ipv4()));
+    addresses.dedup();
+    addresses
 }
 
 /// Link-local addresses need a zone that another machine cannot know; the rest are no one's.

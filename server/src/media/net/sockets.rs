@@ -104,8 +104,13 @@ fn try_bind(ip: IpAddr, port: u16) -> Result<u16, PortError> {
     try_bind_kind(tcp, SocketAddr::new(ip, port), Type::STREAM)
 }
 
+/// Binds one kind of socket to a port that nobody shares, for a moment.
 #[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, which may grow")]
-fn try_bind_kind(what: &'static str, address: SocketAddr, kind: Type) -> Result<u16, PortError> {
+pub fn try_bind_kind(
+    what: &'static str,
+    address: SocketAddr,
+    kind: Type,
+) -> Result<u16, PortError> {
     let port = address.port();
     let bound = || {
         let raw = raw_socket(address, kind)?;
@@ -192,6 +197,34 @@ fn enlarge_buffers(socket: &RawSocket, bytes: usize) {
         let _ = setsockopt(socket, sockopt::SndBufForce, &bytes);
         let _ = setsockopt(socket, sockopt::RcvBufForce, &bytes);
     }
+}
+
+/// What the system gives a socket of the media port.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// Bytes for what arrives.
+    pub receive: usize,
+    /// Bytes for what leaves.
+    pub send: usize,
+    /// What was asked for, of each.
+    pub wanted: usize,
+    /// How many datagrams leave in one.
+    pub leave: usize,
+    /// How many arrive in one.
+    pub arrive: usize,
+}
+
+/// Opens one at a free port of this address, and looks.
+pub fn given(at: IpAddr) -> io::Result<Given> {
+    let Socket { socket, state, .. } = open_socket(SocketAddr::new(at, 0))?;
+    let raw = || UdpSockRef::from(&socket);
+    Ok(Given {
+        receive: state.recv_buffer_size(raw())? / COUNTED,
+        send: state.send_buffer_size(raw())? / COUNTED,
+        wanted: SOCKET_BUFFER,
+        leave: state.max_gso_segments(),
+        arrive: state.gro_segments(),
+    })
 }
 
 /// Says so if bursts will be lost in this socket, for lack of a buffer.

@@ -1,0 +1,71 @@
+//! The server's test of itself: whether what is told to clients can be reached, whether a relay relays, and whether
+//! the machine gives what the settings need. `ferrite check` prints it, and the server's start logs its short form.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `report` | rows, and how they are shown |
+//! | `verdicts` | what a finding means, and what to do about it. Pure |
+//! | `ports` | whether the ports of the settings can be had, and who has them |
+//! | `target` | the server that is asked, and where |
+//! | `asking` | STUN over UDP, TCP and TLS |
+//! | `relaying` | an allocation, and a packet through it and back |
+//! | `sealed` | TLS's handshake, and the certificate that is shown |
+//! | `front` | the front door |
+//! | `machine` | clock, files, sockets and directory |
+//!
+//! All that it sends goes to this server's own addresses.
+
+use crate::{Config, Server, StartError};
+
+mod asking;
+mod front;
+mod machine;
+mod ports;
+mod relaying;
+mod report;
+mod sealed;
+mod target;
+mod verdicts;
+
+pub use self::machine::files_wanted;
+pub use self::report::{Report, Row, Status};
+pub use self::target::Target;
+
+use self::machine::Clock;
+use self::ports::{Found, Ports};
+
+/// Tests a server with these settings: the one that runs on its ports, or else one that is started for it.
+pub async fn check(config: Config) -> Report {
+    let clock = Clock::look();
+    let Ports { found, asked } = ports::look(&config).await;
+    let ports = asked.iter().map(|port| verdicts::port(port, found));
+    let mut report = Report::new(found == Found::Running, ports.collect());
+    report.add(match found {
+        Found::Free => of_another(&config).await,
+        Found::Running => Target::running(&config).test().await,
+        Found::Taken => verdicts::untested(),
+    });
+    report.add(machine::look(&config, clock));
+    report
+}
+
+/// Starts a server, and tests it.
+async fn of_another(config: &Config) -> Vec<Row> {
+    let mut config = config.clone();
+    // Its database may be in use, and whoever runs the test may not be who runs the server.
+    config.data.directory = None;
+    match Server::start(config).await {
+        Ok(server) => {
+            let rows = Target::of(&server).test().await;
+            server.shutdown().await;
+            rows
+        }
+        Err(error) => not_started(&error),
+    }
+}
+
+fn not_started(error: &StartError) -> Vec<Row> {
+    let mut rows = vec![verdicts::not_started(&error.to_string())];
+    rows.extend(verdicts::untested());
+    rows
+}

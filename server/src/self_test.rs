@@ -1,0 +1,85 @@
+//! `ferrite check`: tests a server with these settings, and prints what was found; and what of it the log has when a
+//! server starts.
+
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+use ferrite_server::check::{Report, Status, Target, check};
+use ferrite_server::{Config, ConfigError};
+
+use crate::{refuse, runtime, say};
+
+/// The settings that matter most to it. It takes all.
+const SETTINGS: &[&str] = &[
+    "listen",
+    "tls-cert",
+    "tls-key",
+    "tls",
+    "media-port",
+    "media-listen",
+    "external-ip",
+    "turns-port",
+    "turn-shared-secret",
+    "turn-shared-secret-file",
+    "relay-ports",
+    "turn-allow",
+    "data",
+    "max-sessions",
+];
+
+pub(crate) fn main() -> ExitCode {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    // The word itself; the program's name stays.
+    arguments.remove(1);
+    let (config, wish) = match Config::load_for(command(), SETTINGS, arguments) {
+        Ok(read) => read,
+        Err(ConfigError::Information(text)) => return say(text.trim_end()),
+        Err(error) => return refuse(&error),
+    };
+    // As many files as the server has.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    match runtime() {
+        Ok(runtime) => show(&runtime.block_on(check(config)), wish.get_flag("json")),
+        Err(error) => refuse(&error),
+    }
+}
+
+fn command() -> Command {
+    Command::new("ferrite check")
+        .bin_name("ferrite check")
+        .about(
+            "Tests the server that runs with these settings, or else one that it starts for this, and says what is \
+             wrong. It takes every setting of the server's. The exit code is 0 if nothing is bad, and else 1.",
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .help("Prints JSON")
+                .action(ArgAction::SetTrue),
+        )
+}
+
+fn show(report: &Report, json: bool) -> ExitCode {
+    let _ = match json {
+        true => say(&report.json()),
+        false => say(&report.to_string()),
+    };
+    match report.is_ok() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Tests a server that has just started. A line for each thing that is not well, or one for all.
+pub(crate) async fn log(server: Target) {
+    let rows = server.test().await;
+    let wrong = rows.iter().filter(|row| row.status > Status::Skipped);
+    let wrong: Vec<_> = wrong.collect();
+    for row in &wrong {
+        tracing::warn!("self-test: {}", row.text());
+    }
+    if wrong.is_empty() {
+        let ok = rows.iter().filter(|row| row.status == Status::Ok).count();
+        tracing::info!(ok, "self-test: nothing is wrong");
+    }
+}
