@@ -4,15 +4,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Once};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, HOST, ORIGIN, RETRY_AFTER};
+use axum::extract::{Path, Request, State};
+use axum::http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, Version};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
+use ferrite_protocol::RoomId;
 
 use crate::config::Config;
 use crate::network::{client_address, is_among};
@@ -64,6 +65,7 @@ pub(crate) fn router(app: App, turn_api: Option<TurnApi>) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/r/{room}", get(room))
+        .route("/r/{room}/people", get(people))
         .route("/echo", get(echo))
         .fallback(asset)
         .layer(middleware::from_fn_with_state(embedders, harden))
@@ -134,6 +136,24 @@ async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: Header
 /// Every room has the same page, which finds the room's name in its address.
 async fn room(State(app): State<App>, headers: HeaderMap) -> Response {
     file(&app, "room.html", &headers).await
+}
+
+/// Who is there, for a page that asks before its user enters. Nothing, for one that may not know: that is no error of
+/// the page's.
+async fn people(State(app): State<App>, Path(room): Path<RoomId>, headers: HeaderMap) -> Response {
+    let token = text(&headers, AUTHORIZATION).and_then(bearer);
+    let seen = app.signalling.glimpse(&room, token, SystemTime::now());
+    let answer = match seen {
+        Some(seen) => Json(seen).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    };
+    ([(CACHE_CONTROL, "no-store")], answer).into_response()
+}
+
+/// RFC 6750 §2.1.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Where devices and the connection are tried.

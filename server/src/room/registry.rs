@@ -78,6 +78,17 @@ impl Rooms {
         self.lock().get(id).map(Arc::clone)
     }
 
+    /// How many are in a room and the first so many of their names, for somebody who is not in it. Nothing of who is
+    /// hidden.
+    pub(crate) fn glimpse(&self, id: &RoomId, names: usize) -> (usize, Vec<String>) {
+        let Some(view) = self.find(id).map(|room| room.view()) else {
+            return (0, Vec::new());
+        };
+        let named = view.seen_by_all().filter_map(|it| it.name.clone());
+        let named = named.filter(|name| !name.is_empty());
+        (view.seen_by_all().count(), named.take(names).collect())
+    }
+
     /// All rooms, in no order.
     pub(super) fn all(&self) -> Vec<Arc<Room>> {
         self.lock().values().map(Arc::clone).collect()

@@ -227,6 +227,12 @@ impl View {
         Arc::ptr_eq(&self.speakers, &before.speakers)
     }
 
+    /// Those whom everybody sees, in the order they came.
+    pub(super) fn seen_by_all(&self) -> impl Iterator<Item = &Participant> {
+        let seen = self.members.iter().filter(|member| !member.hidden);
+        seen.map(|member| &member.participant)
+    }
+
     /// What a member is shown: everybody but those who are hidden, and itself.
     #[must_use]
     pub fn snapshot(&self, own: u64) -> RoomSnapshot {

@@ -17,11 +17,13 @@
 //! | `messages` | the session's messages on data channels, to and from its room |
 //! | `resumption` | who may resume which session |
 //! | `hub` | what all sessions share |
+//! | `glimpse` | who is in a room, for somebody at its door |
 //! | `place` | who comes, and whether there is a place |
 //! | `offers` | how many offers are too many |
 
 mod admission;
 mod door;
+mod glimpse;
 mod greeting;
 mod hub;
 mod membership;
