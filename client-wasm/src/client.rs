@@ -44,8 +44,6 @@ pub(crate) enum Command {
     Show(Vec<Sight>),
     /// The program has no places: the server chooses the pictures, until the first [`Command::Show`].
     ShowAny,
-    /// Say this to all in the room.
-    Say(String),
     /// Ask this of the room; what became of it comes as [`Event::Settled`].
     Ask(Errand),
     /// Send these tracks, now or with the next peer connection.
@@ -226,7 +224,6 @@ impl Client {
             Command::Mute(key, muted) => call::Input::Mute(key, muted),
             Command::Show(sights) => call::Input::Show(Some(sights)),
             Command::ShowAny => call::Input::Show(None),
-            Command::Say(text) => call::Input::Ask(Errand::chat(text)),
             Command::Ask(errand) => call::Input::Ask(errand),
             Command::RestartIce => call::Input::RestartIce,
             Command::Retry => call::Input::Retry,

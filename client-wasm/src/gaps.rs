@@ -103,9 +103,30 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = getDisplayMedia)]
     pub(crate) fn get_display_media(this: &Screens, options: &Object) -> Result<Promise, JsValue>;
 
+    /// `Response`, of which only this is wanted.
+    #[wasm_bindgen(js_name = Response)]
+    pub(crate) type Answer;
+
+    /// The status code.
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn status(this: &Answer) -> u16;
+
+    /// The body as JSON.
+    #[wasm_bindgen(method)]
+    pub(crate) fn json(this: &Answer) -> Promise;
+
+    #[wasm_bindgen(js_name = fetch)]
+    fn begin_to_fetch(url: &str, options: &Object) -> Promise;
+
     /// Shows an error as the browser shows one that nobody caught.
     #[wasm_bindgen(js_name = reportError)]
     pub(crate) fn report_error(error: &JsValue);
+}
+
+/// Fetches.
+pub(crate) async fn fetch(url: &str, options: &Object) -> Result<Answer, JsValue> {
+    let answer: JsValue = begin_to_fetch(url, options).await?.into();
+    Ok(answer.unchecked_into())
 }
 
 /// What the browser tells of its network.

@@ -29,6 +29,12 @@ pub(crate) fn parameter(window: &Window, name: &str) -> Option<String> {
     UrlSearchParams::new_with_str(&query).ok()?.get(name)
 }
 
+/// Where the server tells who is in the room whose page this is.
+pub(crate) fn people_of_the_page() -> Option<String> {
+    let path = web_sys::window()?.location().pathname().ok()?;
+    Some(format!("{path}/people"))
+}
+
 /// The page's address without what is only for this visit, a token perhaps.
 pub(crate) fn without_parameters() -> String {
     let location = web_sys::window().map(|window| window.location());

@@ -6,9 +6,10 @@ use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{ErrorCode, LeaveCause, Participant};
 
-use crate::call::{Ending, LinkState, Phase, Problem, Status};
+use crate::call::{Ending, LinkState, Phase, Problem, Status, Undone};
 use crate::decimal::decimal;
 use crate::language::{fill, say};
+use crate::maker::Maker;
 use crate::media::{Kind, Trouble};
 
 /// The state of the call, for the chip at the top.
@@ -221,6 +222,45 @@ pub(crate) fn raised(name: &str) -> String {
     fill("{} raised a hand", &[name])
 }
 
+/// Somebody who is muted speaks.
+pub(crate) const UNHEARD: &str =
+    "You speak, and are muted. Press M to be heard, or hold down the space bar.";
+
+/// Who is in the room that one is about to enter: their number, and the names of the first.
+pub(crate) fn glimpse(count: usize, names: &[String]) -> String {
+    let more = count.saturating_sub(names.len()).to_string();
+    let named = names.join(", ");
+    match (count, names.len()) {
+        (0, _) => say("Nobody is here yet."),
+        (1, 0) => say("One person is here."),
+        (_, 0) => fill("{} people are here.", &[&more]),
+        (count, known) if count <= known => fill("Here: {}.", &[&named]),
+        _ => fill("Here: {}, and {} more.", &[&named, &more]),
+    }
+}
+
+/// A device was plugged in.
+pub(crate) fn newcomer(device: &str) -> String {
+    fill("{} was connected. Use it?", &[device])
+}
+
+/// A device was unplugged, and another is used instead.
+pub(crate) fn replaced(was: &str, now: &str) -> String {
+    fill("{} was disconnected. {} is used now.", &[was, now])
+}
+
+/// A line of the chat did not get to the others.
+pub(crate) fn not_sent(why: &Undone) -> String {
+    match why {
+        Undone::Refused(_, words) => fill("Not sent. The server says: {}.", &[words]),
+        Undone::Outside => say("Not sent: you were not in the room."),
+        Undone::Full => say("Not sent: too much waits to be sent already."),
+    }
+}
+
+/// A file was brought, and there is nobody to have it.
+pub(crate) const NOBODY_TO_SEND: &str = "Nobody else is here to send it to.";
+
 /// The link to the room was copied.
 pub(crate) const COPIED: &str = "The link is copied. Send it to whoever is to come.";
 
@@ -265,6 +305,60 @@ pub(crate) fn chat(open: bool) -> String {
     }
 }
 
+/// What became of a line that the server says back.
+pub(crate) fn line_sent() -> String {
+    say("sent…")
+}
+
+/// It came back.
+pub(crate) fn line_returned(ms: &str) -> String {
+    fill("came back after {} ms", &[ms])
+}
+
+/// It did not.
+pub(crate) fn line_lost() -> String {
+    say("did not come back")
+}
+
+/// Nobody here said it.
+pub(crate) fn line_received() -> String {
+    say("from the server")
+}
+
+/// What holds a stream back, by the browser's name for it.
+pub(crate) fn limit(reason: &str) -> String {
+    match reason {
+        "none" => say("nothing"),
+        "cpu" => say("processor"),
+        "bandwidth" => say("bandwidth"),
+        _ => reason.to_owned(),
+    }
+}
+
+/// What stands in the place of the own picture in a call.
+pub(crate) fn no_picture_sent() -> String {
+    say("Camera off")
+}
+
+/// What stands in the place of the returned picture, while it does not come.
+pub(crate) fn no_return(phase: Phase, sending: bool, has_stream: bool) -> Option<String> {
+    match phase {
+        _ if !sending => Some(say("No picture is sent, so none comes back")),
+        Phase::Reconnecting if !has_stream => Some(say("Waiting for the server")),
+        Phase::Connected | Phase::Reconnecting => None,
+        Phase::Idle | Phase::Connecting | Phase::Negotiating => Some(say("Not here yet")),
+        Phase::Failed | Phase::Closed => Some(say("Not connected")),
+    }
+}
+
+/// What the button says that leads into a call with the echo.
+pub(crate) fn start(waits: bool) -> String {
+    match waits {
+        true => say("Starts as soon as the devices are there…"),
+        false => say("Start"),
+    }
+}
+
 /// What stands in the place of the own picture.
 pub(crate) fn no_picture(pending: bool) -> String {
     match pending {
@@ -279,6 +373,11 @@ pub(crate) fn enter(eager: bool) -> String {
         true => say("Enters as soon as the devices are there…"),
         false => say("Enter"),
     }
+}
+
+/// A device whose name the browser does not tell.
+pub(crate) fn unnamed_device(number: usize) -> String {
+    fill("Device {}", &[&number.to_string()])
 }
 
 /// The device that the browser chooses.
@@ -300,18 +399,22 @@ pub(crate) fn no_device(kind: Kind) -> String {
 /// The browser cannot do calls at all.
 pub(crate) const NO_WEBRTC: &str = "This browser has no WebRTC, or it is switched off. A current Firefox, Chrome, Edge or Safari has it.";
 
-/// What is wrong with camera and microphone, if anything.
-pub(crate) fn devices(audio: Option<&Trouble>, video: Option<&Trouble>) -> Option<String> {
+/// What stands in the place of the own picture there.
+pub(crate) const NO_CALLS: &str = "No calls in this browser";
+
+/// What is wrong with camera and microphone, if anything, in whose browser.
+pub(crate) fn devices(
+    audio: Option<&Trouble>,
+    video: Option<&Trouble>,
+    maker: Maker,
+) -> Option<String> {
+    let of = |kind, trouble| device(&device_name(kind), trouble, maker);
     match (audio, video) {
         (None, None) => None,
-        (Some(a), Some(v)) if a == v => Some(device(&say("camera or microphone"), a)),
-        (Some(a), Some(v)) => Some(format!(
-            "{} {}",
-            device(&device_name(Kind::Video), v),
-            device(&device_name(Kind::Audio), a)
-        )),
-        (Some(a), None) => Some(device(&device_name(Kind::Audio), a)),
-        (None, Some(v)) => Some(device(&device_name(Kind::Video), v)),
+        (Some(a), Some(v)) if a == v => Some(device(&say("camera or microphone"), a, maker)),
+        (Some(a), Some(v)) => Some(format!("{} {}", of(Kind::Video, v), of(Kind::Audio, a))),
+        (Some(a), None) => Some(of(Kind::Audio, a)),
+        (None, Some(v)) => Some(of(Kind::Video, v)),
     }
 }
 
@@ -322,11 +425,27 @@ fn device_name(kind: Kind) -> String {
     }
 }
 
-fn device(name: &str, trouble: &Trouble) -> String {
+/// Where a permission that was denied is given.
+fn switch(maker: Maker) -> String {
+    match maker {
+        Maker::Chromium => {
+            say("Press the symbol at the left end of the address bar, and allow it there.")
+        }
+        Maker::Firefox => say(
+            "Press the crossed-out symbol at the left end of the address bar, and take the block away.",
+        ),
+        Maker::Safari => say(
+            "Choose Settings for This Website in the menu Safari (on an iPhone or iPad: the symbol at the left end of the address bar, then Website Settings), and allow it there.",
+        ),
+        Maker::Other => say("Allow it in the browser's settings for this site."),
+    }
+}
+
+fn device(name: &str, trouble: &Trouble, maker: Maker) -> String {
     match trouble {
         Trouble::Denied => fill(
-            "The browser was not allowed to use the {}. Allow it in the address bar's site settings (and in the system's privacy settings), then try again.",
-            &[name],
+            "The browser was not allowed to use the {}. {} If it is allowed there, the system's privacy settings forbid it. Then try again.",
+            &[name, &switch(maker)],
         ),
         Trouble::Missing => fill("No {} was found. Connect one, then try again.", &[name]),
         Trouble::Busy => fill(
@@ -432,7 +551,8 @@ mod tests {
 
     #[test]
     fn one_sentence_when_both_devices_share_a_trouble() {
-        let words = devices(Some(&Trouble::Denied), Some(&Trouble::Denied));
+        let denied = Some(&Trouble::Denied);
+        let words = devices(denied, denied, Maker::Other);
         let words = words.unwrap();
         assert!(words.contains("camera or microphone"));
         assert_eq!(words.matches("not allowed").count(), 1);
@@ -440,14 +560,15 @@ mod tests {
 
     #[test]
     fn one_sentence_each_when_they_differ() {
-        let words = devices(Some(&Trouble::Missing), Some(&Trouble::Busy)).unwrap();
+        let (missing, busy) = (Some(&Trouble::Missing), Some(&Trouble::Busy));
+        let words = devices(missing, busy, Maker::Other).unwrap();
         assert!(words.contains("No microphone was found"));
         assert!(words.contains("The camera cannot be opened"));
     }
 
     #[test]
     fn nothing_to_say_when_both_work() {
-        assert_eq!(devices(None, None), None);
+        assert_eq!(devices(None, None, Maker::Other), None);
     }
 
     #[test]

@@ -199,6 +199,16 @@ impl Browser {
         Ok(self.client.perform_actions(keys).await?)
     }
 
+    /// Presses a key and keeps it down, or lets it go.
+    pub async fn hold(&self, key: char, down: bool) -> Result<()> {
+        let action = match down {
+            true => KeyAction::Down { value: key },
+            false => KeyAction::Up { value: key },
+        };
+        let keys = KeyActions::new("keyboard".to_owned()).then(action);
+        Ok(self.client.perform_actions(keys).await?)
+    }
+
     /// Waits until an expression of the page's is what `done` likes, and returns it.
     pub async fn until(
         &self,

@@ -143,6 +143,11 @@ async fn what_is_behind_buttons(scene: &Scene) -> Result<()> {
     look(browser, "people").await?;
     browser.click(".round[popovertarget=more]").await?;
     look(browser, "menu").await?;
+    browser.click("#invite-open").await?;
+    look(browser, "invite").await?;
+    browser.press('\u{e00c}').await?;
+    scene.app().shows("#invite", false).await?;
+    browser.click(".round[popovertarget=more]").await?;
     browser.click("#layout").await?;
     look(browser, "speaker").await?;
     browser.press('l').await?;
@@ -179,8 +184,16 @@ async fn many(scene: &Scene) -> Result<()> {
     browser.until("larger tiles", width, is_large).await?;
     browser.screenshot("ultrawide").await?;
     emulate(browser, 1280, 800, "light").await?;
+    sees(browser, 30).await?;
+    browser.click("#page-next").await?;
+    sees(browser, 19).await?;
+    // What one shows is to be seen at once, whatever page it is on.
     browser.click("#screen").await?;
     page.plays_a_screen(3).await?;
+    let shown = "document.querySelector('#grid [data-source=screen]').checkVisibility()";
+    browser
+        .until("the screen to be seen", shown, |shown| *shown == true)
+        .await?;
     look(browser, "share").await
 }
 
@@ -232,9 +245,28 @@ async fn npm_axe_passes_german_where_the_browser_is() -> Result<()> {
         browser.click("#leave").await?;
         browser.click("[data-language]").await?;
         let enter = |text: &str| text == "Enter";
-        scene.app().text("#enter-text", enter).await.map(drop)
+        scene.app().text("#enter-text", enter).await?;
+        browser.click("[data-language]").await?;
+        scene.app().text("#enter-text", eintreten).await?;
+        the_echo_is_german(scene).await
     })
     .await
+}
+
+/// What the page says while it runs, too.
+async fn the_echo_is_german(scene: &Scene) -> Result<()> {
+    scene.browser.open(&scene.server.url("/echo")).await?;
+    scene.app().plays("#preview", 5).await?;
+    let begin = |text: &str| text == "Anfangen";
+    scene.app().text("#start-text", begin).await?;
+    scene.app().call().await?;
+    scene.app().say("hallo").await?;
+    let back = |text: &str| text.starts_with("kam nach ");
+    scene.app().text("#chat-log .note", back).await?;
+    scene.browser.click("#camera").await?;
+    let off = |text: &str| text == "Kamera aus";
+    scene.app().text("#local-text", off).await?;
+    scene.browser.screenshot("echo").await
 }
 
 #[tokio::test]

@@ -12,14 +12,20 @@ pub(super) const BOTH: [Kind; 2] = [Kind::Audio, Kind::Video];
 
 /// What is different now.
 pub(super) enum News {
-    /// Something was opened, or could not be.
-    Acquired,
+    /// Something was opened, or could not be; these in place of others that were unplugged.
+    Acquired(Vec<Replaced>),
     /// This came from a device that was unplugged.
-    Unplugged(Option<MediaStreamTrack>),
-    /// One may choose among these.
-    Listed(Vec<Device>),
+    Unplugged(Kind, Option<MediaStreamTrack>),
+    /// One may choose among these, and this was plugged in a moment ago.
+    Listed(Vec<Device>, Option<Device>),
     /// Nothing yet.
     Nothing,
+}
+
+/// A device that took another's place by itself, by their names.
+pub(super) struct Replaced {
+    pub(super) was: String,
+    pub(super) now: String,
 }
 
 pub(super) struct Devices {
@@ -29,6 +35,10 @@ pub(super) struct Devices {
     troubles: [Option<Trouble>; 2],
     /// Devices asked for and not there yet.
     pending: u32,
+    /// The names of those that were unplugged while another is looked for.
+    lost: [Option<String>; 2],
+    /// What there was when the browser last told.
+    known: Vec<Device>,
 }
 
 impl Devices {
@@ -38,6 +48,8 @@ impl Devices {
             settings: Settings::load(),
             troubles: [None, None],
             pending: 0,
+            lost: [None, None],
+            known: Vec::new(),
         }
     }
 
@@ -113,6 +125,12 @@ impl Devices {
         }
     }
 
+    /// Opens another device in place of one that was unplugged, whose name this was. The choice stays as it is.
+    pub(super) fn fall_back(&mut self, kind: Kind, was: String) {
+        self.lost[kind as usize] = Some(was);
+        self.acquire(&[kind]);
+    }
+
     /// Opens what was chosen not to be used.
     pub(super) fn switch_on(&mut self, kind: Kind) {
         if self.settings.device(kind) == NO_DEVICE {
@@ -166,19 +184,89 @@ impl Devices {
                 }
                 // Names of devices are told only after permission.
                 self.media.list();
-                News::Acquired
+                News::Acquired(self.replaced())
             }
             MediaEvent::Ended(kind) => {
                 let track = self.media.track(kind).cloned();
                 self.media.release(kind);
                 self.troubles[kind as usize] = Some(Trouble::Unplugged);
-                News::Unplugged(track)
+                News::Unplugged(kind, track)
             }
             MediaEvent::Changed => {
                 self.media.list();
                 News::Nothing
             }
-            MediaEvent::Devices(devices) => News::Listed(devices),
+            MediaEvent::Devices(devices) => {
+                let new = newcomer(&self.known, &devices).cloned();
+                self.known.clone_from(&devices);
+                News::Listed(devices, new)
+            }
         }
+    }
+
+    /// What came of looking for others. Where there is none, the one that is missed is what is wrong.
+    fn replaced(&mut self) -> Vec<Replaced> {
+        let mut replaced = Vec::new();
+        for kind in BOTH {
+            let Some(was) = self.lost[kind as usize].take_if(|_| self.pending == 0) else {
+                continue;
+            };
+            let trouble = &mut self.troubles[kind as usize];
+            if *trouble == Some(Trouble::Missing) {
+                *trouble = Some(Trouble::Unplugged);
+            }
+            if let Some(track) = self.media.track(kind) {
+                let now = track.label();
+                replaced.push(Replaced { was, now });
+            }
+        }
+        replaced
+    }
+}
+
+/// What is there now and was not before. Until the page may know names, nothing is told apart.
+fn newcomer<'a>(known: &[Device], now: &'a [Device]) -> Option<&'a Device> {
+    let are_named = known.iter().any(|it| !it.label.is_empty());
+    let is_new = |it: &&Device| {
+        !known
+            .iter()
+            .any(|old| (old.kind, &old.id) == (it.kind, &it.id))
+    };
+    // Chromium's names for whatever the system prefers.
+    let is_one = |it: &&Device| it.id != "default" && it.id != "communications";
+    let mut new = now.iter().filter(|it| !it.label.is_empty());
+    new.find(|it| are_named && is_new(it) && is_one(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(kind: Kind, id: &str, label: &str) -> Device {
+        Device {
+            kind,
+            id: id.to_owned(),
+            label: label.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_plugged_in_is_told_from_what_was_there() {
+        let built_in = device(Kind::Audio, "a", "Built-in");
+        let headset = device(Kind::Audio, "b", "Headset");
+        let preferred = device(Kind::Audio, "default", "Default: Headset");
+        let before = [built_in.clone()];
+        let now = [preferred.clone(), built_in.clone(), headset.clone()];
+        assert_eq!(newcomer(&before, &now), Some(&headset));
+        assert_eq!(newcomer(&now, &now), None);
+        assert_eq!(newcomer(&now, &before), None);
+        assert_eq!(newcomer(&before, &[preferred, built_in]), None);
+    }
+
+    #[test]
+    fn names_that_come_with_permission_are_no_devices_that_come() {
+        let named = [device(Kind::Audio, "a", "Built-in")];
+        assert_eq!(newcomer(&[], &named), None);
+        assert_eq!(newcomer(&[device(Kind::Audio, "x", "")], &named), None);
     }
 }

@@ -9,6 +9,8 @@ use crate::call::{Phase, Status};
 use crate::chat::{Chat, Heard};
 use crate::client::{self, Client, Command, Event};
 use crate::dom::{self, Interval, Post};
+use crate::language::say;
+use crate::maker::Maker;
 use crate::media::{Kind, MediaEvent};
 use crate::peer::{self, Outgoing, Payload};
 use crate::stats::Stats;
@@ -84,8 +86,8 @@ impl App for Echo {
             self.devices.list();
             self.acquire(&BOTH);
         } else {
-            self.view.frame.trouble(Some(words::NO_WEBRTC), false);
-            setup.preview(None, "No calls in this browser");
+            self.view.frame.trouble(Some(&say(words::NO_WEBRTC)), false);
+            setup.preview(None, &say(words::NO_CALLS));
             self.view.prejoin.start_without(false);
         }
     }
@@ -248,14 +250,14 @@ impl Echo {
 
     fn on_media(&mut self, event: MediaEvent) {
         match self.devices.on_event(event) {
-            News::Acquired => self.on_acquired(),
-            News::Unplugged(track) => {
+            News::Acquired(_) => self.on_acquired(),
+            News::Unplugged(_, track) => {
                 if let Some(track) = track {
                     self.command(Command::Unpublish(track));
                 }
                 self.show_devices();
             }
-            News::Listed(devices) => {
+            News::Listed(devices, _) => {
                 let setup = &self.view.prejoin.setup;
                 setup.devices(&devices, self.devices.settings());
             }
@@ -357,7 +359,7 @@ impl Echo {
 
     fn show_devices(&mut self) {
         let [audio, video] = self.devices.troubles();
-        let words = words::devices(audio, video);
+        let words = words::devices(audio, video, Maker::of_the_browser());
         self.view.frame.device_trouble(words.as_deref());
         self.show_start();
         self.show_meter();
@@ -365,11 +367,8 @@ impl Echo {
     }
 
     fn show_start(&self) {
-        let words = match (self.devices.are_pending(), self.eager) {
-            (true, true) => "Starts as soon as the devices are there…",
-            (true, false) | (false, _) => "Start",
-        };
-        self.view.prejoin.start(!self.eager, words);
+        let waits = self.devices.are_pending() && self.eager;
+        (self.view.prejoin).start(!self.eager, &words::start(waits));
     }
 
     fn show_meter(&mut self) {
@@ -386,18 +385,14 @@ impl Echo {
 
     fn show_local(&self) {
         let picture = self.devices.picture();
-        let words = if self.devices.are_pending() {
-            "Waiting for the camera…"
-        } else {
-            "No camera"
-        };
+        let words = words::no_picture(self.devices.are_pending());
         let in_call = self.screen == Screen::Call;
         let (preview, local) = if in_call {
             (None, picture)
         } else {
             (picture, None)
         };
-        self.view.prejoin.setup.preview(preview, words);
+        self.view.prejoin.setup.preview(preview, &words);
         self.view.stage.local(local);
         let mute = self.muted || self.devices.track(Kind::Audio).is_none();
         let stage = &self.view.stage;
@@ -410,22 +405,18 @@ impl Echo {
 
     fn show_remote(&self) {
         let sending = self.devices.track(Kind::Video).is_some();
-        let words = match self.client.status().phase {
-            _ if !sending => Some("No picture is sent, so none comes back"),
-            Phase::Reconnecting if self.remote.is_none() => Some("Waiting for the server"),
-            Phase::Connected | Phase::Reconnecting => None,
-            Phase::Idle | Phase::Connecting | Phase::Negotiating => Some("Not here yet"),
-            Phase::Failed | Phase::Closed => Some("Not connected"),
-        };
-        self.view.stage.cover_remote(words);
+        let phase = self.client.status().phase;
+        let words = words::no_return(phase, sending, self.remote.is_some());
+        self.view.stage.cover_remote(words.as_deref());
     }
 
     /// What the server saw last is no news when it is not heard any more.
     fn show_server(&self) {
+        let unheard = say(words::SERVER_UNHEARD);
         let seen = self.server.as_ref();
         let seen = seen.map(|(state, words)| match self.client.status().reached {
             true => (*state, words.as_str()),
-            false => ("", words::SERVER_UNHEARD),
+            false => ("", unheard.as_str()),
         });
         self.view.server_state(seen);
     }

@@ -26,6 +26,13 @@ pub(crate) struct Tile {
     pub(crate) picture: Option<PublicationId>,
 }
 
+impl Tile {
+    /// It is of the same participant, and of their screen or not.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (&self.participant, self.screen) == (&other.participant, other.screen)
+    }
+}
+
 /// Everybody's tiles: screens first, then who came first.
 pub(crate) fn tiles(people: &[Participant], own: Option<&ParticipantId>) -> Vec<Tile> {
     let screens = people.iter().flat_map(|it| {

@@ -102,7 +102,13 @@ impl Stage {
 
     /// Shows everybody as they are now.
     pub(super) fn show(&mut self, room: &Room, own: &Own<'_>, view: &mut RoomView) {
-        self.tiles = grid::tiles(room.people(), room.own());
+        let tiles = grid::tiles(room.people(), room.own());
+        let is_new = |tile: &Tile| !self.tiles.iter().any(|it| it.is_same(tile));
+        if tiles.iter().any(|tile| tile.screen && is_new(tile)) {
+            // Screens come first, and are what is to be seen.
+            self.page = 0;
+        }
+        self.tiles = tiles;
         self.active.clone_from(&room.speaking().active);
         let faces: Vec<_> = self
             .tiles

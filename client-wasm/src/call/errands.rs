@@ -13,7 +13,7 @@ const MOST: usize = 64;
 
 impl Errand {
     /// A line of the chat, to all.
-    pub(crate) fn chat(text: String) -> Self {
+    pub(crate) fn chat(text: String, ticket: Option<u32>) -> Self {
         let topic = CHAT.to_owned();
         Self {
             request: Request::Say {
@@ -21,7 +21,7 @@ impl Errand {
                 topic,
                 text,
             },
-            ticket: None,
+            ticket,
         }
     }
 

@@ -1,9 +1,13 @@
-//! How loud a microphone is.
+//! How loud a microphone is, also while it is muted: then nothing of it is sent, and what is measured here is a
+//! number that stays on the page.
 
 use wasm_bindgen::JsValue;
 use web_sys::{
     AnalyserNode, AudioContext, AudioContextState, MediaStream, MediaStreamAudioSourceNode,
+    MediaStreamTrack,
 };
+
+use super::capture::Capture;
 
 /// What the meter calls silence.
 const FLOOR_DB: f32 = -60.0;
@@ -14,14 +18,20 @@ pub(super) struct Level {
     context: AudioContext,
     analyser: AnalyserNode,
     samples: Vec<f32>,
+    /// A track of its own, which no mute silences and nobody else has; or the device would not be turned off.
+    _track: Capture,
     /// Some browsers collect a source that nobody holds.
     _source: MediaStreamAudioSourceNode,
 }
 
 impl Level {
-    pub(super) fn of(stream: &MediaStream) -> Result<Self, JsValue> {
+    pub(super) fn of(track: &MediaStreamTrack) -> Result<Self, JsValue> {
+        let track = Capture(track.clone());
+        track.0.set_enabled(true);
+        let stream = MediaStream::new()?;
+        stream.add_track(&track.0);
         let context = AudioContext::new()?;
-        let source = context.create_media_stream_source(stream)?;
+        let source = context.create_media_stream_source(&stream)?;
         let analyser = context.create_analyser()?;
         analyser.set_fft_size(SAMPLES as u32);
         source.connect_with_audio_node(&analyser)?;
@@ -29,6 +39,7 @@ impl Level {
             context,
             analyser,
             samples: vec![0.0; SAMPLES],
+            _track: track,
             _source: source,
         })
     }

@@ -181,7 +181,7 @@ impl Media {
         };
         stream.add_track(&capture.0);
         if kind == Kind::Audio {
-            self.level = Level::of(&stream).ok();
+            self.level = Level::of(&capture.0).ok();
         }
         let held = Some(Held {
             _ended: ended,

@@ -71,6 +71,10 @@ pub(crate) enum RoomAction {
     Toggle(Panel),
     /// Close the panel.
     Close,
+    /// Use the device that was plugged in.
+    UseNewcomer,
+    /// Go on with those in use.
+    LeaveNewcomer,
     /// See how devices are chosen.
     Devices,
     /// See what keys there are.
@@ -79,10 +83,16 @@ pub(crate) enum RoomAction {
     FullScreen,
     /// Take the link to this room along.
     CopyLink,
+    /// See the ways to lead others here.
+    Invite,
+    /// Give the link to the system's share sheet.
+    Share,
     /// Hear what the browser held back.
     AllowSound,
     /// Speak while this lasts although the microphone is muted.
     Talk(bool),
+    /// See only those of the people whose names have in them what was typed.
+    Search,
     /// Mute somebody else, by their id.
     MuteThem(String),
     /// Remove somebody else.
@@ -91,6 +101,8 @@ pub(crate) enum RoomAction {
     Say(String),
     /// Offer files to the participant of this id; to everybody, where there is none.
     Offer(Vec<File>, Option<String>),
+    /// Offer files that were pasted or dropped.
+    Bring(Vec<File>),
     /// Take what was offered, under the number of its line.
     Take(u32),
     /// End a transfer, or clear its line away when it is over.

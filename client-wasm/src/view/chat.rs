@@ -105,14 +105,14 @@ impl Log {
 
 fn mark(item: &Element, state: LineState) {
     let (name, note) = match state {
-        LineState::Sent => ("sent", "sent…".to_owned()),
+        LineState::Sent => ("sent", words::line_sent()),
         LineState::Returned(ms) => {
             let ms = decimal(ms, 1);
             let _ = item.set_attribute("data-rtt", &ms);
-            ("returned", format!("came back after {ms} ms"))
+            ("returned", words::line_returned(&ms))
         }
-        LineState::Lost => ("lost", "did not come back".to_owned()),
-        LineState::Received => ("received", "from the server".to_owned()),
+        LineState::Lost => ("lost", words::line_lost()),
+        LineState::Received => ("received", words::line_received()),
     };
     let _ = item.set_attribute("data-state", name);
     if let Some(element) = child::<Element>(item, ".note") {

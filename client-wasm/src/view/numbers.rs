@@ -8,6 +8,7 @@ use web_sys::{Document, Element};
 use super::element::set_text;
 use crate::decimal::decimal;
 use crate::stats::{Flow, Flows, Stats};
+use crate::words;
 
 /// The elements, by name.
 pub(crate) struct Numbers(BTreeMap<String, Element>);
@@ -67,7 +68,7 @@ impl Rows {
     }
 
     fn flow(&mut self, prefix: &str, flow: &Flow) {
-        let limit = flow.limited_by.as_deref().map(limit);
+        let limit = flow.limited_by.as_deref().map(words::limit);
         let size = flow.width.zip(flow.height);
         let values = [
             ("codec", flow.codec.clone()),
@@ -84,20 +85,11 @@ impl Rows {
             ("frames", flow.frames.map(|it| decimal(it, 0))),
             ("loss", flow.loss.map(percent)),
             ("jitter", flow.jitter.map(milliseconds)),
-            ("limit", limit.map(str::to_owned)),
+            ("limit", limit),
         ];
         for (name, value) in values {
             self.put(&format!("{prefix}-{name}"), value);
         }
-    }
-}
-
-fn limit(reason: &str) -> &str {
-    match reason {
-        "none" => "nothing",
-        "cpu" => "processor",
-        "bandwidth" => "bandwidth",
-        _ => reason,
     }
 }
 

@@ -88,7 +88,7 @@ impl Setup {
             if device.id == "default" {
                 continue;
             }
-            let unnamed = format!("Device {}", index + 1);
+            let unnamed = words::unnamed_device(index + 1);
             let label = if device.label.is_empty() {
                 &unnamed
             } else {

@@ -5,6 +5,7 @@ use web_sys::{HtmlElement, MediaStream};
 use super::action::{Action, Toggle};
 use super::element::{self, Finder, Missing, Tile, on, set_level};
 use crate::dom::{Listener, Post};
+use crate::words;
 
 /// The pictures and the switches.
 pub(crate) struct Stage {
@@ -48,7 +49,8 @@ impl Stage {
     /// Shows the camera's picture.
     pub(crate) fn local(&self, stream: Option<&MediaStream>) {
         self.local.play(stream);
-        self.local.cover(stream.is_none().then_some("Camera off"));
+        let words = words::no_picture_sent();
+        self.local.cover(stream.is_none().then_some(&words));
     }
 
     /// Plays what the server returns.

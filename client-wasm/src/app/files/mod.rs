@@ -30,6 +30,9 @@ const COMING: usize = 2;
 /// Bytes of files that are kept here until they are cleared away, all together.
 const KEPT_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// The largest picture that is shown beside its name.
+const SHOWN_BYTES: u64 = 32 * 1024 * 1024;
+
 const TICK_MS: u32 = 500;
 
 enum Way {
@@ -476,6 +479,7 @@ impl One {
             can_take: self.can_take() && fits,
             drop: words::drop_file(transfer, self.can_take()),
             url: self.url(),
+            is_picture: size <= SHOWN_BYTES && names_a_picture(&self.name),
         }
     }
 }
@@ -500,6 +504,14 @@ pub(super) fn others(room: &Room) -> impl Iterator<Item = (&ParticipantId, &str)
     let people = room.people().iter();
     let others = people.filter(|it| Some(&it.id) != room.own());
     others.map(|it| (&it.id, it.name.as_deref().unwrap_or(words::NAMELESS)))
+}
+
+/// Whether a name is one of a picture. What is in it the browser sees for itself: without a type of its own it takes
+/// nothing for a picture that could run a program.
+fn names_a_picture(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let known = ["png", "jpg", "jpeg", "gif", "webp", "avif", "bmp"];
+    known.iter().any(|it| ending.eq_ignore_ascii_case(it))
 }
 
 fn time(now: f64) -> Duration {

@@ -4,16 +4,18 @@ use ferrite_protocol::{MediaKind, ParticipantId, PublicationId};
 use web_sys::File;
 
 use super::company::{HAND, REACTION};
-use super::{Input, RoomApp};
+use super::{Input, PEEK_MS, RoomApp};
 use crate::app::devices::BOTH;
+use crate::app::files;
 use crate::app::grid::Wish;
 use crate::app::stage::LOOK_MS;
 use crate::call::{Entry, Errand, Request};
 use crate::client::Command;
-use crate::dom::{self, Interval};
+use crate::dom::{self, Interval, Task};
+use crate::glimpse;
 use crate::language::say;
 use crate::media::{Kind, screen};
-use crate::view::{PageAction, Panel, RoomAction};
+use crate::view::{Choice, PageAction, Panel, RoomAction};
 use crate::words;
 
 impl RoomApp {
@@ -43,11 +45,18 @@ impl RoomApp {
             }
             RoomAction::Close => return self.open_panel(None),
             RoomAction::Devices => return self.view.menu.devices(),
+            RoomAction::UseNewcomer => self.use_newcomer(),
+            RoomAction::LeaveNewcomer => return drop(self.view.newcomer.take()),
             RoomAction::Help => return self.view.menu.help(),
             RoomAction::FullScreen => return self.view.menu.full_screen(),
             RoomAction::CopyLink => return self.copy_link(),
+            RoomAction::Invite => {
+                return self.view.invite.open(&crate::url::without_parameters());
+            }
+            RoomAction::Share => return self.view.share(),
             RoomAction::AllowSound => self.view.sinks.allow(),
             RoomAction::Talk(talks) => return self.talk(talks),
+            RoomAction::Search => return self.view.people.search(),
             RoomAction::MuteThem(whom) => return self.mute_them(&ParticipantId(whom)),
             RoomAction::Remove(whom) => {
                 let participant = ParticipantId(whom);
@@ -56,8 +65,9 @@ impl RoomApp {
                     reason: None,
                 });
             }
-            RoomAction::Say(text) => self.command(Command::Say(text)),
+            RoomAction::Say(text) => self.say(text),
             RoomAction::Offer(files, to) => return self.offer(&files, to.as_deref()),
+            RoomAction::Bring(files) => return self.bring(&files),
             RoomAction::Take(number) => self.files.take(number),
             RoomAction::Drop(number) => self.files.drop(number),
         }
@@ -99,8 +109,10 @@ impl RoomApp {
     pub(super) fn go_in(&mut self) {
         self.eager = false;
         self.inside = true;
+        (self.peek, self.peeking) = (None, None);
         self.devices.forgive();
         self.view.talk.clear();
+        self.view.people.forget_search();
         self.files.clear();
         self.view.inside(true);
         self.command(Command::Prefer(self.devices.settings().codec()));
@@ -122,6 +134,23 @@ impl RoomApp {
         self.look = Some(Interval::new(LOOK_MS, move || post.send(Input::Look)));
     }
 
+    /// Asks again and again who is in the room, until one is there oneself.
+    pub(super) fn watch_the_door(&mut self) {
+        let post = self.post.clone();
+        self.peek = Some(Interval::new(PEEK_MS, move || post.send(Input::Peek)));
+        self.peek();
+    }
+
+    pub(super) fn peek(&mut self) {
+        if self.inside || self.view.is_hidden() {
+            return;
+        }
+        let (post, token) = (self.post.clone(), self.token.clone());
+        self.peeking = Some(Task::new(async move {
+            post.send(Input::Seen(glimpse::ask(token).await));
+        }));
+    }
+
     fn ask(&mut self, request: Request) {
         let ticket = None;
         self.command(Command::Ask(Errand { request, ticket }));
@@ -132,6 +161,12 @@ impl RoomApp {
         let to = to.map(|whom| vec![whom]);
         let topic = topic.to_owned();
         self.ask(Request::Say { to, topic, text });
+    }
+
+    /// Says a line of the chat. What becomes of it is told by its ticket.
+    fn say(&mut self, text: String) {
+        let ticket = Some(self.unsettled.add(text.clone()));
+        self.command(Command::Ask(Errand::chat(text, ticket)));
     }
 
     fn toggle_hand(&mut self) {
@@ -168,6 +203,15 @@ impl RoomApp {
         }
     }
 
+    /// Takes what was plugged in into use.
+    fn use_newcomer(&mut self) {
+        if let Some(new) = self.view.newcomer.take() {
+            self.devices.choose(Choice::Device(new.kind), &new.id);
+            self.devices.list();
+            self.show_devices();
+        }
+    }
+
     fn mute_them(&mut self, whom: &ParticipantId) {
         let people = self.client.room().people().iter();
         let theirs = people.filter(|it| it.id == *whom);
@@ -200,17 +244,32 @@ impl RoomApp {
         self.screen = None;
         self.muted = false;
         self.inside = false;
+        drop(self.view.newcomer.take());
         self.files.leave();
         self.command(Command::HangUp);
         self.command(Command::Show(Vec::new()));
         self.stage.clear(&mut self.view);
         self.view.inside(false);
+        self.watch_the_door();
     }
 
     pub(super) fn offer(&mut self, files: &[File], to: Option<&str>) {
         let offered = self.files.offer(files, to, self.client.room(), dom::now());
         self.move_files(true);
         self.notify(offered.is_none().then(|| words::TOO_MANY_FILES.to_owned()));
+    }
+
+    /// Offers what was pasted or dropped to whoever is chosen, and shows what becomes of it.
+    fn bring(&mut self, files: &[File]) {
+        if !self.inside {
+            return;
+        }
+        if files::others(self.client.room()).next().is_none() {
+            return self.view.toasts.say(&say(words::NOBODY_TO_SEND));
+        }
+        self.open_panel(Some(Panel::Chat));
+        let to = self.view.files.whom();
+        self.offer(files, to.as_deref());
     }
 
     /// Sends what of files can be sent, and shows them, at the latest when that is asked.

@@ -5,6 +5,8 @@ mod actions;
 mod company;
 mod shown;
 mod told;
+mod unheard;
+mod unsettled;
 
 use ferrite_protocol::{JoinToken, RoomId};
 
@@ -13,15 +15,20 @@ use super::files::{self, Files};
 use super::page::{App, StartError};
 use super::stage::Stage;
 use crate::client::{self, Client, Command};
-use crate::dom::{self, Interval, Post};
+use crate::dom::{self, Interval, Post, Task};
+use crate::glimpse::Glimpse;
 use crate::language::say;
 use crate::media::{MediaEvent, Screen, ScreenEvent, screen};
 use crate::peer;
 use crate::view::{Panel, RoomAction, RoomView};
 use crate::words;
 use company::Company;
+use unheard::Unheard;
+use unsettled::Unsettled;
 
 const METER_MS: u32 = 100;
+/// Who waits at the door sees others come and go so often.
+const PEEK_MS: u32 = 5_000;
 
 /// Everything the page reacts to.
 #[derive(Debug)]
@@ -35,6 +42,10 @@ pub(super) enum Input {
     Meter,
     /// Time to look how large the tiles are.
     Look,
+    /// Time to ask who is in the room.
+    Peek,
+    /// Who is in the room, if that is known.
+    Seen(Option<Glimpse>),
 }
 
 pub(super) struct RoomApp {
@@ -51,6 +62,8 @@ pub(super) struct RoomApp {
     stage: Stage,
     files: Files,
     company: Company,
+    unheard: Unheard,
+    unsettled: Unsettled,
     /// What is open beside the tiles.
     panel: Option<Panel>,
     /// Lines of the chat that nobody can have read.
@@ -66,6 +79,9 @@ pub(super) struct RoomApp {
     post: Post<Input>,
     meter: Option<Interval>,
     look: Option<Interval>,
+    /// As long as one is not in the room.
+    peek: Option<Interval>,
+    peeking: Option<Task>,
 }
 
 impl App for RoomApp {
@@ -91,6 +107,8 @@ impl App for RoomApp {
             stage: Stage::new(),
             files: Files::new(post.map(Input::Files)),
             company: Company::default(),
+            unheard: Unheard::default(),
+            unsettled: Unsettled::default(),
             panel: None,
             unread: 0,
             talking: false,
@@ -100,10 +118,13 @@ impl App for RoomApp {
             post: post.clone(),
             meter: None,
             look: None,
+            peek: None,
+            peeking: None,
         })
     }
 
     fn open(&mut self) {
+        self.watch_the_door();
         self.view.name(&self.room.0);
         self.view.door.name(&self.devices.settings().name);
         let setup = &self.view.door.setup;
@@ -132,8 +153,10 @@ impl App for RoomApp {
                 self.files.on_event(event, dom::now());
                 self.move_files(is_time);
             }
-            Input::Meter => self.view.door.setup.level(self.devices.loudness()),
+            Input::Meter => self.measure(),
             Input::Look => self.look_around(),
+            Input::Peek => self.peek(),
+            Input::Seen(seen) => self.show_glimpse(seen.as_ref()),
         }
     }
 }

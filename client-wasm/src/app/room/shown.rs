@@ -7,6 +7,9 @@ use crate::app::files;
 use crate::app::stage::Own;
 use crate::client::Command;
 use crate::dom::{self, Interval};
+use crate::glimpse::Glimpse;
+use crate::language::say;
+use crate::maker::Maker;
 use crate::media::{Kind, Screen};
 use crate::peer;
 use crate::view::PersonLine;
@@ -31,7 +34,7 @@ impl RoomApp {
 
     pub(super) fn show_devices(&mut self) {
         let [audio, video] = self.devices.troubles();
-        let words = words::devices(audio, video);
+        let words = words::devices(audio, video, Maker::of_the_browser());
         self.view.frame.device_trouble(words.as_deref());
         let picture = self.devices.picture().filter(|_| !self.inside);
         let words = words::no_picture(self.devices.are_pending());
@@ -43,6 +46,12 @@ impl RoomApp {
         self.show_meter();
     }
 
+    /// Who is in the room, for who is not.
+    pub(super) fn show_glimpse(&self, seen: Option<&Glimpse>) {
+        let words = seen.map(|it| words::glimpse(it.count, &it.names));
+        self.view.door.people(&words.unwrap_or_default());
+    }
+
     pub(super) fn show_enter(&self) {
         let words = words::enter(self.eager);
         let can_enter = !self.eager && peer::is_supported();
@@ -50,13 +59,24 @@ impl RoomApp {
     }
 
     pub(super) fn show_meter(&mut self) {
-        let wanted = !self.inside && self.devices.track(Kind::Audio).is_some();
+        let wanted = (!self.inside || self.muted) && self.devices.track(Kind::Audio).is_some();
         if wanted && self.meter.is_none() {
             let post = self.post.clone();
             self.meter = Some(Interval::new(METER_MS, move || post.send(Input::Meter)));
         } else if !wanted {
             self.meter = None;
+            self.unheard.clear();
             self.view.door.setup.level(0.0);
+        }
+    }
+
+    /// How loud the microphone is: shown before the room. Inside it matters to who is muted and speaks.
+    pub(super) fn measure(&mut self) {
+        let level = self.devices.loudness();
+        if !self.inside {
+            self.view.door.setup.level(level);
+        } else if self.muted && self.unheard.hear(level, dom::now()) {
+            self.view.toasts.say(&say(words::UNHEARD));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::call::Ending;
 use crate::client::{Command, Event};
 use crate::dom;
 use crate::gaps::Transceiver;
-use crate::media::{Kind, MediaEvent, Screen, ScreenEvent};
+use crate::media::{Device, Kind, MediaEvent, Screen, ScreenEvent};
 use crate::view::Panel;
 use crate::words;
 
@@ -25,22 +25,38 @@ impl RoomApp {
 
     pub(super) fn on_media(&mut self, event: MediaEvent) {
         match self.devices.on_event(event) {
-            News::Acquired => {
+            News::Acquired(replaced) => {
+                for it in replaced {
+                    self.view.toasts.say(&words::replaced(&it.was, &it.now));
+                }
                 if self.eager && !self.devices.are_pending() {
                     self.go_in();
                 }
             }
-            News::Unplugged(_) => {}
-            News::Listed(devices) => {
-                let setup = &self.view.door.setup;
-                return setup.devices(&devices, self.devices.settings());
+            News::Unplugged(kind, track) => {
+                let was = track.map(|it| it.label()).unwrap_or_default();
+                self.devices.fall_back(kind, was);
             }
+            News::Listed(devices, new) => return self.on_devices(&devices, new),
             News::Nothing => return,
         }
         if self.inside {
             self.publish();
         }
         self.show_devices();
+    }
+
+    /// What is plugged in while one talks is offered, or taken where one had none.
+    fn on_devices(&mut self, devices: &[Device], new: Option<Device>) {
+        let setup = &self.view.door.setup;
+        setup.devices(devices, self.devices.settings());
+        self.view.newcomer.keep(devices);
+        let Some(new) = new else { return };
+        if self.devices.troubled().contains(&new.kind) {
+            self.acquire(&[new.kind]);
+        } else if self.inside && self.devices.track(new.kind).is_some() {
+            self.view.newcomer.offer(new);
+        }
     }
 
     pub(super) fn on_screen(&mut self, event: ScreenEvent) {
@@ -96,6 +112,11 @@ impl RoomApp {
                     self.view.grid.react(&message.from.0, emoji);
                 }
             }
+            Event::Settled(ticket, result) => {
+                if let (Some(text), Err(why)) = (self.unsettled.take(ticket), result) {
+                    self.view.talk.fail(&text, &words::not_sent(&why));
+                }
+            }
             Event::Complaint(words) => self.notify(Some(words::complaint(&words))),
             Event::Ended(ending) => self.on_ended(&ending),
             Event::PeerConnection(_) | Event::PeerClosed => {
@@ -119,8 +140,7 @@ impl RoomApp {
             Event::ServerState { .. }
             | Event::Stats(_)
             // And these a program's.
-            | Event::Said(_)
-            | Event::Settled(..) => {}
+            | Event::Said(_) => {}
         }
     }
 

@@ -280,7 +280,7 @@ fn who_is_muted_by_somebody_else_stays_so_until_they_unmute() {
 #[test]
 fn what_was_said_is_heard_once_and_what_was_lost_is_said_again() {
     let mut rig = in_the_room(&["me", "a"]);
-    let effects = rig.feed(Input::Ask(Errand::chat("one".to_owned())));
+    let effects = rig.feed(Input::Ask(Errand::chat("one".to_owned(), None)));
     rig.hear(ServerMessage::Done {
         id: id_of(&effects),
     });
@@ -289,8 +289,8 @@ fn what_was_said_is_heard_once_and_what_was_lost_is_said_again() {
     });
     assert_eq!(lines(&effects), ["one"]);
     // The one arrived, of which no word came back; the other did not.
-    rig.feed(Input::Ask(Errand::chat("two".to_owned())));
-    rig.feed(Input::Ask(Errand::chat("three".to_owned())));
+    rig.feed(Input::Ask(Errand::chat("two".to_owned(), None)));
+    rig.feed(Input::Ask(Errand::chat("three".to_owned(), None)));
     rig.feed(Input::SocketClosed { code: 1006 });
     let missed = vec![said(2, "a", "hello"), said(3, "me", "two")];
     let mut effects = rig.relink(true);

@@ -19,6 +19,7 @@ pub(crate) struct Door {
     name: HtmlInputElement,
     enter: HtmlButtonElement,
     enter_text: HtmlElement,
+    people: HtmlElement,
     _submitted: Listener,
 }
 
@@ -41,6 +42,7 @@ impl Door {
             name,
             enter: find.get("enter")?,
             enter_text: find.get("enter-text")?,
+            people: find.get("door-people")?,
             _submitted: submitted,
         })
     }
@@ -63,6 +65,11 @@ impl Door {
     /// Fills in the name used last.
     pub(crate) fn name(&self, name: &str) {
         self.name.set_value(name);
+    }
+
+    /// Says who is in the room.
+    pub(crate) fn people(&self, words: &str) {
+        set_text(&self.people, words);
     }
 
     /// Whether one can enter, and what the button says.

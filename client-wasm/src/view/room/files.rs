@@ -3,7 +3,7 @@
 
 use wasm_bindgen::JsCast;
 use web_sys::{
-    Document, Element, Event, File, HtmlAnchorElement, HtmlElement, HtmlInputElement,
+    Document, Element, Event, File, FileList, HtmlAnchorElement, HtmlElement, HtmlInputElement,
     HtmlOptionElement, HtmlProgressElement, HtmlSelectElement, HtmlTemplateElement,
 };
 
@@ -27,6 +27,8 @@ pub(crate) struct FileLine<'a> {
     pub(crate) drop: String,
     /// Where it can be saved from.
     pub(crate) url: Option<&'a str>,
+    /// By its name it is a picture, and small enough to be shown.
+    pub(crate) is_picture: bool,
 }
 
 struct Line {
@@ -37,6 +39,9 @@ struct Line {
     take: HtmlElement,
     drop: HtmlElement,
     save: HtmlAnchorElement,
+    picture: HtmlElement,
+    /// Shows it once the browser could read it.
+    _loaded: Listener,
 }
 
 /// The lines and the button.
@@ -59,7 +64,7 @@ impl Files {
         let (chosen, whom) = (input.clone(), to.clone());
         let listeners = [
             on(&input, "change", post, move |_| {
-                let files = files_of(&chosen);
+                let files = all_of(chosen.files());
                 // The same file can be chosen again.
                 chosen.set_value("");
                 let to = Some(whom.value()).filter(|to| !to.is_empty());
@@ -82,6 +87,11 @@ impl Files {
     pub(crate) fn enable(&self, enabled: bool) {
         self.input.set_disabled(!enabled);
         self.to.set_disabled(!enabled);
+    }
+
+    /// Whom files are offered to: everybody, where there is none.
+    pub(crate) fn whom(&self) -> Option<String> {
+        Some(self.to.value()).filter(|to| !to.is_empty())
     }
 
     /// Whom files can be offered to: ids and names. Who was chosen stays so.
@@ -131,8 +141,14 @@ impl Line {
         child::<Element>(&item, ".what")?.set_text_content(Some(line.name));
         let progress: HtmlProgressElement = child(&item, "progress")?;
         let _ = progress.set_attribute("aria-label", line.name);
+        let picture: HtmlElement = child(&item, ".picture")?;
+        let _ = picture.set_attribute("alt", line.name);
+        let loaded = picture.clone();
+        let loaded = Listener::new(&picture, "load", move |_| show(&loaded, true));
         Some(Self {
             number: line.number,
+            picture,
+            _loaded: loaded,
             note: child(&item, ".note")?,
             progress,
             take: child(&item, ".take")?,
@@ -155,12 +171,15 @@ impl Line {
         {
             self.save.set_href(url);
             self.save.set_download(line.name);
+            if line.is_picture {
+                let _ = self.picture.set_attribute("src", url);
+            }
         }
     }
 }
 
-fn files_of(input: &HtmlInputElement) -> Vec<File> {
-    let files = input.files();
+/// The files of a list.
+pub(super) fn all_of(files: Option<FileList>) -> Vec<File> {
     let all = files
         .iter()
         .flat_map(|files| (0..files.length()).map(|at| files.get(at)));

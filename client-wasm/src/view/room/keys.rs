@@ -9,8 +9,11 @@ use super::super::element::on;
 use crate::dom::{Listener, Post};
 
 /// Listens for them.
-pub(super) fn listen(document: &Document, post: &Post<RoomAction>) -> [Listener; 2] {
-    [
+pub(super) fn listen(document: &Document, post: &Post<RoomAction>) -> Vec<Listener> {
+    let window = document.default_view();
+    // Of a key that is let go elsewhere nothing is told.
+    let blurred = window.map(|it| on(&it, "blur", post, |_| Some(RoomAction::Talk(false))));
+    let mut listeners = vec![
         on(document, "keydown", post, |event| {
             down(&event.dyn_into().ok()?)
         }),
@@ -18,7 +21,9 @@ pub(super) fn listen(document: &Document, post: &Post<RoomAction>) -> [Listener;
             let event: KeyboardEvent = event.dyn_into().ok()?;
             (event.key() == " ").then_some(RoomAction::Talk(false))
         }),
-    ]
+    ];
+    listeners.extend(blurred);
+    listeners
 }
 
 fn down(event: &KeyboardEvent) -> Option<RoomAction> {

@@ -1,11 +1,14 @@
 //! A room's page: `www/room.html`.
 
+mod bring;
 mod controls;
 mod door;
 mod files;
 mod grid;
+mod invite;
 mod keys;
 mod menu;
+mod newcomer;
 mod pager;
 mod panel;
 mod people;
@@ -21,7 +24,9 @@ pub(crate) use files::FileLine;
 use files::Files;
 pub(crate) use grid::Face;
 use grid::Grid;
+use invite::Invite;
 use menu::Menu;
+use newcomer::Newcomer;
 use pager::Pager;
 use panel::Panels;
 use people::People;
@@ -45,7 +50,9 @@ pub(crate) struct RoomView {
     pub(crate) files: Files,
     pub(crate) controls: Controls,
     pub(crate) sinks: Sinks,
+    pub(crate) invite: Invite,
     pub(crate) menu: Menu,
+    pub(crate) newcomer: Newcomer,
     pub(crate) pager: Pager,
     pub(crate) panels: Panels,
     pub(crate) people: People,
@@ -56,16 +63,19 @@ pub(crate) struct RoomView {
     heading: HtmlElement,
     alone: HtmlElement,
     sound_blocked: HtmlElement,
-    _listeners: [Listener; 4],
+    _listeners: Vec<Listener>,
 }
 
 impl RoomView {
     /// Binds the page's elements. Fails on a page that is not this app's.
     pub(crate) fn new(document: &Document, post: &Post<RoomAction>) -> Result<Self, Missing> {
         let find = Finder(document);
-        let [down, up] = keys::listen(document, post);
         let allow: HtmlElement = find.get("sound-allow")?;
         let allow = on(&allow, "click", post, |_| Some(RoomAction::AllowSound));
+        let room: HtmlElement = find.get("room")?;
+        let mut listeners = vec![allow, languages::listen(document)];
+        listeners.extend(keys::listen(document, post));
+        listeners.extend(bring::listen(document, &room, post));
         Ok(Self {
             frame: Frame::new(document, &post.map(RoomAction::Page))?,
             door: Door::new(&find, post)?,
@@ -74,24 +84,27 @@ impl RoomView {
             files: Files::new(&find, post)?,
             controls: Controls::new(&find, post)?,
             sinks: Sinks::new(document, &find)?,
+            invite: Invite::new(&find, post)?,
             menu: Menu::new(&find, post)?,
+            newcomer: Newcomer::new(&find, post)?,
             pager: Pager::new(&find, post)?,
             panels: Panels::new(&find, post)?,
             people: People::new(&find, post)?,
             toasts: Toasts::new(document, &find)?,
             document: document.clone(),
-            room: find.get("room")?,
+            room,
             room_title: find.get("room-title")?,
             heading: find.get("where")?,
             alone: find.get("alone")?,
             sound_blocked: find.get("sound-blocked")?,
-            _listeners: [down, up, allow, languages::listen(document)],
+            _listeners: listeners,
         })
     }
 
     /// Says which room it is.
     pub(crate) fn name(&self, name: &str) {
-        self.document.set_title(&format!("{name} · Ferrite"));
+        let product = self.document.title();
+        self.document.set_title(&format!("{name} · {product}"));
         self.door.room(name);
         set_text(&self.room_title, name);
         set_text(&self.heading, name);
@@ -103,6 +116,7 @@ impl RoomView {
         show(&self.room, inside);
         show(&self.heading, inside);
         self.menu.close();
+        self.invite.close();
         self.toasts.clear();
         match inside {
             true => {
@@ -110,6 +124,11 @@ impl RoomView {
             }
             false => self.door.focus(),
         }
+    }
+
+    /// Gives the link to the system's share sheet.
+    pub(crate) fn share(&self) {
+        self.invite.share(&self.document);
     }
 
     /// Whether nobody else is there.

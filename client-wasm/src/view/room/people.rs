@@ -1,7 +1,8 @@
 //! The list of who is there, with what whoever may can do to them.
 
+use js_sys::JsString;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, Event, HtmlElement, HtmlTemplateElement};
+use web_sys::{Element, Event, HtmlElement, HtmlInputElement, HtmlTemplateElement};
 
 use super::super::action::RoomAction;
 use super::super::element::{Finder, Missing, child, copy_of, on, set_text, show};
@@ -26,42 +27,87 @@ pub(crate) struct PersonLine<'a> {
 pub(crate) struct People {
     list: HtmlElement,
     template: HtmlTemplateElement,
-    lines: Vec<(String, HtmlElement)>,
-    _pressed: Listener,
+    lines: Vec<Line>,
+    search: HtmlInputElement,
+    nobody: HtmlElement,
+    _listeners: [Listener; 2],
+}
+
+struct Line {
+    id: String,
+    name: String,
+    item: HtmlElement,
 }
 
 impl People {
     pub(super) fn new(find: &Finder<'_>, post: &Post<RoomAction>) -> Result<Self, Missing> {
         let list: HtmlElement = find.get("people-lines")?;
-        let pressed = on(&list, "click", post, |event| pressed(&event));
+        let search: HtmlInputElement = find.get("people-search")?;
+        let listeners = [
+            on(&list, "click", post, |event| pressed(&event)),
+            on(&search, "input", post, |_| Some(RoomAction::Search)),
+        ];
         Ok(Self {
             list,
             template: find.get("person-item")?,
             lines: Vec::new(),
-            _pressed: pressed,
+            search,
+            nobody: find.get("people-none")?,
+            _listeners: listeners,
         })
+    }
+
+    /// Shows only those whose names have in them what is looked for.
+    pub(crate) fn search(&self) {
+        let wanted = folded(self.search.value().trim());
+        let mut found = 0;
+        for line in &self.lines {
+            let is_it = folded(&line.name).contains(&wanted);
+            show(&line.item, is_it);
+            found += usize::from(is_it);
+        }
+        show(&self.nobody, found == 0 && !self.lines.is_empty());
+    }
+
+    /// Looks for nobody any more.
+    pub(crate) fn forget_search(&self) {
+        self.search.set_value("");
     }
 
     /// Shows these and no others.
     pub(crate) fn show(&mut self, people: &[PersonLine<'_>]) {
-        let is_there = |id: &str| people.iter().any(|it| it.id == id);
-        for (_, gone) in self.lines.extract_if(.., |(id, _)| !is_there(id)) {
-            gone.remove();
+        let is_there = |line: &Line| people.iter().any(|it| it.id == line.id);
+        for gone in self.lines.extract_if(.., |line| !is_there(line)) {
+            gone.item.remove();
         }
         for person in people {
-            if !self.lines.iter().any(|(id, _)| id == person.id) {
-                let line = copy_of(&self.template).and_then(|it| it.dyn_into().ok());
-                let Some(line): Option<HtmlElement> = line else {
-                    continue;
-                };
-                let _ = line.dataset().set("person", person.id);
-                let _ = self.list.append_child(&line);
-                self.lines.push((person.id.to_owned(), line));
+            if !self.lines.iter().any(|it| it.id == person.id) {
+                self.lines.extend(self.line_of(person));
             }
-            let known = self.lines.iter().find(|(id, _)| id == person.id);
-            known.into_iter().for_each(|(_, line)| fill(line, person));
+            let mut lines = self.lines.iter_mut();
+            if let Some(line) = lines.find(|it| it.id == person.id) {
+                person.name.clone_into(&mut line.name);
+                fill(&line.item, person);
+            }
         }
+        self.search();
     }
+
+    fn line_of(&self, person: &PersonLine<'_>) -> Option<Line> {
+        let item: HtmlElement = copy_of(&self.template)?.dyn_into().ok()?;
+        let _ = item.dataset().set("person", person.id);
+        let _ = self.list.append_child(&item);
+        Some(Line {
+            id: person.id.to_owned(),
+            name: String::new(),
+            item,
+        })
+    }
+}
+
+/// The browser has the tables for this.
+fn folded(text: &str) -> String {
+    JsString::from(text).to_lower_case().into()
 }
 
 fn fill(line: &HtmlElement, person: &PersonLine<'_>) {

@@ -1,7 +1,9 @@
 //! What people in a room write to each other, and the line to write something.
 
+use wasm_bindgen::JsCast;
 use web_sys::{
-    Element, HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlTemplateElement,
+    Element, Event, HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlInputElement,
+    HtmlTemplateElement,
 };
 
 use super::super::action::RoomAction;
@@ -19,7 +21,8 @@ pub(crate) struct Talk {
     template: HtmlTemplateElement,
     input: HtmlInputElement,
     button: HtmlButtonElement,
-    _submitted: Listener,
+    failed: HtmlTemplateElement,
+    _listeners: [Listener; 2],
 }
 
 impl Talk {
@@ -33,13 +36,16 @@ impl Talk {
             line.set_value("");
             (!text.is_empty()).then_some(RoomAction::Say(text))
         });
+        let list: HtmlElement = find.get("chat-lines")?;
+        let again = on(&list, "click", post, |event| said_again(&event));
         Ok(Self {
             frame: find.get("chat-log")?,
-            list: find.get("chat-lines")?,
+            list,
             template: find.get("chat-item")?,
             input,
             button: find.get("chat-send")?,
-            _submitted: submitted,
+            failed: find.get("chat-failed")?,
+            _listeners: [submitted, again],
         })
     }
 
@@ -57,16 +63,25 @@ impl Talk {
 
     /// Adds what somebody said.
     pub(crate) fn add(&self, name: &str, text: &str, own: bool) {
-        let Some(item) = copy_of(&self.template) else {
-            return;
-        };
-        for (part, words) in [(".who", name), (".text", text)] {
+        let words = [(".who", name), (".text", text)];
+        if let Some(item) = self.put(&self.template, words)
+            && own
+        {
+            let _ = item.set_attribute("data-self", "");
+        }
+    }
+
+    /// Adds what could not be said, and why. It can be said again.
+    pub(crate) fn fail(&self, text: &str, why: &str) {
+        self.put(&self.failed, [(".text", text), (".note", why)]);
+    }
+
+    fn put(&self, template: &HtmlTemplateElement, words: [(&str, &str); 2]) -> Option<Element> {
+        let item = copy_of(template)?;
+        for (part, words) in words {
             if let Some(element) = child::<Element>(&item, part) {
                 element.set_text_content(Some(words));
             }
-        }
-        if own {
-            let _ = item.set_attribute("data-self", "");
         }
         let _ = self.list.append_child(&item);
         while self.list.child_element_count() > KEPT {
@@ -74,5 +89,15 @@ impl Talk {
             oldest.iter().for_each(Element::remove);
         }
         self.frame.set_scroll_top(self.frame.scroll_height());
+        Some(item)
     }
+}
+
+/// Which line that failed is to be said again. It goes, and comes back as what becomes of it.
+fn said_again(event: &Event) -> Option<RoomAction> {
+    let pressed: Element = event.target()?.dyn_into().ok()?;
+    let line = pressed.closest(".again").ok()??.closest("li").ok()??;
+    let text = child::<Element>(&line, ".text")?.text_content()?;
+    line.remove();
+    Some(RoomAction::Say(text))
 }

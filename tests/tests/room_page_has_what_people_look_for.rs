@@ -1,0 +1,390 @@
+//! What people who know other rooms look for in ours: it tells who speaks unheard, follows devices that come and
+//! go, takes what is pasted or dropped, finds somebody in a crowd, and leads others in.
+
+use anyhow::{Result, ensure};
+use ferrite_tests::{BrowserOptions, Permission, RoomPage, Scene, artefacts, scene_with, tone};
+use serde_json::{Value, json};
+
+const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8&processing=off";
+
+/// Waits until an expression of the page's is true.
+async fn holds(scene: &Scene, what: &str, expression: &str) -> Result<()> {
+    let is_true = |seen: &Value| *seen == true;
+    scene
+        .browser
+        .until(what, expression, is_true)
+        .await
+        .map(drop)
+}
+
+/// Waits until what happened a moment ago is told.
+async fn told(scene: &Scene, words: &str) -> Result<()> {
+    let said = format!("document.querySelector('#toasts').textContent.includes({words:?})");
+    holds(scene, words, &said).await
+}
+
+/// Runs a script before those of every page that is opened from now on.
+async fn before_pages(scene: &Scene, source: &str) -> Result<()> {
+    let script = json!({ "source": source });
+    let add = "Page.addScriptToEvaluateOnNewDocument";
+    scene.browser.devtools(add, script).await.map(drop)
+}
+
+// Two people.
+
+#[tokio::test]
+async fn two_hear_and_hand_each_other_what_they_mean_to() -> Result<()> {
+    let wav = artefacts::fresh("room_look_for_sound")?.join("tone.wav");
+    tone::write(&wav, 440)?;
+    let options = BrowserOptions {
+        microphone: Some(wav),
+        ..RoomPage::windows()
+    };
+    scene_with(
+        "room_look_for_two",
+        &["--shards", "1"],
+        &options,
+        async |scene| {
+            let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+            let ada = browser.open_window(&scene.server.url(ROOM)).await?;
+            page.enter("Ada").await?;
+            let bo = browser.open_window(&scene.server.url(ROOM)).await?;
+            let here = |text: &str| text == "Here: Ada.";
+            scene.app().text("#door-people", here).await?;
+            browser.screenshot("door").await?;
+            page.enter("Bo").await?;
+            page.hears(true).await?;
+            // What Bo hears can be read in Ada's window.
+            scene
+                .run("setInterval(() => { localStorage.heard = loudness() ?? ''; }, 50);")
+                .await?;
+            browser.switch_to(&ada).await?;
+            who_is_muted_is_told_and_heard_while_a_key_is_down(scene).await?;
+            what_failed_is_said_again(scene).await?;
+            paste(scene, "picture.png").await?;
+            browser.switch_to(&bo).await?;
+            a_picture_that_came_is_seen(scene).await?;
+            drop_on_the_tiles(scene, "notes.txt").await?;
+            browser.switch_to(&ada).await?;
+            let offered = "[...document.querySelectorAll('#file-lines [data-way=in] .what')]
+            .some((it) => it.textContent === 'notes.txt')";
+            holds(scene, "what was dropped to be offered", offered).await
+        },
+    )
+    .await
+}
+
+async fn is_heard(scene: &Scene, heard: bool) -> Result<()> {
+    let what = if heard {
+        "Bo to hear Ada"
+    } else {
+        "Bo to hear nobody"
+    };
+    let level = format!("localStorage.heard !== '' && (localStorage.heard > 0.001) === {heard}");
+    holds(scene, what, &level).await
+}
+
+async fn who_is_muted_is_told_and_heard_while_a_key_is_down(scene: &Scene) -> Result<()> {
+    let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+    is_heard(scene, true).await?;
+    browser.press('m').await?;
+    told(scene, "You speak, and are muted.").await?;
+    browser.screenshot("unheard").await?;
+    // It is measured here, and nothing of it goes anywhere.
+    is_heard(scene, false).await?;
+    page.tile_is("Ada", "tile.dataset.muted", "true").await?;
+    browser.hold(' ', true).await?;
+    is_heard(scene, true).await?;
+    page.tile_is("Ada", "tile.dataset.muted", "false").await?;
+    browser.hold(' ', false).await?;
+    is_heard(scene, false).await?;
+    // Nobody sees a key that is let go in another window.
+    browser.hold(' ', true).await?;
+    is_heard(scene, true).await?;
+    scene.run("dispatchEvent(new Event('blur'));").await?;
+    is_heard(scene, false).await?;
+    browser.hold(' ', false).await?;
+    browser.press('m').await?;
+    is_heard(scene, true).await
+}
+
+/// A line that the server refuses, since it is longer than any may be once it is on its way.
+const STRETCH_ONE: &str = "
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (text) {
+        const message = JSON.parse(text);
+        if (message.type === 'say') {
+            WebSocket.prototype.send = send;
+            message.text = message.text.repeat(5000);
+        }
+        return send.call(this, JSON.stringify(message));
+    };";
+
+async fn what_failed_is_said_again(scene: &Scene) -> Result<()> {
+    let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+    scene.run(STRETCH_ONE).await?;
+    page.say("Tea?").await?;
+    let note = |text: &str| text.starts_with("Not sent. The server says:");
+    scene.app().text("#chat-log .failed .note", note).await?;
+    let kept = |text: &str| text == "Tea?";
+    scene.app().text("#chat-log .failed .text", kept).await?;
+    browser.screenshot("not-sent").await?;
+    browser.click("#chat-log .failed .again").await?;
+    page.reads(&["Ada Tea?"]).await
+}
+
+/// A picture of 64 pixels, as it comes from a clipboard.
+async fn paste(scene: &Scene, name: &str) -> Result<()> {
+    let paste = format!(
+        "const canvas = new OffscreenCanvas(64, 64);
+        const context = canvas.getContext('2d');
+        context.fillStyle = '#b4470f';
+        context.fillRect(0, 0, 64, 64);
+        const picture = await canvas.convertToBlob({{ type: 'image/png' }});
+        const clipboardData = new DataTransfer();
+        clipboardData.items.add(new File([picture], {name:?}));
+        const paste = new ClipboardEvent('paste', {{ clipboardData, bubbles: true, cancelable: true }});
+        document.querySelector('#chat-input').dispatchEvent(paste);
+        return paste.defaultPrevented;"
+    );
+    ensure!(scene.run(&paste).await? == true, "nobody took the picture");
+    Ok(())
+}
+
+async fn a_picture_that_came_is_seen(scene: &Scene) -> Result<()> {
+    scene
+        .browser
+        .click("#file-lines [data-way=in] .take")
+        .await?;
+    let picture = "document.querySelector('#file-lines [data-way=in] .picture')";
+    let seen = format!("{picture}?.checkVisibility() && {picture}.naturalWidth === 64");
+    holds(scene, "the picture", &seen).await?;
+    let name = format!("{picture}.alt === 'picture.png'");
+    holds(scene, "its name", &name).await?;
+    scene.browser.screenshot("picture").await
+}
+
+async fn drop_on_the_tiles(scene: &Scene, name: &str) -> Result<()> {
+    let drop = format!(
+        "const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(['milk, tea'], {name:?}));
+        const fire = (kind) => {{
+            const event = new DragEvent(kind, {{ dataTransfer, bubbles: true, cancelable: true }});
+            document.querySelector('#grid').dispatchEvent(event);
+            return event.defaultPrevented;
+        }};
+        const over = fire('dragover');
+        const marked = document.querySelector('#room').dataset.dropping;
+        const dropped = fire('drop');
+        return `${{over}} ${{marked}} ${{dropped}} ${{document.querySelector('#room').dataset.dropping}}`;"
+    );
+    let seen = scene.run(&drop).await?;
+    ensure!(seen == "true true true false", "the drop was {seen}");
+    Ok(())
+}
+
+// One person.
+
+/// A second camera that can be plugged and unplugged, as far as the page sees.
+const PLUGS: &str = "
+    window.unplugged = ['fake_device_1'];
+    const media = navigator.mediaDevices;
+    const list = media.enumerateDevices.bind(media);
+    const get = media.getUserMedia.bind(media);
+    const there = ({ kind, label }) => kind !== 'videoinput' || !unplugged.includes(label);
+    media.enumerateDevices = async () => (await list()).filter(there);
+    media.getUserMedia = async (wish) => {
+        const cameras = (await media.enumerateDevices()).filter(({ kind }) => kind === 'videoinput');
+        const wanted = wish.video?.deviceId?.exact;
+        if (wish.video && cameras.every(({ deviceId }) => wanted && deviceId !== wanted))
+            throw new DOMException('', cameras.length > 0 ? 'OverconstrainedError' : 'NotFoundError');
+        if (wish.video && !wanted && unplugged.length > 0)
+            wish = { ...wish, video: { ...wish.video, deviceId: { exact: cameras[0].deviceId } } };
+        return get(wish);
+    };
+    window.own = () => document.querySelector('#grid [data-self] video')?.srcObject?.getVideoTracks()[0];
+    window.plug = (names) => {
+        const { label } = own() ?? {};
+        unplugged = names;
+        if (names.includes(label)) own().dispatchEvent(new Event('ended'));
+        media.dispatchEvent(new Event('devicechange'));
+    };
+    window.shared = null;
+    navigator.share = async (what) => { shared = what; };";
+
+#[tokio::test]
+async fn one_finds_what_other_rooms_have() -> Result<()> {
+    let mut options = RoomPage::windows();
+    let cameras = "--use-fake-device-for-media-stream=fps=30,device-count=2";
+    options.flags.push(cameras.to_owned());
+    scene_with(
+        "room_look_for_one",
+        &["--shards", "1"],
+        &options,
+        async |scene| {
+            before_pages(scene, PLUGS).await?;
+            scene.browser.open(&scene.server.url(ROOM)).await?;
+            RoomPage(&scene.browser).enter("Ada").await?;
+            RoomPage(&scene.browser).plays("Ada", 5).await?;
+            devices_come_and_go(scene).await?;
+            the_room_fills_the_screen(scene).await?;
+            the_link_is_copied(scene).await?;
+            others_are_invited(scene).await?;
+            somebody_is_found_in_a_crowd(scene).await
+        },
+    )
+    .await
+}
+
+async fn camera_is(scene: &Scene, label: &str) -> Result<()> {
+    let is_it = format!("own()?.label === {label:?}");
+    holds(scene, &format!("the camera to be {label}"), &is_it).await?;
+    RoomPage(&scene.browser).plays("Ada", 5).await
+}
+
+async fn devices_come_and_go(scene: &Scene) -> Result<()> {
+    let browser = &scene.browser;
+    camera_is(scene, "fake_device_0").await?;
+    scene.run("plug([]);").await?;
+    let offered = |text: &str| text == "fake_device_1 was connected. Use it?";
+    scene.app().text("#newcomer-text", offered).await?;
+    browser.screenshot("newcomer").await?;
+    browser.click("#newcomer-use").await?;
+    scene.app().shows("#newcomer", false).await?;
+    camera_is(scene, "fake_device_1").await?;
+
+    scene.run("plug(['fake_device_1']);").await?;
+    told(
+        scene,
+        "fake_device_1 was disconnected. fake_device_0 is used now.",
+    )
+    .await?;
+    browser.screenshot("fell-back").await?;
+    camera_is(scene, "fake_device_0").await?;
+    scene
+        .run("plug(['fake_device_0', 'fake_device_1']);")
+        .await?;
+    let missed = |text: &str| text == "The camera was disconnected. Reconnect it, then try again.";
+    scene.app().text("#device-error-text", missed).await?;
+    browser.screenshot("unplugged").await?;
+    // The first that comes is as good as the one that is missed.
+    scene.run("plug(['fake_device_1']);").await?;
+    scene.app().shows("#device-error", false).await?;
+    camera_is(scene, "fake_device_0").await
+}
+
+async fn the_room_fills_the_screen(scene: &Scene) -> Result<()> {
+    let full = "document.fullscreenElement === document.documentElement";
+    scene.browser.press('f').await?;
+    holds(scene, "the room to fill the screen", full).await?;
+    scene.browser.press('f').await?;
+    let not_full = "document.fullscreenElement === null";
+    holds(scene, "the room to leave the screen", not_full).await
+}
+
+async fn others_are_invited(scene: &Scene) -> Result<()> {
+    let browser = &scene.browser;
+    let link = scene.server.url("/r/kitchen");
+    browser.click("#alone [data-invite]").await?;
+    let shown = format!("document.querySelector('#invite-link').value === {link:?}");
+    holds(scene, "the link to be shown", &shown).await?;
+    let code = "document.querySelector('#invite-code').checkVisibility()
+        && document.querySelector('#invite-path').getBBox().width >= 21";
+    holds(scene, "a code", code).await?;
+    browser.screenshot("invite").await?;
+    browser.click("#invite-share").await?;
+    let shared = format!("shared?.url === {link:?} && shared.title.startsWith('kitchen')");
+    holds(scene, "the share sheet", &shared).await?;
+    browser.press('\u{e00c}').await?;
+    scene.app().shows("#invite", false).await
+}
+
+async fn the_link_is_copied(scene: &Scene) -> Result<()> {
+    let browser = &scene.browser;
+    let may = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+    browser.devtools("Browser.grantPermissions", may).await?;
+    browser.click("#alone [data-copy-link]").await?;
+    told(scene, "The link is copied.").await?;
+    let link = scene.server.url("/r/kitchen");
+    let copied = format!("await navigator.clipboard.readText() === {link:?}");
+    holds(scene, "the link on the clipboard", &copied).await
+}
+
+/// Others who come into the room, and neither see nor send anything: a WebSocket each.
+const CROWD: &str = "
+    window.crowd = [];
+    const come = (name) => new Promise((done) => {
+        const socket = new WebSocket(new URL('/ws', location.href).href.replace(/^http/, 'ws'), 'ferrite.v1');
+        crowd.push(socket);
+        const send = (message) => socket.send(JSON.stringify(message));
+        socket.onopen = () => send({ type: 'hello', version: 1 });
+        socket.onmessage = ({ data }) => {
+            const { type, id } = JSON.parse(data);
+            if (type === 'welcome') send({ type: 'join', room: 'kitchen', name });
+            if (type === 'ping') send({ type: 'pong', id });
+            if (type === 'joined') done();
+        };
+    });
+    await Promise.all(['Bo', 'Cäcilie', 'Dmitri', 'Eşref', 'Fatima', 'Ольга'].map(come));";
+
+async fn somebody_is_found_in_a_crowd(scene: &Scene) -> Result<()> {
+    let browser = &scene.browser;
+    scene.run(CROWD).await?;
+    browser.press('p').await?;
+    scene.app().shows("#people-search", true).await?;
+    let found = |names: &'static str| {
+        let seen = "[...document.querySelectorAll('#people-lines li')].filter((it) => it.checkVisibility())
+            .map((it) => it.querySelector('.name').textContent).sort().join()";
+        let what = format!("to find {names}");
+        async move {
+            let is_it = |seen: &Value| *seen == names;
+            browser.until(&what, seen, is_it).await.map(drop)
+        }
+    };
+    found("Ada (you),Bo,Cäcilie,Dmitri,Eşref,Fatima,Ольга").await?;
+    browser.type_into("#people-search", "о").await?;
+    found("Ольга").await?;
+    browser.screenshot("found").await?;
+    browser.type_into("#people-search", "x").await?;
+    found("").await?;
+    scene.app().shows("#people-none", true).await?;
+    scene
+        .run("document.querySelector('#people-search').value = '';")
+        .await?;
+    browser.type_into("#people-search", "CÄ").await?;
+    found("Cäcilie").await
+}
+
+// Trouble.
+
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0";
+const SAFARI: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15";
+
+#[tokio::test]
+async fn who_denied_the_camera_reads_where_to_allow_it() -> Result<()> {
+    let options = BrowserOptions {
+        permission: Permission::Denied,
+        ..BrowserOptions::default()
+    };
+    scene_with("room_look_for_permission", &[], &options, async |scene| {
+        let browser = &scene.browser;
+        for (name, agent, hint) in [
+            ("chromium", None, "Press the symbol at the left end"),
+            ("firefox", Some(FIREFOX), "Press the crossed-out symbol"),
+            ("safari", Some(SAFARI), "Choose Settings for This Website"),
+        ] {
+            if let Some(agent) = agent {
+                let agent = json!({ "userAgent": agent });
+                browser
+                    .devtools("Emulation.setUserAgentOverride", agent)
+                    .await?;
+            }
+            browser.open(&scene.server.url(ROOM)).await?;
+            let says = |text: &str| text.contains("not allowed") && text.contains(hint);
+            scene.app().text("#device-error-text", says).await?;
+            browser.screenshot(&format!("denied-{name}")).await?;
+        }
+        Ok(())
+    })
+    .await
+}
