@@ -1,4 +1,5 @@
 // Loads the client and starts the page. What can be said even if the client cannot run is said here.
+import { brand } from "./brand.js";
 import init, { startEcho, startFront, startRoom } from "./ferrite_client.js";
 
 const crash = document.getElementById("crash");
@@ -40,7 +41,7 @@ async function words(language) {
 const start = { front: startFront, echo: startEcho, room: startRoom };
 
 try {
-  const [spoken] = await Promise.all([words(language()), init()]);
+  const [spoken] = await Promise.all([words(language()), init(), brand()]);
   start[document.body.dataset.page](spoken);
 } catch (error) {
   fail(error, "The app could not be loaded. The server may be away, or this browser too old.");

@@ -1,7 +1,7 @@
 //! What people who know other rooms look for in ours: it tells who speaks unheard, follows devices that come and
 //! go, takes what is pasted or dropped, finds somebody in a crowd, and leads others in.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use ferrite_tests::{BrowserOptions, Permission, RoomPage, Scene, artefacts, scene_with, tone};
 use serde_json::{Value, json};
 
@@ -353,6 +353,55 @@ async fn somebody_is_found_in_a_crowd(scene: &Scene) -> Result<()> {
         .await?;
     browser.type_into("#people-search", "CÄ").await?;
     found("Cäcilie").await
+}
+
+// Who runs the server.
+
+const BRAND: &str = r##"{
+    "name": "Acme Talk",
+    "logo": "acme.svg",
+    "colours": { "light": { "accent": "#0b5fa6" }, "dark": { "accent": "#7fc1ff" } },
+    "links": [{ "text": "Imprint", "href": "https://acme.example/imprint" }]
+}"##;
+const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" fill="#0b5fa6"/></svg>"##;
+
+#[tokio::test]
+async fn who_runs_the_server_gives_the_pages_a_name_and_colours() -> Result<()> {
+    let www = artefacts::fresh("room_look_for_brand_files")?;
+    std::fs::write(www.join("brand.json"), BRAND)?;
+    std::fs::write(www.join("acme.svg"), LOGO)?;
+    let flags = ["--www", www.to_str().context("a path")?];
+    let options = RoomPage::windows();
+    scene_with("room_look_for_brand", &flags, &options, async |scene| {
+        let browser = &scene.browser;
+        for (path, title) in [
+            ("/", "Acme Talk"),
+            ("/echo", "Acme Talk"),
+            (ROOM, "kitchen · Acme Talk"),
+        ] {
+            browser.open(&scene.server.url(path)).await?;
+            let worn = format!(
+                "document.title === {title:?} && document.querySelector('.product').textContent === 'Acme Talk'
+                    && document.querySelector('img.logo')?.naturalWidth > 0"
+            );
+            holds(scene, "the name and the logo", &worn).await?;
+            let accent = "getComputedStyle(document.documentElement).getPropertyValue('--accent') === '#0b5fa6'";
+            holds(scene, "the colour", accent).await?;
+            // The echo's page has no foot.
+            let linked = "[...document.querySelectorAll('.foot')].every((foot) =>
+                foot.lastElementChild.href === 'https://acme.example/imprint')";
+            holds(scene, "the link", linked).await?;
+            browser.screenshot("brand").await?;
+            let manifest = browser.devtools("Page.getAppManifest", json!({})).await?;
+            ensure!(manifest["errors"] == json!([]), "{manifest}");
+            let url = scene.server.url("/manifest.webmanifest");
+            ensure!(manifest["url"] == url.as_str(), "{manifest}");
+            let lacks = browser.devtools("Page.getInstallabilityErrors", json!({})).await?;
+            ensure!(lacks["installabilityErrors"] == json!([]), "{lacks}");
+        }
+        Ok(())
+    })
+    .await
 }
 
 // Trouble.
