@@ -261,13 +261,16 @@ impl Client {
             PeerEvent::NegotiationNeeded => call::Input::NegotiationNeeded,
             PeerEvent::OfferMade(result) => call::Input::OfferMade(result),
             PeerEvent::AnswerApplied(result) => {
-                self.with_peer(Peer::watch_transport);
+                self.with_peer(Peer::go_on);
                 call::Input::AnswerApplied(result)
             }
             PeerEvent::Closed => call::Input::PeerClosed,
             PeerEvent::Candidate(candidate) => call::Input::LocalCandidate(candidate),
             PeerEvent::State(state) => call::Input::PeerState(state),
             PeerEvent::Traffic(traffic) => call::Input::Traffic(traffic),
+            PeerEvent::LayersSwitched(publication, is_done) => {
+                return self.with_peer(|peer| peer.layers_switched(publication, is_done));
+            }
             PeerEvent::Track(event) => return events.push(Event::Track(event)),
             PeerEvent::Channel(event) => return self.on_channel(event, events),
             PeerEvent::Stats(report) => return self.on_sample(report, events),
@@ -314,6 +317,7 @@ impl Client {
             Effect::CreatePeer(ice_servers) => self.create_peer(&ice_servers, events),
             Effect::ClosePeer => self.close_peer(events),
             Effect::Receive(slots) => self.with_peer(|peer| warn(peer.receive(slots))),
+            Effect::Want(layers) => self.with_peer(|peer| peer.want(layers)),
             Effect::Hear(message) => events.push(Event::Said(message)),
             Effect::Complain(words) => events.push(Event::Complaint(words)),
             Effect::Settle(ticket, it) => events.push(Event::Settled(ticket, it)),

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     EventTarget, MediaDevices, MediaStreamTrack, RtcDataChannel, RtcPeerConnection,
-    RtcRtpCapabilities, RtcRtpTransceiver, RtcSessionDescription, Window,
+    RtcRtpCapabilities, RtcRtpSender, RtcRtpTransceiver, RtcSessionDescription, Window,
 };
 
 #[wasm_bindgen]
@@ -77,6 +77,19 @@ extern "C" {
     /// `setCodecPreferences` that may throw.
     #[wasm_bindgen(method, catch, js_name = setCodecPreferences)]
     pub(crate) fn prefer_codecs(this: &Transceiver, codecs: &Array) -> Result<(), JsValue>;
+
+    /// `RTCRtpSender` whose parameters may be refused.
+    #[wasm_bindgen(extends = RtcRtpSender, js_name = RTCRtpSender)]
+    #[derive(Clone)]
+    pub(crate) type Sender;
+
+    /// `getParameters`, which older browsers lack.
+    #[wasm_bindgen(method, catch, js_name = getParameters)]
+    pub(crate) fn parameters(this: &Sender) -> Result<Object, JsValue>;
+
+    /// `setParameters` that may throw.
+    #[wasm_bindgen(method, catch, js_name = setParameters)]
+    pub(crate) fn set_parameters(this: &Sender, parameters: &Object) -> Result<Promise, JsValue>;
 
     /// The static half of `RTCRtpReceiver`.
     #[wasm_bindgen(js_name = RTCRtpReceiver)]

@@ -185,6 +185,12 @@ export type ServerMessage =
     active?: ParticipantId | null,
     /** Those who speak right now, at most eight; who has spoken longest or loudest comes first. It may be this client. */
     participants: Array<ParticipantId>, }
+  /** Which simulcast layers of what this client publishes somebody watches, or may at any moment: the whole map
+   * whenever it changes, by the publication's key. What is not there is to be sent as it is. */
+  | { "type": "wanted",
+    /** The `rid`s of those layers, best first. Of the others nothing need be sent: a client that cannot leave
+     * them out does no harm. */
+    layers: { [key in string]: Array<string> }, }
   /** Somebody said something; it may be this client. */
   | { "type": "said",
     /** What, and who. */

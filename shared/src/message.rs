@@ -275,6 +275,13 @@ pub enum ServerMessage {
         /// Those who speak right now, at most eight; who has spoken longest or loudest comes first. It may be this client.
         participants: Vec<ParticipantId>,
     },
+    /// Which simulcast layers of what this client publishes somebody watches, or may at any moment: the whole map
+    /// whenever it changes, by the publication's key. What is not there is to be sent as it is.
+    Wanted {
+        /// The `rid`s of those layers, best first. Of the others nothing need be sent: a client that cannot leave
+        /// them out does no harm.
+        layers: BTreeMap<String, Vec<String>>,
+    },
     /// Somebody said something; it may be this client.
     Said {
         /// What, and who.
@@ -423,6 +430,7 @@ type_names!(ServerMessage {
     ParticipantLeft: "participantLeft",
     Watching: "watching",
     Speaking: "speaking",
+    Wanted: "wanted",
     Said: "said",
     Answer: "answer",
     Candidate: "candidate",

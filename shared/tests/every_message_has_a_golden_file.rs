@@ -266,6 +266,18 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
                 participants: Vec::new(),
             },
         ),
+        (
+            "server.wanted",
+            M::Wanted {
+                layers: BTreeMap::from([("cam".to_owned(), vec!["h".to_owned(), "q".to_owned()])]),
+            },
+        ),
+        (
+            "server.wanted.least",
+            M::Wanted {
+                layers: BTreeMap::new(),
+            },
+        ),
         ("server.said", M::Said { message: said() }),
         (
             "server.participantJoined",
@@ -483,6 +495,8 @@ fn add_unknown_fields(value: &mut Value) {
                     ("slots", Value::Object(slots)) => {
                         slots.values_mut().for_each(add_unknown_fields);
                     }
+                    // Its keys are publications, and what they hold has no fields.
+                    ("layers", Value::Object(_)) => {}
                     ("tracks", Value::Object(tracks)) => {
                         let uses = tracks.values_mut().filter_map(Value::as_object_mut);
                         uses.flat_map(|track| track.values_mut())

@@ -371,6 +371,9 @@ fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
                 participants,
             })
             .boxed(),
+        "wanted" => btree_map(key(), vec(key(), 0..4), 0..4)
+            .prop_map(|layers| M::Wanted { layers })
+            .boxed(),
         "said" => said().prop_map(|message| M::Said { message }).boxed(),
         "participantJoined" => participant()
             .prop_map(|participant| M::ParticipantJoined { participant })

@@ -1,5 +1,7 @@
 //! What goes into a call and what comes out: the words its machine and its surroundings share.
 
+use std::collections::BTreeMap;
+
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
     ClientMessage, CloseCode, ErrorCode, IceCandidate, IceServer, JoinToken, LeaveCause,
@@ -147,6 +149,8 @@ pub(crate) enum Effect {
     /// Have so many slots for pictures, and as many for sound as go with them; the peer connection will ask for
     /// negotiation.
     Receive(usize),
+    /// Send these layers of what is published, by key, and no others.
+    Want(BTreeMap<String, Vec<String>>),
     /// Make an offer and set it as local description.
     MakeOffer,
     /// Set the remote description.

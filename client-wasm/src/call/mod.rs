@@ -265,6 +265,9 @@ impl Call {
             ServerMessage::Candidate { candidate } => self.remote_candidate(Some(candidate), out),
             ServerMessage::EndOfCandidates {} => self.remote_candidate(None, out),
             ServerMessage::PeerState { state, reason } => self.server_sees(state, reason, out),
+            ServerMessage::Wanted { layers } => {
+                out.extend(self.peer.is_some().then_some(Effect::Want(layers)));
+            }
             ServerMessage::Error { id, code, message } => self.refused(id, code, message, out),
             ServerMessage::Joined { .. }
             | ServerMessage::Left { .. }

@@ -345,6 +345,7 @@ impl Room {
             | ServerMessage::Candidate { .. }
             | ServerMessage::EndOfCandidates {}
             | ServerMessage::PeerState { .. }
+            | ServerMessage::Wanted { .. }
             | ServerMessage::HungUp { .. }
             | ServerMessage::Error { .. }
             | ServerMessage::GoingAway { .. }

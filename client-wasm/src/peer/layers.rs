@@ -47,6 +47,14 @@ pub(super) fn encodings(
     }
 }
 
+/// Which encodings are to be active where these layers are wanted: one answer for each. None where that would
+/// leave nothing, or they are no layers.
+pub(super) fn activity(rids: &[Option<String>], wanted: &[String]) -> Option<Vec<bool>> {
+    let is_wanted = |rid: &Option<String>| Some(wanted.contains(rid.as_ref()?));
+    let active: Vec<_> = rids.iter().map(is_wanted).collect::<Option<_>>()?;
+    active.contains(&true).then_some(active)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +62,19 @@ mod tests {
     fn rids(source: Source, codec: Option<VideoCodec>, size: (u16, u16)) -> Vec<&'static str> {
         let encodings = encodings(source, codec, Some(size)).iter();
         encodings.map(|encoding| encoding.rid).collect()
+    }
+
+    #[test]
+    fn what_is_wanted_is_active_and_something_always_is() {
+        let strings = |rids: &[&str]| rids.iter().map(|rid| (*rid).to_owned()).collect::<Vec<_>>();
+        let rids: Vec<_> = strings(&["q", "h", "f"]).into_iter().map(Some).collect();
+        let active = |wanted: &[&str]| activity(&rids, &strings(wanted));
+        assert_eq!(active(&["f", "h", "q"]), Some(vec![true; 3]));
+        assert_eq!(active(&["q"]), Some(vec![true, false, false]));
+        assert_eq!(active(&[]), None);
+        assert_eq!(active(&["hi"]), None);
+        assert_eq!(activity(&[None], &strings(&["q"])), None);
+        assert_eq!(activity(&[], &strings(&["q"])), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod report;
 mod sections;
 mod sender;
 
+use std::collections::BTreeMap;
+
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{IceCandidate, IceServer, RELIABLE_CHANNEL, SdpType, SessionDescription};
 use js_sys::{Array, Object, Reflect};
@@ -50,6 +52,8 @@ pub(crate) enum PeerEvent {
     Closed,
     /// A track comes from the server.
     Track(RtcTrackEvent),
+    /// The layers of a publication were switched, or could not be: which one.
+    LayersSwitched(usize, bool),
     /// Something about the data channel.
     Channel(ChannelEvent),
     /// How much went each way so far.
@@ -94,7 +98,7 @@ impl Peer {
         let channel = Channel::open(&connection, label, &post.map(PeerEvent::Channel))?;
         let sections = options
             .outlets
-            .map(|_| Sections::new(&connection, options.codec));
+            .map(|_| Sections::new(&connection, options.codec, post));
         let mut peer = Self {
             connection,
             channel,
@@ -144,6 +148,20 @@ impl Peer {
         sections.map_or(Ok(()), |sections| sections.publish(outlets))
     }
 
+    /// Sends these layers of what is published, by key, and no others.
+    pub(crate) fn want(&mut self, layers: BTreeMap<String, Vec<String>>) {
+        if let Some(sections) = &mut self.sections {
+            sections.want(layers);
+        }
+    }
+
+    /// A publication's layers were switched, or could not be.
+    pub(crate) fn layers_switched(&mut self, publication: usize, is_done: bool) {
+        if let Some(sections) = &mut self.sections {
+            sections.switched(publication, is_done);
+        }
+    }
+
     /// Has so many slots of each kind.
     pub(crate) fn receive(&mut self, slots: usize) -> Result<(), JsValue> {
         let sections = self.sections.as_mut();
@@ -177,8 +195,16 @@ impl Peer {
         }));
     }
 
-    /// Watches the transport that the first answer brought.
-    pub(crate) fn watch_transport(&mut self) {
+    /// Goes on after an answer: watches the transport that the first one brought, and switches layers that could
+    /// not be switched before.
+    pub(crate) fn go_on(&mut self) {
+        self.watch_transport();
+        if let Some(sections) = &mut self.sections {
+            sections.switch_all();
+        }
+    }
+
+    fn watch_transport(&mut self) {
         let Some(sctp) = self.connection.sctp() else {
             return;
         };

@@ -1,15 +1,18 @@
 //! What the media sections of a peer connection in a room are for: one per publication, and the slots.
 //! Owns their transceivers; decides neither what is published nor how many slots there are.
 
+use std::collections::BTreeMap;
+
 use ferrite_protocol::{MediaKind, Source, TrackUse, Tracks};
 use js_sys::{Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MediaStreamTrack, RtcRtpTransceiverDirection as Direction};
 
-use super::layers;
-use super::sender::{prefer, replace};
+use super::sender::{activate, prefer, replace};
+use super::{PeerEvent, layers};
 use crate::call::sounds;
 use crate::codec::VideoCodec;
+use crate::dom::Post;
 use crate::gaps::{self, Connection, Transceiver};
 
 /// Something to publish in a room.
@@ -38,6 +41,8 @@ struct Publication {
     source: Source,
     label: Option<String>,
     transceiver: Transceiver,
+    /// Its layers are being switched. Another time its parameters are set after that.
+    switching: bool,
 }
 
 /// The sections of a peer connection.
@@ -47,15 +52,64 @@ pub(super) struct Sections {
     codec: Option<VideoCodec>,
     publications: Vec<Publication>,
     slots: Vec<(MediaKind, Transceiver)>,
+    /// The layers that are wanted, by the publication's key; of what is not there all.
+    wanted: BTreeMap<String, Vec<String>>,
+    post: Post<PeerEvent>,
 }
 
 impl Sections {
-    pub(super) fn new(connection: &Connection, codec: Option<VideoCodec>) -> Self {
+    pub(super) fn new(
+        connection: &Connection,
+        codec: Option<VideoCodec>,
+        post: &Post<PeerEvent>,
+    ) -> Self {
         Self {
             connection: connection.clone(),
             codec,
             publications: Vec::new(),
             slots: Vec::new(),
+            wanted: BTreeMap::new(),
+            post: post.clone(),
+        }
+    }
+
+    /// Sends these layers, by the publication's key, and no others.
+    pub(super) fn want(&mut self, wanted: BTreeMap<String, Vec<String>>) {
+        self.wanted = wanted;
+        self.switch_all();
+    }
+
+    /// Switches what is not as it is wanted.
+    pub(super) fn switch_all(&mut self) {
+        (0..self.publications.len()).for_each(|at| self.switch(at));
+    }
+
+    /// A publication's layers were switched, or could not be. That is tried again after the next answer.
+    pub(super) fn switched(&mut self, at: usize, is_done: bool) {
+        if let Some(publication) = self.publications.get_mut(at) {
+            publication.switching = false;
+        }
+        if is_done {
+            self.switch(at);
+        }
+    }
+
+    fn switch(&mut self, at: usize) {
+        let Some(publication) = self.publications.get_mut(at) else {
+            return;
+        };
+        if publication.switching {
+            return;
+        }
+        let wanted = self.wanted.get(&publication.key);
+        let sender = publication.transceiver.sender();
+        if let Some(promise) = wanted.and_then(|wanted| activate(&sender, wanted)) {
+            publication.switching = true;
+            let post = self.post.clone();
+            wasm_bindgen_futures::spawn_local(async move {
+                let is_done = promise.await.is_ok();
+                post.send(PeerEvent::LayersSwitched(at, is_done));
+            });
         }
     }
 
@@ -108,7 +162,9 @@ impl Sections {
             source: outlet.source,
             label: outlet.label.clone(),
             transceiver,
+            switching: false,
         });
+        self.switch(self.publications.len() - 1);
         Ok(())
     }
 

@@ -1,15 +1,39 @@
-//! What is done to one sender: another track, another order of codecs.
+//! What is done to one sender: another track, another order of codecs, other layers.
 
 use js_sys::{Array, Promise, Reflect};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MediaStreamTrack, RtcRtpSender, console};
 
+use super::layers;
 use crate::codec::{self, VideoCodec};
-use crate::gaps::{self, Transceiver};
+use crate::gaps::{self, Sender, Transceiver};
 
 /// Sends another track, or none.
 pub(super) fn replace(sender: &RtcRtpSender, track: Option<&MediaStreamTrack>) {
     quietly(sender.replace_track(track), "track not replaced");
+}
+
+/// Has these layers sent and no others. None where nothing is to be changed, or the browser cannot. Until it is done
+/// the sender's parameters are not to be set again.
+pub(super) fn activate(sender: &RtcRtpSender, wanted: &[String]) -> Option<Promise> {
+    let sender: &Sender = sender.unchecked_ref();
+    let parameters = sender.parameters().ok()?;
+    let encodings = Reflect::get(&parameters, &"encodings".into()).ok()?;
+    let encodings: Array = encodings.dyn_into().ok()?;
+    let get = |encoding: &JsValue, name: &str| Reflect::get(encoding, &name.into()).ok();
+    let rids = encodings.iter().map(|it| get(&it, "rid")?.as_string());
+    let active = layers::activity(&rids.collect::<Vec<_>>(), wanted)?;
+    let mut has_changed = false;
+    for (encoding, active) in encodings.iter().zip(active) {
+        let before = get(&encoding, "active").and_then(|it| it.as_bool());
+        if before.unwrap_or(true) != active {
+            has_changed |= Reflect::set(&encoding, &"active".into(), &active.into()).is_ok();
+        }
+    }
+    match has_changed {
+        true => sender.set_parameters(&parameters).ok(),
+        false => None,
+    }
 }
 
 /// Puts the wanted codec first. A browser that cannot keeps its own order.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ferrite_protocol::message::PeerConnectionState;
 
+use crate::media::forward::track::Watched;
 use crate::media::ingest::voice::Voice;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
@@ -28,6 +29,8 @@ pub enum PeerEvent {
     },
     /// There is no room on the path for what is shown on these sections: all of them, by index.
     Paused(Vec<usize>),
+    /// What is watched of what comes on these sections, by index: all that come in layers.
+    Watched(Vec<(usize, Watched)>),
     /// Somebody is heard on a section: they began to speak or stopped, or still speak.
     Voice {
         /// Its index.

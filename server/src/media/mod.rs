@@ -44,6 +44,7 @@ pub mod shard;
 pub mod transport;
 
 pub use event::PeerEvent;
+pub use forward::track::Watched;
 pub use handle::{Answered, Busy, PeerHandle, SdpError};
 pub use id::TrackId;
 pub use ingest::voice::Voice;

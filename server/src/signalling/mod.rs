@@ -11,6 +11,7 @@
 //! | `task` | the session's task: waits for whatever comes next, and sends |
 //! | `membership` | the session's place in a room |
 //! | `speaking` | what the client was told of who speaks |
+//! | `wanted` | which layers of what the client publishes it was told to send |
 //! | `admission` | who may come into a room |
 //! | `sections` | what the session's media is for |
 //! | `peer` | the session's peer connection |
@@ -39,6 +40,7 @@ mod session;
 mod socket;
 mod speaking;
 mod task;
+mod wanted;
 
 pub(crate) use door::Arrival;
 pub(crate) use hub::Signalling;

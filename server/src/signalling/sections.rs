@@ -8,8 +8,9 @@ use ferrite_protocol::{
     Idle, MediaKind, PublicationId, RequestId, ServerMessage, Slot, TrackUse, Tracks, Watch,
 };
 
+use super::wanted::Layered;
 use crate::media::sdp::{Format, MediaKind as SectionKind, Section};
-use crate::media::{MediaSection, Plan, Session, Shown, Talk, TrackId};
+use crate::media::{MediaSection, Plan, Session, Shown, Talk, TrackId, Watched};
 use crate::room::{Assigned, NewPublication, SlotKind, View, assign};
 
 /// What a client publishes and is shown.
@@ -27,6 +28,8 @@ pub(super) struct Sections {
     carried: BTreeMap<String, Slot>,
     /// The slots that there is no room for on the way to the client.
     starved: HashSet<String>,
+    /// What is watched of what comes in layers, by section.
+    watched: Vec<(usize, Watched)>,
     /// What the client was told of it.
     told: BTreeMap<String, Slot>,
     plan: Arc<Plan>,
@@ -100,6 +103,25 @@ impl Sections {
     pub(super) fn starve(&mut self, sections: &[usize]) {
         let media = self.media().filter(|(at, ..)| sections.contains(at));
         self.starved = media.map(|(_, section, _)| section.mid.clone()).collect();
+    }
+
+    /// This is watched of what the client publishes in layers, by section.
+    pub(super) fn note_watched(&mut self, watched: Vec<(usize, Watched)>) {
+        self.watched = watched;
+    }
+
+    /// What the client publishes in layers. What the media plane has said nothing of is watched, as far as one knows.
+    pub(super) fn layered(&self) -> impl Iterator<Item = Layered<'_>> {
+        self.media().filter_map(|(at, section, track)| {
+            let TrackUse::Publish { key, .. } = track else {
+                return None;
+            };
+            let rids = &section.rids[..];
+            let known = self.watched.iter().find(|(known, _)| *known == at);
+            let watched = known.map_or(Some(0), |(_, watched)| *watched);
+            let is_layered = section.direction.recv && rids.len() > 1;
+            is_layered.then_some(Layered { key, rids, watched })
+        })
     }
 
     /// Whether the client said what they are for.

@@ -27,7 +27,7 @@ use super::place::Caller;
 use super::replies::{NO_ROOM, error, refuse};
 use super::sections::Sections;
 use super::socket::Gone;
-use super::speaking;
+use super::{speaking, wanted};
 use crate::media::PeerEvent;
 use crate::rate::Bucket;
 use crate::room::Seat;
@@ -53,6 +53,8 @@ pub(super) struct Session {
     messages: Messages,
     /// What it was told of who speaks.
     speaking: speaking::Told,
+    /// What it was told of which layers are wanted.
+    wanted: wanted::Told,
     /// The media plane was too busy to take the plan as it is.
     plan_is_due: bool,
     /// Why it had to leave its room while nobody was there to be told.
@@ -76,6 +78,7 @@ impl Session {
             sections: Sections::default(),
             messages: Messages::new(Instant::now()),
             speaking: speaking::Told::default(),
+            wanted: wanted::Told::default(),
             plan_is_due: false,
             farewell: None,
             ended: None,
@@ -119,6 +122,8 @@ impl Session {
         let state = self.peer.as_ref().and_then(Peer::state);
         messages.extend(state.or_else(|| self.ended.clone()));
         messages.extend(self.tell_speaking());
+        self.wanted.doubt();
+        messages.extend(self.tell_wanted());
         messages
     }
 
@@ -201,11 +206,13 @@ impl Session {
         self.follow_room();
         let watching = self.sections.news(None, false);
         self.speaking.forget();
+        self.wanted = wanted::Told::default();
         [joined]
             .into_iter()
             .chain(refused)
             .chain(watching)
             .chain(self.tell_speaking())
+            .chain(self.tell_wanted())
             .collect()
     }
 
@@ -304,6 +311,18 @@ impl Session {
         self.speaking.news(Instant::now(), speaking)
     }
 
+    /// When [`tell_wanted`](Self::tell_wanted) is to be asked again, if so.
+    pub(super) fn wanted_is_due(&self) -> Option<Instant> {
+        self.room.as_ref()?;
+        self.wanted.due()
+    }
+
+    /// Which layers of what the client publishes are wanted, where that is news.
+    pub(super) fn tell_wanted(&mut self) -> Option<ServerMessage> {
+        self.room.as_ref()?;
+        self.wanted.news(Instant::now(), self.sections.layered())
+    }
+
     /// Whether messages of the room may be taken now.
     pub(super) fn takes_messages(&self) -> bool {
         self.messages.takes_more()
@@ -317,9 +336,11 @@ impl Session {
         self.messages.pass_on(room.seat().inbox(), peer)
     }
 
-    /// There is another peer connection, or none.
-    fn forget_messages(&mut self) {
+    /// There is another peer connection, or none: what was said over the one before, or of it, is of no use.
+    fn forget_peer(&mut self) {
         self.messages = Messages::new(Instant::now());
+        self.sections.note_watched(Vec::new());
+        self.wanted = wanted::Told::default();
         if let Some(room) = &self.room {
             room.seat().inbox().set_open(false);
         }
@@ -344,7 +365,7 @@ impl Session {
     pub(super) fn note(&mut self, event: Option<PeerEvent>) -> Vec<ServerMessage> {
         let Some(event) = event else {
             self.peer = None;
-            self.forget_messages();
+            self.forget_peer();
             return Vec::new();
         };
         let Some(peer) = &mut self.peer else {
@@ -362,13 +383,17 @@ impl Session {
                 if peer.is_closed() {
                     self.ended = peer.state();
                     self.peer = None;
-                    self.forget_messages();
+                    self.forget_peer();
                 }
                 message.into_iter().collect()
             }
             PeerEvent::Paused(sections) => {
                 self.sections.starve(&sections);
                 self.sections.news(None, false).into_iter().collect()
+            }
+            PeerEvent::Watched(sections) => {
+                self.sections.note_watched(sections);
+                self.tell_wanted().into_iter().collect()
             }
             PeerEvent::Voice { section, voice } => {
                 if let Some(seat) = seat

@@ -87,6 +87,8 @@ enum Event {
     Due,
     /// The client may be told who speaks.
     Speaking,
+    /// A layer that nobody watches may be wanted no more.
+    Wanted,
 }
 
 impl Task {
@@ -209,6 +211,7 @@ impl Task {
                 }
                 Event::Due => self.session.carry_out(),
                 Event::Speaking => send(socket, self.session.tell_speaking()).await?,
+                Event::Wanted => send(socket, self.session.tell_wanted()).await?,
             }
         }
     }
@@ -216,6 +219,7 @@ impl Task {
     async fn next(&mut self, socket: &mut Socket) -> Event {
         let (due, takes) = (self.session.due(), self.session.takes_messages());
         let speaking = self.session.speaking_is_due().map(Some);
+        let wanted = self.session.wanted_is_due().map(Some);
         let Session { peer, room, .. } = &mut self.session;
         tokio::select! {
             () = self.signalling.stopping.cancelled() => Event::Stopping,
@@ -225,6 +229,7 @@ impl Task {
             news = changed(room, takes) => Event::Room(news),
             () = wait(due) => Event::Due,
             () = wait(speaking) => Event::Speaking,
+            () = wait(wanted) => Event::Wanted,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
-use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
+use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
@@ -97,6 +97,22 @@ impl Native {
             reliability: Reliability::MaxRetransmits { retransmits: 0 },
             ..ChannelConfig::default()
         });
+        let (offer, pending) = changes.apply().unwrap();
+        self.pending = Some(pending);
+        offer.to_sdp_string()
+    }
+
+    /// Offers pictures to be sent in these layers, smallest first; without any, to be received.
+    pub fn offer_pictures(&mut self, rids: &[&str]) -> String {
+        let mut changes = self.rtc.sdp_api();
+        let mut simulcast = Simulcast::new();
+        let layers = rids.iter().map(|rid| SimulcastLayer::new(rid));
+        simulcast.send = layers.collect();
+        let (direction, simulcast) = match rids {
+            [] => (Direction::RecvOnly, None),
+            _ => (Direction::SendOnly, Some(simulcast)),
+        };
+        changes.add_media(MediaKind::Video, direction, None, None, simulcast);
         let (offer, pending) = changes.apply().unwrap();
         self.pending = Some(pending);
         offer.to_sdp_string()

@@ -310,6 +310,7 @@ impl ClientSession {
             | ServerMessage::ParticipantLeft { .. }
             | ServerMessage::Watching { .. }
             | ServerMessage::Speaking { .. }
+            | ServerMessage::Wanted { .. }
             | ServerMessage::Said { .. }
             | ServerMessage::Answer { .. }
             | ServerMessage::Candidate { .. }

@@ -162,6 +162,7 @@ impl Caller {
             | ServerMessage::ParticipantLeft { .. }
             | ServerMessage::Watching { .. }
             | ServerMessage::Speaking { .. }
+            | ServerMessage::Wanted { .. }
             | ServerMessage::Said { .. }
             | ServerMessage::Candidate { .. }
             | ServerMessage::EndOfCandidates {}

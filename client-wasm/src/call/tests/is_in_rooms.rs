@@ -353,6 +353,16 @@ fn who_is_refused_or_removed_ends_the_call_and_hears_why() {
 }
 
 #[test]
+fn the_layers_that_the_server_wants_are_sent() {
+    let mut rig = in_the_room(&["me", "a"]);
+    let layers = BTreeMap::from([("cam".to_owned(), vec!["q".to_owned()])]);
+    let effects = rig.hear(ServerMessage::Wanted {
+        layers: layers.clone(),
+    });
+    assert_eq!(effects, [Effect::Want(layers)]);
+}
+
+#[test]
 fn who_leaves_says_so_and_may_come_again() {
     let mut rig = in_the_room(&["me", "a"]);
     assert_eq!(sent(&rig.feed(Input::HangUp)), ["hangUp", "leave"]);

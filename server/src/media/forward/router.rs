@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use crate::media::forward::rates::LayerRates;
-use crate::media::forward::track::{Layers, Place, Show, Track};
+use crate::media::forward::track::{Layers, Place, Show, Track, Watched, better};
 use crate::media::id::TrackId;
 use crate::media::rtp::packet::MediaPacket;
 
@@ -59,8 +59,10 @@ pub struct Router<P> {
     fresh: Vec<TrackKey>,
     /// The tracks of which somebody wishes for a keyframe.
     wished: Vec<TrackKey>,
-    /// The tracks that are wanted of other shards from now on, or no more.
+    /// The tracks of which other shards are wanted something else from now on, or nothing more.
     changed: Vec<TrackId>,
+    /// The tracks of which something else is watched since than who sends them was told.
+    rewatched: Vec<TrackKey>,
     crossing: Vec<MediaPacket>,
     /// The shards that want some of that.
     crossing_to: Vec<usize>,
@@ -77,6 +79,7 @@ impl<P> Default for Router<P> {
             fresh: Vec::new(),
             wished: Vec::new(),
             changed: Vec::new(),
+            rewatched: Vec::new(),
             crossing: Vec::new(),
             crossing_to: Vec::new(),
             lead_ins: Vec::new(),
@@ -140,6 +143,14 @@ impl<P: Copy + Eq> Router<P> {
         key
     }
 
+    /// The best layer of a track that a section is to be shown: until this is said, the best there is.
+    pub fn limit(&mut self, key: TrackKey, sink: Place<P>, best: u8) {
+        if let Some(track) = self.get_mut(key) {
+            track.limit(sink, best);
+            self.review(key);
+        }
+    }
+
     /// A section is sent a track no more.
     pub fn unsubscribe(&mut self, key: TrackKey, sink: Place<P>) {
         if let Some(track) = self.get_mut(key) {
@@ -170,7 +181,7 @@ impl<P: Copy + Eq> Router<P> {
         for batch in packets.chunk_by(|before, after| before.track == after.track) {
             let key = batch.first().and_then(|media| self.key(media.track));
             let Some(key) = key else { continue };
-            let Some(track) = self.get_mut(key).filter(|track| track.is_wanted) else {
+            let Some(track) = self.get_mut(key).filter(|track| track.wanted.is_some()) else {
                 continue;
             };
             let is_first = track.fresh.is_empty();
@@ -196,7 +207,7 @@ impl<P: Copy + Eq> Router<P> {
                 let before = self.crossing.len();
                 track.deliver(now, &mut self.crossing, show);
                 if self.crossing.len() > before {
-                    for shard in &track.interested {
+                    for (shard, _) in &track.interested {
                         if !self.crossing_to.contains(shard) {
                             self.crossing_to.push(*shard);
                         }
@@ -291,7 +302,7 @@ impl<P: Copy + Eq> Router<P> {
         let Some(track) = key.and_then(|key| self.get_mut(key)) else {
             return;
         };
-        if track.interested.contains(&shard) {
+        if track.interest(shard).is_some() {
             return;
         }
         let mut packets: Vec<_> = track.lead_in.packets(now).cloned().collect();
@@ -304,23 +315,25 @@ impl<P: Copy + Eq> Router<P> {
         }
     }
 
-    /// Another shard wants a track, or does no more.
-    pub fn note_interest(&mut self, shard: usize, id: TrackId, wants: bool) {
-        if wants {
+    /// What another shard wants of a track, or that it wants it no more.
+    pub fn note_interest(&mut self, shard: usize, id: TrackId, wants: Watched) {
+        if let Some(best) = wants {
             self.change(id, |track| {
-                if !track.interested.contains(&shard) {
-                    track.interested.push(shard);
-                    // Of what is yet to come nothing is missing.
-                    track.has_joined |= track.source().is_some();
-                }
+                track.note_interest(shard, best);
                 0
             });
         } else if let Some(key) = self.key(id)
             && let Some(track) = self.get_mut(key)
         {
-            track.interested.retain(|known| *known != shard);
+            track.interested.retain(|(known, _)| *known != shard);
             self.review(key);
         }
+    }
+
+    /// Another shard will say that it wants so much of a track, or more.
+    pub fn expect_interest(&mut self, shard: usize, id: TrackId, wants: Watched) {
+        let known = self.key(id).and_then(|key| self.get(key)?.interest(shard));
+        self.note_interest(shard, id, better(known, wants));
     }
 
     /// Another shard has forgotten everything: what it wanted, and the wishes it was told.
@@ -336,13 +349,13 @@ impl<P: Copy + Eq> Router<P> {
         let keys: Vec<_> = self.keys.values().copied().collect();
         for key in keys {
             if let Some(track) = self.get_mut(key) {
-                track.interested.retain(|known| *known != shard);
+                track.interested.retain(|(known, _)| *known != shard);
                 self.review(key);
             }
         }
     }
 
-    /// A track that is wanted of other shards since, or no more.
+    /// A track of which something else is wanted of other shards since, or nothing more.
     pub fn take_change(&mut self) -> Option<TrackId> {
         self.changed.pop()
     }
@@ -353,16 +366,32 @@ impl<P: Copy + Eq> Router<P> {
         track.is_some_and(|track| track.source().is_some())
     }
 
-    /// Whether a track is wanted of other shards.
-    pub fn wants(&self, id: TrackId) -> bool {
-        let track = self.key(id).and_then(|key| self.get(key));
-        track.is_some_and(|track| track.is_wanted)
+    /// Something else is watched of what comes on a section here than was said before.
+    pub fn take_watched(&mut self) -> Option<(Place<P>, Watched)> {
+        loop {
+            let key = self.rewatched.pop()?;
+            if let Some(told) = self.get(key).and_then(|track| track.told) {
+                return Some(told);
+            }
+        }
     }
 
-    /// All tracks that are wanted of other shards.
-    pub fn wanted(&self) -> impl Iterator<Item = TrackId> {
+    /// What is wanted of a track of other shards.
+    pub fn wants(&self, id: TrackId) -> Watched {
+        self.get(self.key(id)?)?.wanted
+    }
+
+    /// What a peer here is shown of a track.
+    pub fn watched_by(&self, id: TrackId, peer: P) -> Watched {
+        self.get(self.key(id)?)?
+            .watched_by(|sink| sink.peer == peer)
+    }
+
+    /// All that is wanted of other shards.
+    pub fn wanted(&self) -> impl Iterator<Item = (TrackId, Watched)> {
         let tracks = self.tracks.iter().map(|(_, (_, track))| track);
-        tracks.filter(|track| track.is_wanted).map(|track| track.id)
+        let wanted = tracks.filter(|track| track.wanted.is_some());
+        wanted.map(|track| (track.id, track.wanted))
     }
 
     /// How many tracks there are.
@@ -399,9 +428,18 @@ impl<P: Copy + Eq> Router<P> {
             return;
         };
         let (id, is_used) = (track.id, track.is_used());
-        let is_wanted = track.source().is_none() && !track.sinks.is_empty();
-        if std::mem::replace(&mut track.is_wanted, is_wanted) != is_wanted {
+        let wanted = match track.source() {
+            Some(_) => None,
+            None => track.watched_by(|_| true),
+        };
+        let is_other = std::mem::replace(&mut track.wanted, wanted) != wanted;
+        let told = track.source().map(|source| (source, track.watched()));
+        let is_news = std::mem::replace(&mut track.told, told) != told && told.is_some();
+        if is_other {
             self.changed.push(id);
+        }
+        if is_news {
+            self.rewatched.push(key);
         }
         if !is_used {
             self.keys.remove(&id);

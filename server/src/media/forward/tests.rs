@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::router::{Router, Wish};
-use super::track::{Place, Show};
+use super::track::{Place, Show, Watched};
 use crate::media::id::{PeerId, TrackId};
 use crate::media::rtp::header::Header;
 use crate::media::rtp::packet::MediaPacket;
@@ -227,7 +227,7 @@ fn a_key_is_of_one_track_for_ever() {
 fn who_panics_keeps_nobody_from_having_theirs() {
     let (mut router, now) = (Router::default(), Instant::now());
     let key = router.publish(A, place('a', 0));
-    router.note_interest(1, A, true);
+    router.note_interest(1, A, Some(0));
     ('b'..='e').for_each(|peer| _ = router.subscribe(A, place(peer, 0)));
     router.push(key, place('a', 0), packet(now, 7, 0, 1));
     let mut shown = Vec::new();
@@ -257,7 +257,7 @@ fn crossed(router: &mut Router<char>) -> Vec<(Vec<u16>, Vec<usize>)> {
 }
 
 /// What others are to be told, the newest first.
-fn changes(router: &mut Router<char>) -> Vec<(TrackId, bool)> {
+fn changes(router: &mut Router<char>) -> Vec<(TrackId, Watched)> {
     let mut changes = Vec::new();
     while let Some(id) = router.take_change() {
         changes.push((id, router.wants(id)));
@@ -270,28 +270,81 @@ fn what_is_shown_here_and_comes_from_elsewhere_is_wanted() {
     let mut router = Router::default();
     router.subscribe(A, place('y', 0));
     let key = router.subscribe(A, place('z', 0));
-    assert_eq!(changes(&mut router), [(A, true)]);
+    assert_eq!(changes(&mut router), [(A, Some(0))]);
     router.publish(A, place('a', 0));
-    assert_eq!(changes(&mut router), [(A, false)]);
+    assert_eq!(changes(&mut router), [(A, None)]);
     router.unpublish(key, place('a', 0));
-    assert_eq!(changes(&mut router), [(A, true)]);
-    assert_eq!(router.wanted().collect::<Vec<_>>(), [A]);
+    assert_eq!(changes(&mut router), [(A, Some(0))]);
+    assert_eq!(router.wanted().collect::<Vec<_>>(), [(A, Some(0))]);
     router.unsubscribe(key, place('y', 0));
     assert_eq!(changes(&mut router), []);
     router.unsubscribe(key, place('z', 0));
-    assert_eq!(changes(&mut router), [(A, false)]);
+    assert_eq!(changes(&mut router), [(A, None)]);
     // Nor is what nobody here is shown.
-    router.note_interest(1, A, true);
+    router.note_interest(1, A, Some(0));
     assert_eq!((changes(&mut router), router.len()), (vec![], 1));
-    router.note_interest(1, A, false);
+    router.note_interest(1, A, None);
     assert!(router.is_empty());
+}
+
+/// Who is told that something else is watched, and what.
+fn watched(router: &mut Router<char>) -> Vec<(char, Watched)> {
+    let told = std::iter::from_fn(|| router.take_watched());
+    told.map(|(source, watched)| (source.peer, watched))
+        .collect()
+}
+
+#[test]
+fn who_sends_is_told_the_best_that_anybody_watches_here_or_elsewhere() {
+    let mut router = Router::default();
+    let key = router.publish(A, place('a', 0));
+    assert_eq!(watched(&mut router), [('a', None)]);
+    for (sink, best, known) in [('y', 2, Some(2)), ('z', 1, Some(1)), ('x', 2, Some(1))] {
+        router.subscribe(A, place(sink, 0));
+        router.limit(key, place(sink, 0), best);
+        let told = watched(&mut router);
+        assert_eq!(told.last(), known.map(|best| ('a', Some(best))).as_ref());
+    }
+    router.note_interest(3, A, Some(0));
+    assert_eq!(watched(&mut router), [('a', Some(0))]);
+    router.note_interest(3, A, Some(2));
+    assert_eq!(watched(&mut router), [('a', Some(1))]);
+    router.unsubscribe(key, place('z', 0));
+    assert_eq!(watched(&mut router), [('a', Some(2))]);
+    ('x'..='y').for_each(|sink| router.unsubscribe(key, place(sink, 0)));
+    assert_eq!(watched(&mut router), [], "the other shard watches");
+    // Who takes over is told, and who is left has nobody to tell.
+    router.publish(A, place('b', 0));
+    assert_eq!(watched(&mut router), [('b', Some(2))]);
+    router.forget_interest(3);
+    assert_eq!(watched(&mut router), [('b', None)]);
+}
+
+#[test]
+fn another_shard_is_told_the_best_that_is_watched_here() {
+    let mut router = Router::default();
+    let key = router.subscribe(A, place('y', 0));
+    router.limit(key, place('y', 0), 2);
+    assert_eq!(changes(&mut router), [(A, Some(2)), (A, Some(2))]);
+    router.limit(key, place('y', 0), 2);
+    assert_eq!(changes(&mut router), []);
+    router.subscribe(A, place('z', 0));
+    router.limit(key, place('z', 0), 1);
+    assert_eq!(changes(&mut router).last(), Some(&(A, Some(1))));
+    assert_eq!(router.watched_by(A, 'y'), Some(2));
+    // What a peer takes along is not less than what is known to be wanted there.
+    router.publish(A, place('a', 0));
+    router.note_interest(3, A, Some(1));
+    router.expect_interest(3, A, Some(2));
+    ('y'..='z').for_each(|sink| router.unsubscribe(key, place(sink, 0)));
+    assert_eq!(watched(&mut router).last(), Some(&('a', Some(1))));
 }
 
 #[test]
 fn what_others_want_crosses_once_for_all_of_them() {
     let (mut router, now) = (Router::default(), Instant::now());
     for shard in [3, 1, 3] {
-        router.note_interest(shard, A, true);
+        router.note_interest(shard, A, Some(0));
     }
     let first = router.publish(A, place('a', 0));
     let second = router.publish(B, place('a', 1));
@@ -307,7 +360,7 @@ fn what_others_want_crosses_once_for_all_of_them() {
     router.forget_interest(3);
     batch(&mut router, 3);
     assert_eq!(crossed(&mut router), [(vec![3, 4], vec![1])]);
-    router.note_interest(1, A, false);
+    router.note_interest(1, A, None);
     batch(&mut router, 5);
     assert_eq!(crossed(&mut router), []);
 }
@@ -322,15 +375,15 @@ fn whoever_wants_a_track_again_is_told_that_some_of_it_may_be_missing() {
         let crossing = router.take_crossing().unwrap();
         crossing.packets[0].resumes
     };
-    router.note_interest(1, A, true);
+    router.note_interest(1, A, Some(0));
     assert!(resumes(&mut router));
-    router.note_interest(1, A, true);
+    router.note_interest(1, A, Some(0));
     assert!(!resumes(&mut router), "nothing changed");
-    router.note_interest(2, A, true);
+    router.note_interest(2, A, Some(0));
     assert!(resumes(&mut router));
-    router.note_interest(1, A, false);
+    router.note_interest(1, A, None);
     assert!(!resumes(&mut router));
-    router.note_interest(1, A, true);
+    router.note_interest(1, A, Some(0));
     assert!(resumes(&mut router));
 }
 
@@ -349,7 +402,7 @@ fn packets_of(id: TrackId, now: Instant, numbers: std::ops::Range<u16>) -> Vec<M
 fn what_crossed_is_shown_and_kept_where_it_is_wanted_and_goes_no_further() {
     let (mut router, now) = (Router::default(), Instant::now());
     let key = router.subscribe(A, place('z', 0));
-    router.note_interest(2, A, true);
+    router.note_interest(2, A, Some(0));
     router.take(1, &packets_of(B, now, 1..2));
     router.take(1, &packets_of(A, now, 1..3));
     assert_eq!(delivered(&mut router, now), [('z', 0, vec![1, 2])]);
@@ -425,7 +478,7 @@ fn a_wish_from_elsewhere_is_never_passed_on_and_kept_for_who_publishes() {
     let mut router = Router::default();
     router.wish_from_elsewhere(A, 1);
     assert!(router.is_empty(), "nobody there wants it");
-    router.note_interest(1, A, true);
+    router.note_interest(1, A, Some(0));
     router.subscribe(A, place('z', 0));
     router.wish_from_elsewhere(A, 4);
     assert_eq!(router.take_wish(), None);

@@ -12,6 +12,15 @@ use crate::media::rtp::packet::MediaPacket;
 /// One bit for each layer.
 pub type Layers = u16;
 
+/// The best layer that somebody is to be shown, by index (0 is the best there is); `None` where nobody is shown any.
+/// Those below it are what a path that becomes narrow falls back to, so they are wanted with it.
+pub type Watched = Option<u8>;
+
+/// Both together.
+pub fn better(one: Watched, other: Watched) -> Watched {
+    one.into_iter().chain(other).min()
+}
+
 /// A section of a peer, by whatever names a peer where the router is: it publishes a track there, or is
 /// sent one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,15 +57,19 @@ pub(super) struct Track<P> {
     /// No packet came since it comes from there.
     pub(super) resumes: bool,
     pub(super) sinks: Vec<Place<P>>,
+    /// The best layer that each of them is to be shown, in their order.
+    wants: Vec<u8>,
     /// Those of them that were shown nothing yet.
     pub(super) joining: Vec<Place<P>>,
     pub(super) lead_in: LeadIn,
-    /// The shards on which others are sent it.
-    pub(super) interested: Vec<usize>,
+    /// The shards on which others are sent it, and the best layer that is wanted there.
+    pub(super) interested: Vec<(usize, u8)>,
     /// One of them wants it since, and was sent nothing.
     pub(super) has_joined: bool,
-    /// It is wanted from another shard, and whoever asks is told so.
-    pub(super) is_wanted: bool,
+    /// What is wanted of it from another shard, and whoever asks is told so.
+    pub(super) wanted: Watched,
+    /// Who sends it here, and what of it is watched, as they were last told.
+    pub(super) told: Option<(Place<P>, Watched)>,
     /// What came in this batch.
     pub(super) fresh: Vec<MediaPacket>,
     /// How many of the sinks were shown it.
@@ -79,11 +92,13 @@ impl<P: Copy + Eq> Track<P> {
             from: None,
             resumes: true,
             sinks: Vec::new(),
+            wants: Vec::new(),
             joining: Vec::new(),
             lead_in: LeadIn::default(),
             interested: Vec::new(),
             has_joined: false,
-            is_wanted: false,
+            wanted: None,
+            told: None,
             fresh: Vec::new(),
             shown: 0,
             span: Duration::ZERO,
@@ -164,6 +179,7 @@ impl<P: Copy + Eq> Track<P> {
             return false;
         }
         self.sinks.push(sink);
+        self.wants.push(0);
         let has_lead_in = !self.lead_in.is_empty();
         if has_lead_in {
             self.joining.push(sink);
@@ -201,8 +217,49 @@ impl<P: Copy + Eq> Track<P> {
         self.joining.retain(|known| *known != sink);
         if let Some(at) = self.sinks.iter().position(|known| *known == sink) {
             self.sinks.remove(at);
+            self.wants.remove(at);
             self.shown -= usize::from(at < self.shown);
         }
+    }
+
+    /// A section is to be shown no better layer than this.
+    pub(super) fn limit(&mut self, sink: Place<P>, best: u8) {
+        let mut sinks = self.sinks.iter().zip(&mut self.wants);
+        if let Some((_, wants)) = sinks.find(|(known, _)| **known == sink) {
+            *wants = best;
+        }
+    }
+
+    /// What of it those here are shown who please.
+    pub(super) fn watched_by(&self, pleases: impl Fn(&Place<P>) -> bool) -> Watched {
+        let sinks = self.sinks.iter().zip(&self.wants);
+        let wants = sinks.filter(|(sink, _)| pleases(sink));
+        wants.map(|(_, best)| *best).min()
+    }
+
+    /// What of it is watched, here and elsewhere.
+    pub(super) fn watched(&self) -> Watched {
+        let elsewhere = self.interested.iter().map(|(_, best)| *best);
+        better(self.watched_by(|_| true), elsewhere.min())
+    }
+
+    /// Another shard wants so much of it.
+    pub(super) fn note_interest(&mut self, shard: usize, best: u8) {
+        let mut known = self.interested.iter_mut();
+        match known.find(|(known, _)| *known == shard) {
+            Some((_, wants)) => *wants = best,
+            None => {
+                self.interested.push((shard, best));
+                // Of what is yet to come nothing is missing.
+                self.has_joined |= self.source().is_some();
+            }
+        }
+    }
+
+    /// What another shard wants of it.
+    pub(super) fn interest(&self, shard: usize) -> Watched {
+        let known = self.interested.iter().find(|(known, _)| *known == shard);
+        known.map(|(_, best)| *best)
     }
 
     /// Whether anybody has to do with it.

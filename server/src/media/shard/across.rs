@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::media::forward::track::Layers;
+use crate::media::forward::track::{Layers, Watched};
 use crate::media::id::TrackId;
 use crate::media::shard::command::Command;
 use crate::media::shard::core::ShardCore;
@@ -55,7 +55,7 @@ impl ShardCore {
         }
         let anew = other.everything;
         let changes = match anew {
-            true => self.router.wanted().map(|id| (id, true)).collect(),
+            true => self.router.wanted().collect(),
             false => {
                 let changes = other.changes.iter().copied();
                 changes.map(|id| (id, self.router.wants(id))).collect()
@@ -96,13 +96,13 @@ impl ShardCore {
         now: Instant,
         from: usize,
         anew: bool,
-        changes: &[(TrackId, bool)],
+        changes: &[(TrackId, Watched)],
     ) {
         if anew {
             self.router.forget_interest(from);
         }
         for (id, wants) in changes {
-            if *wants {
+            if wants.is_some() {
                 self.router.lead_in(now, from, *id);
             }
             self.router.note_interest(from, *id, *wants);

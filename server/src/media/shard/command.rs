@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::media::forward::track::Layers;
+use crate::media::forward::track::{Layers, Watched};
 use crate::media::id::{PeerId, TrackId};
 use crate::media::net::path::FourTuple;
 use crate::media::plan::{Agreement, Revision};
@@ -67,8 +67,8 @@ pub enum Command {
         from: usize,
         /// Nothing that it wanted before counts any more.
         anew: bool,
-        /// The tracks that it wants from now on, and those that it wants no more.
-        changes: Vec<(TrackId, bool)>,
+        /// The tracks of which it wants something else from now on, and those that it wants no more.
+        changes: Vec<(TrackId, Watched)>,
     },
     /// Media that you want, some of it.
     Media {

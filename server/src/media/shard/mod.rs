@@ -18,6 +18,7 @@
 //! | `gatherings` | who of which room is here, for lossy messages |
 //! | `talking` | a peer's messages to and from its room |
 //! | `routes` | which tracks of the core's router are a peer's |
+//! | `watched` | what is watched of what a peer sends, as its session was told |
 //! | `gauges` | how many of everything there are |
 
 mod across;
@@ -46,3 +47,4 @@ mod tests;
 pub mod thread;
 mod timers;
 mod turn;
+mod watched;

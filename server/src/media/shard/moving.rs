@@ -77,7 +77,10 @@ impl ShardCore {
         else {
             return;
         };
-        let shown: Vec<_> = resident.shown().collect();
+        let shown = resident.shown();
+        let shown: Vec<_> = shown
+            .map(|track| (track, self.router.watched_by(track, key)))
+            .collect();
         resident.unroute(&mut self.router, key);
         resident.disperse(&mut self.gatherings, key);
         self.tell_before_a_move(shard, out);
@@ -102,9 +105,9 @@ impl ShardCore {
             self.paths.note_elsewhere(path, shard, now, peers);
         }
         // It goes on being shown what comes from here: that follows it, and word of what it wants comes.
-        for track in shown {
+        for (track, watched) in shown {
             if self.router.comes_from_here(track) {
-                self.router.note_interest(shard, track, true);
+                self.router.expect_interest(shard, track, watched);
             }
         }
     }

@@ -18,7 +18,7 @@ pub(super) struct Other {
     pub(super) started_over: bool,
     /// Everything that is wanted, not only what changed.
     pub(super) everything: bool,
-    /// The tracks that are wanted since, or no more.
+    /// The tracks of which something else is wanted since, or nothing more.
     pub(super) changes: FxHashSet<TrackId>,
 }
 

@@ -9,7 +9,7 @@ use ferrite_protocol::message::PeerConnectionState;
 use crate::media::Behaviour;
 use crate::media::event::{PeerEvent, Tell};
 use crate::media::forward::router::Router;
-use crate::media::forward::track::{Layers, Place};
+use crate::media::forward::track::{Layers, Place, Watched};
 use crate::media::id::{PeerId, TrackId};
 use crate::media::ingest::voice::Listener;
 use crate::media::peer::{Peer, PeerOutput, PeerState};
@@ -19,6 +19,7 @@ use crate::media::shard::gatherings::{Gatherings, Lossy};
 use crate::media::shard::moves::Moves;
 use crate::media::shard::routes::Routes;
 use crate::media::shard::talking::Talking;
+use crate::media::shard::watched::WatchedSections;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
 
@@ -50,6 +51,8 @@ pub struct Resident {
     reported: Option<(IceState, PeerConnectionState, Option<String>)>,
     /// The sections that it was told are paused, by their numbers.
     told_paused: Vec<usize>,
+    /// What is watched of what it sends.
+    watched: WatchedSections,
     /// Since when ICE has been waiting for DTLS, while it does.
     handshake: Option<Instant>,
 }
@@ -71,6 +74,7 @@ impl Resident {
             unsent: None,
             reported: None,
             told_paused: Vec::new(),
+            watched: WatchedSections::default(),
             handshake: None,
         }
     }
@@ -106,6 +110,20 @@ impl Resident {
             if tell(PeerEvent::Paused(sections.clone())).is_ok() {
                 self.told_paused = sections;
             }
+        }
+    }
+
+    /// Something else is watched of what comes on a section.
+    pub fn note_watched(&mut self, section: usize, watched: Watched, tell: &mut impl Tell) {
+        self.watched.note(section, watched);
+        self.tell_watched(tell);
+    }
+
+    fn tell_watched(&mut self, tell: &mut impl Tell) {
+        if let Plan::Room { .. } = *self.plan.plan
+            && let Some(session) = self.peer.session()
+        {
+            self.watched.tell(session, tell);
         }
     }
 
@@ -267,6 +285,7 @@ impl Resident {
         if self.handshake.is_some() {
             self.report(now, &self.peer.state(), tell);
         }
+        self.tell_watched(tell);
         // Whoever is cut off in the middle of a word sends nothing that says so.
         for section in 0..self.listeners.len() {
             if let Some(Some(listener)) = self.listeners.get_mut(section) {

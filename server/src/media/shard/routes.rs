@@ -89,7 +89,11 @@ impl Routes {
                 peer.rejoin(section);
             }
             let subscribe = || shown.map(|s| (s.track, router.subscribe(s.track, sink(section))));
-            self.shown.push(goes_on.or_else(subscribe));
+            let route = goes_on.or_else(subscribe);
+            if let (Some((_, key)), Some(shown)) = (route, shown) {
+                router.limit(key, sink(section), shown.best_layer);
+            }
+            self.shown.push(route);
             // Also where the section's stream is a new one.
             peer.select(section, *shown);
         }

@@ -31,6 +31,7 @@ impl ShardCore {
         }
         self.tell_others(now, out);
         self.pass_wishes_on(now, out);
+        self.tell_watched(out);
         while let Some(key) = self.driven.pop() {
             self.settle(now, key, out);
         }
@@ -89,6 +90,17 @@ impl ShardCore {
                     layers,
                     shard,
                 } => self.wish_elsewhere(now, (track, layers), shard, out),
+            }
+        }
+    }
+
+    /// Tells those who send what of it is watched, where that changed.
+    fn tell_watched(&mut self, out: &mut impl Outlet) {
+        while let Some((source, watched)) = self.router.take_watched() {
+            if let Some(place) = self.peers.get_mut(source.peer) {
+                let resident = &mut place.resident;
+                let id = resident.id;
+                resident.note_watched(source.section, watched, &mut |event| out.tell(id, event));
             }
         }
     }

@@ -56,7 +56,7 @@ impl Session {
             }
         };
         if replaced.is_some() {
-            self.forget_messages();
+            self.forget_peer();
             info!("the client began another peer connection");
         }
         self.peer = Some(peer);
@@ -64,6 +64,7 @@ impl Session {
         self.plan_is_due = !has_plan;
         messages.extend(refused);
         messages.extend(self.sections.news(None, false));
+        messages.extend(self.tell_wanted());
         messages
     }
 
@@ -97,7 +98,7 @@ impl Session {
         if self.peer.take().is_some() {
             info!("hung up");
         }
-        self.forget_messages();
+        self.forget_peer();
         self.sections.clear();
         let refused = self.publish(id);
         let hung_up = ServerMessage::HungUp { id };

@@ -150,7 +150,8 @@ impl Outlet for Surroundings {
             | PeerEvent::Voice { .. }
             | PeerEvent::Messages(_)
             | PeerEvent::Sent
-            | PeerEvent::Paused(_) => {
+            | PeerEvent::Paused(_)
+            | PeerEvent::Watched(_) => {
                 self.told.push((id, event));
             }
         }

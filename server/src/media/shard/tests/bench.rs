@@ -63,7 +63,8 @@ impl Lists {
                 | PeerEvent::Voice { .. }
                 | PeerEvent::Messages(_)
                 | PeerEvent::Sent
-                | PeerEvent::Paused(_) => None,
+                | PeerEvent::Paused(_)
+                | PeerEvent::Watched(_) => None,
             })
             .collect()
     }

@@ -1,0 +1,169 @@
+//! Who publishes in layers is told which of them somebody watches, over real sockets.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may panic, and so may its helpers"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ferrite_protocol::{ResumeToken, ServerMessage};
+use ferrite_server::Server;
+use serde_json::{Value, json};
+
+use crate::support::native::Native;
+use crate::support::{Client, config, start, with};
+
+mod support;
+
+/// What is watched comes back on within this, and what is not goes within that.
+const SOON: Duration = Duration::from_millis(300);
+const SOMETIME: Duration = Duration::from_secs(2);
+
+/// Somebody in a room, whose media goes on by itself.
+struct Member {
+    client: Client,
+    id: String,
+    token: ResumeToken,
+    mid: String,
+    is_over: Arc<AtomicBool>,
+    media: Option<JoinHandle<()>>,
+}
+
+impl Member {
+    /// Enters, and publishes a camera in these layers, smallest first; without any, has a slot.
+    async fn enter(server: &Server, rids: &[&str]) -> Self {
+        let (mut client, welcome) = Client::greeted(server).await;
+        let (id, _) = client.join("tea").await;
+        let mut member = Self {
+            client,
+            id,
+            token: welcome.token,
+            mid: String::new(),
+            is_over: Arc::default(),
+            media: None,
+        };
+        member.call(rids).await;
+        member
+    }
+
+    /// Makes another peer connection.
+    async fn call(&mut self, rids: &[&str]) {
+        self.end();
+        let mut native = Native::new();
+        let sdp = native.offer_pictures(rids);
+        let mid = sdp.lines().find_map(|line| line.strip_prefix("a=mid:"));
+        mid.unwrap().clone_into(&mut self.mid);
+        let publish =
+            json!({"publish": {"key": "cam", "source": "camera", "width": 1280, "height": 720}});
+        let use_ = match rids {
+            [] => json!({"receive": "video"}),
+            _ => publish,
+        };
+        let tracks = json!({&self.mid: use_});
+        let offer = json!({"type": "offer", "sdp": sdp, "tracks": tracks});
+        self.client.send_text(&offer.to_string()).await;
+        let answer = loop {
+            if let ServerMessage::Answer { sdp, .. } = self.client.receive_message().await {
+                break sdp;
+            }
+        };
+        native.take_answer(&answer);
+        self.is_over = Arc::default();
+        let is_over = self.is_over.clone();
+        self.media = Some(std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                native.step();
+            }
+        }));
+    }
+
+    async fn watch(&mut self, other: &Self, width: u16, paused: bool) {
+        let publication = format!("{}/cam", other.id);
+        let height = width / 16 * 9;
+        let watch =
+            json!({"publication": publication, "width": width, "height": height, "paused": paused});
+        self.wish(&watch).await;
+    }
+
+    async fn wish(&mut self, watch: &Value) {
+        let watch = json!({"type": "watch", "slots": {&self.mid: watch}});
+        self.client.send_text(&watch.to_string()).await;
+    }
+
+    /// The layers that are wanted next.
+    async fn wanted(&mut self) -> String {
+        loop {
+            if let ServerMessage::Wanted { layers } = self.client.receive_message().await {
+                let layers = layers.get("cam").map(|layers| layers.concat());
+                return layers.unwrap_or_default();
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let ended = self.media.take().map(JoinHandle::join);
+        assert!(ended.is_none_or(|ended| ended.is_ok()));
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ = self.media.take().map(JoinHandle::join);
+    }
+}
+
+const LAYERS: [&str; 3] = ["q", "h", "f"];
+
+#[tokio::test]
+async fn who_publishes_is_told_the_layers_that_somebody_watches() {
+    let server = start(with(|config| config.media.shards = 2)).await;
+    let mut ann = Member::enter(&server, &LAYERS).await;
+    assert_eq!(ann.wanted().await, "fhq", "at first");
+    assert_eq!(ann.wanted().await, "q", "nobody is there");
+    let mut bob = Member::enter(&server, &[]).await;
+    assert_eq!(ann.wanted().await, "fhq", "the server fills his slot");
+    let mut cid = Member::enter(&server, &[]).await;
+    for (watcher, width) in [(&mut cid, 320), (&mut bob, 640)] {
+        watcher.watch(&ann, width, false).await;
+    }
+    let began = Instant::now();
+    assert_eq!(ann.wanted().await, "hq");
+    assert!(began.elapsed() < SOMETIME, "{:?}", began.elapsed());
+    bob.watch(&ann, 1280, false).await;
+    let began = Instant::now();
+    assert_eq!(ann.wanted().await, "fhq");
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    bob.watch(&ann, 1280, true).await;
+    assert_eq!(ann.wanted().await, "q");
+    bob.watch(&ann, 640, false).await;
+    assert_eq!(ann.wanted().await, "hq");
+    bob.client.leave().await;
+    assert_eq!(ann.wanted().await, "q");
+    cid.wish(&Value::Null).await;
+    cid.watch(&ann, 1280, false).await;
+    assert_eq!(ann.wanted().await, "fhq");
+}
+
+#[tokio::test]
+async fn who_comes_back_or_calls_anew_is_told_all_of_it() {
+    let server = start(config()).await;
+    let mut ann = Member::enter(&server, &LAYERS).await;
+    let mut bob = Member::enter(&server, &[]).await;
+    bob.watch(&ann, 320, false).await;
+    while ann.wanted().await != "q" {}
+    // Her WebSocket is gone, and he looks closely meanwhile.
+    let (again, _) = {
+        bob.watch(&ann, 640, false).await;
+        Client::resuming(&server, &ann.token).await
+    };
+    ann.client = again;
+    while ann.wanted().await != "hq" {}
+    ann.call(&LAYERS).await;
+    assert_eq!(ann.wanted().await, "fhq", "of another peer connection");
+    assert_eq!(ann.wanted().await, "hq");
+}

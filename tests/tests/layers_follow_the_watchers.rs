@@ -1,0 +1,84 @@
+//! A camera's layers in a room of real browsers: those that nobody watches are not sent, and are back as soon as
+//! somebody does.
+
+use anyhow::Result;
+use fantoccini::wd::WindowHandle;
+use ferrite_tests::{RoomPage, Scene, scene_with};
+
+/// The camera's layers are 640 and 320 pixels wide. In a grid of three tiles the smaller is enough.
+const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
+
+/// Enters in a window of its own, in which the layers that are sent can be told apart.
+async fn enter(scene: &Scene, name: &str) -> Result<WindowHandle> {
+    let window = scene.browser.open_window(&scene.server.url(ROOM)).await?;
+    scene.run(LAYERS).await?;
+    RoomPage(&scene.browser).enter(name).await?;
+    Ok(window)
+}
+
+/// Waits until these layers are sent, and no others.
+async fn sends(scene: &Scene, window: &WindowHandle, layers: &str) -> Result<()> {
+    scene.browser.switch_to(window).await?;
+    let what = format!("only {layers:?} to be sent");
+    let sent = "window.layers";
+    scene.browser.until(&what, sent, |it| *it == layers).await?;
+    Ok(())
+}
+
+async fn pin(scene: &Scene, window: &WindowHandle, name: &str) -> Result<()> {
+    scene.browser.switch_to(window).await?;
+    let pin = format!("{}.querySelector('.pin').click();", RoomPage::tile(name));
+    scene.run(&pin).await
+}
+
+#[tokio::test]
+async fn what_nobody_watches_is_not_sent_and_what_somebody_enlarges_is_at_once() -> Result<()> {
+    let options = RoomPage::windows();
+    let name = "layers_watched";
+    scene_with(name, &["--shards", "2"], &options, async |scene| {
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        let ada = enter(scene, "Ada").await?;
+        sends(scene, &ada, "h").await?;
+        let bo = enter(scene, "Bo").await?;
+        enter(scene, "Cy").await?;
+        page.plays("Ada", 10).await?;
+        sends(scene, &ada, "h").await?;
+        pin(scene, &bo, "Ada").await?;
+        sends(scene, &ada, "f h").await?;
+        browser.switch_to(&bo).await?;
+        let width = "tile.querySelector('video').videoWidth";
+        page.tile_is("Ada", width, 640).await?;
+        page.plays("Ada", 10).await?;
+        // What is switched stays so while its sender gets another track, and after another offer.
+        pin(scene, &bo, "Ada").await?;
+        sends(scene, &ada, "h").await?;
+        for _ in 0..2 {
+            browser.click("#camera").await?;
+        }
+        page.plays("Ada", 10).await?;
+        sends(scene, &ada, "h").await?;
+        browser.switch_to(&bo).await?;
+        page.tile_is("Ada", width, 320).await?;
+        page.plays("Ada", 10).await
+    })
+    .await
+}
+
+/// Notes the layers of which frames were sent within the last second.
+const LAYERS: &str = "
+    const add = RTCPeerConnection.prototype.addTransceiver;
+    RTCPeerConnection.prototype.addTransceiver = function (...given) {
+        window.connection = this;
+        return add.apply(this, given);
+    };
+    const before = [];
+    setInterval(async () => {
+        const report = await window.connection?.getStats();
+        const streams = [...(report?.values() ?? [])].filter(({ type }) => type === 'outbound-rtp');
+        const now = Object.fromEntries(streams.map(({ rid, framesSent }) => [rid, framesSent ?? 0]));
+        before.push(now);
+        if (before.length <= 5) return;
+        const then = before.shift();
+        const grows = ['f', 'h', 'q'].filter((rid) => now[rid] > (then[rid] ?? 0));
+        window.layers = grows.join(' ');
+    }, 200);";
