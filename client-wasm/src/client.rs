@@ -273,6 +273,8 @@ impl Client {
             }
             PeerEvent::Track(event) => return events.push(Event::Track(event)),
             PeerEvent::Channel(event) => return self.on_channel(event, events),
+            PeerEvent::NotGathered(code) => return self.with_peer(|peer| peer.note_refusal(code)),
+            PeerEvent::Saw(seen) => call::Input::Saw(seen),
             PeerEvent::Stats(report) => return self.on_sample(report, events),
         };
         self.advance(input, events);
@@ -325,6 +327,7 @@ impl Client {
             Effect::MakeOffer => self.with_peer(Peer::make_offer),
             Effect::ApplyAnswer(sdp) => self.with_peer(|peer| peer.apply_answer(sdp)),
             Effect::AddCandidate(it) => self.with_peer(|peer| peer.add_candidate(it.as_ref())),
+            Effect::Investigate => self.with_peer(Peer::investigate),
             Effect::RestartIce => self.with_peer(|peer| peer.restart_ice()),
             Effect::Arm(timer, ms) => self.arm(timer, ms),
             Effect::Disarm(timer) => {

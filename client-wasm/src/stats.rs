@@ -3,6 +3,8 @@
 //!
 //! One flow is shown per direction and kind: the one that carried most, where there are several.
 
+use ferrite_protocol::ClientEvidence;
+use ferrite_protocol::diagnosis::{Handshake, PairSums};
 use serde::{Deserialize, Serialize};
 
 /// One entry of a report: the members used here of every dictionary in W3C webrtc-stats.
@@ -43,6 +45,9 @@ pub(crate) struct Entry {
     candidate_type: Option<String>,
     protocol: Option<String>,
     relay_protocol: Option<String>,
+    requests_sent: Option<f64>,
+    responses_received: Option<f64>,
+    dtls_state: Option<Handshake>,
     address: Option<String>,
     port: Option<f64>,
     mime_type: Option<String>,
@@ -137,6 +142,47 @@ pub(crate) fn read(report: &Report, before: Option<&Stats>) -> Stats {
 pub(crate) struct Report(pub(crate) Vec<Entry>);
 
 impl Report {
+    /// What it says of a connection that is not there. What was gathered besides is not in it.
+    pub(crate) fn evidence(&self) -> ClientEvidence {
+        let mut seen = ClientEvidence::default();
+        for entry in &self.0 {
+            match entry.of.as_str() {
+                "local-candidate" => {
+                    let count = match entry.candidate_type.as_deref() {
+                        Some("host") => &mut seen.local.host,
+                        Some("relay") => &mut seen.local.relayed,
+                        _ => &mut seen.local.reflexive,
+                    };
+                    *count = count.saturating_add(1);
+                }
+                "candidate-pair" => self.add_pair(entry, &mut seen),
+                "transport" => seen.dtls = entry.dtls_state.or(seen.dtls),
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    fn add_pair(&self, pair: &Entry, seen: &mut ClientEvidence) {
+        let local = self.by_id(pair.local_candidate_id.as_deref());
+        let is = |field: Option<&String>, what| field.is_some_and(|it| it == what);
+        let sums = match local {
+            Some(local) if is(local.candidate_type.as_ref(), "relay") => &mut seen.relayed,
+            Some(local) if is(local.protocol.as_ref(), "tcp") => &mut seen.tcp,
+            _ => &mut seen.udp,
+        };
+        sums.pairs = sums.pairs.saturating_add(1);
+        let (sent, answered) = (pair.requests_sent, pair.responses_received);
+        add(&mut sums.sent, sent);
+        add(&mut sums.answered, answered);
+        if let (Some(sent), Some(answered)) = (sent, answered) {
+            add(
+                &mut sums.lost,
+                Some(if answered > 0.0 { sent - answered } else { 0.0 }),
+            );
+        }
+    }
+
     fn stats(&self) -> Stats {
         Stats {
             timestamp: self.0.iter().map(|e| e.timestamp).fold(0.0, f64::max),
@@ -258,6 +304,13 @@ impl Report {
     }
 }
 
+/// What is told of one more.
+fn add(sum: &mut Option<u32>, one: Option<f64>) {
+    if let Some(one) = one {
+        *sum = Some(sum.unwrap_or(0).saturating_add(one as u32));
+    }
+}
+
 impl Stats {
     fn compare(&mut self, before: &Self) {
         let seconds = (self.timestamp - before.timestamp) / 1000.0;
@@ -354,6 +407,45 @@ mod tests {
             assert_eq!((sent.width, sent.height), (video.width, video.height));
             assert!(sent.round_trip.unwrap() < 100.0);
         }
+    }
+
+    #[test]
+    fn what_is_known_of_a_path_that_is_not_there_is_summed_up() {
+        let pair = |id: &str, local: &str, sent: u32, answered: u32| {
+            serde_json::json!({
+                "type": "candidate-pair", "id": id, "localCandidateId": local,
+                "requestsSent": sent, "responsesReceived": answered,
+            })
+        };
+        let local = |id: &str, of: &str, protocol: &str| {
+            serde_json::json!({
+                "type": "local-candidate", "id": id, "candidateType": of, "protocol": protocol,
+            })
+        };
+        let seen = report(&serde_json::json!([
+            local("a", "host", "udp"), local("b", "host", "tcp"), local("c", "relay", "udp"),
+            local("d", "srflx", "udp"),
+            pair("1", "a", 10, 0), pair("2", "a", 9, 6), pair("3", "b", 0, 0), pair("4", "c", 5, 5),
+            { "type": "candidate-pair", "id": "5", "localCandidateId": "a" },
+            { "type": "transport", "id": "t", "dtlsState": "connecting" },
+        ]))
+        .evidence();
+        let sums = |pairs, sent, answered, lost| PairSums {
+            pairs,
+            sent: Some(sent),
+            answered: Some(answered),
+            lost: Some(lost),
+        };
+        assert_eq!(seen.udp, sums(3, 19, 6, 3));
+        assert_eq!(seen.tcp, sums(1, 0, 0, 0));
+        assert_eq!(seen.relayed, sums(1, 5, 5, 0));
+        let local = (seen.local.host, seen.local.reflexive, seen.local.relayed);
+        assert_eq!(local, (2, 1, 1));
+        assert_eq!(seen.dtls, Some(Handshake::Connecting));
+        let works = report(&serde_json::from_str::<Vec<serde_json::Value>>(CHROMIUM).unwrap()[0]);
+        let works = works.evidence();
+        assert_eq!(works.dtls, Some(Handshake::Connected));
+        assert!(works.udp.answered > Some(0), "{works:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{ErrorCode, LeaveCause, Participant};
 
-use crate::call::{Ending, LinkState, Phase, Problem, Status, Undone};
+use crate::call::{Ending, LinkState, Phase, Problem, Reason, Status, Undone};
 use crate::decimal::decimal;
 use crate::language::{fill, say};
 use crate::maker::Maker;
@@ -120,20 +120,25 @@ pub(crate) fn problem(problem: &Problem) -> String {
         Problem::NoAnswer => say("The server did not answer the call."),
         Problem::Browser(words) => fill("The browser could not make the call: {}.", &[words]),
         Problem::SlowPath(reason) => fill(
-            "Still looking for a way to send media to the server. A firewall may be blocking its media port.{}",
-            &[&server_says(reason.as_deref())],
+            "Still looking for a way to send media to the server. {}",
+            &[&why(reason.as_ref())],
         ),
         Problem::NoPath(reason) => fill(
-            "There is no way to send media to the server. A firewall may be blocking its media port, or the server may not know its public address.{}",
-            &[&server_says(reason.as_deref())],
+            "There is no way to send media to the server. {}",
+            &[&why(reason.as_ref())],
         ),
     }
 }
 
-fn server_says(reason: Option<&str>) -> String {
-    reason.map_or_else(String::new, |reason| {
-        fill(" The server says: {}.", &[reason])
-    })
+/// Why there is no path.
+fn why(reason: Option<&Reason>) -> String {
+    match reason {
+        Some(Reason::Explained(_, sentence)) => sentence.clone(),
+        Some(Reason::Words(words)) => fill("The server says: {}.", &[words]),
+        None => say(
+            "Nobody has found out why; a firewall may be blocking its media port, or the server may not know its public address.",
+        ),
+    }
 }
 
 /// Why one is not in the room.
@@ -538,6 +543,8 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ferrite_protocol::Cause;
+
     use super::*;
 
     fn status(phase: Phase, problem: Problem) -> Status {
@@ -586,8 +593,20 @@ mod tests {
 
     #[test]
     fn passes_on_what_the_server_says() {
-        let problem = Problem::NoPath(Some("no packet from the browser".to_owned()));
+        let words = "no packet from the browser".to_owned();
+        let problem = Problem::NoPath(Some(Reason::Words(words)));
         let words = trouble(&status(Phase::Failed, problem)).unwrap();
         assert!(words.ends_with("The server says: no packet from the browser."));
+    }
+
+    #[test]
+    fn what_both_ends_saw_is_said_as_it_is() {
+        let sentence = "Your UDP never arrived at the server, TCP did: look.";
+        let reason = Reason::Explained(Cause::OnlyTcpArrives, sentence.to_owned());
+        let words = trouble(&status(Phase::Negotiating, Problem::SlowPath(Some(reason)))).unwrap();
+        assert!(
+            words.starts_with("Still looking") && words.ends_with(sentence),
+            "{words}"
+        );
     }
 }

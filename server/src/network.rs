@@ -6,6 +6,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+/// Whether an address is reached from its own network only (RFC 1918, RFC 6598, RFC 4193), or its own machine.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(it) => {
+            let shared = it.octets()[0] == 100 && it.octets()[1] & 0xC0 == 64;
+            it.is_private() || it.is_loopback() || it.is_link_local() || shared
+        }
+        IpAddr::V6(it) => it.is_loopback() || it.is_unique_local() || it.is_unicast_link_local(),
+    }
+}
+
 /// Whether an address lies in any of the networks.
 #[must_use]
 pub(crate) fn is_among(address: IpAddr, networks: &[IpNet]) -> bool {

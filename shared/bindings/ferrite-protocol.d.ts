@@ -107,6 +107,12 @@ export type ClientMessage =
   | { "type": "hangUp",
     /** Carried back by the reply. */
     id?: RequestId | null, }
+  /** Asks why the peer connection is not connected, and tells what was seen of it. */
+  | { "type": "explain",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** What this client saw. */
+    seen: ClientEvidence, }
   /** Asks for a `pong`. */
   | { "type": "ping",
     /** Carried back by the pong. */
@@ -218,6 +224,15 @@ export type ServerMessage =
   | { "type": "hungUp",
     /** The request's id. */
     id?: RequestId | null, }
+  /** Answers an `explain`: why the peer connection is not connected. Without a request it tells a client that
+   * did not ask. */
+  | { "type": "explained",
+    /** The request's id. */
+    id?: RequestId | null,
+    /** For programs. */
+    cause: Cause,
+    /** For people: one sentence that ends with what to do. */
+    text: string, }
   /** A request could not be met. The session goes on unless the WebSocket closes. */
   | { "type": "error",
     /** The request's id, where it had one. */
@@ -280,6 +295,120 @@ export type ErrorCode =
   /** The server failed. Its log says how. */
   | "internal"
   /** A code a later version added. */
+  | "other";
+
+/** What a client saw. */
+export type ClientEvidence = {
+    /** This call worked before, so that the sums hold what was before it broke. */
+    workedBefore?: boolean,
+    /** The addresses that it found it can send from. */
+    local: Gathered,
+    /** The server's candidates that it knows. */
+    remote: number,
+    /** Its candidate pairs by UDP. */
+    udp: PairSums,
+    /** Its candidate pairs by TCP. */
+    tcp: PairSums,
+    /** Its candidate pairs through a relay. */
+    relayed: PairSums,
+    /** The codes of `icecandidateerror`, each once: 401 where a relay refuses the credentials, 701 where a
+     * server is not reached. */
+    gatheringErrors?: Array<number>,
+    /** The DTLS handshake, where it is told. */
+    dtls?: Handshake | null, };
+
+/** The candidates that a client gathered. */
+export type Gathered = {
+    /** Of its own interfaces, the names for them included that browsers give instead of addresses. */
+    host: number,
+    /** As servers see it. */
+    reflexive: number,
+    /** At relays. */
+    relayed: number,
+    /** It has looked for all there are. */
+    complete: boolean, };
+
+/** Sums over candidate pairs. */
+export type PairSums = {
+    /** How many pairs there are. */
+    pairs: number,
+    /** Checks that left. Not every browser counts them. */
+    sent?: number | null,
+    /** Answers that came to them. */
+    answered?: number | null,
+    /** Checks without an answer, on pairs that have answers to others. */
+    lost?: number | null, };
+
+/** `RTCDtlsTransportState`. */
+export type Handshake =
+  /** It has not begun. */
+  | "new"
+  /** It is under way. */
+  | "connecting"
+  /** It is done. */
+  | "connected"
+  /** It was closed. */
+  | "closed"
+  /** It failed. */
+  | "failed"
+  /** A state that a later version added. */
+  | "other";
+
+/** Why a call is not connected. */
+export type Cause =
+  /** The server has no peer connection for this client. */
+  | "noPeer"
+  /** The client knows no address of the server's. */
+  | "noServerAddress"
+  /** The client has no address to send from. */
+  | "noClientAddress"
+  /** None of the client's addresses goes with one of the server's. */
+  | "noPair"
+  /** The client sends no checks. */
+  | "noChecks"
+  /** The server offers only private addresses to a client that is elsewhere. */
+  | "privateAddress"
+  /** Neither UDP nor TCP of the client's arrives. */
+  | "nothingArrives"
+  /** No UDP of the client's arrives, and it tries nothing else. */
+  | "udpBlocked"
+  /** No UDP of the client's arrives; TCP does. */
+  | "onlyTcpArrives"
+  /** A relay is needed, and refuses the client's credentials. */
+  | "relayRefused"
+  /** A relay is needed, and the client does not reach it. */
+  | "relayUnreachable"
+  /** The client's checks have another call's name or password. */
+  | "wrongPassword"
+  /** The client claims the server's role in ICE. */
+  | "roleConflict"
+  /** The client's checks arrive, and the answers do not. */
+  | "answersLost"
+  /** Many checks or answers are lost. */
+  | "lossy"
+  /** Checks and answers arrive, and the client chooses no path. */
+  | "notNominated"
+  /** ICE has its path, and no DTLS of the client's arrives. */
+  | "dtlsMissing"
+  /** ICE has its path, and the DTLS of the server's has no answer. */
+  | "dtlsUnanswered"
+  /** Small DTLS datagrams arrive, and large ones do not. */
+  | "largeDatagramsLost"
+  /** The DTLS handshake began, and does not go on. */
+  | "handshakeStalls"
+  /** The server's end of the handshake is done, and the client's is not. */
+  | "lastFlightLost"
+  /** The certificate is not the one that the client announced. */
+  | "wrongCertificate"
+  /** The DTLS handshake failed. */
+  | "handshakeFailed"
+  /** The client's end closed the connection. */
+  | "closedByClient"
+  /** What came over the path comes no more. */
+  | "wentSilent"
+  /** The evidence does not tell. */
+  | "unclear"
+  /** A cause that a later version added. */
   | "other";
 
 /** `RTCSdpType`. The browser always offers and the server always answers, so v1 has no others. */

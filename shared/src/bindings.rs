@@ -6,11 +6,13 @@ use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 use ts_rs::{Config, TS};
 
+use crate::diagnosis::{Gathered, Handshake, PairSums};
 use crate::{
-    ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken, LeaveCause, MediaKind,
-    Participant, ParticipantId, ParticipantState, PeerConnectionState, Priority, Publication,
-    PublicationId, RequestId, ResumeToken, Right, RoomId, RoomMessage, RoomSnapshot, SdpType,
-    ServerMessage, SessionDescription, SessionId, Slot, Source, TrackUse, Watch,
+    Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken,
+    LeaveCause, MediaKind, Participant, ParticipantId, ParticipantState, PeerConnectionState,
+    Priority, Publication, PublicationId, RequestId, ResumeToken, Right, RoomId, RoomMessage,
+    RoomSnapshot, SdpType, ServerMessage, SessionDescription, SessionId, Slot, Source, TrackUse,
+    Watch,
 };
 
 /// Writes the files.
@@ -54,6 +56,11 @@ pub fn typescript() -> String {
         declare::<ServerMessage>(&config),
         declare::<PeerConnectionState>(&config),
         declare::<ErrorCode>(&config),
+        declare::<ClientEvidence>(&config),
+        declare::<Gathered>(&config),
+        declare::<PairSums>(&config),
+        declare::<Handshake>(&config),
+        declare::<Cause>(&config),
         declare::<SdpType>(&config),
         declare::<SessionDescription>(&config),
         declare::<IceCandidate>(&config),

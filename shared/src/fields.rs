@@ -15,6 +15,8 @@ enum Kind {
     Map,
     /// `null` is one, too.
     Candidate,
+    /// What a client saw.
+    Evidence,
 }
 
 type Field = (&'static str, Kind);
@@ -49,6 +51,7 @@ const MUTE_PUBLICATION: &[Field] = &[ID, ("publication", Kind::Text)];
 const END_ROOM: &[Field] = &[ID, ("reason", Kind::Text)];
 const OFFER: &[Field] = &[ID, ("sdp", Kind::Text), ("tracks", Kind::Map)];
 const CANDIDATE: &[Field] = &[("candidate", Kind::Candidate)];
+const EXPLAIN: &[Field] = &[ID, ("seen", Kind::Evidence)];
 const REQUEST: &[Field] = &[ID];
 
 /// `RTCIceCandidateInit`.
@@ -73,6 +76,7 @@ fn of(message: &str) -> &'static [Field] {
         "endRoom" => END_ROOM,
         "offer" => OFFER,
         "candidate" => CANDIDATE,
+        "explain" => EXPLAIN,
         "leave" | "hangUp" | "ping" | "pong" => REQUEST,
         _ => &[],
     }
@@ -99,7 +103,7 @@ impl Kind {
         let wanted = match (self, seen) {
             (Self::Text, Seen::Text)
             | (Self::List, Seen::List)
-            | (Self::Map, Seen::Object(_))
+            | (Self::Map | Self::Evidence, Seen::Object(_))
             | (_, Seen::Null) => return None,
             (Self::Candidate, Seen::Object(fields)) => return in_candidate(fields, name),
             (Self::WholeNumber(limit), Seen::WholeNumber(number)) => {
@@ -110,6 +114,7 @@ impl Kind {
             (Self::List, _) => "a list",
             (Self::Map, _) => "an object with an entry for each `mid`",
             (Self::WholeNumber(_), _) => "a whole number",
+            (Self::Evidence, _) => "an object of what was seen",
             (Self::Candidate, _) => "an object as `RTCIceCandidate.toJSON()` gives it, or null",
         };
         Some(format!("`{name}` must be {wanted}, not {seen}"))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::diagnosis::MAX_GATHERING_ERRORS;
 use crate::{ClientMessage, IceCandidate, JoinToken, ParticipantId, TrackUse, Tracks, Watch};
 
 /// The longest frame a server takes. A WebSocket may be closed for a longer one.
@@ -131,6 +132,11 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Passed {
         }
         ClientMessage::Offer { tracks, .. } => tracks.as_ref().and_then(passed_by_tracks),
         ClientMessage::Candidate { candidate } => candidate.as_ref().and_then(passed_by_candidate),
+        ClientMessage::Explain { seen, .. } => more(
+            "gatheringErrors",
+            seen.gathering_errors.len(),
+            MAX_GATHERING_ERRORS,
+        ),
         // The rest is limited by its types.
         ClientMessage::Leave { .. }
         | ClientMessage::EndOfCandidates {}

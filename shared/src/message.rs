@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnosis::{Cause, ClientEvidence};
 use crate::room::{Participant, Right, RoomMessage, RoomSnapshot, Slot, Tracks, Watch};
 use crate::{
     ErrorCode, IceCandidate, IceServer, JoinToken, ParticipantId, PublicationId, RequestId,
@@ -167,6 +168,14 @@ pub enum ClientMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,
     },
+    /// Asks why the peer connection is not connected, and tells what was seen of it.
+    Explain {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// What this client saw.
+        seen: ClientEvidence,
+    },
     /// Asks for a `pong`.
     Ping {
         /// Carried back by the pong.
@@ -317,6 +326,17 @@ pub enum ServerMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,
     },
+    /// Answers an `explain`: why the peer connection is not connected. Without a request it tells a client that
+    /// did not ask.
+    Explained {
+        /// The request's id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// For programs.
+        cause: Cause,
+        /// For people: one sentence that ends with what to do.
+        text: String,
+    },
     /// A request could not be met. The session goes on unless the WebSocket closes.
     Error {
         /// The request's id, where it had one.
@@ -416,6 +436,7 @@ type_names!(ClientMessage {
     Candidate: "candidate",
     EndOfCandidates: "endOfCandidates",
     HangUp: "hangUp",
+    Explain: "explain",
     Ping: "ping",
     Pong: "pong",
 });
@@ -437,6 +458,7 @@ type_names!(ServerMessage {
     EndOfCandidates: "endOfCandidates",
     PeerState: "peerState",
     HungUp: "hungUp",
+    Explained: "explained",
     Error: "error",
     GoingAway: "goingAway",
     Ping: "ping",

@@ -4,12 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use ferrite_protocol::diagnosis::{Gathered, Handshake, PairSums};
 use ferrite_protocol::{
-    CHAT, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, LeaveCause, MediaKind,
-    Participant, ParticipantState, PeerConnectionState, Priority, Publication, RequestId, Right,
-    RoomMessage, RoomSnapshot, ServerMessage, Slot, Source, TrackUse, Tracks, Watch,
+    CHAT, Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle,
+    LeaveCause, MediaKind, Participant, ParticipantState, PeerConnectionState, Priority,
+    Publication, RequestId, Right, RoomMessage, RoomSnapshot, ServerMessage, Slot, Source,
+    TrackUse, Tracks, Watch,
 };
 use serde_json::{Value, json};
+
+const EXPLANATION: &str = "Your UDP never arrived at the server, and your browser tried no TCP: it looks like a firewall at your end or at the server's drops it; let UDP port 3478 through, or allow the browser TCP or a relay.";
 
 type Golden<M> = (&'static str, M);
 
@@ -177,6 +181,39 @@ fn client_messages() -> Vec<Golden<ClientMessage>> {
         ("client.endOfCandidates", M::EndOfCandidates {}),
         ("client.hangUp", M::HangUp { id }),
         ("client.hangUp.least", M::HangUp { id: None }),
+        (
+            "client.explain",
+            M::Explain {
+                id,
+                seen: ClientEvidence {
+                    worked_before: true,
+                    local: Gathered {
+                        host: 2,
+                        reflexive: 1,
+                        relayed: 0,
+                        complete: true,
+                    },
+                    remote: 2,
+                    udp: PairSums {
+                        pairs: 2,
+                        sent: Some(20),
+                        answered: Some(0),
+                        lost: Some(0),
+                    },
+                    tcp: PairSums::default(),
+                    relayed: PairSums::default(),
+                    gathering_errors: vec![701],
+                    dtls: Some(Handshake::New),
+                },
+            },
+        ),
+        (
+            "client.explain.least",
+            M::Explain {
+                id: None,
+                seen: ClientEvidence::default(),
+            },
+        ),
         ("client.ping", M::Ping { id }),
         ("client.ping.least", M::Ping { id: None }),
         ("client.pong", M::Pong { id }),
@@ -328,6 +365,22 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
         ),
         ("server.hungUp", M::HungUp { id }),
         ("server.hungUp.least", M::HungUp { id: None }),
+        (
+            "server.explained",
+            M::Explained {
+                id,
+                cause: Cause::UdpBlocked,
+                text: EXPLANATION.to_owned(),
+            },
+        ),
+        (
+            "server.explained.least",
+            M::Explained {
+                id: None,
+                cause: Cause::UdpBlocked,
+                text: EXPLANATION.to_owned(),
+            },
+        ),
         ("server.error", error(id)),
         ("server.error.least", error(None)),
         (

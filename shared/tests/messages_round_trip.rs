@@ -1,11 +1,12 @@
 //! Whatever one end can say, the other end reads as it was meant.
 
+use ferrite_protocol::diagnosis::{Gathered, Handshake, MAX_GATHERING_ERRORS, PairSums};
 use ferrite_protocol::limits::MAX_NAME_BYTES;
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken, LeaveCause, MediaKind,
-    Participant, ParticipantId, ParticipantState, PeerConnectionState, Priority, Publication,
-    PublicationId, RequestId, ResumeToken, Right, RoomId, RoomMessage, RoomSnapshot, ServerMessage,
-    SessionId, Slot, Source, TrackUse, Tracks, Watch,
+    Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken,
+    LeaveCause, MediaKind, Participant, ParticipantId, ParticipantState, PeerConnectionState,
+    Priority, Publication, PublicationId, RequestId, ResumeToken, Right, RoomId, RoomMessage,
+    RoomSnapshot, ServerMessage, SessionId, Slot, Source, TrackUse, Tracks, Watch,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -26,6 +27,51 @@ fn id() -> impl Strategy<Value = Option<RequestId>> {
 
 fn participant_id() -> impl Strategy<Value = ParticipantId> {
     text().prop_map(ParticipantId)
+}
+
+fn sums() -> impl Strategy<Value = PairSums> {
+    let count = || option::of(any::<u32>());
+    (any::<u16>(), count(), count(), count()).prop_map(|(pairs, sent, answered, lost)| PairSums {
+        pairs,
+        sent,
+        answered,
+        lost,
+    })
+}
+
+fn seen() -> impl Strategy<Value = ClientEvidence> {
+    let handshakes = vec![Handshake::New, Handshake::Connecting, Handshake::Failed];
+    let local = (any::<[u16; 3]>(), any::<bool>()).prop_map(|(counts, complete)| Gathered {
+        host: counts[0],
+        reflexive: counts[1],
+        relayed: counts[2],
+        complete,
+    });
+    let rest = (
+        vec(any::<u16>(), 0..MAX_GATHERING_ERRORS),
+        option::of(select(handshakes)),
+    );
+    (
+        any::<bool>(),
+        local,
+        any::<u16>(),
+        [sums(), sums(), sums()],
+        rest,
+    )
+        .prop_map(
+            |(worked_before, local, remote, [udp, tcp, relayed], (gathering_errors, dtls))| {
+                ClientEvidence {
+                    worked_before,
+                    local,
+                    remote,
+                    udp,
+                    tcp,
+                    relayed,
+                    gathering_errors,
+                    dtls,
+                }
+            },
+        )
 }
 
 fn token() -> impl Strategy<Value = ResumeToken> {
@@ -296,6 +342,9 @@ fn client_message_of(name: &'static str) -> BoxedStrategy<ClientMessage> {
             .boxed(),
         "endOfCandidates" => Just(M::EndOfCandidates {}).boxed(),
         "hangUp" => id().prop_map(|id| M::HangUp { id }).boxed(),
+        "explain" => (id(), seen())
+            .prop_map(|(id, seen)| M::Explain { id, seen })
+            .boxed(),
         "ping" => id().prop_map(|id| M::Ping { id }).boxed(),
         "pong" => id().prop_map(|id| M::Pong { id }).boxed(),
         _ => panic!("{name} needs a strategy"),
@@ -390,6 +439,9 @@ fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
         "endOfCandidates" => Just(M::EndOfCandidates {}).boxed(),
         "peerState" => peer_state().boxed(),
         "hungUp" => id().prop_map(|id| M::HungUp { id }).boxed(),
+        "explained" => (id(), select(Cause::ALL), text())
+            .prop_map(|(id, cause, text)| M::Explained { id, cause, text })
+            .boxed(),
         "error" => error().boxed(),
         "goingAway" => any::<u32>()
             .prop_map(|retry_after_ms| M::GoingAway { retry_after_ms })

@@ -22,7 +22,7 @@ fn assert_refused(text: &str, code: ErrorCode, says: &str) {
 }
 
 const CLIENT_TYPES: &str = "hello, join, authorize, update, mute, watch, say, kick, mutePublication, \
-    endRoom, leave, offer, candidate, endOfCandidates, hangUp, ping, pong";
+    endRoom, leave, offer, candidate, endOfCandidates, hangUp, explain, ping, pong";
 
 #[test]
 fn what_is_not_json_is_told_where_it_breaks() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::outcome::Failure;
-use crate::call::{Problem, Status, Undone};
+use crate::call::{Problem, Reason, Status, Undone};
 use crate::codec::VideoCodec;
 use crate::gaps;
 use crate::peer::{Payload, SendError};
@@ -59,6 +59,8 @@ struct StatusDto<'a> {
 struct ProblemDto<'a> {
     code: &'a str,
     message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'static str>,
 }
 
 /// `FerriteStatus`.
@@ -66,6 +68,7 @@ pub(super) fn status(status: &Status) -> JsValue {
     let problem = status.problem.as_ref().map(|problem| ProblemDto {
         code: problem_code(problem),
         message: words::problem(problem),
+        why: why(problem),
     });
     object(&StatusDto {
         phase: words::phase_name(status.phase),
@@ -95,7 +98,7 @@ pub(super) fn stats(stats: &Stats) -> JsValue {
 /// `FerriteError`.
 pub(super) fn failure(failure: &Failure) -> JsValue {
     let (code, message) = match failure {
-        Failure::Problem(problem) => (problem_code(problem), words::problem(problem)),
+        Failure::Problem(problem) => return problem_error(problem),
         Failure::Closed => ("closed", "The client is closed.".to_owned()),
         Failure::HungUp => ("hungUp", "The call was ended.".to_owned()),
         Failure::BadData => ("badData", "Only text and bytes can be sent.".to_owned()),
@@ -103,6 +106,33 @@ pub(super) fn failure(failure: &Failure) -> JsValue {
         Failure::Undone(undone) => return undone_error(undone),
     };
     error(code, &message)
+}
+
+fn problem_error(problem: &Problem) -> JsValue {
+    let error = error(problem_code(problem), &words::problem(problem));
+    if let Some(why) = why(problem) {
+        let _ = Reflect::set(&error, &"why".into(), &why.into());
+    }
+    error
+}
+
+/// What the server makes of what both ends saw of a path that is not there.
+fn why(problem: &Problem) -> Option<&'static str> {
+    match problem {
+        Problem::SlowPath(Some(Reason::Explained(cause, _)))
+        | Problem::NoPath(Some(Reason::Explained(cause, _))) => Some(cause.name()),
+        Problem::SlowPath(_)
+        | Problem::NoPath(_)
+        | Problem::ServerAway
+        | Problem::Offline
+        | Problem::ServerRestarting
+        | Problem::OtherVersion(_)
+        | Problem::Superseded
+        | Problem::LimitExceeded
+        | Problem::Refused(_)
+        | Problem::NoAnswer
+        | Problem::Browser(_) => None,
+    }
 }
 
 /// The server's own codes and words, where it said any.
@@ -149,4 +179,20 @@ fn problem_code(problem: &Problem) -> &'static str {
 /// A plain object.
 pub(super) fn object(value: &impl Serialize) -> JsValue {
     gaps::object_from(value).map_or(JsValue::UNDEFINED, JsValue::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrite_protocol::Cause;
+
+    #[test]
+    fn programs_know_every_cause() {
+        let types = include_str!("types.d.ts");
+        let (_, union) = types.split_once("export type FerriteCause =").unwrap();
+        let (union, _) = union.split_once(';').unwrap();
+        let known: Vec<_> = union.split('"').skip(1).step_by(2).collect();
+        let causes = Cause::ALL.iter().chain([&Cause::Other]);
+        let causes: Vec<_> = causes.map(|cause| cause.name()).collect();
+        assert_eq!(known, causes);
+    }
 }

@@ -17,14 +17,24 @@ export type FerritePhase =
 /** Where the WebSocket is. The call goes on without it. */
 export type FerriteLink = "idle" | "opening" | "greeting" | "ready" | "waiting" | "stopped";
 
+/** Why there is no media path: the server puts what it saw beside what the browser saw (docs/diagnosis.md). */
+export type FerriteCause =
+  | "noPeer" | "noServerAddress" | "noClientAddress" | "noPair" | "noChecks" | "privateAddress"
+  | "nothingArrives" | "udpBlocked" | "onlyTcpArrives" | "relayRefused" | "relayUnreachable"
+  | "wrongPassword" | "roleConflict" | "answersLost" | "lossy" | "notNominated" | "dtlsMissing"
+  | "dtlsUnanswered" | "largeDatagramsLost" | "handshakeStalls" | "lastFlightLost" | "wrongCertificate"
+  | "handshakeFailed" | "closedByClient" | "wentSilent" | "unclear" | "other";
+
 /** What is wrong with a call. */
 export interface FerriteProblem {
   /** For programs. */
   code:
     | "serverAway" | "offline" | "serverRestarting" | "otherVersion" | "superseded" | "limitExceeded"
     | "refused" | "noAnswer" | "browser" | "slowPath" | "noPath";
-  /** For people. */
+  /** For people: what is wrong, and what to do. */
   message: string;
+  /** With `slowPath` and `noPath`, once the server has found out. */
+  why?: FerriteCause;
 }
 
 /** How a call is. */
@@ -43,6 +53,8 @@ export interface FerriteError extends Error {
     | "outside"
     /** The server's own codes; its words are the message. */
     | "badState" | "notAllowed" | "badMessage" | "internal" | "other";
+  /** With `noPath`, once the server has found out. */
+  why?: FerriteCause;
 }
 
 /** How to get into a room. */

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
-    ClientMessage, CloseCode, ErrorCode, IceCandidate, IceServer, JoinToken, LeaveCause,
-    ParticipantId, PublicationId, RoomId, RoomMessage, ServerMessage, Tracks,
+    ClientEvidence, ClientMessage, CloseCode, ErrorCode, IceCandidate, IceServer, JoinToken,
+    LeaveCause, ParticipantId, PublicationId, RoomId, RoomMessage, ServerMessage, Tracks,
 };
 
 use super::flow::Traffic;
@@ -62,6 +62,8 @@ pub(crate) enum Input {
     PeerState(PeerState),
     /// What went over the peer connection so far.
     Traffic(Traffic),
+    /// What [`Effect::Investigate`] found.
+    Saw(Box<ClientEvidence>),
     /// The server closed the peer connection.
     PeerClosed,
     /// The data channel closed, and this end did not close it.
@@ -157,6 +159,8 @@ pub(crate) enum Effect {
     ApplyAnswer(String),
     /// Add a remote candidate.
     AddCandidate(Option<IceCandidate>),
+    /// Find out what the browser knows of a peer connection that is not connected.
+    Investigate,
     /// Have the next offer restart ICE; the peer connection will ask for negotiation.
     RestartIce,
     /// Show what somebody in the room said.

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, IceCandidate, IceServer, RequestId, ServerMessage,
+    ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, RequestId, ServerMessage,
 };
 
 pub(crate) use effect::{Effect, Ending, Entry, Errand, Input, Offer, Request, Timer, Undone};
@@ -37,7 +37,7 @@ use negotiation::Negotiation;
 use path::{Path, Repair};
 pub(crate) use room::{Room, Speaking};
 pub(crate) use slots::{Sight, sounds};
-pub(crate) use status::{LinkState, Phase, Problem, Status};
+pub(crate) use status::{LinkState, Phase, Problem, Reason, Status};
 use summary::Summary;
 use told::Ids;
 
@@ -155,6 +155,7 @@ impl Call {
                 }
             }
             Input::Traffic(traffic) => self.traffic(traffic, clock, out),
+            Input::Saw(seen) => self.ask_why(*seen, out),
             Input::PeerClosed => self.lost(out),
             Input::ChannelClosed => self.channel_closed(clock),
             Input::Fired(timer) => self.fired(timer, clock, out),
@@ -268,6 +269,7 @@ impl Call {
             ServerMessage::Wanted { layers } => {
                 out.extend(self.peer.is_some().then_some(Effect::Want(layers)));
             }
+            ServerMessage::Explained { cause, text, .. } => self.path.explain(cause, text),
             ServerMessage::Error { id, code, message } => self.refused(id, code, message, out),
             ServerMessage::Joined { .. }
             | ServerMessage::Left { .. }
@@ -336,7 +338,7 @@ impl Call {
     }
 
     fn server_sees(&mut self, state: PeerState, reason: Option<String>, out: &mut Vec<Effect>) {
-        self.path.explain(reason);
+        self.path.note(reason);
         // Before the first answer this is still about the peer connection that was given up.
         let ours = self.peer.as_ref().is_some_and(Negotiation::is_answered);
         let lost = match state {
@@ -348,6 +350,16 @@ impl Call {
         };
         if ours && lost {
             self.lost(out);
+        }
+    }
+
+    /// The server puts what it saw beside this. Without the link it cannot, and the page says that it is away.
+    fn ask_why(&mut self, mut seen: ClientEvidence, out: &mut Vec<Effect>) {
+        let asks = self.peer.as_ref().is_some_and(Negotiation::is_answered);
+        if asks && self.link.is_ready() && !self.path.is_connected() {
+            seen.worked_before = self.path.was_connected();
+            let id = Some(self.ids.next());
+            out.push(Effect::Send(ClientMessage::Explain { id, seen }));
         }
     }
 
@@ -449,8 +461,7 @@ impl Call {
             Some(Repair::Restart) => out.push(Effect::RestartIce),
             Some(Repair::Rebuild) => self.drop_peer(out),
             Some(Repair::GiveUp) => {
-                let reason = self.path.reason().map(str::to_owned);
-                self.fail(Problem::NoPath(reason), out);
+                self.fail(Problem::NoPath(self.path.reason()), out);
             }
         }
     }

@@ -1,8 +1,10 @@
 //! The media path of one call: what to do when ICE or DTLS has trouble. Owns the count of repair
 //! attempts; knows neither offers nor the WebSocket.
 
+use ferrite_protocol::Cause;
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 
+use super::status::Reason;
 use super::{Effect, Timer};
 
 /// How long a repair may take before the next one.
@@ -33,6 +35,8 @@ pub(super) struct Path {
     due: bool,
     /// What the server says is wrong.
     reason: Option<String>,
+    /// What it makes of what both ends saw.
+    explained: Option<(Cause, String)>,
 }
 
 impl Path {
@@ -45,6 +49,7 @@ impl Path {
             restarting: false,
             due: false,
             reason: None,
+            explained: None,
         }
     }
 
@@ -60,13 +65,23 @@ impl Path {
         self.slow && !self.is_connected()
     }
 
-    pub(super) fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
+    /// Both ends know more than one.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        let explained = self.explained.clone();
+        let explained = explained.map(|(cause, text)| Reason::Explained(cause, text));
+        explained.or_else(|| self.reason.clone().map(Reason::Words))
     }
 
     /// What the server sees, and why.
-    pub(super) fn explain(&mut self, reason: Option<String>) {
+    pub(super) fn note(&mut self, reason: Option<String>) {
         self.reason = reason;
+    }
+
+    /// What the server makes of what both ends saw.
+    pub(super) fn explain(&mut self, cause: Cause, text: String) {
+        if !self.is_connected() {
+            self.explained = Some((cause, text));
+        }
     }
 
     /// The browser's peer connection changed its state. Whether that calls for a repair.
@@ -120,18 +135,24 @@ impl Path {
     pub(super) fn expect(&mut self, out: &mut Vec<Effect>) {
         self.restarting = false;
         if !self.is_connected() {
-            out.push(match self.attempts {
-                0 => Effect::Arm(Timer::Slow, SLOW_MS),
-                _ => Effect::Arm(Timer::Path, REPAIR_MS),
-            });
+            out.push(Effect::Arm(Timer::Slow, SLOW_MS));
+            if self.attempts > 0 {
+                out.push(Effect::Arm(Timer::Path, REPAIR_MS));
+            }
         }
     }
 
-    /// `Timer::Slow` fired. Browsers themselves wait for a path without end as long as they know
-    /// of no remote candidate.
+    /// `Timer::Slow` fired: it is time to ask what is wrong. Browsers themselves wait for a path without
+    /// end as long as they know of no remote candidate.
     pub(super) fn lags(&mut self, out: &mut Vec<Effect>) {
-        self.slow = true;
-        out.push(Effect::Arm(Timer::Path, REPAIR_MS));
+        if self.is_connected() {
+            return;
+        }
+        if self.attempts == 0 {
+            self.slow = true;
+            out.push(Effect::Arm(Timer::Path, REPAIR_MS));
+        }
+        out.push(Effect::Investigate);
     }
 
     /// `Timer::Path` fired.
@@ -168,6 +189,7 @@ impl Path {
     /// The user asked for another round.
     pub(super) fn forgive(&mut self) {
         self.attempts = 0;
+        self.explained = None;
     }
 
     fn recovered(&mut self, out: &mut Vec<Effect>) {
@@ -177,6 +199,7 @@ impl Path {
         self.restarting = false;
         self.due = false;
         self.reason = None;
+        self.explained = None;
         out.push(Effect::Disarm(Timer::Path));
         out.push(Effect::Disarm(Timer::Slow));
     }

@@ -347,6 +347,7 @@ impl Room {
             | ServerMessage::PeerState { .. }
             | ServerMessage::Wanted { .. }
             | ServerMessage::HungUp { .. }
+            | ServerMessage::Explained { .. }
             | ServerMessage::Error { .. }
             | ServerMessage::GoingAway { .. }
             | ServerMessage::Ping { .. }

@@ -1,5 +1,7 @@
 //! How a call is, for whoever shows it.
 
+use ferrite_protocol::Cause;
+
 /// Where the call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -58,9 +60,18 @@ pub(crate) enum Problem {
     /// The browser refused; its own words.
     Browser(String),
     /// No media path yet; what the server makes of it.
-    SlowPath(Option<String>),
+    SlowPath(Option<Reason>),
     /// No media path at all; what the server makes of it.
-    NoPath(Option<String>),
+    NoPath(Option<Reason>),
+}
+
+/// What the server makes of a path that is not there.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Reason {
+    /// What both ends saw, put side by side; a sentence.
+    Explained(Cause, String),
+    /// The server's part of a sentence.
+    Words(String),
 }
 
 /// What one shows of a call.

@@ -55,7 +55,7 @@ impl Summary<'_> {
     fn problem(&self) -> Option<Problem> {
         let slow = || {
             let slow = self.has_peer && self.path.is_slow();
-            slow.then(|| Problem::SlowPath(self.path.reason().map(str::to_owned)))
+            slow.then(|| Problem::SlowPath(self.path.reason()))
         };
         let offline = || {
             let cut = self.has_peer && !self.path.is_connected();

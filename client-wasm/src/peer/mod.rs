@@ -9,8 +9,11 @@ mod sender;
 
 use std::collections::BTreeMap;
 
+use ferrite_protocol::diagnosis::MAX_GATHERING_ERRORS;
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use ferrite_protocol::{IceCandidate, IceServer, RELIABLE_CHANNEL, SdpType, SessionDescription};
+use ferrite_protocol::{
+    ClientEvidence, IceCandidate, IceServer, RELIABLE_CHANNEL, SdpType, SessionDescription,
+};
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
@@ -45,6 +48,8 @@ pub(crate) enum PeerEvent {
     AnswerApplied(Result<(), String>),
     /// A candidate was gathered, or all (`None`).
     Candidate(Option<IceCandidate>),
+    /// A candidate could not be had of a server (RFC 8489 §14.8, W3C WebRTC §4.8.2).
+    NotGathered(u16),
     /// `connectionState` changed.
     State(PeerState),
     /// The server closed DTLS (RFC 8446 §6.1): nothing comes over this connection any more, whatever
@@ -58,6 +63,8 @@ pub(crate) enum PeerEvent {
     Channel(ChannelEvent),
     /// How much went each way so far.
     Traffic(Traffic),
+    /// What is known of a connection that is not there.
+    Saw(Box<ClientEvidence>),
     /// A `getStats` report, as JSON.
     Stats(Result<Report, String>),
 }
@@ -84,9 +91,12 @@ pub(crate) struct Peer {
     exchange: Option<Task>,
     sampling: Option<Task>,
     looking: Option<Task>,
+    investigating: Option<Task>,
+    /// The codes of candidates that could not be had, each once.
+    refusals: Vec<u16>,
     /// Once there is a transport.
     transport: Option<Listener>,
-    _listeners: [Listener; 4],
+    _listeners: [Listener; 5],
 }
 
 impl Peer {
@@ -108,6 +118,8 @@ impl Peer {
             exchange: None,
             sampling: None,
             looking: None,
+            investigating: None,
+            refusals: Vec::new(),
             transport: None,
             _listeners: listeners,
         };
@@ -268,6 +280,33 @@ impl Peer {
         }));
     }
 
+    /// Takes note of a server that gives no candidate.
+    pub(crate) fn note_refusal(&mut self, code: u16) {
+        if self.refusals.len() < MAX_GATHERING_ERRORS && !self.refusals.contains(&code) {
+            self.refusals.push(code);
+        }
+    }
+
+    /// Finds out what is known of a connection that is not there; it comes as [`PeerEvent::Saw`].
+    pub(crate) fn investigate(&mut self) {
+        let promise = self.connection.get_stats();
+        let gathering = Reflect::get(&self.connection, &"iceGatheringState".into());
+        let complete = gathering.is_ok_and(|state| state == "complete");
+        let answer = gaps::sdp_of(self.connection.remote_description());
+        let remote = answer.matches("a=candidate:").count();
+        let refusals = self.refusals.clone();
+        let post = self.post.clone();
+        self.investigating = Some(Task::new(async move {
+            if let Ok(report) = promise.await {
+                let mut seen = report::read(&report).evidence();
+                seen.local.complete = complete;
+                seen.remote = remote.try_into().unwrap_or(u16::MAX);
+                seen.gathering_errors = refusals;
+                post.send(PeerEvent::Saw(Box::new(seen)));
+            }
+        }));
+    }
+
     fn add(&self, track: &MediaStreamTrack) -> Result<(), JsValue> {
         let stream = MediaStream::new()?;
         stream.add_track(track);
@@ -311,7 +350,7 @@ fn connect(ice_servers: &[IceServer]) -> Result<Connection, JsValue> {
     Ok(connection.unchecked_into())
 }
 
-fn listeners(connection: &Connection, post: &Post<PeerEvent>) -> [Listener; 4] {
+fn listeners(connection: &Connection, post: &Post<PeerEvent>) -> [Listener; 5] {
     let listen = |kind, read: fn(Event) -> Option<PeerEvent>| {
         let post = post.clone();
         Listener::new(connection, kind, move |event| {
@@ -325,6 +364,7 @@ fn listeners(connection: &Connection, post: &Post<PeerEvent>) -> [Listener; 4] {
         listen("icecandidate", candidate),
         listen("connectionstatechange", state),
         listen("track", |event| event.dyn_into().ok().map(PeerEvent::Track)),
+        listen("icecandidateerror", not_gathered),
     ]
 }
 
@@ -340,6 +380,12 @@ fn candidate(event: Event) -> Option<PeerEvent> {
 /// candidate of before a restart would be applied after it.
 fn from_browser(candidate: &RtcIceCandidate) -> Option<IceCandidate> {
     dom::read(candidate.to_json().into()).ok()
+}
+
+/// `RTCPeerConnectionIceErrorEvent`.
+fn not_gathered(event: Event) -> Option<PeerEvent> {
+    let code = Reflect::get(&event, &"errorCode".into()).ok()?.as_f64()?;
+    Some(PeerEvent::NotGathered(code as u16))
 }
 
 fn state(event: Event) -> Option<PeerEvent> {

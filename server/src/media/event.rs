@@ -1,6 +1,7 @@
 //! What a session hears of its peer.
 
 use bytes::Bytes;
+use ferrite_protocol::diagnosis::{DtlsEvidence, IceEvidence};
 use ferrite_protocol::message::PeerConnectionState;
 
 use crate::media::forward::track::Watched;
@@ -22,6 +23,8 @@ pub enum PeerEvent {
         /// Why, when it is not good news; while connected, why the data channels are over.
         reason: Option<String>,
     },
+    /// What tells why the peer is not connected, where its session asked, and where DTLS failed.
+    Evidence(Box<(IceEvidence, DtlsEvidence)>),
     /// The channel for reliable messages of a room opened or closed.
     Channel {
         /// It is open now.

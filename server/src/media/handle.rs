@@ -159,6 +159,13 @@ impl PeerHandle {
         self.command(Command::Heard { id: self.id })
     }
 
+    /// Has the peer tell its session why it is not connected. One that nothing was heard of goes to a shard
+    /// for it, as it would with its first check.
+    pub fn testify(&self) -> Result<(), Busy> {
+        self.give_home()?;
+        self.command(Command::Testify { id: self.id })
+    }
+
     fn plan(&self, negotiation: &mut Negotiation, plan: Arc<Plan>) -> Result<(), Busy> {
         let plan = negotiation.revision(plan);
         if let Some(resident) = &mut negotiation.newborn {

@@ -206,6 +206,7 @@ impl Membership {
             | ClientMessage::Candidate { .. }
             | ClientMessage::EndOfCandidates {}
             | ClientMessage::HangUp { .. }
+            | ClientMessage::Explain { .. }
             | ClientMessage::Ping { .. }
             | ClientMessage::Pong { .. } => (None, Ok(())),
         };

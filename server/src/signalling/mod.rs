@@ -21,6 +21,7 @@
 //! | `glimpse` | who is in a room, for somebody at its door |
 //! | `place` | who comes, and whether there is a place |
 //! | `offers` | how many offers are too many |
+//! | `vigil` | why a call is not connected |
 
 mod admission;
 mod door;
@@ -40,6 +41,7 @@ mod session;
 mod socket;
 mod speaking;
 mod task;
+mod vigil;
 mod wanted;
 
 pub(crate) use door::Arrival;
@@ -55,3 +57,5 @@ pub(crate) use place::{Caller, Full, Refused};
 pub(crate) use socket::{BURST_SECONDS, READ_LIMIT};
 #[cfg(test)]
 pub(crate) use speaking::INTERVAL as SPEAKING_INTERVAL;
+#[cfg(test)]
+pub(crate) use vigil::EXPLANATIONS;

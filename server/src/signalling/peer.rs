@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::future::pending;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ferrite_protocol::diagnosis::{DtlsEvidence, IceEvidence, ServerEvidence};
 use ferrite_protocol::{PeerConnectionState, RequestId, ServerMessage, SessionId};
 use tokio::sync::mpsc;
 use tracing::info;
 
+use super::vigil;
 use crate::behaviour::Echo;
 use crate::media::{
     DtlsTransportState, IceConnectionState, MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan,
@@ -78,6 +81,27 @@ impl Peer {
     /// Has the media plane follow another plan. Returns whether it took it.
     pub(super) fn follow(&self, plan: Arc<Plan>) -> bool {
         self.handle.set_plan(plan).is_ok()
+    }
+
+    /// Has the peer tell why it is not connected. Returns whether the media plane took it.
+    pub(super) fn testify(&self) -> bool {
+        self.handle.testify().is_ok()
+    }
+
+    /// What the peer saw on its way to a client that is called from here.
+    pub(super) fn evidence(
+        &self,
+        seen: (IceEvidence, DtlsEvidence),
+        client: IpAddr,
+    ) -> ServerEvidence {
+        vigil::evidence(seen, &self.handle.candidates(), client)
+    }
+
+    /// Whether media can flow.
+    pub(super) fn is_connected(&self) -> bool {
+        self.state
+            .as_ref()
+            .is_some_and(|state| state.connection == PeerConnectionState::Connected)
     }
 
     /// Whether an offer was ever answered.

@@ -27,6 +27,7 @@ use super::place::Caller;
 use super::replies::{NO_ROOM, error, refuse};
 use super::sections::Sections;
 use super::socket::Gone;
+use super::vigil::Vigil;
 use super::{speaking, wanted};
 use crate::media::PeerEvent;
 use crate::rate::Bucket;
@@ -63,6 +64,8 @@ pub(super) struct Session {
     /// connection that has no other any more.
     ended: Option<ServerMessage>,
     offers: Bucket,
+    /// Over its call, until that is connected.
+    vigil: Vigil,
 }
 
 impl Session {
@@ -83,6 +86,7 @@ impl Session {
             farewell: None,
             ended: None,
             offers: Bucket::new(Instant::now()),
+            vigil: Vigil::new(Instant::now()),
         }
     }
 
@@ -167,6 +171,7 @@ impl Session {
             ClientMessage::Candidate { candidate } => self.candidate(candidate.as_ref()),
             ClientMessage::EndOfCandidates {} => self.candidate(None),
             ClientMessage::HangUp { id } => self.hang_up(id),
+            ClientMessage::Explain { id, seen } => self.explain(id, seen),
             // The rules of the session itself have seen to these.
             ClientMessage::Hello { .. }
             | ClientMessage::Ping { .. }
@@ -288,7 +293,11 @@ impl Session {
         if self.plan_is_due {
             self.plan_is_due = !peer.follow(self.sections.plan());
         }
-        self.messages.carry_out(peer, Instant::now());
+        let now = Instant::now();
+        self.messages.carry_out(peer, now);
+        if self.vigil.is_due(now) && peer.testify() {
+            self.vigil.was_put();
+        }
     }
 
     /// When [`carry_out`](Self::carry_out) is to be tried, if so; `None` is soon.
@@ -296,7 +305,11 @@ impl Session {
         self.peer.as_ref()?;
         match self.plan_is_due {
             true => Some(None),
-            false => self.messages.due(),
+            false => match (self.messages.due(), self.vigil.due()) {
+                (Some(Some(at)), Some(due)) => Some(Some(at.min(due))),
+                (Some(due), _) => Some(due),
+                (None, due) => due.map(Some),
+            },
         }
     }
 
@@ -380,12 +393,19 @@ impl Session {
                 reason,
             } => {
                 let message = peer.note(ice, dtls, connection, reason);
+                if peer.is_connected() {
+                    self.vigil.end();
+                }
                 if peer.is_closed() {
                     self.ended = peer.state();
                     self.peer = None;
                     self.forget_peer();
                 }
                 message.into_iter().collect()
+            }
+            PeerEvent::Evidence(seen) => {
+                let seen = peer.evidence(*seen, self.address);
+                vec![self.vigil.hear(seen)]
             }
             PeerEvent::Paused(sections) => {
                 self.sections.starve(&sections);

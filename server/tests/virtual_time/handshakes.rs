@@ -230,7 +230,7 @@ fn a_client_that_repeats_itself_sooner_than_the_server_does_not_keep_it_from_ans
 }
 
 /// Changes the last digit of every fingerprint.
-fn forge(sdp: &str) -> String {
+pub fn forge(sdp: &str) -> String {
     let lines = sdp
         .lines()
         .map(|line| match line.strip_prefix("a=fingerprint:") {

@@ -26,4 +26,5 @@ mod reports;
 mod rooms_cross_shards;
 mod sends_messages;
 mod slow_readers;
+mod tells_why;
 mod withstands_floods;

@@ -317,6 +317,7 @@ impl ClientSession {
             | ServerMessage::EndOfCandidates {}
             | ServerMessage::PeerState { .. }
             | ServerMessage::HungUp { .. }
+            | ServerMessage::Explained { .. }
             | ServerMessage::Pong { .. } => Vec::new(),
         }
     }

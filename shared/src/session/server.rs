@@ -102,7 +102,8 @@ impl ServerSession {
             | ClientMessage::Offer { .. }
             | ClientMessage::Candidate { .. }
             | ClientMessage::EndOfCandidates {}
-            | ClientMessage::HangUp { .. } => Received::Pass,
+            | ClientMessage::HangUp { .. }
+            | ClientMessage::Explain { .. } => Received::Pass,
         }
     }
 

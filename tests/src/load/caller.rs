@@ -167,6 +167,7 @@ impl Caller {
             | ServerMessage::Candidate { .. }
             | ServerMessage::EndOfCandidates {}
             | ServerMessage::PeerState { .. }
+            | ServerMessage::Explained { .. }
             | ServerMessage::Pong { .. } => {}
         }
         Ok(())

@@ -17,7 +17,7 @@ use ferrite_protocol::{
     ClientMessage, CloseCode, ErrorCode, IceCandidate, RequestId, ServerMessage,
 };
 
-use super::{Call, Clock, Effect, Input, LinkState, Offer, Phase, Problem, Timer, Traffic};
+use super::{Call, Clock, Effect, Input, LinkState, Offer, Phase, Problem, Reason, Timer, Traffic};
 
 /// A call and what a browser would hold for it.
 struct Rig {

@@ -1,5 +1,7 @@
 //! The path breaks or the network changes: ICE restarts, then a new peer connection, then the end.
 
+use ferrite_protocol::Cause;
+
 use super::*;
 
 #[test]
@@ -123,10 +125,57 @@ fn a_slow_first_path_is_explained() {
     rig.feed(Input::AnswerApplied(Ok(())));
     rig.hear(sees(PeerState::New));
     rig.fire(Timer::Slow);
-    let reason = Some("because".to_owned());
-    assert_eq!(rig.problem(), Some(Problem::SlowPath(reason)));
+    let reason = Reason::Words("because".to_owned());
+    assert_eq!(rig.problem(), Some(Problem::SlowPath(Some(reason))));
     rig.feed(Input::PeerState(PeerState::Connected));
     assert_eq!(rig.problem(), None);
+}
+
+#[test]
+fn the_server_is_asked_why_and_what_it_makes_of_both_is_shown() {
+    let (mut rig, id) = Rig::asking();
+    rig.hear(answer(id));
+    rig.feed(Input::AnswerApplied(Ok(())));
+    assert_eq!(rig.fire(Timer::Slow), [Effect::Investigate]);
+    let effects = rig.feed(Input::Saw(Box::default()));
+    assert!(asks_why(&effects, false), "{effects:?}");
+    rig.hear(explained());
+    let reason = Reason::Explained(Cause::UdpBlocked, "UDP is blocked.".to_owned());
+    assert_eq!(rig.problem(), Some(Problem::SlowPath(Some(reason))));
+    // Each repair is looked at again.
+    assert_eq!(rig.fire(Timer::Path), [Effect::RestartIce]);
+    rig.feed(Input::NegotiationNeeded);
+    let id = offered(&rig.feed(Input::OfferMade(Ok(offer("offer")))));
+    rig.hear(answer(id));
+    rig.feed(Input::AnswerApplied(Ok(())));
+    assert_eq!(rig.fire(Timer::Slow), [Effect::Investigate]);
+    rig.feed(Input::PeerState(PeerState::Connected));
+    assert_eq!(rig.feed(Input::Saw(Box::default())), []);
+    assert_eq!(rig.problem(), None);
+    rig.hear(explained());
+    rig.feed(Input::PeerState(PeerState::Failed));
+    rig.fire(Timer::Path);
+    assert_eq!(rig.problem(), Some(Problem::SlowPath(None)));
+}
+
+#[test]
+fn what_worked_before_is_said_to_have() {
+    let mut rig = Rig::connected();
+    rig.feed(Input::PeerState(PeerState::Disconnected));
+    let effects = rig.feed(Input::Saw(Box::default()));
+    assert!(asks_why(&effects, true), "{effects:?}");
+}
+
+fn asks_why(effects: &[Effect], worked: bool) -> bool {
+    matches!(effects, [Effect::Send(ClientMessage::Explain { seen, .. })] if seen.worked_before == worked)
+}
+
+fn explained() -> ServerMessage {
+    ServerMessage::Explained {
+        id: None,
+        cause: Cause::UdpBlocked,
+        text: "UDP is blocked.".to_owned(),
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The server's host candidates (RFC 8445 §5.1.1.1): every address of this machine, or the ones a
 //! 1:1 NAT gives it; and whether what the other end sends is a candidate at all.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,6 +89,14 @@ fn interface_addresses() -> Vec<IpAddr> {
 /// `candidate:foundation component transport priority address port typ type …`
 pub fn is_candidate(text: &str) -> bool {
     parse(text).is_some()
+}
+
+/// The address that a candidate attribute gives.
+pub fn address(text: &str) -> Option<SocketAddr> {
+    let mut fields = text.split(' ').skip(4);
+    let address = fields.next()?.parse().ok()?;
+    let port = fields.next()?.parse().ok()?;
+    Some(SocketAddr::new(address, port))
 }
 
 fn parse(text: &str) -> Option<()> {

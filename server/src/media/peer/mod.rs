@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use ferrite_protocol::diagnosis::{DtlsEvidence, IceEvidence};
 
 use crate::congestion::{Estimate, Estimator};
 use crate::media::data::Sctp;
@@ -194,14 +195,15 @@ impl Peer {
         }
     }
 
-    /// What is wrong while DTLS is not, or keeps it waiting.
+    /// What of its way to the other end tells why it is not connected.
+    pub fn evidence(&self, now: Instant) -> (IceEvidence, DtlsEvidence) {
+        let dtls = self.dtls.as_ref().map(|dtls| dtls.evidence(now));
+        (self.ice.evidence(now), dtls.unwrap_or_default())
+    }
+
+    /// What is wrong while DTLS is not.
     fn trouble(&self) -> Option<String> {
-        let dtls = self.dtls.as_ref().map(Dtls::state);
-        let handshake = matches!(dtls, Some(DtlsState::New | DtlsState::Connecting));
         match self.ice.state() {
-            IceState::Connected if handshake => {
-                Some("checks arrive, but the DTLS handshake is not done; a firewall may drop its datagrams".to_owned())
-            }
             IceState::Failed => Some("nothing was heard from the other end for 30 s".to_owned()),
             IceState::Disconnected => None,
             IceState::New | IceState::Checking | IceState::Connected => self.data_over.clone(),

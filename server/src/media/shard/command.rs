@@ -47,6 +47,11 @@ pub enum Command {
         /// The peer.
         id: PeerId,
     },
+    /// Tell a peer's session what tells why it is not connected.
+    Testify {
+        /// The peer.
+        id: PeerId,
+    },
     /// Close a peer.
     Close {
         /// The peer.

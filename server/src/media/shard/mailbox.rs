@@ -77,6 +77,7 @@ impl Mail {
                 | Command::SetPlan { .. }
                 | Command::Send { .. }
                 | Command::Heard { .. }
+                | Command::Testify { .. }
                 | Command::Close { .. }
                 | Command::Interest { .. }
                 | Command::Wish { .. }

@@ -46,11 +46,12 @@ impl ShardCore {
             | Command::SetPlan { id, .. }
             | Command::Send { id, .. }
             | Command::Heard { id }
+            | Command::Testify { id }
             | Command::Close { id } => {
                 let Some(key) = self.peers.key(id) else {
                     return self.deliver(now, id, command, out);
                 };
-                self.apply(now, key, command);
+                self.apply(now, key, command, out);
             }
             Command::Interest {
                 from,
@@ -66,7 +67,7 @@ impl ShardCore {
         }
     }
 
-    fn apply(&mut self, now: Instant, key: PeerKey, command: Command) {
+    fn apply(&mut self, now: Instant, key: PeerKey, command: Command, out: &mut impl Outlet) {
         let Some(place) = self.peers.get_mut(key) else {
             return;
         };
@@ -84,6 +85,12 @@ impl ShardCore {
             }
             Command::Send { messages, .. } => place.resident.send(messages),
             Command::Heard { .. } => place.resident.heard(),
+            Command::Testify { .. } => {
+                let id = place.resident.id;
+                place
+                    .resident
+                    .testify(now, &mut |event| out.tell(id, event));
+            }
             Command::Close { .. } => place.resident.peer.close(now),
             Command::Adopt { .. }
             | Command::Landed { .. }
@@ -123,6 +130,7 @@ impl ShardCore {
                 | Command::SetPlan { id, .. }
                 | Command::Send { id, .. }
                 | Command::Heard { id }
+                | Command::Testify { id }
                 | Command::Close { id } => {
                     self.deliver(now, *id, command, out);
                 }

@@ -1,6 +1,6 @@
 //! A peer as a shard houses it: with the behaviour opposite it, and what its session was told.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use ferrite_protocol::SessionId;
@@ -22,10 +22,6 @@ use crate::media::shard::talking::Talking;
 use crate::media::shard::watched::WatchedSections;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
-
-/// How long a handshake may be under way before anybody is told what may be keeping it. It takes a
-/// few round trips, so of a call that goes well nothing is told.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A peer and what belongs to it.
 pub struct Resident {
@@ -53,8 +49,6 @@ pub struct Resident {
     told_paused: Vec<usize>,
     /// What is watched of what it sends.
     watched: WatchedSections,
-    /// Since when ICE has been waiting for DTLS, while it does.
-    handshake: Option<Instant>,
 }
 
 impl Resident {
@@ -75,7 +69,6 @@ impl Resident {
             reported: None,
             told_paused: Vec::new(),
             watched: WatchedSections::default(),
-            handshake: None,
         }
     }
 
@@ -282,9 +275,6 @@ impl Resident {
         if let Some(event) = self.unsent.take() {
             self.unsent = tell(event).err();
         }
-        if self.handshake.is_some() {
-            self.report(now, &self.peer.state(), tell);
-        }
         self.tell_watched(tell);
         // Whoever is cut off in the middle of a word sends nothing that says so.
         for section in 0..self.listeners.len() {
@@ -293,6 +283,12 @@ impl Resident {
             }
             self.tell_voice(now, section, tell);
         }
+    }
+
+    /// Tells the session what tells why the peer is not connected. Where there is no room for it, whoever asked
+    /// asks again.
+    pub fn testify(&self, now: Instant, tell: &mut impl Tell) {
+        let _ = tell(PeerEvent::Evidence(Box::new(self.peer.evidence(now))));
     }
 
     fn log(&self, state: &PeerState) {
@@ -308,21 +304,17 @@ impl Resident {
 
     fn report(&mut self, now: Instant, state: &PeerState, tell: &mut impl Tell) {
         let connection = connection_state(state);
-        self.handshake = match (state.ice, state.dtls) {
-            (IceState::Connected, DtlsState::New | DtlsState::Connecting) => {
-                self.handshake.or(Some(now))
-            }
-            _ => None,
-        };
-        let hasty = (self.handshake)
-            .is_some_and(|since| now.saturating_duration_since(since) < HANDSHAKE_PATIENCE);
-        let reason = state.reason.clone().filter(|_| !hasty);
+        let reason = state.reason.clone();
         let report = Some((state.ice, connection, reason.clone()));
         // A handshake that begins is no news to anybody outside, and would wake the session.
         if self.reported == report {
             return;
         }
         self.reported = report;
+        // It is the last that it can tell.
+        if state.dtls == DtlsState::Failed {
+            self.testify(now, tell);
+        }
         let event = PeerEvent::State {
             ice: state.ice,
             dtls: state.dtls,

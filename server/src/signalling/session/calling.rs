@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ferrite_protocol::{ErrorCode, IceCandidate, RequestId, ServerMessage, Tracks};
+use ferrite_protocol::{ClientEvidence, ErrorCode, IceCandidate, RequestId, ServerMessage, Tracks};
 use tracing::{debug, info};
 
 use super::super::membership::Membership;
@@ -10,9 +10,13 @@ use super::super::offers::OFFERS;
 use super::super::peer::Peer;
 use super::super::replies::{error, shorten};
 use super::super::sections::{problem, streams};
+use super::super::vigil::EXPLANATIONS;
 use super::Session;
 use crate::media::net::candidates::is_candidate;
 use crate::rate::Rate;
+
+/// The media plane has no room for a question.
+const BUSY: &str = "the server is too busy to look; ask again";
 
 /// So much of what a client sent is said back to it.
 const QUOTED: usize = 64;
@@ -59,6 +63,9 @@ impl Session {
             self.forget_peer();
             info!("the client began another peer connection");
         }
+        if !peer.is_connected() {
+            self.vigil.begin(Instant::now());
+        }
         self.peer = Some(peer);
         self.ended = None;
         self.plan_is_due = !has_plan;
@@ -93,8 +100,29 @@ impl Session {
         error(None, ErrorCode::BadCandidate, message)
     }
 
+    /// Says why the call is not connected: at once where there is none, else when the peer has told what it saw.
+    pub(super) fn explain(
+        &mut self,
+        id: Option<RequestId>,
+        seen: ClientEvidence,
+    ) -> Vec<ServerMessage> {
+        if !self.vigil.may_ask(Instant::now()) {
+            let (per_second, at_once) = EXPLANATIONS;
+            let message =
+                format!("{per_second} explanation a second is given, and {at_once} at once");
+            return error(id, ErrorCode::LimitExceeded, message);
+        }
+        self.vigil.ask(id, seen);
+        match &self.peer {
+            None => vec![self.vigil.explain_absence()],
+            Some(peer) if peer.testify() => Vec::new(),
+            Some(_) => error(id, ErrorCode::Internal, BUSY.to_owned()),
+        }
+    }
+
     pub(super) fn hang_up(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
         self.ended = None;
+        self.vigil.end();
         if self.peer.take().is_some() {
             info!("hung up");
         }

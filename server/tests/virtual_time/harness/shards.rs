@@ -131,6 +131,7 @@ impl Outlet for Surroundings {
             | Command::SetPlan { .. }
             | Command::Send { .. }
             | Command::Heard { .. }
+            | Command::Testify { .. }
             | Command::Close { .. }
             | Command::Interest { .. }
             | Command::Wish { .. }
@@ -150,6 +151,7 @@ impl Outlet for Surroundings {
             | PeerEvent::Voice { .. }
             | PeerEvent::Messages(_)
             | PeerEvent::Sent
+            | PeerEvent::Evidence(_)
             | PeerEvent::Paused(_)
             | PeerEvent::Watched(_) => {
                 self.told.push((id, event));

@@ -63,6 +63,7 @@ impl Lists {
                 | PeerEvent::Voice { .. }
                 | PeerEvent::Messages(_)
                 | PeerEvent::Sent
+                | PeerEvent::Evidence(_)
                 | PeerEvent::Paused(_)
                 | PeerEvent::Watched(_) => None,
             })

@@ -6,6 +6,7 @@
 //! memory and how much stack that takes.
 
 use bytes::BytesMut;
+use ferrite_protocol::diagnosis::Gap;
 
 /// Handshake fragments taken in the life of one peer. A handshake takes about ten, and repeats some
 /// when datagrams are lost. It is also how deep the library's reassembly may recurse.
@@ -25,8 +26,8 @@ const RECORD_HEADER: usize = 13;
 /// The handshake header: type, length, message sequence, fragment offset and length.
 const HANDSHAKE_HEADER: usize = 12;
 
-/// A part of a handshake message: the message's number, and the part's place and length.
-type Fragment = (u16, u32, u32);
+/// A part of a handshake message: the message's number, the part's place and length, and the length of the whole.
+type Fragment = (u16, u32, u32, u32);
 
 /// What is left of a peer's budget, and what came already.
 #[derive(Default)]
@@ -35,6 +36,8 @@ pub struct Gate {
     bytes: usize,
     /// Fragments that came in plaintext.
     seen: Vec<Fragment>,
+    /// Records under the keys that came before it was done.
+    sealed: usize,
     /// The handshake is forgotten, and so is which records came up to this one.
     settled: Option<u64>,
 }
@@ -57,6 +60,33 @@ impl Gate {
         self.seen = Vec::new();
     }
 
+    /// How much came that had not come before: it grows while the handshake goes on.
+    pub fn progress(&self) -> usize {
+        self.seen.len() + self.sealed
+    }
+
+    /// The longest part that is missing of the first message that is not whole, if one is not.
+    pub fn gap(&self) -> Option<Gap> {
+        let first_missing = |&(message, _, _, length): &Fragment| {
+            let missing = self.longest_gap(message, length);
+            (missing > 0).then_some((message, Gap { length, missing }))
+        };
+        let gaps = self.seen.iter().filter_map(first_missing);
+        gaps.min_by_key(|(message, _)| *message).map(|(_, gap)| gap)
+    }
+
+    fn longest_gap(&self, message: u16, length: u32) -> u32 {
+        let parts = self.seen.iter().filter(|part| part.0 == message);
+        let mut parts: Vec<_> = parts.map(|part| (part.1, part.1 + part.2)).collect();
+        parts.sort_unstable();
+        let (mut end, mut longest) = (0, 0);
+        for (from, to) in parts.into_iter().chain([(length, length)]) {
+            longest = longest.max(from.saturating_sub(end));
+            end = end.max(to);
+        }
+        longest
+    }
+
     /// Whether [`Self::settle`] was called.
     pub fn is_settled(&self) -> bool {
         self.settled.is_some()
@@ -74,7 +104,10 @@ impl Gate {
             (HANDSHAKE, 0) => self.admits_plaintext(record.body),
             // The epoch's only handshake message is a Finished. What else is inside cannot be seen,
             // so each counts for as many fragments as could be.
-            (HANDSHAKE, 1) => self.charge(record.body.len() / HANDSHAKE_HEADER, record.bytes),
+            (HANDSHAKE, 1) => {
+                self.sealed += 1;
+                self.charge(record.body.len() / HANDSHAKE_HEADER, record.bytes)
+            }
             (CHANGE_CIPHER_SPEC, 0) => record.body == [1] && self.charge(1, record.bytes),
             (ALERT, 0) => ends_handshake(record.body) && !connected,
             // Before the handshake is done the library keeps them for later.
@@ -136,7 +169,7 @@ fn fragments(mut body: &[u8]) -> Option<Vec<Fragment>> {
         if fragment < length && !after.is_empty() {
             return None;
         }
-        fragments.push((u16::from_be_bytes([m0, m1]), offset, fragment));
+        fragments.push((u16::from_be_bytes([m0, m1]), offset, fragment, length));
         body = after;
     }
     Some(fragments)
@@ -282,6 +315,34 @@ mod tests {
         assert_eq!(only_protected(&data(5)), Some(5));
         assert_eq!(only_protected(&[data(5), data(6)].concat()), None);
         assert_eq!(only_protected(&record(HANDSHAKE, 1, &[0; 48])), None);
+    }
+
+    #[test]
+    fn what_is_missing_of_a_message_is_known() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.gap(), None);
+        let pass = |gate: &mut Gate, at, len| {
+            passes(
+                gate,
+                &record(HANDSHAKE, 0, &fragment(0, 1400, at, len)),
+                false,
+            )
+        };
+        assert!(pass(&mut gate, 1200, 200));
+        let gap = |missing| {
+            Some(Gap {
+                length: 1400,
+                missing,
+            })
+        };
+        assert_eq!((gate.gap(), gate.progress()), (gap(1200), 1));
+        // It comes again, as long as the rest does not.
+        assert!(pass(&mut gate, 1200, 200));
+        assert_eq!((gate.gap(), gate.progress()), (gap(1200), 1));
+        assert!(pass(&mut gate, 100, 500));
+        assert_eq!(gate.gap(), gap(600));
+        assert!(pass(&mut gate, 0, 1300));
+        assert_eq!((gate.gap(), gate.progress()), (None, 3));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use ferrite_protocol::diagnosis::{DtlsEvidence, DtlsFate};
 use rtc::crypto::RTCCryptoProvider;
 use rtc::dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
 use rtc::dtls::crypto::Certificate;
@@ -42,6 +43,10 @@ const SIGNATURES: [SignatureScheme; 5] = [
     SignatureScheme::Pkcs1WithSha384,
     SignatureScheme::Pkcs1WithSha512,
 ];
+
+/// Why a handshake failed that somebody else answered.
+const OTHER_CERTIFICATE: &str =
+    "the certificate does not match the fingerprint of the session description";
 
 /// `Endpoint` tells associations apart by address. Each peer has its own, with one association
 /// that keeps its name when the path changes.
@@ -142,6 +147,9 @@ pub struct Dtls {
     /// When the other end used its keys, with the number of the record: the handshake can be
     /// forgotten.
     confirmed: Option<(Instant, u64)>,
+    /// What the handshake came to so far, and since when it comes to no more.
+    evidence: DtlsEvidence,
+    quiet_since: Option<Instant>,
 }
 
 impl Dtls {
@@ -158,6 +166,11 @@ impl Dtls {
             gate: Gate::default(),
             events: VecDeque::new(),
             confirmed: None,
+            evidence: DtlsEvidence {
+                begins_here: role == DtlsRole::Client,
+                ..DtlsEvidence::default()
+            },
+            quiet_since: None,
         }
     }
 
@@ -177,6 +190,7 @@ impl Dtls {
         if self.state != DtlsState::New {
             return;
         }
+        self.quiet_since.get_or_insert(now);
         if self.role == DtlsRole::Server {
             self.deadline.get_or_insert(now + HANDSHAKE_TIMEOUT);
             return;
@@ -200,9 +214,7 @@ impl Dtls {
             DtlsState::New => self.begin(now),
             DtlsState::Connecting | DtlsState::Connected => {}
         }
-        let admitted = self
-            .gate
-            .admit(datagram, self.state == DtlsState::Connected);
+        let admitted = self.admit(now, datagram);
         if admitted.is_empty() {
             return false;
         }
@@ -229,6 +241,39 @@ impl Dtls {
             Err(_) => {}
         }
         false
+    }
+
+    fn admit(&mut self, now: Instant, datagram: &[u8]) -> BytesMut {
+        let is_done = self.state == DtlsState::Connected;
+        if is_done {
+            return self.gate.admit(datagram, true);
+        }
+        let before = self.gate.progress();
+        let admitted = self.gate.admit(datagram, false);
+        if self.gate.progress() > before {
+            self.quiet_since = Some(now);
+        }
+        let evidence = &mut self.evidence;
+        evidence.received = evidence.received.saturating_add(1);
+        evidence.longest.0 = evidence.longest.0.max(size(datagram));
+        admitted
+    }
+
+    /// What the handshake came to so far.
+    pub fn evidence(&self, now: Instant) -> DtlsEvidence {
+        let quiet = (self.quiet_since).map(|since| now.saturating_duration_since(since));
+        let quiet = quiet.unwrap_or_default().as_millis();
+        DtlsEvidence {
+            fate: match self.state {
+                DtlsState::New | DtlsState::Connecting => DtlsFate::UnderWay,
+                DtlsState::Connected => DtlsFate::Done,
+                DtlsState::Closed => DtlsFate::Closed,
+                DtlsState::Failed => self.evidence.fate.clone(),
+            },
+            quiet_ms: u32::try_from(quiet).unwrap_or(u32::MAX),
+            gap: self.gate.gap(),
+            ..self.evidence.clone()
+        }
     }
 
     #[expect(
@@ -314,10 +359,7 @@ impl Dtls {
         };
         match self.fingerprints.iter().any(matches) {
             true => Ok(()),
-            false => Err(DtlsError(
-                "the certificate does not match the fingerprint of the session description"
-                    .to_owned(),
-            )),
+            false => Err(DtlsError(OTHER_CERTIFICATE.to_owned())),
         }
     }
 
@@ -326,6 +368,10 @@ impl Dtls {
         let _ = self.endpoint.close(now);
         self.state = DtlsState::Failed;
         self.deadline = None;
+        self.evidence.fate = match error.0.as_str() {
+            OTHER_CERTIFICATE => DtlsFate::WrongCertificate,
+            words => DtlsFate::Failed(words.to_owned()),
+        };
         self.events.push_back(DtlsEvent::Failed(error));
     }
 
@@ -355,7 +401,13 @@ impl Dtls {
         {
             self.forget_handshake(now, newest);
         }
-        transmit.map(|transmit| transmit.message)
+        let message = transmit?.message;
+        if self.state != DtlsState::Connected {
+            let evidence = &mut self.evidence;
+            evidence.sent = evidence.sent.saturating_add(1);
+            evidence.longest.1 = evidence.longest.1.max(size(&message));
+        }
+        Some(message)
     }
 
     /// What happened.
@@ -384,6 +436,10 @@ impl Dtls {
             self.fail(now, DtlsError(why));
         }
     }
+}
+
+fn size(datagram: &[u8]) -> u16 {
+    u16::try_from(datagram.len()).unwrap_or(u16::MAX)
 }
 
 fn is_data(event: &EndpointEvent) -> bool {

@@ -22,9 +22,10 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use ferrite_protocol::diagnosis::{Arrivals, IceEvidence, PathState};
 use rtc::crypto::RTCCryptoProvider;
 
-use crate::media::net::path::FourTuple;
+use crate::media::net::path::{FourTuple, Transport};
 pub use crate::media::net::stun::MAX_ATTRIBUTES;
 use crate::media::net::stun::TransactionId;
 use crate::prefetch::prefetch;
@@ -36,7 +37,7 @@ pub use stun::addressed_ufrag;
 use generations::{Generation, Generations};
 use pair::Pair;
 use pairs::Pairs;
-use stun::Binding;
+use stun::{Binding, Refusal};
 
 /// When nothing authentic was heard for this long the path counts as disconnected: browsers check the
 /// selected pair at least every five seconds (RFC 7675 §5.1), so two checks were lost.
@@ -96,6 +97,9 @@ pub struct IceLite {
     heard: Instant,
     /// When a restart was agreed on, if nothing was heard since.
     restarted: Option<Instant>,
+    /// What came since the newest credentials were agreed on, and when that was.
+    evidence: IceEvidence,
+    agreed: Instant,
 }
 
 impl IceLite {
@@ -112,6 +116,8 @@ impl IceLite {
             failed: None,
             heard: now,
             restarted: None,
+            evidence: IceEvidence::default(),
+            agreed: now,
         }
     }
 
@@ -125,6 +131,7 @@ impl IceLite {
     pub fn set_remote(&mut self, now: Instant, remote: Credentials) {
         if !self.generations.is_agreed() {
             self.heard = now;
+            self.agreed = now;
         }
         self.generations.set_remote(remote);
     }
@@ -136,6 +143,8 @@ impl IceLite {
             pair.renewed = false;
             pair.nominated_anew = false;
         }
+        self.evidence = IceEvidence::default();
+        self.agreed = now;
         // An offer is no check: consent to send on the path in use is as old as it was.
         self.restarted = Some(now);
         if self.state == IceState::Failed {
@@ -252,6 +261,7 @@ impl IceLite {
             Some(refusal) => request.refuse(refusal, pwd),
             None => request.succeed(tuple.remote, pwd),
         };
+        self.count(tuple, is_current, refusal.as_ref());
         let authentic = refusal.is_none();
         if authentic {
             self.note_check(now, tuple, datagram.len(), is_current, request.nominates());
@@ -260,6 +270,37 @@ impl IceLite {
             response,
             authentic,
         })
+    }
+
+    /// Counts a check for whoever asks why there is no path.
+    fn count(&mut self, tuple: FourTuple, is_current: bool, refusal: Option<&Refusal>) {
+        let evidence = &mut self.evidence;
+        let counter = match refusal {
+            Some(Refusal::BadRequest | Refusal::Unauthorized) => &mut evidence.strangers,
+            Some(Refusal::RoleConflict) => &mut evidence.role_conflicts,
+            None if is_current => &mut arrivals(evidence, tuple.transport).checks,
+            Some(Refusal::UnknownAttributes(_)) | None => return,
+        };
+        *counter = counter.saturating_add(1);
+    }
+
+    /// What came of checks since the newest credentials were agreed on.
+    pub fn evidence(&self, now: Instant) -> IceEvidence {
+        let waited = now.saturating_duration_since(self.agreed).as_millis();
+        let is_silent = matches!(self.state, IceState::Disconnected | IceState::Failed);
+        let has_path = self
+            .in_use()
+            .is_some_and(|pair| pair.nominated && pair.renewed);
+        let was_heard = self.evidence.checks() > 0;
+        IceEvidence {
+            state: match () {
+                () if is_silent && was_heard => PathState::Silent,
+                () if has_path && self.state == IceState::Connected => PathState::Nominated,
+                () => PathState::Open,
+            },
+            waited_ms: u32::try_from(waited).unwrap_or(u32::MAX),
+            ..self.evidence.clone()
+        }
     }
 
     fn note_check(
@@ -310,6 +351,8 @@ impl IceLite {
             return;
         }
         pair.hear_answer(now);
+        let answers = &mut arrivals(&mut self.evidence, tuple.transport).answers;
+        *answers = answers.saturating_add(1);
         self.heard = now;
         if self.successor == Some(tuple) {
             self.select(now, tuple);
@@ -493,5 +536,14 @@ impl IceLite {
                 self.select(now, successor);
             }
         }
+    }
+}
+
+/// The counters of a transport.
+fn arrivals(evidence: &mut IceEvidence, transport: Transport) -> &mut Arrivals {
+    match transport {
+        Transport::Udp => &mut evidence.udp,
+        Transport::Tcp => &mut evidence.tcp,
+        Transport::Relayed => &mut evidence.relayed,
     }
 }
