@@ -136,7 +136,7 @@ fn why(reason: Option<&Reason>) -> String {
         Some(Reason::Explained(_, sentence)) => sentence.clone(),
         Some(Reason::Words(words)) => fill("The server says: {}.", &[words]),
         None => say(
-            "Nobody has found out why; a firewall may be blocking its media port, or the server may not know its public address.",
+            "A firewall may be blocking its media port, or the server may not know its public address.",
         ),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diagnosis::MAX_GATHERING_ERRORS;
+use crate::diagnosis::{ClientEvidence, MAX_GATHERING_ERRORS};
 use crate::{ClientMessage, IceCandidate, JoinToken, ParticipantId, TrackUse, Tracks, Watch};
 
 /// The longest frame a server takes. A WebSocket may be closed for a longer one.
@@ -132,11 +132,7 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Passed {
         }
         ClientMessage::Offer { tracks, .. } => tracks.as_ref().and_then(passed_by_tracks),
         ClientMessage::Candidate { candidate } => candidate.as_ref().and_then(passed_by_candidate),
-        ClientMessage::Explain { seen, .. } => more(
-            "gatheringErrors",
-            seen.gathering_errors.len(),
-            MAX_GATHERING_ERRORS,
-        ),
+        ClientMessage::Explain { seen, .. } => passed_by_evidence(seen),
         // The rest is limited by its types.
         ClientMessage::Leave { .. }
         | ClientMessage::EndOfCandidates {}
@@ -148,6 +144,11 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Passed {
 
 fn passed_by_introduction(name: Option<&str>, metadata: Option<&str>) -> Passed {
     over("name", name, MAX_NAME_BYTES).or_else(|| over("metadata", metadata, MAX_METADATA_BYTES))
+}
+
+fn passed_by_evidence(seen: &ClientEvidence) -> Passed {
+    let errors = seen.gathering_errors.len();
+    more("gatheringErrors", errors, MAX_GATHERING_ERRORS)
 }
 
 fn passed_by_token(token: &JoinToken) -> Passed {

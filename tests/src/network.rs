@@ -213,6 +213,23 @@ pub fn drop_media(port: u16) -> Result<()> {
     )
 }
 
+/// From here on, nothing that comes in from this port arrives, by UDP or TCP.
+pub fn drop_answers(port: u16) -> Result<()> {
+    drop_udp(&format!("--sport {port}"))?;
+    command(
+        "iptables",
+        &format!("-I INPUT -p tcp --sport {port} -j DROP"),
+    )
+}
+
+/// From here on, packets of UDP over IPv4 that come in and have more bytes than this are dropped, as where a
+/// tunnel is too narrow for them and nobody says so.
+pub fn drop_long_udp(bytes: u16) -> Result<()> {
+    let longer = u32::from(bytes) + 1;
+    let rule = format!("-I INPUT -p udp -m u32 --u32 0&0xFFFF={longer}:0xFFFF -j DROP");
+    command("iptables", &rule)
+}
+
 /// From here on, DTLS that comes in by UDP is dropped (RFC 7983 §7: its first byte is 20 to 63), and
 /// what else shares its port arrives. So would have it a firewall that knows WebRTC half.
 pub fn drop_dtls() -> Result<()> {

@@ -382,17 +382,88 @@ mod over_a_network {
             networks
                 .at_server(async || network::drop_media(port))
                 .await?;
-            let app = scene.open_app("?resolution=360").await?;
-            scene.browser.click("#start").await?;
-            let told = "Neither your UDP nor your TCP arrived at the server's media port";
-            let words = app.text("#error-text", |text| text.contains(told)).await?;
-            ensure!(words.contains(&format!("port {port} through")), "{words:?}");
-            scene.browser.screenshot("told").await?;
-            let log = scene.server.output()?;
-            ensure!(log.contains("nothingArrives"), "the server logged nothing");
+            let told = format!("let UDP and TCP port {port} through");
+            is_told(scene, &told, "nothingArrives").await?;
             networks.at_server(async || network::drop_nothing()).await?;
-            app.phase("connected").await?;
-            app.shows("#error", false).await
+            works_again(scene).await
+        })
+    }
+
+    /// The browser's checks arrive, and no answer gets back.
+    #[test]
+    fn answers_get_lost() -> Result<()> {
+        travels("answers_lost", async |scene, _| {
+            network::drop_answers(scene.server.media_port())?;
+            let told = "and none of our answers reached you";
+            is_told(scene, told, "answersLost").await?;
+            network::drop_nothing()?;
+            works_again(scene).await
+        })
+    }
+
+    /// What is larger than the way to the server takes is lost, and nobody says so.
+    #[test]
+    fn the_way_is_too_narrow_for_the_handshake() -> Result<()> {
+        travels("narrow_way", async |scene, networks| {
+            networks
+                .at_server(async || network::drop_long_udp(1000))
+                .await?;
+            let told = "stalls at a large datagram";
+            is_told(scene, told, "largeDatagramsLost").await?;
+            networks.at_server(async || network::drop_nothing()).await?;
+            works_again(scene).await
+        })
+    }
+
+    /// The page says this of a call, and the server's log names this cause.
+    async fn is_told(scene: &Scene, told: &str, cause: &str) -> Result<()> {
+        let app = scene.open_app("?resolution=360").await?;
+        scene.browser.click("#start").await?;
+        app.text("#error-text", |text| text.contains(told)).await?;
+        scene.browser.screenshot("told").await?;
+        let log = scene.server.output()?;
+        ensure!(log.contains(cause), "the server logged nothing of {cause}");
+        Ok(())
+    }
+
+    async fn works_again(scene: &Scene) -> Result<()> {
+        let app = scene.app();
+        app.phase("connected").await?;
+        app.shows("#error", false).await
+    }
+
+    /// Programs have the sentence in their error, and the cause as a word.
+    #[test]
+    fn programs_are_told_why() -> Result<()> {
+        const CALL: &str = r"
+            const { default: init, FerriteClient } = await import('/ferrite_client.js');
+            await init();
+            window.seen = [];
+            const client = new FerriteClient();
+            client.on('status', ({ problem }) => problem?.why && seen.push(problem));
+            client.start().catch((error) => { window.failure = error; });
+        ";
+        const FAILURE: &str = "return window.failure && [failure.code, failure.why, failure.message, seen[0]?.code, seen[0]?.why];";
+        travels("programs_told_why", async |scene, networks| {
+            let port = scene.server.media_port();
+            networks
+                .at_server(async || network::drop_media(port))
+                .await?;
+            scene.open_lab().await?;
+            scene.run(CALL).await?;
+            let failure = async || scene.run(FAILURE).await;
+            let patience = Duration::from_secs(90);
+            let failure =
+                wait::until("the call to fail", patience, failure, |it| it.is_array()).await?;
+            let expected = ["noPath", "nothingArrives", "slowPath", "nothingArrives"];
+            let told: Vec<_> = [0, 1, 3, 4].map(|at| failure[at].as_str()).into();
+            ensure!(told == expected.map(Some), "{failure}");
+            let message = failure[2].as_str().unwrap_or_default();
+            ensure!(
+                message.contains("Neither your UDP nor your TCP"),
+                "{message}"
+            );
+            Ok(())
         })
     }
 

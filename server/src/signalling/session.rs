@@ -295,8 +295,8 @@ impl Session {
         }
         let now = Instant::now();
         self.messages.carry_out(peer, now);
-        if self.vigil.is_due(now) && peer.testify() {
-            self.vigil.was_put();
+        if self.vigil.is_due(now) {
+            self.vigil.was_put(now, peer.testify());
         }
     }
 
@@ -379,7 +379,7 @@ impl Session {
         let Some(event) = event else {
             self.peer = None;
             self.forget_peer();
-            return Vec::new();
+            return self.vigil.lose_peer().into_iter().collect();
         };
         let Some(peer) = &mut self.peer else {
             return Vec::new();
@@ -400,6 +400,8 @@ impl Session {
                     self.ended = peer.state();
                     self.peer = None;
                     self.forget_peer();
+                    let explained = self.vigil.lose_peer();
+                    return message.into_iter().chain(explained).collect();
                 }
                 message.into_iter().collect()
             }

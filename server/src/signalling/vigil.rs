@@ -19,6 +19,9 @@ use crate::rate::{Bucket, Rate};
 /// five seconds, and know more.
 const PATIENCE: Duration = Duration::from_secs(6);
 
+/// When a media plane that was too busy is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Explanations that a client may ask for a second, and at once.
 pub(crate) const EXPLANATIONS: (u32, u32) = (1, 10);
 
@@ -73,9 +76,9 @@ impl Vigil {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// The media plane was asked without the client.
-    pub(super) fn was_put(&mut self) {
-        self.due = None;
+    /// The media plane was asked without the client, or had no room for the question.
+    pub(super) fn was_put(&mut self, now: Instant, is_taken: bool) {
+        self.due = (!is_taken).then_some(now + AGAIN);
     }
 
     /// Whether the client may ask once more.
@@ -89,6 +92,11 @@ impl Vigil {
         self.due = None;
         let seen = Some(Box::new(seen));
         self.asked = Some(Asked { id, seen });
+    }
+
+    /// The peer is gone. Who asked is answered all the same.
+    pub(super) fn lose_peer(&mut self) -> Option<ServerMessage> {
+        self.asked.is_some().then(|| self.explain_absence())
     }
 
     /// There is no peer to ask.
@@ -171,6 +179,10 @@ mod tests {
         assert_eq!(cause(&told), (Some(RequestId(2)), Cause::NoServerAddress));
         let told = vigil.hear(seen("192.0.2.1", "192.0.2.9"));
         assert_eq!(cause(&told), (None, Cause::NothingArrives));
+        assert_eq!(vigil.lose_peer(), None);
+        vigil.ask(Some(RequestId(3)), ClientEvidence::default());
+        let told = vigil.lose_peer().unwrap();
+        assert_eq!(cause(&told), (Some(RequestId(3)), Cause::NoPeer));
     }
 
     #[test]
@@ -182,6 +194,11 @@ mod tests {
         assert!(!vigil.is_due(now + Duration::from_millis(5_999)));
         assert!(vigil.is_due(now + PATIENCE));
         vigil.ask(None, ClientEvidence::default());
+        assert_eq!(vigil.due(), None);
+        vigil.begin(now);
+        vigil.was_put(now + PATIENCE, false);
+        assert!(!vigil.is_due(now + PATIENCE) && vigil.is_due(now + PATIENCE + AGAIN));
+        vigil.was_put(now + PATIENCE + AGAIN, true);
         assert_eq!(vigil.due(), None);
         vigil.begin(now);
         vigil.end();
