@@ -8,11 +8,12 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
     "server/docs/check.md",
+    "server/docs/diagnosis.md",
     "server/docs/limits.md",
     "server/docs/reverse-proxy.md",
     "server/docs/tokens.md",

@@ -1,8 +1,12 @@
 //! What a core's tables hold goes when its reason goes.
 
+use ferrite_protocol::diagnosis::{DtlsEvidence, IceEvidence, PathState};
+
 use super::bench::{Bench, SECOND, check, path};
 use crate::behaviour::Echo;
 use crate::media::IceConnectionState;
+use crate::media::event::PeerEvent;
+use crate::media::id::PeerId;
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::shard::command::Command;
 use crate::media::shard::paths::{ELSEWHERE_FOR, MAX_ELSEWHERE, MAX_PATHS, Owner};
@@ -153,20 +157,31 @@ fn a_peer_that_never_begins_its_handshake_is_removed() {
 }
 
 #[test]
-fn what_keeps_a_handshake_is_told_once_it_takes_long() {
+fn a_peer_tells_what_it_saw_when_it_is_asked_and_only_then() {
     let mut bench = Bench::new();
     let (id, ufrag) = bench.call();
-    let mut after = |span| {
+    for _ in 0..3 {
         bench.check(&ufrag, 7);
-        bench.run_for(span);
-        let told = bench.out.told(id).into_iter();
-        told.map(|(ice, reason)| (ice, reason.is_some()))
-            .collect::<Vec<_>>()
+        bench.run_for(SECOND);
+    }
+    assert_eq!(seen(&mut bench, id), []);
+    bench.command(Command::Testify { id });
+    let seen = seen(&mut bench, id);
+    let [(ice, dtls)] = &seen[..] else {
+        panic!("{seen:?}");
     };
-    let connected = IceConnectionState::Connected;
-    assert_eq!(after(SECOND).last(), Some(&(connected, false)));
-    assert_eq!(after(2 * SECOND), [(connected, true)]);
-    assert_eq!(after(3 * SECOND), []);
+    assert_eq!((ice.state, ice.udp.checks), (PathState::Nominated, 3));
+    assert!(dtls.received == 0 && dtls.quiet_ms >= 2_000, "{dtls:?}");
+}
+
+/// What a peer's session was told of what it saw.
+fn seen(bench: &mut Bench, id: PeerId) -> Vec<(IceEvidence, DtlsEvidence)> {
+    let told = bench.out.told.remove(&id).unwrap_or_default().into_iter();
+    told.filter_map(|event| match event {
+        PeerEvent::Evidence(seen) => Some(*seen),
+        _ => None,
+    })
+    .collect()
 }
 
 #[test]
