@@ -6,6 +6,7 @@
 //! | [`config`] | what the server is told from outside |
 //! | [`server`] | starting and stopping everything in order |
 //! | `check` | whether what was started can be reached, and has what it needs |
+//! | `external` | which addresses a NAT gives this machine |
 //! | `http` | the app, `/ws`, health |
 //! | [`origin`] | which web pages may open a session |
 //! | `network` | whom an address stands for |
@@ -19,6 +20,7 @@
 //! | [`room`] | who is where: plain data |
 //! | `ledger` | stored TURN credentials, and what each relayed |
 //! | `turn` | STUN and TURN on the media port |
+//! | `asking` | STUN as a client speaks it |
 //! | `tls` | the server's certificate |
 //! | `media` | the sans-IO media plane, and the threads that run it |
 //! | `congestion` | how much the path to a subscriber carries |
@@ -104,6 +106,7 @@
 // Tests may expect.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::wildcard_enum_match_arm))]
 
+mod asking;
 pub mod auth;
 #[doc(hidden)]
 pub mod behaviour;
@@ -114,6 +117,7 @@ pub mod config;
 pub mod congestion;
 #[cfg(test)]
 mod documented_limits;
+mod external;
 mod http;
 #[doc(hidden)]
 pub mod ledger;

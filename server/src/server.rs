@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, MadeCertificate};
+use crate::external::{self, External};
 use crate::http::serve::{Ports, serve};
 use crate::http::{self, App, TurnApi};
 use crate::ledger::{DataError, Ledger};
@@ -34,6 +35,7 @@ const FAREWELL: Duration = Duration::from_millis(1000);
 #[derive(Debug)]
 pub struct Server {
     config: Arc<Config>,
+    external: External,
     addr: SocketAddr,
     security: Security,
     turns_port: Option<u16>,
@@ -90,6 +92,11 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// No STUN server is known that could say where this machine is.
+    #[error(
+        "--external-ip: auto asks STUN servers; name one, such as --ice-servers '{{\"urls\": \"stun:HOST:3478\"}}'"
+    )]
+    NobodyToAsk,
     /// TLS cannot be had.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -108,7 +115,9 @@ impl Server {
     /// When a port cannot be had.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let (tls, security) = secure(&config)?;
+        let found = external::find(&config).await.map_err(MediaError::Port)?;
+        let external = found.ok_or(StartError::NobodyToAsk)?;
+        let (tls, security) = secure(&config, &external)?;
         let (listener, addr) = listen(config.http.listen).await?;
         let (turns_listeners, turns_port) = listen_for_turns(&config, tls.is_some())?;
         let turns = tls.as_ref().map(|tls| Turns {
@@ -116,12 +125,13 @@ impl Server {
             at: turns_port.is_none().then(|| addr.ip()),
             certificates: tls.certificates.clone(),
         });
-        let turn = Arc::new(TurnServers::new(turn_config(&config, turns)));
+        let turn = Arc::new(TurnServers::new(turn_config(&config, &external, turns)));
         let ledger = open_ledger(&config, &turn)?;
         let media_config = MediaConfig {
-            port: config.media.port,
+            port: external.port,
             listen: config.media.listen.clone(),
-            external_ips: config.media.external_ips.clone(),
+            external_ips: external.sure.clone(),
+            unsure_ips: external.unsure.clone(),
             shards: config.media.shards,
         };
         let media =
@@ -149,6 +159,7 @@ impl Server {
         let http = tokio::spawn(async { _ = tokio::join!(serving, following) });
         Ok(Self {
             config,
+            external,
             addr,
             security,
             turns_port,
@@ -205,6 +216,11 @@ impl Server {
     /// What it was started with.
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What a NAT makes of this machine's addresses.
+    pub(crate) fn external(&self) -> &External {
+        &self.external
     }
 
     /// The addresses at which media is offered.
@@ -264,9 +280,9 @@ impl Server {
     }
 }
 
-fn secure(config: &Config) -> Result<(Option<Tls>, Security), TlsError> {
+fn secure(config: &Config, external: &External) -> Result<(Option<Tls>, Security), TlsError> {
     let mut addresses = Interfaces::default().addresses(Instant::now());
-    addresses.extend(&config.media.external_ips);
+    addresses.extend(external.all());
     let tls = Tls::set_up(&config.tls, &addresses)?;
     let security = match (&tls, config.tls.made) {
         (None, _) => Security::None,
@@ -296,7 +312,7 @@ fn open_ledger(config: &Config, turn: &TurnServers) -> Result<Option<Arc<Ledger>
     Ok(Some(Arc::new(Ledger::open(directory, stored)?)))
 }
 
-fn turn_config(config: &Config, turns: Option<Turns>) -> TurnConfig {
+fn turn_config(config: &Config, external: &External, turns: Option<Turns>) -> TurnConfig {
     TurnConfig {
         secrets: config
             .turn
@@ -309,7 +325,7 @@ fn turn_config(config: &Config, turns: Option<Turns>) -> TurnConfig {
             allow: config.turn.allow.clone(),
             deny: config.turn.deny.clone(),
         },
-        external_ips: config.media.external_ips.clone(),
+        external_ips: external.all(),
         turns,
         others: config.turn.ice_servers(),
     }

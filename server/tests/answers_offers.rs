@@ -222,7 +222,7 @@ async fn media_is_received_at_no_other_address_than_it_is_told() {
 #[tokio::test]
 async fn the_address_behind_a_nat_is_offered() {
     let server = start(with(|config| {
-        config.media.external_ips = vec!["203.0.113.7".parse().unwrap()]
+        config.media.external_ips = vec![std::net::IpAddr::from([203, 0, 113, 7]).into()]
     }))
     .await;
     let mut client = Client::connect(&server).await;

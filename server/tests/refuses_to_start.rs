@@ -41,6 +41,10 @@ async fn a_flag_that_makes_no_sense_is_named() {
         ),
         (&["--external-ip", "here"], "--external-ip"),
         (&["--external-ip", "0.0.0.0"], "--external-ip"),
+        (
+            &["--external-ip", "auto"],
+            "--external-ip: auto asks STUN servers; name one",
+        ),
         (&["--allowed-origins", "app.example"], "--allowed-origins"),
         (&["--log", "loud"], "--log"),
         (&["--log-format", "xml"], "--log-format"),

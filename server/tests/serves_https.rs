@@ -33,7 +33,7 @@ fn certified(pem: &Pem) -> Config {
 async fn self_signed() -> Server {
     start(with(|config| {
         config.tls.made = Some(MadeCertificate::SelfSigned);
-        config.media.external_ips = vec!["203.0.113.7".parse().unwrap()];
+        config.media.external_ips = vec![std::net::IpAddr::from([203, 0, 113, 7]).into()];
     }))
     .await
 }

@@ -119,13 +119,7 @@ impl Roaming {
 
     fn lay(&self, way: Way) -> Result<()> {
         let Way { name, gateway, .. } = way;
-        let server = format!(
-            "/proc/{}/fd/{}",
-            std::process::id(),
-            self.server.as_raw_fd()
-        );
-        let pair = format!("link add {name} type veth peer name {name} netns {server}");
-        command("ip", &pair)?;
+        lay(name, &self.server)?;
         // A link-local address would be checked for a second or two (RFC 4862 §5.4), and then be one
         // more change after the one that a test makes.
         command("ip", &format!("link set {name} addrgenmode none"))?;
@@ -156,11 +150,127 @@ impl Roaming {
 
     /// Does something in the server's network, such as to start it.
     pub async fn at_server<T>(&self, act: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
-        setns(&self.server, CloneFlags::CLONE_NEWNET)?;
-        let done = act().await;
+        away(&self.server, &self.client, act).await
+    }
+}
+
+/// The server's address behind a NAT.
+pub const INSIDE: &str = "10.0.0.2";
+
+/// What the NAT makes of it. It is for documentation (RFC 5737 §3).
+pub const OUTSIDE: &str = "203.0.113.7";
+
+/// The client's address beside a NAT.
+pub const BESIDE: &str = "203.0.113.9";
+
+/// The NAT, which gives the server an address of its own (RFC 4787 §6: with hairpinning). From outside nothing else
+/// leads in.
+const NAT: [(&str, &str); 4] = [
+    (
+        "iptables",
+        "-t raw -A PREROUTING -i outside -d 10.0.0.0/8 -j DROP",
+    ),
+    (
+        "iptables",
+        "-t nat -A PREROUTING -d 203.0.113.7 -j DNAT --to-destination 10.0.0.2",
+    ),
+    (
+        "iptables",
+        "-t nat -A POSTROUTING -s 10.0.0.2 -j SNAT --to-source 203.0.113.7",
+    ),
+    ("sysctl", "-qw net.ipv4.ip_forward=1"),
+];
+
+/// Three networks: a client's, in which the test runs, a NAT, and a server's behind it.
+#[derive(Debug)]
+pub struct Natted {
+    client: File,
+    nat: File,
+    server: File,
+}
+
+/// Runs an async test in a client's network, from which a server is reached through a 1:1 NAT. Only root may make
+/// them.
+pub fn behind_a_nat(test: impl AsyncFnOnce(&Natted) -> Result<()> + Send) -> Result<()> {
+    ensure!(
+        may_be_made(),
+        "only root, outside of most containers, can make a network"
+    );
+    on_a_thread(|| {
+        let natted = Natted::new()?;
+        block_on(test(&natted))
+    })
+}
+
+impl Natted {
+    fn new() -> Result<Self> {
+        leave()?;
+        let server = current()?;
+        leave()?;
+        let nat = current()?;
+        lay("inside", &server)?;
+        addressed("inside", "10.0.0.1/24")?;
+        leave()?;
+        let client = current()?;
+        lay("outside", &nat)?;
+        addressed("outside", &format!("{BESIDE}/24"))?;
+        command("ip", "route add default via 203.0.113.1")?;
+        let natted = Self {
+            client,
+            nat,
+            server,
+        };
+        natted.at_nat(|| {
+            addressed("outside", "203.0.113.1/24")?;
+            command("ip", "address add 203.0.113.7/24 dev outside")?;
+            let commands = NAT.into_iter();
+            { commands }.try_for_each(|(program, arguments)| command(program, arguments))
+        })?;
+        setns(&natted.server, CloneFlags::CLONE_NEWNET)?;
+        addressed("inside", "10.0.0.2/24")?;
+        command("ip", "route add default via 10.0.0.1")?;
+        setns(&natted.client, CloneFlags::CLONE_NEWNET)?;
+        Ok(natted)
+    }
+
+    fn at_nat(&self, act: impl FnOnce() -> Result<()>) -> Result<()> {
+        setns(&self.nat, CloneFlags::CLONE_NEWNET)?;
+        let done = act();
         setns(&self.client, CloneFlags::CLONE_NEWNET)?;
         done
     }
+
+    /// From here on, what comes from behind the NAT does not get back in.
+    pub fn stop_hairpinning(&self) -> Result<()> {
+        let rule = "-t raw -A PREROUTING -i inside -d 203.0.113.7 -j DROP";
+        self.at_nat(|| command("iptables", rule))
+    }
+
+    /// Does something in the server's network, such as to start it.
+    pub async fn at_server<T>(&self, act: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        away(&self.server, &self.client, act).await
+    }
+}
+
+/// Does something in another network, and comes back.
+async fn away<T>(there: &File, here: &File, act: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+    setns(there, CloneFlags::CLONE_NEWNET)?;
+    let done = act().await;
+    setns(here, CloneFlags::CLONE_NEWNET)?;
+    done
+}
+
+/// A link from this network to another, with one name at both ends.
+fn lay(name: &str, there: &File) -> Result<()> {
+    let there = format!("/proc/{}/fd/{}", std::process::id(), there.as_raw_fd());
+    let pair = format!("link add {name} type veth peer name {name} netns {there}");
+    command("ip", &pair)
+}
+
+fn addressed(link: &str, address: &str) -> Result<()> {
+    command("ip", "link set lo up")?;
+    command("ip", &format!("link set {link} up"))?;
+    command("ip", &format!("address add {address} dev {link}"))
 }
 
 /// The network of this thread.

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use crate::network::{Roaming, SERVER};
+use crate::network::{INSIDE, Natted, OUTSIDE, Roaming, SERVER};
 use crate::process::Process;
 use crate::{artefacts, cargo, wait};
 
@@ -48,6 +48,15 @@ impl Server {
         let flags = [&["--external-ip", SERVER], flags].concat();
         let start = async || Self::start_at(dir, &listen, &flags).await;
         networks.at_server(start).await
+    }
+
+    /// Starts the server behind a NAT. It is reached at the address that that gives it.
+    pub async fn start_behind(nat: &Natted, dir: &Path, flags: &[&str]) -> Result<Self> {
+        let listen = format!("{INSIDE}:0");
+        let start = async || Self::start_at(dir, &listen, flags).await;
+        let mut server = nat.at_server(start).await?;
+        server.address = server.address.replace(INSIDE, OUTSIDE);
+        Ok(server)
     }
 
     async fn launch(dir: &Path, listen: &str, media_port: u16, flags: &[&str]) -> Result<Self> {

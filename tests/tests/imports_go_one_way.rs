@@ -12,15 +12,17 @@ use syn::{Attribute, Ident, Item, Visibility};
 use crate::sources::{Imports, Sources};
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 19] = [
+const PARTS: [&str; 21] = [
     "check",
     "server",
+    "external",
     "http",
     "signalling",
     "room",
     "behaviour",
     "ledger",
     "turn",
+    "asking",
     "media",
     "tls",
     "congestion",

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::asking::{Failure, PATIENCE, connect};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
-
-use super::asking::{Failure, PATIENCE, connect};
 
 /// Its answer is shorter, headers and all.
 const MAX_ANSWER: u64 = 4096;

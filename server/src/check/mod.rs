@@ -7,7 +7,6 @@
 //! | `verdicts` | what a finding means, and what to do about it. Pure |
 //! | `ports` | whether the ports of the settings can be had, and who has them |
 //! | `target` | the server that is asked, and where |
-//! | `asking` | STUN over UDP, TCP and TLS |
 //! | `relaying` | an allocation, and a packet through it and back |
 //! | `sealed` | TLS's handshake, and the certificate that is shown |
 //! | `front` | the front door |
@@ -17,7 +16,6 @@
 
 use crate::{Config, Server, StartError};
 
-mod asking;
 mod front;
 mod machine;
 mod ports;
@@ -42,11 +40,20 @@ pub async fn check(config: Config) -> Report {
     let mut report = Report::new(found == Found::Running, ports.collect());
     report.add(match found {
         Found::Free => of_another(&config).await,
-        Found::Running => Target::running(&config).test().await,
+        Found::Running => of_that(&config).await,
         Found::Taken => verdicts::untested(),
     });
     report.add(machine::look(&config, clock));
     report
+}
+
+/// Tests a server that runs.
+async fn of_that(config: &Config) -> Vec<Row> {
+    let mut rows = Target::running(config).test().await;
+    if config.media.asks_for_its_address() {
+        rows.push(verdicts::unknown_external());
+    }
+    rows
 }
 
 /// Starts a server, and tests it.
@@ -54,9 +61,12 @@ async fn of_another(config: &Config) -> Vec<Row> {
     let mut config = config.clone();
     // Its database may be in use, and whoever runs the test may not be who runs the server.
     config.data.directory = None;
-    match Server::start(config).await {
+    match Server::start(config.clone()).await {
         Ok(server) => {
-            let rows = Target::of(&server).test().await;
+            let mut rows = Target::of(&server).test().await;
+            if config.media.asks_for_its_address() {
+                rows.push(verdicts::external(server.external()));
+            }
             server.shutdown().await;
             rows
         }

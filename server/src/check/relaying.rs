@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use super::asking::{Asker, Failure, Question, ask_over, connect, insist};
+use crate::asking::{Asker, Failure, Question, ask_over, connect, insist};
 use crate::media::net::stun::attribute::{
     DATA, ERROR_CODE, NONCE, REALM as REALM_ATTRIBUTE, REQUESTED_ADDRESS_FAMILY,
     REQUESTED_TRANSPORT, USERNAME, XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, read_address,

@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use super::relaying::{User, relay};
 use super::report::Row;
 use super::sealed::shake_hands;
-use super::{asking, front, verdicts};
+use super::{front, verdicts};
+use crate::asking;
 use crate::config::Config;
 use crate::media::net::candidates::{Interfaces, offered, usable};
 use crate::media::net::sockets::Port;
@@ -62,8 +63,9 @@ impl Target {
         };
         let has_tls = *server.security() != Security::None;
         let (media, turns) = (server.media_addresses(), server.turns_port());
+        let external = server.external().all();
         Self::new(
-            config,
+            external,
             server.addr(),
             has_tls,
             (port.number, media),
@@ -76,7 +78,8 @@ impl Target {
     pub(super) fn running(config: &Config) -> Self {
         let port = port(config, config.media.port);
         let own = Interfaces::default().addresses(Instant::now());
-        let media = offered(&port, &config.media.external_ips, &own);
+        let external = config.media.literal_ips();
+        let media = offered(&port, &external, &own);
         let access = Access {
             allow: config.turn.allow.clone(),
             deny: config.turn.deny.clone(),
@@ -91,7 +94,7 @@ impl Target {
         let has_tls = config.tls.cert.is_some() || config.tls.made.is_some();
         let turns = config.turn.turns_port.filter(|port| *port != 0);
         Self::new(
-            config,
+            external,
             config.http.listen,
             has_tls,
             (port.number, media),
@@ -101,14 +104,13 @@ impl Target {
     }
 
     fn new(
-        config: &Config,
+        external: Vec<IpAddr>,
         http: SocketAddr,
         has_tls: bool,
         (port, addresses): (u16, Vec<IpAddr>),
         turns: Option<u16>,
         relay: Relaying,
     ) -> Self {
-        let external = config.media.external_ips.clone();
         let addresses = told(&addresses, &external);
         let at = |port| addresses.iter().map(move |ip| SocketAddr::new(*ip, port));
         let http = SocketAddr::new(near(&[http.ip()]), http.port());
@@ -199,7 +201,7 @@ impl Target {
 
 /// The addresses that clients on other machines are told; where there is none, those that clients on this one are.
 fn told(addresses: &[IpAddr], external: &[IpAddr]) -> Vec<IpAddr> {
-    let mut told = usable(addresses, true);
+    let mut told = usable(addresses, &[], true);
     let is_away = |address: &IpAddr| !address.is_loopback() || external.contains(address);
     if told.iter().any(is_away) {
         told.retain(is_away);

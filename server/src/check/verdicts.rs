@@ -8,11 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::asking::Failure;
 use super::ports::{Asked, Bound, Found};
 use super::relaying::{Lost, Relayed};
 use super::report::{Row, Status};
 use super::sealed::Shown;
+use crate::asking::Failure;
+use crate::external::External;
 use crate::ledger::calendar::Day;
 use crate::media::net::sockets::Given;
 
@@ -111,6 +112,29 @@ fn answers(what: &'static str, at: SocketAddr, time: Duration) -> Row {
 /// Media over UDP.
 pub(super) fn udp(at: SocketAddr, is_external: bool, answered: &Result<Duration, Failure>) -> Row {
     media("udp", "UDP", at, is_external, answered)
+}
+
+/// What `--external-ip auto` found.
+pub(super) fn external(found: &External) -> Row {
+    let row = |status, says: String| Row::new(status, "external", says);
+    let list = |ips: &[IpAddr]| {
+        let texts: Vec<_> = ips.iter().map(IpAddr::to_string).collect();
+        texts.join(", ")
+    };
+    match (&*found.unsure, &*found.sure, found.answered) {
+        ([_, ..], _, _) => row(Status::Warn, format!("not proved: {}", list(&found.unsure)))
+            .advise("open the media port, or give the address itself if it is right: it is offered after all others"),
+        ([], _, 0) => row(Status::Warn, "no STUN server answered".to_owned())
+            .advise("is UDP let out, and are those of --ice-servers the right ones?"),
+        ([], [], _) => row(Status::Ok, "there is no NAT".to_owned()),
+        ([], sure, _) => row(Status::Ok, list(sure)),
+    }
+}
+
+/// What it found for a server that runs elsewhere.
+pub(super) fn unknown_external() -> Row {
+    let says = "the running server alone knows what it found";
+    Row::new(Status::Skipped, "external", says).advise("its log says it, and whether it was proved")
 }
 
 /// Media over TCP.
@@ -472,6 +496,25 @@ mod tests {
             tcp(at(), false, &answered).text(),
             "tcp 192.0.2.1:3478: answered in 1.5 ms"
         );
+    }
+
+    #[test]
+    fn an_address_is_external_when_it_is_proved() {
+        let status = |sure: &[&str], unsure: &[&str], answered| {
+            let read = |texts: &[&str]| texts.iter().map(|ip| ip.parse().unwrap()).collect();
+            let (sure, unsure) = (read(sure), read(unsure));
+            let found = External {
+                sure,
+                unsure,
+                answered,
+                port: 0,
+            };
+            external(&found).status
+        };
+        assert_eq!(status(&["203.0.113.7"], &[], 1), Status::Ok);
+        assert_eq!(status(&[], &[], 1), Status::Ok);
+        assert_eq!(status(&["203.0.113.7"], &[], 0), Status::Warn);
+        assert_eq!(status(&["203.0.113.7"], &["203.0.113.8"], 1), Status::Warn);
     }
 
     #[test]

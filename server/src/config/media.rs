@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::declare::settings;
-use super::value::within;
+use super::value::{Single, within};
 
 /// More than any machine has cores.
 const MAX_SHARDS: usize = 1024;
@@ -19,17 +19,77 @@ settings! {
         pub listen: Vec<IpAddr> = Vec::new(), "media-listen", "IP", are_one_of_a_family;
 
         /// The address clients reach this machine at, where a 1:1 NAT hides it (cloud machines,
-        /// containers)
-        pub external_ips: Vec<IpAddr> = Vec::new(), "external-ip", "IP", are_reachable;
+        /// containers); `auto` asks the STUN servers of --ice-servers for it at the start
+        pub external_ips: Vec<ExternalIp> = Vec::new(), "external-ip", "IP", are_reachable;
 
         /// Threads for media; 0 means one per core
         pub shards: usize = 0, "shards", "COUNT", within(0, MAX_SHARDS);
     }
 }
 
+impl Media {
+    /// Those that are given.
+    #[must_use]
+    pub fn literal_ips(&self) -> Vec<IpAddr> {
+        self.external_ips
+            .iter()
+            .filter_map(ExternalIp::literal)
+            .collect()
+    }
+
+    /// Whether others are to be asked for.
+    #[must_use]
+    pub fn asks_for_its_address(&self) -> bool {
+        self.external_ips.contains(&ExternalIp::Auto)
+    }
+}
+
+/// An address that clients reach this machine at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternalIp {
+    /// This one.
+    Literal(IpAddr),
+    /// Whichever STUN servers see.
+    Auto,
+}
+
+impl ExternalIp {
+    fn literal(&self) -> Option<IpAddr> {
+        match self {
+            Self::Literal(ip) => Some(*ip),
+            Self::Auto => None,
+        }
+    }
+}
+
+impl From<IpAddr> for ExternalIp {
+    fn from(ip: IpAddr) -> Self {
+        Self::Literal(ip)
+    }
+}
+
+impl Single for ExternalIp {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => IpAddr::parse(text)
+                .map(Self::Literal)
+                .map_err(|hint| format!("{hint}, or auto")),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Literal(ip) => Single::show(ip),
+            Self::Auto => "auto".to_owned(),
+        }
+    }
+}
+
 #[expect(clippy::ptr_arg, reason = "a rule is given the value as it is")]
-fn are_reachable(ips: &Vec<IpAddr>) -> Result<(), String> {
-    match ips.iter().find(|ip| ip.is_unspecified()) {
+fn are_reachable(ips: &Vec<ExternalIp>) -> Result<(), String> {
+    let mut literal = ips.iter().filter_map(ExternalIp::literal);
+    match literal.find(IpAddr::is_unspecified) {
         Some(ip) => Err(format!(
             "{ip} is no address a client can reach; give the public one"
         )),

@@ -42,7 +42,7 @@ pub use self::error::ConfigError;
 pub use self::http::Http;
 pub use self::limits::Limits;
 pub use self::log::{Log, LogAddresses, LogFormat};
-pub use self::media::Media;
+pub use self::media::{ExternalIp, Media};
 pub use self::signalling::Signalling;
 pub use self::tls::{MadeCertificate, Tls};
 pub use self::tokens::{KeyFile, Tokens};

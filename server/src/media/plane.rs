@@ -56,6 +56,8 @@ pub struct MediaConfig {
     pub listen: Vec<IpAddr>,
     /// Addresses that a 1:1 NAT maps to this machine.
     pub external_ips: Vec<IpAddr>,
+    /// Addresses of which nobody is sure that one does.
+    pub unsure_ips: Vec<IpAddr>,
     /// Worker threads. 0 means one per core.
     pub shards: usize,
 }
@@ -107,6 +109,7 @@ impl fmt::Debug for MediaPlane {
 struct Inner {
     port: Port,
     external_ips: Vec<IpAddr>,
+    unsure_ips: Vec<IpAddr>,
     interfaces: Interfaces,
     identity: Identity,
     clock: Clock,
@@ -167,7 +170,8 @@ impl MediaPlane {
         }
         let plane = Self(Arc::new(Inner {
             port,
-            external_ips: config.external_ips,
+            external_ips: [&config.external_ips[..], &config.unsure_ips].concat(),
+            unsure_ips: config.unsure_ips,
             interfaces: Interfaces::default(),
             identity,
             clock: Clock::new(Instant::now(), SystemTime::now()),
@@ -225,7 +229,12 @@ impl MediaPlane {
         let id = PeerId(inner.next_id.fetch_add(1, Ordering::Relaxed));
         let credentials = new_credentials();
         let addresses = self.addresses();
-        let candidates = host_candidates(&addresses, inner.port.number, options.loopback);
+        let candidates = host_candidates(
+            &addresses,
+            &inner.unsure_ips,
+            inner.port.number,
+            options.loopback,
+        );
         let local = Local {
             ice_ufrag: credentials.ufrag.clone(),
             ice_pwd: credentials.pwd.clone(),

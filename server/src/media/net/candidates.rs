@@ -8,9 +8,14 @@ use std::time::{Duration, Instant};
 use crate::media::net::sockets::Port;
 
 /// The candidate attributes (RFC 8839 §5.1), UDP and passive TCP (RFC 6544), best first. `loopback` says that the other end runs on
-/// this machine, so that loopback addresses reach it, too.
-pub fn host_candidates(addresses: &[IpAddr], port: u16, loopback: bool) -> Vec<String> {
-    let addresses = usable(addresses, loopback);
+/// this machine, so that loopback addresses reach it, too. Of the addresses, those of `last` may be nobody's.
+pub fn host_candidates(
+    addresses: &[IpAddr],
+    last: &[IpAddr],
+    port: u16,
+    loopback: bool,
+) -> Vec<String> {
+    let addresses = usable(addresses, last, loopback);
     let count = addresses.len() as u32;
     let attributes = |transport: &'static str, type_preference: u32, suffix: &'static str| {
         let addresses = addresses.iter().enumerate();
@@ -38,12 +43,13 @@ pub fn offered(port: &Port, external: &[IpAddr], own: &[IpAddr]) -> Vec<IpAddr> 
     external.chain(own).copied().collect()
 }
 
-/// Those that somebody can reach, best first; `loopback` as above.
-pub fn usable(addresses: &[IpAddr], loopback: bool) -> Vec<IpAddr> {
+/// Those that somebody can reach, best first; `last` and `loopback` as above.
+pub fn usable(addresses: &[IpAddr], last: &[IpAddr], loopback: bool) -> Vec<IpAddr> {
     let is_one = |address: &&IpAddr| is_usable(address) && (loopback || !address.is_loopback());
     let mut addresses: Vec<_> = addresses.iter().filter(is_one).copied().collect();
     // RFC 8421 §4: IPv6 first where there is both; loopback last of all.
-    addresses.sort_by_key(|address| (address.is_loopback(), address.is_ipv4()));
+    let rank = |it: &IpAddr| (it.is_loopback(), last.contains(it), it.is_ipv4());
+    addresses.sort_by_key(rank);
     addresses.dedup();
     addresses
 }
@@ -123,11 +129,11 @@ mod tests {
     #[test]
     fn offers_what_the_other_end_can_reach() {
         let all = ips(&["127.0.0.1", "192.0.2.1", "fe80::1", "::1", "2001:db8::1"]);
-        let away = host_candidates(&all, 3478, false);
+        let away = host_candidates(&all, &[], 3478, false);
         assert_eq!(away.len(), 4);
         assert!(away[0].ends_with(" 2001:db8::1 3478 typ host"), "{away:?}");
         assert!(away[1].ends_with(" 192.0.2.1 3478 typ host"), "{away:?}");
-        let here = host_candidates(&all, 3478, true);
+        let here = host_candidates(&all, &[], 3478, true);
         assert!(
             away[3].ends_with(" 192.0.2.1 3478 typ host tcptype passive"),
             "{away:?}"
@@ -138,6 +144,16 @@ mod tests {
             .map(|candidate| candidate.split(' ').nth(3).unwrap().parse().unwrap())
             .collect();
         assert!(priorities.is_sorted_by(|a, b| a > b), "{priorities:?}");
+    }
+
+    #[test]
+    fn what_may_be_nobodys_comes_after_the_others() {
+        let all = ips(&["203.0.113.7", "192.0.2.1", "2001:db8::1", "127.0.0.1"]);
+        let last = ips(&["203.0.113.7"]);
+        let expected = ips(&["2001:db8::1", "192.0.2.1", "203.0.113.7", "127.0.0.1"]);
+        assert_eq!(usable(&all, &last, true), expected);
+        let first = ips(&["2001:db8::1", "203.0.113.7", "192.0.2.1"]);
+        assert_eq!(usable(&all, &[], false), first);
     }
 
     // A client sends as many as it likes, as long as a message may be: none is kept or copied.

@@ -149,6 +149,14 @@ pub fn open_listener(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(raw.into())
 }
 
+/// A socket that nobody shares, and that does not block.
+pub fn open_plain(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let raw = raw_socket(address, Type::DGRAM)?;
+    raw.set_nonblocking(true)?;
+    raw.bind(&address.into())?;
+    Ok(raw.into())
+}
+
 /// Binds so that the shards can share the port.
 fn bind_shared(address: SocketAddr, kind: Type) -> io::Result<RawSocket> {
     let raw = raw_socket(address, kind)?;

@@ -95,7 +95,7 @@ impl ServerEnd {
             ice_ufrag: first.ufrag.clone(),
             ice_pwd: first.pwd,
             fingerprint: identity().fingerprint,
-            candidates: host_candidates(&[address.ip()], address.port(), true),
+            candidates: host_candidates(&[address.ip()], &[], address.port(), true),
             session_id: 1,
             max_message_size: MAX_MESSAGE_SIZE,
             cname: "virtual".to_owned(),

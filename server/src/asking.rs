@@ -15,7 +15,7 @@ use crate::media::net::stun::attribute::{XOR_MAPPED_ADDRESS, read_address};
 use crate::media::net::stun::{HEADER, Message, MessageType, Method, TransactionId, Writer};
 
 /// How long an answer may take before the question is asked again (RFC 8489 §6.2.1), and at last before it is none.
-const WAITS: [Duration; 5] = [
+pub(crate) const WAITS: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
     Duration::from_millis(400),
@@ -24,11 +24,11 @@ const WAITS: [Duration; 5] = [
 ];
 
 /// How long a connection may take, and what is said on it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// Nothing came back.
     Silent,
     /// The machine says that nobody listens.
@@ -51,13 +51,13 @@ impl From<io::Error> for Failure {
 }
 
 /// A request that is not sent yet.
-pub(super) struct Question {
-    pub(super) transaction: TransactionId,
-    pub(super) bytes: BytesMut,
+pub(crate) struct Question {
+    pub(crate) transaction: TransactionId,
+    pub(crate) bytes: BytesMut,
 }
 
 impl Question {
-    pub(super) fn new(typ: MessageType, fill: impl FnOnce(&mut Writer<'_>)) -> Self {
+    pub(crate) fn new(typ: MessageType, fill: impl FnOnce(&mut Writer<'_>)) -> Self {
         let transaction = TransactionId(rand::random());
         let mut bytes = BytesMut::new();
         let mut writer = Writer::new(&mut bytes, typ, transaction);
@@ -72,10 +72,10 @@ impl Question {
 }
 
 /// A socket of our own that asks at one address.
-pub(super) struct Asker(UdpSocket);
+pub(crate) struct Asker(UdpSocket);
 
 impl Asker {
-    pub(super) async fn new(server: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) async fn new(server: SocketAddr) -> Result<Self, Failure> {
         let any: IpAddr = match server.is_ipv4() {
             true => Ipv4Addr::UNSPECIFIED.into(),
             false => Ipv6Addr::UNSPECIFIED.into(),
@@ -87,7 +87,7 @@ impl Asker {
     }
 
     /// Asks until it is answered.
-    pub(super) async fn ask(&self, question: &Question) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn ask(&self, question: &Question) -> Result<Vec<u8>, Failure> {
         for wait in WAITS {
             self.send(&question.bytes).await?;
             let answered = self.hear(wait, |datagram| question.is_answered_by(datagram));
@@ -98,13 +98,13 @@ impl Asker {
         Err(Failure::Silent)
     }
 
-    pub(super) async fn send(&self, datagram: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn send(&self, datagram: &[u8]) -> Result<(), Failure> {
         self.0.send(datagram).await?;
         Ok(())
     }
 
     /// The next datagram that is the one waited for, if it comes in time.
-    pub(super) async fn hear(
+    pub(crate) async fn hear(
         &self,
         wait: Duration,
         is_it: impl Fn(&[u8]) -> bool,
@@ -123,7 +123,7 @@ impl Asker {
 }
 
 /// Waits for something to come by itself, and does it again where it may have been lost.
-pub(super) async fn insist<T>(
+pub(crate) async fn insist<T>(
     mut act: impl AsyncFnMut(Duration) -> Result<Option<T>, Failure>,
 ) -> Result<T, Failure> {
     for wait in WAITS {
@@ -135,7 +135,7 @@ pub(super) async fn insist<T>(
 }
 
 /// Asks for our address, and says how long the answer took.
-pub(super) async fn over_udp(server: SocketAddr) -> Result<Duration, Failure> {
+pub(crate) async fn over_udp(server: SocketAddr) -> Result<Duration, Failure> {
     let asker = Asker::new(server).await?;
     let asked = Instant::now();
     let answer = asker.ask(&binding()).await?;
@@ -144,18 +144,18 @@ pub(super) async fn over_udp(server: SocketAddr) -> Result<Duration, Failure> {
 }
 
 /// The same over TCP.
-pub(super) async fn over_tcp(server: SocketAddr) -> Result<Duration, Failure> {
+pub(crate) async fn over_tcp(server: SocketAddr) -> Result<Duration, Failure> {
     let mut stream = connect(server).await?;
     over_stream(&mut stream).await
 }
 
-pub(super) async fn connect(server: SocketAddr) -> Result<TcpStream, Failure> {
+pub(crate) async fn connect(server: SocketAddr) -> Result<TcpStream, Failure> {
     let connecting = timeout(PATIENCE, TcpStream::connect(server));
     Ok(connecting.await.map_err(|_| Failure::Silent)??)
 }
 
 /// The same over any stream.
-pub(super) async fn over_stream(
+pub(crate) async fn over_stream(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> Result<Duration, Failure> {
     let asked = Instant::now();
@@ -164,7 +164,7 @@ pub(super) async fn over_stream(
 }
 
 /// Asks over a stream.
-pub(super) async fn ask_over(
+pub(crate) async fn ask_over(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     question: &Question,
 ) -> Result<Vec<u8>, Failure> {
@@ -191,12 +191,13 @@ async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u
     Ok(message)
 }
 
-fn binding() -> Question {
+/// Asks for our address.
+pub(crate) fn binding() -> Question {
     Question::new(Method::Binding.request(), |_| {})
 }
 
 /// The address that the server saw.
-fn mapped(answer: &[u8]) -> Result<SocketAddr, Failure> {
+pub(crate) fn mapped(answer: &[u8]) -> Result<SocketAddr, Failure> {
     let answer = Message::read(answer).filter(|it| it.typ() == Method::Binding.success());
     let mapped = answer
         .and_then(|answer| read_address(answer.get(XOR_MAPPED_ADDRESS)?, answer.transaction()));
