@@ -9,6 +9,7 @@
 //! | `external` | which addresses a NAT gives this machine |
 //! | `http` | the app, `/ws`, health |
 //! | [`origin`] | which web pages may open a session |
+//! | `interface` | which interfaces clients are told of |
 //! | `network` | whom an address stands for |
 //! | `shares` | how much each address may have |
 //! | `rate` | how often something may happen |
@@ -119,6 +120,7 @@ pub mod congestion;
 mod documented_limits;
 mod external;
 mod http;
+mod interface;
 #[doc(hidden)]
 pub mod ledger;
 #[doc(hidden)]

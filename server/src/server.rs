@@ -132,6 +132,7 @@ impl Server {
             listen: config.media.listen.clone(),
             external_ips: external.sure.clone(),
             unsure_ips: external.unsure.clone(),
+            interfaces: config.media.interfaces.clone(),
             shards: config.media.shards,
         };
         let media =
@@ -326,6 +327,7 @@ fn turn_config(config: &Config, external: &External, turns: Option<Turns>) -> Tu
             deny: config.turn.deny.clone(),
         },
         external_ips: external.all(),
+        interfaces: config.media.interfaces.clone(),
         turns,
         others: config.turn.ice_servers(),
     }

@@ -66,6 +66,7 @@ async fn a_flag_that_makes_no_sense_is_named() {
         ),
         (&["--trusted-proxies", "10.0.0.0/40"], "--trusted-proxies"),
         (&["--turn-allow", "10.0.0.0/40"], "--turn-allow"),
+        (&["--interface", "10.0.0.0/40"], "--interface"),
         (&["--turn-deny", "10.0.0.0/8,inside"], "--turn-deny"),
         (&["--relay-ports", "50000"], "--relay-ports"),
         (&["--turn-shared-secret", ","], "--turn-shared-secret"),

@@ -22,6 +22,7 @@ fn servers() -> Arc<TurnServers> {
         relay_ports: 1..=1000,
         access: Access::default(),
         external_ips: Vec::new(),
+        interfaces: Vec::new(),
         turns: None,
         others: Vec::new(),
     }))

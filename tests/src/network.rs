@@ -300,6 +300,12 @@ fn block_on(test: impl Future<Output = Result<()>>) -> Result<()> {
     runtime.enable_all().build()?.block_on(test)
 }
 
+/// From here on, there is a bridge of this name, with this address.
+pub fn build_bridge(name: &str, address: &str) -> Result<()> {
+    command("ip", &format!("link add {name} type bridge"))?;
+    addressed(name, address)
+}
+
 /// From here on, what comes in by UDP and matches this (in `iptables`' words) is dropped.
 pub fn drop_udp(matching: &str) -> Result<()> {
     for table in ["iptables", "ip6tables"] {

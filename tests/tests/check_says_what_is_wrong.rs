@@ -87,3 +87,26 @@ fn a_firewall_on_this_machine_is_noticed() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn clients_are_told_of_bridges_only_where_the_settings_say_so() -> Result<()> {
+    network::apart(async || {
+        if !network::may_be_made() {
+            return Ok(());
+        }
+        network::build_bridge("docker0", "172.17.0.1/16")?;
+        const BRIDGE: &str = "ok      udp 172.17.0.1:";
+        const OWN: &str = "ok      udp 198.51.100.1:";
+        for (flags, bridge, own) in [
+            (&[][..], false, true),
+            (&["--interface", "docker*"], true, false),
+            (&["--interface", "docker0,198.51.100.0/24"], true, true),
+            (&["--interface", "!198.51.100.0/24"], false, false),
+        ] {
+            let (text, _) = check(flags).await?;
+            let told = (text.contains(BRIDGE), text.contains(OWN));
+            ensure!(told == (bridge, own), "{flags:?}: {text}");
+        }
+        Ok(())
+    })
+}

@@ -12,7 +12,7 @@ use syn::{Attribute, Ident, Item, Visibility};
 use crate::sources::{Imports, Sources};
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 21] = [
+const PARTS: [&str; 22] = [
     "check",
     "server",
     "external",
@@ -32,6 +32,7 @@ const PARTS: [&str; 21] = [
     "rate",
     "random",
     "prefetch",
+    "interface",
     "network",
     "origin",
 ];

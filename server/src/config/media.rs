@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::declare::settings;
 use super::value::{Single, within};
+use crate::interface::InterfaceRule;
 
 /// More than any machine has cores.
 const MAX_SHARDS: usize = 1024;
@@ -21,6 +22,10 @@ settings! {
         /// The address clients reach this machine at, where a 1:1 NAT hides it (cloud machines,
         /// containers); `auto` asks the STUN servers of --ice-servers for it at the start
         pub external_ips: Vec<ExternalIp> = Vec::new(), "external-ip", "IP", are_reachable;
+
+        /// The interfaces whose addresses clients are told, by name (eth0, wg*) or network (10.0.0.0/8), and
+        /// after a `!` those whose addresses they are not; without any to tell of, all but bridges of containers
+        pub interfaces: Vec<InterfaceRule> = Vec::new(), "interface", "NAME";
 
         /// Threads for media; 0 means one per core
         pub shards: usize = 0, "shards", "COUNT", within(0, MAX_SHARDS);
@@ -83,6 +88,16 @@ impl Single for ExternalIp {
             Self::Literal(ip) => Single::show(ip),
             Self::Auto => "auto".to_owned(),
         }
+    }
+}
+
+impl Single for InterfaceRule {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse::<Self>().map_err(str::to_owned)
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -47,6 +47,7 @@ pub use self::signalling::Signalling;
 pub use self::tls::{MadeCertificate, Tls};
 pub use self::tokens::{KeyFile, Tokens};
 pub use self::turn::{IceServers, IceServersFile, PortRange, Secrets, SecretsFile, Turn};
+pub use crate::interface::InterfaceRule;
 
 /// Everything the server is told from outside.
 #[derive(Clone, Debug, Default)]

@@ -17,6 +17,7 @@ pub use crate::media::net::sockets::PortError;
 pub use crate::media::transport::dtls::DtlsState as DtlsTransportState;
 pub use crate::media::transport::ice::IceState as IceConnectionState;
 
+use crate::interface::InterfaceRule;
 use crate::media::Behaviour;
 use crate::media::event::PeerEvent;
 use crate::media::handle::{PeerHandle, new_credentials};
@@ -58,6 +59,8 @@ pub struct MediaConfig {
     pub external_ips: Vec<IpAddr>,
     /// Addresses of which nobody is sure that one does.
     pub unsure_ips: Vec<IpAddr>,
+    /// Which interfaces' addresses peers are told.
+    pub interfaces: Vec<InterfaceRule>,
     /// Worker threads. 0 means one per core.
     pub shards: usize,
 }
@@ -172,7 +175,7 @@ impl MediaPlane {
             port,
             external_ips: [&config.external_ips[..], &config.unsure_ips].concat(),
             unsure_ips: config.unsure_ips,
-            interfaces: Interfaces::default(),
+            interfaces: Interfaces::new(config.interfaces),
             identity,
             clock: Clock::new(Instant::now(), SystemTime::now()),
             shards: Shards::new(mailboxes),
@@ -209,7 +212,7 @@ impl MediaPlane {
 
     /// The addresses that peers are told, as far as they can reach them.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        let own = self.0.interfaces.addresses(Instant::now());
+        let own = self.0.interfaces.told(Instant::now());
         offered(&self.0.port, &self.0.external_ips, &own)
     }
 

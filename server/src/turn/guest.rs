@@ -38,7 +38,7 @@ impl Addresses {
 
     /// An address of this machine that others can reach, or if it has none, one of its own.
     fn any(&self, ipv6: bool) -> Option<IpAddr> {
-        let own = self.interfaces.addresses(Instant::now()).into_iter();
+        let own = self.interfaces.told(Instant::now()).into_iter();
         let fitting = own.filter(|own| own.is_ipv6() == ipv6 && self.port.receives_at(*own));
         let usable = fitting.filter(|own| match own {
             IpAddr::V4(own) => !own.is_link_local(),

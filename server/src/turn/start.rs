@@ -13,6 +13,7 @@ use super::guest::{Addresses, TurnGuest};
 use super::nonce::Nonces;
 use super::ports::Ports;
 use super::server::Shared;
+use crate::interface::InterfaceRule;
 use crate::media::net::candidates::Interfaces;
 use crate::media::net::guest::Guest;
 use crate::media::net::sockets::Port;
@@ -29,6 +30,8 @@ pub struct TurnConfig {
     pub access: Access,
     /// What a 1:1 NAT makes of this machine's addresses.
     pub external_ips: Vec<IpAddr>,
+    /// Which interfaces' addresses clients are told.
+    pub interfaces: Vec<InterfaceRule>,
     /// Where TURN is spoken over TLS, if it is.
     pub turns: Option<Turns>,
     /// Other servers that clients may use.
@@ -124,7 +127,7 @@ impl TurnServers {
         let addresses = Addresses {
             port: port.clone(),
             external: self.config.external_ips.clone(),
-            interfaces: Interfaces::default(),
+            interfaces: Interfaces::new(self.config.interfaces.clone()),
         };
         let shared = Shared::new(
             self.config.access.clone(),

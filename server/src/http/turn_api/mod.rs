@@ -144,6 +144,7 @@ mod tests {
             relay_ports: 50_000..=50_000,
             access: Access::default(),
             external_ips: Vec::new(),
+            interfaces: Vec::new(),
             turns: None,
             others: Vec::new(),
         }));

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::interface::{InterfaceRule, choose};
 use crate::media::net::sockets::Port;
 
 /// The candidate attributes (RFC 8839 §5.1), UDP and passive TCP (RFC 6544), best first. `loopback` says that the other end runs on
@@ -62,31 +63,59 @@ fn is_usable(address: &IpAddr) -> bool {
     }
 }
 
-/// The addresses of this machine's interfaces. To ask the kernel takes a tenth of what a peer costs
-/// to connect, so that peers which come together share an answer.
+/// The addresses of this machine's interfaces, and which of them clients are told. To ask the kernel takes a tenth
+/// of what a peer costs to connect, so that peers which come together share an answer.
 #[derive(Debug, Default)]
-pub struct Interfaces(Mutex<Option<(Instant, Vec<IpAddr>)>>);
+pub struct Interfaces {
+    rules: Vec<InterfaceRule>,
+    known: Mutex<Option<(Instant, Known)>>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    all: Vec<IpAddr>,
+    told: Vec<IpAddr>,
+}
 
 /// How long an answer is good for.
 const FRESH: Duration = Duration::from_secs(1);
 
 impl Interfaces {
-    /// Every address.
-    pub fn addresses(&self, now: Instant) -> Vec<IpAddr> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*known {
-            Some((asked, addresses)) if now < *asked + FRESH => addresses.clone(),
-            _ => known.insert((now, interface_addresses())).1.clone(),
+    /// With these, or without these.
+    pub fn new(rules: Vec<InterfaceRule>) -> Self {
+        Self {
+            rules,
+            known: Mutex::default(),
         }
     }
-}
 
-fn interface_addresses() -> Vec<IpAddr> {
-    match if_addrs::get_if_addrs() {
-        Ok(interfaces) => interfaces.iter().map(|interface| interface.ip()).collect(),
-        Err(error) => {
+    /// Every address.
+    pub fn addresses(&self, now: Instant) -> Vec<IpAddr> {
+        self.known(now, |known| known.all.clone())
+    }
+
+    /// Those that clients are told.
+    pub fn told(&self, now: Instant) -> Vec<IpAddr> {
+        self.known(now, |known| known.told.clone())
+    }
+
+    fn known<T>(&self, now: Instant, pick: impl FnOnce(&Known) -> T) -> T {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((asked, fresh)) if now < *asked + FRESH => pick(fresh),
+            _ => pick(&known.insert((now, self.ask())).1),
+        }
+    }
+
+    fn ask(&self) -> Known {
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
             tracing::warn!(%error, "the interfaces' addresses cannot be read; set --external-ip");
             Vec::new()
+        });
+        let all = || interfaces.iter().map(|it| (it.name.as_str(), it.ip()));
+        Known {
+            all: all().map(|(_, address)| address).collect(),
+            told: choose(&self.rules, all()),
         }
     }
 }

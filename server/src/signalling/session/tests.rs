@@ -65,6 +65,7 @@ fn member() -> (Session, MediaPlane, Vec<Prepared>) {
         relay_ports: 50_000..=50_000,
         access: Access::default(),
         external_ips: Vec::new(),
+        interfaces: Vec::new(),
         turns: None,
         others: Vec::new(),
     }));
