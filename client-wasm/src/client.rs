@@ -268,9 +268,7 @@ impl Client {
             PeerEvent::Candidate(candidate) => call::Input::LocalCandidate(candidate),
             PeerEvent::State(state) => call::Input::PeerState(state),
             PeerEvent::Traffic(traffic) => call::Input::Traffic(traffic),
-            PeerEvent::LayersSwitched(publication, is_done) => {
-                return self.with_peer(|peer| peer.layers_switched(publication, is_done));
-            }
+            PeerEvent::Switched(it) => return self.with_peer(|peer| peer.switched(it)),
             PeerEvent::Track(event) => return events.push(Event::Track(event)),
             PeerEvent::Channel(event) => return self.on_channel(event, events),
             PeerEvent::NotGathered(code) => return self.with_peer(|peer| peer.note_refusal(code)),

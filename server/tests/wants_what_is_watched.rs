@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use ferrite_protocol::{ResumeToken, ServerMessage};
 use ferrite_server::Server;
@@ -17,10 +16,6 @@ use crate::support::native::Native;
 use crate::support::{Client, config, start, with};
 
 mod support;
-
-/// What is watched comes back on within this, and what is not goes within that.
-const SOON: Duration = Duration::from_millis(300);
-const SOMETIME: Duration = Duration::from_secs(2);
 
 /// Somebody in a room, whose media goes on by itself.
 struct Member {
@@ -131,13 +126,9 @@ async fn who_publishes_is_told_the_layers_that_somebody_watches() {
     for (watcher, width) in [(&mut cid, 320), (&mut bob, 640)] {
         watcher.watch(&ann, width, false).await;
     }
-    let began = Instant::now();
     assert_eq!(ann.wanted().await, "hq");
-    assert!(began.elapsed() < SOMETIME, "{:?}", began.elapsed());
     bob.watch(&ann, 1280, false).await;
-    let began = Instant::now();
     assert_eq!(ann.wanted().await, "fhq");
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     bob.watch(&ann, 1280, true).await;
     assert_eq!(ann.wanted().await, "q");
     bob.watch(&ann, 640, false).await;

@@ -197,6 +197,16 @@ export type ServerMessage =
     /** The `rid`s of those layers, best first. Of the others nothing need be sent: a client that cannot leave
      * them out does no harm. */
     layers: { [key in string]: Array<string> }, }
+  /** How well this client's media does, as the server sees it: all of it, at most once a second, and only where it
+   * is otherwise than was said. */
+  | { "type": "quality",
+    /** What the way to this client carries, in bits per second, as far as that is known. */
+    bitsPerSecond?: number | null,
+    /** Of each slot that pictures are shown on, by its `mid`. */
+    slots: { [key in string]: SlotQuality },
+    /** What comes of each layer of the pictures that this client publishes, in bits per second, best first, by the
+     * publication's key. */
+    arrives: { [key in string]: Array<number> }, }
   /** Somebody said something; it may be this client. */
   | { "type": "said",
     /** What, and who. */
@@ -603,6 +613,26 @@ export type Idle =
   /** This client's token does not let it subscribe. */
   | "notAllowed"
   /** A reason that a later version added. */
+  | "other";
+
+/** How well a slot for pictures does. */
+export type SlotQuality = {
+    /** The layer that would be best for its size: 0 is the best there is, each further one has half the width and height. */
+    wished: number,
+    /** The layer that goes out; left out while none does. */
+    sent?: number | null,
+    /** Why that is less than is wished for, where it has been for a while. */
+    limit?: Limit | null, };
+
+/** What keeps a picture from being better. */
+export type Limit =
+  /** The way to this client is too narrow. */
+  | "download"
+  /** Its publisher sends less, as browsers do whose way to the server is too narrow or that are too busy. */
+  | "upload"
+  /** Nothing comes from its publisher, who says nothing of why. */
+  | "interrupted"
+  /** Something that a later version added. */
   | "other";
 
 /** Why a client was made to leave its room. */

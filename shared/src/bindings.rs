@@ -9,10 +9,10 @@ use ts_rs::{Config, TS};
 use crate::diagnosis::{Gathered, Handshake, PairSums};
 use crate::{
     Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken,
-    LeaveCause, MediaKind, Participant, ParticipantId, ParticipantState, PeerConnectionState,
-    Priority, Publication, PublicationId, RequestId, ResumeToken, Right, RoomId, RoomMessage,
-    RoomSnapshot, SdpType, ServerMessage, SessionDescription, SessionId, Slot, Source, TrackUse,
-    Watch,
+    LeaveCause, Limit, MediaKind, Participant, ParticipantId, ParticipantState,
+    PeerConnectionState, Priority, Publication, PublicationId, RequestId, ResumeToken, Right,
+    RoomId, RoomMessage, RoomSnapshot, SdpType, ServerMessage, SessionDescription, SessionId, Slot,
+    SlotQuality, Source, TrackUse, Watch,
 };
 
 /// Writes the files.
@@ -78,6 +78,8 @@ pub fn typescript() -> String {
         declare::<Priority>(&config),
         declare::<Slot>(&config),
         declare::<Idle>(&config),
+        declare::<SlotQuality>(&config),
+        declare::<Limit>(&config),
         declare::<LeaveCause>(&config),
         declare::<SessionId>(&config),
         declare::<RoomId>(&config),

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::{Cause, ClientEvidence};
-use crate::room::{Participant, Right, RoomMessage, RoomSnapshot, Slot, Tracks, Watch};
+use crate::room::{
+    Participant, Right, RoomMessage, RoomSnapshot, Slot, SlotQuality, Tracks, Watch,
+};
 use crate::{
     ErrorCode, IceCandidate, IceServer, JoinToken, ParticipantId, PublicationId, RequestId,
     ResumeToken, RoomId, SessionId,
@@ -291,6 +293,18 @@ pub enum ServerMessage {
         /// them out does no harm.
         layers: BTreeMap<String, Vec<String>>,
     },
+    /// How well this client's media does, as the server sees it: all of it, at most once a second, and only where it
+    /// is otherwise than was said.
+    Quality {
+        /// What the way to this client carries, in bits per second, as far as that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bits_per_second: Option<u32>,
+        /// Of each slot that pictures are shown on, by its `mid`.
+        slots: BTreeMap<String, SlotQuality>,
+        /// What comes of each layer of the pictures that this client publishes, in bits per second, best first, by the
+        /// publication's key.
+        arrives: BTreeMap<String, Vec<u32>>,
+    },
     /// Somebody said something; it may be this client.
     Said {
         /// What, and who.
@@ -452,6 +466,7 @@ type_names!(ServerMessage {
     Watching: "watching",
     Speaking: "speaking",
     Wanted: "wanted",
+    Quality: "quality",
     Said: "said",
     Answer: "answer",
     Candidate: "candidate",

@@ -251,6 +251,37 @@ pub enum Idle {
     Other,
 }
 
+/// How well a slot for pictures does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct SlotQuality {
+    /// The layer that would be best for its size: 0 is the best there is, each further one has half the width and height.
+    pub wished: u8,
+    /// The layer that goes out; left out while none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<u8>,
+    /// Why that is less than is wished for, where it has been for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+}
+
+/// What keeps a picture from being better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Limit {
+    /// The way to this client is too narrow.
+    Download,
+    /// Its publisher sends less, as browsers do whose way to the server is too narrow or that are too busy.
+    Upload,
+    /// Nothing comes from its publisher, who says nothing of why.
+    Interrupted,
+    /// Something that a later version added.
+    #[serde(other)]
+    Other,
+}
+
 /// Something that somebody said in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]

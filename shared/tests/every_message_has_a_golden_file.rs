@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use ferrite_protocol::diagnosis::{Gathered, Handshake, PairSums};
 use ferrite_protocol::{
     CHAT, Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle,
-    LeaveCause, MediaKind, Participant, ParticipantState, PeerConnectionState, Priority,
-    Publication, RequestId, Right, RoomMessage, RoomSnapshot, ServerMessage, Slot, Source,
-    TrackUse, Tracks, Watch,
+    LeaveCause, Limit, MediaKind, Participant, ParticipantState, PeerConnectionState, Priority,
+    Publication, RequestId, Right, RoomMessage, RoomSnapshot, ServerMessage, Slot, SlotQuality,
+    Source, TrackUse, Tracks, Watch,
 };
 use serde_json::{Value, json};
 
@@ -315,6 +315,29 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
                 layers: BTreeMap::new(),
             },
         ),
+        (
+            "server.quality",
+            M::Quality {
+                bits_per_second: Some(1_200_000),
+                slots: BTreeMap::from([(
+                    "3".to_owned(),
+                    SlotQuality {
+                        wished: 0,
+                        sent: Some(1),
+                        limit: Some(Limit::Download),
+                    },
+                )]),
+                arrives: BTreeMap::from([("cam".to_owned(), vec![0, 500_000, 150_000])]),
+            },
+        ),
+        (
+            "server.quality.least",
+            M::Quality {
+                bits_per_second: None,
+                slots: BTreeMap::new(),
+                arrives: BTreeMap::new(),
+            },
+        ),
         ("server.said", M::Said { message: said() }),
         (
             "server.participantJoined",
@@ -549,7 +572,7 @@ fn add_unknown_fields(value: &mut Value) {
                         slots.values_mut().for_each(add_unknown_fields);
                     }
                     // Its keys are publications, and what they hold has no fields.
-                    ("layers", Value::Object(_)) => {}
+                    ("layers" | "arrives", Value::Object(_)) => {}
                     ("tracks", Value::Object(tracks)) => {
                         let uses = tracks.values_mut().filter_map(Value::as_object_mut);
                         uses.flat_map(|track| track.values_mut())

@@ -4,9 +4,10 @@ use ferrite_protocol::diagnosis::{Gathered, Handshake, MAX_GATHERING_ERRORS, Pai
 use ferrite_protocol::limits::MAX_NAME_BYTES;
 use ferrite_protocol::{
     Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken,
-    LeaveCause, MediaKind, Participant, ParticipantId, ParticipantState, PeerConnectionState,
-    Priority, Publication, PublicationId, RequestId, ResumeToken, Right, RoomId, RoomMessage,
-    RoomSnapshot, ServerMessage, SessionId, Slot, Source, TrackUse, Tracks, Watch,
+    LeaveCause, Limit, MediaKind, Participant, ParticipantId, ParticipantState,
+    PeerConnectionState, Priority, Publication, PublicationId, RequestId, ResumeToken, Right,
+    RoomId, RoomMessage, RoomSnapshot, ServerMessage, SessionId, Slot, SlotQuality, Source,
+    TrackUse, Tracks, Watch,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -230,6 +231,20 @@ fn tracks() -> impl Strategy<Value = Tracks> {
     btree_map(key(), track, 0..4)
 }
 
+fn slot_quality() -> impl Strategy<Value = SlotQuality> {
+    let limit = option::of(select(vec![
+        Limit::Download,
+        Limit::Upload,
+        Limit::Interrupted,
+        Limit::Other,
+    ]));
+    (any::<u8>(), option::of(any::<u8>()), limit).prop_map(|(wished, sent, limit)| SlotQuality {
+        wished,
+        sent,
+        limit,
+    })
+}
+
 fn slot() -> impl Strategy<Value = Slot> {
     let idle = select(vec![
         Idle::Muted,
@@ -422,6 +437,17 @@ fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
             .boxed(),
         "wanted" => btree_map(key(), vec(key(), 0..4), 0..4)
             .prop_map(|layers| M::Wanted { layers })
+            .boxed(),
+        "quality" => (
+            option::of(any::<u32>()),
+            btree_map(key(), slot_quality(), 0..4),
+            btree_map(key(), vec(any::<u32>(), 0..4), 0..4),
+        )
+            .prop_map(|(bits_per_second, slots, arrives)| M::Quality {
+                bits_per_second,
+                slots,
+                arrives,
+            })
             .boxed(),
         "said" => said().prop_map(|message| M::Said { message }).boxed(),
         "participantJoined" => participant()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{Participant, ParticipantId, Publication, PublicationId, RoomId, Slot};
 
-use crate::call::{Room, Speaking};
+use crate::call::{Quality, Room, Speaking};
 
 /// A room as a program knows it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +16,7 @@ pub(super) struct Snapshot {
     pub(super) people: Vec<Participant>,
     pub(super) shown: BTreeMap<PublicationId, Shown>,
     pub(super) speaking: Speaking,
+    pub(super) quality: Quality,
 }
 
 /// Where a publication comes, and why nothing does.
@@ -38,6 +39,7 @@ pub(super) enum Change<'a> {
     PublicationChanged(&'a Participant, &'a Publication),
     Shown(&'a PublicationId, Option<&'a Shown>),
     Speaking(&'a Speaking),
+    Quality(&'a Quality),
     Unpublished(&'a Participant, &'a Publication),
     ParticipantLeft(&'a Participant),
     Left,
@@ -59,6 +61,7 @@ impl Snapshot {
             people: room.people().to_vec(),
             shown: BTreeMap::new(),
             speaking: room.speaking().clone(),
+            quality: room.quality().clone(),
         };
         snapshot.shown.extend(room.carried().iter().map(shown));
         snapshot
@@ -93,6 +96,9 @@ impl Snapshot {
         changes.extend(shown.map(|(id, shown)| Change::Shown(id, Some(shown))));
         if later.speaking != self.speaking {
             changes.push(Change::Speaking(&later.speaking));
+        }
+        if later.quality != self.quality {
+            changes.push(Change::Quality(&later.quality));
         }
         if self.place.is_some() && later.place.is_none() {
             changes.push(Change::Left);
@@ -163,6 +169,7 @@ mod tests {
             people,
             shown: shown.collect(),
             speaking: Speaking::default(),
+            quality: Quality::default(),
         }
     }
 
@@ -182,6 +189,7 @@ mod tests {
             }
             Change::Shown(id, _) => format!("{} dark", id.0),
             Change::Speaking(speaking) => format!("{} speak", speaking.participants.len()),
+            Change::Quality(quality) => format!("{:?} bit/s", quality.bits_per_second),
             Change::Left => "out".to_owned(),
         };
         changes.iter().map(word).collect()
@@ -226,6 +234,15 @@ mod tests {
         assert_eq!(told(&loud, &loud), [""; 0]);
         let words = told(&loud, &Snapshot::default());
         assert_eq!(words, ["-a/mic", "-a", "0 speak", "out"]);
+    }
+
+    #[test]
+    fn how_well_pictures_do_is_told_where_that_is_news() {
+        let before = room(vec![person("a", &["cam"])], &[]);
+        let mut later = before.clone();
+        later.quality.bits_per_second = Some(7);
+        assert_eq!(told(&before, &later), ["Some(7) bit/s"]);
+        assert_eq!(told(&later, &later), [""; 0]);
     }
 
     #[test]

@@ -135,6 +135,7 @@ impl Place {
                 ("shown", shapes::shown(id, track, idle))
             }
             Change::Speaking(it) => ("speaking", shapes::speaking(it)),
+            Change::Quality(it) => ("quality", shapes::quality(it)),
             Change::Left => ("left", shapes::left(ending.as_ref())),
         };
         changes.iter().map(event).collect()

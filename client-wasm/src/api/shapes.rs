@@ -1,8 +1,10 @@
 //! What programs see of a room, in the shapes that `types.d.ts` promises.
 
+use std::collections::BTreeMap;
+
 use ferrite_protocol::room::{Idle, ParticipantState};
 use ferrite_protocol::{
-    LeaveCause, MediaKind, Participant, Publication, PublicationId, RoomMessage, Source,
+    LeaveCause, Limit, MediaKind, Participant, Publication, PublicationId, RoomMessage, Source,
 };
 use js_sys::Reflect;
 use serde::Serialize;
@@ -11,7 +13,7 @@ use web_sys::MediaStreamTrack;
 
 use super::changes::Snapshot;
 use super::translate::object;
-use crate::call::{Ending, Speaking};
+use crate::call::{Ending, Quality, Speaking};
 
 #[derive(Serialize)]
 struct RoomDto<'a> {
@@ -60,6 +62,25 @@ struct SpeakingDto<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     active: Option<&'a str>,
     participants: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QualityDto<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits_per_second: Option<u32>,
+    shown: Vec<ShownQualityDto<'a>>,
+    arrives: &'a BTreeMap<String, Vec<u32>>,
+}
+
+#[derive(Serialize)]
+struct ShownQualityDto<'a> {
+    publication: &'a str,
+    wished: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Limit>,
 }
 
 #[derive(Serialize)]
@@ -146,6 +167,21 @@ pub(super) fn speaking(it: &Speaking) -> JsValue {
     object(&SpeakingDto {
         active: it.active.as_ref().map(|it| it.0.as_str()),
         participants: participants.map(|it| it.0.as_str()).collect(),
+    })
+}
+
+/// `FerriteQuality`.
+pub(super) fn quality(it: &Quality) -> JsValue {
+    let shown = it.shown.iter().map(|(publication, it)| ShownQualityDto {
+        publication: &publication.0,
+        wished: it.wished,
+        sent: it.sent,
+        limit: it.limit,
+    });
+    object(&QualityDto {
+        bits_per_second: it.bits_per_second,
+        shown: shown.collect(),
+        arrives: &it.arrives,
     })
 }
 

@@ -146,6 +146,23 @@ export interface FerriteSpeaking {
   participants: string[];
 }
 
+/** How well pictures do, as the server sees it. */
+export interface FerriteQuality {
+  /** What the way to this client carries, once that is known. */
+  bitsPerSecond?: number;
+  /** Of the pictures of others that are shown: the layer that would be best for its size, the one that comes (0 is the
+   * best there is, each further one has half the width and height), and why that is less than is wished for, where it
+   * has been for a while: the way to this client is too narrow; its publisher sends less; nothing comes from them. */
+  shown: {
+    publication: string;
+    wished: number;
+    sent?: number;
+    limit?: "download" | "upload" | "interrupted" | "other";
+  }[];
+  /** What comes at the server of each layer of the pictures that this client publishes, by key, best first, in bits per second. */
+  arrives: Record<string, number[]>;
+}
+
 /** How to say something. */
 export interface FerriteSay {
   /** What it is about. Default: `chat`, of which late joiners are told what was said last. */
@@ -252,6 +269,8 @@ export interface FerriteEvents {
   shown: FerriteShown;
   /** Others speak than before, or somebody else has the word. */
   speaking: FerriteSpeaking;
+  /** Pictures do better or worse, or the way to this client does; at most once a second. */
+  quality: FerriteQuality;
   /** Somebody said something, perhaps this client. */
   said: FerriteRoomMessage;
   /** Something in the room could not be done that nobody waits for; the server's words. */

@@ -35,7 +35,7 @@ pub(crate) use link::Clock;
 use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
-pub(crate) use room::{Room, Speaking};
+pub(crate) use room::{Quality, Room, Speaking};
 pub(crate) use slots::{Sight, sounds};
 pub(crate) use status::{LinkState, Phase, Problem, Reason, Status};
 use summary::Summary;
@@ -279,6 +279,7 @@ impl Call {
             | ServerMessage::ParticipantLeft { .. }
             | ServerMessage::Watching { .. }
             | ServerMessage::Speaking { .. }
+            | ServerMessage::Quality { .. }
             | ServerMessage::Said { .. }
             | ServerMessage::Pong { .. } => {
                 let ending = self.room.heard(message, out);

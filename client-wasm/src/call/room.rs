@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, LeaveCause, MediaKind, Participant, ParticipantId, Publication,
-    PublicationId, RequestId, Right, RoomId, RoomMessage, ServerMessage, Slot, Tracks,
+    ClientMessage, ErrorCode, LeaveCause, Limit, MediaKind, Participant, ParticipantId,
+    Publication, PublicationId, RequestId, Right, RoomId, RoomMessage, RoomSnapshot, ServerMessage,
+    Slot, SlotQuality, Tracks,
 };
 
 use super::effect::{Effect, Ending, Entry, Errand, Undone};
@@ -31,6 +32,31 @@ pub(crate) struct Speaking {
     pub(crate) participants: Vec<ParticipantId>,
 }
 
+/// How well pictures do, as the server sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Quality {
+    /// What the way to this client carries.
+    pub(crate) bits_per_second: Option<u32>,
+    /// By publication: those of others that are shown.
+    pub(crate) shown: BTreeMap<PublicationId, SlotQuality>,
+    /// What comes of each layer, by the key of what this client publishes.
+    pub(crate) arrives: BTreeMap<String, Vec<u32>>,
+}
+
+impl Quality {
+    fn new(
+        bits_per_second: Option<u32>,
+        shown: BTreeMap<PublicationId, SlotQuality>,
+        arrives: BTreeMap<String, Vec<u32>>,
+    ) -> Self {
+        Self {
+            bits_per_second,
+            shown,
+            arrives,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Room {
     wanted: Option<Entry>,
@@ -42,6 +68,8 @@ pub(crate) struct Room {
     may: Vec<Right>,
     /// Who has the word, and who speaks.
     speaking: Speaking,
+    /// How well pictures do.
+    quality: Quality,
     /// What each slot carries.
     carried: BTreeMap<String, Slot>,
     /// The keys of what this client publishes and has muted.
@@ -67,6 +95,7 @@ impl Room {
             people: Vec::new(),
             may: Vec::new(),
             speaking: Speaking::default(),
+            quality: Quality::default(),
             carried: BTreeMap::new(),
             muted: BTreeSet::new(),
             muting: Told::of(BTreeSet::new()),
@@ -112,6 +141,17 @@ impl Room {
     /// Who speaks.
     pub(crate) fn speaking(&self) -> &Speaking {
         &self.speaking
+    }
+
+    /// How well pictures do.
+    pub(crate) fn quality(&self) -> &Quality {
+        &self.quality
+    }
+
+    /// What keeps a picture that comes from being better.
+    pub(crate) fn limit(&self, publication: &PublicationId) -> Option<Limit> {
+        self.slot_of(publication)?;
+        self.quality.shown.get(publication)?.limit
     }
 
     /// Whether what this client publishes under a key is muted.
@@ -205,6 +245,7 @@ impl Room {
     fn forget(&mut self) {
         self.state = State::Out;
         self.speaking = Speaking::default();
+        self.quality = Quality::default();
         // Of who comes nothing is muted.
         self.muting = Told::of(BTreeSet::new());
         self.watching = Told::NOTHING;
@@ -215,6 +256,7 @@ impl Room {
     pub(super) fn unplugged(&mut self) {
         self.slots = Slots::default();
         self.watching = Told::NOTHING;
+        self.quality = Quality::default();
         self.carried.clear();
         self.changes += 1;
     }
@@ -304,13 +346,7 @@ impl Room {
                 messages,
                 ..
             } => {
-                self.state = State::In;
-                self.inside = Some(room.id);
-                self.own = Some(participant);
-                self.people = room.participants;
-                self.may = may;
-                self.speaking = Speaking::default();
-                self.told_to_mute();
+                self.let_in(participant, room, may);
                 messages.into_iter().for_each(|it| self.hear(it, out));
             }
             ServerMessage::Left { cause, reason, .. } => return self.left(cause?, reason, out),
@@ -331,6 +367,14 @@ impl Room {
                     active,
                     participants,
                 };
+            }
+            ServerMessage::Quality {
+                bits_per_second,
+                slots,
+                arrives,
+            } => {
+                let shown = self.by_publication(slots);
+                self.quality = Quality::new(bits_per_second, shown, arrives);
             }
             ServerMessage::Said { message } => self.hear(message, out),
             ServerMessage::Done { id } => {
@@ -354,6 +398,25 @@ impl Room {
             | ServerMessage::Pong { .. } => {}
         }
         None
+    }
+
+    fn let_in(&mut self, own: ParticipantId, room: RoomSnapshot, may: Vec<Right>) {
+        self.state = State::In;
+        self.inside = Some(room.id);
+        self.own = Some(own);
+        self.people = room.participants;
+        self.may = may;
+        self.speaking = Speaking::default();
+        self.told_to_mute();
+    }
+
+    /// What is said of slots, of what they carry.
+    fn by_publication<T>(&self, slots: BTreeMap<String, T>) -> BTreeMap<PublicationId, T> {
+        let carried = |mid: &str| Some(self.carried.get(mid)?.publication.clone());
+        let slots = slots.into_iter();
+        slots
+            .filter_map(|(mid, it)| Some((carried(&mid)?, it)))
+            .collect()
     }
 
     fn left(

@@ -24,8 +24,8 @@ use web_sys::{
 
 use channel::Channel;
 pub(crate) use channel::{ChannelEvent, Outgoing, Payload, SendError};
-pub(crate) use sections::Outlet;
 use sections::Sections;
+pub(crate) use sections::{Outlet, Switched};
 use sender::{codec_names, prefer, quietly, replace};
 
 use crate::call::{Offer, Traffic};
@@ -57,8 +57,8 @@ pub(crate) enum PeerEvent {
     Closed,
     /// A track comes from the server.
     Track(RtcTrackEvent),
-    /// The layers of a publication were switched, or could not be: which one.
-    LayersSwitched(usize, bool),
+    /// The layers of a publication were switched, or could not be.
+    Switched(Switched),
     /// Something about the data channel.
     Channel(ChannelEvent),
     /// How much went each way so far.
@@ -106,9 +106,10 @@ impl Peer {
         let listeners = listeners(&connection, post);
         let label = options.outlets.map_or(ECHO_CHANNEL, |_| RELIABLE_CHANNEL);
         let channel = Channel::open(&connection, label, &post.map(PeerEvent::Channel))?;
+        let switched = post.map(PeerEvent::Switched);
         let sections = options
             .outlets
-            .map(|_| Sections::new(&connection, options.codec, post));
+            .map(|_| Sections::new(&connection, options.codec, &switched));
         let mut peer = Self {
             connection,
             channel,
@@ -168,9 +169,9 @@ impl Peer {
     }
 
     /// A publication's layers were switched, or could not be.
-    pub(crate) fn layers_switched(&mut self, publication: usize, is_done: bool) {
+    pub(crate) fn switched(&mut self, switched: Switched) {
         if let Some(sections) = &mut self.sections {
-            sections.switched(publication, is_done);
+            sections.switched(switched);
         }
     }
 

@@ -8,8 +8,8 @@ use js_sys::{Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MediaStreamTrack, RtcRtpTransceiverDirection as Direction};
 
+use super::layers;
 use super::sender::{activate, prefer, replace};
-use super::{PeerEvent, layers};
 use crate::call::sounds;
 use crate::codec::VideoCodec;
 use crate::dom::Post;
@@ -35,6 +35,14 @@ impl Outlet {
     }
 }
 
+/// The layers of a publication were switched, or could not be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Switched {
+    /// Its number.
+    publication: usize,
+    is_done: bool,
+}
+
 #[derive(Clone)]
 struct Publication {
     key: String,
@@ -54,14 +62,14 @@ pub(super) struct Sections {
     slots: Vec<(MediaKind, Transceiver)>,
     /// The layers that are wanted, by the publication's key; of what is not there all.
     wanted: BTreeMap<String, Vec<String>>,
-    post: Post<PeerEvent>,
+    post: Post<Switched>,
 }
 
 impl Sections {
     pub(super) fn new(
         connection: &Connection,
         codec: Option<VideoCodec>,
-        post: &Post<PeerEvent>,
+        post: &Post<Switched>,
     ) -> Self {
         Self {
             connection: connection.clone(),
@@ -85,11 +93,12 @@ impl Sections {
     }
 
     /// A publication's layers were switched, or could not be. That is tried again after the next answer.
-    pub(super) fn switched(&mut self, at: usize, is_done: bool) {
+    pub(super) fn switched(&mut self, switched: Switched) {
+        let at = switched.publication;
         if let Some(publication) = self.publications.get_mut(at) {
             publication.switching = false;
         }
-        if is_done {
+        if switched.is_done {
             self.switch(at);
         }
     }
@@ -108,7 +117,10 @@ impl Sections {
             let post = self.post.clone();
             wasm_bindgen_futures::spawn_local(async move {
                 let is_done = promise.await.is_ok();
-                post.send(PeerEvent::LayersSwitched(at, is_done));
+                post.send(Switched {
+                    publication: at,
+                    is_done,
+                });
             });
         }
     }

@@ -6,6 +6,7 @@ use ferrite_protocol::message::PeerConnectionState;
 
 use crate::media::forward::track::Watched;
 use crate::media::ingest::voice::Voice;
+use crate::media::peer::quality::Quality;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
 
@@ -34,6 +35,8 @@ pub enum PeerEvent {
     Paused(Vec<usize>),
     /// What is watched of what comes on these sections, by index: all that come in layers.
     Watched(Vec<(usize, Watched)>),
+    /// How well its pictures do.
+    Quality(Quality),
     /// Somebody is heard on a section: they began to speak or stopped, or still speak.
     Voice {
         /// Its index.

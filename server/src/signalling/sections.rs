@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ferrite_protocol::{
-    Idle, MediaKind, PublicationId, RequestId, ServerMessage, Slot, TrackUse, Tracks, Watch,
+    Idle, Limit, MediaKind, PublicationId, RequestId, ServerMessage, Slot, Source, TrackUse,
+    Tracks, Watch,
 };
 
 use super::wanted::Layered;
+use crate::media::peer::quality::Quality;
 use crate::media::sdp::{Format, MediaKind as SectionKind, Section};
 use crate::media::{MediaSection, Plan, Session, Shown, Talk, TrackId, Watched};
 use crate::room::{Assigned, NewPublication, SlotKind, View, assign};
@@ -122,6 +124,40 @@ impl Sections {
             let is_layered = section.direction.recv && rids.len() > 1;
             is_layered.then_some(Layered { key, rids, watched })
         })
+    }
+
+    /// How well the client's pictures do, in its own names. Of screens it is no news that nothing comes: often nothing
+    /// moves there.
+    pub(super) fn quality(&self, quality: Quality, view: &View) -> ServerMessage {
+        let (mut slots, mut arrives) = (BTreeMap::new(), BTreeMap::new());
+        let is_screen = |mid: &str| {
+            let shown = self.shown.get(mid);
+            let found = shown.and_then(|shown| view.publication(shown));
+            found.is_some_and(|(it, _)| it.source == Source::Screen)
+        };
+        for (at, section, track) in self.media() {
+            match track {
+                TrackUse::Receive(_) => {
+                    let found = quality.slots.iter().find(|(slot, _)| *slot == at);
+                    if let Some((_, slot)) = found {
+                        let mut slot = slot.clone();
+                        slot.limit.take_if(|limit| {
+                            *limit == Limit::Interrupted && is_screen(&section.mid)
+                        });
+                        slots.insert(section.mid.clone(), slot);
+                    }
+                }
+                TrackUse::Publish { key, .. } => {
+                    let found = quality.arrives.iter().find(|(known, _)| *known == at);
+                    arrives.extend(found.map(|(_, layers)| (key.clone(), layers.clone())));
+                }
+            }
+        }
+        ServerMessage::Quality {
+            bits_per_second: quality.bits_per_second,
+            slots,
+            arrives,
+        }
     }
 
     /// Whether the client said what they are for.

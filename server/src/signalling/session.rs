@@ -30,6 +30,7 @@ use super::socket::Gone;
 use super::vigil::Vigil;
 use super::{speaking, wanted};
 use crate::media::PeerEvent;
+use crate::media::peer::quality::Quality;
 use crate::rate::Bucket;
 use crate::room::Seat;
 use crate::turn::credentials::Issued;
@@ -56,6 +57,8 @@ pub(super) struct Session {
     speaking: speaking::Told,
     /// What it was told of which layers are wanted.
     wanted: wanted::Told,
+    /// What it was told last of how well its pictures do.
+    quality: Option<ServerMessage>,
     /// The media plane was too busy to take the plan as it is.
     plan_is_due: bool,
     /// Why it had to leave its room while nobody was there to be told.
@@ -82,6 +85,7 @@ impl Session {
             messages: Messages::new(Instant::now()),
             speaking: speaking::Told::default(),
             wanted: wanted::Told::default(),
+            quality: None,
             plan_is_due: false,
             farewell: None,
             ended: None,
@@ -128,6 +132,7 @@ impl Session {
         messages.extend(self.tell_speaking());
         self.wanted.doubt();
         messages.extend(self.tell_wanted());
+        messages.extend(self.quality.clone());
         messages
     }
 
@@ -336,6 +341,13 @@ impl Session {
         self.wanted.news(Instant::now(), self.sections.layered())
     }
 
+    /// How well the client's pictures do.
+    fn tell_quality(&mut self, quality: Quality) -> Option<ServerMessage> {
+        let view = self.room.as_ref()?.outlook().view;
+        self.quality = Some(self.sections.quality(quality, view));
+        self.quality.clone()
+    }
+
     /// Whether messages of the room may be taken now.
     pub(super) fn takes_messages(&self) -> bool {
         self.messages.takes_more()
@@ -354,6 +366,7 @@ impl Session {
         self.messages = Messages::new(Instant::now());
         self.sections.note_watched(Vec::new());
         self.wanted = wanted::Told::default();
+        self.quality = None;
         if let Some(room) = &self.room {
             room.seat().inbox().set_open(false);
         }
@@ -364,6 +377,7 @@ impl Session {
             return refuse(id, NO_ROOM);
         };
         info!(participant = %room.seat().participant(), "left the room");
+        self.quality = None;
         self.follow_room();
         let left = ServerMessage::Left {
             id,
@@ -417,6 +431,7 @@ impl Session {
                 self.sections.note_watched(sections);
                 self.tell_wanted().into_iter().collect()
             }
+            PeerEvent::Quality(quality) => self.tell_quality(quality).into_iter().collect(),
             PeerEvent::Voice { section, voice } => {
                 if let Some(seat) = seat
                     && let Some(track) = self.sections.track(section)

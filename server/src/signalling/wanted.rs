@@ -9,7 +9,7 @@ use ferrite_protocol::ServerMessage;
 use crate::media::Watched;
 
 /// How long a layer stays wanted that nobody watches.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A publication in layers.
 #[derive(Clone, Copy, Debug)]

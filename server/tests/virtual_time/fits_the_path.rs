@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ferrite_protocol::Limit;
+
 use crate::harness::cinema::{Cinema, PICTURE};
 use crate::harness::seed;
 
@@ -139,4 +141,26 @@ fn a_picture_that_comes_after_a_while_of_sound_is_good_at_once() {
     assert!(best < 3 * SECOND, "{best:?}");
     assert_eq!(viewer.layers(began + 3 * SECOND), [0]);
     assert!(viewer.silence(began) < SECOND / 5);
+}
+
+#[test]
+fn who_gets_less_than_they_wish_for_is_told_why() {
+    let mut cinema = Cinema::new(seed(8));
+    let [wide, narrow] = [WIDE, 700_000.0].map(|rate| cinema.enter(rate));
+    let does = |cinema: &Cinema| [wide, narrow].map(|at| cinema.viewers[at].does());
+    cinema.run_for(10 * SECOND);
+    let download = (Some(1), Some(Limit::Download));
+    assert_eq!(does(&cinema), [(Some(0), None), download]);
+    let carries = cinema.viewers[narrow].quality.bits_per_second.unwrap();
+    assert!((400_000..1_000_000).contains(&carries), "{carries}");
+    cinema.best = 1;
+    cinema.run_for(8 * SECOND);
+    // Of what there is everybody has the best.
+    assert_eq!(does(&cinema), [(Some(1), Some(Limit::Upload)); 2]);
+    cinema.is_dark = true;
+    cinema.run_for(10 * SECOND);
+    assert_eq!(does(&cinema), [(None, Some(Limit::Interrupted)); 2]);
+    (cinema.best, cinema.is_dark) = (0, false);
+    cinema.run_for(8 * SECOND);
+    assert_eq!(does(&cinema), [(Some(0), None), download]);
 }

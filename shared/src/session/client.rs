@@ -311,6 +311,7 @@ impl ClientSession {
             | ServerMessage::Watching { .. }
             | ServerMessage::Speaking { .. }
             | ServerMessage::Wanted { .. }
+            | ServerMessage::Quality { .. }
             | ServerMessage::Said { .. }
             | ServerMessage::Answer { .. }
             | ServerMessage::Candidate { .. }

@@ -163,6 +163,7 @@ impl Caller {
             | ServerMessage::Watching { .. }
             | ServerMessage::Speaking { .. }
             | ServerMessage::Wanted { .. }
+            | ServerMessage::Quality { .. }
             | ServerMessage::Said { .. }
             | ServerMessage::Candidate { .. }
             | ServerMessage::EndOfCandidates {}

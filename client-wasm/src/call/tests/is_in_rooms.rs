@@ -2,8 +2,8 @@
 
 use ferrite_protocol::room::{Idle, RoomSnapshot};
 use ferrite_protocol::{
-    LeaveCause, MediaKind, Participant, PublicationId, Right, RoomMessage, Slot, Source, TrackUse,
-    Tracks,
+    LeaveCause, Limit, MediaKind, Participant, PublicationId, Right, RoomMessage, Slot,
+    SlotQuality, Source, TrackUse, Tracks,
 };
 
 use super::*;
@@ -350,6 +350,41 @@ fn who_is_refused_or_removed_ends_the_call_and_hears_why() {
     assert_eq!(sent(&effects), ["hangUp"]);
     let ending = Ending::MadeToLeave(LeaveCause::Kicked, reason);
     assert!(effects.contains(&Effect::End(ending)));
+}
+
+#[test]
+fn what_keeps_a_picture_from_being_better_is_known_by_its_name() {
+    let mut rig = in_the_room(&["me", "a"]);
+    let slot = |key: &str| Slot {
+        publication: PublicationId::of(&"a".into(), key),
+        idle: None,
+    };
+    rig.hear(ServerMessage::Watching {
+        id: None,
+        slots: [("3".to_owned(), slot("cam"))].into(),
+    });
+    let slow = SlotQuality {
+        wished: 0,
+        sent: Some(1),
+        limit: Some(Limit::Upload),
+    };
+    let slots = ["3", "5"].map(|mid| (mid.to_owned(), slow.clone()));
+    let changes = rig.call.room().changes();
+    rig.hear(ServerMessage::Quality {
+        bits_per_second: Some(1_000_000),
+        slots: slots.into(),
+        arrives: BTreeMap::new(),
+    });
+    let room = rig.call.room();
+    assert_ne!(room.changes(), changes);
+    assert_eq!(room.limit(&slot("cam").publication), Some(Limit::Upload));
+    assert_eq!(room.limit(&slot("screen").publication), None);
+    assert_eq!(room.quality().shown.len(), 1, "nothing is on the other");
+    rig.hear(ServerMessage::Watching {
+        id: None,
+        slots: BTreeMap::new(),
+    });
+    assert_eq!(rig.call.room().limit(&slot("cam").publication), None);
 }
 
 #[test]

@@ -422,6 +422,13 @@ impl Egress {
         self.ids.transport_cc.is_some() && self.codec.map_or_else(|| codecs.any(may), may)
     }
 
+    /// The layer that goes out, while one does.
+    pub fn layer(&self, now: Instant) -> Option<u8> {
+        let source = self.source.as_ref()?;
+        let goes_out = !source.is_over && now < source.last_at + LAYER_SILENCE;
+        goes_out.then_some(source.layer)
+    }
+
     /// Sound or pictures.
     pub fn kind(&self) -> MediaKind {
         self.kind

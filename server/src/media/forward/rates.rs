@@ -59,6 +59,13 @@ impl LayerRates {
         self.is_known = true;
     }
 
+    /// How much each of so many layers takes, best first; the last of those told apart stands for what is below it.
+    pub fn of(&self, layers: usize) -> Vec<u32> {
+        let bits = self.bits.iter().take(layers);
+        bits.map(|bits| if self.is_known { *bits } else { 0 })
+            .collect()
+    }
+
     /// The layers that are sent, best first, and how much each takes.
     pub fn layers(&self) -> impl Iterator<Item = (u8, u64)> {
         let layers = self.bits.iter().enumerate().filter(|_| self.is_known);

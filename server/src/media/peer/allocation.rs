@@ -54,6 +54,12 @@ impl Fitting {
         }
     }
 
+    /// What is wished for on a section, and the layer that there is room for, where that was decided.
+    pub(super) fn wished(&self, section: usize) -> Option<(Shown, Option<Option<u8>>)> {
+        let shown = self.wished.get(section).copied().flatten()?;
+        Some((shown, self.allocation.given(section)))
+    }
+
     /// Whether it is time to decide anew.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.next.is_none_or(|at| now >= at)

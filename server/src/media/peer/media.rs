@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use super::quality::Sent;
 use super::{Peer, PeerOutput};
 use crate::congestion::Estimator;
 use crate::media::egress::{Outgoing, Wanted};
@@ -14,7 +15,7 @@ use crate::media::net::path::FourTuple;
 use crate::media::plan::Shown;
 use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
-use crate::media::sdp::{MediaKind, Session};
+use crate::media::sdp::{MediaKind, Section, Session};
 use crate::media::transport::ice::IceLite;
 use crate::media::transport::srtp::Srtp;
 use crate::prefetch::prefetch;
@@ -240,6 +241,34 @@ impl Peer {
     /// The sections that nothing is sent on for want of room.
     pub fn paused(&self) -> impl Iterator<Item = usize> {
         self.fitting.paused()
+    }
+
+    /// How the pictures on a section are sent, where some are wished for; `rates` are those of what is.
+    pub fn sent(&self, now: Instant, section: usize, rates: Option<&LayerRates>) -> Option<Sent> {
+        let (shown, fitting) = self.fitting.wished(section)?;
+        let egress = self.streams.sent_on(section)?;
+        let is_picture = egress.kind() == MediaKind::Video && !shown.from_the_start;
+        is_picture.then(|| Sent {
+            wished: shown.best_layer,
+            fitting,
+            arriving: rates.and_then(|rates| Some(rates.layers().next()?.0)),
+            layer: egress.layer(now),
+        })
+    }
+
+    /// How many layers of pictures come on a section, if any may.
+    pub fn layers_received(&self, section: usize) -> Option<usize> {
+        match self.session()?.sections.get(section)? {
+            Section::Media(media) if media.kind == MediaKind::Video && media.direction.recv => {
+                Some(media.rids.len().max(1))
+            }
+            Section::Media(_) | Section::Data(_) | Section::Rejected { .. } => None,
+        }
+    }
+
+    /// The sections that something is wished for on, and more.
+    pub fn sections_shown(&self) -> usize {
+        self.fitting.sections()
     }
 
     /// What comes next on a section may not follow what came before.

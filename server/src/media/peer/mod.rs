@@ -10,12 +10,14 @@
 //! | `media` | RTP and RTCP, through SRTP |
 //! | `streams` | the RTP streams both ways |
 //! | `data` | the data channels: SCTP, inside DTLS |
+//! | `quality` | how well its pictures do, as its session is told |
 //! | `output` | what a peer gives out |
 
 mod allocation;
 mod data;
 mod media;
 mod output;
+pub mod quality;
 pub mod streams;
 
 use std::collections::VecDeque;

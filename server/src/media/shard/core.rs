@@ -405,6 +405,7 @@ impl ShardCore {
             let listens = out.listens(id);
             let mut tell = |event| out.tell(id, event);
             place.resident.sweep(now, listens, &mut tell);
+            place.resident.look(now, &self.router, &mut tell);
             self.busy = None;
             touch(&mut self.touched, key, place);
         }

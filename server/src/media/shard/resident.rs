@@ -12,6 +12,7 @@ use crate::media::forward::router::Router;
 use crate::media::forward::track::{Layers, Place, Watched};
 use crate::media::id::{PeerId, TrackId};
 use crate::media::ingest::voice::Listener;
+use crate::media::peer::quality::QualityWatch;
 use crate::media::peer::{Peer, PeerOutput, PeerState};
 use crate::media::plan::{Agreement, Plan, Revision};
 use crate::media::rtp::packet::MediaPacket;
@@ -49,6 +50,8 @@ pub struct Resident {
     told_paused: Vec<usize>,
     /// What is watched of what it sends.
     watched: WatchedSections,
+    /// How well its pictures do.
+    quality: QualityWatch,
 }
 
 impl Resident {
@@ -69,6 +72,7 @@ impl Resident {
             reported: None,
             told_paused: Vec::new(),
             watched: WatchedSections::default(),
+            quality: QualityWatch::default(),
         }
     }
 
@@ -289,6 +293,32 @@ impl Resident {
     /// asks again.
     pub fn testify(&self, now: Instant, tell: &mut impl Tell) {
         let _ = tell(PeerEvent::Evidence(Box::new(self.peer.evidence(now))));
+    }
+
+    /// Once a second: tells how well its pictures do, where that is otherwise than was told.
+    pub fn look<P: Copy + Eq>(&mut self, now: Instant, router: &Router<P>, tell: &mut impl Tell) {
+        let Plan::Room { publishes, .. } = &*self.plan.plan else {
+            return;
+        };
+        let (routes, peer) = (&self.routes, &self.peer);
+        let sent = (0..peer.sections_shown()).filter_map(|section| {
+            let rates = routes.shown(section).and_then(|key| router.rates(key));
+            Some((section, peer.sent(now, section, rates)?))
+        });
+        let sent: Vec<_> = sent.collect();
+        let arrives = publishes.iter().filter_map(|(section, _)| {
+            let layers = peer.layers_received(*section)?;
+            let rates = router.rates(routes.published(*section)?)?;
+            Some((*section, rates.of(layers)))
+        });
+        let estimate = peer.estimate().map(|it| it.bits_per_second);
+        let estimate = estimate.map(|bits| u32::try_from(bits).unwrap_or(u32::MAX));
+        if let Some(quality) = self.quality.look(estimate, &sent, arrives.collect()) {
+            tracing::debug!(session = %self.session, ?quality, ?sent, "quality");
+            if tell(PeerEvent::Quality(quality.clone())).is_ok() {
+                self.quality.told(quality);
+            }
+        }
     }
 
     fn log(&self, state: &PeerState) {

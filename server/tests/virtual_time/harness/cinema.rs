@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ferrite_protocol::Limit;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::ingest::arrivals::ArrivalRecorder;
+use ferrite_server::media::peer::quality::Quality;
 use ferrite_server::media::rtp::rtcp;
 use ferrite_server::media::{Plan, Shown, TrackId};
 
@@ -67,6 +69,8 @@ pub struct Viewer {
     pub heard: Vec<Instant>,
     /// What is paused, as its session was told, and when.
     pub paused: Vec<(Instant, Vec<usize>)>,
+    /// How well it does, as its session was told last.
+    pub quality: Quality,
     /// It says what came.
     pub reports: bool,
 }
@@ -78,6 +82,8 @@ pub struct Cinema {
     film: usize,
     /// Nothing comes of the picture.
     pub is_dark: bool,
+    /// The best layer that is sent: who sends them has no room for more.
+    pub best: usize,
     /// One packet of so many of the picture is lost before it comes to the server.
     pub loses: Option<u32>,
     sent: u32,
@@ -102,6 +108,7 @@ impl Cinema {
             viewers: Vec::new(),
             film,
             is_dark: false,
+            best: 0,
             loses: None,
             sent: 0,
             sequences: [1; 4],
@@ -127,6 +134,7 @@ impl Cinema {
             seen: Vec::new(),
             heard: Vec::new(),
             paused: Vec::new(),
+            quality: Quality::default(),
             reports: true,
         });
         let viewer = self.viewers.len() - 1;
@@ -175,7 +183,7 @@ impl Cinema {
             return;
         }
         let is_keyframe = std::mem::take(&mut caller.owes_keyframe);
-        for (layer, (rid, packets)) in LAYERS.iter().enumerate() {
+        for (layer, (rid, packets)) in LAYERS.iter().enumerate().skip(self.best) {
             for (at, len) in packets.iter().enumerate() {
                 let sequence = &mut self.sequences[1 + layer];
                 *sequence = sequence.wrapping_add(1);
@@ -227,14 +235,29 @@ impl Cinema {
             caller.far.send_rtcp(&compound);
         }
         for event in self.world.told(viewer.number) {
-            if let PeerEvent::Paused(sections) = event {
-                viewer.paused.push((now, sections));
+            match event {
+                PeerEvent::Paused(sections) => viewer.paused.push((now, sections)),
+                PeerEvent::Quality(quality) => viewer.quality = quality,
+                PeerEvent::State { .. }
+                | PeerEvent::Channel { .. }
+                | PeerEvent::Watched(_)
+                | PeerEvent::Voice { .. }
+                | PeerEvent::Messages(_)
+                | PeerEvent::Sent => {}
             }
         }
     }
 }
 
 impl Viewer {
+    /// The layer of the picture that goes out, and what keeps it from a better one.
+    pub fn does(&self) -> (Option<u8>, Option<Limit>) {
+        let [(PICTURE, slot)] = &self.quality.slots[..] else {
+            panic!("{:?}", self.quality);
+        };
+        (slot.sent, slot.limit)
+    }
+
     fn since(&self, from: Instant) -> impl Iterator<Item = &Seen> {
         self.seen.iter().filter(move |seen| seen.at >= from)
     }

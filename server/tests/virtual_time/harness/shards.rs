@@ -153,7 +153,8 @@ impl Outlet for Surroundings {
             | PeerEvent::Sent
             | PeerEvent::Evidence(_)
             | PeerEvent::Paused(_)
-            | PeerEvent::Watched(_) => {
+            | PeerEvent::Watched(_)
+            | PeerEvent::Quality(_) => {
                 self.told.push((id, event));
             }
         }

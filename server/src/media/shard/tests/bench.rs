@@ -65,7 +65,8 @@ impl Lists {
                 | PeerEvent::Sent
                 | PeerEvent::Evidence(_)
                 | PeerEvent::Paused(_)
-                | PeerEvent::Watched(_) => None,
+                | PeerEvent::Watched(_)
+                | PeerEvent::Quality(_) => None,
             })
             .collect()
     }
