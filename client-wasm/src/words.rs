@@ -3,7 +3,7 @@
 
 use ferrite_protocol::file::{CancelReason, Transfer};
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use ferrite_protocol::room::Idle;
+use ferrite_protocol::room::{Idle, Limit};
 use ferrite_protocol::{ErrorCode, LeaveCause, Participant};
 
 use crate::call::{Ending, LinkState, Phase, Problem, Reason, Status, Undone};
@@ -480,6 +480,16 @@ pub(crate) fn idle(idle: Idle) -> Option<String> {
         )),
         Idle::NotAllowed => Some(say("You may not see this: your token does not let you.")),
         Idle::Muted | Idle::Paused | Idle::NoPublisher | Idle::Other => None,
+    }
+}
+
+/// What keeps somebody's picture from being better.
+pub(crate) fn limit(limit: Limit) -> Option<String> {
+    match limit {
+        Limit::Download => Some(say("Your connection is weak")),
+        Limit::Upload => Some(say("Their connection is weak")),
+        Limit::Interrupted => Some(say("Nothing comes from them at the moment")),
+        Limit::Other => None,
     }
 }
 

@@ -28,7 +28,8 @@ async fn sends(scene: &Scene, window: &WindowHandle, layers: &str) -> Result<()>
 async fn pin(scene: &Scene, window: &WindowHandle, name: &str) -> Result<()> {
     scene.browser.switch_to(window).await?;
     let pin = format!("{}.querySelector('.pin').click();", RoomPage::tile(name));
-    scene.run(&pin).await
+    scene.run(&pin).await?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -49,6 +50,15 @@ async fn what_nobody_watches_is_not_sent_and_what_somebody_enlarges_is_at_once()
         let width = "tile.querySelector('video').videoWidth";
         page.tile_is("Ada", width, 640).await?;
         page.plays("Ada", 10).await?;
+        // Who sends less than is wished for has a weak connection, as far as others can tell.
+        browser.switch_to(&ada).await?;
+        scene.run(WEAKEN).await?;
+        browser.switch_to(&bo).await?;
+        let weak = "tile.dataset.weak + ' ' + tile.querySelector('.weak').title";
+        page.tile_is("Ada", weak, "true Their connection is weak")
+            .await?;
+        page.tile_is("Cy", weak, "false ").await?;
+        browser.screenshot("weak").await?;
         // What is switched stays so while its sender gets another track, and after another offer.
         pin(scene, &bo, "Ada").await?;
         sends(scene, &ada, "h").await?;
@@ -59,10 +69,18 @@ async fn what_nobody_watches_is_not_sent_and_what_somebody_enlarges_is_at_once()
         sends(scene, &ada, "h").await?;
         browser.switch_to(&bo).await?;
         page.tile_is("Ada", width, 320).await?;
+        page.tile_is("Ada", weak, "false ").await?;
         page.plays("Ada", 10).await
     })
     .await
 }
+
+/// Sends the large layer no more, whoever wants it.
+const WEAKEN: &str = "
+    const sender = window.connection.getSenders().find(({ track }) => track?.kind === 'video');
+    const parameters = sender.getParameters();
+    parameters.encodings.find(({ rid }) => rid === 'f').active = false;
+    sender.setParameters(parameters);";
 
 /// Notes the layers of which frames were sent within the last second.
 const LAYERS: &str = "

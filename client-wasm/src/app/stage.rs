@@ -141,6 +141,7 @@ impl Stage {
             hand: is_in(own.hands),
             stream,
             why: self.why(tile, room),
+            limit: self.limit(tile, room),
         }
     }
 
@@ -148,6 +149,12 @@ impl Stage {
     fn why(&self, tile: &Tile, room: &Room) -> Option<String> {
         let picture = tile.picture.as_ref().filter(|_| !tile.own)?;
         words::idle(room.idle(picture)?)
+    }
+
+    /// What keeps somebody's picture from being better.
+    fn limit(&self, tile: &Tile, room: &Room) -> Option<String> {
+        let picture = tile.picture.as_ref().filter(|_| !tile.own)?;
+        words::limit(room.limit(picture)?)
     }
 
     fn picture(&self, tile: &Tile, room: &Room) -> Option<&MediaStream> {

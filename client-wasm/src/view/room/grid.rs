@@ -25,6 +25,8 @@ pub(crate) struct Face<'a> {
     pub(crate) stream: Option<&'a MediaStream>,
     /// Why there is none, where the user has to know.
     pub(crate) why: Option<String>,
+    /// What keeps it from being better, in words.
+    pub(crate) limit: Option<String>,
 }
 
 /// A tile's elements.
@@ -36,6 +38,7 @@ struct Tile {
     name: Element,
     initial: Element,
     why: Element,
+    weak: Element,
     pin: HtmlElement,
     /// What they feel for a moment.
     reaction: Option<Timeout>,
@@ -187,6 +190,7 @@ impl Tile {
             name: child(&figure, ".name")?,
             initial: child(&figure, ".initial")?,
             why: child(&figure, ".why")?,
+            weak: child(&figure, ".weak")?,
             pin: child(&figure, ".pin")?,
             reaction: None,
             video,
@@ -221,6 +225,11 @@ impl Tile {
         let _ = (self.pin).set_attribute("aria-label", &words::pin(&name));
         set_text(&self.initial, &initial(face.name));
         set_text(&self.why, face.why.as_deref().unwrap_or_default());
+        let limit = face.limit.as_deref().unwrap_or_default();
+        let _ = data.set("weak", if limit.is_empty() { "false" } else { "true" });
+        for name in ["title", "aria-label"] {
+            let _ = self.weak.set_attribute(name, limit);
+        }
     }
 }
 
