@@ -202,6 +202,11 @@ pub(crate) fn pin(tile: &str) -> String {
     fill("Pin {}", &[tile])
 }
 
+/// What the button says that mutes the own microphone.
+pub(crate) fn mute() -> String {
+    say("Mute")
+}
+
 /// What the button says that mutes somebody.
 pub(crate) fn mute_them(name: &str) -> String {
     fill("Mute {}", &[name])

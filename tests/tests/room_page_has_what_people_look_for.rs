@@ -230,7 +230,10 @@ async fn one_finds_what_other_rooms_have() -> Result<()> {
             the_room_fills_the_screen(scene).await?;
             the_link_is_copied(scene).await?;
             others_are_invited(scene).await?;
-            somebody_is_found_in_a_crowd(scene).await
+            somebody_is_found_in_a_crowd(scene).await?;
+            ones_own_tile_is_moved(scene).await?;
+            a_screen_is_looked_into(scene).await?;
+            a_small_window_floats(scene).await
         },
     )
     .await
@@ -353,6 +356,153 @@ async fn somebody_is_found_in_a_crowd(scene: &Scene) -> Result<()> {
         .await?;
     browser.type_into("#people-search", "CÄ").await?;
     found("Cäcilie").await
+}
+
+/// Drags from a point by so many pixels, as a hand does.
+async fn drag(scene: &Scene, from: (f64, f64), by: (f64, f64)) -> Result<()> {
+    let to = (from.0 + by.0, from.1 + by.1);
+    for (kind, (x, y), buttons) in [
+        ("mousePressed", from, 1),
+        (
+            "mouseMoved",
+            ((from.0 + to.0) / 2.0, (from.1 + to.1) / 2.0),
+            1,
+        ),
+        ("mouseMoved", to, 1),
+        ("mouseReleased", to, 0),
+    ] {
+        let event = json!({
+            "type": kind, "x": x, "y": y, "button": "left", "buttons": buttons, "clickCount": 1
+        });
+        let dispatch = "Input.dispatchMouseEvent";
+        scene.browser.devtools(dispatch, event).await?;
+    }
+    Ok(())
+}
+
+/// Where the middle of an element is.
+async fn middle(scene: &Scene, css: &str) -> Result<(f64, f64)> {
+    let place = format!(
+        "const it = document.querySelector({css:?}).getBoundingClientRect();
+        return [it.x + it.width / 2, it.y + it.height / 2];"
+    );
+    let place = scene.run(&place).await?;
+    let number = |at: usize| place[at].as_f64().context("a number");
+    Ok((number(0)?, number(1)?))
+}
+
+async fn is_at(scene: &Scene, css: &str, (x, y): (f64, f64)) -> Result<()> {
+    let there = format!(
+        "(() => {{
+            const it = document.querySelector({css:?}).getBoundingClientRect();
+            return Math.hypot(it.x + it.width / 2 - {x}, it.y + it.height / 2 - {y}) < 3;
+        }})()"
+    );
+    holds(scene, &format!("{css} to be at {x}, {y}"), &there).await
+}
+
+async fn ones_own_tile_is_moved(scene: &Scene) -> Result<()> {
+    const OWN: &str = "#grid [data-self][data-source=camera]";
+    let browser = &scene.browser;
+    let (x, y) = middle(scene, OWN).await?;
+    drag(scene, (x, y), (120.0, 90.0)).await?;
+    is_at(scene, OWN, (x + 120.0, y + 90.0)).await?;
+    browser.screenshot("moved").await?;
+    scene
+        .run("document.querySelector('#grid [data-self] .move').focus();")
+        .await?;
+    for _ in 0..2 {
+        browser.press('\u{e012}').await?;
+    }
+    is_at(scene, OWN, (x + 72.0, y + 90.0)).await?;
+    // Never beyond the edge.
+    drag(scene, (x + 72.0, y + 90.0), (-900.0, -900.0)).await?;
+    is_at(scene, OWN, (x, y)).await?;
+    drag(scene, (x, y), (50.0, 50.0)).await?;
+    is_at(scene, OWN, (x + 50.0, y + 50.0)).await?;
+    scene
+        .run("document.querySelector('#grid [data-self] .move').focus();")
+        .await?;
+    browser.press('\u{e007}').await?;
+    is_at(scene, OWN, (x, y)).await
+}
+
+async fn a_screen_is_looked_into(scene: &Scene) -> Result<()> {
+    const SCREEN: &str = "#grid [data-source=screen]";
+    let browser = &scene.browser;
+    browser.click("#screen").await?;
+    RoomPage(browser).plays_a_screen(3).await?;
+    let shown = |transform: &'static str| {
+        let seen = format!("document.querySelector('{SCREEN} video').style.transform");
+        let what = format!("the screen to be shown at {transform}");
+        async move {
+            let is_it = |seen: &Value| *seen == transform;
+            browser.until(&what, &seen, is_it).await.map(drop)
+        }
+    };
+    scene.run("document.activeElement.blur();").await?;
+    browser.press('+').await?;
+    browser.press('+').await?;
+    shown("scale(2.25) translate(0%, 0%)").await?;
+    let width = format!("return document.querySelector('{SCREEN}').clientWidth;");
+    let width = scene.run(&width).await?.as_f64().context("a width")?;
+    drag(scene, middle(scene, SCREEN).await?, (width * 0.225, 0.0)).await?;
+    // Pointers move by whole pixels.
+    let moved = format!(
+        "(({{ style }}) => Math.abs(/translate\\((.*?)%, 0%\\)/.exec(style.transform)?.[1] - 10) < 1)
+            (document.querySelector('{SCREEN} video'))"
+    );
+    holds(scene, "another part of the screen", &moved).await?;
+    browser.screenshot("zoomed").await?;
+    browser.press('0').await?;
+    shown("scale(1) translate(0%, 0%)").await?;
+    browser.click(&format!("{SCREEN} .closer")).await?;
+    shown("scale(1.5) translate(0%, 0%)").await?;
+    browser.click(&format!("{SCREEN} .away")).await?;
+    shown("scale(1) translate(0%, 0%)").await?;
+    browser.click("#screen").await
+}
+
+async fn a_small_window_floats(scene: &Scene) -> Result<()> {
+    let browser = &scene.browser;
+    let float = "documentPictureInPicture.window";
+    browser.click(".round[popovertarget=more]").await?;
+    browser.click("#float").await?;
+    let plays = format!(
+        "({float}?.document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > 5"
+    );
+    let name = format!("{float}?.document.querySelector('p')?.textContent === 'Bo'");
+    holds(scene, "the small window to show Bo", &name).await?;
+    scene
+        .run("document.querySelector('#grid [data-self] .pin').click();")
+        .await?;
+    holds(scene, "the small window to play", &plays).await?;
+    scene
+        .run(&format!(
+            "{float}.document.querySelector('button').click();"
+        ))
+        .await?;
+    RoomPage(browser)
+        .tile_is("Ada", "tile.dataset.muted", "true")
+        .await?;
+    browser.click(".round[popovertarget=more]").await?;
+    browser.click("#float").await?;
+    holds(
+        scene,
+        "the small window to be gone",
+        &format!("{float} === null"),
+    )
+    .await?;
+    // Most browsers have such windows only for pictures.
+    scene.run("delete window.documentPictureInPicture;").await?;
+    for (floats, what) in [("=", "a picture to float"), ("!", "no picture to float")] {
+        browser.click(".round[popovertarget=more]").await?;
+        browser.click("#float").await?;
+        let own = "document.querySelector('#grid [data-self] video')";
+        let own = format!("document.pictureInPictureElement {floats}== {own}");
+        holds(scene, what, &own).await?;
+    }
+    Ok(())
 }
 
 // Who runs the server.

@@ -9,7 +9,7 @@ use web_sys::MediaStream;
 use super::grid::{self, Tile, Wish};
 use super::layout::{self, Layout, Rect};
 use crate::call::{Room, Sight};
-use crate::view::{Face, RoomView};
+use crate::view::{Face, RoomView, caption};
 use crate::words;
 
 /// Other sizes are told this often at most.
@@ -116,7 +116,21 @@ impl Stage {
             .map(|it| self.face(it, room, own))
             .collect();
         view.grid.show(&faces);
+        if let Some(tile) = self.prominent() {
+            let face = self.face(tile, room, own);
+            view.float.show(face.stream, &caption(&face));
+        }
         self.arrange(view);
+    }
+
+    /// The one tile to see, where there is place for one.
+    pub(super) fn prominent(&self) -> Option<&Tile> {
+        let wish = Wish {
+            speaker: true,
+            ..self.wish.clone()
+        };
+        let (order, _) = grid::order(&self.tiles, &wish, self.active.as_ref());
+        order.first().copied()
     }
 
     fn face<'a>(&'a self, tile: &'a Tile, room: &Room, own: &Own<'a>) -> Face<'a> {

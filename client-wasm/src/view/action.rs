@@ -1,6 +1,6 @@
 //! What the user of a page can do.
 
-use web_sys::File;
+use web_sys::{File, Window};
 
 use crate::media::Kind;
 
@@ -65,6 +65,12 @@ pub(crate) enum RoomAction {
     HideSelf,
     /// See this participant's tile, or their screen's, large; or no longer.
     Pin(String, bool),
+    /// Look into the screen of somebody; of the first who shows one, where nobody is named.
+    Look(Option<String>, Look),
+    /// Move one's own tile, by so many pixels.
+    MoveOwn(i32, i32),
+    /// Put one's own tile back to its place.
+    ReturnOwn,
     /// Turn so many pages of tiles on, or back.
     Turn(isize),
     /// Open a panel, or close it.
@@ -81,6 +87,12 @@ pub(crate) enum RoomAction {
     Help,
     /// See nothing but the room, or more again.
     FullScreen,
+    /// Have a small window above all others, or no longer.
+    Float,
+    /// It is there.
+    Floats(Window),
+    /// It was closed.
+    Sinks,
     /// Take the link to this room along.
     CopyLink,
     /// See the ways to lead others here.
@@ -107,6 +119,17 @@ pub(crate) enum RoomAction {
     Take(u32),
     /// End a transfer, or clear its line away when it is over.
     Drop(u32),
+}
+
+/// How to look into a screen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Look {
+    Closer,
+    Away,
+    /// See all of it.
+    Whole,
+    /// Move what is seen, by so many pixels.
+    Along(i32, i32),
 }
 
 /// What can be open beside the tiles.

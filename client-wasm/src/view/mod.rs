@@ -21,4 +21,4 @@ pub(crate) use echo::{Screen, View};
 pub(crate) use element::Missing;
 pub(crate) use front::{FrontAction, FrontView};
 pub(crate) use language::translate;
-pub(crate) use room::{Face, FileLine, PersonLine, RoomView};
+pub(crate) use room::{Face, FileLine, PersonLine, RoomView, caption};

@@ -42,6 +42,7 @@ impl RoomApp {
         let silent = self.muted || self.devices.track(Kind::Audio).is_none();
         let dark = self.devices.track(Kind::Video).is_none();
         (self.view.controls).show(silent, dark, self.screen.is_some());
+        self.view.float.mute(silent);
         self.show_enter();
         self.show_meter();
     }

@@ -6,8 +6,10 @@ use web_sys::{
     Window,
 };
 
-use super::super::action::RoomAction;
+use super::super::action::{Look, RoomAction};
 use super::super::element::{Finder, Missing, child, copy_of, on, play, press, set_text, show};
+use super::touch;
+use super::zoom::Zoom;
 use crate::dom::{Listener, Post, Timeout};
 use crate::words;
 
@@ -33,6 +35,7 @@ pub(crate) struct Face<'a> {
 struct Tile {
     participant: String,
     screen: bool,
+    own: bool,
     figure: HtmlElement,
     video: HtmlVideoElement,
     name: Element,
@@ -40,6 +43,8 @@ struct Tile {
     why: Element,
     weak: Element,
     pin: HtmlElement,
+    /// How far its screen is looked into.
+    zoom: Zoom,
     /// What they feel for a moment.
     reaction: Option<Timeout>,
 }
@@ -54,7 +59,10 @@ pub(crate) struct Grid {
     template: HtmlTemplateElement,
     tiles: Vec<Tile>,
     room: HtmlElement,
+    /// How far the own tile was moved.
+    moved: (f64, f64),
     _pinned: Listener,
+    _touched: [Listener; 5],
 }
 
 impl Grid {
@@ -62,13 +70,16 @@ impl Grid {
         let Finder(document): &Finder<'_> = find;
         let frame: HtmlElement = find.get("grid")?;
         let pinned = on(&frame, "click", post, |event| pinned(&event));
+        let touched = touch::listen(&frame, post);
         Ok(Self {
             window: Document::default_view(document),
             frame,
             template: find.get("tile-template")?,
             tiles: Vec::new(),
             room: find.get("room")?,
+            moved: (0.0, 0.0),
             _pinned: pinned,
+            _touched: touched,
         })
     }
 
@@ -116,6 +127,10 @@ impl Grid {
         let Some((x, y, width, height)) = place else {
             return;
         };
+        let (x, y) = match tile.own && !tile.screen {
+            true => self.moved_to((x, y), (width, height)),
+            false => (x, y),
+        };
         let style = tile.figure.style();
         let pixels = |value: f64| format!("{}px", value as i32);
         // What is moved this way is no shift of the layout for the browser.
@@ -123,6 +138,62 @@ impl Grid {
         let _ = style.set_property("transform", &place);
         let _ = style.set_property("width", &pixels(width));
         let _ = style.set_property("height", &pixels(height));
+    }
+
+    /// Where a tile plays its picture.
+    pub(super) fn video(&self, participant: &str, screen: bool) -> Option<&HtmlVideoElement> {
+        let mut tiles = self.tiles.iter();
+        let tile = tiles.find(|it| it.participant == participant && it.screen == screen)?;
+        Some(&tile.video)
+    }
+
+    /// Where the own tile is, that was moved from its place: never beyond the edge.
+    fn moved_to(&self, (x, y): (f64, f64), (width, height): (f64, f64)) -> (f64, f64) {
+        let (right, bottom) = self.size();
+        let within = |at: f64, most: f64| at.min(most).max(0.0);
+        (
+            within(x + self.moved.0, right - width),
+            within(y + self.moved.1, bottom - height),
+        )
+    }
+
+    /// The user moves their own tile, by so many pixels.
+    pub(crate) fn move_own(&mut self, x: i32, y: i32) {
+        let own = self.tiles.iter().find(|it| it.own && !it.screen);
+        let Some(own) = own else { return };
+        // From where it is seen, and not from beyond an edge.
+        let (grid, tile) = (
+            self.frame.get_bounding_client_rect(),
+            own.figure.get_bounding_client_rect(),
+        );
+        let (right, bottom) = (grid.right() - tile.right(), grid.bottom() - tile.bottom());
+        let (left, top) = (grid.left() - tile.left(), grid.top() - tile.top());
+        self.moved.0 += f64::from(x).min(right).max(left);
+        self.moved.1 += f64::from(y).min(bottom).max(top);
+    }
+
+    /// The own tile is in its place again.
+    pub(crate) fn return_own(&mut self) {
+        self.moved = (0.0, 0.0);
+    }
+
+    /// The user looks into somebody's screen, or into the first that there is.
+    pub(crate) fn look(&mut self, whom: Option<&str>, look: Look) {
+        let is_it =
+            |tile: &&mut Tile| tile.screen && whom.is_none_or(|whom| tile.participant == whom);
+        if let Some(tile) = self.tiles.iter_mut().find(is_it) {
+            let figure = &tile.figure;
+            tile.zoom
+                .look(look, (figure.client_width(), figure.client_height()));
+            let style = tile.video.style();
+            let _ = style.set_property("transform", &tile.zoom.transform());
+            let zoomed = if tile.zoom.is_whole() {
+                "false"
+            } else {
+                "true"
+            };
+            let _ = tile.figure.dataset().set("zoomed", zoomed);
+        }
     }
 
     /// Whether one tile is large and the others small.
@@ -187,6 +258,8 @@ impl Tile {
         Some(Self {
             participant: face.participant.to_owned(),
             screen: face.screen,
+            own: face.own,
+            zoom: Zoom::default(),
             name: child(&figure, ".name")?,
             initial: child(&figure, ".initial")?,
             why: child(&figure, ".why")?,
@@ -233,7 +306,8 @@ impl Tile {
     }
 }
 
-fn caption(face: &Face<'_>) -> String {
+/// What a tile says of itself.
+pub(crate) fn caption(face: &Face<'_>) -> String {
     match face.screen {
         false => words::person(face.name, face.own),
         true => words::whose_screen(face.name, face.own),

@@ -4,7 +4,7 @@
 use wasm_bindgen::JsCast;
 use web_sys::{Document, Element, KeyboardEvent};
 
-use super::super::action::{Panel, RoomAction};
+use super::super::action::{Look, Panel, RoomAction};
 use super::super::element::on;
 use crate::dom::{Listener, Post};
 
@@ -43,6 +43,9 @@ fn down(event: &KeyboardEvent) -> Option<RoomAction> {
         "p" | "P" => RoomAction::Toggle(Panel::People),
         "l" | "L" => RoomAction::Layout,
         "f" | "F" => RoomAction::FullScreen,
+        "+" | "=" => RoomAction::Look(None, Look::Closer),
+        "-" => RoomAction::Look(None, Look::Away),
+        "0" => RoomAction::Look(None, Look::Whole),
         "?" => RoomAction::Help,
         "Escape" => RoomAction::Close,
         "ArrowLeft" | "PageUp" => RoomAction::Turn(-1),

@@ -4,6 +4,7 @@ mod bring;
 mod controls;
 mod door;
 mod files;
+mod float;
 mod grid;
 mod invite;
 mod keys;
@@ -15,6 +16,8 @@ mod people;
 mod sinks;
 mod talk;
 mod toasts;
+mod touch;
+mod zoom;
 
 use web_sys::{Document, HtmlElement};
 
@@ -22,8 +25,9 @@ use controls::Controls;
 use door::Door;
 pub(crate) use files::FileLine;
 use files::Files;
-pub(crate) use grid::Face;
+use float::Float;
 use grid::Grid;
+pub(crate) use grid::{Face, caption};
 use invite::Invite;
 use menu::Menu;
 use newcomer::Newcomer;
@@ -48,6 +52,7 @@ pub(crate) struct RoomView {
     pub(crate) grid: Grid,
     pub(crate) talk: Talk,
     pub(crate) files: Files,
+    pub(crate) float: Float,
     pub(crate) controls: Controls,
     pub(crate) sinks: Sinks,
     pub(crate) invite: Invite,
@@ -82,6 +87,7 @@ impl RoomView {
             grid: Grid::new(&find, post)?,
             talk: Talk::new(&find, post)?,
             files: Files::new(&find, post)?,
+            float: Float::new(&find, post)?,
             controls: Controls::new(&find, post)?,
             sinks: Sinks::new(document, &find)?,
             invite: Invite::new(&find, post)?,
@@ -117,12 +123,23 @@ impl RoomView {
         show(&self.heading, inside);
         self.menu.close();
         self.invite.close();
+        self.float.close();
         self.toasts.clear();
         match inside {
             true => {
                 let _ = self.room_title.focus();
             }
             false => self.door.focus(),
+        }
+    }
+
+    /// Has the small window there, or no longer: of this tile's picture, where the browser has no other.
+    pub(crate) fn toggle_float(&mut self, tile: Option<(&str, bool)>) {
+        if !self.float.toggle()
+            && let Some((participant, screen)) = tile
+            && let Some(video) = self.grid.video(participant, screen)
+        {
+            float::float(&self.document, video);
         }
     }
 
