@@ -14,7 +14,7 @@ class FerriteRoom extends HTMLElement {
 
   constructor() {
     super();
-    this.#frame.allow = ["camera", "microphone", "display-capture", "autoplay", "fullscreen", "clipboard-write", "picture-in-picture"]
+    this.#frame.allow = ["camera", "microphone", "display-capture", "autoplay", "fullscreen", "clipboard-write", "picture-in-picture", "web-share"]
       .map((feature) => `${feature} *`)
       .join("; ");
     this.#frame.style.cssText = "display: block; border: 0; inline-size: 100%; block-size: 100%";

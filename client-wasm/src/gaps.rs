@@ -138,7 +138,7 @@ extern "C" {
 
 /// Fetches.
 pub(crate) async fn fetch(url: &str, options: &Object) -> Result<Answer, JsValue> {
-    let answer: JsValue = begin_to_fetch(url, options).await?.into();
+    let answer = begin_to_fetch(url, options).await?;
     Ok(answer.unchecked_into())
 }
 

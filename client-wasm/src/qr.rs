@@ -90,9 +90,8 @@ impl Code {
         let places = alignments(version);
         for x in &places {
             for y in &places {
-                let is_finders = (*x == 6 && *y == 6)
-                    || (*x == 6 && *y == size - 7)
-                    || (*x == size - 7 && *y == 6);
+                let corners = [(6, 6), (6, size - 7), (size - 7, 6)];
+                let is_finders = corners.contains(&(*x, *y));
                 if !is_finders {
                     code.rings(*x, *y, 2, |ring| ring != 1);
                 }
@@ -324,14 +323,16 @@ fn corrections(data: &[u8], degree: usize) -> Vec<u8> {
 /// In the field of 256 elements, modulo x⁸ + x⁴ + x³ + x² + 1.
 fn times(a: u8, b: u8) -> u8 {
     (0..8).rev().fold(0, |product: u8, at| {
-        let doubled = product << 1 ^ (product >> 7) * 0x1d;
-        doubled ^ (b >> at & 1) * a
+        let doubled = (product << 1) ^ ((product >> 7) * 0x1d);
+        doubled ^ ((b >> at & 1) * a)
     })
 }
 
 /// What so many bits of a code of Bose, Chaudhuri and Hocquenghem add.
 fn remainder(value: u32, bits: u32, divisor: u32) -> u32 {
-    (0..bits).fold(value, |rest, _| rest << 1 ^ (rest >> (bits - 1)) * divisor)
+    (0..bits).fold(value, |rest, _| {
+        (rest << 1) ^ ((rest >> (bits - 1)) * divisor)
+    })
 }
 
 /// Where the middles of the small squares lie (Annex E).

@@ -306,6 +306,7 @@ async fn who_came_first_mutes_and_removes_others() -> Result<()> {
         browser.switch_to(&windows[1]).await?;
         let removed = |words: &str| words == "You were removed from the room.";
         scene.app().text("#error-text", removed).await?;
+        browser.screenshot("removed").await?;
         scene.app().shows("#prejoin", true).await
     })
     .await

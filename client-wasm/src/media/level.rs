@@ -26,7 +26,8 @@ pub(super) struct Level {
 
 impl Level {
     pub(super) fn of(track: &MediaStreamTrack) -> Result<Self, JsValue> {
-        let track = Capture(track.clone());
+        // The browser's own `clone`: another track, and not this one again.
+        let track = Capture(MediaStreamTrack::clone(track));
         track.0.set_enabled(true);
         let stream = MediaStream::new()?;
         stream.add_track(&track.0);

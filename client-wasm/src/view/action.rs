@@ -63,16 +63,8 @@ pub(crate) enum RoomAction {
     Layout,
     /// See one's own picture, or not.
     HideSelf,
-    /// See this participant's tile, or their screen's, large; or no longer.
-    Pin(String, bool),
-    /// Look into the screen of somebody; of the first who shows one, where nobody is named.
-    Look(Option<String>, Look),
-    /// Move one's own tile, by so many pixels.
-    MoveOwn(i32, i32),
-    /// Put one's own tile back to its place.
-    ReturnOwn,
-    /// Turn so many pages of tiles on, or back.
-    Turn(isize),
+    /// See the room in another way.
+    See(SeeAction),
     /// Open a panel, or close it.
     Toggle(Panel),
     /// Close the panel.
@@ -85,14 +77,6 @@ pub(crate) enum RoomAction {
     Devices,
     /// See what keys there are.
     Help,
-    /// See nothing but the room, or more again.
-    FullScreen,
-    /// Have a small window above all others, or no longer.
-    Float,
-    /// It is there.
-    Floats(Window),
-    /// It was closed.
-    Sinks,
     /// Take the link to this room along.
     CopyLink,
     /// See the ways to lead others here.
@@ -119,6 +103,29 @@ pub(crate) enum RoomAction {
     Take(u32),
     /// End a transfer, or clear its line away when it is over.
     Drop(u32),
+}
+
+/// What can be done about how a room is seen.
+#[derive(Debug)]
+pub(crate) enum SeeAction {
+    /// See this participant's tile, or their screen's, large; or no longer.
+    Pin(String, bool),
+    /// Turn so many pages of tiles on, or back.
+    Turn(isize),
+    /// Look into the screen of somebody; of the first who shows one, where nobody is named.
+    Look(Option<String>, Look),
+    /// Move one's own tile, by so many pixels.
+    MoveOwn(i32, i32),
+    /// Put one's own tile back to its place.
+    ReturnOwn,
+    /// Have a small window above all others, or no longer.
+    Float,
+    /// It is there.
+    Floats(Window),
+    /// It was closed.
+    Sinks,
+    /// See nothing but the room, or more again.
+    FullScreen,
 }
 
 /// How to look into a screen.

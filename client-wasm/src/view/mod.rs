@@ -15,7 +15,7 @@ mod room;
 mod setup;
 mod stage;
 
-pub(crate) use action::{Action, Choice, PageAction, Panel, RoomAction, Toggle};
+pub(crate) use action::{Action, Choice, PageAction, Panel, RoomAction, SeeAction, Toggle};
 pub(crate) use chat::LineState;
 pub(crate) use echo::{Screen, View};
 pub(crate) use element::Missing;

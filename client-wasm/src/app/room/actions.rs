@@ -31,23 +31,7 @@ impl RoomApp {
             RoomAction::React(emoji) => return self.say_of(REACTION, emoji, None),
             RoomAction::Layout => self.look_at(|wish| wish.speaker = !wish.speaker),
             RoomAction::HideSelf => self.look_at(|wish| wish.without_self = !wish.without_self),
-            RoomAction::Pin(whom, screen) => {
-                self.stage.pin(ParticipantId(whom), screen, &mut self.view);
-                return self.watch();
-            }
-            RoomAction::Look(whom, look) => return self.view.grid.look(whom.as_deref(), look),
-            RoomAction::MoveOwn(x, y) => {
-                self.view.grid.move_own(x, y);
-                return self.stage.arrange(&mut self.view);
-            }
-            RoomAction::ReturnOwn => {
-                self.view.grid.return_own();
-                return self.stage.arrange(&mut self.view);
-            }
-            RoomAction::Turn(pages) => {
-                self.stage.turn(pages, &mut self.view);
-                return self.watch();
-            }
+            RoomAction::See(action) => return self.on_see(action),
             RoomAction::Toggle(panel) => {
                 let open = (self.panel != Some(panel)).then_some(panel);
                 return self.open_panel(open);
@@ -57,18 +41,6 @@ impl RoomApp {
             RoomAction::UseNewcomer => self.use_newcomer(),
             RoomAction::LeaveNewcomer => return drop(self.view.newcomer.take()),
             RoomAction::Help => return self.view.menu.help(),
-            RoomAction::FullScreen => return self.view.menu.full_screen(),
-            RoomAction::Float => {
-                let tile = self.stage.prominent();
-                let tile = tile.map(|it| (it.participant.0.as_str(), it.screen));
-                return self.view.toggle_float(tile);
-            }
-            RoomAction::Floats(window) => {
-                self.view.float.opened(window);
-                self.show_devices();
-                return self.show_tiles();
-            }
-            RoomAction::Sinks => return self.view.float.closed(),
             RoomAction::CopyLink => return self.copy_link(),
             RoomAction::Invite => {
                 return self.view.invite.open(&crate::url::without_parameters());

@@ -3,6 +3,7 @@
 
 mod actions;
 mod company;
+mod seen;
 mod shown;
 mod told;
 mod unheard;

@@ -5,7 +5,7 @@ use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Document, Element, HtmlElement, HtmlMediaElement, MediaStream, Window};
 
-use super::super::action::RoomAction;
+use super::super::action::{RoomAction, SeeAction};
 use super::super::element::{Finder, Missing, on, play, press, set_text, show};
 use crate::dom::{Listener, Post};
 use crate::words;
@@ -38,7 +38,9 @@ impl Float {
         Ok(Self {
             post: post.clone(),
             open: None,
-            _pressed: on(&button, "click", post, |_| Some(RoomAction::Float)),
+            _pressed: on(&button, "click", post, |_| {
+                Some(RoomAction::See(SeeAction::Float))
+            }),
         })
     }
 
@@ -55,7 +57,7 @@ impl Float {
         wasm_bindgen_futures::spawn_local(async move {
             // It is the browser's to refuse.
             if let Ok(window) = window().await {
-                post.send(RoomAction::Floats(window));
+                post.send(RoomAction::See(SeeAction::Floats(window)));
             }
         });
         true
@@ -115,7 +117,9 @@ impl Open {
         Some(Self {
             name: made("p")?,
             _listeners: [
-                on(&window, "pagehide", post, |_| Some(RoomAction::Sinks)),
+                on(&window, "pagehide", post, |_| {
+                    Some(RoomAction::See(SeeAction::Sinks))
+                }),
                 on(&mute, "click", post, |_| Some(RoomAction::Mute)),
             ],
             video,

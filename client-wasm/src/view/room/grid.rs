@@ -6,7 +6,7 @@ use web_sys::{
     Window,
 };
 
-use super::super::action::{Look, RoomAction};
+use super::super::action::{Look, RoomAction, SeeAction};
 use super::super::element::{Finder, Missing, child, copy_of, on, play, press, set_text, show};
 use super::touch;
 use super::zoom::Zoom;
@@ -321,7 +321,10 @@ fn pinned(event: &Event) -> Option<RoomAction> {
     let tile: HtmlElement = pin.closest(".tile").ok()??.dyn_into().ok()?;
     let data = tile.dataset();
     let is_screen = data.get("source").as_deref() == Some("screen");
-    Some(RoomAction::Pin(data.get("participant")?, is_screen))
+    Some(RoomAction::See(SeeAction::Pin(
+        data.get("participant")?,
+        is_screen,
+    )))
 }
 
 /// What stands for somebody who shows nothing.

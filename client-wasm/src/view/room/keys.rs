@@ -4,7 +4,7 @@
 use wasm_bindgen::JsCast;
 use web_sys::{Document, Element, KeyboardEvent};
 
-use super::super::action::{Look, Panel, RoomAction};
+use super::super::action::{Look, Panel, RoomAction, SeeAction};
 use super::super::element::on;
 use crate::dom::{Listener, Post};
 
@@ -42,14 +42,14 @@ fn down(event: &KeyboardEvent) -> Option<RoomAction> {
         "c" | "C" => RoomAction::Toggle(Panel::Chat),
         "p" | "P" => RoomAction::Toggle(Panel::People),
         "l" | "L" => RoomAction::Layout,
-        "f" | "F" => RoomAction::FullScreen,
-        "+" | "=" => RoomAction::Look(None, Look::Closer),
-        "-" => RoomAction::Look(None, Look::Away),
-        "0" => RoomAction::Look(None, Look::Whole),
+        "f" | "F" => RoomAction::See(SeeAction::FullScreen),
+        "+" | "=" => RoomAction::See(SeeAction::Look(None, Look::Closer)),
+        "-" => RoomAction::See(SeeAction::Look(None, Look::Away)),
+        "0" => RoomAction::See(SeeAction::Look(None, Look::Whole)),
         "?" => RoomAction::Help,
         "Escape" => RoomAction::Close,
-        "ArrowLeft" | "PageUp" => RoomAction::Turn(-1),
-        "ArrowRight" | "PageDown" => RoomAction::Turn(1),
+        "ArrowLeft" | "PageUp" => RoomAction::See(SeeAction::Turn(-1)),
+        "ArrowRight" | "PageDown" => RoomAction::See(SeeAction::Turn(1)),
         _ => return None,
     };
     // Or a letter would be written where the key leads to.

@@ -3,7 +3,7 @@
 use wasm_bindgen::JsCast;
 use web_sys::{Document, Element, HtmlDialogElement, HtmlElement};
 
-use super::super::action::RoomAction;
+use super::super::action::{RoomAction, SeeAction};
 use super::super::element::{Finder, Missing, on, press};
 use crate::dom::{Listener, Post};
 
@@ -31,7 +31,9 @@ impl Menu {
         let listeners = vec![
             on(&layout, "click", post, |_| Some(RoomAction::Layout)),
             on(&hide, "click", post, |_| Some(RoomAction::HideSelf)),
-            on(&full, "click", post, |_| Some(RoomAction::FullScreen)),
+            on(&full, "click", post, |_| {
+                Some(RoomAction::See(SeeAction::FullScreen))
+            }),
             on(&devices, "click", post, |_| Some(RoomAction::Devices)),
             on(&help, "click", post, |_| Some(RoomAction::Help)),
             on(&reactions, "click", post, |event| {

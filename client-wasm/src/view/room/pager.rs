@@ -2,7 +2,7 @@
 
 use web_sys::{Element, HtmlButtonElement, HtmlElement};
 
-use super::super::action::RoomAction;
+use super::super::action::{RoomAction, SeeAction};
 use super::super::element::{Finder, Missing, on, set_text, show};
 use crate::dom::{Listener, Post};
 
@@ -20,8 +20,12 @@ impl Pager {
         let back: HtmlButtonElement = find.get("page-back")?;
         let next: HtmlButtonElement = find.get("page-next")?;
         let listeners = [
-            on(&back, "click", post, |_| Some(RoomAction::Turn(-1))),
-            on(&next, "click", post, |_| Some(RoomAction::Turn(1))),
+            on(&back, "click", post, |_| {
+                Some(RoomAction::See(SeeAction::Turn(-1)))
+            }),
+            on(&next, "click", post, |_| {
+                Some(RoomAction::See(SeeAction::Turn(1)))
+            }),
         ];
         Ok(Self {
             frame: find.get("pager")?,

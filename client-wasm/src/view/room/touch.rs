@@ -3,7 +3,7 @@
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlElement, KeyboardEvent, PointerEvent, WheelEvent};
 
-use super::super::action::{Look, RoomAction};
+use super::super::action::{Look, RoomAction, SeeAction};
 use super::super::element::on;
 use crate::dom::{Listener, Post};
 
@@ -49,13 +49,16 @@ fn dragged(event: &Event) -> Option<RoomAction> {
 /// A tile is moved, or what is seen in it, by so many pixels.
 fn moved(tile: &HtmlElement, x: i32, y: i32) -> Option<RoomAction> {
     match tile.dataset().get("source")?.as_str() {
-        "camera" => Some(RoomAction::MoveOwn(x, y)),
+        "camera" => Some(RoomAction::See(SeeAction::MoveOwn(x, y))),
         _ => looked(tile, Look::Along(x, y)),
     }
 }
 
 fn looked(tile: &HtmlElement, look: Look) -> Option<RoomAction> {
-    Some(RoomAction::Look(tile.dataset().get("participant"), look))
+    Some(RoomAction::See(SeeAction::Look(
+        tile.dataset().get("participant"),
+        look,
+    )))
 }
 
 fn wheeled(event: &Event) -> Option<RoomAction> {
@@ -91,7 +94,7 @@ fn keyed(event: &Event) -> Option<RoomAction> {
 
 fn pressed(event: &Event) -> Option<RoomAction> {
     if at(event, ".move").is_some() {
-        return Some(RoomAction::ReturnOwn);
+        return Some(RoomAction::See(SeeAction::ReturnOwn));
     }
     let look = match at(event, ".zoom button")?.class_list() {
         classes if classes.contains("closer") => Look::Closer,
