@@ -4,7 +4,7 @@
 //! One flow is shown per direction and kind: the one that carried most, where there are several.
 
 use ferrite_protocol::ClientEvidence;
-use ferrite_protocol::diagnosis::{Handshake, PairSums};
+use ferrite_protocol::diagnosis::Handshake;
 use serde::{Deserialize, Serialize};
 
 /// One entry of a report: the members used here of every dictionary in W3C webrtc-stats.
@@ -367,6 +367,7 @@ fn ms(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferrite_protocol::diagnosis::PairSums;
 
     const CHROMIUM: &str = include_str!("../tests/reports/chromium.json");
     const FIREFOX: &str = include_str!("../tests/reports/firefox.json");

@@ -489,7 +489,7 @@ pub(crate) fn idle(idle: Idle) -> Option<String> {
 }
 
 /// What keeps somebody's picture from being better.
-pub(crate) fn limit(limit: Limit) -> Option<String> {
+pub(crate) fn picture_limit(limit: Limit) -> Option<String> {
     match limit {
         Limit::Download => Some(say("Your connection is weak")),
         Limit::Upload => Some(say("Their connection is weak")),

@@ -168,7 +168,7 @@ impl Stage {
     /// What keeps somebody's picture from being better.
     fn limit(&self, tile: &Tile, room: &Room) -> Option<String> {
         let picture = tile.picture.as_ref().filter(|_| !tile.own)?;
-        words::limit(room.limit(picture)?)
+        words::picture_limit(room.limit(picture)?)
     }
 
     fn picture(&self, tile: &Tile, room: &Room) -> Option<&MediaStream> {
