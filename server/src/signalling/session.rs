@@ -407,17 +407,7 @@ impl Session {
                 reason,
             } => {
                 let message = peer.note(ice, dtls, connection, reason);
-                if peer.is_connected() {
-                    self.vigil.end();
-                }
-                if peer.is_closed() {
-                    self.ended = peer.state();
-                    self.peer = None;
-                    self.forget_peer();
-                    let explained = self.vigil.lose_peer();
-                    return message.into_iter().chain(explained).collect();
-                }
-                message.into_iter().collect()
+                message.into_iter().chain(self.note_state()).collect()
             }
             PeerEvent::Evidence(seen) => {
                 let seen = peer.evidence(*seen, self.address);
@@ -458,6 +448,21 @@ impl Session {
                 Vec::new()
             }
         }
+    }
+
+    /// The peer connection changed. What is owed to who asked after one that is gone.
+    fn note_state(&mut self) -> Option<ServerMessage> {
+        let peer = self.peer.as_ref()?;
+        if peer.is_connected() {
+            self.vigil.end();
+        }
+        if !peer.is_closed() {
+            return None;
+        }
+        self.ended = peer.state();
+        self.peer = None;
+        self.forget_peer();
+        self.vigil.lose_peer()
     }
 
     /// Leaves the room with who was made to, and says so.

@@ -468,6 +468,7 @@ fn evidence() -> impl Strategy<Value = ServerEvidence> {
 }
 
 /// What must not have been seen where a cause is named. Written apart from the rules that name it.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn is_contradicted(cause: Cause, client: Option<&ClientEvidence>, server: &ServerEvidence) -> bool {
     let ice = &server.ice;
     let arrived = ice.udp.checks + ice.tcp.checks + ice.relayed.checks > 0;
