@@ -414,6 +414,7 @@ fn peer_state() -> impl Strategy<Value = ServerMessage> {
         .prop_map(|(state, reason)| ServerMessage::PeerState { state, reason })
 }
 
+#[expect(clippy::too_many_lines, reason = "a line or two for each message")]
 fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
     use ServerMessage as M;
     match name {

@@ -223,8 +223,8 @@ impl Natted {
         natted.at_nat(|| {
             addressed("outside", "203.0.113.1/24")?;
             command("ip", "address add 203.0.113.7/24 dev outside")?;
-            let commands = NAT.into_iter();
-            { commands }.try_for_each(|(program, arguments)| command(program, arguments))
+            NAT.into_iter()
+                .try_for_each(|(program, arguments)| command(program, arguments))
         })?;
         setns(&natted.server, CloneFlags::CLONE_NEWNET)?;
         addressed("inside", "10.0.0.2/24")?;

@@ -241,6 +241,7 @@ impl Cinema {
                 PeerEvent::State { .. }
                 | PeerEvent::Channel { .. }
                 | PeerEvent::Watched(_)
+                | PeerEvent::Evidence(_)
                 | PeerEvent::Voice { .. }
                 | PeerEvent::Messages(_)
                 | PeerEvent::Sent => {}
