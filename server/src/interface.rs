@@ -84,9 +84,11 @@ impl fmt::Display for InterfaceRule {
     }
 }
 
-/// The addresses that clients are told of. Loopback's are for those on this machine, whatever else is chosen.
+/// The addresses that clients are told of. Loopback's are for those on this machine, whatever else is chosen; what is
+/// `listened` at by its address is chosen by that.
 pub(crate) fn choose<'i>(
     rules: &[InterfaceRule],
+    listened: &[IpAddr],
     interfaces: impl Iterator<Item = (&'i str, IpAddr)> + Clone,
 ) -> Vec<IpAddr> {
     let about = |leaves_out: bool, name: &str, address: IpAddr| {
@@ -99,7 +101,7 @@ pub(crate) fn choose<'i>(
     let left = interfaces.filter(|(name, address)| !about(true, name, *address));
     let is_chosen = |(name, address): &(&str, IpAddr)| match names_some {
         true => address.is_loopback() || about(false, name, *address),
-        false => !is_bridge(name),
+        false => !is_bridge(name) || listened.contains(address),
     };
     let chosen: Vec<_> = left
         .clone()
@@ -138,7 +140,7 @@ mod tests {
         let all = ALL
             .iter()
             .map(|(name, address)| (*name, address.parse().unwrap()));
-        let chosen = choose(&rules, all);
+        let chosen = choose(&rules, &[], all);
         let is_chosen = |address: &str| chosen.contains(&address.parse().unwrap());
         let names = ALL.iter().filter(|(_, address)| is_chosen(address));
         names.map(|(name, _)| *name).collect()
@@ -150,7 +152,15 @@ mod tests {
         assert_eq!(chosen(&["docker0"]), ["lo", "docker0"]);
         assert_eq!(chosen(&["br-*"]), ["lo", "br-0123456789ab", "br-lan"]);
         let bridge = [("docker0", "172.17.0.1".parse().unwrap())];
-        assert_eq!(choose(&[], bridge.into_iter()).len(), 1);
+        assert_eq!(choose(&[], &[], bridge.into_iter()).len(), 1);
+    }
+
+    #[test]
+    fn a_bridge_that_is_listened_at_is_told() {
+        let at = "172.17.0.1".parse().unwrap();
+        let all = ALL.map(|(name, address)| (name, address.parse().unwrap()));
+        assert!(choose(&[], &[at], all.into_iter()).contains(&at));
+        assert!(!choose(&[], &[], all.into_iter()).contains(&at));
     }
 
     #[test]

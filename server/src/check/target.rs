@@ -77,7 +77,8 @@ impl Target {
     /// One that runs elsewhere, with these settings.
     pub(super) fn running(config: &Config) -> Self {
         let port = port(config, config.media.port);
-        let own = Interfaces::new(config.media.interfaces.clone()).told(Instant::now());
+        let own = Interfaces::new(config.media.interfaces.clone(), port.addresses.clone())
+            .told(Instant::now());
         let external = config.media.literal_ips();
         let media = offered(&port, &external, &own);
         let access = Access {

@@ -172,10 +172,10 @@ impl MediaPlane {
             mailboxes.push(mailbox);
         }
         let plane = Self(Arc::new(Inner {
+            interfaces: Interfaces::new(config.interfaces, port.addresses.clone()),
             port,
             external_ips: [&config.external_ips[..], &config.unsure_ips].concat(),
             unsure_ips: config.unsure_ips,
-            interfaces: Interfaces::new(config.interfaces),
             identity,
             clock: Clock::new(Instant::now(), SystemTime::now()),
             shards: Shards::new(mailboxes),

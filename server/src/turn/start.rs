@@ -127,7 +127,7 @@ impl TurnServers {
         let addresses = Addresses {
             port: port.clone(),
             external: self.config.external_ips.clone(),
-            interfaces: Interfaces::new(self.config.interfaces.clone()),
+            interfaces: Interfaces::new(self.config.interfaces.clone(), port.addresses.clone()),
         };
         let shared = Shared::new(
             self.config.access.clone(),

@@ -68,6 +68,7 @@ fn is_usable(address: &IpAddr) -> bool {
 #[derive(Debug, Default)]
 pub struct Interfaces {
     rules: Vec<InterfaceRule>,
+    listened: Vec<IpAddr>,
     known: Mutex<Option<(Instant, Known)>>,
 }
 
@@ -81,10 +82,11 @@ struct Known {
 const FRESH: Duration = Duration::from_secs(1);
 
 impl Interfaces {
-    /// With these, or without these.
-    pub fn new(rules: Vec<InterfaceRule>) -> Self {
+    /// With these, or without these, of a port that is open at these addresses.
+    pub fn new(rules: Vec<InterfaceRule>, listened: Vec<IpAddr>) -> Self {
         Self {
             rules,
+            listened,
             known: Mutex::default(),
         }
     }
@@ -115,7 +117,7 @@ impl Interfaces {
         let all = || interfaces.iter().map(|it| (it.name.as_str(), it.ip()));
         Known {
             all: all().map(|(_, address)| address).collect(),
-            told: choose(&self.rules, all()),
+            told: choose(&self.rules, &self.listened, all()),
         }
     }
 }
