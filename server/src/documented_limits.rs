@@ -24,7 +24,7 @@ use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
 use crate::rate;
 use crate::room;
-use crate::signalling::{self, EXPLANATIONS, OFFERS, metered};
+use crate::signalling::{self, EXPLANATIONS, GLIMPSES, OFFERS, metered};
 use crate::turn::{self, allocation, nonce, quota, server};
 
 const LIMITS: &str = include_str!("../docs/limits.md");
@@ -90,6 +90,10 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         (
             "offers of an address",
             vec![n(of_address.0, " a second"), n(of_address.1, " at once")],
+        ),
+        (
+            "questions of an address",
+            vec![n(GLIMPSES.0, " a second"), n(GLIMPSES.1, " at once")],
         ),
         (
             "explanations of a session",

@@ -92,3 +92,17 @@ async fn where_tokens_are_asked_for_one_is_to_see_and_who_is_hidden_is_not() {
     );
     assert_eq!(seen(&server, &[]).await, (204, None));
 }
+
+/// Whoever tries out the names of rooms gets no further than a crowd at its doors.
+#[tokio::test]
+async fn an_address_asks_only_so_often() {
+    let server = start(config()).await;
+    let mut answers = Vec::new();
+    while !answers.contains(&429) && answers.len() < 10_000 {
+        let reply = get(server.addr(), "/r/tea/people", &[]).await;
+        answers.push(reply.status);
+    }
+    assert!(answers.len() > 200, "{}", answers.len());
+    assert_eq!(answers.pop(), Some(429));
+    assert!(answers.iter().all(|status| *status == 200));
+}

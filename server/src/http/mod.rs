@@ -140,7 +140,16 @@ async fn room(State(app): State<App>, headers: HeaderMap) -> Response {
 
 /// Who is there, for a page that asks before its user enters. Nothing, for one that may not know: that is no error of
 /// the page's.
-async fn people(State(app): State<App>, Path(room): Path<RoomId>, headers: HeaderMap) -> Response {
+async fn people(
+    State(app): State<App>,
+    Extension(Remote(remote)): Extension<Remote>,
+    Path(room): Path<RoomId>,
+    headers: HeaderMap,
+) -> Response {
+    let caller = app.caller(remote.ip(), &headers);
+    if !app.signalling.may_glimpse(caller.address, Instant::now()) {
+        return (StatusCode::TOO_MANY_REQUESTS, "You ask too often.").into_response();
+    }
     let token = text(&headers, AUTHORIZATION).and_then(bearer);
     let seen = app.signalling.glimpse(&room, token, SystemTime::now());
     let answer = match seen {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::field::{DisplayValue, display};
 
+use super::glimpse::Askers;
 use super::metered::LONG_FIRST_MESSAGES;
 use super::offers::{OffersByAddress, offers_of_address};
 use super::place::{Full, Place, Refused};
@@ -45,6 +46,7 @@ pub(crate) struct Signalling {
     places_by_address: Shares,
     sessions_by_address: Shares,
     pub(super) offers_by_address: OffersByAddress,
+    pub(super) askers: Askers,
     /// Places of first messages that are long.
     pub(super) long_first_messages: Arc<Semaphore>,
     refused_for_limits: Seldom,
@@ -86,6 +88,7 @@ impl Signalling {
             places_by_address: Shares::new(places_by_address),
             sessions_by_address: Shares::new(limits.sessions_per_address),
             offers_by_address: OffersByAddress::new(offers_of_address(limits.sessions_per_address)),
+            askers: Askers::default(),
             long_first_messages: Arc::new(Semaphore::new(LONG_FIRST_MESSAGES)),
             refused_for_limits: Seldom::default(),
             refused_for_versions: Seldom::default(),

@@ -45,6 +45,8 @@ mod vigil;
 mod wanted;
 
 pub(crate) use door::Arrival;
+#[cfg(test)]
+pub(crate) use glimpse::GLIMPSES;
 pub(crate) use hub::Signalling;
 #[cfg(test)]
 pub(crate) use hub::{SPARE_PLACES, WEBSOCKETS_PER_SESSION};
@@ -57,5 +59,4 @@ pub(crate) use place::{Caller, Full, Refused};
 pub(crate) use socket::{BURST_SECONDS, READ_LIMIT};
 #[cfg(test)]
 pub(crate) use speaking::INTERVAL as SPEAKING_INTERVAL;
-#[cfg(test)]
 pub(crate) use vigil::EXPLANATIONS;
