@@ -119,6 +119,7 @@ impl Egress {
             sequence: media.header.sequence,
             octets: media.payload().len() as u16,
             timestamp: header.timestamp,
+            source: self.frames.source(),
             at,
             again: None,
         };
@@ -156,6 +157,7 @@ impl Egress {
             original: sent.sequence,
             sequence,
             timestamp: sent.timestamp,
+            source: sent.source,
         })
     }
 
@@ -166,8 +168,7 @@ impl Egress {
         media: &'a MediaPacket,
     ) -> Option<Outgoing<'a>> {
         let codec = self.codec(media.format)?;
-        let theirs = media.frame_numbers();
-        let numbers = (self.frames).again(wanted.sequence, media.picture, theirs)?;
+        let numbers = (self.frames).again(wanted.source, media.picture, media.frame_numbers)?;
         let header = Header {
             payload_type: codec.payload_type,
             sequence: wanted.sequence,

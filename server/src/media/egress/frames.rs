@@ -3,25 +3,36 @@
 //! as long as whoever was shown before had sent.
 
 use crate::media::rtp::frame_numbers::{FrameNumbers, FrameOffsets, PictureFields};
-use crate::media::rtp::header::sequence_diff;
 
 /// Sources whose packets can be asked for again, the present one included.
 const SOURCES: usize = 4;
 
+/// Which of a stream's sources a packet was of: they are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SourceCount(u8);
+
 /// How the frames of a stream are numbered.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    /// Of each source how its numbers become ours, by our sequence number of its first packet; the newest first.
-    sources: [Option<(u16, FrameOffsets)>; SOURCES],
+    /// The present one.
+    source: SourceCount,
+    /// Of the last sources how their numbers become ours, each where its count says.
+    offsets: [(SourceCount, FrameOffsets); SOURCES],
     /// The newest that were given.
     last: FrameNumbers,
 }
 
 impl Frames {
-    /// Another source begins, with a packet that gets this sequence number.
-    pub(super) fn begin(&mut self, sequence: u16, theirs: FrameNumbers) {
-        self.sources.rotate_right(1);
-        self.sources[0] = Some((sequence, FrameOffsets::after(self.last, theirs)));
+    /// Another source begins, with a packet that has these numbers.
+    pub(super) fn begin(&mut self, theirs: FrameNumbers) {
+        self.source.0 = self.source.0.wrapping_add(1);
+        let offsets = FrameOffsets::after(self.last, theirs);
+        self.offsets[usize::from(self.source.0) % SOURCES] = (self.source, offsets);
+    }
+
+    /// The present source.
+    pub(super) fn source(&self) -> SourceCount {
+        self.source
     }
 
     /// Our numbers for a packet of the present source.
@@ -34,8 +45,8 @@ impl Frames {
         if theirs.is_empty() {
             return theirs;
         }
-        let offsets = self.sources[0].map(|(_, offsets)| offsets);
-        let ours = offsets.unwrap_or_default().ours(fields, theirs);
+        let (_, offsets) = self.offsets[usize::from(self.source.0) % SOURCES];
+        let ours = offsets.ours(fields, theirs);
         if is_newest {
             self.last = FrameNumbers {
                 picture: ours.picture.or(self.last.picture),
@@ -46,15 +57,14 @@ impl Frames {
         ours
     }
 
-    /// The numbers that a packet got which was sent under this sequence number. `None` where that is forgotten.
+    /// The numbers that a packet of a source was sent with. `None` where that is forgotten.
     pub(super) fn again(
         &self,
-        sequence: u16,
+        source: SourceCount,
         fields: PictureFields,
         theirs: FrameNumbers,
     ) -> Option<FrameNumbers> {
-        let mut sources = self.sources.iter().flatten();
-        let (_, offsets) = sources.find(|(first, _)| sequence_diff(sequence, *first) >= 0)?;
-        Some(offsets.ours(fields, theirs))
+        let (kept, offsets) = self.offsets[usize::from(source.0) % SOURCES];
+        (kept == source).then(|| offsets.ours(fields, theirs))
     }
 }

@@ -42,6 +42,9 @@ use source::{Source, continued, step};
 /// Of several simulcast layers the best goes out, and another once it was silent for this long: a still
 /// picture has a frame a second.
 pub const LAYER_SILENCE: Duration = Duration::from_secs(2);
+/// A layer of which nothing came for this long, while others came, is switched off: the layers of a frame come
+/// together. Until it is on again another is shown.
+pub const LAYER_UNSEEN: Duration = Duration::from_millis(100);
 
 /// In the place of a transport-wide number.
 const UNNUMBERED: [u8; 2] = [0; 2];
@@ -75,6 +78,8 @@ pub struct Egress {
     sent_again: u64,
     /// When the first packet came of any layer of what was selected last.
     began: Option<Instant>,
+    /// Something came of the best layer of it.
+    has_seen_best: bool,
     /// A layer would go out if it began with a keyframe.
     wants_keyframe: bool,
 }
@@ -129,6 +134,7 @@ impl Egress {
             sent: Totals::default(),
             sent_again: 0,
             began: None,
+            has_seen_best: false,
             wants_keyframe: false,
         };
         egress.renegotiate(section);
@@ -207,7 +213,7 @@ impl Egress {
         }
         self.sent.packets = self.sent.packets.wrapping_add(1);
         self.sent.octets += media.payload().len() as u64;
-        let theirs = media.frame_numbers();
+        let theirs = media.frame_numbers;
         let numbers = self.frames.number(media.picture, theirs, is_newest);
         self.keep(now, &header, media);
         Some(self.outgoing(header, None, media, numbers))
@@ -221,6 +227,7 @@ impl Egress {
         }
         self.selected = shown;
         self.began = None;
+        self.has_seen_best = false;
         let goes_on = |source: &Source| {
             !source.is_over && shown.is_some_and(|shown| shown.track == source.track)
         };
@@ -249,10 +256,12 @@ impl Egress {
         let began = *self.began.get_or_insert(now);
         let is_due = now >= began + LAYER_SILENCE;
         let is_best = media.layer == selected.best_layer;
+        self.has_seen_best |= is_best;
         let may_be_sent = media.layer >= selected.best_layer;
         let follows = self.follows(media);
         let Some(source) = &mut self.source else {
-            let may_begin = is_best || may_be_sent && is_due;
+            let is_off = !self.has_seen_best && now >= began + LAYER_UNSEEN;
+            let may_begin = is_best || may_be_sent && (is_due || is_off);
             let is_beginning = media.starts_keyframe || selected.from_the_start;
             self.wants_keyframe |= may_begin && !is_beginning;
             return may_begin && is_beginning;
@@ -338,8 +347,7 @@ impl Egress {
                 (numbering, header.timestamp)
             }
         };
-        self.frames
-            .begin(numbering.next().wrapping_sub(1), media.frame_numbers());
+        self.frames.begin(media.frame_numbers);
         self.source = Some(Source {
             track: media.track,
             ssrc: header.ssrc,

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::frames::SourceCount;
 use crate::media::forward::cache::{MAX_CACHED, MAX_SPAN};
 use crate::media::id::TrackId;
 
@@ -18,6 +19,8 @@ pub(super) struct Sent {
     /// Payload bytes.
     pub(super) octets: u16,
     pub(super) timestamp: u32,
+    /// Which of the stream's sources it was of.
+    pub(super) source: SourceCount,
     /// In milliseconds since this stream began.
     pub(super) at: u32,
     pub(super) again: Option<NonZeroU32>,
@@ -36,4 +39,6 @@ pub struct Wanted {
     pub(super) sequence: u16,
     /// The timestamp it was sent with.
     pub(super) timestamp: u32,
+    /// Which of the stream's sources it was of.
+    pub(super) source: SourceCount,
 }

@@ -374,6 +374,27 @@ fn layers_that_are_too_good_are_left_once_the_wanted_one_has_a_keyframe() {
 }
 
 #[test]
+fn a_layer_that_is_switched_off_is_not_waited_for() {
+    let (mut egress, start) = (egress(MediaKind::Video), Instant::now());
+    let mut number = 0;
+    let mut send = |egress: &mut Egress, ms, layer: u8, kind| {
+        number += 1;
+        let now = start + Duration::from_millis(ms);
+        sent(egress, now, (3, layer), number, kind)
+    };
+    egress.select(show(3, 0));
+    assert_eq!(send(&mut egress, 0, 2, KEY), None, "the best may come");
+    assert_eq!(send(&mut egress, 99, 2, KEY), None);
+    assert_eq!(send(&mut egress, 100, 2, DELTA), None);
+    assert!(egress.take_keyframe_wish(), "of what there is");
+    assert_eq!(send(&mut egress, 133, 2, KEY), Some(500));
+    assert_eq!(send(&mut egress, 200, 0, DELTA), None);
+    assert!(egress.take_keyframe_wish(), "it is on again");
+    assert_eq!(send(&mut egress, 233, 2, DELTA), Some(502), "meanwhile");
+    assert_eq!(send(&mut egress, 234, 0, KEY), Some(503));
+}
+
+#[test]
 fn another_source_of_a_track_begins_with_a_keyframe() {
     let (mut egress, now) = (egress(MediaKind::Video), Instant::now());
     let media = [
@@ -527,7 +548,7 @@ fn received(outgoing: &Outgoing<'_>) -> FrameNumbers {
         &counting(),
         packet.into(),
     );
-    again.frame_numbers()
+    again.frame_numbers
 }
 
 #[test]
@@ -554,6 +575,30 @@ fn frames_of_whoever_is_shown_next_are_not_behind_those_of_the_last() {
     };
     assert_eq!(again(502, counted(7, 3, false, at(1))), at(1));
     assert_eq!(again(504, counted(8, 10, false, at(40_004))), at(6));
+}
+
+/// However many packets a source has sent.
+#[test]
+fn what_is_sent_again_has_its_numbers_after_any_number_of_packets() {
+    let mut section = section(MediaKind::Video);
+    section.extensions = counting();
+    // Sent again as it was: with other numbers it would be another packet under its old one.
+    section.codecs[0].rtx_payload_type = None;
+    let mut egress = Egress::new(&section, stream(), 500);
+    let now = Instant::now();
+    let mut forward = |ssrc, count: u32| {
+        for sequence in 0..count {
+            let media = counted(ssrc, sequence as u16, sequence == 0, at(sequence as u16));
+            let sent = written(&egress.forward(now, &media, false).unwrap());
+            if sequence % 1000 == 0 {
+                let wanted = egress.wanted(now, sent.0.sequence).unwrap();
+                let again = written(&egress.retransmit(&wanted, &media).unwrap());
+                assert!(sent.1 == again.1, "{sequence} of {ssrc}");
+            }
+        }
+    };
+    forward(7, 30_000);
+    forward(8, 45_000);
 }
 
 #[test]

@@ -84,6 +84,8 @@ pub struct MediaPacket {
     pub is_voice: bool,
     /// Where its payload says which picture it is of.
     pub picture: PictureFields,
+    /// Which frame it is of, as far as it says.
+    pub frame_numbers: FrameNumbers,
     /// A decoder can begin with it.
     pub starts_keyframe: bool,
     /// What was before it in its track may not have come: that came from elsewhere, or from nowhere.
@@ -112,6 +114,8 @@ impl MediaPacket {
             dependency_descriptor: span(values.dependency_descriptor),
         };
         let payload = packet.get(header.len..).unwrap_or_default();
+        let picture = PictureFields::find(format.kind, payload);
+        let descriptor = values.dependency_descriptor;
         Self {
             track: TrackId::default(),
             arrived,
@@ -122,7 +126,8 @@ impl MediaPacket {
             extensions,
             is_padding: header.payload_len(&packet) == 0,
             is_voice: false,
-            picture: PictureFields::find(format.kind, payload),
+            picture,
+            frame_numbers: FrameNumbers::read(picture, payload, descriptor),
             starts_keyframe: starts_keyframe(format.kind, payload),
             resumes: false,
             clock: None,
@@ -134,12 +139,6 @@ impl MediaPacket {
     /// What follows the header.
     pub fn payload(&self) -> &[u8] {
         self.packet.get(self.header.len..).unwrap_or_default()
-    }
-
-    /// Which frame it is of, as far as it says.
-    pub fn frame_numbers(&self) -> FrameNumbers {
-        let descriptor = self.extensions.dependency_descriptor.value(&self.packet);
-        FrameNumbers::read(self.picture, self.payload(), descriptor)
     }
 
     /// How loud it is, in dB below the loudest; `None` where its sender does not say (RFC 6464 §3).
