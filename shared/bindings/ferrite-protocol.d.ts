@@ -378,7 +378,7 @@ export type Cause =
   | "noChecks"
   /** The server offers only private addresses to a client that is elsewhere. */
   | "privateAddress"
-  /** Neither UDP nor TCP of the client's arrives. */
+  /** Nothing of the client's arrives, neither by UDP nor by what else it tries. */
   | "nothingArrives"
   /** No UDP of the client's arrives, and it tries nothing else. */
   | "udpBlocked"

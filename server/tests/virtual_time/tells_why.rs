@@ -13,7 +13,7 @@ use crate::handshakes::{Mishap, call_with_setup, forge, splits_hello};
 use crate::harness::checker::Check;
 use crate::harness::link::Tamper;
 use crate::harness::offer::Section;
-use crate::harness::records::{HANDSHAKE, records};
+use crate::harness::records::{HANDSHAKE, Record, records};
 use crate::harness::{Bare, Browser, Datagram, Way, World, browser, seed};
 
 const AUDIO: Section = Section::Audio {
@@ -120,30 +120,47 @@ fn our_part_of_the_handshake_is_lost() {
     assert_eq!(told(&world, &client(20)).0, Cause::HandshakeStalls);
 }
 
-/// As where the MTU is small: of a ClientHello in two datagrams the larger one never comes.
-#[test]
-fn large_datagrams_are_lost() {
+/// A call whose ClientHello is in thirds, of which those whose place this says are lost.
+fn without_thirds(is_lost: impl Fn(usize) -> bool + 'static) -> World<Browser> {
     let split = Rc::new(Cell::new(0));
     let mut split_it = splits_hello(vec![0, 1, 2], Mishap::None, split.clone());
-    let first = move |datagram: &Datagram| {
+    let number = |three: &[u8]| three.iter().fold(0, |n, &byte| n << 8 | usize::from(byte));
+    let is_hello = |it: &Record| it.epoch == 0 && it.content_type == HANDSHAKE && it.body[0] == 1;
+    let third = move |it: &Record| (3 * number(&it.body[6..9])).div_ceil(number(&it.body[1..4]));
+    let goes = move |datagram: &Datagram| {
         let carried = records(&datagram.bytes);
-        let is_hello = |body: &[u8]| body[0] == 1 && body[6..9] == [0, 0, 0];
-        carried
-            .iter()
-            .any(|it| it.epoch == 0 && it.content_type == HANDSHAKE && is_hello(&it.body))
+        let mut hello = carried.iter().filter(|it| is_hello(it));
+        hello.any(|it| is_lost(third(it)))
     };
     let world = tampered(
         "active",
         Box::new(move |way, datagram| {
             let mut carried = split_it(way, datagram);
-            carried.retain(|(_, it)| way == Way::Down || !first(it));
+            carried.retain(|(_, it)| way == Way::Down || !goes(it));
             carried
         }),
     );
     assert!(split.get() > 0);
+    world
+}
+
+/// As where the MTU is small: of a ClientHello the larger part never comes.
+#[test]
+fn large_datagrams_are_lost() {
+    let world = without_thirds(|third| third < 2);
     let (cause, text) = told(&world, &client(20));
     assert_eq!(cause, Cause::LargeDatagramsLost, "{text}");
     assert!(!text.contains(" 0 bytes"), "{text}");
+}
+
+/// What is as long as others that came is not lost for its size.
+#[test]
+fn a_datagram_like_others_is_lost() {
+    for lost in 0..3 {
+        let world = without_thirds(move |third| third == lost);
+        let (cause, text) = told(&world, &client(20));
+        assert_eq!(cause, Cause::HandshakeStalls, "{text}");
+    }
 }
 
 /// The server has all that it needs, and its end of the handshake never comes.

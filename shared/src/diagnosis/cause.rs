@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::client::ClientEvidence;
+use super::client::{ClientEvidence, PairSums};
 use super::server::{DtlsFate, ServerEvidence};
 
 /// Why a call is not connected.
@@ -23,7 +23,7 @@ pub enum Cause {
     NoChecks,
     /// The server offers only private addresses to a client that is elsewhere.
     PrivateAddress,
-    /// Neither UDP nor TCP of the client's arrives.
+    /// Nothing of the client's arrives, neither by UDP nor by what else it tries.
     NothingArrives,
     /// No UDP of the client's arrives, and it tries nothing else.
     UdpBlocked,
@@ -148,7 +148,7 @@ impl Cause {
             Self::NoChecks => "Your browser has sent no connectivity check, and none arrived: a policy or an extension may keep WebRTC from sending; allow it, or try another browser.".to_owned(),
             Self::PrivateAddress => format!("The server offers only private addresses, you called from a public one, and nothing of yours arrived: it looks like the server does not know its public address; start it with --external-ip, and let UDP and TCP port {port} through to it."),
             Self::NothingArrives if client.is_none() => format!("No connectivity check arrived, neither by UDP nor by TCP: a firewall at either end may drop them, or the client sends none; let UDP and TCP port {port} through to the server."),
-            Self::NothingArrives => format!("Neither your UDP nor your TCP arrived at the server's media port: it looks like a firewall at your end or at the server's drops both; let UDP and TCP port {port} through to the server."),
+            Self::NothingArrives => nothing_arrives(client, server),
             Self::UdpBlocked => format!("Your UDP never arrived at the server, and your browser tried no TCP: it looks like a firewall at your end or at the server's drops it; let UDP port {port} through, or allow the browser TCP or a relay."),
             Self::OnlyTcpArrives => format!("Your UDP never arrived at the server, TCP did: a firewall at your end or at the server's drops UDP; the call can go on over TCP, and is better once UDP port {port} is let through."),
             Self::RelayRefused => format!("Nothing of yours arrived directly, and a relay refused your browser's credentials (401): they may have run out, or be wrong in the server's [[ice-servers]]; call again, and let UDP and TCP port {port} through where that can be."),
@@ -161,11 +161,12 @@ impl Cause {
             Self::DtlsMissing => format!("Your connectivity checks arrive and no DTLS does: it looks like a firewall that knows WebRTC half drops the DTLS handshake; let all UDP to port {port} through, whatever is inside."),
             Self::DtlsUnanswered => format!("Your connectivity checks arrive, and our DTLS ({} datagrams) had no answer: either it does not reach you or your answer does not reach us; let all UDP from and to port {port} through, whatever is inside.", server.dtls.sent),
             Self::LargeDatagramsLost => self.large_datagrams_lost(server),
-            Self::HandshakeStalls => format!("The DTLS handshake began and does not go on: either our part (up to {} bytes) does not reach you or your next does not reach us; let all UDP from and to port {port} through, and see that the MTU is 1280 or more.", server.dtls.longest.1),
+            Self::HandshakeStalls => format!("The DTLS handshake began and does not go on: either our part (up to {} bytes) does not reach you or your next does not reach us; let all {} from and to port {port} through, and see that the MTU is 1280 or more.", server.dtls.longest.1, if server.ice.is_by_tcp { "TCP" } else { "UDP" }),
             Self::LastFlightLost => format!("The handshake is done at the server, and your end has not noticed: it looks like our last DTLS datagram does not reach you; let all UDP from port {port} through."),
             Self::WrongCertificate => "The DTLS certificate that arrived is not the one that your offer announced: something between changes the offer or ends DTLS itself; call without it.".to_owned(),
             Self::HandshakeFailed => format!("The DTLS handshake failed ({}); call again, and if it stays so try another browser.", failure(server)),
             Self::ClosedByClient => "Your end closed the connection; call again.".to_owned(),
+            Self::WentSilent if server.ice.late > 0 => "Your checks arrive, but the server had given this call's path up by then, as none was good for too long: restart ICE, or call again.".to_owned(),
             Self::WentSilent => format!("Your packets arrived at the server and do so no more: your network may have changed, or a firewall has forgotten you; see that UDP port {port} stays open, or call again."),
             Self::Unclear | Self::Other => "What the server and your end saw does not tell why the call is not connected; it may only be slow: wait, or call again.".to_owned(),
         }
@@ -196,6 +197,32 @@ impl Cause {
             "The DTLS handshake stalls at a large datagram: a part of {missing} bytes never arrived while smaller ones did; it looks like an MTU below 1280 on the way to the server; raise it (a VPN's or tunnel's is often too small)."
         )
     }
+}
+
+/// Names no way that the client has no pair for. Whoever has a relay got as far as that.
+fn nothing_arrives(client: Option<&ClientEvidence>, server: &ServerEvidence) -> String {
+    let port = server.port;
+    let has = |way: fn(&ClientEvidence) -> PairSums| client.is_some_and(|it| way(it).pairs > 0);
+    let (besides, drops, ports) = match (has(|it| it.tcp), has(|it| it.relayed)) {
+        (_, false) => (
+            "your TCP",
+            "at your end or at the server's drops both",
+            "UDP and TCP",
+        ),
+        (true, true) => (
+            "your TCP nor anything through a relay",
+            "at the server's end drops it all",
+            "UDP and TCP",
+        ),
+        (false, true) => (
+            "anything through a relay",
+            "at the server's end drops both",
+            "UDP",
+        ),
+    };
+    format!(
+        "Neither your UDP nor {besides} arrived at the server's media port: it looks like a firewall {drops}; let {ports} port {port} through to the server."
+    )
 }
 
 fn failure(server: &ServerEvidence) -> &str {

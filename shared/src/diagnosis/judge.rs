@@ -50,31 +50,42 @@ fn cause(client: Option<&ClientEvidence>, server: &ServerEvidence) -> Cause {
     match server.ice.state {
         PathState::Open if server.ice.waited_ms < PATIENCE_MS => Cause::Unclear,
         PathState::Silent => Cause::WentSilent,
-        PathState::Nominated => handshake(client, &server.dtls),
+        PathState::Nominated => handshake(client, server),
         PathState::Open if server.ice.checks() > 0 => path(client, server),
         PathState::Open => arrival(client, server),
     }
 }
 
 /// There is a path: why does DTLS not get over it?
-fn handshake(client: Option<&ClientEvidence>, dtls: &DtlsEvidence) -> Cause {
+fn handshake(client: Option<&ClientEvidence>, server: &ServerEvidence) -> Cause {
+    let dtls = &server.dtls;
     let theirs = client.and_then(|client| client.dtls);
     if dtls.fate == DtlsFate::Done {
         return match theirs {
-            Some(Handshake::New | Handshake::Connecting) => Cause::LastFlightLost,
+            Some(Handshake::New | Handshake::Connecting) if dtls.quiet_ms >= PATIENCE_MS => {
+                Cause::LastFlightLost
+            }
             Some(Handshake::Failed) => Cause::HandshakeFailed,
             Some(Handshake::Closed) => Cause::ClosedByClient,
-            Some(Handshake::Connected | Handshake::Other) | None => Cause::Unclear,
+            Some(
+                Handshake::New | Handshake::Connecting | Handshake::Connected | Handshake::Other,
+            )
+            | None => Cause::Unclear,
         };
     }
-    match (dtls.received, dtls.gap) {
+    match dtls.received {
         _ if theirs == Some(Handshake::Failed) => Cause::HandshakeFailed,
         _ if dtls.quiet_ms < PATIENCE_MS => Cause::Unclear,
-        (0, _) if dtls.begins_here => Cause::DtlsUnanswered,
-        (0, _) => Cause::DtlsMissing,
-        (_, Some(_)) => Cause::LargeDatagramsLost,
-        (_, None) => Cause::HandshakeStalls,
+        0 if dtls.begins_here => Cause::DtlsUnanswered,
+        0 => Cause::DtlsMissing,
+        _ if !server.ice.is_by_tcp && lacks_large_part(dtls) => Cause::LargeDatagramsLost,
+        _ => Cause::HandshakeStalls,
     }
+}
+
+/// Whether what is missing is longer than all that came: a lost part that is short says nothing of the MTU.
+fn lacks_large_part(dtls: &DtlsEvidence) -> bool {
+    (dtls.gap).is_some_and(|gap| gap.missing > u32::from(dtls.longest.0))
 }
 
 /// Checks arrive: why is none of their paths nominated?
@@ -136,12 +147,12 @@ fn departure(client: &ClientEvidence, server: &ServerEvidence) -> Cause {
         Cause::PrivateAddress
     } else if client.lacks_relay(UNAUTHORIZED) {
         Cause::RelayRefused
-    } else if client.tcp.pairs > 0 {
-        Cause::NothingArrives
-    } else if client.udp.is_tried() {
-        Cause::UdpBlocked
-    } else {
+    } else if !client.udp.is_tried() {
         Cause::Unclear
+    } else if client.tcp.pairs > 0 || client.relayed.pairs > 0 {
+        Cause::NothingArrives
+    } else {
+        Cause::UdpBlocked
     }
 }
 

@@ -19,6 +19,8 @@ pub struct ServerEvidence {
 pub struct IceEvidence {
     /// Where ICE is.
     pub state: PathState,
+    /// The path in use is TCP's, which takes datagrams of any size.
+    pub is_by_tcp: bool,
     /// Milliseconds since checks were to be expected.
     pub waited_ms: u32,
     /// By UDP.
@@ -29,6 +31,8 @@ pub struct IceEvidence {
     pub relayed: Arrivals,
     /// Checks with a name or a password that is not theirs.
     pub strangers: u32,
+    /// Authentic checks that came after it was given up, and are not answered (RFC 7675 §5.1).
+    pub late: u32,
     /// Authentic checks of a client that claims to be controlled, as a server is (RFC 8445 §7.3.1.1).
     pub role_conflicts: u32,
 }
@@ -41,7 +45,7 @@ pub enum PathState {
     Open,
     /// A pair is nominated, and consents.
     Nominated,
-    /// It was, and nothing comes any more.
+    /// It was, and nothing comes any more, or it was given up.
     Silent,
 }
 

@@ -226,6 +226,7 @@ fn table() -> Vec<Row> {
             answering(),
             nominated(DtlsEvidence {
                 received: 4,
+                longest: (251, 0),
                 gap: Some(Gap {
                     length: 1413,
                     missing: 1187,
@@ -351,6 +352,68 @@ fn what_is_younger_than_two_seconds_is_not_judged() {
     let mut young = nominated(DtlsEvidence::default());
     young.dtls.quiet_ms = 1_999;
     assert_eq!(judge(Some(&browser()), Some(&young)).cause, Cause::Unclear);
+    let shaking = with(|it| it.dtls = Some(Handshake::Connecting));
+    let mut young = fate(DtlsFate::Done);
+    young.dtls.quiet_ms = 1_999;
+    assert_eq!(judge(Some(&shaking), Some(&young)).cause, Cause::Unclear);
+}
+
+/// A lost part that is shorter than one that came is no matter of size, nor is anything of a stream.
+#[test]
+fn a_short_part_or_one_of_tcp_is_not_lost_for_its_size() {
+    let stalled = |missing, is_by_tcp| {
+        let mut server = nominated(DtlsEvidence {
+            received: 1,
+            longest: (1_200, 0),
+            gap: Some(Gap {
+                length: 3_000,
+                missing,
+            }),
+            ..DtlsEvidence::default()
+        });
+        server.ice.is_by_tcp = is_by_tcp;
+        judge(Some(&browser()), Some(&server))
+    };
+    assert_eq!(stalled(1_201, false).cause, Cause::LargeDatagramsLost);
+    assert_eq!(stalled(1_200, false).cause, Cause::HandshakeStalls);
+    assert_eq!(stalled(100, false).cause, Cause::HandshakeStalls);
+    let by_tcp = stalled(1_201, true);
+    assert_eq!(by_tcp.cause, Cause::HandshakeStalls);
+    assert!(by_tcp.text.contains("let all TCP"), "{}", by_tcp.text);
+}
+
+/// Nobody is told to try what they tried, nor that something did not arrive that they never sent.
+#[test]
+fn only_what_was_tried_is_said_not_to_arrive() {
+    let told = |udp, tcp, relayed| {
+        let client = with(|it| (it.udp, it.tcp, it.relayed) = (udp, tcp, relayed));
+        let diagnosis = judge(Some(&client), Some(&server()));
+        (diagnosis.cause, diagnosis.text)
+    };
+    let (none, some) = (PairSums::default(), tried(20, 0));
+    assert_eq!(told(some, none, none).0, Cause::UdpBlocked);
+    let (cause, text) = told(some, none, some);
+    assert_eq!(cause, Cause::NothingArrives);
+    assert!(text.contains("relay") && !text.contains("TCP"), "{text}");
+    let (cause, text) = told(some, tried(0, 0), some);
+    assert_eq!(cause, Cause::NothingArrives);
+    assert!(text.contains("relay") && text.contains("TCP"), "{text}");
+    for udp in [none, tried(0, 0)] {
+        assert_eq!(told(udp, tried(0, 0), none).0, Cause::Unclear);
+        assert_eq!(told(udp, none, some).0, Cause::Unclear);
+    }
+}
+
+/// Nobody whose checks arrive is told that they do not.
+#[test]
+fn who_comes_too_late_is_told_so() {
+    let mut late = checked(12, 0);
+    late.ice.state = PathState::Silent;
+    late.ice.late = 3;
+    let told = judge(Some(&browser()), Some(&late));
+    assert_eq!(told.cause, Cause::WentSilent);
+    assert!(told.text.contains("Your checks arrive"), "{}", told.text);
+    assert!(!told.text.contains("no more"), "{}", told.text);
 }
 
 /// A browser whose names for its addresses the server cannot look up is as good as any: a lite agent needs
@@ -429,16 +492,22 @@ fn evidence() -> impl Strategy<Value = ServerEvidence> {
         DtlsFate::Failed("it broke".to_owned()),
         DtlsFate::Closed,
     ];
-    let gap = option::of(Just(Gap {
-        length: 1413,
-        missing: 1187,
+    let missing = select(vec![100, 1_187]);
+    let gap = option::of(missing.prop_map(|missing| Gap {
+        length: 1_413,
+        missing,
     }));
+    let longest = select(vec![0, 251, 1_338]);
     (
-        (any::<bool>(), select(states), select(vec![1_000, 5_000])),
+        (
+            any::<bool>(),
+            (select(states), any::<bool>()),
+            select(vec![1_000, 5_000]),
+        ),
         (count(), count(), count(), count(), count()),
         (select(vec![0, 0, 2]), select(vec![0, 0, 2])),
         (select(fates), any::<bool>(), select(vec![500, 4_000])),
-        (count(), count(), gap),
+        (count(), count(), longest, gap),
     )
         .prop_map(|(place, checks, refused, handshake, datagrams)| {
             let arrivals = |checks, answers| Arrivals { checks, answers };
@@ -446,11 +515,13 @@ fn evidence() -> impl Strategy<Value = ServerEvidence> {
                 port: 3478,
                 is_out_of_reach: place.0,
                 ice: IceEvidence {
-                    state: place.1,
+                    state: place.1.0,
+                    is_by_tcp: place.1.1,
                     waited_ms: place.2,
                     udp: arrivals(checks.0, checks.1.min(checks.0)),
                     tcp: arrivals(checks.2, checks.3.min(checks.2)),
                     relayed: arrivals(checks.4, 0),
+                    late: 0,
                     strangers: refused.0,
                     role_conflicts: refused.1,
                 },
@@ -460,8 +531,8 @@ fn evidence() -> impl Strategy<Value = ServerEvidence> {
                     quiet_ms: handshake.2,
                     received: datagrams.0,
                     sent: datagrams.1,
-                    longest: (0, 0),
-                    gap: datagrams.2,
+                    longest: (datagrams.2, 0),
+                    gap: datagrams.3,
                 },
             }
         })
@@ -491,8 +562,16 @@ fn is_contradicted(cause: Cause, client: Option<&ClientEvidence>, server: &Serve
         }
         Cause::NoChecks => arrived || client.is_none_or(|it| it.sent() != Some(0)),
         Cause::PrivateAddress => arrived || !server.is_out_of_reach,
-        Cause::NothingArrives => arrived || told(|it| it.tcp.pairs == 0),
-        Cause::UdpBlocked => arrived || !told(|it| it.udp.pairs > 0 && it.tcp.pairs == 0),
+        Cause::NothingArrives => {
+            arrived
+                || told(|it| it.udp.pairs == 0 || it.udp.sent == Some(0))
+                || told(|it| it.tcp.pairs + it.relayed.pairs == 0)
+        }
+        Cause::UdpBlocked => {
+            arrived
+                || !told(|it| it.udp.pairs > 0 && it.udp.sent != Some(0))
+                || told(|it| it.tcp.pairs + it.relayed.pairs > 0)
+        }
         Cause::OnlyTcpArrives => {
             ice.udp.checks > 0 || ice.tcp.checks == 0 || !told(|it| it.udp.pairs > 0)
         }
@@ -515,14 +594,22 @@ fn is_contradicted(cause: Cause, client: Option<&ClientEvidence>, server: &Serve
             server.dtls.received > 0 || ice.state != PathState::Nominated || server.dtls.begins_here
         }
         Cause::DtlsUnanswered => server.dtls.received > 0 || !server.dtls.begins_here,
-        Cause::LargeDatagramsLost => server.dtls.gap.is_none() || server.dtls.received == 0,
+        Cause::LargeDatagramsLost => {
+            let longest = u32::from(server.dtls.longest.0);
+            server.dtls.gap.is_none_or(|gap| gap.missing <= longest)
+                || server.dtls.received == 0
+                || ice.is_by_tcp
+        }
         Cause::HandshakeStalls => {
+            let longest = u32::from(server.dtls.longest.0);
             server.dtls.received == 0
-                || server.dtls.gap.is_some()
+                || server.dtls.gap.is_some_and(|gap| gap.missing > longest) && !ice.is_by_tcp
                 || server.dtls.fate != DtlsFate::UnderWay
         }
         Cause::LastFlightLost => {
-            server.dtls.fate != DtlsFate::Done || told(|it| it.dtls == Some(Handshake::Connected))
+            server.dtls.fate != DtlsFate::Done
+                || server.dtls.quiet_ms < 2_000
+                || told(|it| it.dtls == Some(Handshake::Connected))
         }
         Cause::WrongCertificate => server.dtls.fate != DtlsFate::WrongCertificate,
         Cause::HandshakeFailed => {

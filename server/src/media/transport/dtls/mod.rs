@@ -366,12 +366,14 @@ impl Dtls {
     fn fail(&mut self, now: Instant, error: DtlsError) {
         // The other end learns at once what it would else learn from silence. Nothing is left to fail.
         let _ = self.endpoint.close(now);
+        // Whoever gives up after the handshake has ended the call, and no handshake failed.
+        self.evidence.fate = match (self.state, error.0.as_str()) {
+            (DtlsState::Connected, _) => DtlsFate::Closed,
+            (_, OTHER_CERTIFICATE) => DtlsFate::WrongCertificate,
+            (_, words) => DtlsFate::Failed(words.to_owned()),
+        };
         self.state = DtlsState::Failed;
         self.deadline = None;
-        self.evidence.fate = match error.0.as_str() {
-            OTHER_CERTIFICATE => DtlsFate::WrongCertificate,
-            words => DtlsFate::Failed(words.to_owned()),
-        };
         self.events.push_back(DtlsEvent::Failed(error));
     }
 

@@ -161,6 +161,20 @@ fn a_fatal_alert_ends_a_handshake_at_once() {
     assert_eq!(pair.client.state(), DtlsState::Failed);
 }
 
+/// What is told of one whose handshake was done is not that it failed.
+#[test]
+fn who_gives_up_after_the_handshake_has_closed() {
+    let alert = || DtlsError("the other end gave up".to_owned());
+    let mut pair = Pair::connected();
+    pair.server.fail(pair.now, alert());
+    assert_eq!(pair.server.state(), DtlsState::Failed);
+    assert_eq!(pair.server.evidence(pair.now).fate, DtlsFate::Closed);
+    let mut pair = Pair::new();
+    pair.server.fail(pair.now, alert());
+    let fate = pair.server.evidence(pair.now).fate;
+    assert!(matches!(fate, DtlsFate::Failed(_)), "{fate:?}");
+}
+
 #[test]
 fn the_handshake_is_kept_until_the_other_end_uses_its_keys() {
     let mut pair = Pair::connected();

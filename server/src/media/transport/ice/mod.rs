@@ -246,12 +246,14 @@ impl IceLite {
         tuple: FourTuple,
         datagram: &[u8],
     ) -> Option<Answered> {
-        // RFC 7675 §5.1: expired consent is not renewed with the same credentials.
-        if self.state == IceState::Failed {
-            return None;
-        }
         let request = Binding::read(datagram).filter(Binding::is_check)?;
         let checked = self.generations.authenticate(&request);
+        // RFC 7675 §5.1: expired consent is not renewed with the same credentials.
+        if self.state == IceState::Failed {
+            let is_authentic = checked.is_ok() && request.objection().is_none();
+            self.evidence.late = self.evidence.late.saturating_add(is_authentic.into());
+            return None;
+        }
         let (is_current, refusal) = match checked {
             Ok(is_current) => (is_current, request.objection()),
             Err(refusal) => (true, Some(refusal)),
@@ -288,16 +290,16 @@ impl IceLite {
     pub fn evidence(&self, now: Instant) -> IceEvidence {
         let waited = now.saturating_duration_since(self.agreed).as_millis();
         let is_silent = matches!(self.state, IceState::Disconnected | IceState::Failed);
-        let has_path = self
-            .in_use()
-            .is_some_and(|pair| pair.nominated && pair.renewed);
-        let was_heard = self.evidence.checks() > 0;
+        let in_use = self.in_use();
+        let has_path = in_use.is_some_and(|pair| pair.nominated && pair.renewed);
+        let was_heard = self.evidence.checks() > 0 || self.evidence.late > 0;
         IceEvidence {
             state: match () {
                 () if is_silent && was_heard => PathState::Silent,
                 () if has_path && self.state == IceState::Connected => PathState::Nominated,
                 () => PathState::Open,
             },
+            is_by_tcp: in_use.is_some_and(|pair| pair.tuple.transport == Transport::Tcp),
             waited_ms: u32::try_from(waited).unwrap_or(u32::MAX),
             ..self.evidence.clone()
         }

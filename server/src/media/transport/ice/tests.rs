@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::media::net::path::Transport;
+use crate::media::net::stun::attribute::{PRIORITY, USERNAME};
+use crate::media::net::stun::{Method, TransactionId, Writer};
 
 fn credentials(ufrag: &str) -> Credentials {
     Credentials {
@@ -68,4 +70,54 @@ fn who_sends_but_consents_no_more_gets_three_times_what_it_sends() {
     assert!(ice.admit(&path(), 3 * 10 * 100) && !ice.admit(&path(), 1));
     ice.note_check(at(41), path(), 100, true, false);
     assert!(ice.admit(&path(), 1_000_000));
+}
+
+/// A check for `a` from `b`, with this password.
+fn check(pwd: &str) -> BytesMut {
+    let mut out = BytesMut::new();
+    let mut writer = Writer::new(&mut out, Method::Binding.request(), TransactionId([7; 12]));
+    writer.add(USERNAME, b"a:b");
+    writer.add(PRIORITY, &1_u32.to_be_bytes());
+    writer.integrity(pwd.as_bytes());
+    writer.fingerprint();
+    writer.finish();
+    out
+}
+
+/// RFC 7675 §5.1: they are not answered. But who asks why is not told that they are missing.
+#[test]
+fn checks_that_come_too_late_are_counted_apart() {
+    let start = Instant::now();
+    let mut ice = IceLite::new(start, credentials("a"));
+    ice.set_remote(start, credentials("b"));
+    let is_answered = |ice: &mut IceLite, at, pwd| {
+        let answered = ice.handle_request(at, path(), &check(pwd));
+        answered.is_some_and(|answered| answered.authentic)
+    };
+    assert!(is_answered(&mut ice, start, "password"));
+    let late = start + CONSENT_EXPIRES_AFTER;
+    ice.handle_timeout(late);
+    assert_eq!(ice.state(), IceState::Failed);
+    for pwd in ["password", "another", "password"] {
+        assert!(!is_answered(&mut ice, late, pwd));
+    }
+    let seen = ice.evidence(late);
+    assert_eq!((seen.udp.checks, seen.late, seen.strangers), (1, 2, 0));
+    assert_eq!(seen.state, PathState::Silent);
+}
+
+#[test]
+fn a_path_by_tcp_is_known_for_one() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let start = Instant::now();
+        let mut ice = IceLite::new(start, credentials("a"));
+        ice.set_remote(start, credentials("b"));
+        let tuple = FourTuple {
+            transport,
+            ..path()
+        };
+        ice.note_check(start, tuple, 100, true, true);
+        let seen = ice.evidence(start);
+        assert_eq!(seen.is_by_tcp, transport == Transport::Tcp);
+    }
 }
