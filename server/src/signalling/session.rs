@@ -411,7 +411,8 @@ impl Session {
             }
             PeerEvent::Evidence(seen) => {
                 let seen = peer.evidence(*seen, self.address);
-                vec![self.vigil.hear(seen)]
+                let explained = self.vigil.hear(seen, peer.is_connected());
+                explained.into_iter().collect()
             }
             PeerEvent::Paused(sections) => {
                 self.sections.starve(&sections);

@@ -59,11 +59,17 @@ impl Vigil {
         self.ended = None;
     }
 
-    /// It is connected, or given up.
+    /// It is connected. Who asked before is still answered when the peer has told what it saw.
     pub(super) fn end(&mut self) {
         self.due = None;
-        self.asked = None;
         self.ended = None;
+    }
+
+    /// It is given up. Who asked is answered all the same.
+    pub(super) fn give_up(&mut self) -> Option<ServerMessage> {
+        let owed = self.lose_peer();
+        self.end();
+        owed
     }
 
     /// When the media plane is to be asked, if it is.
@@ -87,11 +93,14 @@ impl Vigil {
         self.explanations.take(rate, 1, now)
     }
 
-    /// The client asked, and told what it saw. Who asks again before there is an answer gets one.
-    pub(super) fn ask(&mut self, id: Option<RequestId>, seen: ClientEvidence) {
-        self.due = None;
-        let seen = Some(Box::new(seen));
-        self.asked = Some(Asked { id, seen });
+    /// The client asked, and told what it saw. Who asks again before there is an answer gets one. Where the media
+    /// plane had no room for the question all is as if nobody had asked.
+    pub(super) fn ask(&mut self, id: Option<RequestId>, seen: ClientEvidence, is_taken: bool) {
+        if is_taken {
+            self.due = None;
+            let seen = Some(Box::new(seen));
+            self.asked = Some(Asked { id, seen });
+        }
     }
 
     /// The peer is gone. Who asked is answered all the same.
@@ -107,10 +116,15 @@ impl Vigil {
         explained
     }
 
-    /// What the peer saw.
-    pub(super) fn hear(&mut self, seen: ServerEvidence) -> ServerMessage {
+    /// What the peer saw. Nothing is said of it where the call is connected by now and nobody asked.
+    pub(super) fn hear(
+        &mut self,
+        seen: ServerEvidence,
+        is_connected: bool,
+    ) -> Option<ServerMessage> {
         let is_over = !matches!(seen.dtls.fate, DtlsFate::UnderWay | DtlsFate::Done);
-        let explained = self.explain(Some(&seen));
+        let is_wanted = is_over || !is_connected || self.asked.is_some();
+        let explained = is_wanted.then(|| self.explain(Some(&seen)));
         self.ended = is_over.then(|| Box::new(seen));
         explained
     }
@@ -173,14 +187,14 @@ mod tests {
     #[test]
     fn who_asks_is_answered_under_its_id_and_once() {
         let mut vigil = Vigil::new(Instant::now());
-        vigil.ask(Some(RequestId(1)), ClientEvidence::default());
-        vigil.ask(Some(RequestId(2)), ClientEvidence::default());
-        let told = vigil.hear(seen("192.0.2.1", "192.0.2.9"));
+        vigil.ask(Some(RequestId(1)), ClientEvidence::default(), true);
+        vigil.ask(Some(RequestId(2)), ClientEvidence::default(), true);
+        let told = vigil.hear(seen("192.0.2.1", "192.0.2.9"), false).unwrap();
         assert_eq!(cause(&told), (Some(RequestId(2)), Cause::NoServerAddress));
-        let told = vigil.hear(seen("192.0.2.1", "192.0.2.9"));
+        let told = vigil.hear(seen("192.0.2.1", "192.0.2.9"), false).unwrap();
         assert_eq!(cause(&told), (None, Cause::NothingArrives));
         assert_eq!(vigil.lose_peer(), None);
-        vigil.ask(Some(RequestId(3)), ClientEvidence::default());
+        vigil.ask(Some(RequestId(3)), ClientEvidence::default(), true);
         let told = vigil.lose_peer().unwrap();
         assert_eq!(cause(&told), (Some(RequestId(3)), Cause::NoPeer));
     }
@@ -193,7 +207,7 @@ mod tests {
         vigil.begin(now);
         assert!(!vigil.is_due(now + Duration::from_millis(5_999)));
         assert!(vigil.is_due(now + PATIENCE));
-        vigil.ask(None, ClientEvidence::default());
+        vigil.ask(None, ClientEvidence::default(), true);
         assert_eq!(vigil.due(), None);
         vigil.begin(now);
         vigil.was_put(now + PATIENCE, false);
@@ -206,12 +220,47 @@ mod tests {
     }
 
     #[test]
+    fn who_asked_is_answered_once_it_is_connected_and_nobody_else() {
+        let mut vigil = Vigil::new(Instant::now());
+        let mut seen = seen("192.0.2.1", "192.0.2.9");
+        vigil.ask(Some(RequestId(1)), ClientEvidence::default(), true);
+        vigil.end();
+        let told = vigil.hear(seen.clone(), true).unwrap();
+        assert_eq!(cause(&told).0, Some(RequestId(1)));
+        assert_eq!(vigil.hear(seen.clone(), true), None);
+        seen.dtls.fate = DtlsFate::Failed("it broke".to_owned());
+        let told = vigil.hear(seen, true).unwrap();
+        assert_eq!(cause(&told), (None, Cause::HandshakeFailed));
+    }
+
+    #[test]
+    fn who_asked_is_answered_when_the_call_is_given_up() {
+        let now = Instant::now();
+        let mut vigil = Vigil::new(now);
+        vigil.begin(now);
+        vigil.ask(Some(RequestId(1)), ClientEvidence::default(), true);
+        let told = vigil.give_up().unwrap();
+        assert_eq!(cause(&told), (Some(RequestId(1)), Cause::NoPeer));
+        assert_eq!((vigil.give_up(), vigil.due()), (None, None));
+    }
+
+    #[test]
+    fn what_the_media_plane_had_no_room_for_was_not_asked() {
+        let now = Instant::now();
+        let mut vigil = Vigil::new(now);
+        vigil.begin(now);
+        vigil.ask(Some(RequestId(1)), ClientEvidence::default(), false);
+        assert!(vigil.is_due(now + PATIENCE));
+        assert_eq!(vigil.lose_peer(), None);
+    }
+
+    #[test]
     fn what_ended_a_call_is_still_told_when_it_is_gone() {
         let mut vigil = Vigil::new(Instant::now());
         assert_eq!(cause(&vigil.explain_absence()).1, Cause::NoPeer);
         let mut failed = seen("192.0.2.1", "192.0.2.9");
         failed.dtls.fate = DtlsFate::WrongCertificate;
-        vigil.hear(failed);
+        vigil.hear(failed, false).unwrap();
         for _ in 0..2 {
             assert_eq!(cause(&vigil.explain_absence()).1, Cause::WrongCertificate);
         }

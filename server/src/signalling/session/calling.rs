@@ -60,6 +60,8 @@ impl Session {
             }
         };
         if replaced.is_some() {
+            // Ahead of the answer: it is of the call before.
+            messages.splice(0..0, self.vigil.give_up());
             self.forget_peer();
             info!("the client began another peer connection");
         }
@@ -112,17 +114,18 @@ impl Session {
                 format!("{per_second} explanation a second is given, and {at_once} at once");
             return error(id, ErrorCode::LimitExceeded, message);
         }
-        self.vigil.ask(id, seen);
+        let is_taken = self.peer.as_ref().is_none_or(Peer::testify);
+        self.vigil.ask(id, seen, is_taken);
         match &self.peer {
             None => vec![self.vigil.explain_absence()],
-            Some(peer) if peer.testify() => Vec::new(),
+            Some(_) if is_taken => Vec::new(),
             Some(_) => error(id, ErrorCode::Internal, BUSY.to_owned()),
         }
     }
 
     pub(super) fn hang_up(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
         self.ended = None;
-        self.vigil.end();
+        let owed = self.vigil.give_up();
         if self.peer.take().is_some() {
             info!("hung up");
         }
@@ -130,6 +133,7 @@ impl Session {
         self.sections.clear();
         let refused = self.publish(id);
         let hung_up = ServerMessage::HungUp { id };
-        [hung_up].into_iter().chain(refused).collect()
+        let messages = owed.into_iter().chain([hung_up]);
+        messages.chain(refused).collect()
     }
 }

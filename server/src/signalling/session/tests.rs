@@ -3,11 +3,14 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use ferrite_protocol::{MediaKind, Source, TrackUse};
+use ferrite_protocol::message::PeerConnectionState;
+use ferrite_protocol::{ClientEvidence, MediaKind, Source, TrackUse};
 
 use super::*;
 use crate::config::Config;
 use crate::media::shard::thread::Prepared;
+use crate::media::transport::dtls::DtlsState;
+use crate::media::transport::ice::IceState;
 use crate::media::{MediaConfig, MediaPlane};
 use crate::turn::access::Access;
 use crate::turn::start::{TurnConfig, TurnServers};
@@ -152,6 +155,82 @@ fn after_an_offer_that_met_a_full_mailbox_all_is_as_it_was() {
     let taken = session.answer(offering([nothing, publish("screen", Source::Screen)]));
     assert!(is_answered(&taken), "{taken:?}");
     assert_eq!(published(&session).len(), 1);
+}
+
+/// A session with a call of which nothing was heard yet.
+fn caller() -> (Session, MediaPlane, Vec<Prepared>) {
+    let (mut session, media, prepared) = member();
+    let slot = TrackUse::Receive(MediaKind::Video);
+    let answered = session.answer(offering([publish("mic", Source::Microphone), slot]));
+    assert!(is_answered(&answered), "{answered:?}");
+    (session, media, prepared)
+}
+
+fn ask(session: &mut Session, id: u32) -> Vec<ServerMessage> {
+    let (id, seen) = (Some(RequestId(id)), ClientEvidence::default());
+    session.answer(ClientMessage::Explain { id, seen })
+}
+
+/// The requests whose explanations are among these.
+fn explained(messages: &[ServerMessage]) -> Vec<Option<RequestId>> {
+    let ids = messages.iter().filter_map(|message| match message {
+        ServerMessage::Explained { id, .. } => Some(*id),
+        _ => None,
+    });
+    ids.collect()
+}
+
+#[test]
+fn who_asks_why_and_is_connected_meanwhile_is_answered_once() {
+    let (mut session, _media, _prepared) = caller();
+    assert_eq!(ask(&mut session, 1), []);
+    let connected = session.note(Some(PeerEvent::State {
+        ice: IceState::Connected,
+        dtls: DtlsState::Connected,
+        connection: PeerConnectionState::Connected,
+        reason: None,
+    }));
+    assert_eq!(explained(&connected), []);
+    let mut heard = || session.note(Some(PeerEvent::Evidence(Box::default())));
+    assert_eq!(explained(&heard()), [Some(RequestId(1))]);
+    assert_eq!(heard(), []);
+}
+
+#[test]
+fn who_asks_why_and_ends_the_call_or_begins_another_is_answered_first() {
+    let (mut session, _media, _prepared) = caller();
+    assert_eq!(ask(&mut session, 1), []);
+    let another = session.answer(ClientMessage::Offer {
+        id: None,
+        sdp: offer()
+            .replace("o=- 1 1", "o=- 2 1")
+            .replace("them", "others"),
+        tracks: None,
+    });
+    assert_eq!(explained(&another[..1]), [Some(RequestId(1))]);
+    assert!(is_answered(&another[1..]), "{another:?}");
+    assert_eq!(ask(&mut session, 2), []);
+    let hung_up = session.answer(ClientMessage::HangUp { id: None });
+    assert_eq!(explained(&hung_up), [Some(RequestId(2))]);
+}
+
+#[test]
+fn who_is_told_that_there_is_no_room_for_the_question_has_not_asked() {
+    let (mut session, _media, _prepared) = caller();
+    while session.peer.as_ref().unwrap().testify() {}
+    let due = session.vigil.due();
+    let refused = ask(&mut session, 1);
+    let is_refusal = matches!(
+        refused[..],
+        [ServerMessage::Error {
+            id: Some(RequestId(1)),
+            code: ErrorCode::Internal,
+            ..
+        }]
+    );
+    assert!(is_refusal, "{refused:?}");
+    assert!(due.is_some() && session.vigil.due() == due);
+    assert_eq!(session.note(None), []);
 }
 
 /// Who comes back is shown the room as it is, and does not look at it again.
