@@ -59,4 +59,5 @@ pub(crate) use place::{Caller, Full, Refused};
 pub(crate) use socket::{BURST_SECONDS, READ_LIMIT};
 #[cfg(test)]
 pub(crate) use speaking::INTERVAL as SPEAKING_INTERVAL;
+#[cfg(test)]
 pub(crate) use vigil::EXPLANATIONS;
