@@ -143,7 +143,8 @@ impl<P: Copy + Eq> Router<P> {
         key
     }
 
-    /// The best layer of a track that a section is to be shown: until this is said, the best there is.
+    /// The best layer of a track that a section is to be shown: until this is said, the best there is. It takes
+    /// a look at everybody who is sent the track, so it is to be said where it is news.
     pub fn limit(&mut self, key: TrackKey, sink: Place<P>, best: u8) {
         if let Some(track) = self.get_mut(key) {
             track.limit(sink, best);
@@ -383,8 +384,7 @@ impl<P: Copy + Eq> Router<P> {
 
     /// What a peer here is shown of a track.
     pub fn watched_by(&self, id: TrackId, peer: P) -> Watched {
-        self.get(self.key(id)?)?
-            .watched_by(|sink| sink.peer == peer)
+        self.get(self.key(id)?)?.watched_by(peer)
     }
 
     /// All that is wanted of other shards.
@@ -430,7 +430,7 @@ impl<P: Copy + Eq> Router<P> {
         let (id, is_used) = (track.id, track.is_used());
         let wanted = match track.source() {
             Some(_) => None,
-            None => track.watched_by(|_| true),
+            None => track.watched_here(),
         };
         let is_other = std::mem::replace(&mut track.wanted, wanted) != wanted;
         let told = track.source().map(|source| (source, track.watched()));

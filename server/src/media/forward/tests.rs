@@ -8,6 +8,7 @@ use super::track::{Place, Show, Watched};
 use crate::media::id::{PeerId, TrackId};
 use crate::media::rtp::header::Header;
 use crate::media::rtp::packet::MediaPacket;
+use crate::media::rtp::work::steps_of;
 use crate::media::sdp::{CodecKind, Extensions, Format};
 
 const SPAN: Duration = Duration::from_millis(100);
@@ -318,6 +319,27 @@ fn who_sends_is_told_the_best_that_anybody_watches_here_or_elsewhere() {
     assert_eq!(watched(&mut router), [('b', Some(2))]);
     router.forget_interest(3);
     assert_eq!(watched(&mut router), [('b', None)]);
+}
+
+#[test]
+fn what_is_watched_is_known_without_a_look_at_everybody() {
+    let steps = |sinks: usize| {
+        let mut router = Router::default();
+        let source = place('a', 0);
+        let key = router.publish(A, source);
+        for section in 0..sinks {
+            router.subscribe(A, place('y', section));
+            router.limit(key, place('y', section), 2);
+        }
+        let steps = steps_of(|| {
+            router.note_interest(3, A, Some(1));
+            router.unpublish(key, source);
+            router.forget_interest(3);
+        });
+        assert_eq!(router.wants(A), Some(2));
+        steps
+    };
+    assert_eq!(steps(20), steps(200));
 }
 
 #[test]

@@ -6,13 +6,18 @@ use std::time::{Duration, Instant};
 use crate::media::forward::cache::Cache;
 use crate::media::forward::lead_in::LeadIn;
 use crate::media::forward::rates::LayerRates;
+use crate::media::forward::wants::Wants;
 use crate::media::id::TrackId;
 use crate::media::rtp::packet::MediaPacket;
+use crate::media::rtp::work;
 
 /// One bit for each layer.
 pub type Layers = u16;
 
-/// The best layer that somebody is to be shown, by index (0 is the best there is); `None` where nobody is shown any.
+/// The best layer there is.
+pub const BEST: u8 = 0;
+
+/// The best layer that somebody is to be shown, by index ([`BEST`] is the best there is); `None` where nobody is shown any.
 /// Those below it are what a path that becomes narrow falls back to, so they are wanted with it.
 pub type Watched = Option<u8>;
 
@@ -58,7 +63,7 @@ pub(super) struct Track<P> {
     pub(super) resumes: bool,
     pub(super) sinks: Vec<Place<P>>,
     /// The best layer that each of them is to be shown, in their order.
-    wants: Vec<u8>,
+    wants: Wants,
     /// Those of them that were shown nothing yet.
     pub(super) joining: Vec<Place<P>>,
     pub(super) lead_in: LeadIn,
@@ -92,7 +97,7 @@ impl<P: Copy + Eq> Track<P> {
             from: None,
             resumes: true,
             sinks: Vec::new(),
-            wants: Vec::new(),
+            wants: Wants::default(),
             joining: Vec::new(),
             lead_in: LeadIn::default(),
             interested: Vec::new(),
@@ -175,11 +180,11 @@ impl<P: Copy + Eq> Track<P> {
 
     /// A section is sent it, too, and first what came just before. Returns whether there is any.
     pub(super) fn add_sink(&mut self, sink: Place<P>) -> bool {
-        if self.sinks.contains(&sink) {
+        if self.find(sink).is_some() {
             return false;
         }
         self.sinks.push(sink);
-        self.wants.push(0);
+        self.wants.push(BEST);
         let has_lead_in = !self.lead_in.is_empty();
         if has_lead_in {
             self.joining.push(sink);
@@ -215,7 +220,7 @@ impl<P: Copy + Eq> Track<P> {
 
     pub(super) fn remove_sink(&mut self, sink: Place<P>) {
         self.joining.retain(|known| *known != sink);
-        if let Some(at) = self.sinks.iter().position(|known| *known == sink) {
+        if let Some(at) = self.find(sink) {
             self.sinks.remove(at);
             self.wants.remove(at);
             self.shown -= usize::from(at < self.shown);
@@ -224,23 +229,34 @@ impl<P: Copy + Eq> Track<P> {
 
     /// A section is to be shown no better layer than this.
     pub(super) fn limit(&mut self, sink: Place<P>, best: u8) {
-        let mut sinks = self.sinks.iter().zip(&mut self.wants);
-        if let Some((_, wants)) = sinks.find(|(known, _)| **known == sink) {
-            *wants = best;
+        if let Some(at) = self.find(sink) {
+            self.wants.set(at, best);
         }
     }
 
-    /// What of it those here are shown who please.
-    pub(super) fn watched_by(&self, pleases: impl Fn(&Place<P>) -> bool) -> Watched {
-        let sinks = self.sinks.iter().zip(&self.wants);
-        let wants = sinks.filter(|(sink, _)| pleases(sink));
-        wants.map(|(_, best)| *best).min()
+    /// Where a sink is: a look at each before it.
+    fn find(&self, sink: Place<P>) -> Option<usize> {
+        let mut sinks = self.sinks.iter().inspect(|_| work::count(1));
+        sinks.position(|known| *known == sink)
+    }
+
+    /// What of it a peer here is shown: a look at every sink.
+    pub(super) fn watched_by(&self, peer: P) -> Watched {
+        let sinks = self.sinks.iter().zip(self.wants.each());
+        let sinks = sinks.inspect(|_| work::count(1));
+        let wants = sinks.filter(|(sink, _)| sink.peer == peer);
+        wants.map(|(_, best)| best).min()
+    }
+
+    /// What of it is watched here.
+    pub(super) fn watched_here(&self) -> Watched {
+        self.wants.best()
     }
 
     /// What of it is watched, here and elsewhere.
     pub(super) fn watched(&self) -> Watched {
         let elsewhere = self.interested.iter().map(|(_, best)| *best);
-        better(self.watched_by(|_| true), elsewhere.min())
+        better(self.watched_here(), elsewhere.min())
     }
 
     /// Another shard wants so much of it.

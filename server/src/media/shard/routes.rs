@@ -2,7 +2,7 @@
 //! They are compared with what its session and its plan say, whole, and brought into line.
 
 use crate::media::forward::router::{Router, TrackKey};
-use crate::media::forward::track::Place;
+use crate::media::forward::track::{BEST, Place};
 use crate::media::id::{PeerId, TrackId};
 use crate::media::peer::Peer;
 use crate::media::plan::{Plan, Shown};
@@ -11,13 +11,23 @@ use crate::media::sdp::{Direction, Section};
 /// A track, and where the router has it.
 type Route = (TrackId, TrackKey);
 
+/// A track that a section shows.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    track: TrackId,
+    /// Where the router has it.
+    key: TrackKey,
+    /// The best layer of it, as the router was told.
+    best_layer: u8,
+}
+
 /// A peer's tracks.
 #[derive(Debug, Default)]
 pub struct Routes {
     /// What comes on each section.
     published: Vec<Option<Route>>,
     /// What each section shows.
-    shown: Vec<Option<Route>>,
+    shown: Vec<Option<View>>,
     /// The tracks that came from this peer where it was before.
     carried: Vec<TrackId>,
 }
@@ -30,12 +40,12 @@ impl Routes {
 
     /// The track that a section shows.
     pub fn shown(&self, section: usize) -> Option<TrackKey> {
-        at(&self.shown, section).map(|(_, key)| key)
+        at(&self.shown, section).map(|view| view.key)
     }
 
     /// All tracks that are shown.
     pub fn all_shown(&self) -> impl Iterator<Item = TrackId> {
-        self.shown.iter().flatten().map(|(id, _)| *id)
+        self.shown.iter().flatten().map(|view| view.track)
     }
 
     /// Follows what the peer agreed on.
@@ -83,26 +93,21 @@ impl Routes {
         let sink = |section| Place { peer: key, section };
         let before = std::mem::take(&mut self.shown);
         for (section, shown) in wanted.iter().enumerate() {
-            let goes_on =
-                at(&before, section).filter(|(id, _)| shown.map(|s| s.track) == Some(*id));
+            let goes_on = at(&before, section).filter(|view| is_of(view, *shown));
             if goes_on.is_none() {
                 peer.rejoin(section);
             }
-            let subscribe = || shown.map(|s| (s.track, router.subscribe(s.track, sink(section))));
-            let route = goes_on.or_else(subscribe);
-            if let (Some((_, key)), Some(shown)) = (route, shown) {
-                router.limit(key, sink(section), shown.best_layer);
-            }
-            self.shown.push(route);
+            let view = shown.map(|shown| keep(router, sink(section), goes_on, shown));
+            self.shown.push(view);
             // Also where the section's stream is a new one.
             peer.select(section, *shown);
         }
-        for (section, route) in before.into_iter().enumerate() {
+        for (section, view) in before.into_iter().enumerate() {
             let shown = wanted.get(section).copied().flatten();
-            if let Some((id, key)) = route
-                && shown.map(|shown| shown.track) != Some(id)
+            if let Some(view) = view
+                && !is_of(&view, shown)
             {
-                router.unsubscribe(key, sink(section));
+                router.unsubscribe(view.key, sink(section));
             }
         }
     }
@@ -110,11 +115,10 @@ impl Routes {
     /// Lets go of everything. It may be taken up on another shard.
     pub fn clear<P: Copy + Eq>(&mut self, router: &mut Router<P>, key: P) {
         let place = |section| Place { peer: key, section };
-        for (section, route) in std::mem::take(&mut self.shown).into_iter().enumerate() {
-            let track = route.map(|(_, track)| track);
-            track
-                .into_iter()
-                .for_each(|track| router.unsubscribe(track, place(section)));
+        for (section, view) in std::mem::take(&mut self.shown).into_iter().enumerate() {
+            if let Some(view) = view {
+                router.unsubscribe(view.key, place(section));
+            }
         }
         for (section, route) in std::mem::take(&mut self.published).into_iter().enumerate() {
             if let Some((id, track)) = route {
@@ -127,8 +131,32 @@ impl Routes {
     }
 }
 
-fn at(routes: &[Option<Route>], section: usize) -> Option<Route> {
-    routes.get(section).copied().flatten()
+fn at<T: Copy>(sections: &[Option<T>], section: usize) -> Option<T> {
+    sections.get(section).copied().flatten()
+}
+
+fn is_of(view: &View, shown: Option<Shown>) -> bool {
+    shown.is_some_and(|shown| shown.track == view.track)
+}
+
+/// Shows a section this, which may go on. The router is told what is news, for that costs a look at all who are
+/// sent the track.
+fn keep<P: Copy + Eq>(
+    router: &mut Router<P>,
+    sink: Place<P>,
+    goes_on: Option<View>,
+    shown: Shown,
+) -> View {
+    let mut view = goes_on.unwrap_or_else(|| View {
+        track: shown.track,
+        key: router.subscribe(shown.track, sink),
+        best_layer: BEST,
+    });
+    if view.best_layer != shown.best_layer {
+        router.limit(view.key, sink, shown.best_layer);
+        view.best_layer = shown.best_layer;
+    }
+    view
 }
 
 /// By section: what comes on it.
@@ -177,5 +205,93 @@ fn direction(section: &Section) -> Direction {
             send: false,
             recv: false,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::behaviour::Echo;
+    use crate::media::forward::track::Watched;
+    use crate::media::rtp::work::steps_of;
+    use crate::media::shard::resident::Resident;
+    use crate::media::shard::resident::tests::resident;
+
+    const SLOTS: u64 = 8;
+
+    /// Somebody with a plan, in a room whose others are all shown everything, too, in its smallest layer.
+    struct Crowd {
+        router: Router<usize>,
+        routes: Routes,
+        resident: Box<Resident>,
+        others: usize,
+        best: [u8; SLOTS as usize],
+    }
+
+    impl Crowd {
+        fn of(others: usize) -> Self {
+            let mut router = Router::default();
+            for track in (0..SLOTS).map(TrackId::of_publication) {
+                for peer in 0..others {
+                    let sink = Place { peer, section: 0 };
+                    let key = router.subscribe(track, sink);
+                    router.limit(key, sink, 2);
+                }
+            }
+            let id = PeerId(1);
+            let mut crowd = Self {
+                router,
+                routes: Routes::default(),
+                resident: resident(Instant::now(), id, "ours", Box::new(Echo)),
+                others,
+                best: [1; SLOTS as usize],
+            };
+            crowd.plan();
+            crowd
+        }
+
+        /// Follows a plan. Returns the steps it took.
+        fn plan(&mut self) -> usize {
+            let shown = (0..SLOTS).zip(self.best).map(|(track, best_layer)| {
+                Some(Shown {
+                    best_layer,
+                    ..Shown::at_best(TrackId::of_publication(track))
+                })
+            });
+            let shown: Vec<_> = shown.collect();
+            let (routes, router) = (&mut self.routes, &mut self.router);
+            let peer = &mut self.resident.peer;
+            steps_of(|| routes.show(router, self.others, &shown, peer))
+        }
+
+        fn wanted(&self) -> Vec<Watched> {
+            let tracks = (0..SLOTS).map(TrackId::of_publication);
+            tracks.map(|track| self.router.wants(track)).collect()
+        }
+    }
+
+    #[test]
+    fn a_plan_costs_what_is_new_in_it_however_many_are_shown_the_same() {
+        let mut crowd = Crowd::of(200);
+        assert_eq!(crowd.wanted(), [Some(1); SLOTS as usize]);
+        assert_eq!(crowd.plan(), 0, "nothing is new");
+        crowd.best[3] = 0;
+        let steps = crowd.plan();
+        assert!(steps <= 201 + 3, "{steps} for one of {SLOTS}");
+        assert_eq!(crowd.wanted()[3], Some(0));
+        crowd.best[3] = 2;
+        crowd.plan();
+        assert_eq!((crowd.wanted()[3], crowd.plan()), (Some(2), 0));
+    }
+
+    #[test]
+    fn what_is_shown_anew_is_limited_anew() {
+        let mut crowd = Crowd::of(1);
+        crowd.routes.clear(&mut crowd.router, crowd.others);
+        assert_eq!(crowd.wanted(), [Some(2); SLOTS as usize]);
+        crowd.plan();
+        assert_eq!(crowd.wanted(), [Some(1); SLOTS as usize]);
     }
 }
