@@ -249,6 +249,8 @@ fn of_several_sources_of_a_section_one_goes_out_until_it_is_silent() {
 fn assert_one_layer_goes_out(lines: &'static str, ssrcs: [u32; 3], rids: [Option<&[u8]>; 3]) {
     let mut world = World::bare(seed(15));
     world.connect_bare(&[Section::Written { mid: "0", lines }]);
+    let layers = world.server.resident.peer.layers_received(0);
+    assert_eq!(layers, Some(3), "how well they arrive is told of each");
     let send = |world: &mut World<Bare>, layer: usize, sequence: u16, payload: &[u8]| {
         let mid = (MID, &b"0"[..]);
         let named = [mid, (RID, rids[layer].unwrap_or_default())];

@@ -260,7 +260,7 @@ impl Peer {
     pub fn layers_received(&self, section: usize) -> Option<usize> {
         match self.session()?.sections.get(section)? {
             Section::Media(media) if media.kind == MediaKind::Video && media.direction.recv => {
-                Some(media.rids.len().max(1))
+                Some(media.rids.len().max(media.layer_ssrcs.len()).max(1))
             }
             Section::Media(_) | Section::Data(_) | Section::Rejected { .. } => None,
         }
