@@ -25,6 +25,16 @@ pub enum Plan {
     },
 }
 
+impl Plan {
+    /// The participant's place in a room, within one.
+    pub fn place(&self) -> Option<(&Gathering, &str)> {
+        match self {
+            Self::Room { talk, .. } => talk.as_deref().map(Talk::place),
+            Self::Echo => None,
+        }
+    }
+}
+
 /// What is shown on a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {

@@ -164,3 +164,17 @@ fn who_gets_less_than_they_wish_for_is_told_why() {
     cinema.run_for(8 * SECOND);
     assert_eq!(does(&cinema), [(Some(0), None), download]);
 }
+
+#[test]
+fn who_changes_rooms_is_told_anew_how_well_it_does() {
+    let mut cinema = Cinema::new(seed(9));
+    let viewer = cinema.enter(700_000.0);
+    cinema.run_for(20 * SECOND);
+    for _ in 0..2 {
+        cinema.change_rooms(viewer);
+        cinema.run_for(2 * SECOND);
+        let quality = &cinema.viewers[viewer].quality;
+        assert_eq!(quality.slots.len(), 1, "{quality:?}");
+        assert!(quality.bits_per_second.is_some());
+    }
+}

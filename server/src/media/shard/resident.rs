@@ -214,9 +214,14 @@ impl Resident {
 
     /// Takes a plan, unless a newer one came before. It is followed with what is routed next.
     pub fn set_plan(&mut self, plan: Revision) {
-        if plan.number >= self.plan.number {
-            self.plan = plan;
+        if plan.number < self.plan.number {
+            return;
         }
+        // In another room its session knows nothing of what it was told before.
+        if plan.plan.place() != self.plan.plan.place() {
+            self.quality = QualityWatch::default();
+        }
+        self.plan = plan;
     }
 
     /// Routes what the peer agreed on to send and to be sent. `key` is its name in the router.

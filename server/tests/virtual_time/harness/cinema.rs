@@ -9,7 +9,7 @@ use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::ingest::arrivals::ArrivalRecorder;
 use ferrite_server::media::peer::quality::Quality;
 use ferrite_server::media::rtp::rtcp;
-use ferrite_server::media::{Plan, Shown, TrackId};
+use ferrite_server::media::{Gathering, Plan, Shown, Talk, TrackId};
 
 use super::bare::packet_with;
 use super::offer::{MID, OPUS, RID, Section, TRANSPORT_CC, VP8};
@@ -121,13 +121,7 @@ impl Cinema {
 
     /// Somebody comes, over a way of so many bits per second.
     pub fn enter(&mut self, rate: f64) -> usize {
-        let shows = [0, 1].map(|at| (at as usize, Shown::at_best(TrackId::of_publication(at))));
-        let plan = Plan::Room {
-            publishes: Vec::new(),
-            shows: shows.to_vec(),
-            talk: None,
-        };
-        let number = self.world.enter(&WATCHED, Arc::new(plan));
+        let number = self.world.enter(&WATCHED, watching(None));
         self.viewers.push(Viewer {
             number,
             arrivals: ArrivalRecorder::new(self.world.now),
@@ -140,6 +134,19 @@ impl Cinema {
         let viewer = self.viewers.len() - 1;
         self.set_rate(viewer, rate);
         viewer
+    }
+
+    /// A viewer goes to another room, where the same is shown.
+    pub fn change_rooms(&mut self, viewer: usize) {
+        let talk = Talk {
+            gathering: Gathering::default(),
+            participant: "a viewer".into(),
+            may_send: true,
+        };
+        let viewer = &mut self.viewers[viewer];
+        viewer.quality = Quality::default();
+        let plan = watching(Some(Arc::new(talk)));
+        self.world.set_plan(viewer.number, plan);
     }
 
     pub fn set_rate(&mut self, viewer: usize, rate: f64) {
@@ -248,6 +255,16 @@ impl Cinema {
             }
         }
     }
+}
+
+/// What a viewer is shown.
+fn watching(talk: Option<Arc<Talk>>) -> Arc<Plan> {
+    let shows = [0, 1].map(|at| (at as usize, Shown::at_best(TrackId::of_publication(at))));
+    Arc::new(Plan::Room {
+        publishes: Vec::new(),
+        shows: shows.to_vec(),
+        talk,
+    })
 }
 
 impl Viewer {
