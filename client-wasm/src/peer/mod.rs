@@ -6,6 +6,7 @@ mod layers;
 mod report;
 mod sections;
 mod sender;
+mod switching;
 
 use std::collections::BTreeMap;
 

@@ -10,6 +10,7 @@ use web_sys::{MediaStreamTrack, RtcRtpTransceiverDirection as Direction};
 
 use super::layers;
 use super::sender::{activate, prefer, replace};
+use super::switching::Switching;
 use crate::call::sounds;
 use crate::codec::VideoCodec;
 use crate::dom::Post;
@@ -49,8 +50,8 @@ struct Publication {
     source: Source,
     label: Option<String>,
     transceiver: Transceiver,
-    /// Its layers are being switched. Another time its parameters are set after that.
-    switching: bool,
+    /// While that is under way its parameters are not to be set again.
+    switching: Switching,
 }
 
 /// The sections of a peer connection.
@@ -92,13 +93,15 @@ impl Sections {
         (0..self.publications.len()).for_each(|at| self.switch(at));
     }
 
-    /// A publication's layers were switched, or could not be. That is tried again after the next answer.
+    /// A publication's layers were switched, or could not be. That is tried again after the next answer; what is
+    /// wanted since is tried at once.
     pub(super) fn switched(&mut self, switched: Switched) {
         let at = switched.publication;
-        if let Some(publication) = self.publications.get_mut(at) {
-            publication.switching = false;
-        }
-        if switched.is_done {
+        let Some(publication) = self.publications.get_mut(at) else {
+            return;
+        };
+        let wanted = self.wanted.get(&publication.key);
+        if publication.switching.end(switched.is_done, wanted) {
             self.switch(at);
         }
     }
@@ -107,13 +110,15 @@ impl Sections {
         let Some(publication) = self.publications.get_mut(at) else {
             return;
         };
-        if publication.switching {
+        if publication.switching.is_under_way() {
             return;
         }
-        let wanted = self.wanted.get(&publication.key);
+        let Some(wanted) = self.wanted.get(&publication.key) else {
+            return;
+        };
         let sender = publication.transceiver.sender();
-        if let Some(promise) = wanted.and_then(|wanted| activate(&sender, wanted)) {
-            publication.switching = true;
+        if let Some(promise) = activate(&sender, wanted) {
+            publication.switching.begin(wanted);
             let post = self.post.clone();
             wasm_bindgen_futures::spawn_local(async move {
                 let is_done = promise.await.is_ok();
@@ -174,7 +179,7 @@ impl Sections {
             source: outlet.source,
             label: outlet.label.clone(),
             transceiver,
-            switching: false,
+            switching: Switching::default(),
         });
         self.switch(self.publications.len() - 1);
         Ok(())
