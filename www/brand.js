@@ -22,7 +22,7 @@ export async function brand() {
 
 function wear({ name, logo, colours = {}, links = [] }) {
   if (name) {
-    document.title = name;
+    document.title = document.title.replace("Ferrite", () => name);
     for (const place of document.querySelectorAll(".product")) place.textContent = name;
   }
   if (logo) for (const old of document.querySelectorAll(".logo")) old.replaceWith(picture(logo));

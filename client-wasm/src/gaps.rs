@@ -163,6 +163,12 @@ pub(crate) fn size_of(track: &MediaStreamTrack) -> Option<(u16, u16)> {
     read("width").zip(read("height"))
 }
 
+/// The id of the device that a track is of, where the browser tells it.
+pub(crate) fn device_of(track: &MediaStreamTrack) -> String {
+    let id = Reflect::get(&track.get_settings(), &"deviceId".into());
+    id.ok().and_then(|id| id.as_string()).unwrap_or_default()
+}
+
 /// The SDP of a description, or nothing.
 pub(crate) fn sdp_of(description: Option<RtcSessionDescription>) -> String {
     description.map(|it| it.sdp()).unwrap_or_default()

@@ -254,6 +254,11 @@ pub(crate) fn newcomer(device: &str) -> String {
     fill("{} was connected. Use it?", &[device])
 }
 
+/// The device in use was unplugged, and there is this one.
+pub(crate) fn instead(device: &str) -> String {
+    fill("Use {} instead?", &[device])
+}
+
 /// A device was unplugged, and another is used instead.
 pub(crate) fn replaced(was: &str, now: &str) -> String {
     fill("{} was disconnected. {} is used now.", &[was, now])
@@ -303,6 +308,7 @@ pub(crate) fn screen(trouble: &Trouble) -> Option<String> {
         | Trouble::Busy
         | Trouble::Insecure
         | Trouble::Unplugged
+        | Trouble::Stopped
         | Trouble::Other(_) => Some(say("This browser could not show the screen.")),
     }
 }
@@ -468,6 +474,10 @@ fn device(name: &str, trouble: &Trouble, maker: Maker) -> String {
         ),
         Trouble::Unplugged => fill(
             "The {} was disconnected. Reconnect it, then try again.",
+            &[name],
+        ),
+        Trouble::Stopped => fill(
+            "The {} was stopped by the browser or the system. Try again to use it.",
             &[name],
         ),
         Trouble::Other(words) => fill("The {} does not work ({}).", &[name, words]),

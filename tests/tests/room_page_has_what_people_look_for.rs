@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use fantoccini::wd::WindowHandle;
 use ferrite_tests::{BrowserOptions, Permission, RoomPage, Scene, artefacts, scene_with, tone};
 use serde_json::{Value, json};
 
@@ -63,14 +64,24 @@ async fn two_hear_and_hand_each_other_what_they_mean_to() -> Result<()> {
             browser.switch_to(&ada).await?;
             who_is_muted_is_told_and_heard_while_a_key_is_down(scene).await?;
             what_failed_is_said_again(scene).await?;
-            paste(scene, "picture.png").await?;
+            ensure!(
+                !paste(scene, "table.png", "milk\t2").await?,
+                "text was taken for a picture of it"
+            );
+            ensure!(
+                paste(scene, "picture.png", "").await?,
+                "nobody took the picture"
+            );
             browser.switch_to(&bo).await?;
             a_picture_that_came_is_seen(scene).await?;
+            a_drag_that_leaves_is_forgotten(scene).await?;
             drop_on_the_tiles(scene, "notes.txt").await?;
             browser.switch_to(&ada).await?;
             let offered = "[...document.querySelectorAll('#file-lines [data-way=in] .what')]
             .some((it) => it.textContent === 'notes.txt')";
-            holds(scene, "what was dropped to be offered", offered).await
+            holds(scene, "what was dropped to be offered", offered).await?;
+            keys_look_into_the_large_screen(scene, &ada, &bo).await?;
+            who_looks_elsewhere_sees_the_small_window(scene).await
         },
     )
     .await
@@ -106,9 +117,23 @@ async fn who_is_muted_is_told_and_heard_while_a_key_is_down(scene: &Scene) -> Re
     scene.run("dispatchEvent(new Event('blur'));").await?;
     is_heard(scene, false).await?;
     browser.hold(' ', false).await?;
+    // Who mutes meanwhile lets go of nothing.
+    browser.hold(' ', true).await?;
+    is_heard(scene, true).await?;
+    scene.run(PRESS_M).await?;
+    is_heard(scene, false).await?;
+    browser.hold(' ', false).await?;
+    browser.hold(' ', true).await?;
+    is_heard(scene, true).await?;
+    browser.hold(' ', false).await?;
+    is_heard(scene, false).await?;
     browser.press('m').await?;
     is_heard(scene, true).await
 }
+
+/// Another key while one is held down.
+const PRESS_M: &str =
+    "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'm', bubbles: true }));";
 
 /// A line that the server refuses, since it is longer than any may be once it is on its way.
 const STRETCH_ONE: &str = "
@@ -132,11 +157,13 @@ async fn what_failed_is_said_again(scene: &Scene) -> Result<()> {
     scene.app().text("#chat-log .failed .text", kept).await?;
     browser.screenshot("not-sent").await?;
     browser.click("#chat-log .failed .again").await?;
+    let writes = "document.activeElement.id === 'chat-input'";
+    holds(scene, "the keyboard to be on the line", writes).await?;
     page.reads(&["Ada Tea?"]).await
 }
 
-/// A picture of 64 pixels, as it comes from a clipboard.
-async fn paste(scene: &Scene, name: &str) -> Result<()> {
+/// Pastes a picture of 64 pixels, with this text if there is any. Says whether the page took it.
+async fn paste(scene: &Scene, name: &str, text: &str) -> Result<bool> {
     let paste = format!(
         "const canvas = new OffscreenCanvas(64, 64);
         const context = canvas.getContext('2d');
@@ -145,12 +172,12 @@ async fn paste(scene: &Scene, name: &str) -> Result<()> {
         const picture = await canvas.convertToBlob({{ type: 'image/png' }});
         const clipboardData = new DataTransfer();
         clipboardData.items.add(new File([picture], {name:?}));
+        if ({text:?}) clipboardData.items.add({text:?}, 'text/plain');
         const paste = new ClipboardEvent('paste', {{ clipboardData, bubbles: true, cancelable: true }});
         document.querySelector('#chat-input').dispatchEvent(paste);
         return paste.defaultPrevented;"
     );
-    ensure!(scene.run(&paste).await? == true, "nobody took the picture");
-    Ok(())
+    Ok(scene.run(&paste).await? == true)
 }
 
 async fn a_picture_that_came_is_seen(scene: &Scene) -> Result<()> {
@@ -164,6 +191,80 @@ async fn a_picture_that_came_is_seen(scene: &Scene) -> Result<()> {
     let name = format!("{picture}.alt === 'picture.png'");
     holds(scene, "its name", &name).await?;
     scene.browser.screenshot("picture").await
+}
+
+/// Where a file is dragged about, and what the page makes of it: whether the browser is kept from going there, and
+/// whether there is a border.
+const DRAG: &str = "
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(['tea'], 'tea.txt'));
+    const fire = (kind, at, relatedTarget = null) => {
+        const init = { dataTransfer, relatedTarget, bubbles: true, cancelable: true };
+        const event = new DragEvent(kind, init);
+        document.querySelector(at).dispatchEvent(event);
+        return `${event.defaultPrevented ? 'kept' : 'free'} ${document.querySelector('#room').dataset.dropping}`;
+    };
+    const [bar, panel] = ['.bar', '#panel'].map((it) => document.querySelector(it));
+    return [
+        fire('dragover', '#grid'), fire('dragleave', '#grid', panel), fire('dragleave', '#grid', bar),
+        fire('dragover', '.bar'), fire('drop', '.bar'),
+        fire('dragstart', '#grid'), fire('dragover', '#grid'), fire('dragend', '#grid'),
+    ].join();";
+
+async fn a_drag_that_leaves_is_forgotten(scene: &Scene) -> Result<()> {
+    let seen = scene.run(DRAG).await?;
+    let inside = "kept true,free true,free false";
+    let outside = "kept false,kept false";
+    let own = "free false,kept false,free false";
+    ensure!(
+        seen == format!("{inside},{outside},{own}").as_str(),
+        "the drag was {seen}"
+    );
+    Ok(())
+}
+
+/// Ada's own screen is the first of all, and Bo's is the one she looks at.
+async fn keys_look_into_the_large_screen(
+    scene: &Scene,
+    ada: &WindowHandle,
+    bo: &WindowHandle,
+) -> Result<()> {
+    let browser = &scene.browser;
+    for window in [ada, bo] {
+        browser.switch_to(window).await?;
+        browser.click("#screen").await?;
+        let own = "document.querySelector('#grid [data-self][data-source=screen]') !== null";
+        holds(scene, "the own screen", own).await?;
+    }
+    browser.switch_to(ada).await?;
+    let two = "document.querySelectorAll('#grid [data-source=screen]').length === 2";
+    holds(scene, "two screens", two).await?;
+    scene.run("document.activeElement.blur();").await?;
+    browser.press('+').await?;
+    let zoomed = "document.querySelector('#grid [data-zoomed=true]:not([data-self])') !== null";
+    holds(scene, "Bo's screen to be looked into", zoomed).await
+}
+
+/// The page in front of the small window is hidden, as far as it sees.
+const LOOK_ELSEWHERE: &str = "
+    Object.defineProperty(document, 'hidden', { value: true });
+    const video = documentPictureInPicture.window.document.querySelector('video');
+    const frames = () => video.getVideoPlaybackQuality().totalVideoFrames;
+    const first = frames();
+    window.goesOn = () => frames() > first + 40;";
+
+async fn who_looks_elsewhere_sees_the_small_window(scene: &Scene) -> Result<()> {
+    // What is on a screen seldom changes.
+    scene
+        .run("document.querySelector('#grid [data-source=camera]:not([data-self]) .pin').click();")
+        .await?;
+    scene.browser.click(".round[popovertarget=more]").await?;
+    scene.browser.click("#float").await?;
+    let there = "(({ document } = {}) => document?.querySelector('p').textContent === 'Bo'
+        && document.querySelector('video').videoWidth > 0)(documentPictureInPicture.window ?? undefined)";
+    holds(scene, "the small window", there).await?;
+    scene.run(LOOK_ELSEWHERE).await?;
+    holds(scene, "the small window to go on", "goesOn()").await
 }
 
 async fn drop_on_the_tiles(scene: &Scene, name: &str) -> Result<()> {
@@ -187,28 +288,35 @@ async fn drop_on_the_tiles(scene: &Scene, name: &str) -> Result<()> {
 
 // One person.
 
-/// A second camera that can be plugged and unplugged, as far as the page sees.
+/// Cameras and microphones that can be plugged and unplugged by their names, as far as the page sees.
 const PLUGS: &str = "
     window.unplugged = ['fake_device_1'];
     const media = navigator.mediaDevices;
     const list = media.enumerateDevices.bind(media);
     const get = media.getUserMedia.bind(media);
-    const there = ({ kind, label }) => kind !== 'videoinput' || !unplugged.includes(label);
+    const there = ({ label }) => !unplugged.includes(label);
     media.enumerateDevices = async () => (await list()).filter(there);
     media.getUserMedia = async (wish) => {
-        const cameras = (await media.enumerateDevices()).filter(({ kind }) => kind === 'videoinput');
-        const wanted = wish.video?.deviceId?.exact;
-        if (wish.video && cameras.every(({ deviceId }) => wanted && deviceId !== wanted))
-            throw new DOMException('', cameras.length > 0 ? 'OverconstrainedError' : 'NotFoundError');
-        if (wish.video && !wanted && unplugged.length > 0)
-            wish = { ...wish, video: { ...wish.video, deviceId: { exact: cameras[0].deviceId } } };
-        return get(wish);
+        if (wish.video) asked += 1;
+        const devices = await media.enumerateDevices();
+        for (const kind of ['audio', 'video'].filter((kind) => wish[kind])) {
+            const all = devices.filter((it) => it.kind === `${kind}input`);
+            const wanted = wish[kind].deviceId?.exact;
+            if (all.every(({ deviceId }) => wanted && deviceId !== wanted))
+                throw new DOMException('', all.length > 0 ? 'OverconstrainedError' : 'NotFoundError');
+            if (!wanted && unplugged.length > 0)
+                wish = { ...wish, [kind]: { ...wish[kind], deviceId: { exact: all[0].deviceId } } };
+        }
+        const stream = await get(wish);
+        for (const track of stream.getAudioTracks()) window.microphone = track;
+        return stream;
     };
+    window.asked = 0;
     window.own = () => document.querySelector('#grid [data-self] video')?.srcObject?.getVideoTracks()[0];
     window.plug = (names) => {
-        const { label } = own() ?? {};
         unplugged = names;
-        if (names.includes(label)) own().dispatchEvent(new Event('ended'));
+        for (const track of [own(), microphone])
+            if (names.includes(track?.label)) track.dispatchEvent(new Event('ended'));
         media.dispatchEvent(new Event('devicechange'));
     };
     window.shared = null;
@@ -229,13 +337,15 @@ async fn one_finds_what_other_rooms_have() -> Result<()> {
             RoomPage(&scene.browser).enter("Ada").await?;
             RoomPage(&scene.browser).plays("Ada", 5).await?;
             devices_come_and_go(scene).await?;
+            a_microphone_is_replaced_by_itself(scene).await?;
             the_room_fills_the_screen(scene).await?;
             the_link_is_copied(scene).await?;
             others_are_invited(scene).await?;
             somebody_is_found_in_a_crowd(scene).await?;
             ones_own_tile_is_moved(scene).await?;
             a_screen_is_looked_into(scene).await?;
-            a_small_window_floats(scene).await
+            a_small_window_floats(scene).await?;
+            a_picture_floats_out_of_a_frame(scene).await
         },
     )
     .await
@@ -251,20 +361,28 @@ async fn devices_come_and_go(scene: &Scene) -> Result<()> {
     let browser = &scene.browser;
     camera_is(scene, "fake_device_0").await?;
     scene.run("plug([]);").await?;
-    let offered = |text: &str| text == "fake_device_1 was connected. Use it?";
-    scene.app().text("#newcomer-text", offered).await?;
+    is_offered(scene, "fake_device_1 was connected. Use it?").await?;
     browser.screenshot("newcomer").await?;
-    browser.click("#newcomer-use").await?;
-    scene.app().shows("#newcomer", false).await?;
+    use_what_is_offered(scene).await?;
     camera_is(scene, "fake_device_1").await?;
 
-    scene.run("plug(['fake_device_1']);").await?;
-    told(
-        scene,
-        "fake_device_1 was disconnected. fake_device_0 is used now.",
-    )
-    .await?;
-    browser.screenshot("fell-back").await?;
+    scene.run("asked = 0; plug(['fake_device_1']);").await?;
+    is_offered(scene, "Use fake_device_0 instead?").await?;
+    no_camera_is_opened(scene).await?;
+    browser.screenshot("instead").await?;
+    use_what_is_offered(scene).await?;
+    camera_is(scene, "fake_device_0").await?;
+    scene.app().shows("#device-error", false).await?;
+
+    // It is there still: the user, or the browser, does not want it to be used.
+    scene
+        .run("asked = 0; own().dispatchEvent(new Event('ended'));")
+        .await?;
+    let stopped = |text: &str| text.starts_with("The camera was stopped by the browser");
+    scene.app().text("#device-error-text", stopped).await?;
+    no_camera_is_opened(scene).await?;
+    scene.app().shows("#newcomer", false).await?;
+    browser.click("#device-retry").await?;
     camera_is(scene, "fake_device_0").await?;
     scene
         .run("plug(['fake_device_0', 'fake_device_1']);")
@@ -272,10 +390,45 @@ async fn devices_come_and_go(scene: &Scene) -> Result<()> {
     let missed = |text: &str| text == "The camera was disconnected. Reconnect it, then try again.";
     scene.app().text("#device-error-text", missed).await?;
     browser.screenshot("unplugged").await?;
-    // The first that comes is as good as the one that is missed.
-    scene.run("plug(['fake_device_1']);").await?;
+    scene.run("asked = 0; plug(['fake_device_1']);").await?;
+    is_offered(scene, "fake_device_0 was connected. Use it?").await?;
+    no_camera_is_opened(scene).await?;
+    use_what_is_offered(scene).await?;
     scene.app().shows("#device-error", false).await?;
     camera_is(scene, "fake_device_0").await
+}
+
+async fn is_offered(scene: &Scene, words: &str) -> Result<()> {
+    scene
+        .app()
+        .text("#newcomer-text", |text| text == words)
+        .await
+        .map(drop)
+}
+
+async fn use_what_is_offered(scene: &Scene) -> Result<()> {
+    scene.browser.click("#newcomer-use").await?;
+    scene.app().shows("#newcomer", false).await
+}
+
+/// What a camera shows is for its owner to say.
+async fn no_camera_is_opened(scene: &Scene) -> Result<()> {
+    let seen = scene.run("return `${asked} ${own()?.label}`;").await?;
+    ensure!(seen == "0 undefined", "a camera was opened: {seen}");
+    Ok(())
+}
+
+/// Who talks wants to be heard on, and what is heard is the same.
+async fn a_microphone_is_replaced_by_itself(scene: &Scene) -> Result<()> {
+    let first = scene.run("return microphone.label;").await?;
+    let first = first.as_str().context("a name")?;
+    scene
+        .run("plug(['fake_device_1', microphone.label]);")
+        .await?;
+    told(scene, &format!("{first} was disconnected. ")).await?;
+    scene.browser.screenshot("fell-back").await?;
+    let another = format!("microphone.label !== {first:?} && microphone.readyState === 'live'");
+    holds(scene, "another microphone", &another).await
 }
 
 async fn the_room_fills_the_screen(scene: &Scene) -> Result<()> {
@@ -297,6 +450,9 @@ async fn others_are_invited(scene: &Scene) -> Result<()> {
         && document.querySelector('#invite-path').getBBox().width >= 21";
     holds(scene, "a code", code).await?;
     browser.screenshot("invite").await?;
+    browser.click("#invite [data-copy-link]").await?;
+    let copied = |text: &str| text.starts_with("The link is copied.");
+    scene.app().text("#invite-news", copied).await?;
     browser.click("#invite-share").await?;
     let shared = format!("shared?.url === {link:?} && shared.title.startsWith('kitchen')");
     holds(scene, "the share sheet", &shared).await?;
@@ -507,6 +663,29 @@ async fn a_small_window_floats(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
+/// Browsers give a page within another no window.
+async fn a_picture_floats_out_of_a_frame(scene: &Scene) -> Result<()> {
+    let browser = &scene.browser;
+    browser.open(&scene.server.url("/healthz")).await?;
+    let frame = format!(
+        "const frame = document.createElement('iframe');
+        frame.allow = 'camera; microphone; autoplay; picture-in-picture';
+        frame.style.cssText = 'width: 900px; height: 600px';
+        frame.src = {ROOM:?};
+        document.body.append(frame);"
+    );
+    scene.run(&frame).await?;
+    browser
+        .enter_frame("document.querySelector('iframe')")
+        .await?;
+    RoomPage(browser).enter("Ada").await?;
+    RoomPage(browser).plays("Ada", 5).await?;
+    browser.click(".round[popovertarget=more]").await?;
+    browser.click("#float").await?;
+    let floats = "document.pictureInPictureElement !== null";
+    holds(scene, "a picture to float", floats).await
+}
+
 // Who runs the server.
 
 const BRAND: &str = r##"{
@@ -528,7 +707,7 @@ async fn who_runs_the_server_gives_the_pages_a_name_and_colours() -> Result<()> 
         let browser = &scene.browser;
         for (path, title) in [
             ("/", "Acme Talk"),
-            ("/echo", "Acme Talk"),
+            ("/echo", "Test devices and connection · Acme Talk"),
             (ROOM, "kitchen · Acme Talk"),
         ] {
             browser.open(&scene.server.url(path)).await?;

@@ -14,12 +14,21 @@ pub(super) const BOTH: [Kind; 2] = [Kind::Audio, Kind::Video];
 pub(super) enum News {
     /// Something was opened, or could not be; these in place of others that were unplugged.
     Acquired(Vec<Replaced>),
-    /// This came from a device that was unplugged.
-    Unplugged(Kind, Option<MediaStreamTrack>),
-    /// One may choose among these, and this was plugged in a moment ago.
-    Listed(Vec<Device>, Option<Device>),
+    /// This ended; why, the next list tells.
+    Ended(Option<MediaStreamTrack>),
+    /// What one may choose is another now.
+    Listed(Listed),
     /// Nothing yet.
     Nothing,
+}
+
+pub(super) struct Listed {
+    /// One may choose among these.
+    pub(super) devices: Vec<Device>,
+    /// This was plugged in a moment ago.
+    pub(super) new: Option<Device>,
+    /// These were in use, and were unplugged.
+    pub(super) lost: Vec<Device>,
 }
 
 /// A device that took another's place by itself, by their names.
@@ -37,7 +46,9 @@ pub(super) struct Devices {
     pending: u32,
     /// The names of those that were unplugged while another is looked for.
     lost: [Option<String>; 2],
-    /// What there was when the browser last told.
+    /// What was in use until it ended, as long as it is not known why.
+    ended: [Option<Device>; 2],
+    /// What there was when the browser last told, stand-ins as well.
     known: Vec<Device>,
 }
 
@@ -49,6 +60,7 @@ impl Devices {
             troubles: [None, None],
             pending: 0,
             lost: [None, None],
+            ended: [None, None],
             known: Vec::new(),
         }
     }
@@ -76,6 +88,11 @@ impl Devices {
 
     pub(super) fn picture(&self) -> Option<&MediaStream> {
         self.media.picture()
+    }
+
+    /// Whether anybody reads how loud the microphone is.
+    pub(super) fn measure(&mut self, metered: bool) {
+        self.media.measure(metered);
     }
 
     /// How loud the microphone is, 0 to 1.
@@ -117,7 +134,7 @@ impl Devices {
         let wish = self.settings.wish(kinds);
         for &kind in kinds {
             self.troubles[kind as usize] = None;
-            self.media.release(kind);
+            self.release(kind);
         }
         if wish.kinds().next().is_some() {
             self.pending += 1;
@@ -141,12 +158,13 @@ impl Devices {
 
     /// Turns a device off.
     pub(super) fn release(&mut self, kind: Kind) {
+        self.ended[kind as usize] = None;
         self.media.release(kind);
     }
 
     /// Turns everything off.
     pub(super) fn release_all(&mut self) {
-        BOTH.into_iter().for_each(|kind| self.media.release(kind));
+        BOTH.into_iter().for_each(|kind| self.release(kind));
     }
 
     /// Takes a choice, and opens what it concerns.
@@ -188,9 +206,10 @@ impl Devices {
             }
             MediaEvent::Ended(kind) => {
                 let track = self.media.track(kind).cloned();
+                self.ended[kind as usize] = self.media.device(kind);
                 self.media.release(kind);
-                self.troubles[kind as usize] = Some(Trouble::Unplugged);
-                News::Unplugged(kind, track)
+                self.media.list();
+                News::Ended(track)
             }
             MediaEvent::Changed => {
                 self.media.list();
@@ -198,10 +217,26 @@ impl Devices {
             }
             MediaEvent::Devices(devices) => {
                 let new = newcomer(&self.known, &devices).cloned();
+                let lost = self.lost_of(&devices);
                 self.known.clone_from(&devices);
-                News::Listed(devices, new)
+                let devices = devices.into_iter().filter(|it| !it.id.is_empty());
+                let devices = devices.collect();
+                News::Listed(Listed { devices, new, lost })
             }
         }
+    }
+
+    /// What ended because it is not among these any more. A track also ends when the user withdraws what they
+    /// allowed: then to open another would be to ask them again.
+    fn lost_of(&mut self, devices: &[Device]) -> Vec<Device> {
+        let ended = self.ended.iter_mut().filter_map(Option::take);
+        let (lost, stopped): (Vec<_>, Vec<_>) = ended.partition(|it| is_gone(it, devices));
+        for (them, trouble) in [(&lost, Trouble::Unplugged), (&stopped, Trouble::Stopped)] {
+            for it in them {
+                self.troubles[it.kind as usize] = Some(trouble.clone());
+            }
+        }
+        lost
     }
 
     /// What came of looking for others. Where there is none, the one that is missed is what is wrong.
@@ -224,18 +259,34 @@ impl Devices {
     }
 }
 
-/// What is there now and was not before. Until the page may know names, nothing is told apart.
+/// Chromium's names for whatever the system prefers.
+fn is_alias(id: &str) -> bool {
+    id == "default" || id == "communications"
+}
+
+/// Whether a device is none of these any more. Where those of its kind have no names, that is not known.
+fn is_gone(device: &Device, now: &[Device]) -> bool {
+    let mut now = now.iter().filter(|it| it.kind == device.kind).peekable();
+    let is_same = |it: &Device| match device.id.is_empty() || is_alias(&device.id) {
+        true => it.label == device.label,
+        false => it.id == device.id,
+    };
+    now.peek().is_none() || now.all(|it| !it.label.is_empty() && !is_same(it))
+}
+
+/// What is there now and was not before. Until the page may know the names of a kind, nothing is told apart.
 fn newcomer<'a>(known: &[Device], now: &'a [Device]) -> Option<&'a Device> {
-    let are_named = known.iter().any(|it| !it.label.is_empty());
+    let are_named = |kind: Kind| {
+        let mut of_kind = known.iter().filter(|it| it.kind == kind).peekable();
+        !known.is_empty() && (of_kind.peek().is_none() || of_kind.any(|it| !it.label.is_empty()))
+    };
     let is_new = |it: &&Device| {
         !known
             .iter()
             .any(|old| (old.kind, &old.id) == (it.kind, &it.id))
     };
-    // Chromium's names for whatever the system prefers.
-    let is_one = |it: &&Device| it.id != "default" && it.id != "communications";
     let mut new = now.iter().filter(|it| !it.label.is_empty());
-    new.find(|it| are_named && is_new(it) && is_one(it))
+    new.find(|it| are_named(it.kind) && is_new(it) && !is_alias(&it.id))
 }
 
 #[cfg(test)]
@@ -268,5 +319,30 @@ mod tests {
         let named = [device(Kind::Audio, "a", "Built-in")];
         assert_eq!(newcomer(&[], &named), None);
         assert_eq!(newcomer(&[device(Kind::Audio, "x", "")], &named), None);
+        // Whoever allowed the microphone before allows the camera now.
+        let before = [named[0].clone(), device(Kind::Video, "", "")];
+        let camera = device(Kind::Video, "c", "Camera");
+        let both = [named[0].clone(), camera.clone()];
+        assert_eq!(newcomer(&before, &both), None);
+        // There was none to be named.
+        assert_eq!(newcomer(&named, &both), Some(&camera));
+    }
+
+    #[test]
+    fn a_device_is_gone_only_where_others_are_named_or_there_are_none() {
+        let camera = device(Kind::Video, "c", "Camera");
+        let other = device(Kind::Video, "d", "Other");
+        let microphone = device(Kind::Audio, "a", "Built-in");
+        assert!(is_gone(&camera, &[]));
+        assert!(is_gone(&camera, &[microphone.clone(), other.clone()]));
+        assert!(!is_gone(&camera, &[other, camera.clone()]));
+        // Permission was withdrawn.
+        assert!(!is_gone(
+            &camera,
+            &[microphone, device(Kind::Video, "", "")]
+        ));
+        let preferred = |name: &str| device(Kind::Audio, "default", name);
+        assert!(is_gone(&preferred("Headset"), &[preferred("Built-in")]));
+        assert!(!is_gone(&preferred("Headset"), &[preferred("Headset")]));
     }
 }

@@ -184,6 +184,7 @@ impl Echo {
         self.command(Command::HangUp);
         self.screen = Screen::Prejoin;
         self.muted = false;
+        self.devices.measure(true);
         self.view.screen(Screen::Prejoin);
     }
 
@@ -209,6 +210,7 @@ impl Echo {
             return self.switch_on(Kind::Audio);
         }
         self.muted = !self.muted;
+        self.devices.measure(!self.muted);
         if let Some(track) = self.devices.track(Kind::Audio) {
             track.set_enabled(!self.muted);
         }
@@ -251,15 +253,16 @@ impl Echo {
     fn on_media(&mut self, event: MediaEvent) {
         match self.devices.on_event(event) {
             News::Acquired(_) => self.on_acquired(),
-            News::Unplugged(_, track) => {
+            News::Ended(track) => {
                 if let Some(track) = track {
                     self.command(Command::Unpublish(track));
                 }
                 self.show_devices();
             }
-            News::Listed(devices, _) => {
+            News::Listed(listed) => {
                 let setup = &self.view.prejoin.setup;
-                setup.devices(&devices, self.devices.settings());
+                setup.devices(&listed.devices, self.devices.settings());
+                self.show_devices();
             }
             News::Nothing => {}
         }

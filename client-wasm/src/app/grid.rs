@@ -117,6 +117,11 @@ pub(crate) fn order<'a>(
     (order, true)
 }
 
+/// What is large enough for a picture that is shown in two places.
+pub(super) fn both(one: (f64, f64), other: (f64, f64)) -> (f64, f64) {
+    (one.0.max(other.0), one.1.max(other.1))
+}
+
 /// The size to ask for where a picture is shown so large, in pixels of the screen.
 pub(crate) fn size_for((width, height): (f64, f64)) -> (u16, u16) {
     let step = |pixels: f64| ((pixels / STEP).ceil().max(1.0) * STEP) as u16;

@@ -216,11 +216,20 @@ impl Stage {
     }
 
     fn sights(&self, view: &RoomView) -> Vec<Sight> {
-        let paused = view.is_hidden();
+        let hidden = view.is_hidden();
+        let prominent = self.prominent();
         let (order, _) = grid::order(&self.tiles, &self.wish, self.active.as_ref());
         let others = order.iter().filter(|tile| !tile.own);
         let sights = others.filter_map(|tile| {
-            let place = view.grid.size_of(&tile.participant.0, tile.screen)?;
+            let (whom, screen) = (&tile.participant.0, tile.screen);
+            let is_prominent = prominent.is_some_and(|it| it.is_same(tile));
+            let floats = view.floats(whom, screen, is_prominent);
+            let seen = view.grid.size_of(whom, screen);
+            let paused = hidden && floats.is_none();
+            let place = match (seen, floats) {
+                (Some(seen), Some(floats)) if !hidden => grid::both(seen, floats),
+                (seen, floats) => floats.or(seen)?,
+            };
             let (width, height) = grid::size_for(place);
             let (width, height) = (Some(width), Some(height));
             let publication = tile.picture.clone()?;

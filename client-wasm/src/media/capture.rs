@@ -22,6 +22,8 @@ pub(crate) enum Trouble {
     Insecure,
     /// It was there.
     Unplugged,
+    /// It is there, and the browser or the system took it away.
+    Stopped,
     /// The browser's own words.
     Other(String),
 }

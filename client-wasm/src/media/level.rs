@@ -1,5 +1,5 @@
 //! How loud a microphone is, also while it is muted: then nothing of it is sent, and what is measured here is a
-//! number that stays on the page.
+//! number that stays on the page. While nobody reads it nothing is listened to.
 
 use wasm_bindgen::JsValue;
 use web_sys::{
@@ -19,16 +19,16 @@ pub(super) struct Level {
     analyser: AnalyserNode,
     samples: Vec<f32>,
     /// A track of its own, which no mute silences and nobody else has; or the device would not be turned off.
-    _track: Capture,
+    track: Capture,
     /// Some browsers collect a source that nobody holds.
     _source: MediaStreamAudioSourceNode,
 }
 
 impl Level {
-    pub(super) fn of(track: &MediaStreamTrack) -> Result<Self, JsValue> {
+    pub(super) fn of(track: &MediaStreamTrack, listens: bool) -> Result<Self, JsValue> {
         // The browser's own `clone`: another track, and not this one again.
         let track = Capture(MediaStreamTrack::clone(track));
-        track.0.set_enabled(true);
+        track.0.set_enabled(listens);
         let stream = MediaStream::new()?;
         stream.add_track(&track.0);
         let context = AudioContext::new()?;
@@ -40,9 +40,14 @@ impl Level {
             context,
             analyser,
             samples: vec![0.0; SAMPLES],
-            _track: track,
+            track,
             _source: source,
         })
+    }
+
+    /// Listens, or no longer.
+    pub(super) fn listen(&self, listens: bool) {
+        self.track.0.set_enabled(listens);
     }
 
     /// 0 to 1.

@@ -16,13 +16,14 @@ use level::Level;
 pub(crate) use screen::{Screen, ScreenEvent};
 
 use crate::dom::{Listener, Post, Task};
+use crate::gaps;
 
 /// What happens to devices.
 #[derive(Debug)]
 pub(crate) enum MediaEvent {
     /// The answer to [`Media::acquire`].
     Acquired(Box<Acquired>),
-    /// The device of a track is gone.
+    /// A track ended by itself.
     Ended(Kind),
     /// A device was plugged in or out.
     Changed,
@@ -34,6 +35,7 @@ pub(crate) enum MediaEvent {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Device {
     pub(crate) kind: Kind,
+    /// Empty for a stand-in: without permission browsers tell only that there is one.
     pub(crate) id: String,
     /// Empty as long as the page has no permission.
     pub(crate) label: String,
@@ -44,6 +46,8 @@ struct Held {
     _ended: Listener,
     capture: Capture,
     stream: MediaStream,
+    /// A track that has ended does not tell any more.
+    id: String,
 }
 
 /// The devices in use.
@@ -53,6 +57,8 @@ pub(crate) struct Media {
     audio: Option<Held>,
     video: Option<Held>,
     level: Option<Level>,
+    /// Somebody reads how loud it is.
+    metered: bool,
     listing: Option<Task>,
     /// Numbers requests, so that a late answer to an old one is recognised.
     request: [u32; 2],
@@ -74,6 +80,7 @@ impl Media {
             audio: None,
             video: None,
             level: None,
+            metered: true,
             listing: None,
             request: [0, 0],
             _changed: changed,
@@ -128,11 +135,23 @@ impl Media {
 
     /// The track of a device in use.
     pub(crate) fn track(&self, kind: Kind) -> Option<&MediaStreamTrack> {
-        let held = match kind {
-            Kind::Audio => &self.audio,
-            Kind::Video => &self.video,
-        };
-        held.as_ref().map(|held| &held.capture.0)
+        self.held(kind).map(|held| &held.capture.0)
+    }
+
+    /// The device in use.
+    pub(crate) fn device(&self, kind: Kind) -> Option<Device> {
+        self.held(kind).map(|held| Device {
+            kind,
+            id: held.id.clone(),
+            label: held.capture.0.label(),
+        })
+    }
+
+    fn held(&self, kind: Kind) -> Option<&Held> {
+        match kind {
+            Kind::Audio => self.audio.as_ref(),
+            Kind::Video => self.video.as_ref(),
+        }
     }
 
     /// Every track in use.
@@ -149,6 +168,14 @@ impl Media {
     /// How loud the microphone is, 0 to 1.
     pub(crate) fn loudness(&mut self) -> f32 {
         self.level.as_mut().map_or(0.0, Level::read)
+    }
+
+    /// Whether anybody is to read that: what nobody measures is not listened to.
+    pub(crate) fn measure(&mut self, metered: bool) {
+        self.metered = metered;
+        if let Some(level) = &self.level {
+            level.listen(metered);
+        }
     }
 
     /// The user did something: a browser may have waited for that before it measures sound.
@@ -181,10 +208,11 @@ impl Media {
         };
         stream.add_track(&capture.0);
         if kind == Kind::Audio {
-            self.level = Level::of(&capture.0).ok();
+            self.level = Level::of(&capture.0, self.metered).ok();
         }
         let held = Some(Held {
             _ended: ended,
+            id: gaps::device_of(&capture.0),
             capture,
             stream,
         });
@@ -224,11 +252,9 @@ fn device(info: &MediaDeviceInfo) -> Option<Device> {
         MediaDeviceKind::Videoinput => Kind::Video,
         _ => return None,
     };
-    // Without permission browsers list nameless stand-ins.
-    let id = info.device_id();
-    (!id.is_empty()).then(|| Device {
+    Some(Device {
         kind,
-        id,
+        id: info.device_id(),
         label: info.label(),
     })
 }

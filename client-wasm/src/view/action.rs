@@ -133,6 +133,8 @@ pub(crate) enum SeeAction {
 pub(crate) enum Look {
     Closer,
     Away,
+    /// Go closer or away as a wheel is turned, by so many pixels.
+    Wheel(f64),
     /// See all of it.
     Whole,
     /// Move what is seen, by so many pixels.

@@ -222,7 +222,10 @@ impl RoomApp {
         } else {
             words::NOT_COPIED
         };
-        self.view.toasts.say(&say(words));
+        let words = say(words);
+        if !self.view.invite.say(&words) {
+            self.view.toasts.say(&words);
+        }
     }
 
     pub(super) fn leave(&mut self) {
@@ -281,7 +284,8 @@ impl RoomApp {
             self.muted = false;
             return self.switch_on(Kind::Audio);
         }
-        self.muted = !self.muted;
+        // Whoever holds the key meanwhile speaks by it no longer.
+        (self.muted, self.talking) = (!self.muted, false);
         self.publish();
     }
 
@@ -295,6 +299,7 @@ impl RoomApp {
     }
 
     pub(super) fn switch_on(&mut self, kind: Kind) {
+        self.view.newcomer.settle(&[kind]);
         self.devices.switch_on(kind);
         self.show_devices();
     }

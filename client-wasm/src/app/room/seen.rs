@@ -12,7 +12,10 @@ impl RoomApp {
                 self.stage.pin(ParticipantId(whom), screen, &mut self.view);
                 self.watch();
             }
-            SeeAction::Look(whom, look) => self.view.grid.look(whom.as_deref(), look),
+            SeeAction::Look(whom, look) => {
+                let whom = whom.or_else(|| self.large_screen());
+                self.view.grid.look(whom.as_deref(), look);
+            }
             SeeAction::MoveOwn(x, y) => {
                 self.view.grid.move_own(x, y);
                 self.stage.arrange(&mut self.view);
@@ -31,6 +34,10 @@ impl RoomApp {
                 let tile = tile.map(|it| (it.participant.0.as_str(), it.screen));
                 self.view.toggle_float(tile);
             }
+            // Whoever left before it came has nobody to see in it.
+            SeeAction::Floats(window) if !self.inside => {
+                let _ = window.close();
+            }
             SeeAction::Floats(window) => {
                 self.view.float.opened(window);
                 self.show_devices();
@@ -38,5 +45,11 @@ impl RoomApp {
             }
             SeeAction::Sinks => self.view.float.closed(),
         }
+    }
+
+    /// Whose screen is large, if any is: keys look into that one.
+    fn large_screen(&self) -> Option<String> {
+        let large = self.stage.prominent().filter(|it| it.screen)?;
+        Some(large.participant.0.clone())
     }
 }

@@ -61,6 +61,7 @@ impl RoomApp {
 
     pub(super) fn show_meter(&mut self) {
         let wanted = (!self.inside || self.muted) && self.devices.track(Kind::Audio).is_some();
+        self.devices.measure(wanted);
         if wanted && self.meter.is_none() {
             let post = self.post.clone();
             self.meter = Some(Interval::new(METER_MS, move || post.send(Input::Meter)));

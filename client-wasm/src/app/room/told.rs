@@ -7,7 +7,7 @@ use web_sys::{MediaStream, RtcTrackEvent};
 
 use super::company::{self, HAND, Happened, REACTION, UP};
 use super::{Input, RoomApp};
-use crate::app::devices::News;
+use crate::app::devices::{Listed, News};
 use crate::app::outlets::{self, CAMERA, MICROPHONE};
 use crate::call::Ending;
 use crate::client::{Command, Event};
@@ -19,6 +19,7 @@ use crate::words;
 
 impl RoomApp {
     pub(super) fn acquire(&mut self, kinds: &[Kind]) {
+        self.view.newcomer.settle(kinds);
         self.devices.acquire(kinds);
         self.show_devices();
     }
@@ -33,11 +34,8 @@ impl RoomApp {
                     self.go_in();
                 }
             }
-            News::Unplugged(kind, track) => {
-                let was = track.map(|it| it.label()).unwrap_or_default();
-                self.devices.fall_back(kind, was);
-            }
-            News::Listed(devices, new) => return self.on_devices(&devices, new),
+            News::Ended(_) => {}
+            News::Listed(listed) => return self.on_devices(listed),
             News::Nothing => return,
         }
         if self.inside {
@@ -46,16 +44,50 @@ impl RoomApp {
         self.show_devices();
     }
 
-    /// What is plugged in while one talks is offered, or taken where one had none.
-    fn on_devices(&mut self, devices: &[Device], new: Option<Device>) {
+    fn on_devices(&mut self, listed: Listed) {
+        let Listed { devices, new, lost } = listed;
         let setup = &self.view.door.setup;
-        setup.devices(devices, self.devices.settings());
-        self.view.newcomer.keep(devices);
-        let Some(new) = new else { return };
-        if self.devices.troubled().contains(&new.kind) {
+        setup.devices(&devices, self.devices.settings());
+        self.view.newcomer.keep(&devices);
+        for was in lost {
+            self.on_lost(was, &devices);
+        }
+        if let Some(new) = new {
+            self.on_new(new);
+        }
+        self.show_devices();
+    }
+
+    /// What was unplugged is replaced by another of its kind.
+    fn on_lost(&mut self, was: Device, devices: &[Device]) {
+        let is_named = |it: &&Device| it.kind == was.kind && !it.label.is_empty();
+        let Some(other) = devices.iter().find(is_named) else {
+            return;
+        };
+        if self.opens_by_itself(was.kind) {
+            self.devices.fall_back(was.kind, was.label);
+        } else {
+            let words = words::instead(&other.label);
+            self.view.newcomer.offer(other.clone(), &words);
+        }
+    }
+
+    /// What is plugged in while one talks is offered, or taken where one had none.
+    fn on_new(&mut self, new: Device) {
+        let is_missed = self.devices.troubled().contains(&new.kind);
+        if is_missed && self.opens_by_itself(new.kind) {
             self.acquire(&[new.kind]);
-        } else if self.inside && self.devices.track(new.kind).is_some() {
-            self.view.newcomer.offer(new);
+        } else if self.inside && (is_missed || self.devices.track(new.kind).is_some()) {
+            let words = words::newcomer(&new.label);
+            self.view.newcomer.offer(new, &words);
+        }
+    }
+
+    /// Another camera shows what nobody chose to show: in a room none is opened unasked.
+    fn opens_by_itself(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Audio => true,
+            Kind::Video => !self.inside,
         }
     }
 
@@ -101,10 +133,7 @@ impl RoomApp {
                 let own = self.client.room().own() == Some(&message.from);
                 let name = message.name.as_deref().unwrap_or(words::NAMELESS);
                 self.view.talk.add(name, &message.text, own);
-                if self.panel != Some(Panel::Chat) {
-                    self.unread += 1;
-                    self.show_people();
-                }
+                self.note_line();
             }
             Event::Said(message) if message.topic == HAND => self.on_hand(&message),
             Event::Said(message) if message.topic == REACTION => {
@@ -115,6 +144,7 @@ impl RoomApp {
             Event::Settled(ticket, result) => {
                 if let (Some(text), Err(why)) = (self.unsettled.take(ticket), result) {
                     self.view.talk.fail(&text, &words::not_sent(&why));
+                    self.note_line();
                 }
             }
             Event::Complaint(words) => self.notify(Some(words::complaint(&words))),
@@ -144,6 +174,14 @@ impl RoomApp {
         }
     }
 
+    /// The chat has another line, which nobody can have read while it is closed.
+    fn note_line(&mut self) {
+        if self.panel != Some(Panel::Chat) {
+            self.unread += 1;
+            self.show_people();
+        }
+    }
+
     pub(super) fn on_room(&mut self) {
         // Somebody who may muted this client's microphone.
         let muted = self.client.room().is_muted(MICROPHONE);
@@ -152,7 +190,7 @@ impl RoomApp {
             && !self.muted
         {
             track.set_enabled(false);
-            self.muted = true;
+            (self.muted, self.talking) = (true, false);
         }
         self.meet();
         self.show_status();

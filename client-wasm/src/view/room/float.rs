@@ -80,6 +80,14 @@ impl Float {
         }
     }
 
+    /// How large it is, in pixels of the screen, while it is there.
+    pub(super) fn size(&self) -> Option<(f64, f64)> {
+        let window = &self.open.as_ref()?.window;
+        let (width, height) = (window.inner_width().ok()?, window.inner_height().ok()?);
+        let scale = window.device_pixel_ratio();
+        Some((width.as_f64()? * scale, height.as_f64()? * scale))
+    }
+
     /// Shows somebody there.
     pub(crate) fn show(&self, stream: Option<&MediaStream>, name: &str) {
         if let Some(open) = &self.open {
@@ -150,9 +158,13 @@ fn wear_the_same(document: &Document) {
     }
 }
 
-/// Asks for such a window, where the browser has them.
+/// Asks for such a window, where the browser has them. It gives none to a page within another.
 fn request() -> Option<impl AsyncFnOnce() -> Result<Window, JsValue> + 'static> {
     let page = web_sys::window()?;
+    let top = page.top().ok()??;
+    if !Object::is(&top, &page) {
+        return None;
+    }
     let maker = Reflect::get(&page, &"documentPictureInPicture".into()).ok()?;
     let make = Reflect::get(&maker, &"requestWindow".into()).ok()?;
     let make: Function = make.dyn_into().ok()?;
@@ -169,6 +181,12 @@ fn request() -> Option<impl AsyncFnOnce() -> Result<Window, JsValue> + 'static> 
 fn has_floating_videos(document: &Document) -> bool {
     let enabled = Reflect::get(document, &"pictureInPictureEnabled".into());
     enabled.is_ok_and(|it| it.is_truthy())
+}
+
+/// How large a picture is that floats by itself, if it does.
+pub(super) fn size_of(document: &Document, video: &HtmlElement) -> Option<(f64, f64)> {
+    let floats = Reflect::get(document, &"pictureInPictureElement".into()).ok()?;
+    Object::is(&floats, video).then_some(SIZE)
 }
 
 /// Has a picture float by itself, or no longer.

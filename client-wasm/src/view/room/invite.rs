@@ -20,6 +20,7 @@ pub(crate) struct Invite {
     picture: HtmlElement,
     code: Element,
     path: Element,
+    news: Element,
     _listeners: [Listener; 2],
 }
 
@@ -43,6 +44,7 @@ impl Invite {
             picture: find.get("invite-picture")?,
             code: find.get("invite-code")?,
             path: find.get("invite-path")?,
+            news: find.get("invite-news")?,
             _listeners: listeners,
         })
     }
@@ -50,6 +52,7 @@ impl Invite {
     /// Shows the ways to this link. One that is too long for a picture has none.
     pub(crate) fn open(&self, link: &str) {
         self.link.set_value(link);
+        self.news.set_text_content(None);
         let code = Code::of(link.as_bytes());
         show(&self.picture, code.is_some());
         if let Some(code) = code {
@@ -80,6 +83,15 @@ impl Invite {
                 let _ = promise.await;
             });
         }
+    }
+
+    /// Says something there while it is open: what is behind it is not read out.
+    pub(crate) fn say(&self, words: &str) -> bool {
+        let is_open = self.dialog.open();
+        if is_open {
+            self.news.set_text_content(Some(words));
+        }
+        is_open
     }
 
     pub(super) fn close(&self) {

@@ -143,6 +143,20 @@ impl RoomView {
         }
     }
 
+    /// How large a tile's picture floats above others, if it does: by itself, or in the small window, which has
+    /// that of the prominent one.
+    pub(crate) fn floats(
+        &self,
+        participant: &str,
+        screen: bool,
+        prominent: bool,
+    ) -> Option<(f64, f64)> {
+        self.float.size().filter(|_| prominent).or_else(|| {
+            let video = self.grid.video(participant, screen)?;
+            float::size_of(&self.document, video)
+        })
+    }
+
     /// Gives the link to the system's share sheet.
     pub(crate) fn share(&self) {
         self.invite.share(&self.document);

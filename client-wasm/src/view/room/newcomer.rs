@@ -1,12 +1,11 @@
-//! The offer to use a device that was plugged in.
+//! The offer to use a device that was plugged in, or is there while another was unplugged.
 
 use web_sys::{Element, HtmlElement};
 
 use super::super::action::RoomAction;
 use super::super::element::{Finder, Missing, on, set_text, show};
 use crate::dom::{Listener, Post};
-use crate::media::Device;
-use crate::words;
+use crate::media::{Device, Kind};
 
 /// The offer.
 pub(crate) struct Newcomer {
@@ -32,10 +31,10 @@ impl Newcomer {
         })
     }
 
-    /// Offers a device, the last that came.
-    pub(crate) fn offer(&mut self, device: Device) {
+    /// Offers a device in these words, the last that came.
+    pub(crate) fn offer(&mut self, device: Device, words: &str) {
         show(&self.frame, true);
-        set_text(&self.text, &words::newcomer(&device.label));
+        set_text(&self.text, words);
         self.device = Some(device);
     }
 
@@ -44,6 +43,17 @@ impl Newcomer {
         show(&self.frame, false);
         set_text(&self.text, "");
         self.device.take()
+    }
+
+    /// What of these kinds was offered is not offered any more: one is being opened.
+    pub(crate) fn settle(&mut self, kinds: &[Kind]) {
+        if self
+            .device
+            .as_ref()
+            .is_some_and(|it| kinds.contains(&it.kind))
+        {
+            drop(self.take());
+        }
     }
 
     /// What is not among these any more is not offered.

@@ -37,7 +37,13 @@ impl Talk {
             (!text.is_empty()).then_some(RoomAction::Say(text))
         });
         let list: HtmlElement = find.get("chat-lines")?;
-        let again = on(&list, "click", post, |event| said_again(&event));
+        let line = input.clone();
+        let again = on(&list, "click", post, move |event| {
+            let again = said_again(&event)?;
+            // The button that had the keyboard went with its line.
+            let _ = line.focus();
+            Some(again)
+        });
         Ok(Self {
             frame: find.get("chat-log")?,
             list,

@@ -65,8 +65,9 @@ fn wheeled(event: &Event) -> Option<RoomAction> {
     let tile = at(event, ".tile[data-source=screen]")?;
     let wheel: &WheelEvent = event.dyn_ref()?;
     event.prevent_default();
-    let is_closer = wheel.delta_y() < 0.0;
-    looked(&tile, if is_closer { Look::Closer } else { Look::Away })
+    // To the side is neither closer nor away.
+    let pixels = Some(wheel.delta_y()).filter(|pixels| *pixels != 0.0)?;
+    looked(&tile, Look::Wheel(pixels))
 }
 
 /// Arrows, where the keyboard is on what moves.

@@ -4,6 +4,10 @@ use super::super::action::Look;
 
 const MOST: f64 = 8.0;
 const STEP: f64 = 1.5;
+/// For each pixel that a wheel turns: a notch of most is a step, and the many small turns of a trackpad no more.
+const PER_PIXEL: f64 = 0.005;
+/// Of a turn at most.
+const MOST_PIXELS: f64 = 200.0;
 
 /// The part that is seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +33,8 @@ impl Zoom {
         match look {
             Look::Closer => self.scale *= STEP,
             Look::Away => self.scale /= STEP,
+            Look::Wheel(pixels) if pixels < 0.0 => self.scale *= turned(pixels),
+            Look::Wheel(pixels) => self.scale /= turned(pixels),
             Look::Whole => *self = Self::default(),
             Look::Along(x, y) => {
                 self.middle.0 -= share(x, width) / self.scale;
@@ -55,6 +61,11 @@ impl Zoom {
     }
 }
 
+/// How much closer, or further away, a turn of the wheel leads.
+fn turned(pixels: f64) -> f64 {
+    1.0 + pixels.abs().min(MOST_PIXELS) * PER_PIXEL
+}
+
 /// `clamp`, without its panic, whose words for numbers are a twentieth of what is downloaded.
 fn within(value: f64, least: f64, most: f64) -> f64 {
     value.max(least).min(most)
@@ -73,6 +84,19 @@ mod tests {
         assert_eq!(zoom.scale, MOST);
         (0..20).for_each(|_| zoom.look(Look::Away, TILE));
         assert_eq!(zoom, Zoom::default());
+    }
+
+    #[test]
+    fn a_wheel_leads_as_far_as_it_is_turned() {
+        let mut zoom = Zoom::default();
+        zoom.look(Look::Wheel(-100.0), TILE);
+        assert_eq!(zoom.scale, STEP);
+        zoom.look(Look::Wheel(100.0), TILE);
+        assert!(zoom.is_whole());
+        (0..20).for_each(|_| zoom.look(Look::Wheel(-5.0), TILE));
+        assert!((1.5..1.7).contains(&zoom.scale), "{}", zoom.scale);
+        zoom.look(Look::Wheel(-1e9), TILE);
+        assert!(zoom.scale < 4.0, "{}", zoom.scale);
     }
 
     #[test]
