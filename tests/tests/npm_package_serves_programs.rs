@@ -214,6 +214,13 @@ async fn a_tag_puts_a_room_into_any_page_that_is_allowed() -> Result<()> {
         let page = RoomPage(browser);
         page.shows(&["Ada"]).await?;
         page.plays("Ada", 5).await?;
+        // Browsers give a page within another no window, and let a picture float.
+        browser.click(".round[popovertarget=more]").await?;
+        browser.click("#float").await?;
+        let floats = "document.pictureInPictureElement !== null";
+        browser
+            .until("a picture to float", floats, |it| it == true)
+            .await?;
         browser
             .open_window(&scene.server.url("/r/kitchen%20%26%20hall"))
             .await?;

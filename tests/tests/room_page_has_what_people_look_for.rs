@@ -338,14 +338,14 @@ async fn one_finds_what_other_rooms_have() -> Result<()> {
             RoomPage(&scene.browser).plays("Ada", 5).await?;
             devices_come_and_go(scene).await?;
             a_microphone_is_replaced_by_itself(scene).await?;
+            what_is_withdrawn_is_not_asked_for_again(scene).await?;
             the_room_fills_the_screen(scene).await?;
             the_link_is_copied(scene).await?;
             others_are_invited(scene).await?;
             somebody_is_found_in_a_crowd(scene).await?;
             ones_own_tile_is_moved(scene).await?;
             a_screen_is_looked_into(scene).await?;
-            a_small_window_floats(scene).await?;
-            a_picture_floats_out_of_a_frame(scene).await
+            a_small_window_floats(scene).await
         },
     )
     .await
@@ -431,6 +431,31 @@ async fn a_microphone_is_replaced_by_itself(scene: &Scene) -> Result<()> {
     holds(scene, "another microphone", &another).await
 }
 
+/// These, and no others.
+async fn allow(scene: &Scene, permissions: &[&str]) -> Result<()> {
+    let may = json!({ "permissions": permissions });
+    let grant = "Browser.grantPermissions";
+    scene.browser.devtools(grant, may).await.map(drop)
+}
+
+async fn what_is_withdrawn_is_not_asked_for_again(scene: &Scene) -> Result<()> {
+    let clipboard = ["clipboardReadWrite", "clipboardSanitizedWrite"];
+    scene.run("asked = 0;").await?;
+    allow(scene, &clipboard).await?;
+    let stopped = |text: &str| text.starts_with("The camera or microphone was stopped");
+    scene.app().text("#device-error-text", stopped).await?;
+    scene.app().shows("#newcomer", false).await?;
+    no_camera_is_opened(scene).await?;
+    scene.browser.screenshot("withdrawn").await?;
+    let devices = ["audioCapture", "videoCapture"];
+    allow(scene, &[&clipboard[..], &devices].concat()).await?;
+    scene.browser.click("#device-retry").await?;
+    camera_is(scene, "fake_device_0").await?;
+    scene.app().shows("#device-error", false).await?;
+    // Their names came back with permission, and nothing was plugged in.
+    scene.app().shows("#newcomer", false).await
+}
+
 async fn the_room_fills_the_screen(scene: &Scene) -> Result<()> {
     let full = "document.fullscreenElement === document.documentElement";
     scene.browser.press('f').await?;
@@ -462,8 +487,6 @@ async fn others_are_invited(scene: &Scene) -> Result<()> {
 
 async fn the_link_is_copied(scene: &Scene) -> Result<()> {
     let browser = &scene.browser;
-    let may = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
-    browser.devtools("Browser.grantPermissions", may).await?;
     browser.click("#alone [data-copy-link]").await?;
     told(scene, "The link is copied.").await?;
     let link = scene.server.url("/r/kitchen");
@@ -661,29 +684,6 @@ async fn a_small_window_floats(scene: &Scene) -> Result<()> {
         holds(scene, what, &own).await?;
     }
     Ok(())
-}
-
-/// Browsers give a page within another no window.
-async fn a_picture_floats_out_of_a_frame(scene: &Scene) -> Result<()> {
-    let browser = &scene.browser;
-    browser.open(&scene.server.url("/healthz")).await?;
-    let frame = format!(
-        "const frame = document.createElement('iframe');
-        frame.allow = 'camera; microphone; autoplay; picture-in-picture';
-        frame.style.cssText = 'width: 900px; height: 600px';
-        frame.src = {ROOM:?};
-        document.body.append(frame);"
-    );
-    scene.run(&frame).await?;
-    browser
-        .enter_frame("document.querySelector('iframe')")
-        .await?;
-    RoomPage(browser).enter("Ada").await?;
-    RoomPage(browser).plays("Ada", 5).await?;
-    browser.click(".round[popovertarget=more]").await?;
-    browser.click("#float").await?;
-    let floats = "document.pictureInPictureElement !== null";
-    holds(scene, "a picture to float", floats).await
 }
 
 // Who runs the server.
