@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::field::{DisplayValue, display};
 
-use super::glimpse::Askers;
+use super::askers::Askers;
 use super::metered::LONG_FIRST_MESSAGES;
 use super::offers::{OffersByAddress, offers_of_address};
 use super::place::{Full, Place, Refused};

@@ -19,11 +19,13 @@
 //! | `resumption` | who may resume which session |
 //! | `hub` | what all sessions share |
 //! | `glimpse` | who is in a room, for somebody at its door |
+//! | `askers` | how often an address may ask for that |
 //! | `place` | who comes, and whether there is a place |
 //! | `offers` | how many offers are too many |
 //! | `vigil` | why a call is not connected |
 
 mod admission;
+mod askers;
 mod door;
 mod glimpse;
 mod greeting;
@@ -44,9 +46,9 @@ mod task;
 mod vigil;
 mod wanted;
 
-pub(crate) use door::Arrival;
 #[cfg(test)]
-pub(crate) use glimpse::GLIMPSES;
+pub(crate) use askers::GLIMPSES;
+pub(crate) use door::Arrival;
 pub(crate) use hub::Signalling;
 #[cfg(test)]
 pub(crate) use hub::{SPARE_PLACES, WEBSOCKETS_PER_SESSION};
