@@ -44,7 +44,7 @@ use source::{Source, continued, step};
 pub const LAYER_SILENCE: Duration = Duration::from_secs(2);
 /// A layer of which nothing came for this long, while others came, is switched off: the layers of a frame come
 /// together. Until it is on again another is shown.
-pub const LAYER_UNSEEN: Duration = Duration::from_millis(100);
+const LAYER_UNSEEN: Duration = Duration::from_millis(100);
 
 /// In the place of a transport-wide number.
 const UNNUMBERED: [u8; 2] = [0; 2];
