@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::process::ExitCode;
 
+use clap::{ArgMatches, Command};
 use ferrite_server::config::LogFormat;
 use ferrite_server::{Config, ConfigError, Security, Server, check};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -203,6 +204,21 @@ fn about_certificate(server: &Server) -> String {
     format!(
         "The certificate is self-signed, and browsers will warn{elsewhere}. Its SHA-256 is {sha256}\n"
     )
+}
+
+/// What follows a word such as `token` on the command line, with the settings that matter to it; or how the program
+/// ends.
+fn told(
+    command: Command,
+    settings: &'static [&'static str],
+) -> Result<(Config, ArgMatches), ExitCode> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    // The word itself; the program's name stays.
+    arguments.remove(1);
+    Config::load_for(command, settings, arguments).map_err(|error| match error {
+        ConfigError::Information(text) => say(text.trim_end()),
+        error => refuse(&error),
+    })
 }
 
 /// Whoever started the server may have closed its standard output: that is no reason to stop.

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 use ferrite_server::check::{Report, Status, Target, check};
-use ferrite_server::{Config, ConfigError};
 
-use crate::{refuse, runtime, say};
+use crate::{refuse, runtime, say, told};
 
 /// The settings that matter most to it. It takes all.
 const SETTINGS: &[&str] = &[
@@ -28,13 +27,9 @@ const SETTINGS: &[&str] = &[
 ];
 
 pub(crate) fn main() -> ExitCode {
-    let mut arguments: Vec<_> = std::env::args_os().collect();
-    // The word itself; the program's name stays.
-    arguments.remove(1);
-    let (config, wish) = match Config::load_for(command(), SETTINGS, arguments) {
-        Ok(read) => read,
-        Err(ConfigError::Information(text)) => return say(text.trim_end()),
-        Err(error) => return refuse(&error),
+    let (config, wish) = match told(command(), SETTINGS) {
+        Ok(told) => told,
+        Err(ended) => return ended,
     };
     // As many files as the server has.
     let _ = rlimit::increase_nofile_limit(u64::MAX);

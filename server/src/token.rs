@@ -8,9 +8,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use ferrite_server::auth::{self, Grants, MintError, SOURCES, Ticket};
 use ferrite_server::config::read_time;
-use ferrite_server::{Config, ConfigError};
 
-use crate::{refuse, say};
+use crate::{refuse, say, told};
 
 /// The settings that matter to it.
 const SETTINGS: &[&str] = &["token-key", "token-key-file"];
@@ -19,13 +18,9 @@ const NO_SECRET: &str = "there is no key with a secret: give one as --token-key 
     FERRITE_TOKEN_KEY, in the file of --token-key-file, or in that of --config";
 
 pub(crate) fn main() -> ExitCode {
-    let mut arguments: Vec<_> = std::env::args_os().collect();
-    // The word itself; the program's name stays.
-    arguments.remove(1);
-    let (config, wish) = match Config::load_for(command(), SETTINGS, arguments) {
-        Ok(read) => read,
-        Err(ConfigError::Information(text)) => return say(text.trim_end()),
-        Err(error) => return refuse(&error),
+    let (config, wish) = match told(command(), SETTINGS) {
+        Ok(told) => told,
+        Err(ended) => return ended,
     };
     let now = SystemTime::now();
     let Some(ticket) = ticket(&wish, now) else {
