@@ -93,6 +93,7 @@ impl Call {
                 return told;
             }
             assert!(Instant::now() < deadline, "{told:?}");
+            // As often as a session may ask.
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         unreachable!("numbers do not end");

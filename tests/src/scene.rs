@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use futures_util::FutureExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::app::App;
@@ -63,6 +63,20 @@ impl Scene {
     /// Runs the body of an async function in the page; see [`Browser::run`].
     pub async fn run(&self, body: &str) -> Result<Value> {
         self.browser.run(body, vec![]).await
+    }
+
+    /// Waits until an expression of the page's is true.
+    pub async fn holds(&self, what: &str, expression: &str) -> Result<()> {
+        let is_true = |seen: &Value| *seen == true;
+        let holds = self.browser.until(what, expression, is_true);
+        holds.await.map(drop)
+    }
+
+    /// Runs a script before those of every page that is opened from now on.
+    pub async fn before_pages(&self, source: &str) -> Result<()> {
+        let script = json!({ "source": source });
+        let add = "Page.addScriptToEvaluateOnNewDocument";
+        self.browser.devtools(add, script).await.map(drop)
     }
 
     /// For a test in which errors on the console are what should happen.

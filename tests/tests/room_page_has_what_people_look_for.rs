@@ -1,36 +1,17 @@
 //! What people who know other rooms look for in ours: it tells who speaks unheard, follows devices that come and
 //! go, takes what is pasted or dropped, finds somebody in a crowd, and leads others in.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use fantoccini::wd::WindowHandle;
-use ferrite_tests::{BrowserOptions, Permission, RoomPage, Scene, artefacts, scene_with, tone};
+use ferrite_tests::{BrowserOptions, RoomPage, Scene, artefacts, scene_with, tone};
 use serde_json::{Value, json};
 
 const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8&processing=off";
 
-/// Waits until an expression of the page's is true.
-async fn holds(scene: &Scene, what: &str, expression: &str) -> Result<()> {
-    let is_true = |seen: &Value| *seen == true;
-    scene
-        .browser
-        .until(what, expression, is_true)
-        .await
-        .map(drop)
-}
-
 /// Waits until what happened a moment ago is told.
 async fn told(scene: &Scene, words: &str) -> Result<()> {
     let said = format!("document.querySelector('#toasts').textContent.includes({words:?})");
-    holds(scene, words, &said).await
-}
-
-/// Runs a script before those of every page that is opened from now on.
-async fn before_pages(scene: &Scene, source: &str) -> Result<()> {
-    let script = json!({ "source": source });
-    let add = "Page.addScriptToEvaluateOnNewDocument";
-    scene.browser.devtools(add, script).await.map(drop)
+    scene.holds(words, &said).await
 }
 
 // Two people.
@@ -79,7 +60,9 @@ async fn two_hear_and_hand_each_other_what_they_mean_to() -> Result<()> {
             browser.switch_to(&ada).await?;
             let offered = "[...document.querySelectorAll('#file-lines [data-way=in] .what')]
             .some((it) => it.textContent === 'notes.txt')";
-            holds(scene, "what was dropped to be offered", offered).await?;
+            scene
+                .holds("what was dropped to be offered", offered)
+                .await?;
             keys_look_into_the_large_screen(scene, &ada, &bo).await?;
             who_looks_elsewhere_sees_the_small_window(scene).await
         },
@@ -94,7 +77,7 @@ async fn is_heard(scene: &Scene, heard: bool) -> Result<()> {
         "Bo to hear nobody"
     };
     let level = format!("localStorage.heard !== '' && (localStorage.heard > 0.001) === {heard}");
-    holds(scene, what, &level).await
+    scene.holds(what, &level).await
 }
 
 async fn who_is_muted_is_told_and_heard_while_a_key_is_down(scene: &Scene) -> Result<()> {
@@ -158,7 +141,9 @@ async fn what_failed_is_said_again(scene: &Scene) -> Result<()> {
     browser.screenshot("not-sent").await?;
     browser.click("#chat-log .failed .again").await?;
     let writes = "document.activeElement.id === 'chat-input'";
-    holds(scene, "the keyboard to be on the line", writes).await?;
+    scene
+        .holds("the keyboard to be on the line", writes)
+        .await?;
     page.reads(&["Ada Tea?"]).await
 }
 
@@ -187,9 +172,9 @@ async fn a_picture_that_came_is_seen(scene: &Scene) -> Result<()> {
         .await?;
     let picture = "document.querySelector('#file-lines [data-way=in] .picture')";
     let seen = format!("{picture}?.checkVisibility() && {picture}.naturalWidth === 64");
-    holds(scene, "the picture", &seen).await?;
+    scene.holds("the picture", &seen).await?;
     let name = format!("{picture}.alt === 'picture.png'");
-    holds(scene, "its name", &name).await?;
+    scene.holds("its name", &name).await?;
     scene.browser.screenshot("picture").await
 }
 
@@ -234,15 +219,15 @@ async fn keys_look_into_the_large_screen(
         browser.switch_to(window).await?;
         browser.click("#screen").await?;
         let own = "document.querySelector('#grid [data-self][data-source=screen]') !== null";
-        holds(scene, "the own screen", own).await?;
+        scene.holds("the own screen", own).await?;
     }
     browser.switch_to(ada).await?;
     let two = "document.querySelectorAll('#grid [data-source=screen]').length === 2";
-    holds(scene, "two screens", two).await?;
+    scene.holds("two screens", two).await?;
     scene.run("document.activeElement.blur();").await?;
     browser.press('+').await?;
     let zoomed = "document.querySelector('#grid [data-zoomed=true]:not([data-self])') !== null";
-    holds(scene, "Bo's screen to be looked into", zoomed).await
+    scene.holds("Bo's screen to be looked into", zoomed).await
 }
 
 /// The page in front of the small window is hidden, as far as it sees.
@@ -262,9 +247,9 @@ async fn who_looks_elsewhere_sees_the_small_window(scene: &Scene) -> Result<()> 
     scene.browser.click("#float").await?;
     let there = "(({ document } = {}) => document?.querySelector('p').textContent === 'Bo'
         && document.querySelector('video').videoWidth > 0)(documentPictureInPicture.window ?? undefined)";
-    holds(scene, "the small window", there).await?;
+    scene.holds("the small window", there).await?;
     scene.run(LOOK_ELSEWHERE).await?;
-    holds(scene, "the small window to go on", "goesOn()").await
+    scene.holds("the small window to go on", "goesOn()").await
 }
 
 async fn drop_on_the_tiles(scene: &Scene, name: &str) -> Result<()> {
@@ -332,7 +317,7 @@ async fn one_finds_what_other_rooms_have() -> Result<()> {
         &["--shards", "1"],
         &options,
         async |scene| {
-            before_pages(scene, PLUGS).await?;
+            scene.before_pages(PLUGS).await?;
             scene.browser.open(&scene.server.url(ROOM)).await?;
             RoomPage(&scene.browser).enter("Ada").await?;
             RoomPage(&scene.browser).plays("Ada", 5).await?;
@@ -353,7 +338,9 @@ async fn one_finds_what_other_rooms_have() -> Result<()> {
 
 async fn camera_is(scene: &Scene, label: &str) -> Result<()> {
     let is_it = format!("own()?.label === {label:?}");
-    holds(scene, &format!("the camera to be {label}"), &is_it).await?;
+    scene
+        .holds(&format!("the camera to be {label}"), &is_it)
+        .await?;
     RoomPage(&scene.browser).plays("Ada", 5).await
 }
 
@@ -428,7 +415,7 @@ async fn a_microphone_is_replaced_by_itself(scene: &Scene) -> Result<()> {
     told(scene, &format!("{first} was disconnected. ")).await?;
     scene.browser.screenshot("fell-back").await?;
     let another = format!("microphone.label !== {first:?} && microphone.readyState === 'live'");
-    holds(scene, "another microphone", &another).await
+    scene.holds("another microphone", &another).await
 }
 
 /// These, and no others.
@@ -459,10 +446,10 @@ async fn what_is_withdrawn_is_not_asked_for_again(scene: &Scene) -> Result<()> {
 async fn the_room_fills_the_screen(scene: &Scene) -> Result<()> {
     let full = "document.fullscreenElement === document.documentElement";
     scene.browser.press('f').await?;
-    holds(scene, "the room to fill the screen", full).await?;
+    scene.holds("the room to fill the screen", full).await?;
     scene.browser.press('f').await?;
     let not_full = "document.fullscreenElement === null";
-    holds(scene, "the room to leave the screen", not_full).await
+    scene.holds("the room to leave the screen", not_full).await
 }
 
 async fn others_are_invited(scene: &Scene) -> Result<()> {
@@ -470,17 +457,17 @@ async fn others_are_invited(scene: &Scene) -> Result<()> {
     let link = scene.server.url("/r/kitchen");
     browser.click("#alone [data-invite]").await?;
     let shown = format!("document.querySelector('#invite-link').value === {link:?}");
-    holds(scene, "the link to be shown", &shown).await?;
+    scene.holds("the link to be shown", &shown).await?;
     let code = "document.querySelector('#invite-code').checkVisibility()
         && document.querySelector('#invite-path').getBBox().width >= 21";
-    holds(scene, "a code", code).await?;
+    scene.holds("a code", code).await?;
     browser.screenshot("invite").await?;
     browser.click("#invite [data-copy-link]").await?;
     let copied = |text: &str| text.starts_with("The link is copied.");
     scene.app().text("#invite-news", copied).await?;
     browser.click("#invite-share").await?;
     let shared = format!("shared?.url === {link:?} && shared.title.startsWith('kitchen')");
-    holds(scene, "the share sheet", &shared).await?;
+    scene.holds("the share sheet", &shared).await?;
     browser.press('\u{e00c}').await?;
     scene.app().shows("#invite", false).await
 }
@@ -491,7 +478,7 @@ async fn the_link_is_copied(scene: &Scene) -> Result<()> {
     told(scene, "The link is copied.").await?;
     let link = scene.server.url("/r/kitchen");
     let copied = format!("await navigator.clipboard.readText() === {link:?}");
-    holds(scene, "the link on the clipboard", &copied).await
+    scene.holds("the link on the clipboard", &copied).await
 }
 
 /// Others who come into the room, and neither see nor send anything: a WebSocket each.
@@ -579,7 +566,9 @@ async fn is_at(scene: &Scene, css: &str, (x, y): (f64, f64)) -> Result<()> {
             return Math.hypot(it.x + it.width / 2 - {x}, it.y + it.height / 2 - {y}) < 3;
         }})()"
     );
-    holds(scene, &format!("{css} to be at {x}, {y}"), &there).await
+    scene
+        .holds(&format!("{css} to be at {x}, {y}"), &there)
+        .await
 }
 
 async fn ones_own_tile_is_moved(scene: &Scene) -> Result<()> {
@@ -633,7 +622,7 @@ async fn a_screen_is_looked_into(scene: &Scene) -> Result<()> {
         "(({{ style }}) => Math.abs(/translate\\((.*?)%, 0%\\)/.exec(style.transform)?.[1] - 10) < 1)
             (document.querySelector('{SCREEN} video'))"
     );
-    holds(scene, "another part of the screen", &moved).await?;
+    scene.holds("another part of the screen", &moved).await?;
     browser.screenshot("zoomed").await?;
     browser.press('0').await?;
     shown("scale(1) translate(0%, 0%)").await?;
@@ -653,11 +642,11 @@ async fn a_small_window_floats(scene: &Scene) -> Result<()> {
         "({float}?.document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > 5"
     );
     let name = format!("{float}?.document.querySelector('p')?.textContent === 'Bo'");
-    holds(scene, "the small window to show Bo", &name).await?;
+    scene.holds("the small window to show Bo", &name).await?;
     scene
         .run("document.querySelector('#grid [data-self] .pin').click();")
         .await?;
-    holds(scene, "the small window to play", &plays).await?;
+    scene.holds("the small window to play", &plays).await?;
     scene
         .run(&format!(
             "{float}.document.querySelector('button').click();"
@@ -668,12 +657,9 @@ async fn a_small_window_floats(scene: &Scene) -> Result<()> {
         .await?;
     browser.click(".round[popovertarget=more]").await?;
     browser.click("#float").await?;
-    holds(
-        scene,
-        "the small window to be gone",
-        &format!("{float} === null"),
-    )
-    .await?;
+    scene
+        .holds("the small window to be gone", &format!("{float} === null"))
+        .await?;
     // Most browsers have such windows only for pictures.
     scene.run("delete window.documentPictureInPicture;").await?;
     for (floats, what) in [("=", "a picture to float"), ("!", "no picture to float")] {
@@ -681,122 +667,7 @@ async fn a_small_window_floats(scene: &Scene) -> Result<()> {
         browser.click("#float").await?;
         let own = "document.querySelector('#grid [data-self] video')";
         let own = format!("document.pictureInPictureElement {floats}== {own}");
-        holds(scene, what, &own).await?;
+        scene.holds(what, &own).await?;
     }
     Ok(())
-}
-
-// Who runs the server.
-
-const BRAND: &str = r##"{
-    "name": "Acme Talk",
-    "logo": "acme.svg",
-    "colours": { "light": { "accent": "#0b5fa6" }, "dark": { "accent": "#7fc1ff" } },
-    "links": [{ "text": "Imprint", "href": "https://acme.example/imprint" }]
-}"##;
-const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" fill="#0b5fa6"/></svg>"##;
-
-#[tokio::test]
-async fn who_runs_the_server_gives_the_pages_a_name_and_colours() -> Result<()> {
-    let www = artefacts::fresh("room_look_for_brand_files")?;
-    std::fs::write(www.join("brand.json"), BRAND)?;
-    std::fs::write(www.join("acme.svg"), LOGO)?;
-    let flags = ["--www", www.to_str().context("a path")?];
-    let options = RoomPage::windows();
-    scene_with("room_look_for_brand", &flags, &options, async |scene| {
-        let browser = &scene.browser;
-        for (path, title) in [
-            ("/", "Acme Talk"),
-            ("/echo", "Test devices and connection · Acme Talk"),
-            (ROOM, "kitchen · Acme Talk"),
-        ] {
-            browser.open(&scene.server.url(path)).await?;
-            let worn = format!(
-                "document.title === {title:?} && document.querySelector('.product').textContent === 'Acme Talk'
-                    && document.querySelector('img.logo')?.naturalWidth > 0"
-            );
-            holds(scene, "the name and the logo", &worn).await?;
-            let accent = "getComputedStyle(document.documentElement).getPropertyValue('--accent') === '#0b5fa6'";
-            holds(scene, "the colour", accent).await?;
-            // The echo's page has no foot.
-            let linked = "[...document.querySelectorAll('.foot')].every((foot) =>
-                foot.lastElementChild.href === 'https://acme.example/imprint')";
-            holds(scene, "the link", linked).await?;
-            browser.screenshot("brand").await?;
-            let manifest = browser.devtools("Page.getAppManifest", json!({})).await?;
-            ensure!(manifest["errors"] == json!([]), "{manifest}");
-            let url = scene.server.url("/manifest.webmanifest");
-            ensure!(manifest["url"] == url.as_str(), "{manifest}");
-            let lacks = browser.devtools("Page.getInstallabilityErrors", json!({})).await?;
-            ensure!(lacks["installabilityErrors"] == json!([]), "{lacks}");
-        }
-        Ok(())
-    })
-    .await
-}
-
-// Trouble.
-
-const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0";
-const SAFARI: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15";
-
-#[tokio::test]
-async fn who_is_in_trouble_reads_what_to_do() -> Result<()> {
-    let options = BrowserOptions {
-        permission: Permission::Denied,
-        ..BrowserOptions::default()
-    };
-    scene_with("room_look_for_trouble", &[], &options, async |scene| {
-        let browser = &scene.browser;
-        for (name, agent, hint) in [
-            ("chromium", None, "Press the symbol at the left end"),
-            ("firefox", Some(FIREFOX), "Press the crossed-out symbol"),
-            ("safari", Some(SAFARI), "Choose Settings for This Website"),
-        ] {
-            if let Some(agent) = agent {
-                let agent = json!({ "userAgent": agent });
-                let change = "Emulation.setUserAgentOverride";
-                browser.devtools(change, agent).await?;
-            }
-            browser.open(&scene.server.url(ROOM)).await?;
-            let says = |text: &str| text.contains("not allowed") && text.contains(hint);
-            scene.app().text("#device-error-text", says).await?;
-            browser.screenshot(&format!("denied-{name}")).await?;
-        }
-        devices_in_other_trouble(scene).await?;
-        the_server_goes(scene).await
-    })
-    .await
-}
-
-/// Whoever asks for devices gets this exception; or the page does not come over https.
-const TROUBLE: &str = "
-    const trouble = new URLSearchParams(location.search).get('trouble');
-    if (trouble === 'insecure') Object.defineProperty(navigator, 'mediaDevices', { value: undefined });
-    else if (trouble) navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', trouble); };";
-
-async fn devices_in_other_trouble(scene: &Scene) -> Result<()> {
-    before_pages(scene, TROUBLE).await?;
-    for (trouble, words) in [
-        ("NotFoundError", "No camera or microphone was found."),
-        ("NotReadableError", "another program may be using it"),
-        ("insecure", "only to pages that come over https"),
-    ] {
-        let page = scene.server.url(&format!("{ROOM}&trouble={trouble}"));
-        scene.browser.open(&page).await?;
-        let says = |text: &str| text.contains(words);
-        scene.app().text("#device-error-text", says).await?;
-        scene.browser.screenshot(trouble).await?;
-    }
-    Ok(())
-}
-
-async fn the_server_goes(scene: &mut Scene) -> Result<()> {
-    // The browser itself logs every WebSocket that does not open.
-    scene.expect_console_errors();
-    RoomPage(&scene.browser).enter("Ada").await?;
-    scene.server.stop(Duration::from_secs(2)).await?;
-    let says = |text: &str| text.contains("server");
-    scene.app().text("#error-text", says).await?;
-    scene.browser.screenshot("server-away").await
 }
