@@ -18,7 +18,7 @@ use crate::http::serve::{Ports, serve};
 use crate::http::{self, App, TurnApi};
 use crate::ledger::{DataError, Ledger};
 use crate::media::net::candidates::Interfaces;
-use crate::media::net::sockets::open_listener;
+use crate::media::net::sockets::{TRIES, open_listener};
 use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
 use crate::room::Rooms;
 use crate::signalling::Signalling;
@@ -343,12 +343,26 @@ fn listen_for_turns(
     config: &Config,
     has_tls: bool,
 ) -> Result<(Vec<TcpListener>, Option<u16>), StartError> {
-    let Some(mut port) = config.turn.turns_port else {
+    let Some(port) = config.turn.turns_port else {
         return Ok((Vec::new(), None));
     };
     if !has_tls {
         return Err(TlsError::Needed.into());
     }
+    for _ in 1..TRIES {
+        match listen_for_turns_at(port, config) {
+            // Free in one family only: any other will do as well.
+            Err(StartError::InUse { .. }) if port == 0 => {}
+            listening => return listening,
+        }
+    }
+    listen_for_turns_at(port, config)
+}
+
+fn listen_for_turns_at(
+    mut port: u16,
+    config: &Config,
+) -> Result<(Vec<TcpListener>, Option<u16>), StartError> {
     let mut listeners = Vec::new();
     let mut listen = |ip| {
         let asked = SocketAddr::new(ip, port);

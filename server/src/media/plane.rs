@@ -24,9 +24,7 @@ use crate::media::handle::{PeerHandle, new_credentials};
 use crate::media::id::PeerId;
 use crate::media::net::candidates::{Interfaces, host_candidates, offered};
 use crate::media::net::guest::Guest;
-use crate::media::net::sockets::{
-    Port, open_listeners, open_sockets, probe, warn_of_a_small_buffer,
-};
+use crate::media::net::sockets::{Opened, Port, TRIES, open, probe, warn_of_a_small_buffer};
 use crate::media::net::tls::Secured;
 use crate::media::peer::{Peer, PeerConfig};
 use crate::media::rtp::clock::Clock;
@@ -149,21 +147,20 @@ impl MediaPlane {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             shards => shards,
         };
-        let port = probe(config.port, &config.listen)?;
+        let (port, opened) =
+            find_and_open(config.port, shards, || probe(config.port, &config.listen))?;
         let number = port.number;
+        // Each has the same.
+        let sockets = opened.iter().flat_map(|shard| &shard.sockets);
+        sockets.take(1).for_each(warn_of_a_small_buffer);
         let bind = |source| MediaError::Bind {
             port: number,
             source,
         };
         let dropped = Arc::new(AtomicU64::new(0));
         let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
-        for index in 0..shards {
-            let sockets = open_sockets(&port).map_err(bind)?;
-            let listeners = open_listeners(&port).map_err(bind)?;
-            // Each has the same.
-            if prepared.is_empty() {
-                sockets.first().map(warn_of_a_small_buffer);
-            }
+        for (index, opened) in opened.into_iter().enumerate() {
+            let Opened { sockets, listeners } = opened;
             let (mut shard, mailbox) = Prepared::new(sockets, listeners, number).map_err(bind)?;
             if let Some(guest) = invite(&port, index) {
                 shard.host(guest, dropped.clone()).map_err(bind)?;
@@ -333,5 +330,62 @@ impl Inner {
 fn wait_until(deadline: Instant, mut is_so: impl FnMut() -> bool) {
     while !is_so() && Instant::now() < deadline {
         std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Opens the port that is found for every shard. One of port 0 is found anew if it is gone by then:
+/// between the two, a connection that goes out from this machine may have taken it.
+fn find_and_open(
+    asked: u16,
+    shards: usize,
+    find: impl Fn() -> Result<Port, PortError>,
+) -> Result<(Port, Vec<Opened>), MediaError> {
+    let mut again = 1..TRIES;
+    loop {
+        let port = find()?;
+        match open(&port, shards) {
+            Ok(opened) => return Ok((port, opened)),
+            Err(error)
+                if asked == 0
+                    && error.kind() == io::ErrorKind::AddrInUse
+                    && again.next().is_some() => {}
+            Err(source) => {
+                let port = port.number;
+                return Err(MediaError::Bind { port, source });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    /// What finds this port first, and then any that is free.
+    fn first(taken: u16) -> impl Fn() -> Result<Port, PortError> {
+        let is_first = Cell::new(true);
+        move || {
+            let local = IpAddr::from(Ipv4Addr::LOCALHOST);
+            let port = probe(0, &[local])?;
+            let number = match is_first.replace(false) {
+                true => taken,
+                false => port.number,
+            };
+            Ok(Port { number, ..port })
+        }
+    }
+
+    #[test]
+    fn a_port_that_somebody_takes_before_it_is_opened_is_found_anew() {
+        let taker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = taker.local_addr().unwrap().port();
+        let (port, opened) = find_and_open(0, 2, first(taken)).ok().unwrap();
+        assert_ne!(port.number, taken);
+        assert_eq!(opened.len(), 2);
+        // One that was asked for is nobody else's to choose.
+        let refused = find_and_open(taken, 2, first(taken));
+        assert!(matches!(refused, Err(MediaError::Bind { port, .. }) if port == taken));
     }
 }

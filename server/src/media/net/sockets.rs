@@ -61,11 +61,13 @@ impl Port {
     }
 }
 
+/// How often another port is tried where any will do.
+pub const TRIES: usize = 32;
+
 /// Finds out whether the port is free at these addresses, or at every one: of IPv4, and of IPv6 where
 /// the machine has it. And which one port 0 gives. The shards' own sockets share the port, so with
 /// them alone two servers on one port would not notice each other.
 pub fn probe(port: u16, addresses: &[IpAddr]) -> Result<Port, PortError> {
-    const TRIES: usize = 32;
     for _ in 1..TRIES {
         match probe_once(port, addresses) {
             // Free for some, but not for all: any other will do as well.
@@ -124,20 +126,31 @@ pub fn try_bind_kind(
     Ok(bound.as_socket().map_or(port, |address| address.port()))
 }
 
-/// One shard's sockets, one at each address.
-pub fn open_sockets(port: &Port) -> io::Result<Vec<Socket>> {
-    let open = |ip: &IpAddr| open_socket(SocketAddr::new(*ip, port.number));
-    port.addresses.iter().map(open).collect()
+/// What one shard receives with, one of each at each address.
+pub struct Opened {
+    /// UDP.
+    pub sockets: Vec<Socket>,
+    /// TCP.
+    pub listeners: Vec<TcpListener>,
 }
 
-/// One shard's TCP listeners, likewise.
-pub fn open_listeners(port: &Port) -> io::Result<Vec<TcpListener>> {
-    let listen = |ip: &IpAddr| {
-        let raw = bind_shared(SocketAddr::new(*ip, port.number), Type::STREAM)?;
+/// Opens the port for this many shards.
+pub fn open(port: &Port, shards: usize) -> io::Result<Vec<Opened>> {
+    (0..shards).map(|_| open_one(port)).collect()
+}
+
+fn open_one(port: &Port) -> io::Result<Opened> {
+    let at = |ip: &IpAddr| SocketAddr::new(*ip, port.number);
+    let open = |ip| open_socket(at(ip));
+    let listen = |ip| {
+        let raw = bind_shared(at(ip), Type::STREAM)?;
         raw.listen(BACKLOG)?;
         Ok(TcpListener::from_std(raw.into()))
     };
-    port.addresses.iter().map(listen).collect()
+    Ok(Opened {
+        sockets: port.addresses.iter().map(open).collect::<io::Result<_>>()?,
+        listeners: (port.addresses.iter().map(listen)).collect::<io::Result<_>>()?,
+    })
 }
 
 /// A listener that nobody shares.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::media::net::sockets::{open_listeners, probe};
 use mio::{Events, Poll};
 use std::net::TcpStream as Caller;
 
@@ -13,12 +12,11 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let poll = Poll::new().unwrap();
-        let port = probe(0, &[]).unwrap();
-        let listeners = open_listeners(&port).unwrap();
-        let port = listeners[0].local_addr().unwrap().port();
+        let listener = TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let port = listener.local_addr().unwrap().port();
         let registry = poll.registry().try_clone().unwrap();
         Self {
-            tcp: Tcp::new(listeners, registry).unwrap(),
+            tcp: Tcp::new(vec![listener], registry).unwrap(),
             poll,
             port,
             now: Instant::now(),
