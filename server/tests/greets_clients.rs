@@ -55,7 +55,8 @@ async fn a_welcome_brings_a_relay_of_its_own_and_the_servers_that_were_set() {
                 .all(|url| url.starts_with("turn:") && url.contains(&port))
         );
         let transports = ["udp", "tcp"].map(|end| ours.urls.iter().any(|url| url.ends_with(end)));
-        assert_eq!(transports, [true; 2]);
+        // Chromium takes what comes from a relay's address for the relay's, and the direct path would be deaf.
+        assert_eq!(transports, [false, true]);
         assert_eq!(other.urls, ["stun:relay.example.org:80"]);
         assert!(other.username.is_none());
         // Good for 140 bits.

@@ -40,7 +40,8 @@ const RELAY_ONLY: &str = r"
         session.onmessage = ({ data }) => resolve(JSON.parse(data));
     });
     for (const server of iceServers) {
-        server.urls = server.urls.filter((url) => url.endsWith('transport=TRANSPORT'));
+        // None is over UDP; see shared/PROTOCOL.md.
+        server.urls = server.urls.map((url) => url.replace('transport=tcp', 'transport=TRANSPORT'));
     }
     return (await lab.everything({ iceServers, iceTransportPolicy: 'relay' })).local;";
 

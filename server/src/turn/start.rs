@@ -77,11 +77,15 @@ impl TurnServers {
         &self.credentials
     }
 
-    /// What a client puts into `RTCConfiguration.iceServers`: relays of this server's, and other servers.
-    /// `loopback` says that it is on this machine.
+    /// What a client that calls this server puts into `RTCConfiguration.iceServers`: relays of this server's, and
+    /// other servers. `loopback` says that it is on this machine.
+    ///
+    /// Relays over UDP are not among them. Who gets there gets to the same port without one. And Chromium sends both
+    /// from one socket, and gives what comes back from a relay's address to the relay alone: checks of the direct
+    /// path would have no answers, and calls would go by TCP.
     pub fn ice_servers(&self, issued: &Issued, loopback: bool) -> Vec<IceServer> {
         let ours = IceServer {
-            urls: self.relay_urls(loopback),
+            urls: self.urls(loopback, &["tcp"]),
             username: Some(issued.username().to_owned()),
             credential: Some(issued.password().to_owned()),
         };
@@ -91,8 +95,12 @@ impl TurnServers {
             .collect()
     }
 
-    /// Where relays of this server's are had. `loopback` as above.
+    /// Where relays of this server's are had, for calls with anybody. `loopback` as above.
     pub fn relay_urls(&self, loopback: bool) -> Vec<String> {
+        self.urls(loopback, &["udp", "tcp"])
+    }
+
+    fn urls(&self, loopback: bool, transports: &[&str]) -> Vec<String> {
         let Some((_, addresses)) = self.made.get() else {
             return Vec::new();
         };
@@ -101,7 +109,7 @@ impl TurnServers {
             let name = turns.certificates.host();
             sealed_urls(turns.port, turns.at, name, addresses, loopback)
         });
-        let mut urls = urls(addresses, loopback);
+        let mut urls = urls(addresses, loopback, transports);
         urls.extend(turns.into_iter().flatten());
         urls
     }
@@ -141,11 +149,12 @@ impl TurnServers {
 }
 
 /// Where the media port is reached (RFC 7065).
-fn urls(addresses: &Addresses, loopback: bool) -> Vec<String> {
+fn urls(addresses: &Addresses, loopback: bool, transports: &[&str]) -> Vec<String> {
     let port = addresses.port.number;
     let offered = addresses.offered(loopback).flat_map(|address| {
         let host = SocketAddr::new(address, port);
-        ["udp", "tcp"].map(|transport| format!("turn:{host}?transport={transport}"))
+        let url = move |transport| format!("turn:{host}?transport={transport}");
+        transports.iter().map(url)
     });
     offered.collect()
 }
@@ -189,7 +198,7 @@ mod tests {
     }
 
     fn urls_of(external: &[&str], listen: &[&str], loopback: bool) -> Vec<String> {
-        urls(&addresses(external, listen), loopback)
+        urls(&addresses(external, listen), loopback, &["udp", "tcp"])
     }
 
     #[test]
