@@ -18,6 +18,7 @@
 //! | `transport` | ICE, DTLS, SRTP |
 //! | `rtp` | RTP and RTCP as formats, numbers and clocks |
 //! | `net` | sockets, streams and batches; our addresses |
+//! | `resend` | when what begins a connection is sent again |
 //! | `seeded` | tables keyed by what a remote chooses |
 //! | `id` | names |
 //!
@@ -37,6 +38,7 @@ pub mod net;
 pub mod peer;
 pub mod plan;
 pub mod plane;
+mod resend;
 pub mod rtp;
 pub mod sdp;
 pub mod seeded;

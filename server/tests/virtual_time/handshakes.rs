@@ -179,6 +179,31 @@ fn any_datagram_of_the_handshake_may_be_lost() {
     }
 }
 
+/// Whichever datagram of the server's is lost first, it is said again sooner than a second later.
+#[test]
+fn what_the_server_says_is_said_again_at_once() {
+    for setup in ["active", "passive"] {
+        // What asks for a cookie is said again only when it is asked for again (RFC 6347 §4.2.1).
+        // And the end of the handshake when the other end repeats its own.
+        let numbers = if setup == "active" { 2..=2 } else { 1..=2 };
+        for n in numbers {
+            let mut world = World::browser(seed(10), browser::config());
+            let mut count = 0;
+            world.link.tamper = Some(Box::new(move |way, datagram| {
+                let is_dtls = classify(&datagram.bytes) == Some(Kind::Dtls);
+                count += u32::from(way == Way::Down && is_dtls);
+                match way == Way::Down && is_dtls && count == n {
+                    true => Vec::new(),
+                    false => vec![(Duration::ZERO, datagram)],
+                }
+            }));
+            call_with_setup(&mut world, setup);
+            let limit = Duration::from_millis(600);
+            connects(&mut world, limit, &format!("{setup}, {n}"));
+        }
+    }
+}
+
 /// A link on which everything the far end says in plaintext is said again after 50, 150 and 350 ms,
 /// as Chromium repeats itself, and the first flights of the server are lost.
 fn hasty_and_lossy(lost: u32) -> Tamper {

@@ -2,6 +2,7 @@
 //!
 //! Knows how the library is called; what to tell it, and what to believe of it, is `guard`'s and `streams`'.
 
+use super::super::resend::Resend;
 use super::config::{DEFAULT_PORT, MAX_PACKET_SIZE, RECEIVE_WINDOW};
 use bytes::Bytes;
 use rtc::sctp::{
@@ -21,6 +22,8 @@ const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), D
 pub(super) struct Library {
     endpoint: Endpoint,
     association: Association,
+    /// Until it is up.
+    resend: Option<Resend>,
 }
 
 impl Library {
@@ -29,9 +32,12 @@ impl Library {
         let mut endpoint = endpoint(None);
         let config = ClientConfig::new(transport_config());
         let (_, association) = endpoint.connect(now, config, NOWHERE)?;
+        let mut resend = Resend::default();
+        resend.note(now, association.poll_timeout());
         Ok(Library {
             endpoint,
             association,
+            resend: Some(resend),
         })
     }
 
@@ -42,6 +48,7 @@ impl Library {
             (_, DatagramEvent::NewAssociation(association)) => Some(Library {
                 endpoint,
                 association,
+                resend: Some(Resend::default()),
             }),
             _ => None,
         }
@@ -53,6 +60,9 @@ impl Library {
             self.endpoint.handle(now, NOWHERE, None, packet)
         {
             self.association.handle_event(event);
+        }
+        if let Some(resend) = &mut self.resend {
+            resend.note(now, self.association.poll_timeout());
         }
     }
 
@@ -69,15 +79,29 @@ impl Library {
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
-        self.association.poll()
+        let event = self.association.poll();
+        if matches!(event, Some(Event::Connected)) {
+            self.resend = None;
+        }
+        event
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.association.poll_timeout()
+        match &self.resend {
+            Some(resend) => resend.due(),
+            None => self.association.poll_timeout(),
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        self.association.handle_timeout(now);
+        let Some(resend) = &mut self.resend else {
+            self.association.handle_timeout(now);
+            return;
+        };
+        if let Some(at) = resend.take(now) {
+            self.association.handle_timeout(at);
+            resend.note_sent(now, self.association.poll_timeout());
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {

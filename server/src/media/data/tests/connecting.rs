@@ -5,10 +5,10 @@ use super::raw::{Raw, TAG, init};
 use crate::media::data::packet;
 use crate::media::data::state::COOKIE_PATIENCE;
 use crate::media::data::{
-    ChannelError, ChannelId, ChannelOptions, MessageKind, SctpConfig, SctpEvent,
+    ChannelError, ChannelId, ChannelOptions, MessageKind, Sctp, SctpConfig, SctpEvent,
 };
 use bytes::Bytes;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn connects_and_echoes(pair: &mut Pair) {
     pair.ends[B].behaviour = Behaviour::Echo;
@@ -120,6 +120,21 @@ fn an_initiator_that_nobody_answers_gives_up() {
         assert!(reason.contains("handshake failed"), "{reason}");
         assert_eq!(end.sctp.poll_timeout(), None);
     }
+}
+
+#[test]
+fn what_begins_an_association_is_soon_said_again_and_then_ever_later() {
+    let began = Instant::now();
+    let mut sctp = Sctp::new(began, config(true));
+    let (mut now, mut sent) = (began, Vec::new());
+    while now < began + Duration::from_secs(2) {
+        while sctp.poll_transmit(now).is_some() {
+            sent.push((now - began).as_millis());
+        }
+        now = sctp.poll_timeout().unwrap();
+        sctp.handle_timeout(now);
+    }
+    assert_eq!(sent, [0, 150, 450, 1050]);
 }
 
 #[test]

@@ -26,6 +26,7 @@ use rtc::shared::TransportProtocol;
 use rtc::shared::error::Error;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use crate::media::resend::Resend;
 use crate::media::sdp::{DtlsRole, Fingerprint, HashAlgorithm};
 use crate::media::transport::dtls::gate::{Gate, only_protected};
 use crate::media::transport::srtp::Srtp;
@@ -143,6 +144,7 @@ pub struct Dtls {
     state: DtlsState,
     deadline: Option<Instant>,
     gate: Gate,
+    resend: Resend,
     events: VecDeque<DtlsEvent>,
     /// When the other end used its keys, with the number of the record: the handshake can be
     /// forgotten.
@@ -164,6 +166,7 @@ impl Dtls {
             state: DtlsState::New,
             deadline: None,
             gate: Gate::default(),
+            resend: Resend::default(),
             events: VecDeque::new(),
             confirmed: None,
             evidence: DtlsEvidence {
@@ -200,6 +203,13 @@ impl Dtls {
         if let Err(error) = self.endpoint.connect(now, ASSOCIATION, client, None) {
             self.fail(now, DtlsError::of(error));
         }
+        self.note_flight(now);
+    }
+
+    /// Takes note of a flight that may have been sent.
+    fn note_flight(&mut self, now: Instant) {
+        let library = self.endpoint.poll_timeout(&ASSOCIATION);
+        self.resend.note(now, library);
     }
 
     fn begin(&mut self, now: Instant) {
@@ -220,6 +230,7 @@ impl Dtls {
         }
         let newest = only_protected(&admitted);
         let read = self.endpoint.read(now, ASSOCIATION, None, admitted);
+        self.note_flight(now);
         match read {
             Ok(events) => {
                 let is_alive = self.state == DtlsState::Connected && events.iter().any(is_data);
@@ -420,8 +431,7 @@ impl Dtls {
     /// When [`Self::handle_timeout`] next has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadline?;
-        let retransmit = self.endpoint.poll_timeout(&ASSOCIATION);
-        Some(retransmit.map_or(deadline, |at| at.min(deadline)))
+        Some(self.resend.due().map_or(deadline, |at| at.min(deadline)))
     }
 
     /// Retransmits a flight (RFC 6347 §4.2.4), or gives up.
@@ -431,11 +441,23 @@ impl Dtls {
         };
         if now >= deadline {
             self.fail(now, DtlsError("the handshake took too long".to_owned()));
-        } else if self.endpoint.get_connection_state(ASSOCIATION).is_some()
-            && let Err(error) = self.endpoint.handle_timeout(ASSOCIATION, now)
-        {
-            let why = format!("the other end stopped answering ({error:?})");
-            self.fail(now, DtlsError(why));
+            return;
+        }
+        let Some(library) = self.resend.take(now) else {
+            return;
+        };
+        if self.endpoint.get_connection_state(ASSOCIATION).is_none() {
+            return;
+        }
+        match self.endpoint.handle_timeout(ASSOCIATION, library) {
+            Ok(()) => {
+                let library = self.endpoint.poll_timeout(&ASSOCIATION);
+                self.resend.note_sent(now, library);
+            }
+            Err(error) => {
+                let why = format!("the other end stopped answering ({error:?})");
+                self.fail(now, DtlsError(why));
+            }
         }
     }
 }
