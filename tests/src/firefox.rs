@@ -85,7 +85,8 @@ impl Firefox {
         let process = Process::spawn(&mut command, &dir.join("firefox.log"))?;
         let port = port(&profile).await?;
         let mut marionette = Marionette::connect(port).await?;
-        let session = json!({ "capabilities": {} });
+        // A server of a test may be its own certificate's issuer.
+        let session = json!({ "acceptInsecureCerts": true });
         marionette.command("WebDriver:NewSession", session).await?;
         let timeouts = json!({ "script": SCRIPT.as_millis() });
         marionette

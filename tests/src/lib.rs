@@ -9,6 +9,7 @@
 //! * [`aiortc`] makes calls with a peer in Python.
 //! * [`machine`] keeps what measures and what runs browsers apart.
 //! * [`network`] gives a test a network of its own.
+//! * [`lab`] is the laboratory of networks: NATs, firewalls and bad links, and calls over them.
 //! * [`proxy`] is a TCP proxy that can be cut, or slow.
 //! * [`site`] serves a page of another origin.
 //! * [`witness`] notes what happens to a call.
@@ -36,6 +37,7 @@ pub mod cargo;
 pub mod coturn;
 pub mod firefox;
 pub mod janus;
+pub mod lab;
 pub mod load;
 pub mod machine;
 pub mod marionette;

@@ -253,7 +253,11 @@ impl Natted {
 }
 
 /// Does something in another network, and comes back.
-async fn away<T>(there: &File, here: &File, act: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+pub(crate) async fn away<T>(
+    there: &File,
+    here: &File,
+    act: impl AsyncFnOnce() -> Result<T>,
+) -> Result<T> {
     setns(there, CloneFlags::CLONE_NEWNET)?;
     let done = act().await;
     setns(here, CloneFlags::CLONE_NEWNET)?;
@@ -261,24 +265,24 @@ async fn away<T>(there: &File, here: &File, act: impl AsyncFnOnce() -> Result<T>
 }
 
 /// A link from this network to another, with one name at both ends.
-fn lay(name: &str, there: &File) -> Result<()> {
+pub(crate) fn lay(name: &str, there: &File) -> Result<()> {
     let there = format!("/proc/{}/fd/{}", std::process::id(), there.as_raw_fd());
     let pair = format!("link add {name} type veth peer name {name} netns {there}");
     command("ip", &pair)
 }
 
-fn addressed(link: &str, address: &str) -> Result<()> {
+pub(crate) fn addressed(link: &str, address: &str) -> Result<()> {
     command("ip", "link set lo up")?;
     command("ip", &format!("link set {link} up"))?;
     command("ip", &format!("address add {address} dev {link}"))
 }
 
 /// The network of this thread.
-fn current() -> Result<File> {
+pub(crate) fn current() -> Result<File> {
     Ok(File::open("/proc/thread-self/ns/net")?)
 }
 
-fn on_a_thread<T: Send>(act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub(crate) fn on_a_thread<T: Send>(act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(act);
         thread
@@ -295,7 +299,7 @@ pub fn may_be_made() -> bool {
 }
 
 /// On this thread alone: another would be in another network.
-fn block_on(test: impl Future<Output = Result<()>>) -> Result<()> {
+pub(crate) fn block_on(test: impl Future<Output = Result<()>>) -> Result<()> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build()?.block_on(test)
 }
@@ -366,11 +370,11 @@ pub fn drop_nothing() -> Result<()> {
 }
 
 /// Takes this thread, and no other, into a new network.
-fn leave() -> Result<()> {
+pub(crate) fn leave() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace")
 }
 
-fn command(program: &str, arguments: &str) -> Result<()> {
+pub(crate) fn command(program: &str, arguments: &str) -> Result<()> {
     let output = Command::new(program)
         .args(arguments.split_whitespace())
         .output()

@@ -54,9 +54,14 @@ impl Server {
     pub async fn start_behind(nat: &Natted, dir: &Path, flags: &[&str]) -> Result<Self> {
         let listen = format!("{INSIDE}:0");
         let start = async || Self::start_at(dir, &listen, flags).await;
-        let mut server = nat.at_server(start).await?;
-        server.address = server.address.replace(INSIDE, OUTSIDE);
-        Ok(server)
+        Ok(nat.at_server(start).await?.reached_at(INSIDE, OUTSIDE))
+    }
+
+    /// The same, if it listens at the first of these hosts and is reached at the other.
+    #[must_use]
+    pub fn reached_at(mut self, inside: &str, outside: &str) -> Self {
+        self.address = self.address.replace(inside, outside);
+        self
     }
 
     async fn launch(dir: &Path, listen: &str, media_port: u16, flags: &[&str]) -> Result<Self> {

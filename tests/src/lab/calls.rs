@@ -1,0 +1,327 @@
+//! Calls over a network of the laboratory, and what they say of it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+
+use super::place::{INSIDE, Place, SERVER, SERVER_V6, inside};
+use super::rows::{Expected, Firewall, Row, SEALED, Site, UDP};
+use crate::native::NativeRoom;
+use crate::{Browser, BrowserOptions, Firefox, Server, artefacts, machine, wait};
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Chromium, with the client that the server gives out.
+    Chromium,
+    /// Firefox, likewise.
+    Firefox,
+    /// A program on `webrtc`'s peer connection, which has UDP only.
+    Native,
+}
+
+impl Caller {
+    /// Whether there is anything that this one could do there. In Firefox the client does not see why a call fails
+    /// while a driver runs it, and relays over TLS need a certificate that somebody vouches for.
+    #[must_use]
+    pub fn fits(self, row: &Row) -> bool {
+        let by_udp = matches!(row.expected, Expected::Connects(_, ways) if ways == UDP);
+        match self {
+            Self::Chromium => true,
+            Self::Firefox => match row.expected {
+                Expected::Connects(_, ways) => ways != SEALED && !row.moves,
+                Expected::Fails(_) => false,
+            },
+            Self::Native => by_udp && row.has_ipv4 && !row.moves,
+        }
+    }
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// It connected by this way, after this time; or, where the client moved, went on after it.
+    Connected(String, Duration),
+    /// It did not, for this cause, which people were told with these words.
+    Failed(String, String),
+}
+
+/// What came of a row.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Each call.
+    pub calls: Vec<Call>,
+}
+
+impl Outcome {
+    /// The ways that calls took, each once, in order.
+    #[must_use]
+    pub fn ways(&self) -> Vec<&str> {
+        let mut ways: Vec<_> = (self.calls.iter())
+            .map(|call| match call {
+                Call::Connected(way, _) => way.as_str(),
+                Call::Failed(cause, _) => cause.as_str(),
+            })
+            .collect();
+        ways.sort_unstable();
+        ways.dedup();
+        ways
+    }
+
+    /// The time within which this share of them connected, if all did.
+    #[must_use]
+    pub fn within(&self, share: f64) -> Option<Duration> {
+        let times = self.calls.iter().map(|call| match call {
+            Call::Connected(_, time) => Some(*time),
+            Call::Failed(..) => None,
+        });
+        let mut times: Vec<_> = times.collect::<Option<_>>()?;
+        times.sort_unstable();
+        let rank = (times.len() as f64 * share).ceil() as usize;
+        times.get(rank.max(1) - 1).copied()
+    }
+
+    /// What people were told, where it did not connect.
+    #[must_use]
+    pub fn told(&self) -> Option<&str> {
+        self.calls.iter().find_map(|call| match call {
+            Call::Connected(..) => None,
+            Call::Failed(_, words) => Some(words.as_str()),
+        })
+    }
+
+    /// Whether calls took another way than they should, or failed for another cause, in a sentence.
+    #[must_use]
+    pub fn went_wrong(&self, expected: Expected) -> Option<String> {
+        let ways = self.ways();
+        let right = match expected {
+            Expected::Fails(cause) => ways == [cause],
+            Expected::Connects(_, by) => ways.iter().all(|way| by.contains(way)),
+        };
+        let told = self.told().unwrap_or_default();
+        (!right).then(|| format!("{ways:?} {told}, not {expected:?}"))
+    }
+
+    /// Whether more than one call of twenty took longer than it may, in a sentence.
+    #[must_use]
+    pub fn took_long(&self, expected: Expected) -> Option<String> {
+        let Expected::Connects(limit, _) = expected else {
+            return None;
+        };
+        let time = self.within(0.95).filter(|time| *time > limit)?;
+        Some(format!("takes {time:?}, not {limit:?}"))
+    }
+}
+
+/// Builds a row's network, and calls so many times, one after another.
+pub fn run(row: &Row, caller: Caller, calls: usize) -> Result<Outcome> {
+    let mut outcome = Outcome { calls: Vec::new() };
+    inside(row, async |place| {
+        let _machine = machine::shared().await?;
+        let dir = artefacts::fresh(&format!("lab/{}", file_name(row.name)))?;
+        let server = start(row, place, &dir).await?;
+        if caller == Caller::Native {
+            for _ in 0..calls {
+                outcome.calls.push(natively(&server).await);
+            }
+            return Ok(());
+        }
+        let page = Page::open(caller, &dir, &server).await?;
+        for _ in 0..calls {
+            outcome.calls.push(match row.moves {
+                false => page.call().await?,
+                true => page.move_on(place).await?,
+            });
+        }
+        page.close().await
+    })?;
+    Ok(outcome)
+}
+
+fn file_name(name: &str) -> String {
+    name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_")
+}
+
+/// The server, where a row has it.
+async fn start(row: &Row, place: &Place, dir: &Path) -> Result<Server> {
+    let own = match row.site {
+        _ if !row.has_ipv4 => format!("[{SERVER_V6}]"),
+        Site::Public => SERVER.to_owned(),
+        Site::Behind => INSIDE.to_owned(),
+    };
+    let (port, tls) = match row.firewall {
+        Firewall::OnlyHttps | Firewall::OnlyTls => (443, &["--tls", "self-signed"][..]),
+        _ => (8080, &[][..]),
+    };
+    let external = match row.site {
+        Site::Public => &[][..],
+        Site::Behind => &["--external-ip", SERVER][..],
+    };
+    let (listen, flags) = (format!("{own}:{port}"), [tls, external].concat());
+    let start = async || Server::start_at(dir, &listen, &flags).await;
+    let server = place.at_server(start).await?;
+    Ok(server.reached_at(INSIDE, SERVER))
+}
+
+/// A page of the server's with the client in it, and nothing else.
+enum Page {
+    Chromium(Box<Browser>),
+    Firefox(Box<Firefox>),
+}
+
+impl Page {
+    async fn open(caller: Caller, dir: &Path, server: &Server) -> Result<Self> {
+        let url = server.url("/healthz");
+        let page = match caller {
+            Caller::Firefox => {
+                let firefox = Firefox::start(dir).await?;
+                firefox.open(&url).await?;
+                Self::Firefox(Box::new(firefox))
+            }
+            Caller::Chromium | Caller::Native => {
+                let secure = server.url("");
+                let flags = [
+                    // Only loopback and HTTPS get a microphone.
+                    &format!("--unsafely-treat-insecure-origin-as-secure={secure}"),
+                    // The certificate is the server's own; nobody vouches for it.
+                    "--ignore-certificate-errors",
+                ];
+                let options = BrowserOptions {
+                    flags: flags.map(str::to_owned).into(),
+                    no_loopback: true,
+                    ..BrowserOptions::default()
+                };
+                let browser = Browser::start(dir, &options).await?;
+                browser.open(&url).await?;
+                Self::Chromium(Box::new(browser))
+            }
+        };
+        page.run(CLIENT).await?;
+        Ok(page)
+    }
+
+    async fn run(&self, body: &str) -> Result<Value> {
+        match self {
+            Self::Chromium(browser) => browser.run(body, vec![]).await,
+            Self::Firefox(firefox) => firefox.run(body, vec![]).await,
+        }
+    }
+
+    async fn call(&self) -> Result<Call> {
+        read(&self.run("return await call();").await?)
+    }
+
+    /// The client moves during a call, and goes on.
+    async fn move_on(&self, place: &mut Place) -> Result<Call> {
+        self.run("await begin();").await?;
+        place.move_client()?;
+        read(&self.run("return await goOn();").await?)
+    }
+
+    async fn close(self) -> Result<()> {
+        match self {
+            Self::Chromium(browser) => browser.close().await,
+            Self::Firefox(firefox) => firefox.close().await,
+        }
+    }
+}
+
+/// What a call in a page returns: `[way, ms]`, or `[cause, words]`.
+fn read(said: &Value) -> Result<Call> {
+    let text = |at: usize| said[at].as_str().map(str::to_owned);
+    match (text(0), said[1].as_f64(), text(1)) {
+        (Some(way), Some(ms), _) => Ok(Call::Connected(way, Duration::from_secs_f64(ms / 1000.0))),
+        (Some(cause), _, Some(words)) => Ok(Call::Failed(cause, words)),
+        _ => bail!("the page said {said}"),
+    }
+}
+
+/// The way is the kind of candidate and the protocol at this end.
+const CLIENT: &str = r"
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(configuration) {
+            super(configuration);
+            window.connection = this;
+        }
+    };
+    const { default: init, FerriteClient } = await import('/ferrite_client.js');
+    await init();
+    // As whoever calls has: a browser that was let have a microphone tells a page of every network it is in.
+    await navigator.mediaDevices.getUserMedia({ audio: true });
+    // From the browser itself: what a driver runs in Firefox does not see into statistics that another script got.
+    const way = async () => {
+        for (;;) {
+            const stats = await window.connection.getStats();
+            const transport = [...stats.values()].find(({ type }) => type === 'transport');
+            const pair = stats.get(transport?.selectedCandidatePairId);
+            const local = stats.get(pair?.localCandidateId);
+            if (local) return `${local.candidateType} ${local.relayProtocol || local.protocol}`;
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+    };
+    const cause = ({ why, code, message }) => [why ?? code, message];
+    window.call = async () => {
+        const began = performance.now();
+        const client = new FerriteClient();
+        // What is told first is what people see.
+        const told = new Promise((resolve) =>
+            client.on('status', ({ problem }) => problem?.why && resolve(cause(problem))));
+        const connected = client.start().then(() => performance.now() - began);
+        try {
+            const took = await Promise.race([connected, told]);
+            return typeof took === 'number' ? [await way(), took] : took;
+        } catch (error) {
+            return cause(error);
+        } finally {
+            connected.catch(() => {});
+            client.close();
+        }
+    };
+
+    // A call in which something comes back every few milliseconds, and when the last of it did.
+    let moving;
+    window.begin = async () => {
+        const client = new FerriteClient();
+        await client.start();
+        moving = { client, last: performance.now(), gap: 0 };
+        client.on('message', () => {
+            const now = performance.now();
+            moving.gap = Math.max(moving.gap, now - moving.last);
+            moving.last = now;
+        });
+        moving.timer = setInterval(() => client.send('on').catch(() => {}), 20);
+        const began = performance.now();
+        while (moving.last < began + 200) await new Promise((resolve) => setTimeout(resolve, 20));
+        moving.gap = 0;
+    };
+    window.goOn = async () => {
+        const began = performance.now();
+        const { client } = moving;
+        // A gap comes, and ends.
+        while (moving.gap < 100 && performance.now() < began + 30000)
+            await new Promise((resolve) => setTimeout(resolve, 20));
+        clearInterval(moving.timer);
+        try {
+            return moving.gap < 100 ? ['nothing', 'nothing came after the change'] : [await way(), moving.gap];
+        } finally {
+            client.close();
+        }
+    };
+";
+
+async fn natively(server: &Server) -> Call {
+    let began = Instant::now();
+    let enter = NativeRoom::enter(server.address(), "lab", "native", None, &[]);
+    match tokio::time::timeout(wait::PATIENCE, enter).await {
+        Ok(Ok(room)) => {
+            let took = began.elapsed();
+            // It has what it came for.
+            drop(room.leave().await);
+            Call::Connected("host udp".to_owned(), took)
+        }
+        Ok(Err(error)) => Call::Failed("failed".to_owned(), format!("{error:#}")),
+        Err(_) => Call::Failed("nothing".to_owned(), "does not connect".to_owned()),
+    }
+}
