@@ -1,5 +1,5 @@
 //! The package that `ferrite npm` writes, in somebody's project: built with Vite and strict TypeScript, without a
-//! bundler, and as one tag. The project is the example in `client-wasm/examples/vite`.
+//! bundler, and as one tag. The projects are the examples in `client-wasm/examples`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -76,14 +76,15 @@ async fn a_directory_that_cannot_be_made_is_named() -> Result<()> {
     Ok(())
 }
 
-/// The example as a project of its own, with the package installed as from a registry, and the tools that
-/// `tests/node` pins.
-async fn project(dir: &Path) -> Result<PathBuf> {
+/// An example as a project of its own, with the package installed as from a registry, and what else it takes from
+/// npm as `tests/node` pins it.
+async fn project(dir: &Path, example: &str) -> Result<PathBuf> {
     let tests = artefacts::repository().join("tests").canonicalize()?;
     run(&tests, "node/install", &[]).await?;
     write_package(dir).await?;
     let project = dir.join("project");
-    let example = artefacts::repository().join("client-wasm/examples/vite");
+    let examples = artefacts::repository().join("client-wasm/examples");
+    let example = examples.join(example);
     run(
         dir,
         "cp",
@@ -91,8 +92,15 @@ async fn project(dir: &Path) -> Result<PathBuf> {
     )
     .await?;
     fs::rename(dir.join("ferrite-client"), project.join("ferrite-client"))?;
-    // The tools come from `tests/node`; npm would ask the registry for what it is not to install, too.
-    run(&project, "npm", &["pkg", "delete", "devDependencies"]).await?;
+    // All else comes from `tests/node`; npm would ask the registry for what it is not to install, too.
+    let package = "dependencies.ferrite-client=file:ferrite-client";
+    run(
+        &project,
+        "npm",
+        &["pkg", "delete", "dependencies", "devDependencies"],
+    )
+    .await?;
+    run(&project, "npm", &["pkg", "set", package]).await?;
     // A link to a directory is source to Vite; what comes from a registry is not.
     let install = [
         "install",
@@ -102,11 +110,24 @@ async fn project(dir: &Path) -> Result<PathBuf> {
         "--no-fund",
     ];
     run(&project, "npm", &install).await?;
-    for tool in ["vite", "typescript"] {
+    for tool in ["vite", "typescript", "react", "react-dom", "@types"] {
         let installed = tests.join("node/node_modules").join(tool);
         std::os::unix::fs::symlink(installed, project.join("node_modules").join(tool))?;
     }
     Ok(project)
+}
+
+/// An example, compiled strictly and built by Vite.
+async fn built(name: &str, example: &str) -> Result<Site> {
+    let project = project(&artefacts::fresh(name)?, example).await?;
+    run(&project, "node", &["node_modules/typescript/bin/tsc"]).await?;
+    run(
+        &project,
+        "node",
+        &["node_modules/vite/bin/vite.js", "build"],
+    )
+    .await?;
+    Site::of(&project.join("dist")).await
 }
 
 /// Two people open the same page, and see each other.
@@ -118,7 +139,7 @@ async fn two_call(scene: &Scene, page: &str) -> Result<()> {
         windows.push(browser.open_window(&url).await?);
         browser.type_into("[name=name]", name).await?;
         browser.click("button").await?;
-        let status = "document.querySelector('#status').textContent";
+        let status = "document.querySelector('#status')?.textContent";
         browser
             .until("the call to be up", status, |it| it == "connected")
             .await?;
@@ -145,16 +166,17 @@ async fn at(
 
 #[tokio::test]
 async fn from_npm_vite_and_strict_typescript_build_a_call() -> Result<()> {
-    let project = project(&artefacts::fresh("npm_project")?).await?;
-    run(&project, "node", &["node_modules/typescript/bin/tsc"]).await?;
-    run(
-        &project,
-        "node",
-        &["node_modules/vite/bin/vite.js", "build"],
-    )
-    .await?;
-    let site = Site::of(&project.join("dist")).await?;
+    let site = built("npm_project", "vite").await?;
     at(&site, "npm_vite", async |scene| {
+        two_call(scene, site.origin()).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn from_npm_react_draws_a_call_by_a_hook() -> Result<()> {
+    let site = built("npm_react_project", "react").await?;
+    at(&site, "npm_react", async |scene| {
         two_call(scene, site.origin()).await
     })
     .await
