@@ -5,6 +5,7 @@
 //! * `app`: the pages' loops, the front one's, the echo's and a room's. Each owns its view, its devices and its client by
 //!   value.
 //! * `api`: the JavaScript-facing class, and the loop behind each instance.
+//! * `room`: a room for programs in Rust.
 //! * `client`: one session: the rules of `call` joined to `signalling` and `peer`.
 //! * `call`, `stats`, `codec`, `chat`, `decimal`, `language`, `words`: pure, tested natively.
 //! * `media`, `signalling`, `peer`, `settings`, `view`: the browser, piece by piece.
@@ -30,6 +31,7 @@ mod media;
 mod panic;
 mod peer;
 mod qr;
+mod room;
 mod settings;
 mod signalling;
 mod stats;
@@ -40,6 +42,9 @@ mod words;
 pub use api::{
     FerriteClient, FerriteJoin, FerriteOptions, FerritePublish, FerriteSay, FerriteViews,
 };
+pub use call::{Ending, Entry, Phase};
+pub use ferrite_protocol as protocol;
+pub use room::{BadAddress, Room, RoomEvent};
 
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsError, JsValue};

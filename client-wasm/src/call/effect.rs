@@ -74,16 +74,20 @@ pub(crate) enum Input {
 
 /// How to get into a room.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) room: RoomId,
-    pub(crate) name: Option<String>,
-    pub(crate) metadata: Option<String>,
-    pub(crate) token: Option<JoinToken>,
+pub struct Entry {
+    /// It is made if it is not there.
+    pub room: RoomId,
+    /// What others may call this client.
+    pub name: Option<String>,
+    /// Whatever the application wants others to know of it.
+    pub metadata: Option<String>,
+    /// Who this is and what they may do, where the server has keys.
+    pub token: Option<JoinToken>,
 }
 
 /// Why one is not in the room although one wanted to be.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// The server did not let this client in; its own words.
     Refused(ErrorCode, String),
     /// This client was made to leave, and perhaps whoever did it said why.

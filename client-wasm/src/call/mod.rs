@@ -28,7 +28,8 @@ use ferrite_protocol::{
     ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, RequestId, ServerMessage,
 };
 
-pub(crate) use effect::{Effect, Ending, Entry, Errand, Input, Offer, Request, Timer, Undone};
+pub(crate) use effect::{Effect, Errand, Input, Offer, Request, Timer, Undone};
+pub use effect::{Ending, Entry};
 use flow::Flow;
 pub(crate) use flow::Traffic;
 pub(crate) use link::Clock;
@@ -37,7 +38,8 @@ use negotiation::Negotiation;
 use path::{Path, Repair};
 pub(crate) use room::{Quality, Room, Speaking};
 pub(crate) use slots::{Sight, sounds};
-pub(crate) use status::{LinkState, Phase, Problem, Reason, Status};
+pub use status::Phase;
+pub(crate) use status::{LinkState, Problem, Reason, Status};
 use summary::Summary;
 use told::Ids;
 

@@ -4,7 +4,7 @@ use ferrite_protocol::Cause;
 
 /// Where the call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub enum Phase {
     /// Nobody wants one.
     Idle,
     /// The server is being called.
