@@ -1,6 +1,6 @@
 //! The part of the class that is about rooms. Owns the translation of its arguments; decides nothing.
 
-use ferrite_protocol::{CHAT, JoinToken, ParticipantId, PublicationId, RoomId, Source};
+use ferrite_protocol::{CHAT, JoinToken, ParticipantId, Priority, PublicationId, RoomId, Source};
 use js_sys::{Promise, TypeError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -53,6 +53,8 @@ struct View {
     height: Option<f64>,
     #[serde(default)]
     paused: bool,
+    #[serde(default)]
+    priority: Priority,
 }
 
 #[derive(Default, Deserialize)]
@@ -195,6 +197,7 @@ fn sight(view: View) -> Sight {
         width: view.width.map(pixels),
         height: view.height.map(pixels),
         paused: view.paused,
+        priority: view.priority,
     }
 }
 

@@ -126,6 +126,8 @@ export interface FerriteView {
   height?: number;
   /** Nothing is to be sent for now. */
   paused?: boolean;
+  /** What comes first where there is not room for all. Default: `low`, of which screens come first, then what is larger. */
+  priority?: RTCPriorityType;
 }
 
 /** What comes of a publication of somebody else. */

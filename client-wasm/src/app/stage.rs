@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ferrite_protocol::ParticipantId;
+use ferrite_protocol::{ParticipantId, Priority};
 use web_sys::MediaStream;
 
 use super::grid::{self, Tile, Wish};
@@ -238,6 +238,7 @@ impl Stage {
                 width,
                 height,
                 paused,
+                priority: Priority::default(),
             })
         });
         sights.collect()

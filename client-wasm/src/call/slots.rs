@@ -29,6 +29,7 @@ pub(crate) struct Sight {
     pub(crate) height: Option<u16>,
     /// Nobody looks at the moment.
     pub(crate) paused: bool,
+    pub(crate) priority: Priority,
 }
 
 impl Sight {
@@ -38,7 +39,7 @@ impl Sight {
             width: self.width,
             height: self.height,
             paused: self.paused,
-            priority: Priority::default(),
+            priority: self.priority,
         }
     }
 }
@@ -127,6 +128,7 @@ mod tests {
             width: Some(320),
             height: Some(180),
             paused: false,
+            priority: Priority::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use ferrite_protocol::room::{Idle, RoomSnapshot};
 use ferrite_protocol::{
-    LeaveCause, Limit, MediaKind, Participant, PublicationId, Right, RoomMessage, Slot,
+    LeaveCause, Limit, MediaKind, Participant, Priority, PublicationId, Right, RoomMessage, Slot,
     SlotQuality, Source, TrackUse, Tracks,
 };
 
@@ -77,6 +77,7 @@ fn sight(publication: &str) -> Sight {
         width: Some(640),
         height: Some(384),
         paused: false,
+        priority: Priority::default(),
     }
 }
 
