@@ -19,7 +19,21 @@ const TYPES: &str = "ferrite_client.d.ts";
 const WASM: &str = "ferrite_client_bg.wasm";
 
 /// As they are served.
-const SERVED: [&str; 5] = [SCRIPT, TYPES, WASM, "ferrite_room.js", "ferrite_room.d.ts"];
+const SERVED: [&str; 13] = [
+    SCRIPT,
+    TYPES,
+    WASM,
+    "ferrite_room.js",
+    "ferrite_room.d.ts",
+    "sdk/index.js",
+    "sdk/index.d.ts",
+    "sdk/emitter.js",
+    "sdk/local_track.js",
+    "sdk/participant.js",
+    "sdk/publication.js",
+    "sdk/room.js",
+    "sdk/visible.js",
+];
 
 /// As they are in the repository.
 const DOCUMENTS: [(&str, &str); 3] = [
@@ -89,6 +103,7 @@ fn manifest() -> String {
             ".": module("./ferrite_client.js", "./ferrite_client.d.ts"),
             "./inline": module("./inline.js", "./inline.d.ts"),
             "./room": module("./ferrite_room.js", "./ferrite_room.d.ts"),
+            "./sdk": module("./sdk/index.js", "./sdk/index.d.ts"),
             "./ferrite_client_bg.wasm": "./ferrite_client_bg.wasm",
             "./package.json": "./package.json",
         },
@@ -117,7 +132,7 @@ export default function init(): Promise<unknown>;
 ";
 
 fn write(directory: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
-    std::fs::create_dir_all(directory)?;
+    std::fs::create_dir_all(directory.join("sdk"))?;
     files
         .iter()
         .try_for_each(|(name, content)| std::fs::write(directory.join(name), content))

@@ -173,9 +173,20 @@ const NONSENSE: &str = r"
 
 #[tokio::test]
 async fn the_class_meets_others_as_its_own_document_says() -> Result<()> {
-    let code = readme::listing("client-wasm/README.md", "Rooms", "js")?;
+    meets_as_in("Rooms").await
+}
+
+#[tokio::test]
+async fn rooms_as_objects_do_as_their_document_says() -> Result<()> {
+    meets_as_in("Rooms as objects").await
+}
+
+/// Two windows run what is in the section with this heading, and their users see and read each other.
+async fn meets_as_in(heading: &str) -> Result<()> {
+    let code = readme::listing("client-wasm/README.md", heading, "js")?;
     let windows = RoomPage::windows();
-    scene_with("the_rooms_in_its_document", &[], &windows, async |scene| {
+    let name = heading.replace(' ', "_").to_lowercase();
+    scene_with(&format!("document_{name}"), &[], &windows, async |scene| {
         let code = code.replace("https://call.example.com/", &scene.server.url("/"));
         let browser = &mut scene.browser;
         let url = scene.server.url("/healthz");

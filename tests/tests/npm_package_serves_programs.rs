@@ -52,7 +52,7 @@ async fn it_holds_what_it_exports() -> Result<()> {
             ),
         }
     }
-    ensure!(exported.len() == 8, "{exported:?}");
+    ensure!(exported.len() == 10, "{exported:?}");
     for target in exported {
         ensure!(
             package.join(target).is_file(),

@@ -1,5 +1,5 @@
 // A call of whoever opens this page, in a room of a Ferrite server: VITE_SERVER, or ?server=.
-import init from "ferrite-client";
+import type { Publication } from "ferrite-client/sdk";
 import { StrictMode, useCallback, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { useRoom } from "./useRoom";
@@ -8,27 +8,26 @@ const query = new URLSearchParams(location.search);
 const url = query.get("server") ?? import.meta.env.VITE_SERVER ?? "http://localhost:8080/";
 const room = query.get("room") ?? "react";
 
-function Player({ track, title }: { track: MediaStreamTrack; title: string }) {
+/** Plays what somebody publishes: as much of it comes as is seen. */
+function Player({ publication }: { publication: Publication }) {
   const play = useCallback((player: HTMLMediaElement | null) => {
-    if (player) player.srcObject = new MediaStream([track]);
-  }, [track]);
-  if (track.kind === "audio") return <audio ref={play} title={title} autoPlay />;
-  return <video ref={play} title={title} autoPlay playsInline />;
+    if (!player) return;
+    publication.attach(player);
+    return () => publication.detach(player);
+  }, [publication]);
+  return publication.kind === "audio" ? <audio ref={play} /> : <video ref={play} title={publication.label} />;
 }
 
 function Call({ name, media }: { name: string; media: MediaStream }) {
-  const { status, others, tracks } = useRoom({ url, room, name, media });
+  const { status, participants } = useRoom({ url, room, name, media });
   return (
     <>
-      <p id="status" role="status">{status?.problem?.message ?? status?.phase}</p>
+      <p id="status" role="status">{status.problem?.message ?? status.phase}</p>
       <ul id="people">
-        {others.map((person) => (
+        {participants.filter(({ isLocal }) => !isLocal).map((person) => (
           <li key={person.id}>
             {person.name ?? "Somebody"}
-            {person.publications.map(({ id, label }) => {
-              const track = tracks.get(id);
-              return track && <Player key={id} track={track} title={label ?? person.name ?? id} />;
-            })}
+            {[...person.publications.values()].map((it) => <Player key={it.id} publication={it} />)}
           </li>
         ))}
       </ul>
@@ -51,5 +50,4 @@ function Page() {
   );
 }
 
-await init();
 createRoot(document.querySelector("#root")!).render(<StrictMode><Page /></StrictMode>);

@@ -1,5 +1,5 @@
 // A room as React sees it: in it as long as the component is there, and drawn anew when something changes.
-import { FerriteClient, type FerriteParticipant, type FerriteStatus } from "ferrite-client";
+import { Room, type Participant, type RoomEvents } from "ferrite-client/sdk";
 import { useEffect, useState } from "react";
 
 export interface UseRoom {
@@ -11,47 +11,30 @@ export interface UseRoom {
 }
 
 export interface RoomState {
-  status?: FerriteStatus;
-  /** Everybody else. */
-  others: FerriteParticipant[];
-  /** What comes of what they publish, by the publication's id. */
-  tracks: ReadonlyMap<string, MediaStreamTrack>;
+  status: Room["status"];
+  participants: Participant[];
 }
 
-const OUTSIDE: RoomState = { others: [], tracks: new Map() };
+const CHANGES: (keyof RoomEvents)[] = [
+  "status", "participantJoined", "participantChanged", "participantLeft", "published", "publicationChanged", "unpublished",
+];
 
-const CHANGES = [
-  "joined", "participantJoined", "participantChanged", "participantLeft",
-  "published", "publicationChanged", "unpublished", "left",
-] as const;
-
-export function useRoom({ url, room, name, media }: UseRoom): RoomState {
-  const [state, setState] = useState(OUTSIDE);
+export function useRoom({ url, room: id, name, media }: UseRoom): RoomState {
+  const [state, setState] = useState<RoomState>({ status: { phase: "idle", link: "idle" }, participants: [] });
   useEffect(() => {
-    const client = new FerriteClient({ url });
-    const change = (part: Partial<RoomState>) => setState((state) => ({ ...state, ...part }));
-    client.on("status", (status) => change({ status }));
+    const leaving = new AbortController();
+    const room = new Room({ url });
     for (const event of CHANGES) {
-      client.on(event, () => {
-        const { own, participants } = client.room ?? { participants: [] };
-        change({ others: participants.filter(({ id }) => id !== own) });
-      });
+      const change = () => setState({ status: room.status, participants: [...room.participants.values()] });
+      room.on(event, change, leaving);
     }
-    client.on("shown", ({ publication, track }) => setState((state) => {
-      const tracks = new Map(state.tracks);
-      if (track) tracks.set(publication, track);
-      else tracks.delete(publication);
-      return { ...state, tracks };
-    }));
-    for (const track of media.getTracks()) {
-      client.publishTrack(track, { key: track.kind === "audio" ? "mic" : "cam" });
-    }
+    for (const track of media.getTracks()) room.publish(track);
     // Why it could not be is in the status.
-    client.join({ room, name }).catch(console.warn);
+    room.connect({ room: id, name, signal: leaving.signal }).catch(console.info);
     return () => {
-      client.close();
-      setState(OUTSIDE);
+      leaving.abort();
+      void room.leave();
     };
-  }, [url, room, name, media]);
+  }, [url, id, name, media]);
   return state;
 }

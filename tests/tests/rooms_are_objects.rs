@@ -1,0 +1,213 @@
+//! Rooms as objects, as the SDK's TypeScript definitions say: handles that stay, and that say when they are over.
+
+use anyhow::Result;
+use ferrite_tests::scene;
+
+/// Two programs on one page.
+const PROGRAMS: &str = r"
+    const { Room } = await import('/sdk/index.js');
+    const { rejected, expect, until } = lab;
+    const [ada, ben] = [new Room(), new Room()];
+    const of = (room, whom, key) => room.participants.get(whom.localParticipant.id)?.publications
+        .get(`${whom.localParticipant.id}/${key}`);
+    const meet = async () => {
+        await ada.connect({ room: 'kitchen', name: 'Ada', metadata: 'seat 4' });
+        await ben.connect({ room: 'kitchen', name: 'Ben' });
+    };
+    const leave = () => Promise.all([ada.leave(), ben.leave()]);
+    const frames = (player) => player.getVideoPlaybackQuality().totalVideoFrames;
+";
+
+async fn play(name: &str, script: &str) -> Result<()> {
+    scene(name, async |scene| {
+        scene.open_lab().await?;
+        scene.run(&format!("{PROGRAMS}{script}")).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn handles_stay_until_they_say_that_they_are_over() -> Result<()> {
+    play("objects_stay", HANDLES).await
+}
+
+const HANDLES: &str = r"
+    const told = [];
+    for (const event of ['participantJoined', 'published', 'publicationChanged', 'unpublished', 'participantLeft', 'left']) {
+        ben.on(event, (it) => told.push([event, it]));
+    }
+    const heard = (event, is = () => true) => until(event, () => told.find(([name, it]) => name === event && is(it)));
+    const mic = ada.publish(lab.tone(440), { label: 'Front' });
+    expect('the state before', [ada.state, mic.key, mic.publication], ['idle', 'mic', undefined]);
+    await meet();
+    const person = ben.participants.get(ada.localParticipant.id);
+    expect('who is there', [person.name, person.metadata, person.state, person.isLocal, person.connectionQuality],
+        ['Ada', 'seat 4', 'connected', false, 'good']);
+    expect('everybody', [...ben.participants.values()].map((it) => it.name), ['Ada', 'Ben']);
+    await heard('published');
+    const publication = person.from('microphone');
+    expect('what is published', [publication.key, publication.kind, publication.label, publication.participant === person],
+        ['mic', 'audio', 'Front', true]);
+    await until('its sound', () => publication.track);
+    await lab.hears(lab.ear(new MediaStream([publication.track])), 440);
+
+    mic.mute();
+    await until('that it is muted', () => publication.muted && mic.muted && mic.publication.muted);
+    mic.unmute();
+    await until('that it is not', () => !publication.muted && publication.track);
+    mic.replace(lab.tone(880));
+    expect('what one sends oneself', mic.publication.track, mic.track);
+    await lab.hears(lab.ear(new MediaStream([publication.track])), 880);
+    publication.unsubscribe();
+    await lab.silence(lab.ear(new MediaStream([publication.track])));
+    publication.subscribe();
+    await lab.hears(lab.ear(new MediaStream([publication.track])), 880);
+
+    const wrong = await rejected((async () => mic.replace(lab.picture()))());
+    expect('a picture for sound', wrong instanceof TypeError, true);
+    mic.stop();
+    await heard('unpublished', (it) => it === publication);
+    expect('what is over', [publication.isOver, publication.track, person.isOver, mic.isOver, mic.track.readyState],
+        [true, null, false, true, 'ended']);
+    expect('its use', (await rejected((async () => mic.mute())())).name, 'InvalidStateError');
+    expect('its element', (await rejected((async () => publication.attach())())).name, 'InvalidStateError');
+
+    await ada.end('time is up');
+    const [, why] = await heard('left');
+    expect('why', [why, ben.state, ben.participants.size], [{ cause: 'roomEnded', reason: 'time is up' }, 'idle', 0]);
+    expect('who is over', [person.isOver, told.at(-2)[0], told.at(-1)[0]], [true, 'participantLeft', 'left']);
+    await until('the end', () => ada.state === 'idle');
+    await meet();
+    const again = ben.participants.get(ada.localParticipant.id);
+    expect('who came again', [again.name, again === person, person.isOver, again.isOver], ['Ada', false, true, false]);
+    await ada.leave();
+    expect('the state after', [ada.state, ada.participants.size, ada.localParticipant], ['idle', 0, undefined]);
+    await heard('participantLeft', (it) => it === again);
+    await leave();
+";
+
+#[tokio::test]
+async fn as_much_comes_of_a_picture_as_is_seen() -> Result<()> {
+    play("objects_are_seen", SIGHT).await
+}
+
+const SIGHT: &str = r"
+    const watched = [];
+    const { FerriteClient } = await import('/ferrite_client.js');
+    const watch = FerriteClient.prototype.watch;
+    FerriteClient.prototype.watch = function (views) {
+        watched.push(views);
+        return watch.call(this, views);
+    };
+    ada.publish(lab.picture());
+    await meet();
+    const publication = await until('a picture', () => of(ben, ada, 'cam'));
+    const player = publication.attach();
+    player.style.cssText = 'display: block; inline-size: 320px; block-size: 180px';
+    document.body.prepend(player);
+    const wants = (what, is) => until(what, () => watched.at(-1)?.length === 1 && is(watched.at(-1)[0]))
+        .catch((error) => { throw new Error(`${error.message}: ${JSON.stringify(watched)}`); });
+    const [width, height] = [320 * devicePixelRatio, 180 * devicePixelRatio];
+    await wants('its size', (it) => it.width === width && it.height === height && !it.paused);
+    await until('frames', () => frames(player) > 10);
+    player.style.inlineSize = '160px';
+    await wants('another size', (it) => it.width === width / 2);
+    const spacer = document.createElement('div');
+    spacer.style.blockSize = '9000px';
+    document.body.prepend(spacer);
+    await wants('nothing while nobody sees it', (it) => it.paused);
+    await until('nothing', () => publication.track === null && publication.idle === 'paused');
+    spacer.remove();
+    await wants('it again', (it) => !it.paused);
+    await until('a track', () => publication.track);
+
+    publication.size = { width: 64, height: 36 };
+    publication.priority = 'high';
+    await wants('what is said by hand', (it) => it.width === 64 && it.height === 36 && it.priority === 'high');
+    publication.pause();
+    await wants('a pause', (it) => it.paused);
+    publication.resume();
+    publication.unsubscribe();
+    await until('none', () => watched.at(-1).length === 0);
+    publication.subscribe();
+    publication.size = null;
+    const before = frames(player);
+    await until('more frames', () => frames(player) > before + 5);
+    publication.detach(player);
+    expect('what it plays', player.srcObject, null);
+    await wants('the best there is', (it) => it.width === undefined && !it.paused);
+    await leave();
+    expect('what is over', publication.isOver, true);
+";
+
+#[tokio::test]
+async fn listeners_end_when_they_are_told_to_and_aborts_go_no_further() -> Result<()> {
+    play("objects_listen", LISTENERS).await
+}
+
+const LISTENERS: &str = r"
+    const heard = [];
+    const ending = new AbortController();
+    const every = () => heard.push('every');
+    ada.on('status', every);
+    ada.on('status', () => heard.push('signal'), ending);
+    ada.once('status', () => heard.push('once'));
+    ada.on('status', () => { ending.abort(); ada.off('status', every); });
+    await ada.connect({ room: 'kitchen' });
+    await until('a call', () => ada.state === 'connected');
+    expect('who heard how often', heard.sort(), ['every', 'once', 'signal']);
+    expect('a second room', (await rejected(ada.connect({ room: 'hall' }))).name, 'InvalidStateError');
+    await ada.leave();
+    expect('words in no room', (await rejected((async () => ada.say('nobody'))())).name, 'InvalidStateError');
+
+    const late = new AbortController();
+    late.abort();
+    expect('late', (await rejected(ben.connect({ room: 'kitchen', signal: late.signal }))).name, 'AbortError');
+    const soon = new AbortController();
+    ben.once('status', () => soon.abort());
+    const going = ben.connect({ room: 'kitchen', signal: soon.signal });
+    expect('soon', (await rejected(going)).name, 'AbortError');
+    expect('the state', ben.state, 'idle');
+    expect('a refusal', (await rejected(ben.connect({ room: '' }))).name, 'FerriteError');
+    await ben.connect({ room: 'kitchen' });
+    await ben.leave();
+";
+
+#[tokio::test]
+async fn they_are_the_same_when_a_connection_was_cut() -> Result<()> {
+    scene("objects_resume", async |scene| {
+        scene.open_lab().await?;
+        scene.run(&format!("{SOCKETS}{PROGRAMS}{CUT}")).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// So that the page can cut what its clients opened.
+const SOCKETS: &str = r"
+    const sockets = [];
+    window.WebSocket = class extends WebSocket {
+        constructor(...args) {
+            super(...args);
+            sockets.push(this);
+        }
+    };
+";
+
+const CUT: &str = r"
+    const mic = ada.publish(lab.tone(440));
+    await meet();
+    const person = ben.participants.get(ada.localParticipant.id);
+    const publication = await until('sound', () => person.from('microphone'));
+    const states = [];
+    person.on('participantChanged', ({ state }) => states.push(state));
+    const own = ada.localParticipant;
+    sockets[0].close(4002);
+    await until('to be back', () => states.at(-1) === 'connected');
+    expect('how they were', states, ['reconnecting', 'connected']);
+    expect('who is there', [ben.participants.get(person.id) === person, person.isOver, ada.localParticipant === own], [true, false, true]);
+    mic.mute();
+    await until('that it is muted', () => publication.muted);
+    await leave();
+";

@@ -1,0 +1,208 @@
+/**
+ * Rooms as objects: a room, who is in it, what they publish, and what this client does. On top of `FerriteClient`, whose
+ * words these events and shapes have; a page uses one or the other.
+ */
+import type {
+  FerriteJoin, FerriteLeft, FerriteOptions, FerritePhase, FerritePublish, FerriteQuality, FerriteRoomMessage,
+  FerriteSource, FerriteStats, FerriteStatus, FerriteShown,
+} from "../ferrite_client.js";
+
+/** How long a listener listens. */
+export interface ListenerOptions {
+  /** Until this is aborted. */
+  signal?: AbortSignal;
+}
+
+/** What all handles have. Within a listener everything is already as the event tells. */
+export declare class Emitter<Events> {
+  /** Calls back with every event of a kind. What is thrown there is reported, and keeps nothing from others. */
+  on<K extends keyof Events>(event: K, listener: (detail: Events[K]) => void, options?: ListenerOptions): this;
+  /** Calls back with the next one. */
+  once<K extends keyof Events>(event: K, listener: (detail: Events[K]) => void, options?: ListenerOptions): this;
+  /** Calls back no more. */
+  off<K extends keyof Events>(event: K, listener: (detail: Events[K]) => void): this;
+}
+
+/** How to make a room. */
+export interface RoomOptions extends FerriteOptions {
+  /** Whether what others publish is subscribed to by itself. Default: true. */
+  subscribe?: boolean;
+}
+
+/** How to get into a room. */
+export interface RoomConnect extends FerriteJoin {
+  /** Goes no further; the promise rejects with its reason. */
+  signal?: AbortSignal;
+}
+
+/** Something that was said, and by whom, where they are still there. */
+export interface RoomMessage extends FerriteRoomMessage {
+  participant?: Participant;
+}
+
+/**
+ * What a {@link Room} tells, in this order: who comes before what they publish, what goes before who goes, and all that
+ * was there before `left`.
+ */
+export interface RoomEvents {
+  status: FerriteStatus;
+  participantJoined: Participant;
+  participantChanged: Participant;
+  participantLeft: Participant;
+  published: Publication;
+  publicationChanged: Publication;
+  unpublished: Publication;
+  /** Another track, or none, comes of it. */
+  shown: Publication;
+  /** Who speaks now. */
+  speaking: Participant[];
+  quality: FerriteQuality;
+  said: RoomMessage;
+  complaint: string;
+  left: FerriteLeft;
+}
+
+/** A room. It may be left and connected to again, also as another one. */
+export declare class Room extends Emitter<RoomEvents> {
+  constructor(options?: RoomOptions);
+  /** Its name, while one is in. */
+  readonly id: string | undefined;
+  readonly status: FerriteStatus;
+  /** `status.phase`. */
+  readonly state: FerritePhase;
+  /** Everybody by id, this client included, oldest first. It changes as they come and go. */
+  readonly participants: ReadonlyMap<string, Participant>;
+  readonly localParticipant: Participant | undefined;
+  /** What this client publishes, by key. */
+  readonly localTracks: ReadonlyMap<string, LocalTrack>;
+  /** Who speaks. */
+  readonly speakers: Participant[];
+  /** Who has the word. */
+  readonly activeSpeaker: Participant | undefined;
+  readonly quality: FerriteQuality;
+  /** Goes in, and stays over cuts and changes of the network. Resolves when the server has let this client in. */
+  connect(options: RoomConnect): Promise<void>;
+  /** Leaves. Resolves when all that was there is told to be gone. */
+  leave(): Promise<void>;
+  /** Publishes a track here and in the next room, until it is stopped. Default key: `mic` or `cam`. */
+  publish(track: MediaStreamTrack, options?: Partial<FerritePublish>): LocalTrack;
+  /** Says something to all, or to some. Resolves when the server took it. */
+  say(text: string, options?: { topic?: string; to?: (Participant | string)[] }): Promise<void>;
+  stats(): Promise<FerriteStats>;
+  /** Removes somebody, if this client may. */
+  kick(participant: Participant | string, reason?: string): Promise<void>;
+  /** Mutes what somebody else publishes, if this client may, until they unmute it. */
+  mutePublication(publication: Publication | string): Promise<void>;
+  /** Ends the room for everybody, if this client may. */
+  end(reason?: string): Promise<void>;
+}
+
+/** `lost`: they are reconnecting, or nothing comes from them. `poor`: their way is too narrow for the picture wanted. */
+export type ConnectionQuality = "good" | "poor" | "lost";
+
+/** What a {@link Participant} tells. */
+export interface ParticipantEvents {
+  participantChanged: Participant;
+  participantLeft: Participant;
+  published: Publication;
+  unpublished: Publication;
+  /** Whether they speak now. */
+  speaking: boolean;
+  quality: ConnectionQuality;
+}
+
+/**
+ * Somebody in a room: the same object as long as they are there, over cuts of theirs and of ours. Where tokens say who
+ * they are, that is their id, and they are the same when they come back anew before anybody saw them go.
+ */
+export declare class Participant extends Emitter<ParticipantEvents> {
+  private constructor();
+  readonly id: string;
+  readonly isLocal: boolean;
+  readonly name: string | undefined;
+  readonly metadata: string | undefined;
+  readonly state: "connected" | "reconnecting";
+  /** By id. */
+  readonly publications: ReadonlyMap<string, Publication>;
+  readonly isSpeaking: boolean;
+  readonly connectionQuality: ConnectionQuality;
+  /** They are gone, and this handle tells nothing more. */
+  readonly isOver: boolean;
+  /** What they publish from there. */
+  from(source: FerriteSource): Publication | undefined;
+}
+
+/** What a {@link Publication} tells. */
+export interface PublicationEvents {
+  publicationChanged: Publication;
+  shown: Publication;
+  unpublished: Publication;
+}
+
+/**
+ * What somebody publishes. Of a picture that is attached to elements as much comes as the largest of them that is seen
+ * needs, and nothing while none is; of one that is not attached, the best there is.
+ */
+export declare class Publication extends Emitter<PublicationEvents> {
+  private constructor();
+  readonly id: string;
+  /** Its name among what they publish. */
+  readonly key: string;
+  readonly participant: Participant;
+  readonly kind: "audio" | "video";
+  readonly source: FerriteSource;
+  readonly label: string | undefined;
+  readonly muted: boolean;
+  /** Of the best there is of it. */
+  readonly width: number | undefined;
+  readonly height: number | undefined;
+  /** What comes of it, or what this client sends. */
+  readonly track: MediaStreamTrack | null;
+  /** Why nothing comes, where the server says. */
+  readonly idle: FerriteShown["idle"];
+  /** The layer wanted and the one that comes, and why that is less. */
+  readonly quality: Omit<FerriteQuality["shown"][number], "publication"> | undefined;
+  /** It is published no more. */
+  readonly isOver: boolean;
+  readonly isSubscribed: boolean;
+  readonly isPaused: boolean;
+  /** What comes first where there is not room for all. */
+  priority: RTCPriorityType;
+  /** In pixels of the screen: instead of what elements need. Null: as those. */
+  size: { width: number; height: number } | null;
+  /** The server chooses which sounds come; what is not subscribed to is not heard. */
+  subscribe(): void;
+  unsubscribe(): void;
+  /** Nothing is sent of it, and it keeps its place. */
+  pause(): void;
+  resume(): void;
+  /** Plays it in this element, or in a new one that is returned, whatever track comes. */
+  attach(): HTMLMediaElement;
+  attach<E extends HTMLMediaElement>(element: E): E;
+  /** From this element, or from all. By itself when it is over. */
+  detach(element?: HTMLMediaElement): void;
+}
+
+/** A track that this client publishes until it says otherwise, in every room. What is over throws `InvalidStateError`. */
+export declare class LocalTrack {
+  private constructor();
+  readonly key: string;
+  readonly kind: "audio" | "video";
+  readonly options: FerritePublish;
+  readonly track: MediaStreamTrack;
+  /** How others see it, while they do. */
+  readonly publication: Publication | undefined;
+  /** Whoever may can mute what others publish. */
+  readonly muted: boolean;
+  readonly isOver: boolean;
+  mute(): void;
+  unmute(): void;
+  /** Another track under the same publication. The old one goes on running. */
+  replace(track: MediaStreamTrack): void;
+  /** Another camera or microphone, and stops the old one. Rejects as `getUserMedia` does, and keeps the old one then. */
+  setDevice(deviceId: string): Promise<void>;
+  /** Publishes it no more; the track goes on running. */
+  unpublish(): void;
+  /** Publishes it no more, and stops the track. */
+  stop(): void;
+}

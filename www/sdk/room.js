@@ -1,0 +1,269 @@
+// A room, and this client's place there. It turns what a FerriteClient tells into handles that stay, and what is wanted
+// of them into what the client is asked for.
+
+import init, { FerriteClient } from "../ferrite_client.js";
+import { Emitter } from "./emitter.js";
+import { LocalTrack } from "./local_track.js";
+import { Participant } from "./participant.js";
+import { Publication } from "./publication.js";
+
+const OUTSIDE = Object.freeze({ phase: "idle", link: "idle" });
+const PRIORITIES = ["high", "medium", "low", "very-low"];
+// While a window is drawn larger, the server need not hear of every step.
+const RESIZE_MS = 100;
+
+export class Room extends Emitter {
+  #options;
+  #client = null;
+  #status = OUTSIDE;
+  #id;
+  #own;
+  #participants = new Map();
+  #publications = new Map();
+  #tracks = new Map();
+  #speaking = { participants: [] };
+  #quality = { shown: [], arrives: {} };
+  #watched;
+  #timer = null;
+  #isDue = false;
+
+  constructor(options = {}) {
+    super();
+    this.#options = options;
+  }
+
+  get id() { return this.#id; }
+  get status() { return this.#status; }
+  get state() { return this.#status.phase; }
+  get participants() { return this.#participants; }
+  get localParticipant() { return this.#participants.get(this.#own); }
+  get localTracks() { return this.#tracks; }
+  get quality() { return this.#quality; }
+  get activeSpeaker() { return this.#participants.get(this.#speaking.active); }
+  get speakers() {
+    return this.#speaking.participants.map((id) => this.#participants.get(id)).filter(Boolean);
+  }
+
+  async connect({ signal, ...join }) {
+    signal?.throwIfAborted();
+    if (this.#client) throw new DOMException("in a room, or on the way into one", "InvalidStateError");
+    await init();
+    signal?.throwIfAborted();
+    const client = this.#begin();
+    const leave = () => this.leave();
+    signal?.addEventListener("abort", leave, { once: true });
+    try {
+      await client.join(join);
+    } catch (error) {
+      this.#finish(client);
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      signal?.removeEventListener("abort", leave);
+    }
+  }
+
+  // Resolves when all that was there is told to be gone. Tracks go on running, and are published in the next room.
+  async leave() {
+    const client = this.#client;
+    if (!client) return;
+    const isOver = this.#id && new Promise((resolve) => this.once("left", resolve));
+    client.close();
+    await isOver;
+    this.#finish(client);
+  }
+
+  publish(track, options = {}) {
+    const key = options.key ?? (track.kind === "audio" ? "mic" : "cam");
+    this.#tracks.get(key)?.unpublish();
+    const local = new LocalTrack(this, track, { ...options, key });
+    this.carry(local);
+    this.#tracks.set(key, local);
+    return local;
+  }
+
+  say(text, { to, ...options } = {}) {
+    return this.#inside().say(text, { ...options, to: to?.map((it) => it.id ?? it) });
+  }
+
+  stats() {
+    return this.#inside().stats();
+  }
+
+  kick(participant, reason) {
+    return this.#inside().kick(participant.id ?? participant, reason);
+  }
+
+  mutePublication(publication) {
+    return this.#inside().mutePublication(publication.id ?? publication);
+  }
+
+  end(reason) {
+    return this.#inside().endRoom(reason);
+  }
+
+  // The next three are for LocalTrack.
+
+  carry(local) {
+    this.#client?.publishTrack(local.track, local.options);
+    local.publication?.show(local.track);
+  }
+
+  mute(key, isMuted) {
+    if (isMuted) this.#client?.mute(key);
+    else this.#client?.unmute(key);
+  }
+
+  drop(local) {
+    this.#tracks.delete(local.key);
+    this.#client?.unpublishTrack(local.key);
+  }
+
+  #inside() {
+    if (this.#client) return this.#client;
+    throw new DOMException("in no room", "InvalidStateError");
+  }
+
+  #begin() {
+    const client = new FerriteClient(this.#options);
+    this.#client = client;
+    for (const [event, note] of Object.entries(this.#notes(client))) client.on(event, note);
+    for (const local of this.#tracks.values()) {
+      this.carry(local);
+      if (local.muted) client.mute(local.key);
+    }
+    return client;
+  }
+
+  #finish(client) {
+    if (this.#client !== client) return;
+    this.#client = null;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#watched = undefined;
+    client.close();
+    client.free();
+    this.#change(OUTSIDE);
+  }
+
+  #notes(client) {
+    const at = ({ id }) => this.#participants.get(id);
+    const of = ({ id }) => this.#publications.get(id);
+    return {
+      status: (status) => client === this.#client && this.#change(status),
+      joined: ({ id, own }) => {
+        this.#id = id;
+        this.#own = own;
+        this.#watched = undefined;
+        this.#want();
+      },
+      participantJoined: (told) => this.#meet(told),
+      participantChanged: (told) => {
+        at(told)?.change(told);
+        this.emit("participantChanged", at(told));
+      },
+      participantLeft: (told) => {
+        const participant = at(told);
+        this.#participants.delete(told.id);
+        participant?.end();
+        this.emit("participantLeft", participant);
+      },
+      published: (told) => this.#see(told),
+      publicationChanged: (told) => {
+        of(told)?.change(told);
+        this.emit("publicationChanged", of(told));
+      },
+      unpublished: (told) => {
+        const publication = of(told);
+        this.#publications.delete(told.id);
+        publication?.participant.unpublished(publication);
+        this.#want();
+        this.emit("unpublished", publication);
+      },
+      shown: ({ publication: id, track, idle }) => {
+        const publication = of({ id });
+        publication?.show(track, idle);
+        if (publication) this.emit("shown", publication);
+      },
+      speaking: (speaking) => this.#hear(speaking),
+      quality: (quality) => this.#rate(quality),
+      said: (message) => this.emit("said", { ...message, participant: this.#participants.get(message.from) }),
+      complaint: (words) => this.emit("complaint", words),
+      left: (why) => {
+        this.#id = this.#own = undefined;
+        this.#finish(client);
+        this.emit("left", why);
+      },
+    };
+  }
+
+  #change(status) {
+    const before = this.#status;
+    this.#status = status;
+    if (before !== status) this.emit("status", status);
+  }
+
+  #meet(told) {
+    const participant = new Participant(told, told.id === this.#own);
+    this.#participants.set(told.id, participant);
+    this.emit("participantJoined", participant);
+  }
+
+  #see(told) {
+    const participant = this.#participants.get(told.participant);
+    if (!participant) return;
+    const publication = new Publication(participant, told, this.#options.subscribe ?? true, (when) => this.#want(when));
+    this.#publications.set(told.id, publication);
+    const local = participant.isLocal && this.#tracks.get(publication.key);
+    if (local) publication.show(local.track);
+    participant.published(publication);
+    this.emit("published", publication);
+    this.#want();
+  }
+
+  #hear(speaking) {
+    this.#speaking = speaking;
+    for (const [id, participant] of this.#participants) participant.speak(speaking.participants.includes(id));
+    this.emit("speaking", this.speakers);
+  }
+
+  #rate(quality) {
+    this.#quality = quality;
+    const limits = new Map();
+    for (const { publication: id, ...shown } of quality.shown) {
+      const publication = this.#publications.get(id);
+      publication?.rate(shown);
+      // A way that is too narrow is that of who is at its end.
+      const whose = shown.limit === "download" ? this.localParticipant : publication?.participant;
+      if (whose && shown.limit) limits.set(whose, limits.get(whose) === "lost" ? "lost" : grade(shown.limit));
+    }
+    for (const participant of this.#participants.values()) participant.rate(limits.get(participant) ?? "good");
+    this.emit("quality", quality);
+  }
+
+  // The pictures that are wanted may be others than before.
+  #want(when) {
+    if (when === "later") {
+      this.#timer ??= setTimeout(() => this.#watch(), RESIZE_MS);
+    } else if (!this.#isDue) {
+      this.#isDue = true;
+      queueMicrotask(() => this.#watch());
+    }
+  }
+
+  #watch() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#isDue = false;
+    if (!this.#client || !this.#own) return;
+    const views = [...this.#publications.values()].map((it) => it.view).filter(Boolean);
+    views.sort((one, other) => one.paused - other.paused || rank(one) - rank(other));
+    const wanted = JSON.stringify(views);
+    if (wanted === this.#watched) return;
+    this.#watched = wanted;
+    this.#client.watch(views);
+  }
+}
+
+const rank = ({ priority }) => PRIORITIES.indexOf(priority);
+
+const grade = (limit) => (limit === "interrupted" ? "lost" : "poor");
