@@ -19,7 +19,7 @@ const TYPES: &str = "ferrite_client.d.ts";
 const WASM: &str = "ferrite_client_bg.wasm";
 
 /// As they are served.
-const SERVED: [&str; 13] = [
+const SERVED: [&str; 15] = [
     SCRIPT,
     TYPES,
     WASM,
@@ -27,11 +27,13 @@ const SERVED: [&str; 13] = [
     "ferrite_room.d.ts",
     "sdk/index.js",
     "sdk/index.d.ts",
+    "sdk/calls.js",
     "sdk/emitter.js",
     "sdk/local_track.js",
     "sdk/participant.js",
     "sdk/publication.js",
     "sdk/room.js",
+    "sdk/rpc.js",
     "sdk/visible.js",
 ];
 

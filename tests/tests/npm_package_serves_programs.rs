@@ -183,6 +183,42 @@ async fn from_npm_react_draws_a_call_by_a_hook() -> Result<()> {
 }
 
 #[tokio::test]
+async fn from_npm_strict_typescript_knows_what_methods_take_and_give() -> Result<()> {
+    let project = project(&artefacts::fresh("npm_typed")?, "vite").await?;
+    fs::write(project.join("src/typed.ts"), TYPED)?;
+    run(&project, "node", &["node_modules/typescript/bin/tsc"]).await
+}
+
+/// Each line that is wrong says so: where it is not found to be, that is an error.
+const TYPED: &str = r#"
+import { Room, RpcError } from "ferrite-client/sdk";
+
+interface Methods {
+  greet: { payload: { name: string }; result: string };
+  count: { payload: undefined; result: number };
+}
+
+const room = new Room<Methods>();
+room.handle("greet", ({ name }, { participant }) => `${participant.name} greets ${name}`);
+room.handle("count", async () => 7);
+// @ts-expect-error
+room.handle("count", () => "seven");
+// @ts-expect-error
+room.handle("sing", () => {});
+const greeting: string = await room.call("ben", "greet", { name: "Ada" }, { timeout: 5 });
+// @ts-expect-error
+await room.call("ben", "greet", "Ada");
+// @ts-expect-error
+const count: string = await room.call("ben", "count", undefined);
+// @ts-expect-error
+room.on("sung", () => {});
+room.once("said", ({ text, participant }) => console.log(participant?.name, text.length, greeting, count));
+const any = new Room();
+any.handle("whatever", (payload) => payload);
+await any.call("ben", "whatever", 7).catch((error: RpcError) => console.log(error.code));
+"#;
+
+#[tokio::test]
 async fn a_page_without_a_bundler_takes_it_either_way() -> Result<()> {
     let dir = artefacts::fresh("npm_plain")?;
     write_package(&dir).await?;

@@ -62,8 +62,44 @@ export interface RoomEvents {
   left: FerriteLeft;
 }
 
-/** A room. It may be left and connected to again, also as another one. */
-export declare class Room extends Emitter<RoomEvents> {
+/** What a method takes and what comes of it: values that JSON can carry. */
+export interface RpcMethod {
+  payload: any;
+  result: any;
+}
+
+/** Why a call was not done; or thrown by a method, for its caller. */
+export declare class RpcError extends Error {
+  /** A method may use codes of its own. At most 64 characters come over, and 512 of the message. */
+  constructor(code: string, message?: string);
+  /**
+   * `timeout`: there was no answer in time. `gone`: they left the room. `interrupted`: this client did. Nobody knows
+   * then whether it was done. `unknownMethod`, `failed`: they have no such method, or it threw. `full`: too many calls
+   * wait, here or there. `tooLarge`: a call and a result have at most 16 KiB.
+   */
+  readonly code: string;
+}
+
+/** How long to wait. */
+export interface RpcCallOptions {
+  /** Milliseconds. Default: ten seconds. */
+  timeout?: number;
+  /** Waits no more; the promise rejects with its reason, and the method is told. */
+  signal?: AbortSignal;
+}
+
+/** Who calls. */
+export interface RpcCall {
+  participant: Participant;
+  /** Aborted when nobody waits for the result any more. */
+  signal: AbortSignal;
+}
+
+/**
+ * A room. It may be left and connected to again, also as another one. `Methods` are those that participants call of each
+ * other: `Room<{ greet: { payload: string; result: number } }>`.
+ */
+export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Record<string, RpcMethod>> extends Emitter<RoomEvents> {
   constructor(options?: RoomOptions);
   /** Its name, while one is in. */
   readonly id: string | undefined;
@@ -88,6 +124,19 @@ export declare class Room extends Emitter<RoomEvents> {
   publish(track: MediaStreamTrack, options?: Partial<FerritePublish>): LocalTrack;
   /** Says something to all, or to some. Resolves when the server took it. */
   say(text: string, options?: { topic?: string; to?: (Participant | string)[] }): Promise<void>;
+  /**
+   * Calls a method of somebody. Resolves with its result, and rejects with an {@link RpcError}, or a `FerriteError` where
+   * the server does not pass it on. It runs once, also where the connection is cut meanwhile.
+   */
+  call<M extends keyof Methods & string>(
+    participant: Participant | string, method: M, payload: Methods[M]["payload"], options?: RpcCallOptions,
+  ): Promise<Methods[M]["result"]>;
+  /** What to do when others call a method. Throws `InvalidStateError` where it has a handler already. */
+  handle<M extends keyof Methods & string>(
+    method: M,
+    handler: (payload: Methods[M]["payload"], call: RpcCall) => Methods[M]["result"] | PromiseLike<Methods[M]["result"]>,
+    options?: ListenerOptions,
+  ): void;
   stats(): Promise<FerriteStats>;
   /** Removes somebody, if this client may. */
   kick(participant: Participant | string, reason?: string): Promise<void>;

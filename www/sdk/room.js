@@ -6,6 +6,7 @@ import { Emitter } from "./emitter.js";
 import { LocalTrack } from "./local_track.js";
 import { Participant } from "./participant.js";
 import { Publication } from "./publication.js";
+import { Rpc, TOPIC } from "./rpc.js";
 
 const OUTSIDE = Object.freeze({ phase: "idle", link: "idle" });
 const PRIORITIES = ["high", "medium", "low", "very-low"];
@@ -23,6 +24,7 @@ export class Room extends Emitter {
   #tracks = new Map();
   #speaking = { participants: [] };
   #quality = { shown: [], arrives: {} };
+  #rpc = new Rpc(async (text, to) => this.#inside().say(text, { topic: TOPIC, to: [to] }));
   #watched;
   #timer = null;
   #isDue = false;
@@ -85,6 +87,16 @@ export class Room extends Emitter {
     return this.#inside().say(text, { ...options, to: to?.map((it) => it.id ?? it) });
   }
 
+  // Has somebody do something, and resolves with what came of it.
+  call(participant, method, payload, options) {
+    return this.#rpc.call(participant.id ?? participant, method, payload, options);
+  }
+
+  // What others may have this client do.
+  handle(method, handler, options) {
+    this.#rpc.handle(method, handler, options);
+  }
+
   stats() {
     return this.#inside().stats();
   }
@@ -140,6 +152,7 @@ export class Room extends Emitter {
     clearTimeout(this.#timer);
     this.#timer = null;
     this.#watched = undefined;
+    this.#rpc.end("this client left the room");
     client.close();
     client.free();
     this.#change(OUTSIDE);
@@ -151,6 +164,7 @@ export class Room extends Emitter {
     return {
       status: (status) => client === this.#client && this.#change(status),
       joined: ({ id, own }) => {
+        if (this.#own) this.#rpc.end("this client came back as another participant");
         this.#id = id;
         this.#own = own;
         this.#watched = undefined;
@@ -164,6 +178,8 @@ export class Room extends Emitter {
       participantLeft: (told) => {
         const participant = at(told);
         this.#participants.delete(told.id);
+        // Outside nobody else is there either.
+        if (client.room) this.#rpc.gone(told.id);
         participant?.end();
         this.emit("participantLeft", participant);
       },
@@ -186,7 +202,7 @@ export class Room extends Emitter {
       },
       speaking: (speaking) => this.#hear(speaking),
       quality: (quality) => this.#rate(quality),
-      said: (message) => this.emit("said", { ...message, participant: this.#participants.get(message.from) }),
+      said: (message) => this.#read(message),
       complaint: (words) => this.emit("complaint", words),
       left: (why) => {
         this.#id = this.#own = undefined;
@@ -218,6 +234,13 @@ export class Room extends Emitter {
     participant.published(publication);
     this.emit("published", publication);
     this.#want();
+  }
+
+  #read(message) {
+    const participant = this.#participants.get(message.from);
+    if (message.topic !== TOPIC) return this.emit("said", { ...message, participant });
+    // What one says comes back, too.
+    if (participant && message.to?.includes(this.#own)) this.#rpc.hear(message.from, message.text, participant);
   }
 
   #hear(speaking) {
