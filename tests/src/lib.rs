@@ -39,6 +39,7 @@ pub mod firefox;
 pub mod janus;
 pub mod lab;
 pub mod load;
+pub mod looks;
 pub mod machine;
 pub mod marionette;
 pub mod native;

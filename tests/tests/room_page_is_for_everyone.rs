@@ -2,7 +2,8 @@
 //! alone; and what axe, which knows the rules for accessible pages, finds in each of these: nothing.
 
 use anyhow::{Context, Result, ensure};
-use ferrite_tests::{Browser, RoomPage, Scene, artefacts, scene_with};
+use ferrite_tests::looks::{axe_finds_nothing, emulate};
+use ferrite_tests::{Browser, RoomPage, Scene, scene_with};
 use serde_json::{Value, json};
 
 const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
@@ -35,36 +36,6 @@ async fn say_of(scene: &Scene, who: usize, topic: &str, text: &str) -> Result<()
     let message = json!({ "type": "say", "topic": topic, "text": text }).to_string();
     let say = format!("window.crowd[{who}].send({message:?});");
     scene.run(&say).await.map(drop)
-}
-
-/// What axe finds, in one line each.
-async fn axe_finds_nothing(browser: &Browser, what: &str) -> Result<()> {
-    let path = artefacts::repository().join("tests/node/node_modules/axe-core/axe.min.js");
-    let axe = std::fs::read_to_string(path).context("tests/node/install brings axe-core")?;
-    browser.run(&axe, vec![]).await?;
-    let look = "
-        const { violations } = await axe.run(document, { resultTypes: ['violations'] });
-        return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) =>
-            `${id}: ${html} ${failureSummary}`));";
-    let found = browser.run(look, vec![]).await?;
-    let found = found.as_array().context("a list")?;
-    ensure!(found.is_empty(), "axe finds in {what}: {found:#?}");
-    Ok(())
-}
-
-async fn emulate(browser: &Browser, width: u32, height: u32, scheme: &str) -> Result<()> {
-    let metrics = json!({
-        "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false
-    });
-    browser
-        .devtools("Emulation.setDeviceMetricsOverride", metrics)
-        .await?;
-    let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-    let media = json!({ "features": features });
-    browser
-        .devtools("Emulation.setEmulatedMedia", media)
-        .await
-        .map(drop)
 }
 
 /// Waits until so many tiles are seen.
