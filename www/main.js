@@ -38,11 +38,25 @@ async function words(language) {
   return answer.text();
 }
 
+// How well a call does is for few, and is loaded when they want to see it.
+function qualityOpens(words) {
+  const known = JSON.parse(words);
+  const say = (english) => known[english] ?? english;
+  document.getElementById("quality-open")?.addEventListener("click", async () => {
+    try {
+      (await import("./quality.js")).open(say);
+    } catch (error) {
+      console.error(error);
+    }
+  });
+}
+
 const start = { front: startFront, echo: startEcho, room: startRoom };
 
 try {
   const [spoken] = await Promise.all([words(language()), init(), brand()]);
   start[document.body.dataset.page](spoken);
+  qualityOpens(spoken);
 } catch (error) {
   fail(error, "The app could not be loaded. The server may be away, or this browser too old.");
 }

@@ -183,6 +183,11 @@ impl Client {
         &self.status
     }
 
+    /// The peer connection, while there is one.
+    pub(crate) fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
+    }
+
     /// The room, and this client's place there.
     pub(crate) fn room(&self) -> &Room {
         self.call.room()

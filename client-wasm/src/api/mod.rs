@@ -10,6 +10,7 @@ mod shapes;
 mod translate;
 
 pub use rooms::{FerriteJoin, FerritePublish, FerriteSay, FerriteViews};
+pub(crate) use shapes::insight;
 
 use std::future::Future;
 use std::rc::Rc;

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use ferrite_protocol::room::{Idle, ParticipantState};
 use ferrite_protocol::{
-    LeaveCause, Limit, MediaKind, Participant, Publication, PublicationId, RoomMessage, Source,
+    LeaveCause, Limit, MediaKind, Participant, Publication, PublicationId, RoomMessage, Slot,
+    Source, Tracks,
 };
-use js_sys::Reflect;
+use js_sys::{Object, Reflect};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 use web_sys::MediaStreamTrack;
 
 use super::changes::Snapshot;
 use super::translate::object;
-use crate::call::{Ending, Quality, Speaking};
+use crate::call::{Ending, Quality, Room, Speaking};
+use crate::peer::Peer;
 
 #[derive(Serialize)]
 struct RoomDto<'a> {
@@ -81,6 +83,13 @@ struct ShownQualityDto<'a> {
     sent: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Limit>,
+}
+
+/// Which section carries what, by `mid`.
+#[derive(Serialize)]
+struct SectionsDto<'a> {
+    tracks: Tracks,
+    slots: &'a BTreeMap<String, Slot>,
 }
 
 #[derive(Serialize)]
@@ -183,6 +192,28 @@ pub(super) fn quality(it: &Quality) -> JsValue {
         shown: shown.collect(),
         arrives: &it.arrives,
     })
+}
+
+/// All that a program needs to know of a call to make sense of its numbers: the `connection`, while there is one, the
+/// `room` (`FerriteRoom`, or nothing), its `quality` (`FerriteQuality`), and what each of the `sections` carries.
+pub(crate) fn insight(room: &Room, peer: Option<&Peer>) -> JsValue {
+    let snapshot = Snapshot::of(room, |_| true);
+    let sections = SectionsDto {
+        tracks: peer.map(Peer::tracks).unwrap_or_default(),
+        slots: room.carried(),
+    };
+    let insight = Object::new();
+    let connection = peer.map(|peer| peer.connection().into());
+    for (name, value) in [
+        ("connection", connection.unwrap_or_default()),
+        ("room", self::room(&snapshot)),
+        ("quality", quality(&snapshot.quality)),
+        ("sections", object(&sections)),
+    ] {
+        // A plain object takes whatever it is given.
+        let _ = Reflect::set(&insight, &name.into(), &value);
+    }
+    insight.into()
 }
 
 /// `FerriteRoomMessage`.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use ferrite_protocol::diagnosis::MAX_GATHERING_ERRORS;
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
-    ClientEvidence, IceCandidate, IceServer, RELIABLE_CHANNEL, SdpType, SessionDescription,
+    ClientEvidence, IceCandidate, IceServer, RELIABLE_CHANNEL, SdpType, SessionDescription, Tracks,
 };
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -135,6 +135,12 @@ impl Peer {
     /// The `RTCPeerConnection` itself.
     pub(crate) fn connection(&self) -> &RtcPeerConnection {
         &self.connection
+    }
+
+    /// What its sections are for, by `mid`, in a room.
+    pub(crate) fn tracks(&self) -> Tracks {
+        let tracks = self.sections.as_ref().map(Sections::tracks);
+        tracks.unwrap_or_default()
     }
 
     /// Sends a track: on a transceiver whose sender fell silent, or on a new one.

@@ -77,6 +77,8 @@ pub(crate) enum RoomAction {
     Devices,
     /// See what keys there are.
     Help,
+    /// See how well the call does.
+    Measure,
     /// Take the link to this room along.
     CopyLink,
     /// See the ways to lead others here.

@@ -5,6 +5,7 @@ use web_sys::File;
 
 use super::company::{HAND, REACTION};
 use super::{Input, PEEK_MS, RoomApp};
+use crate::api;
 use crate::app::devices::BOTH;
 use crate::app::files;
 use crate::app::grid::Wish;
@@ -41,6 +42,10 @@ impl RoomApp {
             RoomAction::UseNewcomer => self.use_newcomer(),
             RoomAction::LeaveNewcomer => return drop(self.view.newcomer.take()),
             RoomAction::Help => return self.view.menu.help(),
+            RoomAction::Measure => {
+                let insight = api::insight(self.client.room(), self.client.peer());
+                return self.view.quality.tell(&insight);
+            }
             RoomAction::CopyLink => return self.copy_link(),
             RoomAction::Invite => {
                 return self.view.invite.open(&crate::url::without_parameters());

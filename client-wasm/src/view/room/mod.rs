@@ -13,6 +13,7 @@ mod newcomer;
 mod pager;
 mod panel;
 mod people;
+mod quality;
 mod sinks;
 mod talk;
 mod toasts;
@@ -35,6 +36,7 @@ use pager::Pager;
 use panel::Panels;
 use people::People;
 pub(crate) use people::PersonLine;
+use quality::Quality;
 use sinks::Sinks;
 use talk::Talk;
 use toasts::Toasts;
@@ -61,6 +63,7 @@ pub(crate) struct RoomView {
     pub(crate) pager: Pager,
     pub(crate) panels: Panels,
     pub(crate) people: People,
+    pub(crate) quality: Quality,
     pub(crate) toasts: Toasts,
     document: Document,
     room: HtmlElement,
@@ -96,6 +99,7 @@ impl RoomView {
             pager: Pager::new(&find, post)?,
             panels: Panels::new(&find, post)?,
             people: People::new(&find, post)?,
+            quality: Quality::new(&find, post)?,
             toasts: Toasts::new(document, &find)?,
             document: document.clone(),
             room,
@@ -123,6 +127,7 @@ impl RoomView {
         show(&self.heading, inside);
         self.menu.close();
         self.invite.close();
+        self.quality.close();
         self.float.close();
         self.toasts.clear();
         match inside {
