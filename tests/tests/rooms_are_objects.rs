@@ -1,7 +1,7 @@
 //! Rooms as objects, as the SDK's TypeScript definitions say: handles that stay, and that say when they are over.
 
 use anyhow::Result;
-use ferrite_tests::scene;
+use ferrite_tests::{firefox_lab, scene};
 
 /// Two programs on one page.
 const PROGRAMS: &str = r"
@@ -15,7 +15,8 @@ const PROGRAMS: &str = r"
         await ben.connect({ room: 'kitchen', name: 'Ben' });
     };
     const leave = () => Promise.all([ada.leave(), ben.leave()]);
-    const frames = (player) => player.getVideoPlaybackQuality().totalVideoFrames;
+    // Firefox keeps the W3C's counter for files only.
+    const frames = (player) => player.mozPaintedFrames ?? player.getVideoPlaybackQuality().totalVideoFrames;
 ";
 
 async fn play(name: &str, script: &str) -> Result<()> {
@@ -51,6 +52,7 @@ const HANDLES: &str = r"
         ['mic', 'audio', 'Front', true]);
     await until('its sound', () => publication.track);
     await lab.hears(lab.ear(new MediaStream([publication.track])), 440);
+    await until('who speaks', () => person.isSpeaking && ben.speakers.includes(person) && ben.activeSpeaker === person);
 
     mic.mute();
     await until('that it is muted', () => publication.muted && mic.muted && mic.publication.muted);
@@ -85,6 +87,57 @@ const HANDLES: &str = r"
     expect('the state after', [ada.state, ada.participants.size, ada.localParticipant], ['idle', 0, undefined]);
     await heard('participantLeft', (it) => it === again);
     await leave();
+";
+
+#[tokio::test]
+async fn a_camera_gives_way_to_another_one_in_the_same_publication() -> Result<()> {
+    play("objects_devices", DEVICES).await
+}
+
+const DEVICES: &str = r"
+    const media = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } });
+    const [first] = media.getTracks();
+    const camera = ada.publish(first, { label: 'Front' });
+    await meet();
+    const publication = await until('a picture', () => of(ben, ada, 'cam')?.track && of(ben, ada, 'cam'));
+    const missing = await rejected(camera.setDevice('no such device'));
+    expect('a device that is not there', missing.name, 'OverconstrainedError');
+    expect('what is sent then', [camera.track === first, first.readyState], [true, 'live']);
+    await camera.setDevice(first.getSettings().deviceId);
+    expect('what is sent now', [camera.track === first, first.readyState, camera.track.readyState], [false, 'ended', 'live']);
+    const player = publication.attach();
+    document.body.append(player);
+    const before = frames(player);
+    await until('frames of it', () => frames(player) > before + 10);
+    expect('the publication', [publication.isOver, of(ben, ada, 'cam') === publication, publication.label], [false, true, 'Front']);
+    const last = camera.track;
+    const late = rejected(camera.setDevice(last.getSettings().deviceId));
+    camera.stop();
+    expect('a device for what is over', [(await late).name, last.readyState], ['InvalidStateError', 'ended']);
+    await leave();
+";
+
+#[tokio::test]
+async fn its_definitions_name_what_it_has() -> Result<()> {
+    play("objects_definitions", MEMBERS).await
+}
+
+/// What the definitions declare of each class, and what its objects have: but for what the classes have for each other
+/// only, below a line that says so.
+const MEMBERS: &str = r"
+    const sdk = await import('/sdk/index.js');
+    const types = await (await fetch('/sdk/index.d.ts')).text();
+    const list = (names) => [...new Set(names)].filter((name) => name !== 'constructor').sort().join(' ');
+    const files = { Room: 'room', Participant: 'participant', Publication: 'publication', LocalTrack: 'local_track' };
+    for (const [name, file] of Object.entries(files)) {
+        const [, body] = types.match(new RegExp(`^export declare class ${name}\\b[^]*?\\{\n([^]*?)^\\}`, 'm'));
+        const declared = [...body.matchAll(/^  (?:readonly )?(\w+)[(<:]/gm)].map(([, member]) => member);
+        const [open] = (await (await fetch(`/sdk/${file}.js`)).text()).split(/^  \/\/ .*(?:not for users|are for LocalTrack)/m);
+        const has = [...open.matchAll(/^  (?:get |set |async )?(\w+)\(/gm), ...open.matchAll(/^    this\.(\w+) = /gm)];
+        expect(`what ${name} has`, list(has.map(([, member]) => member)), list(declared));
+    }
+    expect('what there is', list(Object.keys(sdk)), list([...types.matchAll(/^export declare class (\w+)/gm)]
+        .map(([, name]) => name).filter((name) => name !== 'Emitter')));
 ";
 
 #[tokio::test]
@@ -177,6 +230,8 @@ const LISTENERS: &str = r"
 #[tokio::test]
 async fn they_are_the_same_when_a_connection_was_cut() -> Result<()> {
     scene("objects_resume", async |scene| {
+        // It speaks to a socket that is being cut.
+        scene.expect_console_errors();
         scene.open_lab().await?;
         scene.run(&format!("{SOCKETS}{PROGRAMS}{CUT}")).await?;
         Ok(())
@@ -211,3 +266,14 @@ const CUT: &str = r"
     await until('that it is muted', () => publication.muted);
     await leave();
 ";
+
+#[test]
+fn firefox_is_sent_as_much_as_it_shows_and_stops_where_it_is_told_to() -> Result<()> {
+    firefox_lab("firefox_objects", async |firefox| {
+        for script in [SIGHT, LISTENERS] {
+            let script = format!("{{ {PROGRAMS}{script} }}");
+            firefox.run(&script, vec![]).await?;
+        }
+        Ok(())
+    })
+}
