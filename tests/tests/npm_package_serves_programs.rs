@@ -213,6 +213,9 @@ const count: string = await room.call("ben", "count", undefined);
 // @ts-expect-error
 room.on("sung", () => {});
 room.once("said", ({ text, participant }) => console.log(participant?.name, text.length, greeting, count));
+for await (const { phase } of room.events("status")) console.log(phase);
+// @ts-expect-error
+import { Emitter } from "ferrite-client/sdk";
 const any = new Room();
 any.handle("whatever", (payload) => payload);
 await any.call("ben", "whatever", 7).catch((error: RpcError) => console.log(error.code));

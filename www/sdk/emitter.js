@@ -1,7 +1,12 @@
 // Events in the manner of the platform's: by name, with a signal that ends a listener.
 
+// So many wait for a loop that is slow; beyond these the oldest are dropped.
+const WAITING = 1000;
+
 export class Emitter {
   #listeners = new Map();
+  // What ends the loops over events.
+  #loops = new Set();
 
   on(event, listener, { signal, once = false } = {}) {
     if (signal?.aborted) return this;
@@ -26,7 +31,33 @@ export class Emitter {
     return this;
   }
 
-  // Not for users. What a listener throws is reported, and keeps nothing from the others.
+  // Each event of a kind, for `for await`.
+  events(event, { signal } = {}) {
+    const waiting = new Waiting();
+    const hear = (detail) => waiting.push(detail);
+    const end = () => {
+      this.off(event, hear);
+      this.#loops.delete(end);
+      signal?.removeEventListener("abort", end);
+      waiting.end();
+    };
+    this.on(event, hear);
+    this.#loops.add(end);
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted) end();
+    return {
+      next: () => waiting.next(),
+      return: async () => (end(), OVER),
+      [Symbol.asyncIterator]() { return this; },
+    };
+  }
+
+  // The next two are not for users. Nothing more comes.
+  finish() {
+    for (const end of [...this.#loops]) end();
+  }
+
+  // What a listener throws is reported, and keeps nothing from the others.
   emit(event, detail) {
     for (const [listener, { once }] of [...(this.#listeners.get(event) ?? [])]) {
       if (once) this.off(event, listener);
@@ -36,5 +67,28 @@ export class Emitter {
         reportError(error);
       }
     }
+  }
+}
+
+const OVER = Object.freeze({ value: undefined, done: true });
+
+class Waiting {
+  #items = [];
+  #isOver = false;
+  #wake = [];
+
+  push(item) {
+    if (this.#items.push(item) > WAITING) this.#items.shift();
+    this.#wake.shift()?.();
+  }
+
+  end() {
+    this.#isOver = true;
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  async next() {
+    while (this.#items.length === 0 && !this.#isOver) await new Promise((wake) => this.#wake.push(wake));
+    return this.#items.length === 0 ? OVER : { value: this.#items.shift(), done: false };
   }
 }

@@ -7,6 +7,9 @@ import type {
   FerriteSource, FerriteStats, FerriteStatus, FerriteShown,
 } from "../ferrite_client.js";
 
+// What does not say that it is exported is not.
+export {};
+
 /** How long a listener listens. */
 export interface ListenerOptions {
   /** Until this is aborted. */
@@ -14,13 +17,18 @@ export interface ListenerOptions {
 }
 
 /** What all handles have. Within a listener everything is already as the event tells. */
-export declare class Emitter<Events> {
+declare class Emitter<Events> {
   /** Calls back with every event of a kind. What is thrown there is reported, and keeps nothing from others. */
   on<K extends keyof Events>(event: K, listener: (detail: Events[K]) => void, options?: ListenerOptions): this;
   /** Calls back with the next one. */
   once<K extends keyof Events>(event: K, listener: (detail: Events[K]) => void, options?: ListenerOptions): this;
   /** Calls back no more. */
   off<K extends keyof Events>(event: K, listener: (detail: Events[K]) => void): this;
+  /**
+   * Each event of a kind from now on, for `for await`: until the loop is left, the signal is aborted, or the handle is
+   * over. Of those that come while the loop is busy the newest 1000 wait.
+   */
+  events<K extends keyof Events>(event: K, options?: ListenerOptions): AsyncIterableIterator<Events[K]>;
 }
 
 /** How to make a room. */

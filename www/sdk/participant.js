@@ -63,5 +63,6 @@ export class Participant extends Emitter {
   end() {
     this.#isOver = true;
     this.emit("participantLeft", this);
+    this.finish();
   }
 }

@@ -137,5 +137,6 @@ export class Publication extends Emitter {
     this.#track = null;
     this.detach();
     this.emit("unpublished", this);
+    this.finish();
   }
 }
