@@ -191,6 +191,64 @@ async fn what_was_relayed_is_counted_once_over_kills_and_restarts() -> Result<()
 }
 
 #[tokio::test]
+async fn what_time_limited_credentials_relay_is_counted_once_over_kills() -> Result<()> {
+    let dir = artefacts::fresh("time_limited_credentials_usage")?;
+    let data = dir.join("data");
+    let data = data.to_str().context("a path")?;
+    let flags = ["--data", data, "--turn-shared-secret", "north"];
+    let mut server = server(&dir, &flags).await?;
+    let mirror = mirror("127.0.0.1").await?.to_string();
+    let other = User::new(&server, &json!({})).await?;
+    let relay = [
+        "-u",
+        "me",
+        "-W",
+        "north",
+        "-e",
+        "127.0.0.1",
+        "-r",
+        &mirror,
+        "-c",
+        "-m",
+        "1",
+        "-l",
+        "200",
+        "-n",
+        "10",
+    ];
+    let usage = "/api/v1/turn/current_usage_for_user?username=shared-secret";
+    let mut expected = 0;
+    for life in ["disable", "enable"] {
+        let Some(said) = uclient(server.media_port(), &relay).await? else {
+            return Ok(());
+        };
+        ensure!(said.contains("tot_recv_msgs=10"), "{said}");
+        expected += 2 * 200 * 10;
+        let counted = async || bytes(&get(&server, usage).await?["usageInGB"]);
+        wait::until("all to be counted", wait::PATIENCE, counted, |counted| {
+            *counted == expected
+        })
+        .await?;
+        // What is answered is on the disk, and with it whatever was counted before.
+        other.switch(&server, life).await?;
+        let killed = dir.join(life);
+        std::fs::create_dir(&killed)?;
+        server.restart_after_kill(&killed).await?;
+        ensure!(account(&server).await? == expected, "after a kill");
+    }
+    let days = get(&server, "/api/v1/turn/current_usage_by_date").await?;
+    let lines = &days
+        .as_array()
+        .and_then(|days| days.last())
+        .context("a day")?["lines"];
+    ensure!(
+        lines[1]["label"] == "shared-secret" && bytes(&lines[1]["usageInGB"])? > 0,
+        "{days}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_server_that_is_stopped_forgets_nothing() -> Result<()> {
     let dir = artefacts::fresh("stored_credentials_stopped")?;
     let data = dir.join("data");

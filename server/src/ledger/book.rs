@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::calendar::Day;
+use crate::turn::meter::Payer;
 
 /// Credentials there may be. One more takes the place of the one that expired first.
 pub const MAX_CREDENTIALS: usize = 100_000;
@@ -26,6 +27,32 @@ pub const USER_DAYS_KEPT: u32 = 62;
 
 /// A number by which a credential is counted. None is given twice.
 pub type Number = u64;
+
+/// What is counted for many together: one could not tell who they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Line {
+    /// Sessions, with the credentials of their welcome.
+    Sessions,
+    /// Who has time-limited credentials by a shared secret.
+    SharedSecret,
+}
+
+impl Line {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Sessions, Self::SharedSecret];
+
+    /// What it is called. No credential is called so: their names are longer.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Sessions => "sessions",
+            Self::SharedSecret => "shared-secret",
+        }
+    }
+
+    fn called(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|line| line.label() == label)
+    }
+}
 
 /// A credential.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +111,40 @@ pub enum Refused {
     Full,
 }
 
+/// What was relayed on a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relayed {
+    /// By all.
+    pub all: u64,
+    /// By those of each [line](Line::ALL).
+    pub of_lines: [u64; Line::ALL.len()],
+}
+
+/// Who relayed something, as lists of usage call them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name by which it is asked for.
+    pub username: String,
+    /// What it is called besides.
+    pub label: Option<String>,
+}
+
+impl User {
+    fn of(credential: &Credential) -> Self {
+        Self {
+            username: credential.username.clone(),
+            label: credential.label.clone(),
+        }
+    }
+
+    fn of_line(line: Line) -> Self {
+        Self {
+            username: line.label().to_owned(),
+            label: Some(line.label().to_owned()),
+        }
+    }
+}
+
 /// Some of the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -122,6 +183,8 @@ pub struct Written {
     pub credentials: Vec<(Number, Credential)>,
     /// What each relayed on a day.
     pub user_days: Vec<((Day, Number), u64)>,
+    /// What those of a line did.
+    pub line_days: Vec<((Day, Line), u64)>,
     /// What all did.
     pub days: Vec<(Day, u64)>,
 }
@@ -135,6 +198,8 @@ pub struct Writes {
     pub credentials: Vec<(Number, Option<Credential>)>,
     /// What each relayed on a day.
     pub user_days: Vec<((Day, Number), Option<u64>)>,
+    /// What those of a line did.
+    pub line_days: Vec<((Day, Line), u64)>,
     /// What all did.
     pub days: Vec<(Day, u64)>,
     /// Days before these are forgotten: of each, of all.
@@ -145,6 +210,7 @@ pub struct Writes {
 struct Unwritten {
     credentials: BTreeSet<Number>,
     user_days: BTreeSet<(Day, Number)>,
+    line_days: BTreeSet<(Day, Line)>,
     days: BTreeSet<Day>,
     forget: Option<(Day, Day)>,
 }
@@ -156,6 +222,7 @@ pub struct Book {
     entries: BTreeMap<Number, Entry>,
     by_name: HashMap<String, Number>,
     by_expiry: BTreeSet<(u64, Number)>,
+    line_days: BTreeMap<(Day, Line), u64>,
     days: BTreeMap<Day, u64>,
     today: Option<Day>,
     unwritten: Unwritten,
@@ -168,6 +235,7 @@ impl Book {
     pub fn read(written: Written) -> Self {
         let mut book = Self {
             next: written.next,
+            line_days: written.line_days.into_iter().collect(),
             days: written.days.into_iter().collect(),
             ..Self::default()
         };
@@ -259,43 +327,76 @@ impl Book {
         sum(&self.days, unix)
     }
 
-    /// The same by day. Days on which nothing was relayed are left out.
-    pub fn usage_by_date(&self, unix: u64) -> Vec<(Day, u64)> {
-        let month = self.days.range(Day::of(unix).month()..);
-        month.map(|(day, bytes)| (*day, *bytes)).collect()
+    /// What those of a line relayed in this month.
+    pub fn usage_of(&self, unix: u64, line: Line) -> u64 {
+        let month = self.line_days.range((Day::of(unix).month(), line)..);
+        let its = month.filter(|((_, one), _)| *one == line);
+        its.map(|(_, bytes)| bytes).sum()
     }
 
-    /// What one relayed in this month.
+    /// What all relayed in this month, by day. Days on which nothing was relayed are left out.
+    pub fn usage_by_date(&self, unix: u64) -> Vec<(Day, Relayed)> {
+        let month = self.days.range(Day::of(unix).month()..);
+        let of_line = |day, line| self.line_days.get(&(day, line)).copied();
+        let relayed = |(day, bytes): (&Day, &u64)| {
+            let of_lines = Line::ALL.map(|line| of_line(*day, line).unwrap_or_default());
+            (
+                *day,
+                Relayed {
+                    all: *bytes,
+                    of_lines,
+                },
+            )
+        };
+        month.map(relayed).collect()
+    }
+
+    /// What one relayed in this month, or those of a line.
     ///
     /// # Errors
     /// When nobody is called so.
     pub fn usage_for(&self, unix: u64, username: &str) -> Result<u64, Refused> {
+        if let Some(line) = Line::called(username) {
+            return Ok(self.usage_of(unix, line));
+        }
         let number = self.by_name.get(username);
         let entry = number.and_then(|number| self.entries.get(number));
         Ok(sum(&entry.ok_or(Refused::Unknown)?.days, unix))
     }
 
-    /// A page of those that relayed something in this month, with how much; and whether there is another.
-    pub fn usage_by_user(&self, unix: u64, page: usize) -> (Vec<(Credential, u64)>, bool) {
+    /// A page of those that relayed something in this month, with how much; and whether there is another. Lines come
+    /// before credentials.
+    pub fn usage_by_user(&self, unix: u64, page: usize) -> (Vec<(User, u64)>, bool) {
+        let lines = Line::ALL.map(|line| (User::of_line(line), self.usage_of(unix, line)));
         let newest = self.entries.values().rev();
-        let used = newest.map(|entry| (&entry.credential, sum(&entry.days, unix)));
-        let used: Vec<_> = used.filter(|(_, bytes)| *bytes > 0).collect();
-        let page = page.max(1);
-        let has_more = used.len() > page.saturating_mul(PAGE);
-        let of_page = of_page(used.into_iter(), page);
-        let users = of_page.map(|(credential, bytes)| (credential.clone(), bytes));
-        (users.collect(), has_more)
+        let credentials = newest.map(|entry| (User::of(&entry.credential), sum(&entry.days, unix)));
+        let all = lines.into_iter().chain(credentials);
+        let mut used = all.filter(|(_, bytes)| *bytes > 0);
+        let users: Vec<_> = of_page(&mut used, page.max(1)).collect();
+        let has_more = users.len() == PAGE && used.next().is_some();
+        (users, has_more)
     }
 
-    /// Counts what was relayed with a credential, also when there is none of this number any more.
-    pub fn count(&mut self, unix: u64, number: Number, bytes: u64) {
+    /// Counts what was relayed for somebody, also when there is no credential of this number any more.
+    pub fn count(&mut self, unix: u64, payer: Payer, bytes: u64) {
         let day = Day::of(unix);
-        if let Some(entry) = self.entries.get_mut(&number) {
-            *entry.days.entry(day).or_default() += bytes;
-            self.unwritten.user_days.insert((day, number));
+        match payer {
+            Payer::Stored(number) => {
+                if let Some(entry) = self.entries.get_mut(&number) {
+                    *entry.days.entry(day).or_default() += bytes;
+                    self.unwritten.user_days.insert((day, number));
+                }
+            }
+            Payer::Sessions => self.count_line(day, Line::Sessions, bytes),
+            Payer::TimeLimited => self.count_line(day, Line::SharedSecret, bytes),
         }
         *self.days.entry(day).or_default() += bytes;
         self.unwritten.days.insert(day);
+    }
+
+    fn count_line(&mut self, day: Day, line: Line, bytes: u64) {
+        *self.line_days.entry((day, line)).or_default() += bytes;
+        self.unwritten.line_days.insert((day, line));
     }
 
     /// Forgets days that are long past, once a day.
@@ -309,7 +410,9 @@ impl Book {
             entry.days = entry.days.split_off(&of_each);
         }
         self.days = self.days.split_off(&of_all);
+        self.line_days.retain(|(day, _), _| *day >= of_all);
         self.unwritten.user_days.retain(|(day, _)| *day >= of_each);
+        self.unwritten.line_days.retain(|(day, _)| *day >= of_all);
         self.unwritten.days.retain(|day| *day >= of_all);
         self.unwritten.forget = Some((of_each, of_all));
     }
@@ -340,10 +443,12 @@ impl Book {
         let Unwritten {
             credentials,
             user_days,
+            line_days,
             days,
             forget,
         } = &self.unwritten;
-        credentials.is_empty() && user_days.is_empty() && days.is_empty() && forget.is_none()
+        let has_days = !(user_days.is_empty() && line_days.is_empty() && days.is_empty());
+        credentials.is_empty() && !has_days && forget.is_none()
     }
 
     /// What has to be written.
@@ -357,10 +462,12 @@ impl Book {
             let bytes = entry.and_then(|entry| entry.days.get(&day).copied());
             ((day, number), bytes)
         };
+        let of_line = |key| Some((key, *self.line_days.get(&key)?));
         let of_all = |day| Some((day, *self.days.get(&day)?));
         let Unwritten {
             credentials,
             user_days,
+            line_days,
             days,
             forget,
         } = &self.unwritten;
@@ -368,6 +475,7 @@ impl Book {
             next: self.next,
             credentials: credentials.iter().copied().map(credential).collect(),
             user_days: user_days.iter().copied().map(of_user).collect(),
+            line_days: line_days.iter().copied().filter_map(of_line).collect(),
             days: days.iter().copied().filter_map(of_all).collect(),
             forget: *forget,
         }

@@ -12,7 +12,7 @@ use redb::{
 };
 use thiserror::Error;
 
-use super::book::{Credential, Number, Writes, Written};
+use super::book::{Credential, Line, Number, Writes, Written};
 use super::calendar::Day;
 
 /// The file's name.
@@ -28,18 +28,36 @@ const NEXT: &str = "next";
 /// As JSON: a field that comes later is no new schema.
 const CREDENTIALS: TableDefinition<'_, Number, &[u8]> = TableDefinition::new("turn_credentials");
 const USER_DAYS: TableDefinition<'_, (u32, Number), u64> = TableDefinition::new("turn_user_days");
+const LINE_DAYS: TableDefinition<'_, (u32, u8), u64> = TableDefinition::new("turn_line_days");
 const DAYS: TableDefinition<'_, u32, u64> = TableDefinition::new("turn_days");
 
 type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// What makes a file of each version one of the next. A new file has version 0. All of them are one transaction.
-const MIGRATIONS: &[Migration] = &[make_tables];
+const MIGRATIONS: &[Migration] = &[make_tables, add_lines];
 
 fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(CREDENTIALS)?;
     transaction.open_table(USER_DAYS)?;
     transaction.open_table(DAYS)?;
     Ok(())
+}
+
+fn add_lines(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(LINE_DAYS)?;
+    Ok(())
+}
+
+/// What a line is called in the file.
+fn key(line: Line) -> u8 {
+    match line {
+        Line::Sessions => 1,
+        Line::SharedSecret => 2,
+    }
+}
+
+fn line(called: u8) -> Option<Line> {
+    Line::ALL.into_iter().find(|line| key(*line) == called)
 }
 
 /// Why there is no database.
@@ -267,6 +285,12 @@ fn read_all(database: &redb::Database) -> Result<(Written, Rows), redb::Error> {
         let (day, number) = key.value();
         written.user_days.push(((Day(day), number), bytes.value()));
     }
+    for row in transaction.open_table(LINE_DAYS)?.iter()? {
+        let (called, bytes) = row?;
+        let (day, called) = called.value();
+        let day = line(called).map(|line| ((Day(day), line), bytes.value()));
+        written.line_days.extend(day);
+    }
     for row in transaction.open_table(DAYS)?.iter()? {
         let (day, bytes) = row?;
         written.days.push((Day(day.value()), bytes.value()));
@@ -300,12 +324,17 @@ fn write(database: &redb::Database, writes: &Writes) -> Result<(), redb::Error> 
                 None => drop(user_days.remove((day.0, *number))?),
             }
         }
+        let mut line_days = transaction.open_table(LINE_DAYS)?;
+        for ((day, line), bytes) in &writes.line_days {
+            line_days.insert((day.0, key(*line)), bytes)?;
+        }
         let mut days = transaction.open_table(DAYS)?;
         for (day, bytes) in &writes.days {
             days.insert(day.0, bytes)?;
         }
         if let Some((of_each, of_all)) = writes.forget {
             user_days.retain_in(..(of_each.0, 0), |_, _| false)?;
+            line_days.retain_in(..(of_all.0, 0), |_, _| false)?;
             days.retain_in(..of_all.0, |_, _| false)?;
         }
     }

@@ -189,8 +189,8 @@ impl Keeper {
         let meters = self.stored.meters();
         // What ended before this is read with the rest.
         let has_ended = meters.take_ended();
-        for (number, bytes) in meters.read() {
-            self.book.count(unix, number, bytes);
+        for (payer, bytes) in meters.read() {
+            self.book.count(unix, payer, bytes);
         }
         self.book.forget(unix);
         let is_late = now.saturating_duration_since(self.written) >= WRITE_EVERY;

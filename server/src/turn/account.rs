@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::meter::Meter;
+use super::meter::{Meter, Payer};
 
 /// Where a user's relays lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,28 +25,25 @@ pub struct Account {
     pub reach: Reach,
     /// The second at which its relays end.
     pub expires: Option<u64>,
-    /// Where the bytes that it relays are counted. Who has one is stored.
+    /// Where the bytes that it relays are counted; the server's own test has none.
     pub meter: Option<Arc<Meter>>,
     revoked: AtomicBool,
 }
 
 impl Account {
-    pub(super) fn new(reach: Reach) -> Arc<Self> {
+    pub(super) fn new(reach: Reach, expires: Option<u64>, meter: Option<Arc<Meter>>) -> Arc<Self> {
         Arc::new(Self {
             reach,
-            expires: None,
-            meter: None,
+            expires,
+            meter,
             revoked: AtomicBool::new(false),
         })
     }
 
-    pub(super) fn stored(expires: Option<u64>, meter: Arc<Meter>) -> Arc<Self> {
-        Arc::new(Self {
-            reach: Reach::Peers,
-            expires,
-            meter: Some(meter),
-            revoked: AtomicBool::new(false),
-        })
+    /// Whether it is a stored credential's.
+    pub fn is_stored(&self) -> bool {
+        let payer = self.meter.as_ref().map(|meter| meter.payer());
+        matches!(payer, Some(Payer::Stored(_)))
     }
 
     pub(super) fn revoke(&self) {

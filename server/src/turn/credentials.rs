@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
 use super::account::{Account, Password, Reach};
+use super::meter::{Meter, Payer};
 use super::stored::Stored;
 use crate::media::net::stun::integrity::{md5_key, sha256_key};
 use crate::random;
@@ -70,11 +71,15 @@ impl fmt::Debug for SharedSecret {
 }
 
 /// Everybody who may have a relay.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Credentials {
     secrets: Vec<SharedSecret>,
     sessions: Mutex<HashMap<String, Session>>,
     stored: Arc<Stored>,
+    /// What the relays of all sessions carried.
+    of_sessions: Arc<Meter>,
+    /// What those with time-limited credentials did.
+    of_time_limited: Arc<Meter>,
 }
 
 #[derive(Debug)]
@@ -86,10 +91,13 @@ struct Session {
 impl Credentials {
     /// With these secrets, of which each is as good, no session, and none that is stored.
     pub fn new(secrets: Vec<SharedSecret>) -> Self {
+        let stored = Arc::<Stored>::default();
         Self {
             secrets,
             sessions: Mutex::default(),
-            stored: Arc::default(),
+            of_sessions: stored.meters().meter(Payer::Sessions),
+            of_time_limited: stored.meters().meter(Payer::TimeLimited),
+            stored,
         }
     }
 
@@ -102,7 +110,11 @@ impl Credentials {
     pub fn issue_for(self: &Arc<Self>, reach: Reach) -> Issued {
         let username = random::text(16);
         let password = Password(random::text(24));
-        let account = Account::new(reach);
+        let meter = match reach {
+            Reach::Ourselves | Reach::Peers => Some(self.of_sessions.clone()),
+            Reach::Only(_) => None,
+        };
+        let account = Account::new(reach, None, meter);
         let session = Session {
             password: password.clone(),
             account: account.clone(),
@@ -141,7 +153,8 @@ impl Credentials {
             .iter()
             .map(|secret| time_limited(secret, username));
         let key = passwords.find_map(|password| good(&password))?;
-        Some((key, Account::new(Reach::Peers)))
+        let meter = Some(self.of_time_limited.clone());
+        Some((key, Account::new(Reach::Peers, None, meter)))
     }
 
     /// Those that are stored.
@@ -168,6 +181,12 @@ impl Credentials {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
         // Every change is one insertion or removal.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self::new(Vec::new())
     }
 }
 

@@ -5,14 +5,25 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of one user that nobody has read yet.
+/// Whose bytes they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Payer {
+    /// Those of the stored credential of this number.
+    Stored(u64),
+    /// Those of all sessions.
+    Sessions,
+    /// Those of all who have time-limited credentials.
+    TimeLimited,
+}
+
+/// Bytes of one payer that nobody has read yet.
 pub struct Meter {
-    user: u64,
+    payer: Payer,
     bytes: AtomicU64,
     meters: Arc<Meters>,
 }
 
-/// Those of all users.
+/// Those of all payers.
 #[derive(Default)]
 pub struct Meters {
     /// Each that has bytes is here, or is about to be. Others may be, too.
@@ -28,26 +39,31 @@ impl Meter {
         }
     }
 
-    /// Notes that a relay of this user's is over.
+    /// Whose they are.
+    pub fn payer(&self) -> Payer {
+        self.payer
+    }
+
+    /// Notes that a relay of this payer's is over.
     pub fn note_end(&self) {
         self.meters.ended.store(true, Ordering::Relaxed);
     }
 }
 
 impl Meters {
-    /// A user's meter. Several of one user are as good as one.
-    pub fn meter(self: &Arc<Self>, user: u64) -> Arc<Meter> {
+    /// A payer's meter. Several of one payer are as good as one.
+    pub fn meter(self: &Arc<Self>, payer: Payer) -> Arc<Meter> {
         Arc::new(Meter {
-            user,
+            payer,
             bytes: AtomicU64::new(0),
             meters: self.clone(),
         })
     }
 
-    /// Takes what has come since: users and their bytes.
-    pub fn read(&self) -> Vec<(u64, u64)> {
+    /// Takes what has come since: payers and their bytes.
+    pub fn read(&self) -> Vec<(Payer, u64)> {
         let unread = std::mem::take(&mut *self.lock());
-        let read = |meter: Arc<Meter>| (meter.user, meter.bytes.swap(0, Ordering::Relaxed));
+        let read = |meter: Arc<Meter>| (meter.payer, meter.bytes.swap(0, Ordering::Relaxed));
         unread.into_iter().map(read).collect()
     }
 
@@ -64,7 +80,7 @@ impl Meters {
 
 impl fmt::Debug for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Meter({})", self.user)
+        write!(f, "Meter({:?})", self.payer)
     }
 }
 
@@ -81,13 +97,16 @@ mod tests {
     #[test]
     fn what_threads_add_is_read_once() {
         let meters = Arc::new(Meters::default());
-        let (mine, other) = (meters.meter(1), meters.meter(2));
+        let (mine, other) = (
+            meters.meter(Payer::Stored(1)),
+            meters.meter(Payer::Sessions),
+        );
         let adding = [mine.clone(), mine, other]
             .map(|meter| std::thread::spawn(move || (0..10_000).for_each(|_| meter.add(3))));
-        let mut sums = [0; 3];
+        let mut sums = std::collections::BTreeMap::new();
         let mut read = || {
-            for (user, bytes) in meters.read() {
-                sums[user as usize] += bytes;
+            for (payer, bytes) in meters.read() {
+                *sums.entry(payer).or_insert(0) += bytes;
             }
         };
         while !adding.iter().all(std::thread::JoinHandle::is_finished) {
@@ -97,7 +116,8 @@ mod tests {
             thread.join().unwrap();
         }
         read();
-        assert_eq!(sums, [0, 60_000, 30_000]);
+        let expected = [(Payer::Stored(1), 60_000), (Payer::Sessions, 30_000)];
+        assert_eq!(sums, expected.into());
         assert!(meters.read().is_empty());
     }
 }

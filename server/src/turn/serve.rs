@@ -229,9 +229,9 @@ impl Turn {
     }
 
     fn quota(&self, user: &User, client: &FourTuple) -> Result<Quota, Refusal> {
-        let most = match user.account.meter {
-            Some(_) => MAX_PER_STORED,
-            None => MAX_PER_USER,
+        let most = match user.account.is_stored() {
+            true => MAX_PER_STORED,
+            false => MAX_PER_USER,
         };
         let (quotas, name) = (&self.shared.quotas, user_of(&user.username));
         let quota = quotas.take(name, most, client.remote.ip());

@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sha2::{Digest as _, Sha256};
 
-use super::account::{Account, Password};
-use super::meter::Meters;
+use super::account::{Account, Password, Reach};
+use super::meter::{Meters, Payer};
 
 /// One that may be used.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ struct Table {
 type Hash = [u8; 32];
 
 impl Stored {
-    /// What their relays carried.
+    /// What relays carried: theirs, and all others that are counted.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters
     }
@@ -56,7 +56,8 @@ impl Stored {
     /// From now on it may be used.
     pub fn put(&self, user: StoredUser) {
         self.remove(&user.username);
-        let account = Account::stored(user.expires, self.meters.meter(user.number));
+        let meter = self.meters.meter(Payer::Stored(user.number));
+        let account = Account::new(Reach::Peers, user.expires, Some(meter));
         let user = Arc::new(user);
         let mut table = self.write();
         table.by_api_key.insert(hash(&user.api_key), user.clone());

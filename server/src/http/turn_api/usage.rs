@@ -7,14 +7,23 @@ use serde_json::{Value, json};
 use super::asker::Owner;
 use super::desk::TurnApi;
 use super::failure::Failure;
+use crate::ledger::book::{Line, Relayed};
 use crate::ledger::calendar::Day;
 
 /// `GET /api/v1/turn/current_usage`. The account has no quota, which is said as 0.
 pub(super) async fn current(_: Owner, State(api): State<TurnApi>) -> Result<Json<Value>, Failure> {
-    let bytes = api.ledger.ask(|book, unix| book.usage(unix)).await?;
-    Ok(Json(
-        json!({ "quotaInGB": 0.0, "usageInGB": gigabytes(bytes), "overageInGB": 0.0 }),
-    ))
+    let asked = api.ledger.ask(|book, unix| {
+        let of_lines = Line::ALL.map(|line| book.usage_of(unix, line));
+        let all = book.usage(unix);
+        Relayed { all, of_lines }
+    });
+    let relayed = asked.await?;
+    Ok(Json(json!({
+        "quotaInGB": 0.0,
+        "usageInGB": gigabytes(relayed.all),
+        "overageInGB": 0.0,
+        "lines": lines(&relayed),
+    })))
 }
 
 /// `GET /api/v1/turn/current_usage_by_date`.
@@ -27,7 +36,13 @@ pub(super) async fn by_date(
         .ask(|book, unix| book.usage_by_date(unix))
         .await?;
     let days = days.into_iter();
-    let show = |(day, bytes): (Day, u64)| json!({ "date": day.to_string(), "usageInGB": gigabytes(bytes) });
+    let show = |(day, relayed): (Day, Relayed)| {
+        json!({
+            "date": day.to_string(),
+            "usageInGB": gigabytes(relayed.all),
+            "lines": lines(&relayed),
+        })
+    };
     Ok(Json(days.map(show).collect()))
 }
 
@@ -54,16 +69,23 @@ pub(super) async fn by_user(
         .ledger
         .ask(move |book, unix| book.usage_by_user(unix, page));
     let (users, has_more) = asked.await?;
-    let users = users.into_iter().map(|(credential, bytes)| {
+    let users = users.into_iter().map(|(user, bytes)| {
         json!({
-            "label": credential.label,
-            "username": credential.username,
+            "label": user.label,
+            "username": user.username,
             "usageInGB": gigabytes(bytes),
         })
     });
     Ok(Json(
         json!({ "data": users.collect::<Vec<_>>(), "has_more": has_more }),
     ))
+}
+
+/// What of it was relayed for many together, who are no credentials of this API's.
+fn lines(relayed: &Relayed) -> Vec<Value> {
+    let lines = Line::ALL.into_iter().zip(relayed.of_lines);
+    let show = |(line, bytes): (Line, u64)| json!({ "label": line.label(), "usageInGB": gigabytes(bytes) });
+    lines.map(show).collect()
 }
 
 /// A gigabyte is 10^9 bytes.

@@ -97,15 +97,15 @@ fn what_is_switched_says_what_it_is_already() {
 #[test]
 fn usage_is_a_months() {
     let mut book = book(2);
-    book.count(NOON - 29 * DAY, 0, 1000);
-    book.count(NOON - DAY, 0, 20);
-    book.count(NOON, 0, 300);
-    book.count(NOON, 1, 4);
+    book.count(NOON - 29 * DAY, Payer::Stored(0), 1000);
+    book.count(NOON - DAY, Payer::Stored(0), 20);
+    book.count(NOON, Payer::Stored(0), 300);
+    book.count(NOON, Payer::Stored(1), 4);
     assert_eq!(book.usage(NOON), 324);
     let by_date = book.usage_by_date(NOON);
     let by_date: Vec<_> = by_date
         .iter()
-        .map(|(day, bytes)| (day.to_string(), *bytes))
+        .map(|(day, relayed)| (day.to_string(), relayed.all))
         .collect();
     let expected = [("2026-11-28", 20), ("2026-11-29", 304)];
     assert_eq!(
@@ -132,26 +132,61 @@ fn users_that_relayed_something_come_in_pages() {
     let mut book = book(PAGE + 2);
     assert_eq!(book.usage_by_user(NOON, 1), (Vec::new(), false));
     for number in 1..=PAGE as u64 {
-        book.count(NOON, number, number);
+        book.count(NOON, Payer::Stored(number), number);
     }
     let (users, has_more) = book.usage_by_user(NOON, 1);
     assert_eq!(
         (users.len(), users[0].1, has_more),
         (PAGE, PAGE as u64, false)
     );
-    book.count(NOON, 0, 7);
+    book.count(NOON, Payer::Stored(0), 7);
     assert!(book.usage_by_user(NOON, 1).1);
     let (users, has_more) = book.usage_by_user(NOON, 2);
     assert_eq!((users.len(), users[0].1, has_more), (1, 7, false));
 }
 
 #[test]
+fn sessions_and_time_limited_credentials_have_lines_of_their_own() {
+    let mut book = book(1);
+    book.count(NOON - 29 * DAY, Payer::Sessions, 1000);
+    book.count(NOON - DAY, Payer::Sessions, 20);
+    book.count(NOON, Payer::Sessions, 3);
+    book.count(NOON, Payer::TimeLimited, 400);
+    book.count(NOON, Payer::Stored(0), 5000);
+    let of = |name| book.usage_for(NOON, name).unwrap();
+    assert_eq!(
+        [of("sessions"), of("shared-secret"), of("0")],
+        [23, 400, 5000]
+    );
+    assert_eq!(book.usage(NOON), 5423);
+    let by_date: Vec<_> = book.usage_by_date(NOON).into_iter().collect();
+    let relayed = |all, of_lines| Relayed { all, of_lines };
+    let expected = [relayed(20, [20, 0]), relayed(5403, [3, 400])];
+    assert_eq!(
+        by_date
+            .iter()
+            .map(|(_, relayed)| *relayed)
+            .collect::<Vec<_>>(),
+        expected
+    );
+    let (users, _) = book.usage_by_user(NOON, 1);
+    let users: Vec<_> = users
+        .iter()
+        .map(|(user, bytes)| (&*user.username, *bytes))
+        .collect();
+    assert_eq!(
+        users,
+        [("sessions", 23), ("shared-secret", 400), ("0", 5000)]
+    );
+}
+
+#[test]
 fn what_a_deleted_one_relayed_is_still_the_accounts() {
     let mut book = book(1);
-    book.count(NOON, 0, 5);
+    book.count(NOON, Payer::Stored(0), 5);
     book.delete("0").unwrap();
     // Its last relay is counted when it is gone already; and its number is nobody else's.
-    book.count(NOON, 0, 6);
+    book.count(NOON, Payer::Stored(0), 6);
     book.create(NOON, credential("next", None, None)).unwrap();
     assert_eq!(
         (book.usage(NOON), book.usage_for(NOON, "next")),
@@ -163,7 +198,7 @@ fn what_a_deleted_one_relayed_is_still_the_accounts() {
 fn what_is_not_written_is_undone_and_written_as_it_was() {
     let mut book = book(2);
     book.note_written();
-    book.count(NOON, 0, 5);
+    book.count(NOON, Payer::Stored(0), 5);
     book.disable("1").unwrap();
     book.delete("0").unwrap();
     book.create(NOON, credential("new", None, None)).unwrap();
@@ -206,7 +241,7 @@ fn the_one_that_expired_first_makes_room() {
 fn days_long_past_are_forgotten() {
     let mut book = book(1);
     for day in 0..500 {
-        book.count(NOON + day * DAY, 0, 1);
+        book.count(NOON + day * DAY, Payer::Stored(0), 1);
         book.forget(NOON + day * DAY);
         let forget = book.writes().forget;
         assert!(forget.is_some(), "once a day");

@@ -47,6 +47,11 @@ fn what_is_written_is_read_and_what_is_forgotten_is_not() {
             ((day, 5), Some(2)),
             ((Day(19_000), 5), Some(4)),
         ],
+        line_days: vec![
+            ((day, Line::Sessions), 6),
+            ((day, Line::SharedSecret), 7),
+            ((Day(18_999), Line::Sessions), 8),
+        ],
         days: vec![(day, 3), (Day(19_000), 4)],
         forget: None,
     };
@@ -63,6 +68,7 @@ fn what_is_written_is_read_and_what_is_forgotten_is_not() {
         next: 9,
         credentials: vec![(5, credential("b"))],
         user_days: vec![((day, 5), 2)],
+        line_days: vec![((day, Line::Sessions), 6), ((day, Line::SharedSecret), 7)],
         days: vec![(Day(19_000), 4), (day, 3)],
     };
     assert_eq!(written, expected);
@@ -119,7 +125,8 @@ fn an_older_file_becomes_a_newer_one_in_one_step_or_not_at_all() {
     database.write(&writes).unwrap();
     drop(database);
 
-    let failed = Database::open_with(&scratch.0, &[make_tables, second, fails]).unwrap_err();
+    let beyond = |further: &[Migration]| [MIGRATIONS, further].concat();
+    let failed = Database::open_with(&scratch.0, &beyond(&[second, fails])).unwrap_err();
     assert!(failed.to_string().contains("power is gone"), "{failed}");
     let (database, written) = Database::open(&scratch.0).unwrap();
     assert_eq!(written.credentials.len(), 1);
@@ -127,7 +134,7 @@ fn an_older_file_becomes_a_newer_one_in_one_step_or_not_at_all() {
     assert!(reading.open_table(EXTRA).is_err());
     drop((reading, database));
 
-    let (database, written) = Database::open_with(&scratch.0, &[make_tables, second]).unwrap();
+    let (database, written) = Database::open_with(&scratch.0, &beyond(&[second])).unwrap();
     assert_eq!(written.credentials.len(), 1);
     let reading = database.open.as_ref().unwrap().begin_read().unwrap();
     assert_eq!(
@@ -143,17 +150,55 @@ fn an_older_file_becomes_a_newer_one_in_one_step_or_not_at_all() {
     drop((reading, database));
 
     let newer = Database::open(&scratch.0).unwrap_err();
-    assert!(
-        matches!(
-            newer,
-            DataError::Newer {
-                found: 2,
-                known: 1,
-                ..
-            }
-        ),
-        "{newer}"
-    );
+    let versions = match newer {
+        DataError::Newer { found, known, .. } => (found, known),
+        other => panic!("{other}"),
+    };
+    let known = MIGRATIONS.len() as u64;
+    assert_eq!(versions, (known + 1, known));
+}
+
+/// As the first version wrote it.
+#[test]
+fn a_file_of_the_first_version_opens_with_all_that_is_in_it() {
+    let scratch = Scratch::new();
+    std::fs::create_dir_all(&scratch.0).unwrap();
+    let path = scratch.0.join(NAME);
+    make(&path).unwrap();
+    let database = open(&path, false).unwrap();
+    migrate(&path, &database, &MIGRATIONS[..1]).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let json = br#"{"username":"a","password":"secret","api_key":"key","label":null,"created":7,"lifetime":60,"enabled":true}"#;
+    {
+        let mut meta = transaction.open_table(META).unwrap();
+        meta.insert(NEXT, 4).unwrap();
+        let mut credentials = transaction.open_table(CREDENTIALS).unwrap();
+        credentials.insert(3, json.as_slice()).unwrap();
+        let mut user_days = transaction.open_table(USER_DAYS).unwrap();
+        user_days.insert((20_000, 3), 5).unwrap();
+        let mut days = transaction.open_table(DAYS).unwrap();
+        days.insert(20_000, 6).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    let (database, written) = Database::open(&scratch.0).unwrap();
+    let first = Credential {
+        label: None,
+        lifetime: Some(60),
+        enabled: true,
+        ..credential("a")
+    };
+    let expected = Written {
+        next: 4,
+        credentials: vec![(3, first)],
+        user_days: vec![((Day(20_000), 3), 5)],
+        days: vec![(Day(20_000), 6)],
+        ..Written::default()
+    };
+    assert_eq!(written, expected);
+    let reading = database.open.as_ref().unwrap().begin_read().unwrap();
+    let found = reading.open_table(META).unwrap().get(VERSION).unwrap();
+    assert_eq!(found.unwrap().value(), MIGRATIONS.len() as u64);
 }
 
 #[test]

@@ -7,18 +7,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 
 use super::*;
+use crate::ledger::book::Line;
+use crate::turn::meter::{Meter, Payer};
 
 /// 2026-11-28, a minute before midnight.
 const EVENING: u64 = 1_795_910_340;
 
 const USERS: usize = 3;
 
+/// Those, and who is counted together with others.
+const PAYERS: usize = USERS + Line::ALL.len();
+
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A relay of a user carries so much, and its shard tells the meter.
+    /// A relay of somebody carries so much, and its shard tells the meter.
     Relay(usize, u64),
-    /// A relay of a user ends.
+    /// A relay of somebody ends.
     End(usize),
     /// So many seconds pass, and the thread is at work every second.
     Pass(u64),
@@ -35,10 +40,10 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let user = 0..USERS;
+    let (user, payer) = (0..USERS, 0..PAYERS);
     prop_oneof![
-        8 => (user.clone(), 1_u64..1_000_000).prop_map(|(user, bytes)| Event::Relay(user, bytes)),
-        2 => user.clone().prop_map(Event::End),
+        8 => (payer.clone(), 1_u64..1_000_000).prop_map(|(payer, bytes)| Event::Relay(payer, bytes)),
+        2 => payer.prop_map(Event::End),
         4 => (1_u64..8).prop_map(Event::Pass),
         1 => (1_u64..8).prop_map(Event::PassInVain),
         1 => user.clone().prop_map(Event::Switch),
@@ -57,7 +62,7 @@ struct Life {
     made: usize,
     /// What each is called now.
     names: [String; USERS],
-    /// Relayed with each credential, and with all.
+    /// Relayed for each, and for all.
     relayed: BTreeMap<String, u64>,
     all: u64,
     /// When the oldest byte came that may be lost, and how many there are of each and of all.
@@ -143,11 +148,25 @@ impl Life {
         }
     }
 
-    fn relay(&mut self, user: usize, bytes: u64) {
-        let name = self.names[user].clone();
-        let unix = self.unix;
+    /// What one is called in usage, and its meter, as relays have it.
+    fn meter(&mut self, payer: usize) -> (String, Arc<Meter>) {
+        let together = [
+            (Line::Sessions, Payer::Sessions),
+            (Line::SharedSecret, Payer::TimeLimited),
+        ];
+        if let Some((line, payer)) = payer.checked_sub(USERS).map(|n| together[n]) {
+            let meter = self.keeper().stored.meters().meter(payer);
+            return (line.label().to_owned(), meter);
+        }
+        let (name, unix) = (self.names[payer].clone(), self.unix);
         let account = self.keeper().stored.account(unix, &name).unwrap();
-        account.meter.as_ref().unwrap().add(bytes);
+        (name, account.meter.clone().unwrap())
+    }
+
+    fn relay(&mut self, payer: usize, bytes: u64) {
+        let (name, meter) = self.meter(payer);
+        let unix = self.unix;
+        meter.add(bytes);
         *self.relayed.entry(name.clone()).or_default() += bytes;
         self.all += bytes;
         let unwritten = self.unwritten.get_or_insert((unix, BTreeMap::new(), 0));
@@ -157,11 +176,9 @@ impl Life {
 
     fn live(&mut self, event: &Event) {
         match event {
-            Event::Relay(user, bytes) => self.relay(*user, *bytes),
-            Event::End(user) => {
-                let (name, unix) = (self.names[*user].clone(), self.unix);
-                let account = self.keeper().stored.account(unix, &name).unwrap();
-                account.meter.as_ref().unwrap().note_end();
+            Event::Relay(payer, bytes) => self.relay(*payer, *bytes),
+            Event::End(payer) => {
+                self.meter(*payer).1.note_end();
                 self.pass(1);
                 assert!(self.unwritten.is_none(), "what ended is written");
             }
@@ -220,8 +237,8 @@ impl Life {
     fn settle(&mut self) {
         self.pass(1);
         let unix = self.unix;
-        let names = self.names.clone();
-        for name in names {
+        let lines = Line::ALL.map(|line| line.label().to_owned());
+        for name in self.names.clone().into_iter().chain(lines) {
             let relayed = self.relayed.get(&name).copied().unwrap_or_default();
             assert_eq!(
                 self.keeper().book.usage_for(unix, &name),
@@ -230,7 +247,10 @@ impl Life {
             );
         }
         let all = self.all;
-        assert_eq!(self.keeper().book.usage(unix), all);
+        let book = &self.keeper().book;
+        assert_eq!(book.usage(unix), all);
+        let days = book.usage_by_date(unix);
+        assert_eq!(days.iter().map(|(_, day)| day.all).sum::<u64>(), all);
     }
 }
 

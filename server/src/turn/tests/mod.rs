@@ -6,5 +6,6 @@ mod grants;
 mod hostile;
 mod lifetimes;
 mod open_relays;
+mod payers;
 mod relays;
 mod stored;

@@ -8,6 +8,7 @@ use super::bench::*;
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::turn::access::Access;
+use crate::turn::meter::Payer;
 use crate::turn::quota::MAX_PER_STORED;
 use crate::turn::stored::StoredUser;
 
@@ -33,7 +34,7 @@ fn bench(expires: Option<u64>) -> (Bench, Client) {
 /// What came to the meters since they were last read.
 fn counted(bench: &Bench) -> u64 {
     let read = bench.shared.credentials.stored().meters().read();
-    assert!(read.iter().all(|(user, _)| *user == 7));
+    assert!(read.iter().all(|(payer, _)| *payer == Payer::Stored(7)));
     read.iter().map(|(_, bytes)| bytes).sum()
 }
 
