@@ -13,7 +13,7 @@ use crate::Config;
 use crate::auth;
 use crate::congestion;
 use crate::http::{door, serve, turn_api};
-use crate::ledger::{book, keeper};
+use crate::ledger::{book, keeper, projects};
 use crate::media::forward::lead_in;
 use crate::media::ingest::{loss, table};
 use crate::media::net::{budget, framing, tcp};
@@ -415,6 +415,21 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
                 n(turn_api::MAX_LABEL, " bytes"),
             ],
         ),
+        (
+            "projects;",
+            vec![
+                n(projects::MAX_PROJECTS, ";"),
+                n(turn_api::MAX_NAME - 1, " characters"),
+                n(turn_api::MAX_URL, " bytes"),
+                n(turn_api::MAX_EMAILS.0, " addresses"),
+                n(turn_api::MAX_EMAILS.1, " bytes"),
+            ],
+        ),
+        (
+            "credentials of a project",
+            vec![n(projects::MAX_OF_PROJECT, " |")],
+        ),
+        ("least quota", vec![n(turn_api::LEAST_QUOTA, " bytes")]),
         (
             "days of usage",
             vec![n(book::DAYS_KEPT, " "), n(book::USER_DAYS_KEPT, " ")],

@@ -13,7 +13,7 @@ use crate::support::PATIENCE;
 use crate::support::http::{Reply, get, request, send};
 use crate::support::process::Running;
 use crate::support::turn_api::{
-    BEARER, CREDENTIAL, ICE_SERVERS, KEY, LIST, call, create, said, server,
+    BEARER, CREDENTIAL, ICE_SERVERS, KEY, LIST, call, check_described, create, said, server,
 };
 
 mod support;
@@ -48,6 +48,8 @@ async fn a_credential_is_made_and_listed() {
     assert_eq!(names, [&other["username"], &made["username"]]);
     let mut expected = made.clone();
     expected["expired"] = false.into();
+    expected["enabled"] = true.into();
+    expected["project"] = Value::Null;
     assert_eq!(listed["data"][1], expected);
     let pagination = json!({
         "total_records": 2, "current_page": 1, "total_pages": 1, "next_page": null, "prev_page": null
@@ -250,6 +252,8 @@ async fn a_page_shows_its_key_in_a_header_if_it_likes_and_a_wrong_one_in_vain() 
     let name = json!({ "username": made["username"] });
     call(server.addr, "POST", &format!("{CREDENTIAL}/disable"), &name).await;
     assert_eq!(get(server.addr, ICE_SERVERS, &bearer).await.status, 401);
+    let listed = get(server.addr, LIST, &BEARER).await.json();
+    assert_eq!(listed["data"][0]["enabled"], false);
 }
 
 #[tokio::test]
@@ -399,50 +403,6 @@ async fn the_log_says_what_is_forgotten_and_no_key_or_password() {
     }
 }
 
-/// What is meant, where another place is named.
-fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
-    let place = value["$ref"].as_str();
-    place.map_or(value, |place| {
-        document.pointer(place.trim_start_matches('#')).unwrap()
-    })
-}
-
-/// Whether a value is as a schema of the description says: types, and which fields there are.
-fn fits(document: &Value, schema: &Value, value: &Value) -> bool {
-    let schema = resolved(document, schema);
-    let types = match &schema["type"] {
-        Value::Array(types) => types.clone(),
-        one => vec![one.clone()],
-    };
-    let is_of = |name: &Value| match name.as_str().unwrap() {
-        "string" => value.is_string(),
-        "integer" => value.is_u64(),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        "null" => value.is_null(),
-        "array" => {
-            let items = value.as_array().into_iter().flatten();
-            value.is_array()
-                && items
-                    .into_iter()
-                    .all(|item| fits(document, &schema["items"], item))
-        }
-        "object" => value.as_object().is_some_and(|fields| {
-            let known = &schema["properties"];
-            let fitting = |(name, field)| {
-                known
-                    .get(name)
-                    .is_some_and(|known| fits(document, known, field))
-            };
-            let mut required = schema["required"].as_array().into_iter().flatten();
-            fields.iter().all(fitting)
-                && required.all(|name| fields.contains_key(name.as_str().unwrap()))
-        }),
-        other => panic!("{other} is no type"),
-    };
-    types.iter().any(is_of)
-}
-
 #[tokio::test]
 async fn answers_are_as_they_are_described() {
     let server = server(&["--external-ip", "203.0.113.7"]).await;
@@ -450,17 +410,7 @@ async fn answers_are_as_they_are_described() {
     let document = get(addr, "/api/openapi.json", &[]).await.json();
     let mut called = 0;
     let mut check = |method: &str, path: &str, reply: &Reply| {
-        let described = &document["paths"][path.split('?').next().unwrap()][method.to_lowercase()];
-        let described = &described["responses"][reply.status.to_string()];
-        let described = resolved(&document, described);
-        let schema = &described["content"]["application/json"]["schema"];
-        assert!(
-            schema.is_object(),
-            "{method} {path} answers {}",
-            reply.status
-        );
-        let json = reply.json();
-        assert!(fits(&document, schema, &json), "{method} {path}: {json}");
+        check_described(&document, method, path.split('?').next().unwrap(), reply);
         called += usize::from(reply.status == 200);
     };
     let made = create(addr, &json!({ "label": "me", "expiryInSeconds": 60 })).await;

@@ -5,13 +5,13 @@
 //! twice, whatever fails and when.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::calendar::Day;
-use crate::turn::meter::Payer;
+use super::credential::{Credential, Number, Refused};
+use super::project::Project;
+use super::projects::{ProjectWrites, Projects, Review};
+use super::usage::{Line, Relayed, User};
+use crate::turn::meter::{Owner, Payer};
 
 /// Credentials there may be. One more takes the place of the one that expired first.
 pub const MAX_CREDENTIALS: usize = 100_000;
@@ -24,126 +24,6 @@ pub const DAYS_KEPT: u32 = 400;
 
 /// How long what each relayed: no month that one may ask for is longer.
 pub const USER_DAYS_KEPT: u32 = 62;
-
-/// A number by which a credential is counted. None is given twice.
-pub type Number = u64;
-
-/// What is counted for many together: one could not tell who they were.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Line {
-    /// Sessions, with the credentials of their welcome.
-    Sessions,
-    /// Who has time-limited credentials by a shared secret.
-    SharedSecret,
-}
-
-impl Line {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Sessions, Self::SharedSecret];
-
-    /// What it is called. No credential is called so: their names are longer.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Sessions => "sessions",
-            Self::SharedSecret => "shared-secret",
-        }
-    }
-
-    fn called(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|line| line.label() == label)
-    }
-}
-
-/// A credential.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Credential {
-    /// Its user name.
-    pub username: String,
-    /// Its password.
-    pub password: String,
-    /// What pages show to get the two.
-    pub api_key: String,
-    /// What whoever made it calls it.
-    pub label: Option<String>,
-    /// The second in which it was made.
-    pub created: u64,
-    /// How many seconds from there it is good; for ever if there are none.
-    pub lifetime: Option<u64>,
-    /// Whether it may be used.
-    pub enabled: bool,
-}
-
-impl Credential {
-    /// The second from which it is no good.
-    pub fn expires(&self) -> Option<u64> {
-        Some(self.created.saturating_add(self.lifetime?))
-    }
-
-    /// Whether it is past its time.
-    pub fn is_expired(&self, unix: u64) -> bool {
-        self.expires().is_some_and(|expires| expires <= unix)
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credential(..)")
-    }
-}
-
-/// Why something is not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Refused {
-    /// Nobody is called so.
-    #[error("credential not found")]
-    Unknown,
-    /// It cannot be used as it is.
-    #[error("credential is already disabled")]
-    Disabled,
-    /// It can be used as it is.
-    #[error("credential is already enabled")]
-    Enabled,
-    /// It is past its time.
-    #[error("cannot enable this credential: it has expired")]
-    Expired,
-    /// There are as many as there may be, and none is past its time.
-    #[error("there are as many credentials as there may be")]
-    Full,
-}
-
-/// What was relayed on a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Relayed {
-    /// By all.
-    pub all: u64,
-    /// By those of each [line](Line::ALL).
-    pub of_lines: [u64; Line::ALL.len()],
-}
-
-/// Who relayed something, as lists of usage call them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The name by which it is asked for.
-    pub username: String,
-    /// What it is called besides.
-    pub label: Option<String>,
-}
-
-impl User {
-    fn of(credential: &Credential) -> Self {
-        Self {
-            username: credential.username.clone(),
-            label: credential.label.clone(),
-        }
-    }
-
-    fn of_line(line: Line) -> Self {
-        Self {
-            username: line.label().to_owned(),
-            label: Some(line.label().to_owned()),
-        }
-    }
-}
 
 /// Some of the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +45,8 @@ pub struct Filter {
     pub all: bool,
     /// Those that are called so.
     pub label: Option<String>,
+    /// Those of a project.
+    pub project: Option<Number>,
 }
 
 /// A credential and what was relayed with it, by day.
@@ -187,6 +69,10 @@ pub struct Written {
     pub line_days: Vec<((Day, Line), u64)>,
     /// What all did.
     pub days: Vec<(Day, u64)>,
+    /// The projects.
+    pub projects: Vec<(Number, Project)>,
+    /// What each relayed on a day.
+    pub project_days: Vec<((Day, Number), u64)>,
 }
 
 /// What has to be written. What is `None` has to go.
@@ -204,6 +90,8 @@ pub struct Writes {
     pub days: Vec<(Day, u64)>,
     /// Days before these are forgotten: of each, of all.
     pub forget: Option<(Day, Day)>,
+    /// What there is of projects.
+    pub projects: ProjectWrites,
 }
 
 #[derive(Debug, Default)]
@@ -218,6 +106,8 @@ struct Unwritten {
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Book {
+    /// The projects.
+    pub projects: Projects,
     next: Number,
     entries: BTreeMap<Number, Entry>,
     by_name: HashMap<String, Number>,
@@ -239,6 +129,9 @@ impl Book {
             days: written.days.into_iter().collect(),
             ..Self::default()
         };
+        let last = written.projects.iter().map(|(number, _)| number + 1).max();
+        book.next = book.next.max(last.unwrap_or_default());
+        book.projects = Projects::read(written.projects, written.project_days);
         for (number, credential) in written.credentials {
             book.next = book.next.max(number + 1);
             let days = BTreeMap::new();
@@ -255,8 +148,13 @@ impl Book {
     /// Adds a credential.
     ///
     /// # Errors
-    /// When there are too many.
+    /// When there are too many, or its project is not there.
     pub fn create(&mut self, unix: u64, credential: Credential) -> Result<(), Refused> {
+        if let Some(project) = credential.project
+            && let Some(expired) = self.projects.room(unix, project)?
+        {
+            self.change(expired, None);
+        }
         if self.entries.len() >= MAX_CREDENTIALS {
             let first = self.by_expiry.first().copied();
             let (_, number) = first
@@ -264,11 +162,47 @@ impl Book {
                 .ok_or(Refused::Full)?;
             self.change(number, None);
         }
-        let number = self.next;
-        self.next += 1;
-        let days = BTreeMap::new();
+        let (number, days) = (self.number(), BTreeMap::new());
         self.change(number, Some(Entry { credential, days }));
         Ok(())
+    }
+
+    /// Adds a project.
+    ///
+    /// # Errors
+    /// When there are too many, or one is called so.
+    pub fn create_project(&mut self, project: Project) -> Result<(), Refused> {
+        let number = self.number();
+        self.projects.create(number, project)
+    }
+
+    /// Takes a project away, with its credentials.
+    pub fn delete_project(&mut self, number: Number) {
+        let credentials: Vec<_> = self.projects.credentials(number).collect();
+        for credential in credentials {
+            self.change(credential, None);
+        }
+        self.projects.remove(number);
+    }
+
+    /// Of the credentials of a project that may be used the one that is good for the longest.
+    pub fn best_of(&self, unix: u64, project: Number) -> Option<&Credential> {
+        let numbers = self.projects.credentials(project);
+        let entries = numbers.filter_map(|number| self.entries.get(&number));
+        let mut good = entries.map(|entry| &entry.credential);
+        good.find(|it| self.is_usable(it) && !it.is_expired(unix))
+    }
+
+    /// Whether nobody has switched a credential off, nor its project's quota.
+    pub fn is_usable(&self, credential: &Credential) -> bool {
+        let is_off = |project| self.projects.is_off(project);
+        credential.enabled && !credential.project.is_some_and(is_off)
+    }
+
+    fn number(&mut self) -> Number {
+        let number = self.next;
+        self.next += 1;
+        number
     }
 
     /// Lets nobody use it.
@@ -294,7 +228,7 @@ impl Book {
         })
     }
 
-    /// Takes it away. What it relayed counts for the account all the same.
+    /// Takes it away. What it relayed counts for the account and its project all the same.
     ///
     /// # Errors
     /// When nobody is called so.
@@ -304,12 +238,27 @@ impl Book {
         Ok(())
     }
 
+    /// The same, where it has to be of a project.
+    ///
+    /// # Errors
+    /// When nobody of the project is called so.
+    pub fn delete_of(&mut self, project: Number, username: &str) -> Result<(), Refused> {
+        let number = self.by_name.get(username);
+        let entry = number.and_then(|number| self.entries.get(number));
+        let is_its = entry.is_some_and(|entry| entry.credential.project == Some(project));
+        match is_its {
+            true => self.delete(username),
+            false => Err(Refused::Unknown),
+        }
+    }
+
     /// A page of those that are asked for. A page that there is not is empty.
     pub fn list(&self, unix: u64, filter: &Filter, page: usize) -> Page {
         let is_asked_for = |credential: &&Credential| {
             let is_named = |label| credential.label.as_ref() == Some(label);
             (filter.all || !credential.is_expired(unix))
                 && filter.label.as_ref().is_none_or(is_named)
+                && (filter.project.is_none() || filter.project == credential.project)
         };
         let newest = self.entries.values().rev().map(|entry| &entry.credential);
         let asked: Vec<_> = newest.filter(is_asked_for).collect();
@@ -381,10 +330,13 @@ impl Book {
     pub fn count(&mut self, unix: u64, payer: Payer, bytes: u64) {
         let day = Day::of(unix);
         match payer {
-            Payer::Stored(number) => {
+            Payer::Stored(Owner { number, project }) => {
                 if let Some(entry) = self.entries.get_mut(&number) {
                     *entry.days.entry(day).or_default() += bytes;
                     self.unwritten.user_days.insert((day, number));
+                }
+                if let Some(project) = project {
+                    self.projects.count(day, project, bytes);
                 }
             }
             Payer::Sessions => self.count_line(day, Line::Sessions, bytes),
@@ -411,10 +363,22 @@ impl Book {
         }
         self.days = self.days.split_off(&of_all);
         self.line_days.retain(|(day, _), _| *day >= of_all);
+        self.projects.forget(of_all);
         self.unwritten.user_days.retain(|(day, _)| *day >= of_each);
         self.unwritten.line_days.retain(|(day, _)| *day >= of_all);
         self.unwritten.days.retain(|day| *day >= of_all);
         self.unwritten.forget = Some((of_each, of_all));
+    }
+
+    /// Looks whose quota runs out.
+    pub(super) fn review(&mut self, unix: u64) -> Review {
+        self.projects.review(unix)
+    }
+
+    /// The credentials of a project.
+    pub fn credentials_of(&self, project: Number) -> impl Iterator<Item = (Number, &Credential)> {
+        let numbers = self.projects.credentials(project);
+        numbers.filter_map(|number| Some((number, &self.entries.get(&number)?.credential)))
     }
 
     /// All credentials, by their numbers.
@@ -433,9 +397,9 @@ impl Book {
         })
     }
 
-    /// Whether a credential has changed since it was last written.
+    /// Whether a credential or a project has changed since it was last written.
     pub fn has_changed(&self) -> bool {
-        !self.before.is_empty()
+        !self.before.is_empty() || self.projects.has_changed()
     }
 
     /// Whether there is nothing to write.
@@ -448,7 +412,8 @@ impl Book {
             forget,
         } = &self.unwritten;
         let has_days = !(user_days.is_empty() && line_days.is_empty() && days.is_empty());
-        credentials.is_empty() && !has_days && forget.is_none()
+        let is_quiet = credentials.is_empty() && !has_days && forget.is_none();
+        is_quiet && self.projects.is_written()
     }
 
     /// What has to be written.
@@ -478,6 +443,7 @@ impl Book {
             line_days: line_days.iter().copied().filter_map(of_line).collect(),
             days: days.iter().copied().filter_map(of_all).collect(),
             forget: *forget,
+            projects: self.projects.writes(),
         }
     }
 
@@ -485,10 +451,12 @@ impl Book {
     pub fn note_written(&mut self) {
         self.unwritten = Unwritten::default();
         self.before.clear();
+        self.projects.note_written();
     }
 
     /// They were not: what was done to credentials is undone. What was relayed was relayed, and will be written.
     pub fn undo(&mut self) {
+        self.projects.undo();
         while let Some((number, before)) = self.before.pop() {
             self.set(number, before);
         }
@@ -522,12 +490,14 @@ impl Book {
     fn set(&mut self, number: Number, entry: Option<Entry>) -> Option<Entry> {
         let before = self.entries.remove(&number);
         if let Some(Entry { credential, .. }) = &before {
+            self.projects.note(number, credential, false);
             self.by_name.remove(&credential.username);
             let expires = credential.expires();
             expires.map(|expires| self.by_expiry.remove(&(expires, number)));
         }
         if let Some(entry) = entry {
             let credential = &entry.credential;
+            self.projects.note(number, credential, true);
             self.by_name.insert(credential.username.clone(), number);
             self.by_expiry
                 .extend(credential.expires().map(|expires| (expires, number)));

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A day: how many came before it since 1970 began. Shown as `2026-11-29`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Day(pub u32);
 
 const SECONDS: u64 = 24 * 60 * 60;
@@ -18,6 +20,12 @@ impl Day {
     pub fn month(self) -> Self {
         let (_, _, day) = self.date();
         Self(self.0 - (day - 1))
+    }
+
+    /// What its month is called: `2026-11`.
+    pub fn month_name(self) -> String {
+        let (year, month, _) = self.date();
+        format!("{year:04}-{month:02}")
     }
 
     /// So many days earlier.
@@ -48,9 +56,23 @@ impl fmt::Display for Day {
     }
 }
 
+/// A second as RFC 3339 writes it: `2026-11-29T12:00:00.000Z`.
+pub fn timestamp(unix: u64) -> String {
+    let (minutes, second) = (unix % SECONDS / 60, unix % 60);
+    let (hour, minute) = (minutes / 60, minutes % 60);
+    format!("{}T{hour:02}:{minute:02}:{second:02}.000Z", Day::of(unix))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_is_written_as_others_read_it() {
+        // date -u -d @1795956245 +%FT%TZ
+        assert_eq!(timestamp(1_795_956_245), "2026-11-29T12:44:05.000Z");
+        assert_eq!(Day::of(1_795_956_245).month_name(), "2026-11");
+    }
 
     #[test]
     fn days_are_called_as_calendars_call_them() {

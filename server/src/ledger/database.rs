@@ -8,12 +8,17 @@ use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 use redb::{
-    DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction,
+    DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, Table,
+    TableDefinition, WriteTransaction,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::book::{Credential, Line, Number, Writes, Written};
+use super::book::{Writes, Written};
 use super::calendar::Day;
+use super::credential::Number;
+use super::usage::Line;
 
 /// The file's name.
 const NAME: &str = "ferrite.redb";
@@ -31,10 +36,15 @@ const USER_DAYS: TableDefinition<'_, (u32, Number), u64> = TableDefinition::new(
 const LINE_DAYS: TableDefinition<'_, (u32, u8), u64> = TableDefinition::new("turn_line_days");
 const DAYS: TableDefinition<'_, u32, u64> = TableDefinition::new("turn_days");
 
+/// As JSON, too.
+const PROJECTS: TableDefinition<'_, Number, &[u8]> = TableDefinition::new("turn_projects");
+const PROJECT_DAYS: TableDefinition<'_, (u32, Number), u64> =
+    TableDefinition::new("turn_project_days");
+
 type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// What makes a file of each version one of the next. A new file has version 0. All of them are one transaction.
-const MIGRATIONS: &[Migration] = &[make_tables, add_lines];
+const MIGRATIONS: &[Migration] = &[make_tables, add_lines, add_projects];
 
 fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(CREDENTIALS)?;
@@ -45,6 +55,12 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), redb::Error> {
 
 fn add_lines(transaction: &WriteTransaction) -> Result<(), redb::Error> {
     transaction.open_table(LINE_DAYS)?;
+    Ok(())
+}
+
+fn add_projects(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(PROJECTS)?;
+    transaction.open_table(PROJECT_DAYS)?;
     Ok(())
 }
 
@@ -92,12 +108,14 @@ pub enum DataError {
         /// What it says.
         source: Box<redb::Error>,
     },
-    /// A credential.
-    #[error("{path}: credential {number} cannot be understood: {source}", path = .path.display())]
+    /// A credential or a project.
+    #[error("{path}: {what} {number} cannot be understood: {source}", path = .path.display())]
     Malformed {
         /// Which.
         path: PathBuf,
-        /// The credential's.
+        /// A credential, or a project.
+        what: &'static str,
+        /// Its number.
         number: Number,
         /// What is wrong.
         source: serde_json::Error,
@@ -260,22 +278,34 @@ fn version(transaction: &WriteTransaction) -> Result<u64, redb::Error> {
 }
 
 fn read(path: &Path, database: &redb::Database) -> Result<Written, DataError> {
-    let (mut written, credentials) = read_all(database).map_err(|error| because(path, error))?;
-    for (number, json) in credentials {
-        let credential: Result<Credential, _> = serde_json::from_slice(&json);
-        let credential = credential.map_err(|source| DataError::Malformed {
+    let read = read_all(database).map_err(|error| because(path, error))?;
+    let (mut written, credentials, projects) = read;
+    written.credentials = understand(path, "credential", credentials)?;
+    written.projects = understand(path, "project", projects)?;
+    Ok(written)
+}
+
+/// What JSON says.
+fn understand<T: DeserializeOwned>(
+    path: &Path,
+    what: &'static str,
+    rows: Rows,
+) -> Result<Vec<(Number, T)>, DataError> {
+    let understand = |(number, json): (Number, Vec<u8>)| {
+        let read = serde_json::from_slice(&json).map_err(|source| DataError::Malformed {
             path: path.to_owned(),
+            what,
             number,
             source,
         })?;
-        written.credentials.push((number, credential));
-    }
-    Ok(written)
+        Ok((number, read))
+    };
+    rows.into_iter().map(understand).collect()
 }
 
 type Rows = Vec<(Number, Vec<u8>)>;
 
-fn read_all(database: &redb::Database) -> Result<(Written, Rows), redb::Error> {
+fn read_all(database: &redb::Database) -> Result<(Written, Rows, Rows), redb::Error> {
     let transaction = database.begin_read()?;
     let mut written = Written::default();
     let meta = transaction.open_table(META)?;
@@ -295,12 +325,24 @@ fn read_all(database: &redb::Database) -> Result<(Written, Rows), redb::Error> {
         let (day, bytes) = row?;
         written.days.push((Day(day.value()), bytes.value()));
     }
-    let mut credentials = Vec::new();
-    for row in transaction.open_table(CREDENTIALS)?.iter()? {
-        let (number, json) = row?;
-        credentials.push((number.value(), json.value().to_vec()));
+    for row in transaction.open_table(PROJECT_DAYS)?.iter()? {
+        let (key, bytes) = row?;
+        let (day, number) = key.value();
+        let day = ((Day(day), number), bytes.value());
+        written.project_days.push(day);
     }
-    Ok((written, credentials))
+    let credentials = rows(&transaction.open_table(CREDENTIALS)?)?;
+    let projects = rows(&transaction.open_table(PROJECTS)?)?;
+    Ok((written, credentials, projects))
+}
+
+fn rows(table: &ReadOnlyTable<Number, &'static [u8]>) -> Result<Rows, redb::Error> {
+    let mut rows = Vec::new();
+    for row in table.iter()? {
+        let (number, json) = row?;
+        rows.push((number.value(), json.value().to_vec()));
+    }
+    Ok(rows)
 }
 
 fn write(database: &redb::Database, writes: &Writes) -> Result<(), redb::Error> {
@@ -308,22 +350,13 @@ fn write(database: &redb::Database, writes: &Writes) -> Result<(), redb::Error> 
     {
         transaction.open_table(META)?.insert(NEXT, writes.next)?;
         let mut credentials = transaction.open_table(CREDENTIALS)?;
-        for (number, credential) in &writes.credentials {
-            match credential {
-                Some(credential) => {
-                    let json = serde_json::to_vec(credential).map_err(io::Error::from)?;
-                    credentials.insert(number, json.as_slice())?;
-                }
-                None => drop(credentials.remove(number)?),
-            }
-        }
+        write_rows(&mut credentials, &writes.credentials)?;
+        let mut projects = transaction.open_table(PROJECTS)?;
+        write_rows(&mut projects, &writes.projects.projects)?;
         let mut user_days = transaction.open_table(USER_DAYS)?;
-        for ((day, number), bytes) in &writes.user_days {
-            match bytes {
-                Some(bytes) => drop(user_days.insert((day.0, *number), bytes)?),
-                None => drop(user_days.remove((day.0, *number))?),
-            }
-        }
+        write_days(&mut user_days, &writes.user_days)?;
+        let mut project_days = transaction.open_table(PROJECT_DAYS)?;
+        write_days(&mut project_days, &writes.projects.days)?;
         let mut line_days = transaction.open_table(LINE_DAYS)?;
         for ((day, line), bytes) in &writes.line_days {
             line_days.insert((day.0, key(*line)), bytes)?;
@@ -334,11 +367,41 @@ fn write(database: &redb::Database, writes: &Writes) -> Result<(), redb::Error> 
         }
         if let Some((of_each, of_all)) = writes.forget {
             user_days.retain_in(..(of_each.0, 0), |_, _| false)?;
+            project_days.retain_in(..(of_all.0, 0), |_, _| false)?;
             line_days.retain_in(..(of_all.0, 0), |_, _| false)?;
             days.retain_in(..of_all.0, |_, _| false)?;
         }
     }
     transaction.commit()?;
+    Ok(())
+}
+
+fn write_rows<T: Serialize>(
+    table: &mut Table<'_, Number, &'static [u8]>,
+    rows: &[(Number, Option<T>)],
+) -> Result<(), redb::Error> {
+    for (number, row) in rows {
+        match row {
+            Some(row) => {
+                let json = serde_json::to_vec(row).map_err(io::Error::from)?;
+                table.insert(number, json.as_slice())?;
+            }
+            None => drop(table.remove(number)?),
+        }
+    }
+    Ok(())
+}
+
+fn write_days(
+    table: &mut Table<'_, (u32, Number), u64>,
+    days: &[((Day, Number), Option<u64>)],
+) -> Result<(), redb::Error> {
+    for ((day, number), bytes) in days {
+        match bytes {
+            Some(bytes) => drop(table.insert((day.0, *number), bytes)?),
+            None => drop(table.remove((day.0, *number))?),
+        }
+    }
     Ok(())
 }
 

@@ -12,9 +12,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::book::{Book, Credential, Number, Written};
+use super::book::{Book, Written};
+use super::credential::{Credential, Number};
 use super::database::{DataError, Database};
+use super::project_keys::ProjectKeys;
 use crate::seldom::Seldom;
+use crate::turn::meter::Owner;
 use crate::turn::stored::{Stored, StoredUser};
 
 /// Calls that wait at a time.
@@ -56,6 +59,7 @@ enum Mail {
 #[derive(Debug)]
 pub struct Ledger {
     queue: SyncSender<Mail>,
+    keys: Arc<ProjectKeys>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -70,7 +74,9 @@ impl Ledger {
             Some((database, written)) => (Some(database), written),
             None => (None, Written::default()),
         };
-        let keeper = Keeper::new(Book::read(written), database, stored, Instant::now());
+        let (book, keys) = (Book::read(written), Arc::<ProjectKeys>::default());
+        let known = (stored, keys.clone());
+        let keeper = Keeper::new(book, database, known, (Instant::now(), unix_time()));
         let (queue, mail) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new().name("ledger".to_owned());
         let thread = thread.spawn(move || keeper.run(&mail));
@@ -80,6 +86,7 @@ impl Ledger {
         })?;
         Ok(Self {
             queue,
+            keys,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -110,6 +117,11 @@ impl Ledger {
         answered.await.map_err(|_| Unavailable::Unwritten)
     }
 
+    /// The project that a key is of, without waiting.
+    pub fn project_of(&self, key: &str) -> Option<Number> {
+        self.keys.find(key)
+    }
+
     /// Writes what there is, and closes the database. Relays have to be over.
     pub async fn close(&self) {
         let thread = self
@@ -132,20 +144,29 @@ struct Keeper {
     book: Book,
     database: Option<Database>,
     stored: Arc<Stored>,
+    keys: Arc<ProjectKeys>,
     /// When something was last written.
     written: Instant,
     failures: Seldom,
 }
 
 impl Keeper {
-    fn new(book: Book, database: Option<Database>, stored: Arc<Stored>, now: Instant) -> Self {
+    fn new(
+        mut book: Book,
+        database: Option<Database>,
+        (stored, keys): (Arc<Stored>, Arc<ProjectKeys>),
+        (now, unix): (Instant, u64),
+    ) -> Self {
+        book.review(unix);
+        keys.put(&book.projects);
         for (number, credential) in book.credentials() {
-            publish(&stored, number, credential);
+            publish(&stored, &book, number, credential);
         }
         Self {
             book,
             database,
             stored,
+            keys,
             written: now,
             failures: Seldom::default(),
         }
@@ -193,8 +214,25 @@ impl Keeper {
             self.book.count(unix, payer, bytes);
         }
         self.book.forget(unix);
+        self.review(unix);
         let is_late = now.saturating_duration_since(self.written) >= WRITE_EVERY;
-        !self.book.is_written() && (has_ended || is_late)
+        let is_urgent = has_ended || self.book.projects.is_urgent();
+        !self.book.is_written() && (is_urgent || is_late)
+    }
+
+    /// Switches off the credentials of projects whose quota is used up, and on when it is not any more. That waits for no
+    /// disk: it follows from what was counted.
+    fn review(&mut self, unix: u64) {
+        let review = self.book.review(unix);
+        for (project, percent) in review.reached {
+            tracing::info!(project, percent, "a project's quota of TURN runs out");
+        }
+        for project in review.switched {
+            for (number, credential) in self.book.credentials_of(project) {
+                self.stored.remove(&credential.username);
+                publish(&self.stored, &self.book, number, credential);
+            }
+        }
     }
 
     /// Writes what has not been. What that makes of credentials is so from then on.
@@ -213,8 +251,11 @@ impl Keeper {
         for (number, username, credential) in self.book.changed() {
             self.stored.remove(username);
             if let Some(credential) = credential {
-                publish(&self.stored, number, credential);
+                publish(&self.stored, &self.book, number, credential);
             }
+        }
+        if self.book.projects.has_changed() {
+            self.keys.put(&self.book.projects);
         }
         self.book.note_written();
         true
@@ -222,13 +263,16 @@ impl Keeper {
 }
 
 /// Lets a credential be used, if it may be.
-fn publish(stored: &Stored, number: Number, credential: &Credential) {
-    if credential.enabled {
+fn publish(stored: &Stored, book: &Book, number: Number, credential: &Credential) {
+    if book.is_usable(credential) {
         stored.put(StoredUser {
             username: credential.username.clone(),
             password: credential.password.clone(),
             api_key: credential.api_key.clone(),
-            number,
+            owner: Owner {
+                number,
+                project: credential.project,
+            },
             expires: credential.expires(),
         });
     }

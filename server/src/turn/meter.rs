@@ -5,11 +5,20 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// A stored credential, by its number, and the project that it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The credential's.
+    pub number: u64,
+    /// The project's.
+    pub project: Option<u64>,
+}
+
 /// Whose bytes they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Payer {
-    /// Those of the stored credential of this number.
-    Stored(u64),
+    /// Those of a stored credential.
+    Stored(Owner),
     /// Those of all sessions.
     Sessions,
     /// Those of all who have time-limited credentials.
@@ -97,10 +106,11 @@ mod tests {
     #[test]
     fn what_threads_add_is_read_once() {
         let meters = Arc::new(Meters::default());
-        let (mine, other) = (
-            meters.meter(Payer::Stored(1)),
-            meters.meter(Payer::Sessions),
-        );
+        let me = Payer::Stored(Owner {
+            number: 1,
+            project: Some(2),
+        });
+        let (mine, other) = (meters.meter(me), meters.meter(Payer::Sessions));
         let adding = [mine.clone(), mine, other]
             .map(|meter| std::thread::spawn(move || (0..10_000).for_each(|_| meter.add(3))));
         let mut sums = std::collections::BTreeMap::new();
@@ -116,7 +126,7 @@ mod tests {
             thread.join().unwrap();
         }
         read();
-        let expected = [(Payer::Stored(1), 60_000), (Payer::Sessions, 30_000)];
+        let expected = [(me, 60_000), (Payer::Sessions, 30_000)];
         assert_eq!(sums, expected.into());
         assert!(meters.read().is_empty());
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use sha2::{Digest as _, Sha256};
 
 use super::account::{Account, Password, Reach};
-use super::meter::{Meters, Payer};
+use super::meter::{Meters, Owner, Payer};
 
 /// One that may be used.
 #[derive(Clone)]
@@ -19,15 +19,15 @@ pub struct StoredUser {
     pub password: String,
     /// What pages show for it.
     pub api_key: String,
-    /// Its number, by which its bytes are counted.
-    pub number: u64,
+    /// By whom its bytes are counted.
+    pub owner: Owner,
     /// The second from which it is no good.
     pub expires: Option<u64>,
 }
 
 impl fmt::Debug for StoredUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StoredUser({})", self.number)
+        write!(f, "StoredUser({:?})", self.owner)
     }
 }
 
@@ -56,7 +56,7 @@ impl Stored {
     /// From now on it may be used.
     pub fn put(&self, user: StoredUser) {
         self.remove(&user.username);
-        let meter = self.meters.meter(Payer::Stored(user.number));
+        let meter = self.meters.meter(Payer::Stored(user.owner));
         let account = Account::new(Reach::Peers, user.expires, Some(meter));
         let user = Arc::new(user);
         let mut table = self.write();
@@ -129,7 +129,10 @@ mod tests {
             username: "me".to_owned(),
             password: "secret".to_owned(),
             api_key: "shown".to_owned(),
-            number: 7,
+            owner: Owner {
+                number: 7,
+                project: None,
+            },
             expires,
         }
     }

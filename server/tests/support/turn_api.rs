@@ -41,3 +41,58 @@ pub fn directory(name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&path);
     path
 }
+
+/// An answer has to be one that the description has for this call; its path is as it is there.
+pub fn check_described(document: &Value, method: &str, path: &str, reply: &Reply) {
+    let described = &document["paths"][path][method.to_lowercase()]["responses"];
+    let described = resolved(document, &described[reply.status.to_string()]);
+    let schema = &described["content"]["application/json"]["schema"];
+    let status = reply.status;
+    assert!(schema.is_object(), "{method} {path} answers {status}");
+    let json = reply.json();
+    assert!(fits(document, schema, &json), "{method} {path}: {json}");
+}
+
+/// What is meant, where another place is named.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let place = value["$ref"].as_str();
+    place.map_or(value, |place| {
+        document.pointer(place.trim_start_matches('#')).unwrap()
+    })
+}
+
+/// Whether a value is as a schema of the description says: types, and which fields there are.
+fn fits(document: &Value, schema: &Value, value: &Value) -> bool {
+    let schema = resolved(document, schema);
+    let types = match &schema["type"] {
+        Value::Array(types) => types.clone(),
+        one => vec![one.clone()],
+    };
+    let is_of = |name: &Value| match name.as_str().unwrap() {
+        "string" => value.is_string(),
+        "integer" => value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        "array" => {
+            let items = value.as_array().into_iter().flatten();
+            value.is_array()
+                && items
+                    .into_iter()
+                    .all(|item| fits(document, &schema["items"], item))
+        }
+        "object" => value.as_object().is_some_and(|fields| {
+            let known = &schema["properties"];
+            let fitting = |(name, field)| {
+                known
+                    .get(name)
+                    .is_some_and(|known| fits(document, known, field))
+            };
+            let mut required = schema["required"].as_array().into_iter().flatten();
+            fields.iter().all(fitting)
+                && required.all(|name| fields.contains_key(name.as_str().unwrap()))
+        }),
+        other => panic!("{other} is no type"),
+    };
+    types.iter().any(is_of)
+}

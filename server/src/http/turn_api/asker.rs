@@ -2,6 +2,7 @@
 //! not end in the logs of proxies. Neither is logged here. And what else the query says.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::header::AUTHORIZATION;
@@ -9,6 +10,8 @@ use axum::http::request::Parts;
 
 use super::desk::TurnApi;
 use super::failure::Failure;
+use crate::ledger::Refused;
+use crate::ledger::credential::Number;
 
 /// Somebody with a key that may do everything, and what else its query says.
 pub(super) struct Owner(pub(super) Parameters);
@@ -22,6 +25,37 @@ impl FromRequestParts<TurnApi> for Owner {
         match api.keys.has(&key) {
             true => Ok(Self(parameters)),
             false => Err(Failure::WrongSecretKey),
+        }
+    }
+}
+
+/// Somebody who may use a project: the owner, or whoever has the project's own key.
+pub(super) enum ProjectAsker {
+    Owner,
+    Project(Number),
+}
+
+impl FromRequestParts<TurnApi> for ProjectAsker {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &TurnApi) -> Result<Self, Failure> {
+        let parameters = Parameters::read(parts);
+        let (bearer, secret) = (bearer(parts), parameters.get("secretKey"));
+        let keys = bearer.as_deref().or(secret);
+        if keys.is_some_and(|key| api.keys.has(key)) {
+            return Ok(Self::Owner);
+        }
+        let shown = parameters
+            .get("projectApiKey")
+            .or_else(|| parameters.get("apiKey"));
+        match bearer.as_deref().or(shown) {
+            // Whose it is not is not told that there is such a project.
+            Some(key) => {
+                let project = api.ledger.project_of(key);
+                project.map(Self::Project).ok_or(Refused::NoProject.into())
+            }
+            None if secret.is_some() => Err(Failure::WrongSecretKey),
+            None => Err(Failure::NoProjectKey),
         }
     }
 }
@@ -51,6 +85,14 @@ fn bearer(parts: &Parts) -> Option<String> {
 
 /// What the query says. Of two with one name, the last.
 pub(super) struct Parameters(HashMap<String, String>);
+
+impl<S: Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::read(parts))
+    }
+}
 
 impl Parameters {
     fn read(parts: &Parts) -> Self {

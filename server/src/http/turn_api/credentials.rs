@@ -7,12 +7,13 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
-use super::asker::{Owner, PageKey};
+use super::asker::{Owner, PageKey, Parameters};
 use super::body::fields;
 use super::desk::TurnApi;
 use super::failure::Failure;
 use crate::ledger::Credential;
-use crate::ledger::book::{Filter, Page};
+use crate::ledger::book::{Book, Filter};
+use crate::ledger::credential::Number;
 use crate::random;
 use crate::signalling::Caller;
 
@@ -25,28 +26,50 @@ pub(super) async fn create(
     State(api): State<TurnApi>,
     body: Body,
 ) -> Result<Json<Value>, Failure> {
-    let fields = fields(body).await?;
-    let (lifetime, label) = (expiry(&fields)?, label(&fields)?);
+    let wanted = Wanted::read(&fields(body).await?)?;
     let made = api.ledger.ask(move |book, unix| {
-        let credential = Credential {
+        let credential = wanted.credential(unix, None);
+        book.create(unix, credential.clone()).map(|()| credential)
+    });
+    Ok(Json(show_made(&made.await??)))
+}
+
+/// What a new credential is to be like.
+pub(super) struct Wanted {
+    lifetime: Option<u64>,
+    label: Option<String>,
+}
+
+impl Wanted {
+    pub(super) fn read(fields: &Map<String, Value>) -> Result<Self, Failure> {
+        Ok(Self {
+            lifetime: expiry(fields)?,
+            label: label(fields)?,
+        })
+    }
+
+    pub(super) fn credential(self, unix: u64, project: Option<Number>) -> Credential {
+        Credential {
             username: random::text(24),
             password: random::text(24),
             api_key: random::text(40),
-            label,
+            label: self.label,
             created: unix,
-            lifetime,
+            lifetime: self.lifetime,
             enabled: true,
-        };
-        book.create(unix, credential.clone()).map(|()| credential)
-    });
-    let made = made.await??;
-    Ok(Json(json!({
+            project,
+        }
+    }
+}
+
+pub(super) fn show_made(made: &Credential) -> Value {
+    json!({
         "username": made.username,
         "password": made.password,
         "expiryInSeconds": made.lifetime,
         "label": made.label,
         "apiKey": made.api_key,
-    })))
+    })
 }
 
 /// `GET /api/v2/turn/credentials`.
@@ -54,19 +77,25 @@ pub(super) async fn list(
     Owner(parameters): Owner,
     State(api): State<TurnApi>,
 ) -> Result<Json<Value>, Failure> {
-    let filter = Filter {
-        all: !matches!(parameters.get("all"), None | Some("false" | "0")),
-        label: parameters.get("label").map(str::to_owned),
-    };
-    let page = parameters.page()?;
+    let (filter, page) = (read_filter(&parameters), parameters.page()?);
     let listed = api
         .ledger
-        .ask(move |book, unix| show(&book.list(unix, &filter, page), unix));
+        .ask(move |book, unix| page_of(book, unix, &filter, page));
     Ok(Json(listed.await?))
 }
 
-fn show(page: &Page, unix: u64) -> Value {
+pub(super) fn read_filter(parameters: &Parameters) -> Filter {
+    Filter {
+        all: !matches!(parameters.get("all"), None | Some("false" | "0")),
+        label: parameters.get("label").map(str::to_owned),
+        project: None,
+    }
+}
+
+pub(super) fn page_of(book: &Book, unix: u64, filter: &Filter, page: usize) -> Value {
+    let page = book.list(unix, filter, page);
     let show = |credential: &Credential| {
+        let project = credential.project.and_then(|it| book.projects.get(it));
         json!({
             "username": credential.username,
             "password": credential.password,
@@ -74,6 +103,8 @@ fn show(page: &Page, unix: u64) -> Value {
             "expiryInSeconds": credential.lifetime,
             "label": credential.label,
             "expired": credential.is_expired(unix),
+            "enabled": book.is_usable(credential),
+            "project": project.map(|project| &project.id),
         })
     };
     json!({
@@ -129,9 +160,11 @@ pub(super) async fn delete(
     // Others are told that nobody is called so.
     let done = done.await?;
     done.map_err(|_| Failure::NothingToDelete)?;
-    Ok(Json(
-        json!({ "success": true, "message": "credential removed" }),
-    ))
+    Ok(Json(removed()))
+}
+
+pub(super) fn removed() -> Value {
+    json!({ "success": true, "message": "credential removed" })
 }
 
 /// `GET /api/v1/turn/credentials`: what a page puts into `RTCConfiguration.iceServers`. There is one region.
@@ -140,20 +173,32 @@ pub(super) async fn ice_servers(
     Extension(caller): Extension<Caller>,
     State(api): State<TurnApi>,
 ) -> Result<Json<Vec<Value>>, Failure> {
-    let stored = api.turn.credentials().stored();
-    let user = stored.by_api_key(unix_time(), &key);
-    let user = user.ok_or(Failure::WrongApiKey)?;
+    let (username, password) = user(&api, &key).await?;
     // Who asks may hand them to others, who are not on this machine.
     let stun = everywhere(caller.loopback, |loopback| api.turn.stun_urls(loopback)).into_iter();
     let relays = everywhere(caller.loopback, |loopback| api.turn.relay_urls(loopback)).into_iter();
     // Each by itself: some clients of Metered's look at `urls` as a text.
-    let relays = relays
-        .map(|url| json!({ "urls": url, "username": user.username, "credential": user.password }));
+    let relays =
+        relays.map(|url| json!({ "urls": url, "username": username, "credential": password }));
     Ok(Json(
         stun.map(|url| json!({ "urls": url }))
             .chain(relays)
             .collect(),
     ))
+}
+
+/// User name and password for the key of a credential, or of a project, which gives its best one.
+async fn user(api: &TurnApi, key: &str) -> Result<(String, String), Failure> {
+    let stored = api.turn.credentials().stored();
+    if let Some(user) = stored.by_api_key(unix_time(), key) {
+        return Ok((user.username.clone(), user.password.clone()));
+    }
+    let project = api.ledger.project_of(key).ok_or(Failure::WrongApiKey)?;
+    let best = api.ledger.ask(move |book, unix| {
+        let best = book.best_of(unix, project)?;
+        Some((best.username.clone(), best.password.clone()))
+    });
+    best.await?.ok_or(Failure::NoneOfProject)
 }
 
 /// URLs for everybody, and after them what more there is for who is on this machine.
@@ -189,7 +234,7 @@ fn label(fields: &Map<String, Value>) -> Result<Option<String>, Failure> {
     Ok(Some(label.to_owned()))
 }
 
-async fn username(body: Body) -> Result<String, Failure> {
+pub(super) async fn username(body: Body) -> Result<String, Failure> {
     let fields = fields(body).await?;
     let username = fields.get("username").and_then(Value::as_str);
     Ok(username.ok_or(Failure::NoUsername)?.to_owned())

@@ -17,16 +17,32 @@ pub(super) enum Failure {
     NoSecretKey,
     #[error("Invalid secret key")]
     WrongSecretKey,
+    #[error("Please specify secret key or project API key")]
+    NoProjectKey,
     #[error("Please specify API Key")]
     NoApiKey,
     #[error("Invalid API Key")]
     WrongApiKey,
+    #[error("No credential of this project may be used")]
+    NoneOfProject,
     #[error("please enter a positive integer value for expiryInSeconds")]
     BadExpiry,
     #[error("please enter a text of at most {0} bytes for label")]
     BadLabel(usize),
     #[error("please enter a positive integer value for page")]
     BadPage,
+    #[error("please enter a text of fewer than {0} characters for projectName")]
+    BadName(usize),
+    #[error("please enter 0 or an integer of at least {0} for quotaInBytes")]
+    BadQuota(u64),
+    #[error(
+        "please enter a URL that begins with https:// and has at most {0} bytes for webhookUrl"
+    )]
+    BadWebhook(usize),
+    #[error("please enter an array of at most {0} e-mail addresses for notificationEmails")]
+    BadEmails(usize),
+    #[error("please enter disable, notify or none for quotaExceededAction")]
+    BadAction,
     #[error("`username` field missing in the request body")]
     NoUsername,
     #[error("please pass the `username` query parameter")]
@@ -49,7 +65,13 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSecretKey
+            | Self::NoProjectKey
             | Self::NoApiKey
+            | Self::BadName(_)
+            | Self::BadQuota(_)
+            | Self::BadWebhook(_)
+            | Self::BadEmails(_)
+            | Self::BadAction
             | Self::BadExpiry
             | Self::BadLabel(_)
             | Self::BadPage
@@ -57,15 +79,22 @@ impl Failure {
             | Self::NoUsernameParameter
             | Self::NoObject
             | Self::NothingToDelete
-            | Self::Refused(Refused::Disabled | Refused::Enabled | Refused::Expired) => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::WrongSecretKey | Self::WrongApiKey | Self::Refused(Refused::Unknown) => {
-                StatusCode::UNAUTHORIZED
-            }
+            | Self::Refused(
+                Refused::Disabled
+                | Refused::Enabled
+                | Refused::Expired
+                | Refused::NoProject
+                | Refused::NameTaken,
+            ) => StatusCode::BAD_REQUEST,
+            Self::WrongSecretKey
+            | Self::WrongApiKey
+            | Self::NoneOfProject
+            | Self::Refused(Refused::Unknown) => StatusCode::UNAUTHORIZED,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            Self::Refused(Refused::Full) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Refused(Refused::Full | Refused::TooManyProjects) => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -73,8 +102,14 @@ impl Failure {
     /// What the sentence is called: pages have always been told otherwise than owners.
     fn name(&self) -> &'static str {
         match self {
-            Self::NoApiKey | Self::WrongApiKey => "error",
+            Self::NoApiKey | Self::WrongApiKey | Self::NoneOfProject => "error",
             Self::NoSecretKey
+            | Self::NoProjectKey
+            | Self::BadName(_)
+            | Self::BadQuota(_)
+            | Self::BadWebhook(_)
+            | Self::BadEmails(_)
+            | Self::BadAction
             | Self::WrongSecretKey
             | Self::BadExpiry
             | Self::BadLabel(_)

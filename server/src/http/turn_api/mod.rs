@@ -13,7 +13,7 @@ use axum::http::header::{
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use axum::{Extension, Router};
 
 use crate::signalling::Caller;
@@ -24,6 +24,8 @@ mod credentials;
 mod desk;
 mod failure;
 mod keys;
+mod projects;
+mod settings;
 mod usage;
 
 #[cfg(test)]
@@ -34,12 +36,14 @@ pub(crate) use credentials::MAX_LABEL;
 pub(crate) use desk::CALLS;
 pub(crate) use desk::TurnApi;
 use failure::Failure;
+#[cfg(test)]
+pub(crate) use settings::{LEAST_QUOTA, MAX_EMAILS, MAX_NAME, MAX_URL};
 
 /// The same for programs: paths, parameters and answers, in OpenAPI 3.1.
 const OPENAPI: &str = include_str!("openapi.json");
 
-/// The calls of an owner, by their paths below `/api`.
-fn calls() -> [(&'static str, MethodRouter<TurnApi>); 8] {
+/// The calls of an owner, and of projects, by their paths below `/api`.
+fn calls() -> [(&'static str, MethodRouter<TurnApi>); 14] {
     [
         (
             "/v1/turn/credential",
@@ -52,6 +56,21 @@ fn calls() -> [(&'static str, MethodRouter<TurnApi>); 8] {
         ("/v1/turn/current_usage_by_date", get(usage::by_date)),
         ("/v1/turn/current_usage_for_user", get(usage::for_user)),
         ("/v2/turn/current_usage_by_user", get(usage::by_user)),
+        ("/v2/turn/project", post(projects::create)),
+        ("/v2/turn/projects", get(projects::list)),
+        (
+            "/v2/turn/project/{id}",
+            put(projects::update).delete(projects::delete),
+        ),
+        (
+            "/v2/turn/project/{id}/credential",
+            post(projects::create_credential).delete(projects::delete_credential),
+        ),
+        (
+            "/v2/turn/project/{id}/credentials",
+            get(projects::list_credentials),
+        ),
+        ("/v2/turn/project/{id}/current_usage", get(projects::usage)),
     ]
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::asker::Owner;
 use super::desk::TurnApi;
 use super::failure::Failure;
-use crate::ledger::book::{Line, Relayed};
 use crate::ledger::calendar::Day;
+use crate::ledger::usage::{Line, Relayed};
 
 /// `GET /api/v1/turn/current_usage`. The account has no quota, which is said as 0.
 pub(super) async fn current(_: Owner, State(api): State<TurnApi>) -> Result<Json<Value>, Failure> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ledger::project::Settings;
 
 /// 2026-11-29, at noon.
 const NOON: u64 = 1_795_953_600;
@@ -13,7 +14,15 @@ fn credential(name: &str, label: Option<&str>, lifetime: Option<u64>) -> Credent
         created: NOON,
         lifetime,
         enabled: true,
+        project: None,
     }
+}
+
+fn stored(number: Number) -> Payer {
+    Payer::Stored(Owner {
+        number,
+        project: None,
+    })
 }
 
 /// Credentials 0, 1, …; every third is called so, the others have no label.
@@ -58,7 +67,15 @@ fn a_label_and_an_expiry_leave_out_what_they_should() {
     book.create(NOON, short).unwrap();
     let list = |unix, all, label: Option<&str>| {
         let label = label.map(str::to_owned);
-        let page = book.list(unix, &Filter { all, label }, 1);
+        let page = book.list(
+            unix,
+            &Filter {
+                all,
+                label,
+                project: None,
+            },
+            1,
+        );
         names(&page).join(" ")
     };
     assert_eq!(list(NOON, false, Some("third")), "short 3 0");
@@ -97,10 +114,10 @@ fn what_is_switched_says_what_it_is_already() {
 #[test]
 fn usage_is_a_months() {
     let mut book = book(2);
-    book.count(NOON - 29 * DAY, Payer::Stored(0), 1000);
-    book.count(NOON - DAY, Payer::Stored(0), 20);
-    book.count(NOON, Payer::Stored(0), 300);
-    book.count(NOON, Payer::Stored(1), 4);
+    book.count(NOON - 29 * DAY, stored(0), 1000);
+    book.count(NOON - DAY, stored(0), 20);
+    book.count(NOON, stored(0), 300);
+    book.count(NOON, stored(1), 4);
     assert_eq!(book.usage(NOON), 324);
     let by_date = book.usage_by_date(NOON);
     let by_date: Vec<_> = by_date
@@ -132,14 +149,14 @@ fn users_that_relayed_something_come_in_pages() {
     let mut book = book(PAGE + 2);
     assert_eq!(book.usage_by_user(NOON, 1), (Vec::new(), false));
     for number in 1..=PAGE as u64 {
-        book.count(NOON, Payer::Stored(number), number);
+        book.count(NOON, stored(number), number);
     }
     let (users, has_more) = book.usage_by_user(NOON, 1);
     assert_eq!(
         (users.len(), users[0].1, has_more),
         (PAGE, PAGE as u64, false)
     );
-    book.count(NOON, Payer::Stored(0), 7);
+    book.count(NOON, stored(0), 7);
     assert!(book.usage_by_user(NOON, 1).1);
     let (users, has_more) = book.usage_by_user(NOON, 2);
     assert_eq!((users.len(), users[0].1, has_more), (1, 7, false));
@@ -152,7 +169,7 @@ fn sessions_and_time_limited_credentials_have_lines_of_their_own() {
     book.count(NOON - DAY, Payer::Sessions, 20);
     book.count(NOON, Payer::Sessions, 3);
     book.count(NOON, Payer::TimeLimited, 400);
-    book.count(NOON, Payer::Stored(0), 5000);
+    book.count(NOON, stored(0), 5000);
     let of = |name| book.usage_for(NOON, name).unwrap();
     assert_eq!(
         [of("sessions"), of("shared-secret"), of("0")],
@@ -183,10 +200,10 @@ fn sessions_and_time_limited_credentials_have_lines_of_their_own() {
 #[test]
 fn what_a_deleted_one_relayed_is_still_the_accounts() {
     let mut book = book(1);
-    book.count(NOON, Payer::Stored(0), 5);
+    book.count(NOON, stored(0), 5);
     book.delete("0").unwrap();
     // Its last relay is counted when it is gone already; and its number is nobody else's.
-    book.count(NOON, Payer::Stored(0), 6);
+    book.count(NOON, stored(0), 6);
     book.create(NOON, credential("next", None, None)).unwrap();
     assert_eq!(
         (book.usage(NOON), book.usage_for(NOON, "next")),
@@ -198,7 +215,7 @@ fn what_a_deleted_one_relayed_is_still_the_accounts() {
 fn what_is_not_written_is_undone_and_written_as_it_was() {
     let mut book = book(2);
     book.note_written();
-    book.count(NOON, Payer::Stored(0), 5);
+    book.count(NOON, stored(0), 5);
     book.disable("1").unwrap();
     book.delete("0").unwrap();
     book.create(NOON, credential("new", None, None)).unwrap();
@@ -221,6 +238,99 @@ fn what_is_not_written_is_undone_and_written_as_it_was() {
     assert!(book.is_written());
 }
 
+/// A project with two credentials, and one beside it.
+fn tenants() -> (Book, Number) {
+    let mut book = book(1);
+    let project = Project {
+        id: "id".to_owned(),
+        api_key: "its key".to_owned(),
+        webhook_secret: "secret".to_owned(),
+        created: NOON,
+        settings: Settings {
+            quota: Some(1000),
+            ..Settings::default()
+        },
+        told: None,
+        notices: Vec::new(),
+    };
+    book.create_project(project).unwrap();
+    let number = book.projects.number("id").unwrap();
+    for (name, lifetime) in [("short", Some(60)), ("long", None)] {
+        let credential = credential(name, None, lifetime);
+        let project = Some(number);
+        book.create(
+            NOON,
+            Credential {
+                project,
+                ..credential
+            },
+        )
+        .unwrap();
+    }
+    (book, number)
+}
+
+#[test]
+fn a_project_has_credentials_and_usage_of_its_own() {
+    let (mut book, project) = tenants();
+    let filter = Filter {
+        project: Some(project),
+        ..Filter::default()
+    };
+    assert_eq!(names(&book.list(NOON, &filter, 1)), ["long", "short"]);
+    assert_eq!(book.delete_of(project, "0"), Err(Refused::Unknown));
+    let of = |number, project| Payer::Stored(Owner { number, project });
+    book.count(NOON, of(2, Some(project)), 30);
+    assert_eq!(book.delete_of(project, "short"), Ok(()));
+    // What a deleted one relayed, also at the end, is the project's.
+    book.count(NOON, of(2, Some(project)), 4);
+    book.count(NOON, of(0, None), 500);
+    assert_eq!(
+        (book.projects.usage(NOON, project), book.usage(NOON)),
+        (34, 534)
+    );
+    book.delete_project(project);
+    assert_eq!(names(&book.list(NOON, &Filter::default(), 1)), ["0"]);
+    assert_eq!((book.projects.number("id"), book.usage(NOON)), (None, 534));
+}
+
+#[test]
+fn the_best_of_a_project_may_be_used_and_is_good_for_the_longest() {
+    let (mut book, project) = tenants();
+    let best = |book: &Book, unix| book.best_of(unix, project).map(|one| one.username.clone());
+    assert_eq!(best(&book, NOON).as_deref(), Some("long"));
+    book.disable("long").unwrap();
+    assert_eq!(best(&book, NOON).as_deref(), Some("short"));
+    assert_eq!(best(&book, NOON + 60), None);
+    book.enable(NOON, "long").unwrap();
+    let of = Payer::Stored(Owner {
+        number: 3,
+        project: Some(project),
+    });
+    book.count(NOON, of, 1000);
+    book.review(NOON);
+    assert_eq!(best(&book, NOON), None);
+}
+
+#[test]
+fn a_project_that_is_not_deleted_after_all_has_its_credentials_again() {
+    let (mut book, project) = tenants();
+    book.note_written();
+    book.delete_project(project);
+    book.undo();
+    assert_eq!(book.credentials_of(project).count(), 2);
+    assert_eq!(book.best_of(NOON, project).unwrap().username, "long");
+    let writes = book.writes();
+    assert!(
+        writes
+            .projects
+            .projects
+            .iter()
+            .all(|(_, one)| one.is_some())
+    );
+    assert!(writes.credentials.iter().all(|(_, one)| one.is_some()));
+}
+
 #[test]
 fn the_one_that_expired_first_makes_room() {
     let mut book = book(MAX_CREDENTIALS - 2);
@@ -241,7 +351,7 @@ fn the_one_that_expired_first_makes_room() {
 fn days_long_past_are_forgotten() {
     let mut book = book(1);
     for day in 0..500 {
-        book.count(NOON + day * DAY, Payer::Stored(0), 1);
+        book.count(NOON + day * DAY, stored(0), 1);
         book.forget(NOON + day * DAY);
         let forget = book.writes().forget;
         assert!(forget.is_some(), "once a day");

@@ -2,6 +2,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::ledger::credential::Credential;
+use crate::ledger::project::{Project, QuotaExceeded, Settings};
+use crate::ledger::projects::ProjectWrites;
 
 /// A directory that goes when it is dropped.
 struct Scratch(PathBuf);
@@ -30,6 +33,25 @@ fn credential(name: &str) -> Credential {
         created: 7,
         lifetime: Some(u64::MAX),
         enabled: false,
+        project: Some(11),
+    }
+}
+
+fn project(id: &str) -> Project {
+    Project {
+        id: id.to_owned(),
+        api_key: "key".to_owned(),
+        webhook_secret: "secret".to_owned(),
+        created: 8,
+        settings: Settings {
+            name: "kitchen".to_owned(),
+            quota: Some(u64::MAX),
+            webhook: Some("https://a.example/".to_owned()),
+            emails: vec!["a@b.example".to_owned()],
+            action: QuotaExceeded::Notify,
+        },
+        told: None,
+        notices: Vec::new(),
     }
 }
 
@@ -54,12 +76,18 @@ fn what_is_written_is_read_and_what_is_forgotten_is_not() {
         ],
         days: vec![(day, 3), (Day(19_000), 4)],
         forget: None,
+        projects: ProjectWrites {
+            projects: vec![(11, Some(project("a"))), (12, Some(project("b")))],
+            days: vec![((day, 11), Some(9)), ((day, 12), Some(10))],
+        },
     };
     database.write(&writes).unwrap();
     // Written again, it is the same.
     database.write(&writes).unwrap();
     writes.credentials = vec![(3, None)];
     writes.user_days = vec![((day, 3), None)];
+    writes.projects.projects = vec![(12, None)];
+    writes.projects.days = vec![((day, 12), None)];
     writes.forget = Some((Day(19_500), Day(19_000)));
     database.write(&writes).unwrap();
     drop(database);
@@ -70,6 +98,8 @@ fn what_is_written_is_read_and_what_is_forgotten_is_not() {
         user_days: vec![((day, 5), 2)],
         line_days: vec![((day, Line::Sessions), 6), ((day, Line::SharedSecret), 7)],
         days: vec![(Day(19_000), 4), (day, 3)],
+        projects: vec![(11, project("a"))],
+        project_days: vec![((day, 11), 9)],
     };
     assert_eq!(written, expected);
 }
@@ -186,6 +216,7 @@ fn a_file_of_the_first_version_opens_with_all_that_is_in_it() {
         label: None,
         lifetime: Some(60),
         enabled: true,
+        project: None,
         ..credential("a")
     };
     let expected = Written {

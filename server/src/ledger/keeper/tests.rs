@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::book::Line;
+use crate::ledger::project::{Project, QuotaExceeded, Settings};
+use crate::ledger::usage::Line;
 use crate::turn::meter::{Meter, Payer};
 
 /// 2026-11-28, a minute before midnight.
@@ -17,6 +18,9 @@ const USERS: usize = 3;
 
 /// Those, and who is counted together with others.
 const PAYERS: usize = USERS + Line::ALL.len();
+
+/// What the project of them all may relay: some lives reach it, others do not.
+const QUOTA: u64 = 4_000_000;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -60,13 +64,16 @@ struct Life {
     now: Instant,
     unix: u64,
     made: usize,
+    /// The project that all of them are of.
+    project: Option<Number>,
     /// What each is called now.
     names: [String; USERS],
     /// Relayed for each, and for all.
     relayed: BTreeMap<String, u64>,
     all: u64,
-    /// When the oldest byte came that may be lost, and how many there are of each and of all.
-    unwritten: Option<(u64, BTreeMap<String, u64>, u64)>,
+    of_project: u64,
+    /// When the oldest byte came that may be lost, and how many there are of each, of all, and of the project.
+    unwritten: Option<(u64, BTreeMap<String, u64>, u64, u64)>,
 }
 
 impl Life {
@@ -80,20 +87,24 @@ impl Life {
             now: Instant::now(),
             unix: EVENING,
             made: 0,
+            project: None,
             names: Default::default(),
             relayed: BTreeMap::new(),
             all: 0,
+            of_project: 0,
             unwritten: None,
         };
         life.start();
+        life.make_project();
         (0..USERS).for_each(|user| life.make(user));
         life
     }
 
     fn start(&mut self) {
         let (database, written) = Database::open(&self.directory).unwrap();
-        let (book, stored) = (Book::read(written), Arc::default());
-        self.keeper = Some(Keeper::new(book, Some(database), stored, self.now));
+        let book = Book::read(written);
+        let at = (self.now, self.unix);
+        self.keeper = Some(Keeper::new(book, Some(database), Default::default(), at));
     }
 
     fn keeper(&mut self) -> &mut Keeper {
@@ -114,6 +125,25 @@ impl Life {
         *answered.lock().unwrap()
     }
 
+    fn make_project(&mut self) {
+        let project = Project {
+            id: "id".to_owned(),
+            api_key: "its key".to_owned(),
+            webhook_secret: "secret".to_owned(),
+            created: self.unix,
+            settings: Settings {
+                quota: Some(QUOTA),
+                webhook: Some("https://a.example/".to_owned()),
+                action: QuotaExceeded::Notify,
+                ..Settings::default()
+            },
+            told: None,
+            notices: Vec::new(),
+        };
+        assert!(self.ask(move |book, _| book.create_project(project).unwrap()));
+        self.project = self.keeper().book.projects.number("id");
+    }
+
     fn make(&mut self, user: usize) {
         self.made += 1;
         let name = format!("user {}", self.made);
@@ -125,6 +155,7 @@ impl Life {
             created: self.unix,
             lifetime: None,
             enabled: true,
+            project: self.project,
         };
         assert!(self.ask(move |book, unix| book.create(unix, credential).unwrap()));
         self.names[user] = name;
@@ -169,9 +200,13 @@ impl Life {
         meter.add(bytes);
         *self.relayed.entry(name.clone()).or_default() += bytes;
         self.all += bytes;
-        let unwritten = self.unwritten.get_or_insert((unix, BTreeMap::new(), 0));
+        let unwritten = self.unwritten.get_or_insert((unix, BTreeMap::new(), 0, 0));
         *unwritten.1.entry(name).or_default() += bytes;
         unwritten.2 += bytes;
+        if payer < USERS {
+            self.of_project += bytes;
+            unwritten.3 += bytes;
+        }
     }
 
     fn live(&mut self, event: &Event) {
@@ -207,7 +242,7 @@ impl Life {
             }
             Event::Kill => {
                 self.keeper = None;
-                if let Some((since, of_each, of_all)) = self.unwritten.take() {
+                if let Some((since, of_each, of_all, of_project)) = self.unwritten.take() {
                     assert!(
                         self.unix - since <= LOST_AT_MOST.as_secs(),
                         "lost what is older"
@@ -216,6 +251,7 @@ impl Life {
                         *self.relayed.get_mut(&name).unwrap() -= bytes;
                     }
                     self.all -= of_all;
+                    self.of_project -= of_project;
                 }
                 self.start();
             }
@@ -247,7 +283,12 @@ impl Life {
             );
         }
         let all = self.all;
+        let (project, of_project) = (self.project.unwrap(), self.of_project);
         let book = &self.keeper().book;
+        assert_eq!(book.projects.usage(unix, project), of_project);
+        let told = book.projects.get(project).unwrap().told;
+        let reached = crate::ledger::quota::is_reached(100, QUOTA, of_project);
+        assert_eq!(told.is_some_and(|told| told.percent == 100), reached);
         assert_eq!(book.usage(unix), all);
         let days = book.usage_by_date(unix);
         assert_eq!(days.iter().map(|(_, day)| day.all).sum::<u64>(), all);
@@ -324,6 +365,42 @@ fn what_cannot_be_written_is_not_answered_and_not_so() {
     let gone = name.clone();
     assert!(life.ask(move |book, _| book.delete(&gone).unwrap()));
     assert!(life.keeper().stored.account(EVENING, &name).is_none());
+}
+
+#[test]
+fn a_project_whose_quota_is_used_up_is_off_at_once_and_on_in_the_next_month() {
+    let mut life = Life::new();
+    let (name, project) = (life.names[0].clone(), life.project.unwrap());
+    let settings = Settings {
+        quota: Some(1000),
+        action: QuotaExceeded::Disable,
+        ..Settings::default()
+    };
+    assert!(life.ask(move |book, _| book.projects.update(project, settings).unwrap()));
+    life.relay(0, 1000);
+    let account = life.keeper().stored.account(EVENING, &name).unwrap();
+    // That waits for no disk.
+    let database = life.keeper().database.replace(Database::broken());
+    life.pass(1);
+    assert!(account.is_revoked() && life.keeper().stored.account(EVENING, &name).is_none());
+    life.keeper().database = database;
+    // Nor does anybody switch it on, or make another.
+    let again = name.clone();
+    assert!(life.ask(move |book, _| book.disable(&again).unwrap()));
+    let again = name.clone();
+    assert!(life.ask(move |book, unix| book.enable(unix, &again).unwrap()));
+    life.make(1);
+    let new = life.names[1].clone();
+    for name in [&name, &new] {
+        assert!(life.keeper().stored.account(EVENING, name).is_none());
+    }
+    life.live(&Event::Kill);
+    assert!(life.keeper().stored.account(EVENING, &name).is_none());
+    life.unix += 3 * 24 * 60 * 60;
+    life.pass(1);
+    for name in [&name, &new] {
+        assert!(life.keeper().stored.account(EVENING, name).is_some());
+    }
 }
 
 #[test]

@@ -8,9 +8,14 @@ use super::bench::*;
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::turn::access::Access;
-use crate::turn::meter::Payer;
+use crate::turn::meter::{Owner, Payer};
 use crate::turn::quota::MAX_PER_STORED;
 use crate::turn::stored::StoredUser;
+
+const OWNER: Owner = Owner {
+    number: 7,
+    project: Some(3),
+};
 
 const OURSELVES: &str = "203.0.113.1:3478";
 
@@ -19,7 +24,7 @@ fn user(expires: Option<u64>) -> StoredUser {
         username: "stored".to_owned(),
         password: "secret".to_owned(),
         api_key: "shown".to_owned(),
-        number: 7,
+        owner: OWNER,
         expires,
     }
 }
@@ -34,7 +39,7 @@ fn bench(expires: Option<u64>) -> (Bench, Client) {
 /// What came to the meters since they were last read.
 fn counted(bench: &Bench) -> u64 {
     let read = bench.shared.credentials.stored().meters().read();
-    assert!(read.iter().all(|(payer, _)| *payer == Payer::Stored(7)));
+    assert!(read.iter().all(|(payer, _)| *payer == Payer::Stored(OWNER)));
     read.iter().map(|(_, bytes)| bytes).sum()
 }
 
