@@ -26,6 +26,7 @@ use crate::rate;
 use crate::room;
 use crate::signalling::{self, EXPLANATIONS, GLIMPSES, OFFERS, metered};
 use crate::turn::{self, allocation, nonce, quota, server};
+use crate::webhook;
 
 const LIMITS: &str = include_str!("../docs/limits.md");
 
@@ -428,6 +429,16 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         (
             "credentials of a project",
             vec![n(projects::MAX_OF_PROJECT, " |")],
+        ),
+        ("notices of a project", vec![n(projects::MAX_NOTICES, " |")]),
+        (
+            "calls of webhooks",
+            vec![
+                n(webhook::MAX_AT_ONCE, " at a time"),
+                s(webhook::PATIENCE),
+                n(webhook::MAX_TRIES, " tries"),
+                s(webhook::LONGEST_WAIT),
+            ],
         ),
         ("least quota", vec![n(turn_api::LEAST_QUOTA, " bytes")]),
         (

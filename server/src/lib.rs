@@ -139,6 +139,7 @@ mod signalling;
 pub mod tls;
 #[doc(hidden)]
 pub mod turn;
+mod webhook;
 
 pub use config::{Config, ConfigError};
 pub use http::assets::embedded;

@@ -26,6 +26,7 @@ use crate::tls::{Tls, TlsError};
 use crate::turn::access::Access;
 use crate::turn::credentials::{Credentials, SharedSecret};
 use crate::turn::start::{TurnConfig, TurnServers, Turns};
+use crate::webhook;
 
 /// How long clients have to hear that the server goes away. With the rest of a shutdown it stays
 /// within two seconds.
@@ -157,7 +158,11 @@ impl Server {
             stop_http.clone(),
         );
         let following = OptionFuture::from(tls.map(|tls| tls.follow(stop_http.clone())));
-        let http = tokio::spawn(async { _ = tokio::join!(serving, following) });
+        let telling = ledger
+            .clone()
+            .map(|ledger| webhook::tell(ledger, stop_http.clone()));
+        let telling = OptionFuture::from(telling);
+        let http = tokio::spawn(async { _ = tokio::join!(serving, following, telling) });
         Ok(Self {
             config,
             external,

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::book::{Book, Written};
 use super::credential::{Credential, Number};
@@ -60,6 +60,7 @@ enum Mail {
 pub struct Ledger {
     queue: SyncSender<Mail>,
     keys: Arc<ProjectKeys>,
+    notices: Arc<Notify>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -75,8 +76,13 @@ impl Ledger {
             None => (None, Written::default()),
         };
         let (book, keys) = (Book::read(written), Arc::<ProjectKeys>::default());
-        let known = (stored, keys.clone());
-        let keeper = Keeper::new(book, database, known, (Instant::now(), unix_time()));
+        let notices = Arc::<Notify>::default();
+        let told = Told {
+            stored,
+            keys: keys.clone(),
+            notices: notices.clone(),
+        };
+        let keeper = Keeper::new(book, database, told, (Instant::now(), unix_time()));
         let (queue, mail) = sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new().name("ledger".to_owned());
         let thread = thread.spawn(move || keeper.run(&mail));
@@ -87,6 +93,7 @@ impl Ledger {
         Ok(Self {
             queue,
             keys,
+            notices,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -122,6 +129,11 @@ impl Ledger {
         self.keys.find(key)
     }
 
+    /// Waits until there may be something new that a webhook is to be told.
+    pub async fn notices(&self) {
+        self.notices.notified().await;
+    }
+
     /// Writes what there is, and closes the database. Relays have to be over.
     pub async fn close(&self) {
         let thread = self
@@ -140,11 +152,20 @@ impl Ledger {
     }
 }
 
+/// Whoever is told what is in the book.
+#[derive(Default)]
+struct Told {
+    stored: Arc<Stored>,
+    keys: Arc<ProjectKeys>,
+    notices: Arc<Notify>,
+}
+
 struct Keeper {
     book: Book,
     database: Option<Database>,
     stored: Arc<Stored>,
     keys: Arc<ProjectKeys>,
+    notices: Arc<Notify>,
     /// When something was last written.
     written: Instant,
     failures: Seldom,
@@ -154,9 +175,14 @@ impl Keeper {
     fn new(
         mut book: Book,
         database: Option<Database>,
-        (stored, keys): (Arc<Stored>, Arc<ProjectKeys>),
+        told: Told,
         (now, unix): (Instant, u64),
     ) -> Self {
+        let Told {
+            stored,
+            keys,
+            notices,
+        } = told;
         book.review(unix);
         keys.put(&book.projects);
         for (number, credential) in book.credentials() {
@@ -167,6 +193,7 @@ impl Keeper {
             database,
             stored,
             keys,
+            notices,
             written: now,
             failures: Seldom::default(),
         }
@@ -258,6 +285,9 @@ impl Keeper {
             self.keys.put(&self.book.projects);
         }
         self.book.note_written();
+        if self.book.projects.notices().next().is_some() {
+            self.notices.notify_one();
+        }
         true
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 
-const FREE_PORTS: [&str; 4] = ["--listen", "127.0.0.1:0", "--media-port", "0"];
+pub const FREE_PORTS: [&str; 4] = ["--listen", "127.0.0.1:0", "--media-port", "0"];
 
 /// The binary, without any setting of the machine's.
 pub fn ferrite(arguments: &[&str]) -> Command {
@@ -72,7 +72,8 @@ impl Running {
         Self::of(command).await
     }
 
-    async fn of(mut command: Command) -> Self {
+    /// What this command starts.
+    pub async fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let line = next_line(&mut stdout).await;

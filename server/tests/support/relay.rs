@@ -19,11 +19,24 @@ pub struct Relay {
     /// Where it is reached.
     pub relayed: SocketAddr,
     server: SocketAddr,
+    user: User,
+    nonce: Vec<u8>,
+}
+
+/// Who has it.
+struct User {
+    name: String,
+    password: String,
 }
 
 impl Relay {
     /// Allocates at the server's media port, with a session's credentials.
     pub fn open(port: u16, issued: &Issued) -> Self {
+        Self::open_as(port, issued.username(), issued.password())
+    }
+
+    /// The same with any credentials.
+    pub fn open_as(port: u16, name: &str, password: &str) -> Self {
         let server = SocketAddr::from(([127, 0, 0, 1], port));
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
@@ -33,18 +46,23 @@ impl Relay {
             socket,
             relayed: server,
             server,
+            user: User {
+                name: name.to_owned(),
+                password: password.to_owned(),
+            },
+            nonce: Vec::new(),
         };
-        let challenge = relay.ask(Method::Allocate, &[], issued, |_| {});
+        let challenge = relay.ask(Method::Allocate, |_| {});
         let challenge = Message::read(&challenge).unwrap();
-        let nonce = challenge.get(NONCE).unwrap().to_vec();
-        let allocated = relay.ask(Method::Allocate, &nonce, issued, |writer| {
+        relay.nonce = challenge.get(NONCE).unwrap().to_vec();
+        let allocated = relay.ask(Method::Allocate, |writer| {
             writer.add(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
         });
         let allocated = Message::read(&allocated).unwrap();
         assert_eq!(allocated.typ(), Method::Allocate.success());
         let relayed = allocated.get(XOR_RELAYED_ADDRESS).unwrap();
         relay.relayed = read_address(relayed, allocated.transaction()).unwrap();
-        let bound = relay.ask(Method::ChannelBind, &nonce, issued, |writer| {
+        let bound = relay.ask(Method::ChannelBind, |writer| {
             writer.add(CHANNEL_NUMBER, &[CHANNEL[0], CHANNEL[1], 0, 0]);
             writer.add_address(XOR_PEER_ADDRESS, server);
         });
@@ -53,23 +71,23 @@ impl Relay {
         relay
     }
 
-    fn ask(
-        &self,
-        method: Method,
-        nonce: &[u8],
-        issued: &Issued,
-        fill: impl FnOnce(&mut Writer<'_>),
-    ) -> Vec<u8> {
+    /// Whether it can be kept.
+    pub fn is_kept(&self) -> bool {
+        let answer = self.ask(Method::Refresh, |_| {});
+        Message::read(&answer).unwrap().typ() == Method::Refresh.success()
+    }
+
+    fn ask(&self, method: Method, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
         let mut out = BytesMut::new();
         let transaction = TransactionId(rand::random());
         let mut writer = Writer::new(&mut out, method.request(), transaction);
         fill(&mut writer);
-        if !nonce.is_empty() {
-            writer.add(USERNAME, issued.username().as_bytes());
+        if !self.nonce.is_empty() {
+            let User { name, password } = &self.user;
+            writer.add(USERNAME, name.as_bytes());
             writer.add(REALM, credentials::REALM.as_bytes());
-            writer.add(NONCE, nonce);
-            let key = md5_key(issued.username(), credentials::REALM, issued.password());
-            writer.integrity(&key);
+            writer.add(NONCE, &self.nonce);
+            writer.integrity(&md5_key(name, credentials::REALM, password));
         }
         writer.finish();
         self.socket.send(&out).unwrap();
