@@ -24,7 +24,7 @@ use crate::support::http::get;
 use crate::support::process::{FREE_PORTS, Running, ferrite};
 use crate::support::relay::Relay;
 use crate::support::tls::Pem;
-use crate::support::turn_api::{BEARER, KEY, LIST, call, directory, server};
+use crate::support::turn_api::{BEARER, KEY, LIST, call, check_described, directory, server};
 
 mod support;
 
@@ -192,6 +192,35 @@ impl Tenant {
         }
     }
 
+    /// Its relay is among those there are, with what it has carried.
+    async fn is_listed(&self) {
+        let path = "/api/v2/turn/allocations";
+        let reply = get(self.addr, path, &BEARER).await;
+        let document = get(self.addr, "/api/openapi.json", &[]).await.json();
+        check_described(&document, "GET", path, &reply);
+        let listed = reply.json();
+        assert_eq!(
+            (&listed["total"], &listed["has_more"]),
+            (&json!(1), &json!(false))
+        );
+        let one = &listed["data"][0];
+        let client = self.relay.socket.local_addr().unwrap().to_string();
+        assert_eq!(
+            (&one["client"], &one["transport"]),
+            (&json!(client), &json!("udp"))
+        );
+        assert_eq!(one["relayed"], json!(self.relay.relayed.to_string()));
+        assert!(
+            one["usageInBytes"].as_u64().unwrap() >= QUOTA * 8 / 10,
+            "{one}"
+        );
+        let older = format!("{path}?before={}", one["id"]);
+        let older = get(self.addr, &older, &BEARER).await.json();
+        assert_eq!(older, json!({ "data": [], "total": 1, "has_more": false }));
+        let wrong = get(self.addr, &format!("{path}?before=x"), &BEARER).await;
+        check_described(&document, "GET", path, &wrong);
+    }
+
     async fn is_kept(&self) -> bool {
         let relay = self.relay.clone();
         tokio::task::spawn_blocking(move || relay.is_kept())
@@ -231,6 +260,7 @@ async fn a_webhook_is_told_once_of_each_threshold_over_https_and_the_project_is_
     let tenant = Tenant::new(&server, "kitchen", &webhook, "disable").await;
 
     tenant.relay_until(QUOTA * 8 / 10 + 1).await;
+    tenant.is_listed().await;
     let (refused, taken) = (receiver.next().await, receiver.next().await);
     for call in [&refused, &taken] {
         assert!(

@@ -381,6 +381,12 @@ impl Book {
         numbers.filter_map(|number| Some((number, &self.entries.get(&number)?.credential)))
     }
 
+    /// What the credential of a number is called.
+    pub fn label(&self, number: Number) -> Option<&str> {
+        let entry = self.entries.get(&number)?;
+        entry.credential.label.as_deref()
+    }
+
     /// All credentials, by their numbers.
     pub fn credentials(&self) -> impl Iterator<Item = (Number, &Credential)> {
         let entries = self.entries.iter();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::account::Account;
 use super::credentials::Key;
+use super::live::Listed;
 use super::ports::Lease;
 use super::quota::Quota;
 use crate::media::net::path::FourTuple;
@@ -125,10 +126,11 @@ pub struct Allocation {
     channels: Vec<Channel>,
     _lease: Lease,
     _quota: Quota,
+    listed: Listed,
 }
 
 /// What an allocation is made of.
-pub struct Grounds {
+pub(super) struct Grounds {
     /// See [`Allocation`].
     pub client: FourTuple,
     /// See [`Allocation`].
@@ -153,6 +155,8 @@ pub struct Grounds {
     pub lease: Lease,
     /// Its place among its user's.
     pub quota: Quota,
+    /// Its place among all.
+    pub listed: Listed,
 }
 
 /// However it ends, what it carried is counted.
@@ -167,7 +171,7 @@ impl Drop for Allocation {
 
 impl Allocation {
     /// One that nobody may send to yet.
-    pub fn new(grounds: Grounds) -> Self {
+    pub(super) fn new(grounds: Grounds) -> Self {
         let port = grounds.lease.port();
         Self {
             client: grounds.client,
@@ -185,6 +189,7 @@ impl Allocation {
             channels: Vec::new(),
             _lease: grounds.lease,
             _quota: grounds.quota,
+            listed: grounds.listed,
         }
     }
 
@@ -196,6 +201,7 @@ impl Allocation {
     /// Tells the account's meter what was counted.
     pub fn meter(&mut self) {
         let bytes = std::mem::take(&mut self.unmetered);
+        self.listed.add(bytes);
         if let Some(meter) = &self.account.meter {
             meter.add(bytes);
         }

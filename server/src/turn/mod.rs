@@ -12,6 +12,7 @@
 //! | `access` | whom relays may reach |
 //! | `credentials`, `stored`, `account` | who may have one, and what it may do |
 //! | `meter` | what was relayed for whom |
+//! | `live` | the relays there are now, to be looked at |
 //! | `guest`, `start` | the server on a shard's thread; all of them |
 //! | `nonce`, `quota`, `ports` | what keeps strangers and users within bounds |
 
@@ -21,6 +22,7 @@ pub mod allocation;
 mod answer;
 pub mod credentials;
 pub mod guest;
+pub mod live;
 pub mod meter;
 pub mod nonce;
 pub mod ports;

@@ -8,6 +8,7 @@ use super::account::{Account, Reach};
 use super::allocation::{Allocation, DEFAULT_LIFETIME, Full, Grounds, MAX_LIFETIME, Taken, Ways};
 use super::answer::{Done, User};
 use super::credentials::user_of;
+use super::live::LiveRelay;
 use super::ports::{Lease, Parity};
 use super::quota::{MAX_PER_STORED, MAX_PER_USER, Quota};
 use super::refusal::Refusal;
@@ -137,6 +138,13 @@ impl Turn {
         let transaction = message.transaction();
         let is_open = needs_socket(&user);
         let lifetime = lifetime(message, &user.account, host);
+        let payer = user.account.meter.as_ref().map(|meter| meter.payer());
+        let listed = self.shared.live.enter(LiveRelay::new(
+            (&user.username, payer),
+            (client.remote, client.transport),
+            SocketAddr::new(place.relayed, place.lease.port()),
+            host.unix_time(),
+        ));
         self.insert(Allocation::new(Grounds {
             client: *client,
             username: user.username.into(),
@@ -150,6 +158,7 @@ impl Turn {
             expires: now + lifetime,
             lease: place.lease,
             quota: place.quota,
+            listed,
         }));
         let key = self.by_client.get(client).ok_or(Refusal::Capacity)?;
         Ok(Done::Allocated(*key))

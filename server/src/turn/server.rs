@@ -16,6 +16,7 @@ use slab::Slab;
 use super::access::Access;
 use super::allocation::{Allocation, OwnPorts};
 use super::credentials::Credentials;
+use super::live::LiveRelays;
 use super::nonce::Nonces;
 use super::ports::{Lease, Ports};
 use super::quota::{Quota, Quotas};
@@ -75,6 +76,8 @@ pub struct Shared {
     pub nonces: Nonces,
     /// This server's own ports.
     pub own: OwnPorts,
+    /// The relays there are now.
+    pub live: Arc<LiveRelays>,
     reservations: Mutex<HashMap<[u8; 8], Reservation>>,
 }
 
@@ -111,6 +114,7 @@ impl Shared {
             ports,
             nonces,
             own,
+            live: Arc::default(),
             reservations: Mutex::default(),
         }
     }

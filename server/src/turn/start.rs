@@ -10,6 +10,7 @@ use ferrite_protocol::IceServer;
 use super::access::Access;
 use super::credentials::{Credentials, Issued, SharedSecret};
 use super::guest::{Addresses, TurnGuest};
+use super::live::LivePage;
 use super::nonce::Nonces;
 use super::ports::Ports;
 use super::server::Shared;
@@ -123,6 +124,13 @@ impl TurnServers {
             hosts.map(move |address| SocketAddr::new(address, port))
         });
         offered.map(|host| format!("stun:{host}")).collect()
+    }
+
+    /// So many of the relays there are, that began before the one of a number.
+    pub fn live(&self, before: Option<u64>, count: usize) -> LivePage {
+        let made = self.made.get();
+        let live = made.map(|(shared, _)| shared.live.clone());
+        live.unwrap_or_default().page(before, count)
     }
 
     /// A shard's.

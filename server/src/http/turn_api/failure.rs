@@ -43,6 +43,8 @@ pub(super) enum Failure {
     BadEmails(usize),
     #[error("please enter disable, notify or none for quotaExceededAction")]
     BadAction,
+    #[error("please enter the id of an allocation for before")]
+    BadBefore,
     #[error("`username` field missing in the request body")]
     NoUsername,
     #[error("please pass the `username` query parameter")]
@@ -75,6 +77,7 @@ impl Failure {
             | Self::BadExpiry
             | Self::BadLabel(_)
             | Self::BadPage
+            | Self::BadBefore
             | Self::NoUsername
             | Self::NoUsernameParameter
             | Self::NoObject
@@ -114,6 +117,7 @@ impl Failure {
             | Self::BadExpiry
             | Self::BadLabel(_)
             | Self::BadPage
+            | Self::BadBefore
             | Self::NoUsername
             | Self::NoUsernameParameter
             | Self::NoObject

@@ -18,6 +18,7 @@ use axum::{Extension, Router};
 
 use crate::signalling::Caller;
 
+mod allocations;
 mod asker;
 mod body;
 mod credentials;
@@ -43,7 +44,7 @@ pub(crate) use settings::{LEAST_QUOTA, MAX_EMAILS, MAX_NAME, MAX_URL};
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// The calls of an owner, and of projects, by their paths below `/api`.
-fn calls() -> [(&'static str, MethodRouter<TurnApi>); 14] {
+fn calls() -> [(&'static str, MethodRouter<TurnApi>); 15] {
     [
         (
             "/v1/turn/credential",
@@ -56,6 +57,7 @@ fn calls() -> [(&'static str, MethodRouter<TurnApi>); 14] {
         ("/v1/turn/current_usage_by_date", get(usage::by_date)),
         ("/v1/turn/current_usage_for_user", get(usage::for_user)),
         ("/v2/turn/current_usage_by_user", get(usage::by_user)),
+        ("/v2/turn/allocations", get(allocations::list)),
         ("/v2/turn/project", post(projects::create)),
         ("/v2/turn/projects", get(projects::list)),
         (
