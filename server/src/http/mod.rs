@@ -21,6 +21,7 @@ use crate::origin::may_connect;
 use crate::seldom::Seldom;
 use crate::signalling::{Arrival, Caller, Full, Refused, Signalling};
 
+mod admin;
 pub(crate) mod assets;
 pub(crate) mod door;
 mod headers;
@@ -56,11 +57,13 @@ impl App {
 pub(crate) struct Remote(pub(crate) SocketAddr);
 
 pub(crate) fn router(app: App, turn_api: Option<TurnApi>) -> Router {
+    let admin = turn_api.as_ref().map(|_| admin::router());
     let api = turn_api.map_or_else(Router::new, turn_api::router);
     let introduced = middleware::from_fn_with_state(app.clone(), introduce);
     let embedders = headers::embedders(&app.config.http.allowed_origins);
     Router::new()
         .nest("/api", api.layer(introduced))
+        .merge(admin.unwrap_or_default())
         .route("/ws", get(websocket))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
@@ -100,6 +103,10 @@ async fn harden(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let host = asked_host(&parts).map(str::to_owned);
+    let embedders = match admin::is_its(parts.uri.path()) {
+        true => headers::embedders(&[]),
+        false => embedders,
+    };
     let mut response = match has_one_host(&parts) {
         true => next.run(Request::from_parts(parts, body)).await,
         false => (StatusCode::BAD_REQUEST, ONE_HOST).into_response(),
@@ -130,7 +137,10 @@ async fn asset(State(app): State<App>, method: Method, uri: Uri, headers: Header
         // RFC 9110 §15.5.6: which methods there are goes with it.
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET,HEAD")]).into_response();
     }
-    file(&app, uri.path(), &headers).await
+    match admin::is_its(uri.path()) {
+        true => nothing(),
+        false => file(&app, uri.path(), &headers).await,
+    }
 }
 
 /// Every room has the same page, which finds the room's name in its address.
@@ -178,8 +188,12 @@ async fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
             headers::share(response.headers_mut(), headers.get(ORIGIN), allowed);
             response
         }
-        None => (StatusCode::NOT_FOUND, "There is nothing here.").into_response(),
+        None => nothing(),
     }
+}
+
+fn nothing() -> Response {
+    (StatusCode::NOT_FOUND, "There is nothing here.").into_response()
 }
 
 async fn websocket(
