@@ -143,4 +143,6 @@ mod webhook;
 
 pub use config::{Config, ConfigError};
 pub use http::assets::embedded;
+#[doc(hidden)]
+pub use http::turn_api::inputs as turn_api_inputs;
 pub use server::{Security, Server, StartError};

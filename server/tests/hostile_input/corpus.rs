@@ -75,6 +75,11 @@ fn a_token_is_refused_or_says_what_one_of_ours_can() {
 }
 
 #[test]
+fn a_call_of_the_rest_api_is_refused_or_makes_sense_and_does_others_no_harm() {
+    explore("rest", 5000);
+}
+
+#[test]
 fn a_stranger_at_the_relays_is_answered_or_not() {
     explore("turn_new", 3000);
 }

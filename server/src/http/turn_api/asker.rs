@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
@@ -96,7 +97,11 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
 
 impl Parameters {
     fn read(parts: &Parts) -> Self {
-        let query = Query::try_from_uri(&parts.uri);
+        Self::of(&parts.uri)
+    }
+
+    pub(super) fn of(address: &Uri) -> Self {
+        let query = Query::try_from_uri(address);
         Self(
             query
                 .map(|Query(parameters)| parameters)

@@ -18,8 +18,13 @@ pub(super) async fn fields(body: Body) -> Result<Map<String, Value>, Failure> {
     let read = tokio::time::timeout(BODY_TIME, to_bytes(body, MAX_BODY)).await;
     let bytes = read.map_err(|_| Failure::TooLong)?;
     let bytes = bytes.map_err(|_| Failure::TooLong)?;
-    if bytes.is_empty() {
-        return Ok(Map::new());
+    object(&bytes)
+}
+
+/// The same of a body that is there.
+pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
+    match bytes.is_empty() {
+        true => Ok(Map::new()),
+        false => serde_json::from_slice(bytes).map_err(|_| Failure::NoObject),
     }
-    serde_json::from_slice(&bytes).map_err(|_| Failure::NoObject)
 }

@@ -24,6 +24,7 @@ mod body;
 mod credentials;
 mod desk;
 mod failure;
+pub mod inputs;
 mod keys;
 mod projects;
 mod settings;

@@ -8,6 +8,7 @@ pub mod datagram;
 mod dtls;
 mod framing;
 pub mod input;
+mod rest;
 mod rtp;
 mod sctp;
 mod sdp;
@@ -24,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("client_message", signalling::client_message),
     ("candidate", signalling::candidate),
     ("token", tokens::token),
+    ("rest", rest::rest),
     ("sdp_offer", sdp::offer),
     ("framing", framing::framing),
     ("rtcp", rtp::rtcp),
