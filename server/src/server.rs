@@ -157,12 +157,7 @@ impl Server {
             config.clone(),
             stop_http.clone(),
         );
-        let following = OptionFuture::from(tls.map(|tls| tls.follow(stop_http.clone())));
-        let telling = ledger
-            .clone()
-            .map(|ledger| webhook::tell(ledger, stop_http.clone()));
-        let telling = OptionFuture::from(telling);
-        let http = tokio::spawn(async { _ = tokio::join!(serving, following, telling) });
+        let http = look_after(serving, tls, ledger.clone(), &stop_http);
         Ok(Self {
             config,
             external,
@@ -299,6 +294,18 @@ fn secure(config: &Config, external: &External) -> Result<(Option<Tls>, Security
         },
     };
     Ok((tls, security))
+}
+
+/// Serves HTTP, follows its certificate, and tells webhooks, until `stop`.
+fn look_after(
+    serving: impl Future<Output = ()> + Send + 'static,
+    tls: Option<Tls>,
+    ledger: Option<Arc<Ledger>>,
+    stop: &CancellationToken,
+) -> JoinHandle<()> {
+    let following = OptionFuture::from(tls.map(|tls| tls.follow(stop.clone())));
+    let telling = OptionFuture::from(ledger.map(|ledger| webhook::tell(ledger, stop.clone())));
+    tokio::spawn(async { _ = tokio::join!(serving, following, telling) })
 }
 
 /// Stored credentials, if there may be any.

@@ -112,16 +112,12 @@ async fn a_project_is_made_listed_changed_and_taken_away() {
 async fn a_tenant_makes_and_deletes_its_own_credentials_and_no_others() {
     let server = server(&[]).await;
     let addr = server.addr;
-    let (kitchen, cellar) = (
-        Tenant::new(addr, "kitchen").await,
-        Tenant::new(addr, "cellar").await,
-    );
+    let kitchen = Tenant::new(addr, "kitchen").await;
+    let cellar = Tenant::new(addr, "cellar").await;
     let (mine, theirs) = (kitchen.make("mine").await, cellar.make("theirs").await);
     let owners = create(addr, &json!({ "label": "owner's" })).await;
-    assert_eq!(
-        (kitchen.labels().await, cellar.labels().await),
-        (vec!["mine".to_owned()], vec!["theirs".to_owned()])
-    );
+    assert_eq!(kitchen.labels().await, ["mine"]);
+    assert_eq!(cellar.labels().await, ["theirs"]);
     let all = get(addr, LIST, &BEARER).await.json();
     assert_eq!(all["pagination"]["total_records"], 3);
     let id = kitchen.path.rsplit_once('/').unwrap().1;
@@ -129,38 +125,42 @@ async fn a_tenant_makes_and_deletes_its_own_credentials_and_no_others() {
 
     let credential = format!("{}/credential", kitchen.path);
     for other in [&theirs, &owners] {
-        let refused = kitchen
-            .ask(
-                "DELETE",
-                &credential,
-                &json!({ "username": other["username"] }),
-            )
-            .await;
+        let other = json!({ "username": other["username"] });
+        let refused = kitchen.ask("DELETE", &credential, &other).await;
         assert_eq!(refused.status, 400, "{}", refused.text());
     }
+    let mine = json!({ "username": mine["username"] });
+    let gone = kitchen.ask("DELETE", &credential, &mine).await.json();
+    let expected = json!({ "success": true, "message": "credential removed" });
+    assert_eq!(gone, expected);
+    assert!(kitchen.labels().await.is_empty());
+    assert_eq!(cellar.labels().await, ["theirs"]);
+}
+
+#[tokio::test]
+async fn a_tenants_key_is_neither_anothers_nor_the_owners() {
+    let server = server(&[]).await;
+    let addr = server.addr;
+    let kitchen = Tenant::new(addr, "kitchen").await;
+    let cellar = Tenant::new(addr, "cellar").await;
+    let credential = format!("{}/credential", kitchen.path);
+    let usage = format!("{}/current_usage", kitchen.path);
+    let nothings = format!("{PROJECT}/nothing/credential");
     // Whose key it is not is not told that there is such a project.
     for reply in [
         cellar.ask("POST", &credential, &json!({})).await,
-        cellar
-            .ask(
-                "GET",
-                &format!("{}/current_usage", kitchen.path),
-                &json!({}),
-            )
-            .await,
-        kitchen
-            .ask("POST", &format!("{PROJECT}/nothing/credential"), &json!({}))
-            .await,
+        cellar.ask("GET", &usage, &json!({})).await,
+        kitchen.ask("POST", &nothings, &json!({})).await,
     ] {
         assert_eq!(said(&reply), (400, "Project not found".to_owned()));
     }
-    // Nor is it the owner's.
     for (method, path) in [
         ("GET", PROJECTS),
         ("POST", PROJECT),
         ("GET", LIST),
         ("PUT", &kitchen.path),
         ("DELETE", &kitchen.path),
+        ("GET", "/api/v2/turn/allocations"),
     ] {
         let refused = kitchen
             .ask(method, path, &json!({ "projectName": "x" }))
@@ -173,29 +173,14 @@ async fn a_tenant_makes_and_deletes_its_own_credentials_and_no_others() {
     }
     // The owner may, and the key may be in the query.
     let made = call(addr, "POST", &credential, &json!({ "label": "owner's" })).await;
-    assert_eq!(made.status, 200);
-    let query = format!(
-        "{}/current_usage?projectApiKey={}",
-        kitchen.path, kitchen.key
+    assert_eq!(
+        (made.status, kitchen.labels().await),
+        (200, vec!["owner's".to_owned()])
     );
+    let query = format!("{usage}?projectApiKey={}", kitchen.key);
     let usage = get(addr, &query, &[]).await.json();
-    assert_eq!(
-        usage,
-        json!({ "quotaInBytes": 0, "usageInBytes": 0, "overageInBytes": 0 })
-    );
-    let gone = kitchen
-        .ask(
-            "DELETE",
-            &credential,
-            &json!({ "username": mine["username"] }),
-        )
-        .await;
-    assert_eq!(
-        gone.json(),
-        json!({ "success": true, "message": "credential removed" })
-    );
-    assert_eq!(kitchen.labels().await, ["owner's"]);
-    assert_eq!(cellar.labels().await, ["theirs"]);
+    let nothing = json!({ "quotaInBytes": 0, "usageInBytes": 0, "overageInBytes": 0 });
+    assert_eq!(usage, nothing);
 }
 
 #[tokio::test]
