@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use ferrite_tests::app::App;
 use ferrite_tests::browser::BrowserOptions;
 use ferrite_tests::coturn::{mirror, program};
+use ferrite_tests::looks::{axe_finds_nothing, emulate};
 use ferrite_tests::rest::{KEY, call, get};
-use ferrite_tests::looks::axe_finds_nothing;
 use ferrite_tests::{Browser, Scene, artefacts, scene, scene_with, wait};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -48,19 +48,6 @@ const FLAGS: [&str; 8] = [
     "--turn-allow",
     "127.0.0.1",
 ];
-
-async fn emulate(browser: &Browser, width: u32, scheme: &str) -> Result<()> {
-    let metrics =
-        json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500 });
-    let override_metrics = "Emulation.setDeviceMetricsOverride";
-    browser.devtools(override_metrics, metrics).await?;
-    let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-    let media = json!({ "features": features });
-    browser
-        .devtools("Emulation.setEmulatedMedia", media)
-        .await
-        .map(drop)
-}
 
 /// Opens the page and signs in, as a person would.
 async fn sign_in(scene: &Scene, key: &str) -> Result<()> {
@@ -353,7 +340,7 @@ async fn look(browser: &Browser, name: &str) -> Result<()> {
         (360, "dark"),
         (320, "light"),
     ] {
-        emulate(browser, width, scheme).await?;
+        emulate(browser, width, 900, scheme).await?;
         let too_wide = "return document.documentElement.scrollWidth - window.innerWidth;";
         let too_wide = browser.run(too_wide, vec![]).await?;
         let shape = format!("{name}-{width}-{scheme}");
@@ -377,7 +364,7 @@ async fn npm_axe_passes_the_page_of_relays_in_every_size_and_light() -> Result<(
             scene.browser.open(&scene.server.url(PAGE)).await?;
             scene.app().shows("#sign-in", true).await?;
             look(&scene.browser, "sign-in").await?;
-            emulate(&scene.browser, 1280, "light").await?;
+            emulate(&scene.browser, 1280, 900, "light").await?;
             let clients = furnish(scene).await?;
             sign_in(scene, KEY).await?;
             scene.app().shows("#desk", true).await?;

@@ -10,7 +10,7 @@ const FIRST: Duration = Duration::from_millis(150);
 
 /// The timer of what was sent last.
 #[derive(Debug)]
-pub struct Resend {
+pub(super) struct Resend {
     /// The library's own, which is armed when it sends what is to be answered.
     library: Option<Instant>,
     due: Option<Instant>,
@@ -29,7 +29,7 @@ impl Default for Resend {
 
 impl Resend {
     /// Takes note of the library's timer after something came, or the handshake began.
-    pub fn note(&mut self, now: Instant, library: Option<Instant>) {
+    pub(super) fn note(&mut self, now: Instant, library: Option<Instant>) {
         if library != self.library {
             self.patience = FIRST;
             self.arm(now, library);
@@ -42,19 +42,19 @@ impl Resend {
     }
 
     /// When it is to be sent again.
-    pub fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// If that is now, the time at which the library does it.
-    pub fn take(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn take(&mut self, now: Instant) -> Option<Instant> {
         self.due.filter(|due| now >= *due)?;
         self.due = None;
         self.library
     }
 
     /// It was sent again, and the library's timer is this.
-    pub fn note_sent(&mut self, now: Instant, library: Option<Instant>) {
+    pub(super) fn note_sent(&mut self, now: Instant, library: Option<Instant>) {
         self.patience *= 2;
         self.arm(now, library);
     }
