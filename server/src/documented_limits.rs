@@ -25,6 +25,7 @@ use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
 use crate::rate;
 use crate::room;
 use crate::signalling::{self, EXPLANATIONS, GLIMPSES, OFFERS, metered};
+use crate::traces;
 use crate::turn::{self, allocation, nonce, quota, server};
 use crate::webhook;
 
@@ -275,6 +276,15 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             "packets sent to a peer",
             vec![congestion::MAX_SENT.to_string(), s(congestion::MAX_AGE)],
         ),
+        (
+            "trace of congestion",
+            vec![
+                kib(congestion::trace::BLOCK),
+                mib(congestion::trace::MAX_TRACE),
+                n(traces::MAX_WAITING, " of all traces"),
+            ],
+        ),
+        ("traces of one start", vec![n(traces::MAX_FILES, "")]),
         (
             "probes of a path",
             vec![

@@ -24,6 +24,7 @@
 //! | `asking` | STUN as a client speaks it |
 //! | `tls` | the server's certificate |
 //! | `media` | the sans-IO media plane, and the threads that run it |
+//! | `traces` | files of what was known of paths, and decided |
 //! | `congestion` | how much the path to a subscriber carries |
 //!
 //! Of these, what a program needs that has the server as a library is documented here: [`Server`], its settings and its
@@ -137,6 +138,7 @@ mod shares;
 mod signalling;
 #[doc(hidden)]
 pub mod tls;
+mod traces;
 #[doc(hidden)]
 pub mod turn;
 mod webhook;

@@ -3,6 +3,7 @@
 
 mod log;
 mod npm;
+mod replay;
 mod self_test;
 mod token;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1) {
         Some(word) if word == "token" => return token::main(),
         Some(word) if word == "npm" => return npm::main(),
+        Some(word) if word == "replay" => return replay::main(),
         Some(word) if word == "check" => return self_test::main(),
         _ => {}
     }

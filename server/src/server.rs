@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
 use crate::room::Rooms;
 use crate::signalling::Signalling;
 use crate::tls::{Tls, TlsError};
+use crate::traces::Traces;
 use crate::turn::access::Access;
 use crate::turn::credentials::{Credentials, SharedSecret};
 use crate::turn::start::{TurnConfig, TurnServers, Turns};
@@ -44,6 +46,7 @@ pub struct Server {
     turn: Arc<TurnServers>,
     signalling: Arc<Signalling>,
     ledger: Option<Arc<Ledger>>,
+    traces: Option<Arc<Traces>>,
     http: JoinHandle<()>,
     stop_http: CancellationToken,
 }
@@ -104,6 +107,14 @@ pub enum StartError {
     /// The media plane did not start.
     #[error("{}", advice(.0))]
     Media(#[from] MediaError),
+    /// Traces cannot be written.
+    #[error("--trace: {} cannot be used: {source}", .directory.display())]
+    Traces {
+        /// The directory asked for.
+        directory: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The database cannot be used.
     #[error("--data: {0}")]
     Data(#[from] DataError),
@@ -128,17 +139,16 @@ impl Server {
         });
         let turn = Arc::new(TurnServers::new(turn_config(&config, &external, turns)));
         let ledger = open_ledger(&config, &turn)?;
-        let media_config = MediaConfig {
-            port: external.port,
-            listen: config.media.listen.clone(),
-            external_ips: external.sure.clone(),
-            unsure_ips: external.unsure.clone(),
-            interfaces: config.media.interfaces.clone(),
-            shards: config.media.shards,
-        };
+        let traces = open_traces(&config)?;
+        let media_config = media_config(&config, &external);
         let media =
             MediaPlane::start_with(media_config, |port, shard| Some(turn.guest(port, shard)))?;
-        let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn.clone()));
+        let signalling = Arc::new(Signalling::new(
+            config.clone(),
+            media.clone(),
+            turn.clone(),
+            traces.clone(),
+        ));
         let stop_http = CancellationToken::new();
         let keys = config.turn.api_keys();
         let with_keys = ledger.clone().filter(|_| !keys.is_empty());
@@ -168,6 +178,7 @@ impl Server {
             turn,
             signalling,
             ledger,
+            traces,
             http,
             stop_http,
         })
@@ -274,6 +285,9 @@ impl Server {
             tracing::error!(%error, "the HTTP task failed");
         }
         self.media.shutdown().await;
+        if let Some(traces) = &self.traces {
+            traces.close().await;
+        }
         // What the last relays carried is known now.
         if let Some(ledger) = &self.ledger {
             ledger.close().await;
@@ -323,6 +337,32 @@ fn open_ledger(config: &Config, turn: &TurnServers) -> Result<Option<Arc<Ledger>
     }
     let stored = turn.credentials().stored().clone();
     Ok(Some(Arc::new(Ledger::open(directory, stored)?)))
+}
+
+/// Traces, if anybody wants any.
+fn open_traces(config: &Config) -> Result<Option<Arc<Traces>>, StartError> {
+    let Some(directory) = &config.media.traces else {
+        return Ok(None);
+    };
+    let rooms = config.media.traced_rooms.clone();
+    match Traces::start(directory, rooms) {
+        Ok(traces) => Ok(Some(Arc::new(traces))),
+        Err(source) => Err(StartError::Traces {
+            directory: directory.clone(),
+            source,
+        }),
+    }
+}
+
+fn media_config(config: &Config, external: &External) -> MediaConfig {
+    MediaConfig {
+        port: external.port,
+        listen: config.media.listen.clone(),
+        external_ips: external.sure.clone(),
+        unsure_ips: external.unsure.clone(),
+        interfaces: config.media.interfaces.clone(),
+        shards: config.media.shards,
+    }
 }
 
 fn turn_config(config: &Config, external: &External, turns: Option<Turns>) -> TurnConfig {

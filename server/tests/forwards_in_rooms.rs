@@ -58,6 +58,7 @@ impl Member {
             session: "test".into(),
             loopback: true,
             behaviour: Box::new(Noting(shard.clone())),
+            trace: None,
         });
         let mut native = Native::new();
         let offer = native.offer();

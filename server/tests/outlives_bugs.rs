@@ -66,6 +66,7 @@ impl Caller {
             behaviour: Box::new(Buggy {
                 shard: shard.clone(),
             }),
+            trace: None,
         });
         let mut native = Native::new();
         let offer = native.offer();

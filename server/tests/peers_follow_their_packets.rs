@@ -62,6 +62,7 @@ impl Caller {
             session: "test".into(),
             loopback: true,
             behaviour,
+            trace: None,
         });
         let answered = handle.offer(OFFER, &HashMap::new(), |_| Arc::default());
         let answer = answered.unwrap().sdp;

@@ -46,6 +46,7 @@ fn peers_behind_relays_are_heard_and_hear_wherever_they_live() {
             session: format!("{number}").as_str().into(),
             loopback: true,
             behaviour: Box::new(Echo),
+            trace: None,
         });
         let mut native = Native::through(Relay::open(plane.port(), &issued));
         // The second offer gives the peer a thread before its first check, whichever that lands on.

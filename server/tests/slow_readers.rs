@@ -116,6 +116,7 @@ impl Caller {
                 echo: Echo,
                 heard: heard.clone(),
             }),
+            trace: None,
         });
         let identity = Identity::generate().unwrap();
         let ours = Credentials {

@@ -1,7 +1,7 @@
 //! The load tool in its short form: what a room costs is in its JSON, nothing is lost, and what a link
 //! or a server loses is found.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -115,6 +115,51 @@ async fn janus_is_filled_with_the_same() -> Result<()> {
     );
     ensure!(number(beside, "decodableFrames")? > 300.0, "{beside}");
     Ok(())
+}
+
+/// Subscribers behind narrow ways, so that there is something to decide.
+#[tokio::test]
+async fn what_a_server_decided_is_decided_again() -> Result<()> {
+    let traces = artefacts::fresh("load-tool-traces")?;
+    let directory = traces.to_str().context("a path is no text")?;
+    let arguments = format!("--subscribers 2 --rate 1500 --trace {directory}");
+    // What a narrow way does not carry is lost on it.
+    load("traced", &arguments).await?;
+    let files = std::fs::read_dir(&traces)?.map(|file| Ok(file?.path()));
+    let files: Vec<PathBuf> = files.collect::<Result<_>>()?;
+    // The publisher is sent nothing that is numbered.
+    ensure!(files.len() >= 2, "{files:?}");
+    let mut decided = 0;
+    for file in &files {
+        let (said, is_the_same) = replay(file).await?;
+        decided += usize::from(said.contains(" 1:0") || said.contains(" 0:0"));
+        ensure!(is_the_same, "{}: {said}", file.display());
+        let mut changed = std::fs::read(file)?;
+        let middle = changed.len() / 2;
+        changed[middle] ^= 1;
+        std::fs::write(file, changed)?;
+        let (said, is_the_same) = replay(file).await?;
+        ensure!(
+            !is_the_same && said.contains("not what was written"),
+            "{said}"
+        );
+    }
+    ensure!(decided > 0, "nobody was given a layer");
+    Ok(())
+}
+
+/// What `load replay` says, and whether every decision is the same. The curves are there, too.
+async fn replay(file: &Path) -> Result<(String, bool)> {
+    let svg = file.with_extension("svg");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_load"));
+    command.arg("replay").arg(file).arg("--svg").arg(&svg);
+    let output = command.stdin(Stdio::null()).output().await?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    println!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    let curves = std::fs::read_to_string(&svg)?.matches("<polyline").count();
+    ensure!(curves == 6, "{curves} curves");
+    std::fs::remove_file(svg)?;
+    Ok((said, output.status.success()))
 }
 
 #[tokio::test]

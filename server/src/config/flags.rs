@@ -27,6 +27,7 @@ Examples:
   ferrite --listen 127.0.0.1:9000 --media-port 0  beside another one
   ferrite token --room den --identity me          make a token for trying; more with --help
   ferrite check                                   say whether it can be reached; more with --help
+  ferrite replay FILE                             decide again what a trace tells of; more with --help
   ferrite --config /etc/ferrite.toml              with a file such as
                                                     listen = \"[::]:8080\"
                                                     external-ip = [\"203.0.113.7\"]

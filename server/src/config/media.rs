@@ -1,6 +1,7 @@
 //! The settings of the media plane.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::declare::settings;
 use super::value::{Single, within};
@@ -29,6 +30,13 @@ settings! {
 
         /// Threads for media; 0 means one per core
         pub shards: usize = 0, "shards", "COUNT", within(0, MAX_SHARDS);
+
+        /// A directory for traces of congestion control, a file for each peer connection, for `ferrite replay`;
+        /// made if it is not there. Without it none are written
+        pub traces: Option<PathBuf> = None, "trace", "DIRECTORY";
+
+        /// The rooms whose traces are written; without any, those of all
+        pub traced_rooms: Vec<String> = Vec::new(), "trace-room", "NAME";
     }
 }
 

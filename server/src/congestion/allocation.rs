@@ -73,6 +73,11 @@ impl Allocation {
         self.given.get(&id).map(|given| given.layer)
     }
 
+    /// What each is given.
+    pub(super) fn all(&self) -> impl Iterator<Item = (usize, Option<u8>)> {
+        self.given.iter().map(|(id, given)| (*id, given.layer))
+    }
+
     /// What was decided of something is over: it is another thing now.
     pub fn forget(&mut self, id: usize) {
         self.given.remove(&id);

@@ -8,6 +8,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | `estimate` | what an estimator is told of packets, and says of their path |
 //! | `history` | what was sent under which number |
 //! | `groups` | how much farther apart packets arrived than they were sent |
 //! | `trend` | whether the queue on the path grows |
@@ -18,18 +19,25 @@
 //! | `allocation` | who gets what of it |
 //! | `limits` | between what an estimate is |
 //! | `idleness` | whether less is sent than could be |
+//! | `arrival_clock` | the other end's clock |
+//! | `path` | when an estimator begins |
+//! | `trace` | what all this was told and decided, written down, and decided again |
 
 mod acknowledged;
 mod allocation;
+mod arrival_clock;
+mod estimate;
 mod groups;
 mod history;
 mod idleness;
 mod limits;
 mod loss;
+mod path;
 mod probes;
 mod rate;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 mod trend;
 
 use std::time::{Duration, Instant};
@@ -38,6 +46,8 @@ use crate::prefetch::prefetch;
 
 use acknowledged::Acknowledged;
 pub use allocation::{Allocation, Demand};
+use arrival_clock::ArrivalClock;
+pub use estimate::{Estimate, Purpose};
 use groups::Groups;
 use history::{Answered, History};
 pub use history::{MAX_AGE, MAX_SENT};
@@ -45,9 +55,12 @@ use idleness::Idleness;
 use limits::BETA;
 pub use limits::{MAX_RATE, MIN_RATE};
 use loss::Loss;
+pub use path::PathEstimator;
 pub use probes::{CLUSTER_TIME, MAX_CLUSTER_TIME, MAX_WAIT};
 use probes::{Probed, Probes};
 use rate::{Rate, Seen};
+pub use trace::Sink;
+use trace::Trace;
 use trend::{Trend, Usage};
 
 /// What is taken to be there before anything is known.
@@ -71,44 +84,10 @@ const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(3);
 const PROBE_AFTER_DECREASE: Duration = Duration::from_secs(1);
 /// The estimate is told after this long at the latest, whatever became of the first probe.
 const FIRST_PATIENCE: Duration = Duration::from_secs(1);
-/// What is lost where too much is sent beyond doubt.
-const STRAINED_LOSS: f32 = 0.03;
 /// Nothing heard of what is sent for this long: it may not arrive. Each second after that less is
 /// sent.
 const SILENCE: Duration = Duration::from_secs(2);
 const SILENT_SHARE: f64 = 0.8;
-/// The reference time's 24 bits of 64 ms come round.
-const ARRIVAL_WRAP: i64 = (1 << 24) * 64_000;
-
-/// What a packet is sent for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// For what is in it: also when it is sent again.
-    Media,
-    /// To fill a probe.
-    Padding,
-}
-
-/// What the path carries.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// In bits per second, everything that is numbered taken together, without the headers of UDP and IP.
-    pub bits_per_second: u64,
-    /// What arrived of late, in bits per second.
-    pub acknowledged: u64,
-    /// The share of packets that was lost of late.
-    pub loss: f32,
-    /// From a packet to the word of it, queues included.
-    pub round_trip: Duration,
-}
-
-impl Estimate {
-    /// Whether too much is sent beyond doubt: some of it is lost. A receiver that is busy looks like a
-    /// queue, too, but loses nothing.
-    pub fn is_strained(&self) -> bool {
-        self.loss > STRAINED_LOSS
-    }
-}
 
 /// The estimator of one path.
 #[derive(Debug)]
@@ -137,8 +116,9 @@ pub struct Estimator {
     last_sent: Option<Instant>,
     backed_off: Instant,
     round_trip: Duration,
-    /// The last time of arrival, as told and as it goes on.
-    arrival: Option<(i64, i64)>,
+    arrival: ArrivalClock,
+    /// What becomes of it all, where somebody wants to know.
+    trace: Option<Box<Trace>>,
 }
 
 impl Estimator {
@@ -164,8 +144,19 @@ impl Estimator {
             last_sent: None,
             backed_off: now,
             round_trip: Duration::from_millis(100),
-            arrival: None,
+            arrival: ArrivalClock::default(),
+            trace: None,
         }
+    }
+
+    /// Has a trace written of everything from now on, which is its beginning.
+    fn begin_trace(&mut self, now: Instant, sink: Box<dyn Sink>) {
+        self.trace = Some(Box::new(Trace::new(now, sink)));
+    }
+
+    /// The trace that is written, for what else is decided of the path.
+    pub fn trace(&mut self) -> Option<&mut Trace> {
+        self.trace.as_deref_mut()
     }
 
     /// Has memory fetched that [`Self::send`] needs: first what this holds, then what it holds elsewhere.
@@ -192,7 +183,11 @@ impl Estimator {
             self.last_sent = Some(now);
             self.idleness.sent(bytes);
         }
-        self.history.send(now, bytes, cluster)
+        let number = self.history.send(now, bytes, cluster);
+        if let Some(trace) = &mut self.trace {
+            trace.sent(now, bytes, purpose, number);
+        }
+        number
     }
 
     /// What the path carries, in all. `None` until something is known: until the other end has said
@@ -217,11 +212,30 @@ impl Estimator {
     pub fn want(&mut self, bits_per_second: u64, is_paused: bool) {
         self.wanted = (bits_per_second as f64).min(MAX_RATE);
         self.is_paused = is_paused;
+        if let Some(trace) = &mut self.trace {
+            trace.wants(bits_per_second, is_paused);
+        }
     }
 
     /// Takes what the other end says: of the packets from `base` on, each in turn, when it arrived, in
     /// microseconds on its clock, or that it did not. The caller bounds how many.
     pub fn hear(
+        &mut self,
+        now: Instant,
+        base: u16,
+        arrivals: impl IntoIterator<Item = Option<i64>>,
+    ) {
+        let Some(mut trace) = self.trace.take() else {
+            return self.take_arrivals(now, base, arrivals);
+        };
+        trace.hears(now, base);
+        let arrivals = arrivals.into_iter();
+        self.take_arrivals(now, base, arrivals.inspect(|it| trace.arrival(*it)));
+        trace.heard(self.estimate());
+        self.trace = Some(trace);
+    }
+
+    fn take_arrivals(
         &mut self,
         now: Instant,
         base: u16,
@@ -250,7 +264,7 @@ impl Estimator {
     }
 
     fn note_arrival(&mut self, packet: &Answered, arrived: i64) {
-        let arrived = self.unwrapped(arrived);
+        let arrived = self.arrival.unwrap(arrived);
         self.acknowledged.add(arrived, packet.bytes);
         if packet.cluster != 0 {
             // It was sent faster than what is there, on purpose.
@@ -263,17 +277,6 @@ impl Estimator {
                 self.acknowledged.doubt();
             }
         }
-    }
-
-    /// The time of an arrival, where the other end's clock comes round.
-    fn unwrapped(&mut self, told: i64) -> i64 {
-        let told = told.rem_euclid(ARRIVAL_WRAP);
-        let arrived = self.arrival.map_or(told, |(before, at)| {
-            let ahead = (told - before + ARRIVAL_WRAP / 2).rem_euclid(ARRIVAL_WRAP);
-            at + ahead - ARRIVAL_WRAP / 2
-        });
-        self.arrival = Some((told, arrived));
-        arrived
     }
 
     fn conclude(&mut self, now: Instant) {
@@ -348,6 +351,14 @@ impl Estimator {
     /// Lets time pass: begins probes, gives them up, and takes note of silence. `can_probe` where there is
     /// something to fill them with.
     pub fn handle_timeout(&mut self, now: Instant, can_probe: bool) {
+        self.let_pass(now, can_probe);
+        let estimate = self.estimate();
+        if let Some(trace) = &mut self.trace {
+            trace.passed(now, can_probe, estimate);
+        }
+    }
+
+    fn let_pass(&mut self, now: Instant, can_probe: bool) {
         self.can_probe = can_probe;
         if self.probes.give_up(now) || !can_probe && self.probes.stop() {
             self.probe_later(now, false);
@@ -390,9 +401,12 @@ impl Estimator {
     /// The packets go over another path from now on: nothing is known of that. Numbers go on.
     pub fn go_on(&mut self, now: Instant) {
         let next = std::mem::replace(&mut self.history, History::new(now));
-        let wanted = self.wanted;
+        let (wanted, mut trace) = (self.wanted, self.trace.take());
+        if let Some(trace) = &mut trace {
+            trace.goes_on(now);
+        }
         *self = Self::new(now);
         self.history.number_after(&next);
-        self.wanted = wanted;
+        (self.wanted, self.trace) = (wanted, trace);
     }
 }

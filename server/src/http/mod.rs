@@ -340,7 +340,7 @@ mod tests {
             turns: None,
             others: Vec::new(),
         }));
-        let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn));
+        let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn, None));
         let router = router(App::new(config, signalling.clone()), None);
         assert_eq!(status(&router, "/readyz").await, StatusCode::OK);
         signalling.shutdown(Duration::from_secs(1)).await;

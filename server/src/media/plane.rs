@@ -17,6 +17,7 @@ pub use crate::media::net::sockets::PortError;
 pub use crate::media::transport::dtls::DtlsState as DtlsTransportState;
 pub use crate::media::transport::ice::IceState as IceConnectionState;
 
+use crate::congestion::Sink;
 use crate::interface::InterfaceRule;
 use crate::media::Behaviour;
 use crate::media::event::PeerEvent;
@@ -93,6 +94,8 @@ pub struct PeerOptions {
     pub loopback: bool,
     /// What answers its media and data.
     pub behaviour: Box<dyn Behaviour>,
+    /// Where a trace of its congestion control goes, where somebody wants one.
+    pub trace: Option<Box<dyn Sink>>,
 }
 
 /// The media plane.
@@ -254,7 +257,10 @@ impl MediaPlane {
             cname: local.cname.clone(),
             max_message_size: MAX_MESSAGE_SIZE,
         };
-        let peer = Peer::new(Instant::now(), config);
+        let mut peer = Peer::new(Instant::now(), config);
+        if let Some(sink) = options.trace {
+            peer.trace(sink);
+        }
         let resident = Resident::new(id, options.session, peer, options.behaviour);
         let receiver = inner.shards.listeners.listen(id);
         let handle = PeerHandle::new(resident, local, inner.shards.clone());

@@ -21,6 +21,7 @@ use crate::network::neighbourhood;
 use crate::room::{RoomLimits, Rooms};
 use crate::seldom::Seldom;
 use crate::shares::Shares;
+use crate::traces::Traces;
 use crate::turn::start::TurnServers;
 
 /// WebSockets beyond the session limit: to say that it is reached, and for clients that resume.
@@ -37,6 +38,8 @@ pub(crate) struct Signalling {
     pub(super) media: MediaPlane,
     /// Relays for those who cannot reach it otherwise.
     pub(super) turn: Arc<TurnServers>,
+    /// Of calls, where somebody wants them.
+    pub(super) traces: Option<Arc<Traces>>,
     pub(super) rooms: Arc<Rooms>,
     /// Whose tokens open them.
     pub(super) keys: Keys,
@@ -70,7 +73,12 @@ pub(crate) struct Holdings {
 }
 
 impl Signalling {
-    pub(crate) fn new(config: Arc<Config>, media: MediaPlane, turn: Arc<TurnServers>) -> Self {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        media: MediaPlane,
+        turn: Arc<TurnServers>,
+        traces: Option<Arc<Traces>>,
+    ) -> Self {
         let limits = &config.limits;
         let places_by_address = WEBSOCKETS_PER_SESSION.saturating_mul(limits.sessions_per_address);
         Self {
@@ -95,6 +103,7 @@ impl Signalling {
             config,
             media,
             turn,
+            traces,
             resumable: Resumable::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

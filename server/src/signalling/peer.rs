@@ -13,6 +13,7 @@ use tracing::info;
 
 use super::vigil;
 use crate::behaviour::Echo;
+use crate::congestion::Sink;
 use crate::media::{
     DtlsTransportState, IceConnectionState, MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan,
     SdpError, Session,
@@ -35,11 +36,18 @@ struct State {
 }
 
 impl Peer {
-    pub(super) fn new(media: &MediaPlane, session: SessionId, loopback: bool) -> Self {
+    /// One whose trace goes there, where somebody wants one.
+    pub(super) fn new(
+        media: &MediaPlane,
+        session: SessionId,
+        loopback: bool,
+        trace: Option<Box<dyn Sink>>,
+    ) -> Self {
         let (handle, events) = media.create_peer(PeerOptions {
             session,
             loopback,
             behaviour: Box::new(Echo),
+            trace,
         });
         Self {
             handle,

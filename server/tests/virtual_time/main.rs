@@ -27,4 +27,5 @@ mod rooms_cross_shards;
 mod sends_messages;
 mod slow_readers;
 mod tells_why;
+mod traces_are_replayed;
 mod withstands_floods;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::super::arrival_clock::WRAP;
 use super::super::*;
 
 /// A second of media, and what is said of each packet.
@@ -97,11 +98,11 @@ fn what_is_paused_is_probed_for_though_nothing_else_is_sent() {
 fn a_clock_that_comes_round_or_jumps_is_followed() {
     let start = Instant::now();
     let mut estimator = Estimator::new(start);
-    let round = ARRIVAL_WRAP - 5_000_000;
+    let round = WRAP - 5_000_000;
     for n in 0..10 {
         let from = start + Duration::from_secs(n);
         second(&mut estimator, from, |at| {
-            Some((round + n as i64 * 1_000_000 + at) % ARRIVAL_WRAP)
+            Some((round + n as i64 * 1_000_000 + at) % WRAP)
         });
     }
     let before = bits(&estimator);

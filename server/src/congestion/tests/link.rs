@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::congestion::{Estimator, Purpose};
+use crate::congestion::{Estimator, Purpose, Sink};
 
 const STEP: Duration = Duration::from_micros(500);
 /// Timers are no finer than a shard's.
@@ -123,6 +123,13 @@ impl Run {
 /// Runs a call over a link for so long.
 pub(super) fn run(link: &Link, source: &Source, seconds: u32) -> Run {
     Call::new(link).run(source, seconds)
+}
+
+/// The same, and a trace is written of it.
+pub(super) fn run_traced(link: &Link, source: &Source, seconds: u32, sink: Box<dyn Sink>) -> Run {
+    let mut call = Call::new(link);
+    call.estimator.begin_trace(call.start, sink);
+    call.run(source, seconds)
 }
 
 struct Call<'a> {

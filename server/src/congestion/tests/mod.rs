@@ -1,3 +1,4 @@
 mod hostile;
 mod link;
 mod paths;
+mod traces;

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::congestion::trace::Trace;
 use crate::congestion::{Allocation, Demand, Estimate};
 use crate::media::forward::rates::LayerRates;
 use crate::media::plan::Shown;
@@ -21,9 +22,19 @@ pub(super) struct Fitting {
     next: Option<Instant>,
 }
 
+/// What is to be decided.
+pub(super) struct Asked {
+    /// What would be sent if there was room for it, in bits per second.
+    pub(super) wanted: u64,
+    /// What there is for pictures.
+    available: u64,
+    is_strained: bool,
+    demands: Vec<Demand>,
+}
+
 impl Fitting {
     /// Notes a wish.
-    pub(super) fn wish(&mut self, section: usize, shown: Option<Shown>) {
+    pub(super) fn wish(&mut self, section: usize, shown: Option<Shown>, trace: Option<&mut Trace>) {
         if self.wished.len() <= section {
             self.wished.resize(section + 1, None);
         }
@@ -31,14 +42,20 @@ impl Fitting {
             let track = |shown: &Option<Shown>| shown.map(|shown| shown.track);
             if track(wished) != track(&shown) {
                 self.allocation.forget(section);
+                if let Some(trace) = trace {
+                    trace.forgets(section);
+                }
             }
             *wished = shown;
         }
     }
 
     /// Nothing is known of the path any more: everything goes out as it is wished for.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn forget(&mut self, trace: Option<&mut Trace>) {
         self.allocation = Allocation::default();
+        if let Some(trace) = trace {
+            trace.forgets_all();
+        }
         self.next = None;
     }
 
@@ -65,26 +82,48 @@ impl Fitting {
         self.next.is_none_or(|at| now >= at)
     }
 
-    /// Decides anew. `kind` and `rates` are those of what is wished for on a section. Returns what would be
-    /// sent if there was room, in bits per second, and whether anything changed.
-    pub(super) fn fit<'r>(
-        &mut self,
-        now: Instant,
+    /// What there is to be decided. `kind` and `rates` are those of what is wished for on a section.
+    pub(super) fn asked<'r>(
+        &self,
         estimate: &Estimate,
         kind: impl Fn(usize) -> Option<MediaKind>,
         rates: impl Fn(usize) -> Option<&'r LayerRates>,
-    ) -> (u64, bool) {
-        self.next = Some(now + INTERVAL);
+    ) -> Asked {
         let (sound, demands) = self.demands(kind, rates);
         let best = demands.iter().filter_map(|demand| demand.layers.first());
-        let wanted = sound + best.map(|(_, bits)| bits).sum::<u64>();
-        let available = estimate.bits_per_second.saturating_sub(sound);
-        let is_strained = estimate.is_strained();
-        let has_changed = self.allocation.update(now, available, is_strained, demands);
-        if has_changed {
-            tracing::debug!(?estimate, wanted, allocation = ?self.allocation, "other layers fit");
+        Asked {
+            wanted: sound + best.map(|(_, bits)| bits).sum::<u64>(),
+            available: estimate.bits_per_second.saturating_sub(sound),
+            is_strained: estimate.is_strained(),
+            demands,
         }
-        (wanted, has_changed)
+    }
+
+    /// Decides anew. Returns whether anything changed.
+    pub(super) fn fit(
+        &mut self,
+        now: Instant,
+        asked: Asked,
+        mut trace: Option<&mut Trace>,
+    ) -> bool {
+        self.next = Some(now + INTERVAL);
+        let Asked {
+            wanted,
+            available,
+            is_strained,
+            demands,
+        } = asked;
+        if let Some(trace) = &mut trace {
+            trace.fits(now, available, is_strained, &demands);
+        }
+        let has_changed = self.allocation.update(now, available, is_strained, demands);
+        if let Some(trace) = trace {
+            trace.fitted(has_changed, &self.allocation);
+        }
+        if has_changed {
+            tracing::debug!(available, wanted, allocation = ?self.allocation, "other layers fit");
+        }
+        has_changed
     }
 
     /// What sound takes, and what of pictures there is.

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::quality::Sent;
+use super::streams::Streams;
 use super::{Peer, PeerOutput};
-use crate::congestion::Estimator;
+use crate::congestion::trace::Trace;
+use crate::congestion::{Estimator, PathEstimator, Sink};
 use crate::media::egress::{Outgoing, Wanted};
 use crate::media::forward::rates::LayerRates;
 use crate::media::net::outbox::Outbox;
@@ -204,7 +206,8 @@ impl Peer {
     /// Shows another track on a section, from its next keyframe on; or none. A layer that does not fit
     /// is not shown.
     pub fn select(&mut self, section: usize, shown: Option<Shown>) {
-        self.fitting.wish(section, shown);
+        let trace = trace(&mut self.streams);
+        self.fitting.wish(section, shown, trace);
         self.select_fitted(section);
     }
 
@@ -230,12 +233,19 @@ impl Peer {
             let kind = streams.sends(section);
             kind.filter(|kind| *kind == MediaKind::Audio || streams.is_numbered(section))
         };
-        let (wanted, has_changed) = self.fitting.fit(now, &estimate, kind, rates);
+        let asked = self.fitting.asked(&estimate, kind, rates);
+        let wanted = asked.wanted;
+        let has_changed = (self.fitting).fit(now, asked, trace(&mut self.streams));
         let is_paused = self.fitting.paused().next().is_some();
         self.streams.want(wanted, is_paused);
         if has_changed {
             (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
         }
+    }
+
+    /// Has a trace written of what is known of its path and decided for it, from the first numbered packet on.
+    pub fn trace(&mut self, sink: Box<dyn Sink>) {
+        self.streams.trace(sink);
     }
 
     /// The sections that nothing is sent on for want of room.
@@ -328,7 +338,7 @@ impl Peer {
     /// sent again: video goes on sooner with a keyframe.
     pub(super) fn resume_video(&mut self, now: Instant) {
         self.streams.go_on(now);
-        self.fitting.forget();
+        self.fitting.forget(trace(&mut self.streams));
         (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
     }
 
@@ -355,12 +365,14 @@ fn admits_media(ice: &mut IceLite, path: &FourTuple, bytes: usize) -> bool {
 fn numbering<'e>(
     now: Instant,
     outgoing: &Outgoing<'_>,
-    estimator: &'e mut Option<Box<Estimator>>,
+    estimator: &'e mut PathEstimator,
 ) -> Option<&'e mut Estimator> {
-    if !outgoing.is_numbered() {
-        return None;
-    }
-    Some(estimator.get_or_insert_with(|| Box::new(Estimator::new(now))))
+    (outgoing.is_numbered()).then(|| estimator.begun(now))
+}
+
+/// What is written of the path, where somebody wants to know.
+fn trace(streams: &mut Streams) -> Option<&mut Trace> {
+    streams.estimator_mut()?.trace()
 }
 
 /// Writes a packet where it leaves from, and numbers and seals it there.

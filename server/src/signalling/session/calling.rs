@@ -37,10 +37,7 @@ impl Session {
         }
         // RFC 3264 §8: the client threw its peer connection away. Until another is agreed on, ours stays.
         let replaced = self.peer.take_if(|peer| peer.is_replaced_by(sdp));
-        let mut peer = self
-            .peer
-            .take()
-            .unwrap_or_else(|| Peer::new(&self.signalling.media, self.id.clone(), self.loopback));
+        let mut peer = self.peer.take().unwrap_or_else(|| self.make_peer());
         let streams = streams(tracks.as_ref(), sdp);
         let mut refused = None;
         let answered = peer.offer(id, sdp, &streams, |session| {
@@ -75,6 +72,18 @@ impl Session {
         messages.extend(self.sections.news(None, false));
         messages.extend(self.tell_wanted());
         messages
+    }
+
+    fn make_peer(&self) -> Peer {
+        let room = self.room.as_ref().map(|room| room.seat().room());
+        let traces = self.signalling.traces.as_ref();
+        let trace = traces.and_then(|traces| traces.of(&self.id, room));
+        Peer::new(
+            &self.signalling.media,
+            self.id.clone(),
+            self.loopback,
+            trace,
+        )
     }
 
     fn may_offer(&mut self, now: Instant) -> Result<(), String> {

@@ -72,7 +72,7 @@ fn member() -> (Session, MediaPlane, Vec<Prepared>) {
         turns: None,
         others: Vec::new(),
     }));
-    let signalling = Arc::new(Signalling::new(config, media.clone(), turn));
+    let signalling = Arc::new(Signalling::new(config, media.clone(), turn, None));
     let caller = Caller {
         address: Ipv4Addr::LOCALHOST.into(),
         loopback: true,

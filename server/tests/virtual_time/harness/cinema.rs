@@ -276,6 +276,11 @@ impl Viewer {
         (slot.sent, slot.limit)
     }
 
+    /// Which of the callers it is.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
     fn since(&self, from: Instant) -> impl Iterator<Item = &Seen> {
         self.seen.iter().filter(move |seen| seen.at >= from)
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use ferrite_server::behaviour::Echo;
+use ferrite_server::congestion::Sink;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::outbox::Transmit;
@@ -193,6 +194,8 @@ pub struct SomeShards {
     trouble: Trouble,
     /// How often a peer went from shard to shard.
     pub moves: usize,
+    /// Where a trace goes of the next who comes.
+    pub sink: Option<Box<dyn Sink>>,
     seed: u64,
 }
 
@@ -230,6 +233,7 @@ impl SomeShards {
             narrow: HashMap::new(),
             trouble: Trouble::NONE,
             moves: 0,
+            sink: None,
             seed,
         }
     }
@@ -309,6 +313,9 @@ impl SomeShards {
         far.interval = Some(Duration::from_millis(1000));
         let (mut resident, session) = answered(self.now, id, &mut far, sections, behaviour);
         resident.set_plan(Revision { number: 1, plan });
+        if let Some(sink) = self.sink.take() {
+            resident.peer.trace(sink);
+        }
         self.directory.insert(resident);
         let caller = Caller::new(self.now, id, far, session, sends);
         self.callers.push(caller);

@@ -1,8 +1,6 @@
-//! The curves of a run, as SVG: one panel for each figure, all over the same seconds.
+//! Curves as SVG: one panel for each figure, all over the same seconds. It knows nothing of what they are of.
 
 use std::fmt::Write as _;
-
-use crate::samples::{Figures, Sample};
 
 const WIDTH: f64 = 860.0;
 const PANEL: f64 = 120.0;
@@ -11,96 +9,72 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 200.0;
 const COLOURS: [&str; 3] = ["#0b62a4", "#c2410c", "#6b7280"];
 
-/// What one curve shows of a second.
-type Reading = fn(&Sample) -> Option<f64>;
+/// More points than this are a line, and no dots on it.
+const MAX_DOTS: usize = 120;
 
-struct Panel {
-    title: &'static str,
-    curves: Vec<(String, Reading)>,
-    /// Values that do not change.
-    lines: Vec<(String, f64)>,
+/// A curve: values by seconds.
+pub(crate) struct Curve {
+    name: String,
+    points: Vec<(f64, f64)>,
 }
 
-fn panels(figures: &Figures) -> Vec<Panel> {
-    let panel = |title, curves: &[(&str, Reading)]| Panel {
-        title,
-        curves: curves
-            .iter()
-            .map(|(name, reading)| ((*name).to_owned(), *reading))
-            .collect(),
-        lines: Vec::new(),
-    };
-    let mut cpu = panel(
-        "Server CPU per forwarded packet, µs",
-        &[("Ferrite", |sample| sample.us_per_packet)],
-    );
-    let together = figures.packets_per_frame;
-    cpu.lines = vec![
-        ("AES + sendmmsg".to_owned(), figures.limits.send_alone()),
-        (
-            format!("AES + GSO of {together}"),
-            figures.limits.send_segments(),
-        ),
-    ];
-    vec![
-        cpu,
-        panel(
-            "Lost by the server, packets a second",
-            &[("lost", |sample| Some(sample.lost as f64))],
-        ),
-        panel("Jitter, ms", &[("p50", |sample| sample.jitter_ms)]),
-        panel(
-            "Added latency, ms",
-            &[
-                ("p50", |sample| sample.latency_ms.map(|(p50, _)| p50)),
-                ("p99", |sample| sample.latency_ms.map(|(_, p99)| p99)),
-            ],
-        ),
-        panel("Join, ms", &[("p50", |sample| sample.join_ms)]),
-        panel(
-            "Memory, kB",
-            &[
-                ("per subscriber", |sample| sample.kb_per_subscriber),
-                ("per publisher", |sample| sample.kb_per_publisher),
-            ],
-        ),
-    ]
+impl Curve {
+    pub(crate) fn new(name: &str, points: impl Iterator<Item = (f64, f64)>) -> Self {
+        Self {
+            name: name.to_owned(),
+            points: points.collect(),
+        }
+    }
+}
+
+/// Curves of one figure.
+pub(crate) struct Panel {
+    title: &'static str,
+    curves: Vec<Curve>,
+    /// Values that do not change.
+    pub(crate) lines: Vec<(String, f64)>,
+}
+
+impl Panel {
+    pub(crate) fn new(title: &'static str, curves: impl IntoIterator<Item = Curve>) -> Self {
+        Self {
+            title,
+            curves: curves.into_iter().collect(),
+            lines: Vec::new(),
+        }
+    }
 }
 
 /// Draws them.
-pub(crate) fn draw(figures: &Figures) -> String {
-    let panels = panels(figures);
+pub(crate) fn draw(panels: &[Panel]) -> String {
     let height = GAP + panels.len() as f64 * (PANEL + GAP);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
          height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
     );
-    let last = figures.samples.last().map_or(1.0, |sample| sample.at);
+    let curves = panels.iter().flat_map(|panel| &panel.curves);
+    let last = curves.filter_map(|curve| Some(curve.points.last()?.0));
+    let last = last.fold(1.0, f64::max);
     for (panel, at) in panels.iter().zip(0..) {
         let top = GAP + f64::from(at) * (PANEL + GAP);
-        panel.draw(&mut svg, figures, top, last.max(1.0));
+        panel.draw(&mut svg, top, last);
     }
     svg.push_str("</svg>\n");
     svg
 }
 
 impl Panel {
-    fn draw(&self, svg: &mut String, figures: &Figures, top: f64, last: f64) {
-        let values = self.curves.iter().flat_map(|(_, reading)| {
-            let samples = figures.samples.iter();
-            samples.filter_map(reading)
-        });
+    fn draw(&self, svg: &mut String, top: f64, last: f64) {
+        let values = self.curves.iter().flat_map(|curve| &curve.points);
+        let values = values.map(|(_, value)| *value);
         let values = values.chain(self.lines.iter().map(|(_, value)| *value));
         let most = nice(values.fold(0.0, f64::max));
         let x = |at: f64| LEFT + at / last * (WIDTH - LEFT - RIGHT);
         let y = |value: f64| top + PANEL * (1.0 - value.max(0.0) / most);
         self.draw_frame(svg, top, most, last);
         let mut label = top + 14.0;
-        for ((name, reading), colour) in self.curves.iter().zip(COLOURS) {
-            let points = figures.samples.iter();
-            let points = points.filter_map(|sample| Some((sample.at, reading(sample)?)));
-            let points: Vec<_> = points.collect();
+        for (Curve { name, points }, colour) in self.curves.iter().zip(COLOURS) {
             let path = points
                 .iter()
                 .map(|(at, value)| format!("{:.1},{:.1}", x(*at), y(*value)));
@@ -110,7 +84,7 @@ impl Panel {
                 "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
                 path.join(" ")
             );
-            for point in &path {
+            for point in path.iter().filter(|_| points.len() <= MAX_DOTS) {
                 let (x, y) = point.split_once(',').unwrap_or_default();
                 let _ = writeln!(
                     svg,

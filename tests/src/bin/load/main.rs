@@ -4,6 +4,7 @@
 //! cargo run --release -p ferrite-tests --bin load -- --help
 //! cargo run --release -p ferrite-tests --bin load -- --subscribers 500 --bitrate 600
 //! cargo run --release -p ferrite-tests --bin load -- --rooms 50 --publishers 4 --subscribers 0 --audio
+//! cargo run --release -p ferrite-tests --bin load -- replay FILE --svg curves.svg
 //! ```
 //!
 //! It starts the server (`FERRITE_BIN`, or else the release build that cargo makes), fills its rooms
@@ -17,11 +18,15 @@
 //! | `run` | doing it |
 //! | `samples` | what was seen second by second, and in all |
 //! | `report` | the figures, printed and as JSON |
-//! | `chart` | the curves, as SVG |
+//! | `replay` | decides again what a trace of a server's congestion control tells of |
+//! | `curves` | what is drawn of either |
+//! | `chart` | drawing it, as SVG |
 #![forbid(unsafe_code)]
 
 mod chart;
+mod curves;
 mod options;
+mod replay;
 mod report;
 mod run;
 mod samples;
@@ -35,6 +40,12 @@ use options::{Options, Other};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "replay")
+    {
+        return replay::main().await;
+    }
     let options = Options::parse();
     let figures = run::run(&options).await?;
     let beside = match options.beside {
@@ -51,7 +62,7 @@ async fn main() -> Result<ExitCode> {
         std::fs::write(path, json + "\n").with_context(|| path.display().to_string())?;
     }
     if let Some(path) = &options.svg {
-        let svg = chart::draw(&figures);
+        let svg = chart::draw(&curves::of_run(&figures));
         std::fs::write(path, svg).with_context(|| path.display().to_string())?;
     }
     let complaints = figures.complaints();

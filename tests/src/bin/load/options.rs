@@ -13,7 +13,7 @@ use ferrite_tests::load::rooms::{FieldOptions, LinkOptions, Pace, Part};
     after_help = "A publisher watches and hears the others of its room, as subscribers do. Everybody says what they\n\
         received (receiver reports, transport-wide feedback; with --loss NACKs). The server is FERRITE_BIN, or\n\
         else the one cargo builds; its log is in tests/artefacts/load/server.log. The exit code is 1 if the server\n\
-        lost, repeated or mixed up anything."
+        lost, repeated or mixed up anything. `load replay` decides again what a trace tells of; its --help has more."
 )]
 pub(crate) struct Options {
     /// Rooms
@@ -87,6 +87,9 @@ pub(crate) struct Options {
     /// Draws the curves there
     #[arg(long)]
     pub(crate) svg: Option<PathBuf>,
+    /// The server writes traces of its congestion control there, for `load replay`
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) trace: Option<PathBuf>,
     /// The directory of the server's log, in tests/artefacts
     #[arg(long, default_value = "load", value_name = "NAME")]
     pub(crate) log: String,
@@ -196,7 +199,9 @@ impl Options {
             ("--shards", self.shards.to_string()),
             ("--max-participants", most.max(500).to_string()),
         ];
-        let flags = flags.into_iter();
+        let trace = self.trace.as_ref();
+        let trace = trace.map(|directory| ("--trace", directory.display().to_string()));
+        let flags = flags.into_iter().chain(trace);
         flags
             .flat_map(|(name, value)| [name.to_owned(), value])
             .collect()

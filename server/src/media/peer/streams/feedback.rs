@@ -117,7 +117,7 @@ impl Streams {
     }
 
     fn hear_arrivals(&mut self, now: Instant, feedback: Feedback<'_>, heard: &mut Heard) {
-        if let Some(estimator) = &mut self.estimator {
+        if let Some(estimator) = self.estimator.get_mut() {
             let arrivals = feedback.arrivals().take_while(|_| heard.may_look());
             estimator.hear(now, feedback.base, arrivals);
         }

@@ -14,7 +14,7 @@ mod tests;
 
 use std::time::Instant;
 
-use crate::congestion::Estimator;
+use crate::congestion::{Estimator, PathEstimator, Sink};
 use crate::media::egress::{Egress, unwrap_rtx};
 use crate::media::ingest::arrivals::ArrivalRecorder;
 use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
@@ -49,7 +49,7 @@ pub struct Streams {
     wall_clock: WallClockMap,
     arrivals: ArrivalRecorder,
     /// Of the path that everything is sent over, once something is that has a transport-wide number.
-    estimator: Option<Box<Estimator>>,
+    estimator: PathEstimator,
     due: Due,
     lost: Vec<u16>,
 }
@@ -69,7 +69,7 @@ impl Streams {
             ingests: Ingests::default(),
             wall_clock: WallClockMap::default(),
             arrivals: ArrivalRecorder::new(now),
-            estimator: None,
+            estimator: PathEstimator::default(),
             due: Due::new(now),
             lost: Vec::new(),
         }
@@ -231,17 +231,14 @@ impl Streams {
     }
 
     /// What is sent on a section, and what numbers it.
-    pub fn sending(
-        &mut self,
-        section: usize,
-    ) -> Option<(&mut Egress, &mut Option<Box<Estimator>>)> {
+    pub fn sending(&mut self, section: usize) -> Option<(&mut Egress, &mut PathEstimator)> {
         let egress = self.egresses.get_mut(section)?.as_deref_mut()?;
         Some((egress, &mut self.estimator))
     }
 
     /// What has padding to fill a probe with, and the estimator that wants some.
     pub fn probing(&mut self) -> Option<(Option<&mut Egress>, &mut Estimator)> {
-        let estimator = self.estimator.as_deref_mut()?;
+        let estimator = self.estimator.get_mut()?;
         let mut egresses = self.egresses.iter_mut().flatten();
         let egress = egresses.find(|egress| egress.has_padding());
         Some((egress.map(Box::as_mut), estimator))
@@ -263,14 +260,24 @@ impl Streams {
     /// So much would be sent if there was room for it, in bits per second.
     /// Some of it may be paused.
     pub fn want(&mut self, bits_per_second: u64, is_paused: bool) {
-        if let Some(estimator) = &mut self.estimator {
+        if let Some(estimator) = self.estimator.get_mut() {
             estimator.want(bits_per_second, is_paused);
         }
     }
 
     /// What is known of the path that everything is sent over.
     pub fn estimator(&self) -> Option<&Estimator> {
-        self.estimator.as_deref()
+        self.estimator.get()
+    }
+
+    /// To be told what else is decided of it.
+    pub fn estimator_mut(&mut self) -> Option<&mut Estimator> {
+        self.estimator.get_mut()
+    }
+
+    /// Has a trace written of it, from its beginning on.
+    pub fn trace(&mut self, sink: Box<dyn Sink>) {
+        self.estimator.trace(sink);
     }
 
     /// What is sent on a section.
@@ -309,7 +316,7 @@ impl Streams {
     /// Everything received goes on over another path, with a keyframe.
     pub fn go_on(&mut self, now: Instant) {
         self.arrivals.go_on();
-        if let Some(estimator) = &mut self.estimator {
+        if let Some(estimator) = self.estimator.get_mut() {
             estimator.go_on(now);
         }
         let ingests = self.ingests.iter_mut();

@@ -172,7 +172,7 @@ fn numbers_that_are_not_there_are_looked_up_once_each_and_not_all_of_many() {
 #[test]
 fn of_feedback_no_more_is_looked_at_than_of_anything_else() {
     let mut scene = Scene::new(1);
-    scene.streams.estimator = Some(Box::new(Estimator::new(scene.now)));
+    scene.streams.estimator.begun(scene.now);
     // Runs of eight thousand packets that came, as often as a count and a datagram have room for.
     let mut body = vec![0, 0, 0xFF, 0xFF, 0, 0, 1, 0];
     body.extend([0x3F, 0xFF].repeat(8));
