@@ -14,6 +14,7 @@ use crate::auth;
 use crate::congestion;
 use crate::http::{door, serve, turn_api};
 use crate::ledger::{book, keeper, projects};
+use crate::media::ceilings;
 use crate::media::forward::lead_in;
 use crate::media::ingest::{loss, table};
 use crate::media::net::{budget, framing, tcp};
@@ -117,6 +118,15 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         (
             "publications of a room",
             vec![n(limits.room_publications, " (")],
+        ),
+        (
+            "what a member sends",
+            vec![
+                n(ceilings::MIN_UPLOAD / 1000, " at least"),
+                n(ceilings::TOLERANCE, " times"),
+                s(ceilings::BURST),
+                s(ceilings::REFUSAL),
+            ],
         ),
         ("metadata of", vec![kib(MAX_METADATA_BYTES)]),
         (

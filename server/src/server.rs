@@ -13,11 +13,12 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, MadeCertificate};
+use crate::config::{Config, Limits, MadeCertificate};
 use crate::external::{self, External};
 use crate::http::serve::{Ports, serve};
 use crate::http::{self, App, TurnApi};
 use crate::ledger::{DataError, Ledger};
+use crate::media::ceilings::Ceilings;
 use crate::media::net::candidates::Interfaces;
 use crate::media::net::sockets::{TRIES, open_listener};
 use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
@@ -361,7 +362,17 @@ fn media_config(config: &Config, external: &External) -> MediaConfig {
         external_ips: external.sure.clone(),
         unsure_ips: external.unsure.clone(),
         interfaces: config.media.interfaces.clone(),
+        ceilings: ceilings(&config.limits),
         shards: config.media.shards,
+    }
+}
+
+fn ceilings(limits: &Limits) -> Ceilings {
+    let bits = |kbits: u32| (kbits > 0).then(|| 1000 * u64::from(kbits));
+    Ceilings {
+        upload: bits(limits.upload),
+        download: bits(limits.download),
+        room: bits(limits.room_upload),
     }
 }
 

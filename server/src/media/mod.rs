@@ -8,6 +8,7 @@
 //! | `handle` | one peer connection, from there |
 //! | `shard` | one core's peers without IO, and the thread around it; which shard has which peer |
 //! | `event` | what a session hears of its peer |
+//! | `ceilings` | how much members of rooms may send and be sent |
 //! | `plan` | what a peer's sections are for |
 //! | [`peer`] | one remote endpoint, tied together from what follows |
 //! | `sdp` | offer in, answer out |
@@ -27,6 +28,7 @@
 
 use std::time::Instant;
 
+pub mod ceilings;
 pub mod data;
 pub mod egress;
 pub mod event;

@@ -108,6 +108,8 @@ struct Whereabouts {
     /// A bit for each shard.
     shards: AtomicU64,
     members: AtomicUsize,
+    /// Of them, those who publish pictures.
+    publishers: AtomicUsize,
 }
 
 /// Shards from this one on share a bit, which nobody takes back.
@@ -145,6 +147,21 @@ impl Gathering {
     /// So many are no more.
     pub fn remove_members(&self, count: usize) {
         self.0.members.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// One more publishes pictures.
+    pub fn add_publisher(&self) {
+        self.0.publishers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One publishes none any more.
+    pub fn remove_publisher(&self) {
+        self.0.publishers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many publish pictures, about.
+    pub fn publishers(&self) -> usize {
+        self.0.publishers.load(Ordering::Relaxed)
     }
 
     /// How many members there are, about.

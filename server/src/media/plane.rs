@@ -20,6 +20,7 @@ pub use crate::media::transport::ice::IceState as IceConnectionState;
 use crate::congestion::Sink;
 use crate::interface::InterfaceRule;
 use crate::media::Behaviour;
+use crate::media::ceilings::Ceilings;
 use crate::media::event::PeerEvent;
 use crate::media::handle::{PeerHandle, new_credentials};
 use crate::media::id::PeerId;
@@ -60,6 +61,8 @@ pub struct MediaConfig {
     pub unsure_ips: Vec<IpAddr>,
     /// Which interfaces' addresses peers are told.
     pub interfaces: Vec<InterfaceRule>,
+    /// How much members of rooms may send and be sent.
+    pub ceilings: Ceilings,
     /// Worker threads. 0 means one per core.
     pub shards: usize,
 }
@@ -115,6 +118,7 @@ struct Inner {
     external_ips: Vec<IpAddr>,
     unsure_ips: Vec<IpAddr>,
     interfaces: Interfaces,
+    ceilings: Ceilings,
     identity: Identity,
     clock: Clock,
     shards: Shards,
@@ -176,6 +180,7 @@ impl MediaPlane {
             port,
             external_ips: [&config.external_ips[..], &config.unsure_ips].concat(),
             unsure_ips: config.unsure_ips,
+            ceilings: config.ceilings,
             identity,
             clock: Clock::new(Instant::now(), SystemTime::now()),
             shards: Shards::new(mailboxes),
@@ -261,7 +266,8 @@ impl MediaPlane {
         if let Some(sink) = options.trace {
             peer.trace(sink);
         }
-        let resident = Resident::new(id, options.session, peer, options.behaviour);
+        let mut resident = Resident::new(id, options.session, peer, options.behaviour);
+        resident.ceilings = inner.ceilings;
         let receiver = inner.shards.listeners.listen(id);
         let handle = PeerHandle::new(resident, local, inner.shards.clone());
         (handle, receiver)

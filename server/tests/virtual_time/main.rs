@@ -18,6 +18,7 @@ mod follows_paths;
 mod forwards_once;
 mod handshakes;
 mod harness;
+mod keeps_to_ceilings;
 mod learns_the_path;
 mod over_a_bad_link;
 mod proves_addresses;

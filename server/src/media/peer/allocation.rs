@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::congestion::trace::Trace;
-use crate::congestion::{Allocation, Demand, Estimate};
+use crate::congestion::{Allocation, Demand};
 use crate::media::forward::rates::LayerRates;
 use crate::media::plan::Shown;
 use crate::media::sdp::MediaKind;
@@ -20,6 +20,15 @@ pub(super) struct Fitting {
     /// By section, too.
     allocation: Allocation,
     next: Option<Instant>,
+}
+
+/// What there is for everything.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// In bits per second.
+    pub(super) bits_per_second: u64,
+    /// More than that harms beyond doubt.
+    pub(super) is_strained: bool,
 }
 
 /// What is to be decided.
@@ -85,7 +94,7 @@ impl Fitting {
     /// What there is to be decided. `kind` and `rates` are those of what is wished for on a section.
     pub(super) fn asked<'r>(
         &self,
-        estimate: &Estimate,
+        room: Room,
         kind: impl Fn(usize) -> Option<MediaKind>,
         rates: impl Fn(usize) -> Option<&'r LayerRates>,
     ) -> Asked {
@@ -93,8 +102,8 @@ impl Fitting {
         let best = demands.iter().filter_map(|demand| demand.layers.first());
         Asked {
             wanted: sound + best.map(|(_, bits)| bits).sum::<u64>(),
-            available: estimate.bits_per_second.saturating_sub(sound),
-            is_strained: estimate.is_strained(),
+            available: room.bits_per_second.saturating_sub(sound),
+            is_strained: room.is_strained,
             demands,
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use super::allocation::Room;
 use super::quality::Sent;
 use super::streams::Streams;
 use super::{Peer, PeerOutput};
@@ -225,22 +226,47 @@ impl Peer {
         if !self.fitting.is_due(now) {
             return;
         }
-        let Some(estimate) = self.estimate() else {
+        let Some(room) = self.room() else {
             return;
         };
-        let streams = &self.streams;
+        let (streams, is_limited) = (&self.streams, self.max_download.is_some());
         let kind = |section| {
             let kind = streams.sends(section);
-            kind.filter(|kind| *kind == MediaKind::Audio || streams.is_numbered(section))
+            let is_known = is_limited || streams.is_numbered(section);
+            kind.filter(|kind| *kind == MediaKind::Audio || is_known)
         };
-        let asked = self.fitting.asked(&estimate, kind, rates);
-        let wanted = asked.wanted;
+        let asked = self.fitting.asked(room, kind, rates);
+        let wanted = asked.wanted.min(self.max_download.unwrap_or(u64::MAX));
         let has_changed = (self.fitting).fit(now, asked, trace(&mut self.streams));
         let is_paused = self.fitting.paused().next().is_some();
         self.streams.want(wanted, is_paused);
         if has_changed {
             (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
         }
+    }
+
+    /// What there is for everything that it is sent: what its path carries, as far as that is known, and no more than
+    /// it may have.
+    fn room(&self) -> Option<Room> {
+        let estimate = self.estimate();
+        let carried = estimate.map(|it| Room {
+            bits_per_second: it.bits_per_second,
+            is_strained: it.is_strained(),
+        });
+        let Some(max) = self.max_download else {
+            return carried;
+        };
+        let carries_less = |room: &Room| room.bits_per_second <= max;
+        carried.filter(carries_less).or(Some(Room {
+            bits_per_second: max,
+            is_strained: true,
+        }))
+    }
+
+    /// How much it may send and be sent, in bits per second, whatever its path carries. It is told what it may send.
+    pub fn limit(&mut self, upload: Option<u64>, download: Option<u64>) {
+        self.streams.limit_upload(upload);
+        self.max_download = download;
     }
 
     /// Has a trace written of what is known of its path and decided for it, from the first numbered packet on.

@@ -75,6 +75,8 @@ pub struct Peer {
     session: Option<Arc<Session>>,
     streams: Streams,
     fitting: Fitting,
+    /// It is sent no more, in bits per second.
+    max_download: Option<u64>,
     rtt: Option<Duration>,
     /// Where it was sent to last: what is known of the path is known of the one to there.
     reached: Option<SocketAddr>,
@@ -114,6 +116,7 @@ impl Peer {
             session: None,
             streams: Streams::new(now, config.clock, config.cname, config.seed),
             fitting: Fitting::default(),
+            max_download: None,
             rtt: None,
             reached: None,
             reported: PeerState {

@@ -27,6 +27,10 @@ const FORMAT_NACK: u8 = 1;
 const FORMAT_PLI: u8 = 1;
 /// Full intra request (RFC 5104 §4.3.1).
 const FORMAT_FIR: u8 = 4;
+/// What only its own letters say: `REMB` (draft-alvestrand-rmcat-remb-03).
+const FORMAT_APPLICATION: u8 = 15;
+const REMB: &[u8; 4] = b"REMB";
+
 /// Transport-wide congestion control feedback.
 const FORMAT_TRANSPORT_CC: u8 = 15;
 
@@ -70,6 +74,11 @@ pub enum Packet<'a> {
     TransportCc {
         /// By their transport-wide numbers.
         feedback: Feedback<'a>,
+    },
+    /// No more is to be sent than this, in all (REMB).
+    MaxBitrate {
+        /// It, in bits per second.
+        bits_per_second: u64,
     },
     /// Streams ended.
     Goodbye {
@@ -175,8 +184,20 @@ fn parse(count: u8, kind: u8, body: &[u8]) -> Option<Packet<'_>> {
         (PAYLOAD_FEEDBACK, FORMAT_FIR) => Some(Packet::KeyframeRequest {
             ssrcs: Ssrcs::of(body.get(8..)?, FIR_ENTRY, usize::MAX),
         }),
+        (PAYLOAD_FEEDBACK, FORMAT_APPLICATION) => max_bitrate(body.get(8..)?),
         _ => None,
     }
+}
+
+/// Six bits of an exponent, and eighteen of a mantissa. The streams that it names are all that are sent.
+fn max_bitrate(body: &[u8]) -> Option<Packet<'_>> {
+    let [_, rate @ ..] = u32_at(body.strip_prefix(REMB)?, 0)?.to_be_bytes();
+    let [high, middle, low] = rate.map(u64::from);
+    let mantissa = (high & 3) << 16 | middle << 8 | low;
+    let bits_per_second = u128::from(mantissa) << (high >> 2);
+    Some(Packet::MaxBitrate {
+        bits_per_second: bits_per_second.try_into().unwrap_or(u64::MAX),
+    })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -352,6 +373,23 @@ pub fn write_pli(out: &mut Vec<u8>, sender: u32, media: u32) {
     write_packet(out, PAYLOAD_FEEDBACK, FORMAT_PLI, |out| {
         out.extend_from_slice(&sender.to_be_bytes());
         out.extend_from_slice(&media.to_be_bytes());
+    });
+}
+
+/// Appends what is to be sent at most, in bits per second, of these streams and all others.
+pub fn write_max_bitrate(out: &mut Vec<u8>, sender: u32, bits_per_second: u64, ssrcs: &[u32]) {
+    let ssrcs = &ssrcs[..ssrcs.len().min(u8::MAX.into())];
+    let exponent = (u64::BITS - bits_per_second.leading_zeros()).saturating_sub(18);
+    let mantissa = (bits_per_second >> exponent) as u32;
+    write_packet(out, PAYLOAD_FEEDBACK, FORMAT_APPLICATION, |out| {
+        out.extend_from_slice(&sender.to_be_bytes());
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(REMB);
+        let rate = (ssrcs.len() as u32) << 24 | exponent << 18 | mantissa;
+        out.extend_from_slice(&rate.to_be_bytes());
+        for ssrc in ssrcs {
+            out.extend_from_slice(&ssrc.to_be_bytes());
+        }
     });
 }
 

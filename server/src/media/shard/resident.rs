@@ -7,6 +7,7 @@ use ferrite_protocol::SessionId;
 use ferrite_protocol::message::PeerConnectionState;
 
 use crate::media::Behaviour;
+use crate::media::ceilings::{Ceilings, Meter, Publishing};
 use crate::media::event::{PeerEvent, Tell};
 use crate::media::forward::router::Router;
 use crate::media::forward::track::{Layers, Place, Watched};
@@ -16,6 +17,7 @@ use crate::media::peer::quality::QualityWatch;
 use crate::media::peer::{Peer, PeerOutput, PeerState};
 use crate::media::plan::{Agreement, Plan, Revision};
 use crate::media::rtp::packet::MediaPacket;
+use crate::media::sdp::CodecKind;
 use crate::media::shard::gatherings::{Gatherings, Lossy};
 use crate::media::shard::moves::Moves;
 use crate::media::shard::routes::Routes;
@@ -34,6 +36,14 @@ pub struct Resident {
     pub peer: Peer,
     /// How often it went from shard to shard.
     pub moves: Moves,
+    /// How much it may send and be sent while it is in a room.
+    pub ceilings: Ceilings,
+    /// It publishes pictures in a room.
+    publishing: Option<Publishing>,
+    /// What is taken of what it sends.
+    meter: Meter,
+    /// How much that may be.
+    max_upload: Option<u64>,
     behaviour: Box<dyn Behaviour>,
     /// The number of the agreement that it keeps to.
     agreed: u64,
@@ -62,6 +72,10 @@ impl Resident {
             session,
             peer,
             moves: Moves::default(),
+            ceilings: Ceilings::default(),
+            publishing: None,
+            meter: Meter::default(),
+            max_upload: None,
             behaviour,
             agreed: 0,
             plan: Revision::default(),
@@ -136,6 +150,9 @@ impl Resident {
         match output {
             PeerOutput::Media(mut media) => {
                 let section = media.section;
+                if !self.takes(now, &media) {
+                    return;
+                }
                 if media.audio_level().is_some() {
                     media.is_voice = self.listen(now, &media, tell);
                 }
@@ -238,6 +255,37 @@ impl Resident {
             Plan::Echo => None,
         };
         self.talking.sit(talk, gatherings, key);
+        self.keep_ceilings();
+    }
+
+    /// Lets its peer send and be sent as much as it may where it is now, and counts it with those who publish pictures.
+    fn keep_ceilings(&mut self) {
+        let Plan::Room {
+            publishes,
+            talk: Some(talk),
+            ..
+        } = &*self.plan.plan
+        else {
+            (self.publishing, self.max_upload) = (None, None);
+            return self.peer.limit(None, None);
+        };
+        let mut sections = publishes.iter().map(|(section, _)| *section);
+        let has_pictures = sections.any(|section| self.peer.layers_received(section).is_some());
+        let gathering = &talk.gathering;
+        let before = self.publishing.take();
+        let before = before.filter(|it| has_pictures && it.gathering() == gathering);
+        self.publishing = before.or_else(|| has_pictures.then(|| Publishing::of(gathering)));
+        self.max_upload = self.ceilings.upload(gathering.publishers());
+        self.peer.limit(self.max_upload, self.ceilings.download);
+    }
+
+    /// Whether a packet is of what it may send. It was told how much that is.
+    fn takes(&mut self, now: Instant, media: &MediaPacket) -> bool {
+        let Some(max) = self.max_upload else {
+            return true;
+        };
+        let layer = (media.format.kind != CodecKind::Opus).then_some(media.layer);
+        self.meter.admits(now, max, layer, media.packet.len())
     }
 
     /// Gives it up. It may be taken again on another shard.
@@ -285,6 +333,8 @@ impl Resident {
             self.unsent = tell(event).err();
         }
         self.tell_watched(tell);
+        // Others began or ceased to publish.
+        self.keep_ceilings();
         // Whoever is cut off in the middle of a word sends nothing that says so.
         for section in 0..self.listeners.len() {
             if let Some(Some(listener)) = self.listeners.get_mut(section) {

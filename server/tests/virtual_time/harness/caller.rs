@@ -129,6 +129,8 @@ pub struct Caller {
     next_packet: Instant,
     began: Instant,
     pub owes_keyframe: bool,
+    /// It was told to send so much at most, in bits per second.
+    pub max_bitrate: Option<u64>,
 }
 
 impl Caller {
@@ -152,6 +154,7 @@ impl Caller {
             next_packet: now,
             began: now,
             owes_keyframe: true,
+            max_bitrate: None,
         }
     }
 
@@ -161,8 +164,15 @@ impl Caller {
             self.far.handle_timeout(now);
         }
         for (_, compound) in std::mem::take(&mut self.far.rtcp) {
-            let is_wish = |packet| matches!(packet, Packet::KeyframeRequest { .. });
-            self.owes_keyframe |= rtcp::packets(&compound).any(is_wish);
+            for packet in rtcp::packets(&compound) {
+                match packet {
+                    Packet::KeyframeRequest { .. } => self.owes_keyframe = true,
+                    Packet::MaxBitrate { bits_per_second } => {
+                        self.max_bitrate = Some(bits_per_second);
+                    }
+                    _ => {}
+                }
+            }
         }
         if let Some(talker) = &mut self.talker {
             talker.play(now, &mut self.far);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrite_protocol::Limit;
+use ferrite_server::media::ceilings::Ceilings;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::ingest::arrivals::ArrivalRecorder;
 use ferrite_server::media::peer::quality::Quality;
@@ -80,6 +81,7 @@ pub struct Cinema {
     pub world: SomeShards,
     pub viewers: Vec<Viewer>,
     film: usize,
+    talk: Arc<Talk>,
     /// Nothing comes of the picture.
     pub is_dark: bool,
     /// The best layer that is sent: who sends them has no room for more.
@@ -94,19 +96,25 @@ pub struct Cinema {
 
 impl Cinema {
     pub fn new(seed: u64) -> Self {
+        Self::limited(seed, Ceilings::default())
+    }
+
+    /// One in which nobody may send or be sent more than this.
+    pub fn limited(seed: u64, ceilings: Ceilings) -> Self {
         let mut world = SomeShards::with(1, seed);
-        let tracks = [0, 1].map(|at| (at as usize, TrackId::of_publication(at)));
-        let plan = Plan::Room {
-            publishes: tracks.to_vec(),
-            shows: Vec::new(),
-            talk: None,
-        };
-        let film = world.enter(&PUBLISHED, Arc::new(plan));
+        world.ceilings = ceilings;
+        let talk = Arc::new(Talk {
+            gathering: Gathering::default(),
+            participant: "who publishes".into(),
+            may_send: true,
+        });
+        let film = world.enter(&PUBLISHED, publishing(0, &talk));
         let now = world.now;
         let mut cinema = Self {
             world,
             viewers: Vec::new(),
             film,
+            talk,
             is_dark: false,
             best: 0,
             loses: None,
@@ -121,7 +129,8 @@ impl Cinema {
 
     /// Somebody comes, over a way of so many bits per second.
     pub fn enter(&mut self, rate: f64) -> usize {
-        let number = self.world.enter(&WATCHED, watching(None));
+        let talk = Some(Arc::clone(&self.talk));
+        let number = self.world.enter(&WATCHED, watching(talk));
         self.viewers.push(Viewer {
             number,
             arrivals: ArrivalRecorder::new(self.world.now),
@@ -134,6 +143,16 @@ impl Cinema {
         let viewer = self.viewers.len() - 1;
         self.set_rate(viewer, rate);
         viewer
+    }
+
+    /// Somebody else comes who publishes, too, and nobody watches.
+    pub fn enter_another(&mut self) -> usize {
+        self.world.enter(&PUBLISHED, publishing(2, &self.talk))
+    }
+
+    /// What who publishes was told to send at most.
+    pub fn told_to_send(&self) -> Option<u64> {
+        self.world.callers[self.film].max_bitrate
     }
 
     /// A viewer goes to another room, where the same is shown.
@@ -255,6 +274,16 @@ impl Cinema {
             }
         }
     }
+}
+
+/// What sound and a picture are called, from this number on.
+fn publishing(first: u64, talk: &Arc<Talk>) -> Arc<Plan> {
+    let track = |at| TrackId::of_publication(first + at);
+    Arc::new(Plan::Room {
+        publishes: vec![(0, track(0)), (1, track(1))],
+        shows: Vec::new(),
+        talk: Some(Arc::clone(talk)),
+    })
 }
 
 /// What a viewer is shown.

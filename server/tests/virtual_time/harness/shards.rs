@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use bytes::BytesMut;
 use ferrite_server::behaviour::Echo;
 use ferrite_server::congestion::Sink;
+use ferrite_server::media::ceilings::Ceilings;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::outbox::Transmit;
@@ -194,6 +195,8 @@ pub struct SomeShards {
     trouble: Trouble,
     /// How often a peer went from shard to shard.
     pub moves: usize,
+    /// How much those who come may send and be sent.
+    pub ceilings: Ceilings,
     /// Where a trace goes of the next who comes.
     pub sink: Option<Box<dyn Sink>>,
     seed: u64,
@@ -233,6 +236,7 @@ impl SomeShards {
             narrow: HashMap::new(),
             trouble: Trouble::NONE,
             moves: 0,
+            ceilings: Ceilings::default(),
             sink: None,
             seed,
         }
@@ -313,6 +317,7 @@ impl SomeShards {
         far.interval = Some(Duration::from_millis(1000));
         let (mut resident, session) = answered(self.now, id, &mut far, sections, behaviour);
         resident.set_plan(Revision { number: 1, plan });
+        resident.ceilings = self.ceilings;
         if let Some(sink) = self.sink.take() {
             resident.peer.trace(sink);
         }

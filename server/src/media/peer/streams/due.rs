@@ -17,6 +17,9 @@ const REPORT_SLACK: Duration = Duration::from_millis(100);
 /// of UDP and IPv6 it passes a path of the least MTU (RFC 8200 §5).
 pub const MAX_COMPOUND: usize = 1200;
 
+/// Streams named where what is said goes for all of them.
+const MAX_NAMED: usize = 32;
+
 /// Packets asked for again at one time, of all streams; what more are missing have their turn next.
 pub const MAX_REQUESTS: usize = 512;
 
@@ -48,6 +51,7 @@ impl Streams {
         if now + REPORT_SLACK >= self.due.next_report {
             self.due.next_report = now + REPORT_INTERVAL;
             self.write_reports(now, out);
+            self.write_max_upload(out);
         }
         let sender = self.reporting_ssrc();
         if let Some(body) = self.arrivals.feedback(now) {
@@ -56,6 +60,15 @@ impl Streams {
         }
         if self.due.streams.is_some_and(|due| due <= now) {
             self.write_requests(now, rtt, sender, out);
+        }
+    }
+
+    /// Browsers obey it also where transport-wide feedback tells them of more.
+    fn write_max_upload(&self, out: &mut Vec<u8>) {
+        if let Some(max) = self.max_upload {
+            let ssrcs = self.ingests.iter().map(|ingest| ingest.ssrc);
+            let ssrcs: Vec<_> = ssrcs.take(MAX_NAMED).collect();
+            rtcp::write_max_bitrate(out, self.reporting_ssrc(), max, &ssrcs);
         }
     }
 

@@ -79,6 +79,8 @@ impl Streams {
                     outputs.extend(wanted);
                 }
                 Packet::TransportCc { feedback } => self.hear_arrivals(now, feedback, &mut heard),
+                // What a path carries is known from what arrives.
+                Packet::MaxBitrate { .. } => {}
                 Packet::KeyframeRequest { ssrcs } => self.hear_wishes(ssrcs, &mut heard),
                 Packet::Goodbye { ssrcs } => {
                     ssrcs

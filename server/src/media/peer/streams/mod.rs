@@ -31,6 +31,9 @@ use deadlines::Due;
 pub use due::{MAX_COMPOUND, MAX_REQUESTS};
 pub use feedback::{Heard, MAX_ASKED, MAX_RETRANSMISSIONS};
 
+/// In bits per second, for who was told of a limit that is gone.
+const UNLIMITED: u64 = 1 << 32;
+
 /// All streams of one peer.
 pub struct Streams {
     clock: Clock,
@@ -50,6 +53,8 @@ pub struct Streams {
     arrivals: ArrivalRecorder,
     /// Of the path that everything is sent over, once something is that has a transport-wide number.
     estimator: PathEstimator,
+    /// No more is to come in all, in bits per second, where that is to be said.
+    max_upload: Option<u64>,
     due: Due,
     lost: Vec<u16>,
 }
@@ -70,6 +75,7 @@ impl Streams {
             wall_clock: WallClockMap::default(),
             arrivals: ArrivalRecorder::new(now),
             estimator: PathEstimator::default(),
+            max_upload: None,
             due: Due::new(now),
             lost: Vec::new(),
         }
@@ -273,6 +279,14 @@ impl Streams {
     /// To be told what else is decided of it.
     pub fn estimator_mut(&mut self) -> Option<&mut Estimator> {
         self.estimator.get_mut()
+    }
+
+    /// Has the other end told, with each report, that it may send so much and no more, in bits per second. `None` takes
+    /// it back.
+    pub fn limit_upload(&mut self, max: Option<u64>) {
+        if max.is_some() || self.max_upload.is_some() {
+            self.max_upload = Some(max.unwrap_or(UNLIMITED));
+        }
     }
 
     /// Has a trace written of it, from its beginning on.

@@ -93,6 +93,45 @@ fn goodbyes_and_intra_requests_name_several_streams() {
     assert_eq!(ssrcs.collect::<Vec<_>>(), [4, 5]);
 }
 
+#[test]
+fn the_most_that_may_be_sent_is_read_as_it_is_written_but_for_its_last_bits() {
+    for bits in [
+        0,
+        1,
+        50_000,
+        (1 << 18) - 1,
+        1 << 18,
+        1_234_567,
+        u64::from(u32::MAX),
+        u64::MAX,
+    ] {
+        let mut remb = Vec::new();
+        write_max_bitrate(&mut remb, 1, bits, &[2, 3]);
+        assert_eq!(remb.len(), 28);
+        let Some(Packet::MaxBitrate { bits_per_second }) = packets(&remb).next() else {
+            panic!("{remb:?}");
+        };
+        assert!(bits_per_second <= bits && bits - bits_per_second <= bits >> 17);
+    }
+    // As Chromium writes it, and a rate that no number holds.
+    let mut remb = [0; 24];
+    remb[..4].copy_from_slice(&[0x8F, 206, 0, 5]);
+    remb[12..20].copy_from_slice(b"REMB\x01\x0B\xD0\x90");
+    let read = |remb: &[u8]| match packets(remb).next() {
+        Some(Packet::MaxBitrate { bits_per_second }) => Some(bits_per_second),
+        _ => None,
+    };
+    assert_eq!(read(&remb), Some(0x3D090 << 2));
+    remb[17..20].fill(0xFF);
+    assert_eq!(read(&remb), Some(u64::MAX));
+    remb[12] = b'r';
+    assert_eq!(read(&remb), None);
+    let short = [
+        0x8F, 206, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, b'R', b'E', b'M', b'B',
+    ];
+    assert_eq!(read(&short), None);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_walked_without_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -104,6 +143,7 @@ proptest! {
                 Packet::SenderReport { blocks, .. } | Packet::ReceiverReport { blocks } => blocks.for_each(drop),
                 Packet::Nack { lost, .. } => lost.for_each(drop),
                 Packet::TransportCc { feedback } => feedback.arrivals().for_each(drop),
+                Packet::MaxBitrate { .. } => {}
                 Packet::KeyframeRequest { ssrcs } | Packet::Goodbye { ssrcs } => ssrcs.for_each(drop),
             }
         }
