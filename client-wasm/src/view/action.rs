@@ -49,6 +49,8 @@ pub(crate) enum RoomAction {
     Enter(String),
     /// Go out.
     Leave,
+    /// The page went to the back, or came to the front.
+    Turn,
     /// Mute the microphone, or no longer.
     Mute,
     /// Turn the camera on or off.

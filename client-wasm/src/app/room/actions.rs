@@ -25,6 +25,7 @@ impl RoomApp {
             RoomAction::Page(action) => return self.on_page_action(action),
             RoomAction::Enter(name) => self.enter(&name),
             RoomAction::Leave => self.leave(),
+            RoomAction::Turn => return self.turn(),
             RoomAction::Mute => self.toggle_microphone(),
             RoomAction::Camera => self.toggle_camera(),
             RoomAction::Screen => self.toggle_screen(),
@@ -230,6 +231,13 @@ impl RoomApp {
         let words = say(words);
         if !self.view.invite.say(&words) {
             self.view.toasts.say(&words);
+        }
+    }
+
+    /// Others' pictures are wanted again, or no longer.
+    fn turn(&mut self) {
+        if self.inside {
+            self.watch();
         }
     }
 

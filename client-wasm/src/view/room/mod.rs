@@ -81,7 +81,11 @@ impl RoomView {
         let allow: HtmlElement = find.get("sound-allow")?;
         let allow = on(&allow, "click", post, |_| Some(RoomAction::AllowSound));
         let room: HtmlElement = find.get("room")?;
-        let mut listeners = vec![allow, languages::listen(document)];
+        // Timers of a page in the back are slow, and who comes back looks at once.
+        let turned = on(document, "visibilitychange", post, |_| {
+            Some(RoomAction::Turn)
+        });
+        let mut listeners = vec![allow, turned, languages::listen(document)];
         listeners.extend(keys::listen(document, post));
         listeners.extend(bring::listen(document, &room, post));
         Ok(Self {
