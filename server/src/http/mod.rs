@@ -57,13 +57,14 @@ impl App {
 pub(crate) struct Remote(pub(crate) SocketAddr);
 
 pub(crate) fn router(app: App, turn_api: Option<TurnApi>) -> Router {
-    let admin = turn_api.as_ref().map(|_| admin::router());
+    let page = |_| Router::new().route(admin::PATH, get(administer));
+    let admin = turn_api.as_ref().map(page).unwrap_or_default();
     let api = turn_api.map_or_else(Router::new, turn_api::router);
     let introduced = middleware::from_fn_with_state(app.clone(), introduce);
     let embedders = headers::embedders(&app.config.http.allowed_origins);
     Router::new()
+        .merge(admin)
         .nest("/api", api.layer(introduced))
-        .merge(admin.unwrap_or_default())
         .route("/ws", get(websocket))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
@@ -178,6 +179,11 @@ fn bearer(value: &str) -> Option<&str> {
 /// Where devices and the connection are tried.
 async fn echo(State(app): State<App>, headers: HeaderMap) -> Response {
     file(&app, "echo.html", &headers).await
+}
+
+/// The page of whoever looks after the relays, and its files.
+async fn administer(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    file(&app, admin::file(uri.path()), &headers).await
 }
 
 async fn file(app: &App, path: &str, headers: &HeaderMap) -> Response {
