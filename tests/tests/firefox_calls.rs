@@ -160,7 +160,7 @@ const DATA: &str = r"
 /// that the server's own is.
 #[test]
 fn firefox_connects_with_an_rsa_certificate() -> Result<()> {
-    with_an_rsa_certificate("firefox_rsa_certificate", "actpass")
+    with_an_rsa_certificate("firefox_rsa_certificate", "active")
 }
 
 /// The server is the DTLS client then: the suite must suit a certificate that is not its own.

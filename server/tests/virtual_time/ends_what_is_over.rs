@@ -8,6 +8,7 @@ use ferrite_server::media::data::{
     ChannelId, ChannelOptions, DEFAULT_PORT, MessageKind, Sctp, SctpConfig,
 };
 use ferrite_server::media::net::demux::{Kind, classify};
+use ferrite_server::media::sdp::DtlsRole;
 use ferrite_server::media::transport::dtls::{DtlsState, HANDSHAKE_TIMEOUT};
 use ferrite_server::media::transport::ice::{
     CONSENT_EXPIRES_AFTER, DISCONNECTED_AFTER, IceState, RESTART_WITHIN,
@@ -46,7 +47,7 @@ impl Channels {
             remote_port: DEFAULT_PORT,
             max_message_size: 65_536,
             remote_max_message_size: 65_536,
-            dtls_client: true,
+            dtls_client: world.far_role() == DtlsRole::Client,
         };
         let mut sctp = Sctp::new(world.now, config);
         let channel = loop {

@@ -9,7 +9,7 @@ use ferrite_protocol::diagnosis::{
 };
 use ferrite_server::media::net::demux::{Kind, classify};
 
-use crate::handshakes::{Mishap, call_with_setup, forge, splits_hello};
+use crate::handshakes::{CERTIFICATE, CLIENT_HELLO, Mishap, call_with_setup, forge, splits};
 use crate::harness::checker::Check;
 use crate::harness::link::Tamper;
 use crate::harness::offer::Section;
@@ -102,15 +102,12 @@ fn no_dtls_arrives() {
 
 #[test]
 fn our_dtls_has_no_answer() {
-    for way in [Way::Up, Way::Down] {
-        let world = lost("passive", move |it, datagram| {
-            it == way && is_dtls(datagram)
-        });
-        assert_eq!(
-            told(&world, &client(20)).0,
-            Cause::DtlsUnanswered,
-            "{way:?}"
-        );
+    for setup in ["actpass", "passive"] {
+        for way in [Way::Up, Way::Down] {
+            let world = lost(setup, move |it, datagram| it == way && is_dtls(datagram));
+            let (cause, text) = told(&world, &client(20));
+            assert_eq!(cause, Cause::DtlsUnanswered, "{setup}, {way:?}: {text}");
+        }
     }
 }
 
@@ -120,20 +117,43 @@ fn our_part_of_the_handshake_is_lost() {
     assert_eq!(told(&world, &client(20)).0, Cause::HandshakeStalls);
 }
 
-/// A call whose ClientHello is in thirds, of which those whose place this says are lost.
-fn without_thirds(is_lost: impl Fn(usize) -> bool + 'static) -> World<Browser> {
+/// Where the server began, its next flight or what answers that is lost.
+#[test]
+fn what_the_server_began_does_not_go_on() {
+    for way in [Way::Up, Way::Down] {
+        let world = lost("actpass", move |it, datagram| {
+            let mut carried = records(&datagram.bytes).into_iter();
+            it == way && is_dtls(datagram) && carried.any(|it| it.epoch == 1)
+        });
+        let mut client = client(20);
+        client.dtls = Some(Handshake::Connecting);
+        let (cause, text) = told(&world, &client);
+        assert_eq!(cause, Cause::HandshakeStalls, "{way:?}: {text}");
+    }
+}
+
+/// Who has the most to say first, where this is offered: the far end's message.
+const LONG_MESSAGES: [(&str, u8); 2] = [("active", CLIENT_HELLO), ("actpass", CERTIFICATE)];
+
+/// A call of whose message of this type, in thirds, those whose place this says are lost.
+fn without_thirds(
+    (setup, message_type): (&str, u8),
+    is_lost: impl Fn(usize) -> bool + 'static,
+) -> World<Browser> {
     let split = Rc::new(Cell::new(0));
-    let mut split_it = splits_hello(vec![0, 1, 2], Mishap::None, split.clone());
+    let mut split_it = splits(message_type, vec![0, 1, 2], Mishap::None, split.clone());
     let number = |three: &[u8]| three.iter().fold(0, |n, &byte| n << 8 | usize::from(byte));
-    let is_hello = |it: &Record| it.epoch == 0 && it.content_type == HANDSHAKE && it.body[0] == 1;
+    let is_split = move |it: &Record| {
+        it.epoch == 0 && it.content_type == HANDSHAKE && it.body[0] == message_type
+    };
     let third = move |it: &Record| (3 * number(&it.body[6..9])).div_ceil(number(&it.body[1..4]));
     let goes = move |datagram: &Datagram| {
         let carried = records(&datagram.bytes);
-        let mut hello = carried.iter().filter(|it| is_hello(it));
-        hello.any(|it| is_lost(third(it)))
+        let mut parts = carried.iter().filter(|it| is_split(it));
+        parts.any(|it| is_lost(third(it)))
     };
     let world = tampered(
-        "active",
+        setup,
         Box::new(move |way, datagram| {
             let mut carried = split_it(way, datagram);
             carried.retain(|(_, it)| way == Way::Down || !goes(it));
@@ -144,22 +164,26 @@ fn without_thirds(is_lost: impl Fn(usize) -> bool + 'static) -> World<Browser> {
     world
 }
 
-/// As where the MTU is small: of a ClientHello the larger part never comes.
+/// As where the MTU is small: of a long message the larger part never comes.
 #[test]
 fn large_datagrams_are_lost() {
-    let world = without_thirds(|third| third < 2);
-    let (cause, text) = told(&world, &client(20));
-    assert_eq!(cause, Cause::LargeDatagramsLost, "{text}");
-    assert!(!text.contains(" 0 bytes"), "{text}");
+    for long in LONG_MESSAGES {
+        let world = without_thirds(long, |third| third < 2);
+        let (cause, text) = told(&world, &client(20));
+        assert_eq!(cause, Cause::LargeDatagramsLost, "{long:?}: {text}");
+        assert!(!text.contains(" 0 bytes"), "{text}");
+    }
 }
 
 /// What is as long as others that came is not lost for its size.
 #[test]
 fn a_datagram_like_others_is_lost() {
-    for lost in 0..3 {
-        let world = without_thirds(move |third| third == lost);
-        let (cause, text) = told(&world, &client(20));
-        assert_eq!(cause, Cause::HandshakeStalls, "{text}");
+    for long in LONG_MESSAGES {
+        for lost in 0..3 {
+            let world = without_thirds(long, move |third| third == lost);
+            let (cause, text) = told(&world, &client(20));
+            assert_eq!(cause, Cause::HandshakeStalls, "{long:?}: {text}");
+        }
     }
 }
 

@@ -62,7 +62,10 @@ fn handshake(client: Option<&ClientEvidence>, server: &ServerEvidence) -> Cause 
     let theirs = client.and_then(|client| client.dtls);
     if dtls.fate == DtlsFate::Done {
         return match theirs {
-            Some(Handshake::New | Handshake::Connecting) if dtls.quiet_ms >= PATIENCE_MS => {
+            // Where the server begins the other end's flight is the last.
+            Some(Handshake::New | Handshake::Connecting)
+                if dtls.quiet_ms >= PATIENCE_MS && !dtls.begins_here =>
+            {
                 Cause::LastFlightLost
             }
             Some(Handshake::Failed) => Cause::HandshakeFailed,

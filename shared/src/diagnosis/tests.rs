@@ -611,6 +611,7 @@ fn is_contradicted(cause: Cause, client: Option<&ClientEvidence>, server: &Serve
         }
         Cause::LastFlightLost => {
             server.dtls.fate != DtlsFate::Done
+                || server.dtls.begins_here
                 || server.dtls.quiet_ms < 2_000
                 || told(|it| it.dtls == Some(Handshake::Connected))
         }

@@ -267,11 +267,14 @@ impl Peer {
         self.settle(now);
     }
 
-    /// Checks of ours. One that finds no room is as good as lost.
+    /// Checks of ours. The first comes after the handshake's first flight, and may find no room beside it.
     fn send_checks(&mut self, now: Instant) {
         let provider = self.identity.provider.clone();
         while let Some((path, check)) = self.ice.poll_check(now, &*provider) {
-            self.transmit(path, check);
+            match self.ice.admit(&path, check.len()) {
+                true => self.outbox.push(&path, check),
+                false => self.ice.put_off_check(&path),
+            }
         }
     }
 

@@ -141,7 +141,8 @@ fn same_association(before: &Session, now: &[Fingerprint]) -> bool {
 /// Roles stay for as long as the DTLS association does (RFC 8842 §5.3); `before` is its role.
 fn dtls_role(setup: Option<&str>, before: Option<DtlsRole>) -> Result<DtlsRole, SdpError> {
     let asked = match setup {
-        Some("actpass") => return Ok(before.unwrap_or(DtlsRole::Server)),
+        // Who answers begins (RFC 5763 §5): a round trip less, and nobody asks for a cookie.
+        Some("actpass") => return Ok(before.unwrap_or(DtlsRole::Client)),
         // Absent means active (RFC 4145 §4).
         Some("active") | None => DtlsRole::Server,
         Some("passive") => DtlsRole::Client,

@@ -98,7 +98,7 @@ impl Call {
         if shape & 0x80 != 0 {
             world.server.transport = Transport::Tcp;
         }
-        let setup = if shape & 1 == 0 { "actpass" } else { "passive" };
+        let setup = if shape & 1 == 0 { "active" } else { "passive" };
         let offer = world.bare_offer(setup, &sections(shape >> 1));
         world.exchange(&offer).unwrap();
         let mut call = Self {

@@ -402,13 +402,18 @@ impl World<Bare> {
         self.server.offer(self.now, &offer.write())?;
         self.far.theirs = self.server.credentials();
         if self.far.dtls.is_none() {
-            let role = match offer.setup {
-                "passive" => DtlsRole::Server,
-                _ => DtlsRole::Client,
-            };
+            let role = self.far_role();
             self.far.start_dtls(role, self.server.fingerprint());
         }
         Ok(())
+    }
+
+    /// The far end's part in the handshake, as agreed on.
+    pub fn far_role(&self) -> DtlsRole {
+        match self.server.session.as_ref().unwrap().dtls_role {
+            DtlsRole::Client => DtlsRole::Server,
+            DtlsRole::Server => DtlsRole::Client,
+        }
     }
 
     /// Calls with these sections and waits until both ends are connected.

@@ -146,21 +146,23 @@ fn sdes_keys_are_refused_by_name() {
     assert!(why.contains("SDES") && why.contains("DTLS-SRTP"), "{why}");
 }
 
+/// RFC 5763 §5: who answers begins, where the offer leaves the choice.
 #[test]
-fn who_leaves_the_choice_starts_the_handshake() {
-    for offered in ["actpass", "active"] {
+fn this_end_begins_where_it_may() {
+    for offered in ["actpass", "passive"] {
         let answer = setup(offered, None).unwrap();
-        assert_eq!(answer.session.dtls_role, DtlsRole::Server);
-        assert_line(&answer.sdp, 0, "a=setup:passive");
-        assert_line(&answer.sdp, 1, "a=setup:passive");
+        assert_eq!(answer.session.dtls_role, DtlsRole::Client);
+        assert_line(&answer.sdp, 0, "a=setup:active");
+        assert_line(&answer.sdp, 1, "a=setup:active");
     }
 }
 
 #[test]
-fn a_passive_offer_makes_this_end_the_client() {
-    let answer = setup("passive", None).unwrap();
-    assert_eq!(answer.session.dtls_role, DtlsRole::Client);
-    assert_line(&answer.sdp, 0, "a=setup:active");
+fn an_active_offer_makes_this_end_the_server() {
+    let answer = setup("active", None).unwrap();
+    assert_eq!(answer.session.dtls_role, DtlsRole::Server);
+    assert_line(&answer.sdp, 0, "a=setup:passive");
+    assert_line(&answer.sdp, 1, "a=setup:passive");
 }
 
 #[test]
@@ -177,34 +179,46 @@ fn holdconn_and_nonsense_are_refused() {
 
 #[test]
 fn the_role_stays_as_agreed() {
-    let client = setup("passive", None).unwrap().session;
-    let again = setup("actpass", Some(&client)).unwrap();
-    assert_eq!(again.session.dtls_role, DtlsRole::Client);
-    assert_line(&again.sdp, 0, "a=setup:active");
-    let why = setup("active", Some(&client)).unwrap_err();
-    assert!(why.contains("changes the DTLS roles"), "{why}");
-    let server = setup("actpass", None).unwrap().session;
-    let again = setup("active", Some(&server)).unwrap();
-    assert_eq!(again.session.dtls_role, DtlsRole::Server);
+    for (first, other, role, line) in [
+        ("passive", "active", DtlsRole::Client, "a=setup:active"),
+        ("active", "passive", DtlsRole::Server, "a=setup:passive"),
+        ("actpass", "active", DtlsRole::Client, "a=setup:active"),
+    ] {
+        let before = setup(first, None).unwrap().session;
+        for offered in [first, "actpass"] {
+            let again = setup(offered, Some(&before)).unwrap();
+            assert_eq!(again.session.dtls_role, role);
+            assert_line(&again.sdp, 0, line);
+        }
+        let why = setup(other, Some(&before)).unwrap_err();
+        assert!(why.contains("changes the DTLS roles"), "{why}");
+    }
 }
 
 #[test]
 fn another_certificate_is_another_association() {
-    let client = setup("passive", None).unwrap().session;
+    let server = setup("active", None).unwrap().session;
     let offer = offer(&[audio("0"), data("1")]).replace(DIGEST, &DIGEST.replace("AA", "AB"));
-    let answer = answer_to(&offer, Some(&client)).unwrap();
-    assert_eq!(answer.session.dtls_role, DtlsRole::Server);
+    for (offered, role) in [
+        ("actpass", DtlsRole::Client),
+        ("passive", DtlsRole::Client),
+        ("active", DtlsRole::Server),
+    ] {
+        let offer = offer.replace("a=setup:actpass", &format!("a=setup:{offered}"));
+        let answer = answer_to(&offer, Some(&server)).unwrap();
+        assert_eq!(answer.session.dtls_role, role, "{offered}");
+    }
 }
 
 #[test]
 fn roles_are_free_again_after_everything_stopped() {
-    let client = setup("passive", None).unwrap().session;
+    let server = setup("active", None).unwrap().session;
     let stopped = offer(&[audio("0"), data("1")])
         .replace("m=audio 9", "m=audio 0")
         .replace("m=application 9", "m=application 0");
-    let stopped = answer_to(&stopped, Some(&client)).unwrap();
-    assert_eq!(stopped.session.dtls_role, DtlsRole::Client);
+    let stopped = answer_to(&stopped, Some(&server)).unwrap();
+    assert_eq!(stopped.session.dtls_role, DtlsRole::Server);
     assert_no_line(&stopped.sdp, "a=group");
     let answer = answer_to(&offer(&[video("2"), data("3")]), Some(&stopped.session)).unwrap();
-    assert_eq!(answer.session.dtls_role, DtlsRole::Server);
+    assert_eq!(answer.session.dtls_role, DtlsRole::Client);
 }

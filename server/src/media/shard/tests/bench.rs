@@ -74,9 +74,9 @@ impl Lists {
 
 impl Outlet for Lists {
     fn send_udp(&mut self, transmit: Transmit) {
-        // Our checks are no answers to anybody.
+        // Our checks and what begins a handshake are no answers to anybody.
         let datagrams = transmit.datagrams();
-        let answers = datagrams.filter(|datagram| classify(datagram) != Some(Kind::Stun));
+        let answers = datagrams.filter(|datagram| classify(datagram) == Some(Kind::StunResponse));
         let answers = answers.map(|datagram| (transmit.path, datagram.into()));
         self.sent.extend(answers);
     }

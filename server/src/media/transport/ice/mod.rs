@@ -385,6 +385,13 @@ impl IceLite {
         Some((tuple, check))
     }
 
+    /// The check that was to be sent over this path found no room, and waits for something to come.
+    pub fn put_off_check(&mut self, path: &FourTuple) {
+        if let Some(pair) = self.pairs.get_mut(path) {
+            pair.put_off();
+        }
+    }
+
     /// Authentic traffic came over this path. Of all that is heard it alone says nothing of consent,
     /// but that the other end is alive.
     /// Returns whether the path is the one in use.

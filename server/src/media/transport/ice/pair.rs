@@ -48,6 +48,8 @@ pub(super) struct Pair {
     /// Our checks since it was last heard from, and when the last of them left.
     asked: u32,
     asked_at: Instant,
+    /// Our next check waits for something to come, which makes room for it.
+    put_off: bool,
 }
 
 impl Pair {
@@ -64,6 +66,7 @@ impl Pair {
             transaction: None,
             asked: 0,
             asked_at: now,
+            put_off: false,
         }
     }
 
@@ -79,6 +82,7 @@ impl Pair {
     /// Takes note of bytes that came over it.
     pub(super) fn credit(&mut self, bytes: usize) {
         self.received += bytes as u64;
+        self.put_off = false;
     }
 
     /// Whether so many more bytes may be sent over it while it is not open.
@@ -107,6 +111,7 @@ impl Pair {
     /// When the next check of ours is due, while this pair is, or may come to be, in use.
     pub(super) fn next_check(&self) -> Option<Instant> {
         match (self.proven, self.asked) {
+            _ if self.put_off => None,
             (true, 0) => Some(self.heard + ASK_AFTER),
             (true, _) => Some((self.heard + ASK_AFTER).max(self.asked_at + ASK_EVERY)),
             (false, 0) => Some(self.heard),
@@ -124,6 +129,12 @@ impl Pair {
         *self.transaction.insert(again.unwrap_or(fresh))
     }
 
+    /// The check found no room, and did not leave: it does not count, and waits for something to come.
+    pub(super) fn put_off(&mut self) {
+        self.asked -= 1;
+        self.put_off = true;
+    }
+
     /// Whether this is the answer to our check.
     pub(super) fn awaits(&self, transaction: TransactionId) -> bool {
         self.transaction == Some(transaction)
@@ -135,5 +146,6 @@ impl Pair {
         self.proven = true;
         self.transaction = None;
         self.asked = 0;
+        self.put_off = false;
     }
 }
