@@ -14,6 +14,7 @@ const DOCUMENTS: [&str; 13] = [
     CONFIGURATION,
     "server/docs/check.md",
     "server/docs/diagnosis.md",
+    "server/docs/networks.md",
     "server/docs/limits.md",
     "server/docs/reverse-proxy.md",
     "server/docs/tokens.md",
