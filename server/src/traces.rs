@@ -120,7 +120,10 @@ impl Sink for Shelved {
 
 impl Drop for Shelved {
     fn drop(&mut self) {
-        let _ = self.writer.try_send(Part::Ends(self.number));
+        if self.writer.try_send(Part::Ends(self.number)).is_err() {
+            // Whoever makes room looks.
+            self.is_over.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -185,6 +188,8 @@ impl Shelf {
         if self.files.len() < MAX_FILES {
             return true;
         }
+        self.open
+            .retain(|_, (_, is_over)| !is_over.load(Ordering::Relaxed));
         let open = &self.open;
         let complete = (self.files.iter()).position(|(number, _)| !open.contains_key(number));
         let Some((_, path)) = complete.and_then(|at| self.files.remove(at)) else {

@@ -352,9 +352,9 @@ impl Estimator {
     /// something to fill them with.
     pub fn handle_timeout(&mut self, now: Instant, can_probe: bool) {
         self.let_pass(now, can_probe);
-        let estimate = self.estimate();
-        if let Some(trace) = &mut self.trace {
-            trace.passed(now, can_probe, estimate);
+        if let Some(mut trace) = self.trace.take() {
+            trace.passed(now, can_probe, self.estimate());
+            self.trace = Some(trace);
         }
     }
 

@@ -143,6 +143,16 @@ pub struct Row {
 /// Straight to the server, whatever a NAT makes of it.
 pub(super) const UDP: &[&str] = &["host udp", "srflx udp", "prflx udp"];
 
+/// Where packets get lost, whichever is proven first.
+const LOSSY: &[&str] = &[
+    "host udp",
+    "srflx udp",
+    "prflx udp",
+    "host tcp",
+    "prflx tcp",
+    "relay tcp",
+];
+
 /// A relay, over TLS.
 pub(super) const SEALED: &[&str] = &["relay tls"];
 
@@ -232,14 +242,20 @@ pub const ROWS: [Row; 20] = [
         moves: true,
         ..behind("", Nat::PortRestricted)
     },
-    over(
-        "5 % lost each way",
-        Shape {
-            loss: 0.05,
-            ..CLEAN
-        },
-    ),
-    over("20 % lost each way", Shape { loss: 0.2, ..CLEAN }),
+    Row {
+        expected: by(LOSSY),
+        ..over(
+            "5 % lost each way",
+            Shape {
+                loss: 0.05,
+                ..CLEAN
+            },
+        )
+    },
+    Row {
+        expected: by(LOSSY),
+        ..over("20 % lost each way", Shape { loss: 0.2, ..CLEAN })
+    },
     Row {
         name: "300 ms there and back",
         expected: Expected::Connects(Duration::from_secs(5), UDP),
@@ -265,15 +281,11 @@ pub const ROWS: [Row; 20] = [
             ..CLEAN
         },
     ),
-    Row {
-        // Less than DTLS in browsers and pictures need; nothing tells a browser to take TCP instead.
-        expected: Expected::Fails("largeDatagramsLost"),
-        ..over(
-            "MTU 1000, no word of it",
-            Shape {
-                mtu: Some(1000),
-                ..CLEAN
-            },
-        )
-    },
+    over(
+        "MTU 1000, no word of it",
+        Shape {
+            mtu: Some(1000),
+            ..CLEAN
+        },
+    ),
 ];

@@ -7,7 +7,7 @@ use ferrite_protocol::SessionId;
 use ferrite_protocol::message::PeerConnectionState;
 
 use crate::media::Behaviour;
-use crate::media::ceilings::{Ceilings, Meter, Publishing};
+use crate::media::ceilings::{Ceilings, Layer, Meter, Publishing};
 use crate::media::event::{PeerEvent, Tell};
 use crate::media::forward::router::Router;
 use crate::media::forward::track::{Layers, Place, Watched};
@@ -284,7 +284,11 @@ impl Resident {
         let Some(max) = self.max_upload else {
             return true;
         };
-        let layer = (media.format.kind != CodecKind::Opus).then_some(media.layer);
+        let layer = (media.format.kind != CodecKind::Opus).then(|| Layer {
+            section: media.section,
+            layer: media.layer,
+            of: self.peer.layers_received(media.section).unwrap_or(1),
+        });
         self.meter.admits(now, max, layer, media.packet.len())
     }
 
