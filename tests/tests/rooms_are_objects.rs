@@ -244,6 +244,18 @@ const LISTENERS: &str = r"
     expect('soon', (await rejected(going)).name, 'AbortError');
     expect('the state', ben.state, 'idle');
     expect('a refusal', (await rejected(ben.connect({ room: '' }))).name, 'FerriteError');
+    const first = ben.connect({ room: 'kitchen' });
+    expect('a second at once', (await rejected(ben.connect({ room: 'hall' }))).name, 'InvalidStateError');
+    await first;
+    await ben.leave();
+    const left = ben.connect({ room: 'kitchen' });
+    await ben.leave();
+    expect('left on the way', (await rejected(left)).name, 'AbortError');
+    const wrong = ben.publish(lab.tone(440), { key: 'a/b' });
+    await rejected(ben.connect({ room: 'kitchen' }));
+    expect('the state after a wrong key', [ben.state, (await rejected((async () => ben.stats())())).name],
+        ['idle', 'InvalidStateError']);
+    wrong.unpublish();
     await ben.connect({ room: 'kitchen' });
     await ben.leave();
 ";

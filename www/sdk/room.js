@@ -16,6 +16,8 @@ const RESIZE_MS = 100;
 export class Room extends Emitter {
   #options;
   #client = null;
+  // What ends the way to a client.
+  #entering = null;
   #status = OUTSIDE;
   #id;
   #own;
@@ -48,16 +50,21 @@ export class Room extends Emitter {
 
   async connect({ signal, ...join }) {
     signal?.throwIfAborted();
-    if (this.#client) throw new DOMException("in a room, or on the way into one", "InvalidStateError");
-    await init();
-    signal?.throwIfAborted();
-    const client = this.#begin();
+    if (this.#client || this.#entering) throw new DOMException("in a room, or on the way into one", "InvalidStateError");
+    const entering = (this.#entering = new AbortController());
     const leave = () => this.leave();
     signal?.addEventListener("abort", leave, { once: true });
+    let client;
     try {
+      await init();
+      entering.signal.throwIfAborted();
+      client = this.#client = new FerriteClient(this.#options);
+      this.#entering = null;
+      this.#begin(client);
       await client.join(join);
     } catch (error) {
-      this.#finish(client);
+      if (this.#entering === entering) this.#entering = null;
+      if (client) this.#finish(client);
       throw signal?.aborted ? signal.reason : error;
     } finally {
       signal?.removeEventListener("abort", leave);
@@ -66,6 +73,8 @@ export class Room extends Emitter {
 
   // Resolves when all that was there is told to be gone. Tracks go on running, and are published in the next room.
   async leave() {
+    this.#entering?.abort(new DOMException("this client left", "AbortError"));
+    this.#entering = null;
     const client = this.#client;
     if (!client) return;
     const isOver = this.#id && new Promise((resolve) => this.once("left", resolve));
@@ -135,15 +144,12 @@ export class Room extends Emitter {
     throw new DOMException("in no room", "InvalidStateError");
   }
 
-  #begin() {
-    const client = new FerriteClient(this.#options);
-    this.#client = client;
+  #begin(client) {
     for (const [event, note] of Object.entries(this.#notes(client))) client.on(event, note);
     for (const local of this.#tracks.values()) {
       this.carry(local);
       if (local.muted) client.mute(local.key);
     }
-    return client;
   }
 
   #finish(client) {
