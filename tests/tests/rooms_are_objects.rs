@@ -231,9 +231,11 @@ const LISTENERS: &str = r"
     const none = ada.events('said', reading);
     reading.abort();
     expect('what comes after an abort', await none.next(), { done: true });
-    const own = ada.localParticipant.events('participantChanged');
+    const person = ada.localParticipant;
+    const own = person.events('participantChanged');
     await ada.leave();
     expect('what comes of who is over', await own.next(), { done: true });
+    expect('what is asked for then', await person.events('participantChanged').next(), { done: true });
 
     const late = new AbortController();
     late.abort();

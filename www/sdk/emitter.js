@@ -7,6 +7,7 @@ export class Emitter {
   #listeners = new Map();
   // What ends the loops over events.
   #loops = new Set();
+  #isFinished = false;
 
   on(event, listener, { signal, once = false } = {}) {
     if (signal?.aborted) return this;
@@ -44,7 +45,7 @@ export class Emitter {
     this.on(event, hear);
     this.#loops.add(end);
     signal?.addEventListener("abort", end);
-    if (signal?.aborted) end();
+    if (signal?.aborted || this.#isFinished) end();
     return {
       next: () => waiting.next(),
       return: async () => (end(), OVER),
@@ -54,6 +55,7 @@ export class Emitter {
 
   // The next two are not for users. Nothing more comes.
   finish() {
+    this.#isFinished = true;
     for (const end of [...this.#loops]) end();
   }
 
