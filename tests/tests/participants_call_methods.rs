@@ -86,11 +86,23 @@ async fn what_is_too_much_is_refused_with_a_code() -> Result<()> {
 const LIMITS: &str = r"
     expect('a large call', (await thrown(() => call('x'.repeat(16_384)))).code, 'tooLarge');
     expect('no name', (await thrown(() => ada.call('ben', '', 1, 0, 1))) instanceof TypeError, true);
+    const { Rpc } = await import('/sdk/rpc.js');
+    for (const timeout of [NaN, Infinity, '7', null]) {
+        const wrong = await rejected(new Rpc(async () => {}).call('ben', 'greet', 1, { timeout }));
+        expect(`to wait ${timeout}`, wrong instanceof TypeError, true);
+    }
     const calls = Array.from({ length: 64 }, () => call('tea'));
     expect('one more', (await thrown(() => call('tea'))).code, 'full');
     const heard = calls.map(({ text }) => ben.hear('ada', text, 0));
     expect('how many run', heard.filter((it) => it.run).length, 32);
     const refused = heard.at(-1).say;
+    const stopped = heard[2].run;
+    const cancel = ada.abandon(calls[2].number);
+    expect('one that is to stop', ben.hear('ada', cancel.text, 0), { stop: stopped });
+    expect('one more while it has not', ben.hear('ada', call('tea').text, 0).say.to, 'ada');
+    expect('what it says', ben.answer(stopped, {}), null);
+    const more = ada.abandon(calls[40].number) && call('tea');
+    expect('one more when it has', ben.hear('ada', more.text, 0).method, 'greet');
     expect('the refusal', code(ada.hear('ben', refused.text, 0)), [calls.at(-1).number, 'full']);
     const large = ben.answer(heard[0].run, { payload: 'x'.repeat(16_384) });
     expect('a large result', code(ada.hear('ben', large.text, 0)), [calls[0].number, 'tooLarge']);
@@ -100,6 +112,8 @@ const LIMITS: &str = r"
     const none = ['', '{', 'null', '7', '[]', '{}', '{\x22call\x22:1}', '{\x22call\x22:1,\x22by\x22:7}',
         '{\x22call\x22:-1,\x22by\x22:\x22a\x22}', '{\x22call\x22:1,\x22by\x22:\x22a\x22,\x22method\x22:{}}',
         '{\x22call\x22:1,\x22by\x22:\x22a\x22,\x22method\x22:\x22m\x22}', '{\x22result\x22:1,\x22by\x22:\x22a1\x22}',
+        ...['true', '[]', '\x227\x22', '1e999', 'null', '-1'].map((within) =>
+            `{\x22call\x22:1,\x22by\x22:\x22a\x22,\x22method\x22:\x22m\x22,\x22within\x22:${within}}`),
         '{\x22result\x22:{},\x22by\x22:\x22a1\x22}', '{\x22cancel\x22:1,\x22by\x22:\x22a1\x22}'];
     for (const text of none) expect(text, ada.hear('eve', text, 0), null);
 ";

@@ -28,7 +28,7 @@ export class Calls {
   #last = 0;
   // What this client waits for, by number.
   #pending = new Map();
-  // What runs here, by who called, and as what.
+  // What runs here, by who called, and as what. What was stopped counts until it has ended.
   #running = new Map();
   // Which calls came, by participant and caller.
   #seen = new Map();
@@ -74,7 +74,8 @@ export class Calls {
   answer(run, outcome) {
     const running = this.#running.get(run);
     if (!this.#running.delete(run)) return null;
-    const { from, by, number } = running;
+    const { from, by, number, isStopped } = running;
+    if (isStopped) return null;
     const text = JSON.stringify({ result: number, by, payload: outcome.payload });
     if (outcome.error) return failure(from, by, number, outcome.error);
     if (bytes(text) <= TEXT_BYTES) return { to: from, text };
@@ -86,7 +87,7 @@ export class Calls {
     this.#seen.delete(participant);
     const theirs = [...this.#pending].filter(([, { to }]) => to === participant).map(([number]) => number);
     const stopped = [...this.#running].filter(([, { from }]) => from === participant).map(([run]) => this.#stop(run));
-    return [...theirs.map((number) => this.#fail(number, "gone", "they left the room")), ...stopped];
+    return [...theirs.map((number) => this.#fail(number, "gone", "they left the room")), ...stopped.filter(Boolean)];
   }
 
   // What takes too long.
@@ -105,12 +106,13 @@ export class Calls {
   }
 
   #called(from, { call: number, by, method, payload, within }, now) {
-    if (!isShort(method, METHOD_BYTES) || !(within >= 0) || !this.#isNew(from, by, number)) return null;
+    const run = key(from, by, number);
+    if (!isShort(method, METHOD_BYTES) || !isWait(within) || this.#running.has(run)) return null;
+    if (!this.#isNew(from, by, number)) return null;
     const theirs = [...this.#running.values()].filter((it) => it.from === from);
     if (theirs.length >= RUNNING) {
       return { say: failure(from, by, number, new RpcError("full", `${RUNNING} calls run already`)) };
     }
-    const run = key(from, by, number);
     this.#running.set(run, { from, by, number, due: now + within });
     return { run, method, payload };
   }
@@ -137,9 +139,15 @@ export class Calls {
   }
 
   #stop(run) {
-    return this.#running.delete(run) ? { stop: run } : null;
+    const running = this.#running.get(run);
+    if (!running || running.isStopped) return null;
+    running.isStopped = true;
+    running.due = Infinity;
+    return { stop: run };
   }
 }
+
+const isWait = (within) => Number.isFinite(within) && within >= 0;
 
 const isNumber = (number) => Number.isSafeInteger(number) && number > 0;
 

@@ -24,6 +24,7 @@ export class Rpc {
 
   async call(to, method, payload, { timeout = TIMEOUT_MS, signal } = {}) {
     signal?.throwIfAborted();
+    if (!Number.isFinite(timeout)) throw new TypeError("a timeout is a finite number of milliseconds");
     const within = Math.min(Math.max(0, timeout), LONGEST_MS);
     // Those of this time in the room; another numbers its calls anew.
     const [calls, waiting] = [this.#calls, this.#waiting];
