@@ -125,7 +125,7 @@ pub(crate) enum Request {
 pub(crate) enum Undone {
     /// The server's own words.
     Refused(ErrorCode, String),
-    /// This client is in no room, or left it before there was a reply.
+    /// This client is in no room, or was another there before there was a reply.
     Outside,
     /// Too much waits already.
     Full,

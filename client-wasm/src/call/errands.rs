@@ -1,5 +1,5 @@
 //! What is asked of the server once: to say something, or what only few may ask. Each waits for its
-//! reply, and is asked again where that may be lost. Knows neither who is in the room nor what is allowed.
+//! reply, and is asked again where that may be lost and the session went on. Knows neither who is in the room nor what is allowed.
 
 use std::collections::VecDeque;
 
@@ -57,6 +57,16 @@ impl Errands {
     /// Nothing of this will be done.
     pub(super) fn drop_all(&mut self, out: &mut Vec<Effect>) {
         for (_, errand) in self.0.drain(..) {
+            errand.end(Err(Undone::Outside), out);
+        }
+    }
+
+    /// What was asked may have been done for who this client was: as another it does not ask again.
+    pub(super) fn drop_asked(&mut self, out: &mut Vec<Effect>) {
+        let all = std::mem::take(&mut self.0).into_iter();
+        let (asked, new): (VecDeque<_>, VecDeque<_>) = all.partition(|(asked, _)| asked.is_some());
+        self.0 = new;
+        for (_, errand) in asked {
             errand.end(Err(Undone::Outside), out);
         }
     }

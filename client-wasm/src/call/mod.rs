@@ -314,7 +314,7 @@ impl Call {
 
     fn link_up(&mut self, resumed: bool, ice_servers: Vec<IceServer>, out: &mut Vec<Effect>) {
         self.ice_servers = ice_servers;
-        self.room.linked(resumed);
+        self.room.linked(resumed, out);
         let known = self.peer.as_ref().is_some_and(Negotiation::is_offered);
         if known && !resumed {
             // The server has forgotten its end, so nothing this end holds is of use.

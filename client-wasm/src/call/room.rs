@@ -229,9 +229,9 @@ impl Room {
     // What becomes of the connections.
 
     /// The link is there. Unless the session goes on, nobody is in a room.
-    pub(super) fn linked(&mut self, resumed: bool) {
+    pub(super) fn linked(&mut self, resumed: bool, out: &mut Vec<Effect>) {
         if !resumed {
-            self.forget();
+            self.forget(out);
         }
         self.state = match self.state {
             State::Out | State::Asking(_) => State::Out,
@@ -239,10 +239,10 @@ impl Room {
         };
         self.muting.doubt();
         self.watching.doubt();
-        self.errands.doubt();
     }
 
-    fn forget(&mut self) {
+    fn forget(&mut self, out: &mut Vec<Effect>) {
+        self.errands.drop_asked(out);
         self.state = State::Out;
         self.speaking = Speaking::default();
         self.quality = Quality::default();
@@ -280,7 +280,7 @@ impl Room {
             out.push(Effect::Send(ClientMessage::Leave { id }));
             self.own = None;
             self.people.clear();
-            self.forget();
+            self.forget(out);
         }
         match (self.state, &self.wanted) {
             (State::Out, Some(entry)) => {
@@ -382,7 +382,7 @@ impl Room {
                 self.errands.replied(id, Ok(()), out);
             }
             // Of a room the server would have told before it answered this.
-            ServerMessage::Pong { .. } if self.state == State::Returning => self.forget(),
+            ServerMessage::Pong { .. } if self.state == State::Returning => self.forget(out),
             // These are about other things than the room.
             ServerMessage::Welcome { .. }
             | ServerMessage::Answer { .. }
@@ -401,6 +401,9 @@ impl Room {
     }
 
     fn let_in(&mut self, own: ParticipantId, room: RoomSnapshot, may: Vec<Right>) {
+        if self.state == State::Returning {
+            self.errands.doubt();
+        }
         self.state = State::In;
         self.inside = Some(room.id);
         self.own = Some(own);
@@ -425,7 +428,7 @@ impl Room {
         reason: Option<String>,
         out: &mut Vec<Effect>,
     ) -> Option<Ending> {
-        self.forget();
+        self.forget(out);
         self.errands.drop_all(out);
         let ending = Ending::MadeToLeave(cause, reason);
         self.wanted.take().map(|_| ending)
@@ -487,7 +490,7 @@ impl Room {
         self.watching.reply(id);
         match self.state {
             State::Asking(asked) if id == Some(asked) => {
-                self.forget();
+                self.forget(out);
                 self.leave(out);
                 return Some(Ending::Refused(code, words));
             }

@@ -459,6 +459,26 @@ fn what_waits_when_one_leaves_or_is_in_no_room_is_not_done() {
 }
 
 #[test]
+fn what_was_asked_by_who_one_was_is_not_asked_again() {
+    let outside = vec![(1, Err(Undone::Outside))];
+    // The session is lost, or it goes on and its room does not.
+    for resumed in [false, true] {
+        let mut rig = in_the_room(&["me", "a"]);
+        rig.feed(kick(Some(1)));
+        rig.feed(Input::SocketClosed { code: 1006 });
+        rig.feed(kick(Some(2)));
+        let mut effects = rig.relink(resumed);
+        if resumed {
+            effects = rig.hear(ServerMessage::Pong { id: None });
+        }
+        assert_eq!(settled(&effects), outside);
+        let effects = rig.hear(joined(id_of(&effects), &["me", "a"], Vec::new()));
+        let kicks = sent(&effects).into_iter().filter(|it| *it == "kick");
+        assert_eq!((kicks.count(), settled(&effects)), (1, vec![]));
+    }
+}
+
+#[test]
 fn no_more_waits_than_has_room() {
     let mut rig = in_the_room(&["me", "a"]);
     rig.feed(Input::SocketClosed { code: 1006 });
