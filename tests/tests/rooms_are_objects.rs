@@ -174,6 +174,16 @@ const SIGHT: &str = r"
     spacer.remove();
     await wants('it again', (it) => !it.paused);
     await until('a track', () => publication.track);
+    const turn = (page) => {
+        Object.defineProperty(document, 'hidden', { configurable: true, value: page === 'back' });
+        document.dispatchEvent(new Event('visibilitychange'));
+    };
+    turn('back');
+    await wants('nothing in a page at the back', (it) => it.paused);
+    turn('front');
+    await wants('it once more', (it) => !it.paused);
+    delete document.hidden;
+    await until('its track', () => publication.track);
 
     publication.size = { width: 64, height: 36 };
     publication.priority = 'high';

@@ -30,6 +30,8 @@ export class Room extends Emitter {
   #watched;
   #timer = null;
   #isDue = false;
+  // Nothing is seen of a page at the back.
+  #turn = () => this.#want();
 
   constructor(options = {}) {
     super();
@@ -145,6 +147,7 @@ export class Room extends Emitter {
   }
 
   #begin(client) {
+    document.addEventListener("visibilitychange", this.#turn);
     for (const [event, note] of Object.entries(this.#notes(client))) client.on(event, note);
     for (const local of this.#tracks.values()) {
       this.carry(local);
@@ -155,6 +158,7 @@ export class Room extends Emitter {
   #finish(client) {
     if (this.#client !== client) return;
     this.#client = null;
+    document.removeEventListener("visibilitychange", this.#turn);
     clearTimeout(this.#timer);
     this.#timer = null;
     this.#watched = undefined;

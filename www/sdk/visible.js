@@ -25,6 +25,7 @@ export class Visible {
 
   // The largest that is seen, or null.
   get size() {
+    if (document.hidden) return null;
     let largest = null;
     for (const [element, isSeen] of this.#elements) {
       const [width, height] = [element.clientWidth, element.clientHeight].map((it) => it * devicePixelRatio);
