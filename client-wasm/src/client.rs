@@ -303,6 +303,11 @@ impl Client {
         for effect in self.call.handle(input, clock()) {
             self.perform(effect, events);
         }
+        self.look(events);
+    }
+
+    /// Tells what can be seen since it was last told.
+    fn look(&mut self, events: &mut Vec<Event>) {
         let status = self.call.status();
         if status != self.status {
             self.status = status.clone();
@@ -323,7 +328,11 @@ impl Client {
             Effect::ClosePeer => self.close_peer(events),
             Effect::Receive(slots) => self.with_peer(|peer| warn(peer.receive(slots))),
             Effect::Want(layers) => self.with_peer(|peer| peer.want(layers)),
-            Effect::Hear(message) => events.push(Event::Said(message)),
+            Effect::Hear(message) => {
+                // Who says something is there first.
+                self.look(events);
+                events.push(Event::Said(message));
+            }
             Effect::Complain(words) => events.push(Event::Complaint(words)),
             Effect::Settle(ticket, it) => events.push(Event::Settled(ticket, it)),
             Effect::End(ending) => events.push(Event::Ended(ending)),

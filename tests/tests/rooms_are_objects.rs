@@ -238,6 +238,12 @@ const LISTENERS: &str = r"
     for (const text of ['one', 'two', 'last', 'late']) await ada.say(text);
     await loop;
     expect('what was read', read, ['one', 'two', 'last']);
+    const before = [];
+    ben.on('said', ({ participant, text }) => before.push([participant?.id === ada.localParticipant.id, text]), reading);
+    await ben.connect({ room: 'kitchen' });
+    await until('what was said before', () => before.length >= 4);
+    expect('who said it', before, ['one', 'two', 'last', 'late'].map((text) => [true, text]));
+    await ben.leave();
     const none = ada.events('said', reading);
     reading.abort();
     expect('what comes after an abort', await none.next(), { done: true });
