@@ -4,6 +4,8 @@
 //! Everything happens while [`Room::next`] is awaited: a program has one loop, and needs no locks and no callbacks.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
+use std::fmt;
 
 use ferrite_protocol::{CHAT, Participant, ParticipantId, PublicationId, RoomMessage, Source};
 use wasm_bindgen::JsCast;
@@ -34,6 +36,14 @@ pub enum RoomEvent {
 /// That is no address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadAddress;
+
+impl fmt::Display for BadAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("that is no address of a server")
+    }
+}
+
+impl Error for BadAddress {}
 
 /// A place in a room. It comes back by itself after the network was gone. Dropping it leaves.
 pub struct Room {
