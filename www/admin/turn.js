@@ -63,6 +63,9 @@ function pages(place, { previous, next }) {
 // Usage.
 const LINES = { all: "All", sessions: "Sessions of this server", "shared-secret": "Time-limited credentials" };
 
+/** What a line is called, or a credential: that is its owner's word, and said in no other language. */
+const nameOfUser = (line, called) => Object.hasOwn(LINES, line) ? t(LINES[line]) : called;
+
 /** Every day from the first of the month to today, and what was relayed on each. */
 function month(days, now = new Date()) {
   const known = new Map(days.map((day) => [day.date, day]));
@@ -95,10 +98,13 @@ async function showUsers(page = userPage) {
   const { data, has_more } = await get(`v2/turn/current_usage_by_user?page=${page}`);
   userPage = page;
   const most = Math.max(1e-9, ...data.map(({ usageInGB }) => usageInGB));
-  const bar = ({ label, username, usageInGB }) => make("li", {},
-    make("span", { className: "name", textContent: t(LINES[username] ?? label ?? username), title: username }),
-    make("span", { className: "amount", textContent: gigabytes(usageInGB) }),
-    make("progress", { max: most, value: usageInGB, ariaLabel: t(LINES[username] ?? label ?? username) }));
+  const bar = ({ label, username, usageInGB }) => {
+    const called = nameOfUser(username, label ?? username);
+    return make("li", {},
+      make("span", { className: "name", textContent: called, title: username }),
+      make("span", { className: "amount", textContent: gigabytes(usageInGB) }),
+      make("progress", { max: most, value: usageInGB, ariaLabel: called }));
+  };
   $("users").replaceChildren(...data.map(bar));
   show($("no-users"), data.length === 0);
   pages($("user-pages"), { previous: page > 1 && (() => showUsers(page - 1)), next: has_more && (() => showUsers(page + 1)) });
@@ -258,7 +264,7 @@ let before = null;
 
 function allocationRow({ label, username, client, transport, relayed, created, usageInBytes }) {
   return make("tr", {},
-    cell("Label", t(LINES[label] ?? label ?? username)),
+    cell("Label", nameOfUser(label, label ?? username)),
     cell("Client", client),
     cell("Over", transport.toUpperCase()),
     cell("Relayed address", relayed),

@@ -6,7 +6,7 @@ let words = {};
 export let language = "en";
 
 /** A text in the page's language, with what is said in the place of `{}`. */
-export const t = (text, ...said) => (words[text] ?? text).replaceAll("{}", () => said.shift());
+export const t = (text, ...said) => (Object.hasOwn(words, text) ? words[text] : text).replaceAll("{}", () => said.shift());
 
 function chosen() {
   try {
