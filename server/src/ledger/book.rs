@@ -4,6 +4,7 @@
 //! What is written is how things are, not how they changed: written twice it is the same, so that nothing counts
 //! twice, whatever fails and when.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::calendar::Day;
@@ -258,10 +259,21 @@ impl Book {
             let is_named = |label| credential.label.as_ref() == Some(label);
             (filter.all || !credential.is_expired(unix))
                 && filter.label.as_ref().is_none_or(is_named)
-                && (filter.project.is_none() || filter.project == credential.project)
         };
-        let newest = self.entries.values().rev().map(|entry| &entry.credential);
-        let asked: Vec<_> = newest.filter(is_asked_for).collect();
+        let asked: Vec<_> = match filter.project {
+            // Of many tenants' credentials only the project's own are looked at.
+            Some(project) => {
+                let mut newest: Vec<_> = self.projects.credentials(project).collect();
+                newest.sort_unstable_by_key(|number| Reverse(*number));
+                let entries = newest.iter().filter_map(|number| self.entries.get(number));
+                let credentials = entries.map(|entry| &entry.credential);
+                credentials.filter(is_asked_for).collect()
+            }
+            None => {
+                let newest = self.entries.values().rev().map(|entry| &entry.credential);
+                newest.filter(is_asked_for).collect()
+            }
+        };
         let page = page.max(1);
         Page {
             total: asked.len(),

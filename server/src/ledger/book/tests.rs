@@ -278,6 +278,15 @@ fn a_project_has_credentials_and_usage_of_its_own() {
         ..Filter::default()
     };
     assert_eq!(names(&book.list(NOON, &filter, 1)), ["long", "short"]);
+    // The newest comes first, however long each is good for.
+    let newest = Credential {
+        project: Some(project),
+        ..credential("newest", None, Some(90))
+    };
+    book.create(NOON, newest).unwrap();
+    let listed = book.list(NOON, &filter, 1);
+    assert_eq!(names(&listed), ["newest", "long", "short"]);
+    assert_eq!(book.delete_of(project, "newest"), Ok(()));
     assert_eq!(book.delete_of(project, "0"), Err(Refused::Unknown));
     let of = |number, project| Payer::Stored(Owner { number, project });
     book.count(NOON, of(2, Some(project)), 30);
