@@ -53,9 +53,12 @@ impl Meter {
         self.payer
     }
 
-    /// Notes that a relay of this payer's is over.
+    /// Notes that a relay of this payer's is over. Of those that are counted together it makes no difference: there are
+    /// many, and one ends at any time.
     pub fn note_end(&self) {
-        self.meters.ended.store(true, Ordering::Relaxed);
+        if matches!(self.payer, Payer::Stored(_)) {
+            self.meters.ended.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -76,7 +79,7 @@ impl Meters {
         unread.into_iter().map(read).collect()
     }
 
-    /// Whether a relay has ended since.
+    /// Whether a relay of a stored credential has ended since.
     pub fn take_ended(&self) -> bool {
         self.ended.swap(false, Ordering::Relaxed)
     }
@@ -102,6 +105,21 @@ impl fmt::Debug for Meters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_end_of_a_stored_credentials_relay_is_noted() {
+        let meters = Arc::new(Meters::default());
+        let stored = Payer::Stored(Owner {
+            number: 1,
+            project: None,
+        });
+        let payers = [Payer::Sessions, Payer::TimeLimited, stored];
+        let is_noted = payers.map(|payer| {
+            meters.meter(payer).note_end();
+            meters.take_ended()
+        });
+        assert_eq!(is_noted, [false, false, true]);
+    }
 
     #[test]
     fn what_threads_add_is_read_once() {
