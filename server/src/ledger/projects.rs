@@ -199,14 +199,16 @@ impl Projects {
 
     /// What is to be told, and has been written: were it told before, it could be told twice.
     pub fn notices(&self) -> impl Iterator<Item = (&Project, &Notice)> {
-        let written = |number: &&Number| !self.unwritten.contains(number);
-        let entries = self
-            .entries
-            .iter()
-            .filter(move |(number, _)| written(number));
-        entries.flat_map(|(_, entry)| {
+        let written = self.noted().filter(|(_, _, is_written)| *is_written);
+        written.map(|(project, notice, _)| (project, notice))
+    }
+
+    /// What is to be told, and whether all that is known of its project has been written.
+    pub fn noted(&self) -> impl Iterator<Item = (&Project, &Notice, bool)> {
+        self.entries.iter().flat_map(|(number, entry)| {
+            let is_written = !self.unwritten.contains(number);
             let notices = entry.project.notices.iter();
-            notices.map(|notice| (&entry.project, notice))
+            notices.map(move |notice| (&entry.project, notice, is_written))
         })
     }
 

@@ -7,14 +7,16 @@
 //! | `letter` | what is told, and its signature |
 //! | `post` | one call over HTTP or HTTPS |
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Unavailable};
 
 mod letter;
 mod post;
@@ -32,16 +34,17 @@ pub(crate) use schedule::{LONGEST_WAIT, MAX_AT_ONCE, MAX_TRIES};
 /// What came of a call: which, and whether it was taken.
 type Outcome = (String, Result<(), Undelivered>);
 
+/// How long is waited before the ledger is asked again that did not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Tells whoever is to be told, until `stop`.
 pub(crate) async fn tell(ledger: Arc<Ledger>, stop: CancellationToken) {
-    let mut teller = Teller {
-        ledger,
-        post: Arc::default(),
-        schedule: Schedule::default(),
-        calls: JoinSet::new(),
-    };
+    let mut teller = Teller::new(ledger);
     while !stop.is_cancelled() {
-        teller.begin().await;
+        if teller.begin().await.is_err() {
+            let _ = timeout(ASK_AGAIN, stop.cancelled()).await;
+            continue;
+        }
         let wake = teller
             .schedule
             .next_wake()
@@ -53,7 +56,7 @@ pub(crate) async fn tell(ledger: Arc<Ledger>, stop: CancellationToken) {
                 Some(wake) => tokio::time::sleep_until(wake).await,
                 None => pending().await,
             } } => {}
-            Some(ended) = teller.calls.join_next() => teller.settle(ended.ok()).await,
+            Some(ended) = teller.calls.join_next() => teller.note(ended.ok()),
         }
     }
 }
@@ -63,28 +66,32 @@ struct Teller {
     post: Arc<Post>,
     schedule: Schedule,
     calls: JoinSet<Outcome>,
+    /// What was told, or is given up, and the ledger has not settled yet.
+    over: BTreeSet<String>,
 }
 
 impl Teller {
-    /// Begins the calls that are due.
-    async fn begin(&mut self) {
-        let ids = self.ledger.ask(|book, _| {
-            let notices = book.projects.notices();
-            notices
-                .map(|(project, notice)| notice.id(project))
-                .collect::<Vec<_>>()
-        });
-        // Who is not answered now asks again when the next is due.
-        let Ok(ids) = ids.await else { return };
-        self.schedule.follow(Instant::now(), ids);
+    fn new(ledger: Arc<Ledger>) -> Self {
+        Self {
+            ledger,
+            post: Arc::default(),
+            schedule: Schedule::default(),
+            calls: JoinSet::new(),
+            over: BTreeSet::new(),
+        }
+    }
+
+    /// Has settled what is over, and begins the calls that are due.
+    async fn begin(&mut self) -> Result<(), Unavailable> {
+        self.follow().await?;
         while let Some(id) = self.schedule.take(Instant::now()) {
-            let wanted = id.clone();
-            let letter = self.ledger.ask(move |book, _| {
-                let mut notices = book.projects.notices();
-                let found = notices.find(|(project, notice)| notice.id(project) == wanted);
-                found.and_then(|(project, notice)| Letter::new(project, notice))
-            });
-            let letter = letter.await.ok().flatten();
+            let letter = match self.letter(id.clone()).await {
+                Ok(letter) => letter,
+                Err(error) => {
+                    self.schedule.put_back(Instant::now(), &id);
+                    return Err(error);
+                }
+            };
             let post = self.post.clone();
             self.calls.spawn(async move {
                 let told = match letter {
@@ -94,10 +101,39 @@ impl Teller {
                 (id, told)
             });
         }
+        Ok(())
+    }
+
+    /// Has settled what is over, without which it would be told again, and learns what is to be told.
+    async fn follow(&mut self) -> Result<(), Unavailable> {
+        let over = self.over.clone();
+        let noted = self.ledger.ask(move |book, _| {
+            for id in &over {
+                book.projects.settle(id);
+            }
+            let noted = book.projects.noted();
+            noted
+                .map(|(project, notice, is_written)| (notice.id(project), is_written))
+                .collect()
+        });
+        let noted = noted.await?;
+        self.over.clear();
+        self.schedule.follow(Instant::now(), noted);
+        Ok(())
+    }
+
+    /// What is told of a notice. `None` where there is nobody to tell any more.
+    async fn letter(&self, wanted: String) -> Result<Option<Letter>, Unavailable> {
+        let letter = self.ledger.ask(move |book, _| {
+            let mut noted = book.projects.noted();
+            let found = noted.find(|(project, notice, _)| notice.id(project) == wanted);
+            found.and_then(|(project, notice, _)| Letter::new(project, notice))
+        });
+        letter.await
     }
 
     /// Takes what came of a call. Of one that failed to end nothing is known: it is as if nobody had answered.
-    async fn settle(&mut self, outcome: Option<Outcome>) {
+    fn note(&mut self, outcome: Option<Outcome>) {
         let Some((id, told)) = outcome else {
             self.schedule.forget_calls(Instant::now());
             return;
@@ -117,11 +153,7 @@ impl Teller {
         };
         if fate == Fate::Over {
             self.schedule.end(&id);
-            // Where that cannot be written it is told once more: receivers know it by its id.
-            let _ = self
-                .ledger
-                .ask(move |book, _| book.projects.settle(&id))
-                .await;
+            self.over.insert(id);
         }
     }
 }
@@ -130,3 +162,6 @@ fn unix_time() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

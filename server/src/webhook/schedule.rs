@@ -34,16 +34,17 @@ struct Waiting {
 pub(super) struct Schedule(BTreeMap<String, Waiting>);
 
 impl Schedule {
-    /// These are to be told, and no others.
-    pub(super) fn follow(&mut self, now: Instant, ids: Vec<String>) {
+    /// These are to be told, and no others. One that is new waits until all of its project is written.
+    pub(super) fn follow(&mut self, now: Instant, noted: Vec<(String, bool)>) {
         let mut known = std::mem::take(&mut self.0);
-        for id in ids {
-            let new = Waiting {
+        for (id, is_written) in noted {
+            let new = is_written.then_some(Waiting {
                 tries: 0,
                 due: Some(now),
-            };
-            let waiting = known.remove(&id).unwrap_or(new);
-            self.0.insert(id, waiting);
+            });
+            if let Some(waiting) = known.remove(&id).or(new) {
+                self.0.insert(id, waiting);
+            }
         }
         // What is being told goes on, whatever became of it.
         known.retain(|_, waiting| waiting.due.is_none());
@@ -69,6 +70,13 @@ impl Schedule {
         let is_free = self.under_way() < MAX_AT_ONCE;
         let due = self.0.values().filter_map(|waiting| waiting.due);
         due.min().filter(|_| is_free)
+    }
+
+    /// It could not be told yet, which is nobody's fault.
+    pub(super) fn put_back(&mut self, now: Instant, id: &str) {
+        if let Some(waiting) = self.0.get_mut(id) {
+            waiting.due = Some(now);
+        }
     }
 
     /// Nobody took it.
@@ -106,8 +114,8 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn ids(range: std::ops::Range<usize>) -> Vec<String> {
-        range.map(|n| format!("{n:03}")).collect()
+    fn ids(range: std::ops::Range<usize>) -> Vec<(String, bool)> {
+        range.map(|n| (format!("{n:03}"), true)).collect()
     }
 
     #[test]
@@ -156,6 +164,32 @@ mod tests {
         assert_eq!((schedule.take(now), schedule.0.len()), (None, 1));
         schedule.end(&told);
         assert!(schedule.0.is_empty());
+    }
+
+    #[test]
+    fn one_begins_when_it_is_written_and_its_tries_are_known_while_something_is_not() {
+        let (now, mut schedule) = (Instant::now(), Schedule::default());
+        let unwritten = || vec![("000".to_owned(), false)];
+        schedule.follow(now, unwritten());
+        assert_eq!((schedule.take(now), schedule.next_wake()), (None, None));
+        schedule.follow(now, ids(0..1));
+        schedule.take(now).unwrap();
+        schedule.fail(now, "000");
+        schedule.follow(now, unwritten());
+        schedule.follow(now, ids(0..1));
+        assert_eq!(schedule.next_wake(), Some(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_is_put_back_is_due_and_has_lost_no_try() {
+        let (now, mut schedule) = (Instant::now(), Schedule::default());
+        schedule.follow(now, ids(0..1));
+        for _ in 0..2 * MAX_TRIES {
+            assert_eq!(schedule.take(now).as_deref(), Some("000"));
+            schedule.put_back(now, "000");
+        }
+        schedule.take(now).unwrap();
+        assert_eq!(schedule.fail(now, "000"), Fate::Again);
     }
 
     #[test]
