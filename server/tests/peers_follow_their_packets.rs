@@ -147,7 +147,7 @@ impl Caller {
                 .expect("the check is answered");
             let mut response = vec![0; u16::from_be_bytes(length).into()];
             stream.read_exact(&mut response).unwrap();
-            if classify(&response) != Some(Kind::Stun) {
+            if is_answer(&response) {
                 return response_type(&request, &response);
             }
         }
@@ -162,11 +162,16 @@ fn plane(shards: usize) -> MediaPlane {
     .unwrap()
 }
 
-/// What the server answers; its own checks are passed over.
+/// What is neither a check of the server's nor of the handshake that it begins.
+fn is_answer(datagram: &[u8]) -> bool {
+    !matches!(classify(datagram), Some(Kind::Stun | Kind::Dtls))
+}
+
+/// What the server answers.
 fn answer(socket: &UdpSocket, buffer: &mut [u8]) -> (usize, SocketAddr) {
     loop {
         let (len, from) = socket.recv_from(buffer).expect("the check is answered");
-        if classify(&buffer[..len]) != Some(Kind::Stun) {
+        if is_answer(&buffer[..len]) {
             return (len, from);
         }
     }
@@ -375,8 +380,8 @@ async fn a_connection_goes_with_its_peer() {
     assert_eq!(caller.plane.holdings().await.connections, 1);
     let Caller { plane, _handle, .. } = caller;
     drop(_handle);
-    // The far end says nothing and closes nothing.
-    assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
+    // The far end says nothing and closes nothing. What came before is the handshake that the server begins.
+    while stream.read(&mut [0; 2048]).unwrap() > 0 {}
     let left = plane.holdings().await;
     assert_eq!((left.connections, left.paths, left.ufrags), (0, 0, 0));
     plane.shutdown().await;
