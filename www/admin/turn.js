@@ -121,13 +121,18 @@ function cell(name, content, its = {}) {
   return make("td", { data: { name: t(name) }, ...its }, content);
 }
 
-function state({ enabled, expired, expiryInSeconds }) {
+/** Whether its project's quota has switched it off: it cannot be enabled then. */
+const isUsedUp = ({ enabled, project }) => !enabled && projects.some(({ _id, disabled }) => _id === project && disabled);
+
+function state(credential) {
+  const { enabled, expired, expiryInSeconds } = credential;
   if (expired) return ["expired", t("expired")];
+  if (isUsedUp(credential)) return ["used-up", t("quota used up")];
   return enabled ? ["good", t("good for {}", span(expiryInSeconds))] : ["disabled", t("disabled")];
 }
 
 function credentialRow(credential) {
-  const { username, enabled, expired, apiKey } = credential;
+  const { username, apiKey } = credential;
   const [name, text] = state(credential);
   const called = credential.label ?? username;
   const named = (what) => ({ ariaLabel: `${what}: ${called}` });
@@ -137,11 +142,11 @@ function credentialRow(credential) {
     await showCredentials();
   };
   const actions = make("span", { className: "choices" });
-  if (enabled && !expired) actions.append(
-    button(t("Copy"), () => copy(apiKey), { ...named(t("Copy")), data: { act: "copy" } }),
-    button(t("Disable"), change("disable", "{} is disabled."), { ...named(t("Disable")), data: { act: "disable" } }),
-  );
-  if (!enabled && !expired) actions.append(
+  if (name === "good") actions.append(
+    button(t("Copy"), () => copy(apiKey), { ...named(t("Copy")), data: { act: "copy" } }));
+  if (name === "good" || name === "used-up") actions.append(
+    button(t("Disable"), change("disable", "{} is disabled."), { ...named(t("Disable")), data: { act: "disable" } }));
+  if (name === "disabled") actions.append(
     button(t("Enable"), change("enable", "{} is enabled."), { ...named(t("Enable")), data: { act: "enable" } }));
   actions.append(button(t("Delete"), () => deleteCredential(username, called), { ...named(t("Delete")), data: { act: "delete" } }));
   return make("tr", { data: { username, state: name } },
