@@ -12,6 +12,14 @@ use crate::browser::{Browser, BrowserOptions};
 pub struct RoomPage<'a>(pub &'a Browser);
 
 impl RoomPage<'_> {
+    /// Run before one enters, it names the page's peer connection `connection`.
+    pub const NAMES_CONNECTION: &str = "
+        const add = RTCPeerConnection.prototype.addTransceiver;
+        RTCPeerConnection.prototype.addTransceiver = function (...given) {
+            window.connection = this;
+            return add.apply(this, given);
+        };";
+
     /// A browser for several people, each in a window of their own: those that lie below others are looked
     /// at, too.
     #[must_use]

@@ -11,6 +11,7 @@ const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
 /// Enters in a window of its own, in which the layers that are sent can be told apart.
 async fn enter(scene: &Scene, name: &str) -> Result<WindowHandle> {
     let window = scene.browser.open_window(&scene.server.url(ROOM)).await?;
+    scene.run(RoomPage::NAMES_CONNECTION).await?;
     scene.run(LAYERS).await?;
     RoomPage(&scene.browser).enter(name).await?;
     Ok(window)
@@ -84,11 +85,6 @@ const WEAKEN: &str = "
 
 /// Notes the layers of which frames were sent within the last second.
 const LAYERS: &str = "
-    const add = RTCPeerConnection.prototype.addTransceiver;
-    RTCPeerConnection.prototype.addTransceiver = function (...given) {
-        window.connection = this;
-        return add.apply(this, given);
-    };
     const before = [];
     setInterval(async () => {
         const report = await window.connection?.getStats();

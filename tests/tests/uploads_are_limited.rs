@@ -13,6 +13,7 @@ async fn sent(name: &str, settings: &[&str], is_steady: fn(f64, f64) -> bool) ->
     scene_with(name, settings, &options, async |scene| {
         let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
         let ada = browser.open_window(&scene.server.url(ROOM)).await?;
+        scene.run(RoomPage::NAMES_CONNECTION).await?;
         scene.run(RATES).await?;
         page.enter("Ada").await?;
         browser.open_window(&scene.server.url(ROOM)).await?;
@@ -48,11 +49,6 @@ async fn who_may_send_less_does_and_who_may_send_all_sends_more() -> Result<()> 
 
 /// What was sent in the last five seconds, and what the browser believes it may send, in kbit/s.
 const RATES: &str = "
-    const add = RTCPeerConnection.prototype.addTransceiver;
-    RTCPeerConnection.prototype.addTransceiver = function (...given) {
-        window.connection = this;
-        return add.apply(this, given);
-    };
     const before = [];
     setInterval(async () => {
         const report = [...((await window.connection?.getStats())?.values() ?? [])];
