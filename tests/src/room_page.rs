@@ -13,7 +13,7 @@ pub struct RoomPage<'a>(pub &'a Browser);
 
 impl RoomPage<'_> {
     /// Run before one enters, it names the page's peer connection `connection`.
-    pub const NAMES_CONNECTION: &str = "
+    pub const NAMES_CONNECTION: &'static str = "
         const add = RTCPeerConnection.prototype.addTransceiver;
         RTCPeerConnection.prototype.addTransceiver = function (...given) {
             window.connection = this;
