@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A stored credential, by its number, and the project that it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +29,8 @@ pub enum Payer {
 pub struct Meter {
     payer: Payer,
     bytes: AtomicU64,
-    meters: Arc<Meters>,
+    /// Which have it while it is not read.
+    meters: Weak<Meters>,
 }
 
 /// Those of all payers.
@@ -43,8 +44,11 @@ pub struct Meters {
 impl Meter {
     /// Adds bytes.
     pub fn add(self: &Arc<Self>, bytes: u64) {
-        if bytes > 0 && self.bytes.fetch_add(bytes, Ordering::Relaxed) == 0 {
-            self.meters.lock().push(self.clone());
+        if bytes > 0
+            && self.bytes.fetch_add(bytes, Ordering::Relaxed) == 0
+            && let Some(meters) = self.meters.upgrade()
+        {
+            meters.lock().push(self.clone());
         }
     }
 
@@ -56,8 +60,8 @@ impl Meter {
     /// Notes that a relay of this payer's is over. Of those that are counted together it makes no difference: there are
     /// many, and one ends at any time.
     pub fn note_end(&self) {
-        if matches!(self.payer, Payer::Stored(_)) {
-            self.meters.ended.store(true, Ordering::Relaxed);
+        if let (Payer::Stored(_), Some(meters)) = (self.payer, self.meters.upgrade()) {
+            meters.ended.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -68,7 +72,7 @@ impl Meters {
         Arc::new(Meter {
             payer,
             bytes: AtomicU64::new(0),
-            meters: self.clone(),
+            meters: Arc::downgrade(self),
         })
     }
 
