@@ -8,7 +8,7 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 14] = [
+const DOCUMENTS: [&str; 15] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
@@ -18,6 +18,7 @@ const DOCUMENTS: [&str; 14] = [
     "server/docs/limits.md",
     "server/docs/reverse-proxy.md",
     "server/docs/tokens.md",
+    "server/docs/traces.md",
     "server/docs/turn-api.md",
     "server/docs/design.md",
     "shared/PROTOCOL.md",
