@@ -4,15 +4,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use clap::ValueEnum;
 use serde_json::Value;
 
 use super::place::{INSIDE, Place, SERVER, SERVER_V6, inside};
 use super::rows::{Expected, Firewall, Row, SEALED, Site, UDP};
+use crate::load::percentile;
 use crate::native::NativeRoom;
 use crate::{Browser, BrowserOptions, Firefox, Server, artefacts, machine, wait};
 
 /// Who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Caller {
     /// Chromium, with the client that the server gives out.
     Chromium,
@@ -72,15 +74,13 @@ impl Outcome {
 
     /// The time within which this share of them connected, if all did.
     #[must_use]
-    pub fn within(&self, share: f64) -> Option<Duration> {
+    pub fn within(&self, percent: usize) -> Option<Duration> {
         let times = self.calls.iter().map(|call| match call {
             Call::Connected(_, time) => Some(*time),
             Call::Failed(..) => None,
         });
-        let mut times: Vec<_> = times.collect::<Option<_>>()?;
-        times.sort_unstable();
-        let rank = (times.len() as f64 * share).ceil() as usize;
-        times.get(rank.max(1) - 1).copied()
+        let times: Vec<_> = times.collect::<Option<_>>()?;
+        Some(percentile(&times, percent))
     }
 
     /// What people were told, where it did not connect.
@@ -110,7 +110,7 @@ impl Outcome {
         let Expected::Connects(limit, _) = expected else {
             return None;
         };
-        let time = self.within(0.95).filter(|time| *time > limit)?;
+        let time = self.within(95).filter(|time| *time > limit)?;
         Some(format!("takes {time:?}, not {limit:?}"))
     }
 }

@@ -61,11 +61,11 @@ pub fn certificate() -> Result<DtlsCert> {
     certificate.context("no certificate")
 }
 
-/// The value below which this share of the times lies; no time of none.
+/// The time within which this share of them lies, by the nearest rank; no time of none.
 #[must_use]
 pub fn percentile(times: &[Duration], percent: usize) -> Duration {
     let mut times = times.to_vec();
     times.sort_unstable();
-    let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-    times.get(at).copied().unwrap_or_default()
+    let rank = (times.len() * percent).div_ceil(100).max(1);
+    times.get(rank - 1).copied().unwrap_or_default()
 }

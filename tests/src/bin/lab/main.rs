@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Parser, ValueEnum};
-use ferrite_tests::lab::{self, ROWS, Row};
+use clap::Parser;
+use ferrite_tests::lab::{self, Caller, ROWS, Row};
 
 #[derive(Parser)]
 struct Options {
@@ -30,29 +30,16 @@ struct Options {
     caller: Caller,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Caller {
-    Chromium,
-    Firefox,
-    /// A program on webrtc-rs, which has UDP only
-    Native,
-}
-
 fn main() -> Result<ExitCode> {
     let options = Options::parse();
-    let caller = match options.caller {
-        Caller::Chromium => lab::Caller::Chromium,
-        Caller::Firefox => lab::Caller::Firefox,
-        Caller::Native => lab::Caller::Native,
-    };
     println!("| network | way | p50 | p95 | |");
     println!("|---|---|---|---|---|");
     let mut complaints = Vec::new();
     let rows = ROWS
         .iter()
-        .filter(|row| row.name.contains(&options.only) && caller.fits(row));
+        .filter(|row| row.name.contains(&options.only) && options.caller.fits(row));
     for row in rows {
-        let complaint = match lab::run(row, caller, options.calls) {
+        let complaint = match lab::run(row, options.caller, options.calls) {
             Ok(outcome) => {
                 print(row, &outcome);
                 let wrong = outcome.went_wrong(row.expected);
@@ -70,7 +57,7 @@ fn main() -> Result<ExitCode> {
 
 fn print(row: &Row, outcome: &lab::Outcome) {
     let ways = outcome.ways().join(", ");
-    let [p50, p95] = [0.5, 0.95].map(|share| outcome.within(share).map_or("-".to_owned(), ms));
+    let [p50, p95] = [50, 95].map(|share| outcome.within(share).map_or("-".to_owned(), ms));
     let told = outcome.told().unwrap_or_default();
     println!("| {} | {ways} | {p50} | {p95} | {told} |", row.name);
 }
