@@ -223,6 +223,18 @@ fn told(
     })
 }
 
+/// The same of a word that no setting matters to.
+fn wish(command: Command) -> Result<ArgMatches, ExitCode> {
+    let arguments = std::env::args_os().skip(1);
+    command.try_get_matches_from(arguments).map_err(|error| {
+        let text = error.to_string();
+        match error.use_stderr() {
+            true => refuse(&text.trim_end().trim_start_matches("error: ")),
+            false => say(text.trim_end()),
+        }
+    })
+}
+
 /// Whoever started the server may have closed its standard output: that is no reason to stop.
 fn say(text: &str) -> ExitCode {
     let _ = writeln!(io::stdout(), "{text}");

@@ -12,7 +12,7 @@ use clap::{Arg, Command, value_parser};
 use ferrite_server::embedded;
 use serde_json::json;
 
-use crate::{refuse, say};
+use crate::{refuse, say, wish};
 
 const SCRIPT: &str = "ferrite_client.js";
 const TYPES: &str = "ferrite_client.d.ts";
@@ -47,11 +47,9 @@ const DOCUMENTS: [(&str, &str); 3] = [
 const NO_CLIENT: &str = "this server was built without the browser client (FERRITE_NO_CLIENT)";
 
 pub(crate) fn main() -> ExitCode {
-    let arguments = std::env::args_os().skip(1);
-    let wish = match command().try_get_matches_from(arguments) {
+    let wish = match wish(command()) {
         Ok(wish) => wish,
-        Err(error) if !error.use_stderr() => return say(error.to_string().trim_end()),
-        Err(error) => return refuse(&error.to_string().trim_end().trim_start_matches("error: ")),
+        Err(ended) => return ended,
     };
     let Some(directory) = wish.get_one::<PathBuf>("directory") else {
         return refuse(&"no directory");

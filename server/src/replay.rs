@@ -8,14 +8,12 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use ferrite_server::congestion::trace::{Ending, Moment, Replay, replay};
 use serde_json::json;
 
-use crate::{refuse, say};
+use crate::{refuse, say, wish};
 
 pub(crate) fn main() -> ExitCode {
-    let arguments = std::env::args_os().skip(1);
-    let wish = match command().try_get_matches_from(arguments) {
+    let wish = match wish(command()) {
         Ok(wish) => wish,
-        Err(error) if !error.use_stderr() => return say(error.to_string().trim_end()),
-        Err(error) => return refuse(&error.to_string().trim_end().trim_start_matches("error: ")),
+        Err(ended) => return ended,
     };
     let Some(path) = wish.get_one::<PathBuf>("file") else {
         return refuse(&"no file");
