@@ -125,6 +125,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
                 n(ceilings::MIN_UPLOAD / 1000, " at least"),
                 n(ceilings::TOLERANCE, " times"),
                 s(ceilings::BURST),
+                n(ceilings::MIN_BURST / 1000, " kB"),
                 s(ceilings::REFUSAL),
             ],
         ),

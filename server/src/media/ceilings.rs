@@ -10,7 +10,7 @@ pub const TOLERANCE: f64 = 1.5;
 /// What is sent above that goes on for so long: an encoder takes a moment, and a keyframe is large.
 pub const BURST: Duration = Duration::from_secs(2);
 /// And it may be as much as this however little may be sent, in bytes: some large keyframes, or what a way held back.
-const MIN_BURST: usize = 300_000;
+pub const MIN_BURST: usize = 300_000;
 /// For how long a layer is not taken.
 pub const REFUSAL: Duration = Duration::from_secs(30);
 /// For how long what one might send before counts after it became less: they have to hear of it first.
