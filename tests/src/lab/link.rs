@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::load::SplitMix;
+use crate::load::{Narrow, Rate, SplitMix};
 
 /// What a link does to packets, each way.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -15,19 +15,10 @@ pub struct Shape {
     pub jitter: Duration,
     /// The share that is lost, by chance.
     pub loss: f64,
-    /// How much passes.
+    /// How much passes, with IP's own bytes.
     pub rate: Option<Rate>,
     /// What has more bytes than this is lost, and nobody is told.
     pub mtu: Option<usize>,
-}
-
-/// How much passes, and what waits.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// Bits per second, with IP's own.
-    pub bits: u64,
-    /// How long a queue may take to pass. What comes to a longer one is lost.
-    pub queue: Duration,
 }
 
 /// One direction.
@@ -35,8 +26,7 @@ pub struct Rate {
 pub struct Direction {
     shape: Shape,
     random: SplitMix,
-    /// When the queue will be empty.
-    free_at: Option<Instant>,
+    narrow: Option<Narrow>,
     /// By when they arrive, and in the order in which they left.
     flying: BTreeMap<(Instant, u64), Vec<u8>>,
     sent: u64,
@@ -50,7 +40,7 @@ impl Direction {
         Self {
             shape,
             random: SplitMix(seed),
-            free_at: None,
+            narrow: shape.rate.map(Narrow::new),
             flying: BTreeMap::new(),
             sent: 0,
             lost: 0,
@@ -63,7 +53,10 @@ impl Direction {
         // Each takes as many numbers, whatever becomes of it.
         let (luck, wait) = (self.random.share(), self.random.share());
         let too_long = self.shape.mtu.is_some_and(|mtu| packet.len() > mtu);
-        let passes = self.passes_at(now, packet.len());
+        let passes = match &mut self.narrow {
+            Some(narrow) => narrow.pass(now, packet.len()),
+            None => Some(now),
+        };
         match passes {
             Some(passes) if luck >= self.shape.loss && !too_long => {
                 let arrives = passes + self.shape.delay + self.shape.jitter.mul_f64(wait);
@@ -71,20 +64,6 @@ impl Direction {
             }
             _ => self.lost += 1,
         }
-    }
-
-    /// When it will have passed the narrowest place; `None` if the queue before that is full.
-    fn passes_at(&mut self, now: Instant, bytes: usize) -> Option<Instant> {
-        let Some(Rate { bits, queue }) = self.shape.rate else {
-            return Some(now);
-        };
-        let begins = self.free_at.map_or(now, |free| free.max(now));
-        if begins - now > queue {
-            return None;
-        }
-        let passes = begins + Duration::from_secs_f64(bytes as f64 * 8.0 / bits as f64);
-        self.free_at = Some(passes);
-        Some(passes)
     }
 
     /// When the next packet arrives.

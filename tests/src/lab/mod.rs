@@ -24,6 +24,6 @@ mod rows;
 mod tunnel;
 
 pub use calls::{Call, Caller, Outcome, run};
-pub use link::{Direction, Rate, Shape};
+pub use link::{Direction, Shape};
 pub use place::Place;
 pub use rows::{Expected, Firewall, Nat, ROWS, Row, Site};

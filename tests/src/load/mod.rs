@@ -24,6 +24,7 @@ mod line;
 mod link;
 pub mod member;
 mod meter;
+mod narrow;
 mod peer;
 mod raw;
 pub mod rooms;
@@ -42,6 +43,7 @@ pub use crowd::Crowd;
 pub use line::{Heard, Line};
 pub use link::{Link, Silence, SplitMix};
 pub use meter::{Meter, own_cpu, thread_cpu};
+pub use narrow::{Narrow, Rate};
 pub use peer::{Counts, PACKET, Peer};
 pub use raw::{Limits, Raw};
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::load::SplitMix;
+use crate::load::{Narrow, Rate, SplitMix};
 
 /// How much waits before a link that is full. The rest is lost.
 const LONGEST_QUEUE: Duration = Duration::from_millis(200);
@@ -36,8 +36,7 @@ impl LinkOptions {
 pub(super) struct Lane {
     options: LinkOptions,
     random: SplitMix,
-    /// When the last datagram has gone through.
-    free: Option<Instant>,
+    narrow: Option<Narrow>,
     under_way: VecDeque<(Instant, u64, Vec<u8>)>,
     /// Datagrams that got lost.
     pub(super) lost: u64,
@@ -45,10 +44,14 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(options: LinkOptions, seed: u64) -> Self {
+        let rate = Rate {
+            bits: options.rate,
+            queue: LONGEST_QUEUE,
+        };
         Self {
             options,
             random: SplitMix(seed),
-            free: None,
+            narrow: (options.rate > 0).then(|| Narrow::new(rate)),
             under_way: VecDeque::new(),
             lost: 0,
         }
@@ -56,7 +59,10 @@ impl Lane {
 
     /// Takes a datagram, with a note of when the kernel had it. Returns whether it is under way.
     pub(super) fn take(&mut self, now: Instant, noted: u64, datagram: &[u8]) -> bool {
-        let through = self.through(now, datagram.len());
+        let through = match &mut self.narrow {
+            Some(narrow) => narrow.pass(now, datagram.len()),
+            None => Some(now),
+        };
         let draw = self.random.share() < self.options.loss;
         let lost = draw && may_be_lost(datagram) || self.under_way.len() >= MOST;
         let through = through.filter(|_| !lost);
@@ -69,21 +75,6 @@ impl Lane {
         self.under_way
             .push_back((now + waited, noted, datagram.to_vec()));
         true
-    }
-
-    /// When a datagram is through what is narrow; `None` of one for which there is no room.
-    fn through(&mut self, now: Instant, bytes: usize) -> Option<Instant> {
-        if self.options.rate == 0 {
-            return Some(now);
-        }
-        let begins = self.free.map_or(now, |free| free.max(now));
-        if begins - now > LONGEST_QUEUE {
-            return None;
-        }
-        let takes = bytes as f64 * 8.0 / self.options.rate as f64;
-        let through = begins + Duration::from_secs_f64(takes);
-        self.free = Some(through);
-        Some(through)
     }
 
     /// What has arrived at the other end.
