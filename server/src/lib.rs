@@ -13,6 +13,7 @@
 //! | `network` | whom an address stands for |
 //! | `shares` | how much each address may have |
 //! | `rate` | how often something may happen |
+//! | `clock` | what time it is |
 //! | `random` | text that nobody can guess |
 //! | `prefetch` | memory that is needed soon |
 //! | `seldom` | when to write a log line that anybody can cause |
@@ -114,6 +115,7 @@ pub mod auth;
 pub mod behaviour;
 #[doc(hidden)]
 pub mod check;
+mod clock;
 pub mod config;
 #[doc(hidden)]
 pub mod congestion;

@@ -12,7 +12,7 @@ use syn::{Attribute, Ident, Item, Visibility};
 use crate::sources::{Imports, Sources};
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 22] = [
+const PARTS: [&str; 23] = [
     "check",
     "server",
     "external",
@@ -31,6 +31,7 @@ const PARTS: [&str; 22] = [
     "shares",
     "rate",
     "random",
+    "clock",
     "prefetch",
     "interface",
     "network",

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
@@ -16,6 +16,7 @@ use super::book::{Book, Written};
 use super::credential::{Credential, Number};
 use super::database::{DataError, Database};
 use super::project_keys::ProjectKeys;
+use crate::clock::unix_time;
 use crate::seldom::Seldom;
 use crate::turn::meter::Owner;
 use crate::turn::stored::{Stored, StoredUser};
@@ -306,11 +307,6 @@ fn publish(stored: &Stored, book: &Book, number: Number, credential: &Credential
             expires: credential.expires(),
         });
     }
-}
-
-fn unix_time() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ferrite_protocol::session::ResumeTokens;
 use ferrite_protocol::{ResumeToken, SessionId};
-use rand::Rng as _;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::mpsc;
+
+use crate::random::hex;
 
 use super::socket::Socket;
 
@@ -56,8 +57,7 @@ impl std::fmt::Debug for Secret {
 impl Secret {
     /// From the thread's generator: a cryptographic one, seeded by the system.
     fn random() -> Self {
-        let bytes: [u8; 32] = rand::rng().random();
-        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex(64))
     }
 
     fn is(&self, claimed: &str) -> bool {

@@ -3,13 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use mio::Registry;
 use mio::event::Event;
 use rand::RngCore as _;
 
 use super::server::{Host, Shared, Turn};
+use crate::clock::unix_time;
 use crate::media::net::buffers;
 use crate::media::net::candidates::Interfaces;
 use crate::media::net::guest::{FIRST_TOKEN, Guest};
@@ -99,8 +100,7 @@ struct Machine {
 
 impl Host for Machine {
     fn unix_time(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |since| since.as_secs())
+        unix_time()
     }
 
     fn random(&mut self, bytes: &mut [u8]) {

@@ -1,7 +1,5 @@
 //! Credentials: made, listed, switched off and on, taken away; and what pages get for their key.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::body::Body;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -11,6 +9,7 @@ use super::asker::{Owner, PageKey, Parameters};
 use super::body::fields;
 use super::desk::TurnApi;
 use super::failure::Failure;
+use crate::clock::unix_time;
 use crate::ledger::Credential;
 use crate::ledger::book::{Book, Filter};
 use crate::ledger::credential::Number;
@@ -209,11 +208,6 @@ fn everywhere(loopback: bool, urls: impl Fn(bool) -> Vec<String>) -> Vec<String>
         all.extend(more.collect::<Vec<_>>());
     }
     all
-}
-
-fn unix_time() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 /// Seconds, if any are said.
