@@ -209,6 +209,18 @@ const everything = async (configuration) => {
   return { call, channel, local, remote };
 };
 
+// The WebSockets that are opened from now on, so that they can be cut.
+const collectSockets = () => {
+  const sockets = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      sockets.push(this);
+    }
+  };
+  return sockets;
+};
+
 // What a promise is rejected with.
 const rejected = async (promise) => {
   try {
@@ -225,5 +237,5 @@ const expect = (what, seen, wanted) => {
 };
 
 window.lab = {
-  until, Call, picture, tone, ear, hears, silence, eye, message, same, exchange, everything, rejected, expect,
+  until, Call, picture, tone, ear, hears, silence, eye, message, same, exchange, everything, collectSockets, rejected, expect,
 };

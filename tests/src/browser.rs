@@ -58,6 +58,16 @@ pub struct BrowserOptions {
     pub flags: Vec<String>,
 }
 
+impl BrowserOptions {
+    /// The same for somebody who reads German.
+    #[must_use]
+    pub fn in_german(mut self) -> Self {
+        let flags = ["--lang=de", "--accept-lang=de"];
+        self.flags.extend(flags.map(str::to_owned));
+        self
+    }
+}
+
 /// A line of the browser's console.
 #[derive(Clone, Debug)]
 pub struct ConsoleLine {

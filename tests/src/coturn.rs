@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::UdpSocket;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::process::installed;
 
@@ -29,18 +29,29 @@ pub fn program(name: &str) -> Option<PathBuf> {
     installed(name, "coturn's")
 }
 
-/// What coturn's client says of a server's port; `None` where it is not installed.
-pub async fn uclient(port: u16, arguments: &[&str]) -> Result<Option<String>> {
-    let Some(program) = program("turnutils_uclient") else {
+/// coturn's client, relaying through a server's port for a while; `None` where it is not installed.
+pub fn relaying(port: u16, arguments: &[&str]) -> Result<Option<Child>> {
+    let Some(mut command) = at(port, arguments) else {
         return Ok(None);
     };
-    let port = port.to_string();
-    let mut command = Command::new(program);
-    command.args(arguments).args(["-p", &port, "127.0.0.1"]);
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(Some(command.spawn()?))
+}
+
+fn at(port: u16, arguments: &[&str]) -> Option<Command> {
+    let mut command = Command::new(program("turnutils_uclient")?);
+    command.args(arguments);
+    command.args(["-p", &port.to_string(), "127.0.0.1"]);
+    command.kill_on_drop(true);
+    Some(command)
+}
+
+/// What coturn's client says of a server's port; `None` where it is not installed.
+pub async fn uclient(port: u16, arguments: &[&str]) -> Result<Option<String>> {
+    let Some(mut command) = at(port, arguments) else {
+        return Ok(None);
+    };
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = tokio::time::timeout(Duration::from_secs(60), command.output());
     let output = output.await.context("coturn's client does not end")??;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -161,13 +161,7 @@ const CALLEE: &str = r"
 ";
 
 const CALLER: &str = r"
-    const sockets = [];
-    window.WebSocket = class extends WebSocket {
-        constructor(...args) {
-            super(...args);
-            sockets.push(this);
-        }
-    };
+    const sockets = lab.collectSockets();
     const { Room } = await import('/sdk/index.js');
     const { expect, rejected, until } = lab;
     const room = new Room();

@@ -196,9 +196,7 @@ async fn nothing_jumps_while_people_join() -> Result<()> {
 
 #[tokio::test]
 async fn npm_axe_passes_german_where_the_browser_is() -> Result<()> {
-    let mut options = RoomPage::windows();
-    options.flags.push("--lang=de".to_owned());
-    options.flags.push("--accept-lang=de".to_owned());
+    let options = RoomPage::windows().in_german();
     scene_with("room_german", &[], &options, async |scene| {
         let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
         browser.open(&scene.server.url(ROOM)).await?;

@@ -142,9 +142,7 @@ async fn it_goes_with_the_room(scene: &Scene) -> Result<()> {
 
 #[tokio::test]
 async fn it_is_german_where_the_browser_is() -> Result<()> {
-    let mut options = RoomPage::windows();
-    options.flags.push("--lang=de".to_owned());
-    options.flags.push("--accept-lang=de".to_owned());
+    let options = RoomPage::windows().in_german();
     scene_with("room_quality_german", &[], &options, async |scene| {
         meet(scene).await?;
         open(scene).await?;

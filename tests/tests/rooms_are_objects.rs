@@ -284,22 +284,15 @@ async fn they_are_the_same_when_a_connection_was_cut() -> Result<()> {
         // It speaks to a socket that is being cut.
         scene.expect_console_errors();
         scene.open_lab().await?;
-        scene.run(&format!("{SOCKETS}{PROGRAMS}{CUT}")).await?;
+        scene
+            .run(&format!(
+                "const sockets = lab.collectSockets();{PROGRAMS}{CUT}"
+            ))
+            .await?;
         Ok(())
     })
     .await
 }
-
-/// So that the page can cut what its clients opened.
-const SOCKETS: &str = r"
-    const sockets = [];
-    window.WebSocket = class extends WebSocket {
-        constructor(...args) {
-            super(...args);
-            sockets.push(this);
-        }
-    };
-";
 
 const CUT: &str = r"
     const mic = ada.publish(lab.tone(440));

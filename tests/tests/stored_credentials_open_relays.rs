@@ -2,10 +2,9 @@
 //! counted: once, whatever happens to the server.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use ferrite_tests::coturn::{mirror, program, uclient};
+use ferrite_tests::coturn::{mirror, program, relaying, uclient};
 use ferrite_tests::rest::{KEY, call, get};
 use ferrite_tests::{Server, artefacts, readme, wait};
 use serde_json::{Value, json};
@@ -111,27 +110,21 @@ async fn a_relay_in_use_ends_when_its_credential_is_disabled() -> Result<()> {
     let mut server = server(&artefacts::fresh("stored_credential_ends")?, &[]).await?;
     let mirror = mirror("127.0.0.1").await?.to_string();
     let user = User::new(&server, &json!({})).await?;
-    let Some(program) = program("turnutils_uclient") else {
-        return Ok(());
-    };
-    let port = server.media_port().to_string();
-    let mut command = Command::new(program);
-    command.args([
-        "-u",
-        &user.name,
-        "-w",
-        &user.password,
+    let who = ["-u", &user.name, "-w", &user.password];
+    let what = [
         "-e",
         "127.0.0.1",
         "-r",
         &mirror,
-    ]);
-    command.args(["-c", "-m", "2", "-n", "100000", "-p", &port, "127.0.0.1"]);
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let _client = command.spawn()?;
+        "-c",
+        "-m",
+        "2",
+        "-n",
+        "100000",
+    ];
+    let Some(_client) = relaying(server.media_port(), &[&who[..], &what].concat())? else {
+        return Ok(());
+    };
     let relays = async |server: &mut Server| Ok(server.holdings().await?.count("relays"));
     let open = async || relays(&mut server).await;
     wait::until("relays", wait::PATIENCE, open, |open| *open > 0).await?;
