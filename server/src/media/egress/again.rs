@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use super::outgoing::Outgoing;
+use super::outgoing::{Contents, Outgoing};
 use super::sent::{HISTORY_SPAN, Sent, Wanted};
 use super::{Egress, SentCodec, UNNUMBERED};
 use crate::congestion::Purpose;
@@ -82,7 +82,7 @@ impl Egress {
             purpose: Purpose::Padding,
             elements,
             original: None,
-            payload: &PADDING,
+            contents: Contents::of(&PADDING),
             picture: PictureFields::default(),
             numbers: FrameNumbers::default(),
         })
@@ -161,13 +161,14 @@ impl Egress {
         })
     }
 
-    /// Sends a packet again: as a retransmission stream where agreed (RFC 4588), else as it was.
+    /// Sends a packet of pictures again, of sound nothing is kept: as a retransmission stream where agreed (RFC 4588), else as it was.
     pub fn retransmit<'a>(
         &'a mut self,
         wanted: &Wanted,
         media: &'a MediaPacket,
     ) -> Option<Outgoing<'a>> {
         let codec = self.codec(media.format)?;
+        let contents = (media, Contents::of(media.payload()));
         let numbers = (self.frames).again(wanted.source, media.picture, media.frame_numbers)?;
         let header = Header {
             payload_type: codec.payload_type,
@@ -177,7 +178,7 @@ impl Egress {
             ..media.header
         };
         let Some((payload_type, ssrc)) = self.retransmits(codec) else {
-            return Some(self.outgoing(header, None, media, numbers));
+            return Some(self.outgoing(header, None, contents, numbers));
         };
         let sequence = self.rtx_sequence;
         self.rtx_sequence = sequence.wrapping_add(1);
@@ -187,7 +188,7 @@ impl Egress {
             sequence,
             ..header
         };
-        Some(self.outgoing(again, Some(header.sequence), media, numbers))
+        Some(self.outgoing(again, Some(header.sequence), contents, numbers))
     }
 }
 

@@ -19,9 +19,12 @@ use crate::media::rtp::frame_numbers::FrameNumbers;
 use crate::media::rtp::header::{Header, written_len};
 use crate::media::rtp::numbering::Numbering;
 use crate::media::rtp::packet::MediaPacket;
+use crate::media::rtp::red;
 use crate::media::rtp::ring::SequenceRing;
 use crate::media::rtp::rtcp::SenderInfo;
-use crate::media::sdp::{Codec, Extensions, Format, MediaKind, MediaSection, SendStream};
+use crate::media::sdp::{
+    Codec, CodecKind, Extensions, Format, MediaKind, MediaSection, SendStream,
+};
 use crate::prefetch::prefetch;
 
 mod again;
@@ -34,6 +37,7 @@ mod tests;
 
 pub use again::{UNKNOWN_SPAN, unwrap_rtx};
 use frames::Frames;
+use outgoing::Contents;
 pub use outgoing::Outgoing;
 use sent::Sent;
 pub use sent::{HISTORY_SPAN, MAX_HISTORY, Wanted};
@@ -180,10 +184,14 @@ impl Egress {
         media: &'a MediaPacket,
         congested: bool,
     ) -> Option<Outgoing<'a>> {
-        let payload_type = self.codec(media.format)?.payload_type;
+        let codec = self.codec(media.format)?;
         if !self.takes(now, media) {
             return None;
         }
+        let Some(contents) = self.contents(codec, media) else {
+            self.skip(media);
+            return None;
+        };
         if self.leaves_out(media, congested) {
             self.skip(media);
             return None;
@@ -196,7 +204,7 @@ impl Egress {
         let source = self.source.as_mut()?;
         let is_newest = source.numbering.is_newest(media.header.sequence);
         let header = Header {
-            payload_type,
+            payload_type: codec.payload_type,
             sequence: source.numbering.number(media.header.sequence)?,
             timestamp: media.header.timestamp.wrapping_add(source.timestamp_offset),
             ssrc: self.stream.ssrc,
@@ -212,11 +220,11 @@ impl Egress {
             source.clock_rate = media.clock_rate;
         }
         self.sent.packets = self.sent.packets.wrapping_add(1);
-        self.sent.octets += media.payload().len() as u64;
+        self.sent.octets += contents.payload.len() as u64;
         let theirs = media.frame_numbers;
         let numbers = self.frames.number(media.picture, theirs, is_newest);
         self.keep(now, &header, media);
-        Some(self.outgoing(header, None, media, numbers))
+        Some(self.outgoing(header, None, (media, contents), numbers))
     }
 
     /// Shows something else: another track from its next keyframe on, and nothing until then; another
@@ -312,12 +320,38 @@ impl Egress {
         self.awaits_keyframe
     }
 
+    /// What a packet of this format goes out as: where the other end does not take sound with what came before it,
+    /// as the sound alone.
     fn codec(&mut self, format: Format) -> Option<SentCodec> {
         if self.codec.is_none_or(|codec| codec.format != format) {
-            let mut codecs = self.codecs.iter().copied();
-            self.codec = codecs.find(|codec| codec.format == format);
+            let alone = || self.opus().filter(|_| format.kind == CodecKind::Red);
+            self.codec = self.sent_as(format).or_else(alone);
         }
         self.codec
+    }
+
+    fn opus(&self) -> Option<SentCodec> {
+        self.sent_as(Format::of(CodecKind::Opus, ""))
+    }
+
+    fn sent_as(&self, format: Format) -> Option<SentCodec> {
+        let mut codecs = self.codecs.iter().copied();
+        codecs.find(|codec| codec.format == format)
+    }
+
+    /// What a packet holds that goes out so. `None` where nothing can be made of it.
+    fn contents<'a>(&self, codec: SentCodec, media: &'a MediaPacket) -> Option<Contents<'a>> {
+        let payload = media.payload();
+        if media.format.kind != CodecKind::Red {
+            return Some(Contents::of(payload));
+        }
+        if codec.format.kind != CodecKind::Red {
+            return red::primary(payload).map(Contents::of);
+        }
+        Some(Contents {
+            payload,
+            blocks: self.opus().map(|opus| opus.payload_type),
+        })
     }
 
     fn follows(&self, media: &MediaPacket) -> bool {
@@ -380,7 +414,7 @@ impl Egress {
         &'a self,
         header: Header,
         original: Option<u16>,
-        media: &'a MediaPacket,
+        (media, contents): (&'a MediaPacket, Contents<'a>),
         numbers: FrameNumbers,
     ) -> Outgoing<'a> {
         let (ids, received, found) = (&self.ids, &media.packet[..], &media.extensions);
@@ -406,7 +440,7 @@ impl Egress {
             purpose: Purpose::Media,
             elements,
             original,
-            payload: media.payload(),
+            contents,
             picture: media.picture,
             numbers,
         }

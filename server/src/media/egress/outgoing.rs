@@ -7,7 +7,26 @@ use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::header::{
     FIXED_HEADER, Header, WrittenElement, first_value_at, write_header,
 };
+use crate::media::rtp::red;
 use crate::media::sdp::MediaKind;
+
+/// What a packet holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Contents<'a> {
+    pub(super) payload: &'a [u8],
+    /// The payload type that its blocks are to have, where it holds some (RFC 2198).
+    pub(super) blocks: Option<u8>,
+}
+
+impl<'a> Contents<'a> {
+    /// As it is.
+    pub(super) fn of(payload: &'a [u8]) -> Self {
+        Self {
+            payload,
+            blocks: None,
+        }
+    }
+}
 
 /// A packet as it is to be sent: written where it leaves from, and nowhere before that.
 #[derive(Debug)]
@@ -22,7 +41,7 @@ pub struct Outgoing<'a> {
     pub(super) elements: [WrittenElement<'a>; 5],
     /// The number that a retransmission was first sent under (RFC 4588 §4).
     pub(super) original: Option<u16>,
-    pub(super) payload: &'a [u8],
+    pub(super) contents: Contents<'a>,
     /// Where the payload says which picture it is of.
     pub(super) picture: PictureFields,
     /// Which frame it is of, instead of what payload and descriptor say.
@@ -32,7 +51,7 @@ pub struct Outgoing<'a> {
 impl Outgoing<'_> {
     /// How long it is.
     pub fn size(&self) -> usize {
-        self.header.len + 2 * usize::from(self.original.is_some()) + self.payload.len()
+        self.header.len + 2 * usize::from(self.original.is_some()) + self.contents.payload.len()
     }
 
     /// Appends it.
@@ -49,8 +68,11 @@ impl Outgoing<'_> {
             out.extend_from_slice(&original.to_be_bytes());
         }
         let begin = out.len();
-        out.extend_from_slice(self.payload);
+        out.extend_from_slice(self.contents.payload);
         self.numbers.write_picture(self.picture, &mut out[begin..]);
+        if let Some(payload_type) = self.contents.blocks {
+            red::rename(&mut out[begin..], payload_type);
+        }
     }
 
     /// Where the value of the second element lies, which is the first where that is left out.

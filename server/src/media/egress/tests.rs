@@ -10,6 +10,7 @@ use crate::media::rtp::packet::SourceClock;
 use crate::media::sdp::{CodecKind, Direction};
 
 mod frames;
+mod red;
 
 fn section(kind: MediaKind) -> MediaSection {
     MediaSection {

@@ -25,7 +25,7 @@ impl LeadIn {
     /// Keeps a packet of sound; of pictures nothing is kept, they begin with a keyframe.
     pub(super) fn keep(&mut self, media: &MediaPacket) {
         match media.format.kind {
-            CodecKind::Opus => {}
+            CodecKind::Opus | CodecKind::Red => {}
             CodecKind::Vp8 | CodecKind::Vp9 | CodecKind::H264 | CodecKind::Av1 => return,
         }
         self.bytes += media.packet.len();

@@ -27,7 +27,7 @@ impl PictureFields {
         let fields = match codec {
             CodecKind::Vp8 => Self::vp8(payload),
             CodecKind::Vp9 => Self::vp9(payload),
-            CodecKind::Opus | CodecKind::H264 | CodecKind::Av1 => None,
+            CodecKind::Opus | CodecKind::Red | CodecKind::H264 | CodecKind::Av1 => None,
         };
         fields.unwrap_or_default()
     }

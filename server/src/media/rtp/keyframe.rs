@@ -5,7 +5,7 @@ use crate::media::sdp::CodecKind;
 /// Whether a payload begins a keyframe. Audio needs none: any packet does.
 pub fn starts_keyframe(codec: CodecKind, payload: &[u8]) -> bool {
     match codec {
-        CodecKind::Opus => true,
+        CodecKind::Opus | CodecKind::Red => true,
         CodecKind::Vp8 => vp8(payload).unwrap_or(false),
         CodecKind::Vp9 => vp9(payload).unwrap_or(false),
         CodecKind::H264 => h264(payload).unwrap_or(false),

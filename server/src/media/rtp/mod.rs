@@ -9,6 +9,7 @@
 //! | `numbering` | sequence numbers that go on where packets are left out |
 //! | `keyframe` | whether a payload begins a keyframe |
 //! | `packet` | a received packet with what forwarding needs of it |
+//! | `red` | sound that is sent once more with what follows it |
 //! | `ring` | things by sequence number, found in one step |
 //! | `work` | counts steps, in tests |
 
@@ -18,6 +19,7 @@ pub mod header;
 pub mod keyframe;
 pub mod numbering;
 pub mod packet;
+pub(crate) mod red;
 pub mod ring;
 pub mod rtcp;
 pub mod transport_cc;

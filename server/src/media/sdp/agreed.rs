@@ -171,6 +171,8 @@ pub struct Codec {
 pub enum CodecKind {
     /// RFC 7587
     Opus,
+    /// Opus, each packet with what came before it (RFC 2198)
+    Red,
     /// RFC 7741
     Vp8,
     /// RFC 9628
@@ -179,6 +181,16 @@ pub enum CodecKind {
     H264,
     /// The AV1 RTP specification
     Av1,
+}
+
+impl CodecKind {
+    /// Whether it is one of pictures.
+    pub fn is_picture(self) -> bool {
+        match self {
+            CodecKind::Opus | CodecKind::Red => false,
+            CodecKind::Vp8 | CodecKind::Vp9 | CodecKind::H264 | CodecKind::Av1 => true,
+        }
+    }
 }
 
 /// The agreed ids of the header extensions the server reads or writes (RFC 8285). An id is 1 to 255; over 14 needs two-byte headers.

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::agreed::{Codec, CodecKind, MediaKind};
 use super::description::Media;
 
+/// How Opus is called (RFC 7587 §7).
+const OPUS: &str = "opus/48000/2";
+
 /// The codecs taken from one section.
 #[derive(Debug, Default)]
 pub(super) struct Codecs<'a> {
@@ -130,6 +133,9 @@ impl<'a> Formats<'a> {
         let encoding = *self.encodings.get(&payload_type)?;
         let fmtp = self.fmtp(payload_type);
         let (kind, clock_rate) = recognise(kind, encoding, fmtp)?;
+        if kind == CodecKind::Red && !self.repeats_opus(fmtp) {
+            return None;
+        }
         let codec = Codec {
             kind,
             payload_type,
@@ -146,6 +152,15 @@ impl<'a> Formats<'a> {
             encoding,
             rtx: None,
         })
+    }
+
+    /// Whether what a packet of RED holds is Opus in all its blocks (RFC 2198 §5): others are not forwarded.
+    fn repeats_opus(&self, fmtp: &str) -> bool {
+        let is_opus = |block: &str| {
+            let encoding = payload_type(block).and_then(|block| self.encodings.get(&block));
+            encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(OPUS))
+        };
+        fmtp.split('/').all(|block| is_opus(block.trim()))
     }
 
     /// The first retransmission format that names the payload type.
@@ -199,7 +214,8 @@ fn feedback<'a>(media: &Media<'a>) -> BTreeMap<Option<u8>, BTreeSet<&'a str>> {
 fn recognise(kind: MediaKind, encoding: &str, fmtp: &str) -> Option<(CodecKind, u32)> {
     let encoding = encoding.to_ascii_lowercase();
     let codec = match (kind, encoding.as_str()) {
-        (MediaKind::Audio, "opus/48000/2") => return Some((CodecKind::Opus, 48_000)),
+        (MediaKind::Audio, OPUS) => return Some((CodecKind::Opus, 48_000)),
+        (MediaKind::Audio, "red/48000/2") => return Some((CodecKind::Red, 48_000)),
         (MediaKind::Video, "vp8/90000") => CodecKind::Vp8,
         (MediaKind::Video, "vp9/90000") => CodecKind::Vp9,
         (MediaKind::Video, "h264/90000") => CodecKind::H264,
@@ -223,7 +239,7 @@ fn forwardable(codec: CodecKind, fmtp: &str) -> bool {
                 && profile.len() == 6
                 && profile.bytes().all(|b| b.is_ascii_hexdigit())
         }
-        CodecKind::Opus | CodecKind::Vp8 | CodecKind::Av1 => true,
+        CodecKind::Opus | CodecKind::Red | CodecKind::Vp8 | CodecKind::Av1 => true,
     }
 }
 

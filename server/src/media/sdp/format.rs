@@ -21,7 +21,7 @@ impl Format {
             value.and_then(|value| value.parse().ok()).unwrap_or(0)
         };
         let profile = match kind {
-            CodecKind::Opus | CodecKind::Vp8 => 0,
+            CodecKind::Opus | CodecKind::Red | CodecKind::Vp8 => 0,
             // RFC 9628 §6.
             CodecKind::Vp9 => number("profile-id"),
             CodecKind::Av1 => number("profile"),

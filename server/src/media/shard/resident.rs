@@ -17,7 +17,6 @@ use crate::media::peer::quality::QualityWatch;
 use crate::media::peer::{Peer, PeerOutput, PeerState};
 use crate::media::plan::{Agreement, Plan, Revision};
 use crate::media::rtp::packet::MediaPacket;
-use crate::media::sdp::CodecKind;
 use crate::media::shard::gatherings::{Gatherings, Lossy};
 use crate::media::shard::moves::Moves;
 use crate::media::shard::routes::Routes;
@@ -284,7 +283,7 @@ impl Resident {
         let Some(max) = self.max_upload else {
             return true;
         };
-        let layer = (media.format.kind != CodecKind::Opus).then(|| Layer {
+        let layer = (media.format.kind.is_picture()).then(|| Layer {
             section: media.section,
             layer: media.layer,
             of: self.peer.layers_received(media.section).unwrap_or(1),

@@ -74,13 +74,32 @@ fn what_is_not_forwarded_is_left_out() {
 }
 
 #[test]
-fn audio_is_opus_alone() {
+fn audio_is_opus_by_itself_or_with_what_came_before_it() {
     let section = audio("0").replace("SAVPF 111", "SAVPF 111 63 9 0 8 13 126")
         + "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\na=rtpmap:9 G722/8000\r\na=rtpmap:13 CN/8000\r\na=rtpmap:126 telephone-event/8000\r\n";
     let answer = answered(&offer(&[section]));
+    assert_line(&answer.sdp, 0, "m=audio 9 UDP/TLS/RTP/SAVPF 111 63");
+    assert_line(&answer.sdp, 0, "a=fmtp:63 111/111");
+    let codecs = media(&answer, 0).codecs.iter();
+    let codecs: Vec<_> = codecs
+        .map(|c| (c.kind, c.payload_type, c.clock_rate))
+        .collect();
+    use CodecKind::{Opus, Red};
+    assert_eq!(codecs, [(Opus, 111, 48_000), (Red, 63, 48_000)]);
+}
+
+#[test]
+fn what_comes_before_it_is_opus_too() {
+    for blocks in ["111/9", "9/111", "63/63", "", "111/"] {
+        let section = audio("0").replace("SAVPF 111", "SAVPF 63 111 9")
+            + "a=rtpmap:63 red/48000/2\r\na=rtpmap:9 G722/8000\r\n"
+            + &format!("a=fmtp:63 {blocks}\r\n");
+        let answer = answered(&offer(&[section]));
+        assert_line(&answer.sdp, 0, "m=audio 9 UDP/TLS/RTP/SAVPF 111");
+    }
+    let unsaid = audio("0").replace("SAVPF 111", "SAVPF 63 111") + "a=rtpmap:63 red/48000/2\r\n";
+    let answer = answered(&offer(&[unsaid]));
     assert_line(&answer.sdp, 0, "m=audio 9 UDP/TLS/RTP/SAVPF 111");
-    assert_eq!(media(&answer, 0).codecs.len(), 1);
-    assert_eq!(media(&answer, 0).codecs[0].clock_rate, 48_000);
 }
 
 #[test]
