@@ -288,6 +288,14 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![congestion::MAX_SENT.to_string(), s(congestion::MAX_AGE)],
         ),
         (
+            "estimate of a peer's own",
+            vec![
+                n(congestion::MIN_RATE / 1e3, " kbit/s"),
+                n(congestion::MAX_RATE / 1e6, " Mbit/s"),
+                s(congestion::MAX_SILENCE),
+            ],
+        ),
+        (
             "trace of congestion",
             vec![
                 kib(congestion::trace::BLOCK),

@@ -205,6 +205,7 @@ fn section_of_video() -> MediaSection {
             pli: true,
             fir: true,
             transport_cc: true,
+            remb: false,
         }],
         extensions: ids(),
         send: Some(stream()),

@@ -68,6 +68,17 @@ impl Loss {
         self.lost += u32::from(!arrived);
     }
 
+    /// Of so many packets so many were lost.
+    pub(super) fn count_many(&mut self, answered: u32, lost: u32) {
+        self.answered = self.answered.saturating_add(answered);
+        self.lost = self.lost.saturating_add(lost);
+    }
+
+    /// Whether more was lost of late than lets the rate grow.
+    pub(super) fn is_harmful(&self) -> bool {
+        self.share >= HARMLESS
+    }
+
     /// A probe arrived at this rate.
     pub(super) fn raise(&mut self, bits: f64) {
         self.limit = self.limit.map(|limit| limit.max(bits));

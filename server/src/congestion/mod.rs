@@ -14,6 +14,7 @@
 //! | `trend` | whether the queue on the path grows |
 //! | `acknowledged` | how much arrives |
 //! | `rate` | the rate that delay allows |
+//! | `receiver` | what the other end itself makes of its path |
 //! | `loss` | the rate that losses allow |
 //! | `probes` | a moment's worth of more, to see whether that arrives |
 //! | `allocation` | who gets what of it |
@@ -35,6 +36,7 @@ mod loss;
 mod path;
 mod probes;
 mod rate;
+mod receiver;
 #[cfg(test)]
 mod tests;
 pub mod trace;
@@ -59,6 +61,7 @@ pub use path::PathEstimator;
 pub use probes::{CLUSTER_TIME, MAX_CLUSTER_TIME, MAX_WAIT};
 use probes::{Probed, Probes};
 use rate::{Rate, Seen};
+pub use receiver::{MAX_SILENCE, ReceiverEstimator};
 pub use trace::Sink;
 use trace::Trace;
 use trend::{Trend, Usage};

@@ -11,8 +11,8 @@ const GROWTH: f64 = 1.08;
 /// The least that it grows by in a second where that is known about, in bits per second.
 const MIN_STEP: f64 = 4_000.0;
 /// It is not more than so many times what arrives: what is not used is not known to be there.
-const MAX_AHEAD: f64 = 1.5;
-const AHEAD_ALLOWANCE: f64 = 10_000.0;
+pub(super) const MAX_AHEAD: f64 = 1.5;
+pub(super) const AHEAD_ALLOWANCE: f64 = 10_000.0;
 /// It then grows by a packet in each response: of a picture of thirty a second, in packets of at most so
 /// many bits.
 const PICTURES: f64 = 30.0;

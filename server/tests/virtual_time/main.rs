@@ -20,6 +20,7 @@ mod handshakes;
 mod harness;
 mod keeps_to_ceilings;
 mod learns_the_path;
+mod obeys_receivers_estimates;
 mod over_a_bad_link;
 mod proves_addresses;
 mod recovers_losses;

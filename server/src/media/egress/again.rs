@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::outgoing::{Contents, Outgoing};
 use super::sent::{HISTORY_SPAN, Sent, Wanted};
-use super::{Egress, SentCodec, UNNUMBERED};
+use super::{Egress, SentCodec, UNNUMBERED, UNTIMED};
 use crate::congestion::Purpose;
 use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::header::{FIXED_HEADER, Header, written_len};
@@ -48,9 +48,10 @@ impl Egress {
 
     /// Whatever was agreed on since, or while nothing was sent.
     fn padding_stream(&self) -> Option<(u8, u32)> {
-        let codecs = self.codecs.iter().filter(|codec| codec.transport_cc);
-        let stream = codecs.filter_map(|codec| self.retransmits(*codec)).next();
-        stream.filter(|_| self.ids.transport_cc.is_some())
+        let is_numbered = self.ids.transport_cc.is_some();
+        let is_heard = |codec: &&SentCodec| codec.transport_cc && is_numbered || codec.remb;
+        let mut codecs = self.codecs.iter().filter(is_heard);
+        codecs.find_map(|codec| self.retransmits(*codec))
     }
 
     /// A packet with nothing in it, to fill a probe: one of the retransmissions, lest a number of the
@@ -61,7 +62,10 @@ impl Egress {
         let sequence = self.rtx_sequence;
         self.rtx_sequence = sequence.wrapping_add(1);
         let elements = [
-            (self.ids.transport_cc, Some(&UNNUMBERED[..])),
+            match self.is_estimated() {
+                true => (self.ids.abs_send_time, Some(&UNTIMED[..])),
+                false => (self.ids.transport_cc, Some(&UNNUMBERED[..])),
+            },
             (None, None),
             (self.ids.mid, Some(self.mid.as_bytes())),
             (None, None),

@@ -52,6 +52,8 @@ const LAYER_UNSEEN: Duration = Duration::from_millis(100);
 
 /// In the place of a transport-wide number.
 const UNNUMBERED: [u8; 2] = [0; 2];
+/// In the place of the time that a packet is sent at.
+const UNTIMED: [u8; 3] = [0; 3];
 
 /// A stream sent.
 pub struct Egress {
@@ -96,6 +98,8 @@ struct SentCodec {
     rtx_payload_type: Option<u8>,
     /// The other end says when packets came.
     transport_cc: bool,
+    /// The other end estimates by itself what its path carries.
+    remb: bool,
 }
 
 impl From<&Codec> for SentCodec {
@@ -105,6 +109,7 @@ impl From<&Codec> for SentCodec {
             payload_type: codec.payload_type,
             rtx_payload_type: codec.rtx_payload_type,
             transport_cc: codec.transport_cc,
+            remb: codec.remb,
         }
     }
 }
@@ -419,7 +424,10 @@ impl Egress {
     ) -> Outgoing<'a> {
         let (ids, received, found) = (&self.ids, &media.packet[..], &media.extensions);
         let elements = [
-            (self.numbering_id(), Some(&UNNUMBERED[..])),
+            match self.numbering_id() {
+                None => (self.timing_id(), Some(&UNTIMED[..])),
+                numbered => (numbered, Some(&UNNUMBERED[..])),
+            },
             (
                 ids.dependency_descriptor,
                 found.dependency_descriptor.value(received),
@@ -453,6 +461,12 @@ impl Egress {
         self.ids.transport_cc.filter(|_| codec.is_some())
     }
 
+    /// Under which id packets say when they are sent: to an end that estimates by itself, which takes it for that.
+    fn timing_id(&self) -> Option<u8> {
+        let is_estimated = self.codec.is_some_and(|codec| codec.remb);
+        self.ids.abs_send_time.filter(|_| is_estimated)
+    }
+
     fn may_number(&self, codec: SentCodec) -> bool {
         codec.transport_cc && (!self.keeps_history || self.retransmits(codec).is_some())
     }
@@ -462,6 +476,17 @@ impl Egress {
         let mut codecs = self.codecs.iter().copied();
         let may = |codec| self.may_number(codec);
         self.ids.transport_cc.is_some() && self.codec.map_or_else(|| codecs.any(may), may)
+    }
+
+    /// Whether the other end estimates by itself what its path carries, and says so.
+    pub fn is_estimated(&self) -> bool {
+        let codecs = &self.codecs;
+        codecs.iter().any(|codec| codec.remb) && !codecs.iter().any(|codec| codec.transport_cc)
+    }
+
+    /// Payload bytes sent until now, ever, but for those of retransmissions and padding.
+    pub fn bytes_sent(&self) -> u64 {
+        self.sent.octets
     }
 
     /// The layer that goes out, while one does.

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 
+use super::{UNNUMBERED, UNTIMED};
 use crate::congestion::Purpose;
 use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::header::{
@@ -37,7 +38,7 @@ pub struct Outgoing<'a> {
     pub kind: MediaKind,
     /// What it is sent for.
     pub purpose: Purpose,
-    /// The transport-wide number comes first, and the dependency descriptor next.
+    /// The transport-wide number, or when it is sent, comes first, and the dependency descriptor next.
     pub(super) elements: [WrittenElement<'a>; 5],
     /// The number that a retransmission was first sent under (RFC 4588 §4).
     pub(super) original: Option<u16>,
@@ -87,7 +88,12 @@ impl Outgoing<'_> {
 
     /// Whether it has a transport-wide number.
     pub fn is_numbered(&self) -> bool {
-        self.elements[0].0.is_some()
+        matches!(self.elements[0], (Some(_), Some(value)) if value.len() == UNNUMBERED.len())
+    }
+
+    /// Whether it says when it is sent.
+    pub fn is_timed(&self) -> bool {
+        matches!(self.elements[0], (Some(_), Some(value)) if value.len() == UNTIMED.len())
     }
 
     /// Numbers it where it was written.
@@ -95,6 +101,15 @@ impl Outgoing<'_> {
         let at = first_value_at(written);
         if let Some(value) = written.get_mut(at..at + 2) {
             value.copy_from_slice(&number.to_be_bytes());
+        }
+    }
+
+    /// Says when it is sent where it was written: seconds, in six bits and a fraction of eighteen, of NTP's 64.
+    pub fn time(&self, written: &mut [u8], ntp: u64) {
+        let at = first_value_at(written);
+        let [.., high, middle, low] = (ntp >> 14).to_be_bytes();
+        if let Some(value) = written.get_mut(at..at + 3) {
+            value.copy_from_slice(&[high, middle, low]);
         }
     }
 }

@@ -30,6 +30,7 @@ fn section(kind: MediaKind) -> MediaSection {
             pli: true,
             fir: true,
             transport_cc: true,
+            remb: false,
         }],
         extensions: Extensions {
             mid: Some(4),

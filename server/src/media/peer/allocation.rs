@@ -68,6 +68,11 @@ impl Fitting {
         self.next = None;
     }
 
+    /// Whether anything was decided.
+    pub(super) fn is_decided(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// What is sent of what is wished for on a section.
     pub(super) fn fitted(&self, section: usize) -> Option<Shown> {
         let shown = self.wished.get(section).copied().flatten()?;

@@ -16,7 +16,7 @@ use crate::media::forward::rates::LayerRates;
 use crate::media::net::outbox::Outbox;
 use crate::media::net::path::FourTuple;
 use crate::media::plan::Shown;
-use crate::media::rtp::clock::ntp_middle;
+use crate::media::rtp::clock::{Clock, ntp_middle};
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaKind, Section, Session};
 use crate::media::transport::ice::IceLite;
@@ -77,6 +77,7 @@ impl Peer {
         };
         // What waits for a slow reader says nothing of the path.
         let may_probe = !self.congested && self.ice.is_open(&path);
+        self.fill_up(now, &path, may_probe);
         let (Some((egress, estimator)), Some(srtp)) = (self.streams.probing(), &mut self.srtp)
         else {
             return;
@@ -90,7 +91,27 @@ impl Peer {
             && let Some(outgoing) = egress.padding()
         {
             let (ice, outbox) = (&mut self.ice, &mut self.outbox);
-            send_rtp(now, &path, &outgoing, srtp, ice, outbox, Some(estimator));
+            let stamp = Stamp::Number(estimator);
+            send_rtp(now, &path, &outgoing, srtp, ice, outbox, stamp);
+            left -= 1;
+        }
+    }
+
+    /// Fills up what is sent to an end that estimates by itself what its path carries.
+    fn fill_up(&mut self, now: Instant, path: &FourTuple, may_fill: bool) {
+        let (Some((estimator, egress)), Some(srtp)) =
+            (self.streams.filling(now, may_fill), &mut self.srtp)
+        else {
+            return;
+        };
+        let mut left = MAX_PADDING;
+        while left > 0
+            && let Some(outgoing) = egress.padding()
+            && estimator.takes_padding(outgoing.size())
+        {
+            let (ice, outbox) = (&mut self.ice, &mut self.outbox);
+            let stamp = time(now, &outgoing, self.clock);
+            send_rtp(now, path, &outgoing, srtp, ice, outbox, stamp);
             left -= 1;
         }
     }
@@ -167,8 +188,8 @@ impl Peer {
                 && let (Some(srtp), Some(path)) = (&mut self.srtp, &path)
             {
                 let (ice, outbox) = (&mut self.ice, &mut self.outbox);
-                let estimator = numbering(now, &outgoing, estimator);
-                send_rtp(now, path, &outgoing, srtp, ice, outbox, estimator);
+                let stamp = stamp(now, &outgoing, estimator, self.clock);
+                send_rtp(now, path, &outgoing, srtp, ice, outbox, stamp);
             }
         }
         if egress.take_keyframe_wish() {
@@ -193,8 +214,8 @@ impl Peer {
             && let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected())
         {
             let (ice, outbox) = (&mut self.ice, &mut self.outbox);
-            let estimator = numbering(now, &outgoing, estimator);
-            send_rtp(now, &path, &outgoing, srtp, ice, outbox, estimator);
+            let stamp = stamp(now, &outgoing, estimator, self.clock);
+            send_rtp(now, &path, &outgoing, srtp, ice, outbox, stamp);
         }
     }
 
@@ -227,12 +248,12 @@ impl Peer {
             return;
         }
         let Some(room) = self.room() else {
-            return;
+            return self.unfit();
         };
         let (streams, is_limited) = (&self.streams, self.max_download.is_some());
         let kind = |section| {
             let kind = streams.sends(section);
-            let is_known = is_limited || streams.is_numbered(section);
+            let is_known = is_limited || streams.is_known_of(section);
             kind.filter(|kind| *kind == MediaKind::Audio || is_known)
         };
         let asked = self.fitting.asked(room, kind, rates);
@@ -241,6 +262,14 @@ impl Peer {
         let is_paused = self.fitting.paused().next().is_some();
         self.streams.want(wanted, is_paused);
         if has_changed {
+            (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
+        }
+    }
+
+    /// Nothing is known of the path any more: everything goes out as it is wished for.
+    fn unfit(&mut self) {
+        if self.fitting.is_decided() {
+            self.fitting.forget(trace(&mut self.streams));
             (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
         }
     }
@@ -364,8 +393,7 @@ impl Peer {
     /// sent again: video goes on sooner with a keyframe.
     pub(super) fn resume_video(&mut self, now: Instant) {
         self.streams.go_on(now);
-        self.fitting.forget(trace(&mut self.streams));
-        (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
+        self.unfit();
     }
 
     pub(super) fn send_goodbyes(&mut self) {
@@ -387,13 +415,34 @@ fn admits_media(ice: &mut IceLite, path: &FourTuple, bytes: usize) -> bool {
     ice.is_open(path) || ice.has_room(path, bytes + ROOM_FOR_A_CHECK) && ice.admit(path, bytes)
 }
 
-/// What numbers a packet, where it is to have a transport-wide number.
-fn numbering<'e>(
+/// What is written into a packet as it is sealed.
+enum Stamp<'e> {
+    /// The transport-wide number that this gives it.
+    Number(&'e mut Estimator),
+    /// When it is sent, on NTP's clock.
+    Time(u64),
+    Nothing,
+}
+
+/// What a packet is to have.
+fn stamp<'e>(
     now: Instant,
     outgoing: &Outgoing<'_>,
     estimator: &'e mut PathEstimator,
-) -> Option<&'e mut Estimator> {
-    (outgoing.is_numbered()).then(|| estimator.begun(now))
+    clock: Clock,
+) -> Stamp<'e> {
+    match outgoing.is_numbered() {
+        true => Stamp::Number(estimator.begun(now)),
+        false => time(now, outgoing, clock),
+    }
+}
+
+/// What one is to have that no number is for.
+fn time(now: Instant, outgoing: &Outgoing<'_>, clock: Clock) -> Stamp<'static> {
+    match outgoing.is_timed() {
+        true => Stamp::Time(clock.ntp(now)),
+        false => Stamp::Nothing,
+    }
 }
 
 /// What is written of the path, where somebody wants to know.
@@ -401,7 +450,7 @@ fn trace(streams: &mut Streams) -> Option<&mut Trace> {
     streams.estimator_mut()?.trace()
 }
 
-/// Writes a packet where it leaves from, and numbers and seals it there.
+/// Writes a packet where it leaves from, and stamps and seals it there.
 fn send_rtp(
     now: Instant,
     path: &FourTuple,
@@ -409,7 +458,7 @@ fn send_rtp(
     srtp: &mut Srtp,
     ice: &mut IceLite,
     outbox: &mut Outbox,
-    estimator: Option<&mut Estimator>,
+    stamp: Stamp<'_>,
 ) {
     let len = outgoing.size() + srtp.rtp_overhead();
     if !admits_media(ice, path, len) {
@@ -423,9 +472,13 @@ fn send_rtp(
     let _ = outbox.write(path, len, expires, |out| {
         let at = out.len();
         outgoing.write(out);
-        if let Some(estimator) = estimator {
-            let number = estimator.send(now, len, outgoing.purpose);
-            outgoing.number(&mut out[at..], number);
+        match stamp {
+            Stamp::Number(estimator) => {
+                let number = estimator.send(now, len, outgoing.purpose);
+                outgoing.number(&mut out[at..], number);
+            }
+            Stamp::Time(ntp) => outgoing.time(&mut out[at..], ntp),
+            Stamp::Nothing => {}
         }
         srtp.protect_rtp(out, at, &outgoing.header)
     });

@@ -456,6 +456,7 @@ impl Peer {
             sctp.and_then(|sctp| sctp.poll_timeout()),
             streams,
             probe.filter(|_| sends),
+            self.streams.next_filling().filter(|_| sends),
         ]
         .into_iter()
         .flatten()
@@ -490,7 +491,7 @@ impl Peer {
 
     /// What its path carries; `None` while that is not known.
     pub fn estimate(&self) -> Option<Estimate> {
-        self.streams.estimator()?.estimate()
+        self.streams.estimate()
     }
 }
 

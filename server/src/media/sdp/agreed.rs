@@ -164,6 +164,8 @@ pub struct Codec {
     pub fir: bool,
     /// `a=rtcp-fb` `transport-cc`.
     pub transport_cc: bool,
+    /// `a=rtcp-fb` `goog-remb`, in the place of `transport-cc`.
+    pub remb: bool,
 }
 
 /// The codecs the server forwards.

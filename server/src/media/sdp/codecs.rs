@@ -146,6 +146,7 @@ impl<'a> Formats<'a> {
             pli: false,
             fir: false,
             transport_cc: false,
+            remb: false,
         };
         Some(Chosen {
             codec,
@@ -189,7 +190,7 @@ impl<'a> Chosen<'a> {
                     "nack pli" => codec.pli = video,
                     "ccm fir" => codec.fir = video,
                     "transport-cc" => codec.transport_cc = true,
-                    // goog-remb would be a promise to estimate for a peer without transport-cc.
+                    "goog-remb" => codec.remb = video,
                     _ => {}
                 }
             }

@@ -4,7 +4,7 @@
 //! for a section to be taken.
 
 use super::agreed::{DataSection, Direction, MediaKind, SdpError, refuse};
-use super::codecs::{self, Codecs};
+use super::codecs::{self, Chosen, Codecs};
 use super::data::{self, Spelling};
 use super::description::Attributes;
 use super::extensions::{self, Mapping};
@@ -93,12 +93,14 @@ fn media<'a>(
 }
 
 impl MediaDraft<'_> {
-    /// Feedback on transport-wide sequence numbers needs packets that carry them.
+    /// Feedback on transport-wide sequence numbers needs packets that carry them. Without it the other end estimates
+    /// by itself what is sent to it: that takes padding to find out what more there is, and so retransmissions.
     fn agree_on_feedback(&mut self) {
-        if extensions::ids(&self.mappings).transport_cc.is_none() {
-            for choice in &mut self.codecs.chosen {
-                choice.codec.transport_cc = false;
-            }
+        let is_numbered = extensions::ids(&self.mappings).transport_cc.is_some();
+        for Chosen { codec, .. } in &mut self.codecs.chosen {
+            codec.transport_cc &= is_numbered;
+            let has_padding = codec.rtx_payload_type.is_some();
+            codec.remb &= self.direction.send && has_padding && !codec.transport_cc;
         }
     }
 }

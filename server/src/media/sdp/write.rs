@@ -218,6 +218,7 @@ fn codec(text: &mut Text, choice: &Chosen<'_>) {
 fn feedback(codec: &Codec) -> impl Iterator<Item = &'static str> {
     let agreed = [
         (codec.transport_cc, "transport-cc"),
+        (codec.remb, "goog-remb"),
         (codec.fir, "ccm fir"),
         (codec.nack, "nack"),
         (codec.pli, "nack pli"),

@@ -40,8 +40,15 @@ pub fn rtp(input: &[u8]) {
 
 /// Compounds to a peer that sends and receives.
 pub fn rtcp(input: &[u8]) {
-    let mut input = Input(input);
+    hear(input, Media::new());
+    // And to one whose own estimates count.
     let mut media = Media::new();
+    media.streams.set_session(&sessions()[4]);
+    hear(input, media);
+}
+
+fn hear(input: &[u8], mut media: Media) {
+    let mut input = Input(input);
     media.warm_up();
     while !input.is_empty() {
         media.pass(Duration::from_millis(input.u8().into()));
@@ -234,6 +241,24 @@ impl Media {
             self.write_rtcp();
         }
         self.now = end;
+        self.fill_up();
+    }
+
+    /// What is sent to who estimates by itself is filled up with no more than would be sent in that time.
+    fn fill_up(&mut self) {
+        let Some((estimator, egress)) = self.streams.filling(self.now, true) else {
+            return;
+        };
+        let mut bytes = 0;
+        while let Some(outgoing) = egress.padding()
+            && estimator.takes_padding(outgoing.size())
+        {
+            bytes += outgoing.size();
+            write(&outgoing);
+        }
+        assert!(bytes <= 8000, "{bytes} bytes of padding at once");
+        let estimate = estimator.estimate().map(|it| it.bits_per_second);
+        assert!(estimate.is_none_or(|bits| (30_000..=100_000_000).contains(&bits)));
     }
 
     fn write_rtcp(&mut self) {
@@ -327,6 +352,10 @@ fn sessions() -> &'static [Session] {
             include_str!("../../../src/media/sdp/testdata/chromium-simulcast/1-first.offer.sdp"),
             include_str!("../../../src/media/sdp/testdata/chromium-two-cameras/1-first.offer.sdp"),
             include_str!("../../../src/media/sdp/testdata/firefox-simulcast/1-first.offer.sdp"),
+            // Who estimates by itself what its path carries.
+            include_str!(
+                "../../../src/media/sdp/testdata/aiortc-audio-video-data/1-first.offer.sdp"
+            ),
         ];
         offers.into_iter().map(session).collect()
     })

@@ -13,6 +13,7 @@ use ferrite_server::media::rtp::rtcp;
 use ferrite_server::media::{Gathering, Plan, Shown, Talk, TrackId};
 
 use super::bare::packet_with;
+use super::estimating::Estimating;
 use super::offer::{MID, OPUS, RID, Section, TRANSPORT_CC, VP8};
 use super::shards::SomeShards;
 
@@ -48,6 +49,20 @@ const WATCHED: [Section; 2] = [
     },
 ];
 
+/// Of somebody who knows nothing of transport-wide numbers, and estimates by themselves.
+const WATCHED_BY_OLD: [Section; 2] = [
+    Section::PlainAudio {
+        mid: "0",
+        direction: "recvonly",
+    },
+    Section::Written {
+        mid: "1",
+        lines: "a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n\
+                a=recvonly\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
+                a=rtcp-fb:96 goog-remb\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n",
+    },
+];
+
 /// The section that shows the picture.
 pub const PICTURE: usize = 1;
 
@@ -64,6 +79,8 @@ pub struct Seen {
 pub struct Viewer {
     number: usize,
     arrivals: ArrivalRecorder,
+    /// What it makes of its path itself, where it does.
+    pub estimating: Option<Estimating>,
     /// Packets of the picture.
     pub seen: Vec<Seen>,
     /// When sound came.
@@ -129,11 +146,26 @@ impl Cinema {
 
     /// Somebody comes, over a way of so many bits per second.
     pub fn enter(&mut self, rate: f64) -> usize {
+        self.enter_with(rate, &WATCHED, None)
+    }
+
+    /// The same, and estimates by themselves what that carries.
+    pub fn enter_estimating(&mut self, rate: f64) -> usize {
+        self.enter_with(rate, &WATCHED_BY_OLD, Some(Estimating::default()))
+    }
+
+    fn enter_with(
+        &mut self,
+        rate: f64,
+        sections: &[Section],
+        estimating: Option<Estimating>,
+    ) -> usize {
         let talk = Some(Arc::clone(&self.talk));
-        let number = self.world.enter(&WATCHED, watching(talk));
+        let number = self.world.enter(sections, watching(talk));
         self.viewers.push(Viewer {
             number,
             arrivals: ArrivalRecorder::new(self.world.now),
+            estimating,
             seen: Vec::new(),
             heard: Vec::new(),
             paused: Vec::new(),
@@ -237,6 +269,9 @@ impl Cinema {
         let caller = &mut self.world.callers[viewer.number];
         let (sound, picture) = (caller.slot(0), caller.slot(PICTURE));
         for received in std::mem::take(&mut caller.far.rtp) {
+            if let Some(estimating) = &mut viewer.estimating {
+                estimating.receive(&received);
+            }
             if let Some(number) = received.extension(TRANSPORT_CC) {
                 let number = u16::from_be_bytes(number.try_into().unwrap());
                 viewer.arrivals.record(received.at, number);
@@ -253,7 +288,12 @@ impl Cinema {
                 });
             }
         }
-        if viewer.reports
+        let rate = self.world.narrow.get(&viewer.number).map(|way| way.rate);
+        if let Some(estimating) = &mut viewer.estimating
+            && let Some(compound) = estimating.compound(now, rate.unwrap_or(f64::INFINITY))
+        {
+            caller.far.send_rtcp(&compound);
+        } else if viewer.reports
             && let Some(body) = viewer.arrivals.feedback(now)
         {
             let mut compound = Vec::new();

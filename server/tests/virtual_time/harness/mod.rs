@@ -5,6 +5,7 @@ pub mod browser;
 pub mod caller;
 pub mod checker;
 pub mod cinema;
+pub mod estimating;
 pub mod link;
 pub mod narrow;
 pub mod offer;

@@ -12,6 +12,8 @@ pub const MID: u8 = 1;
 pub const TRANSPORT_CC: u8 = 2;
 pub const RID: u8 = 3;
 pub const AUDIO_LEVEL: u8 = 4;
+/// Where a test offers it.
+pub const SEND_TIME: u8 = 5;
 
 /// What the offer says.
 #[derive(Clone)]
@@ -41,6 +43,11 @@ pub enum Section {
         mid: &'static str,
         lines: &'static str,
     },
+    /// Sound without any feedback.
+    PlainAudio {
+        mid: &'static str,
+        direction: &'static str,
+    },
     Data {
         mid: &'static str,
     },
@@ -54,7 +61,7 @@ pub enum Section {
 impl Section {
     fn mid(&self) -> &'static str {
         match self {
-            Self::Audio { mid, .. } | Self::Video { mid, .. } => mid,
+            Self::Audio { mid, .. } | Self::Video { mid, .. } | Self::PlainAudio { mid, .. } => mid,
             Self::Data { mid } | Self::Stopped { mid, .. } | Self::Written { mid, .. } => mid,
         }
     }
@@ -78,7 +85,9 @@ impl Offer {
     fn write_section(&self, text: &mut String, section: &Section) {
         let mid = section.mid();
         let head = match section {
-            Section::Audio { .. } => format!("m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}"),
+            Section::Audio { .. } | Section::PlainAudio { .. } => {
+                format!("m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}")
+            }
             Section::Video { .. } | Section::Written { .. } => {
                 format!("m=video 9 UDP/TLS/RTP/SAVPF {VP8} {VP8_RTX}")
             }
@@ -135,6 +144,12 @@ impl Offer {
                         "a=ssrc-group:FID {media} {rtx}\r\na=ssrc:{media} cname:x\r\na=ssrc:{rtx} cname:x\r\n"
                     );
                 }
+            }
+            Section::PlainAudio { direction, .. } => {
+                let _ = write!(
+                    text,
+                    "{extensions}a={direction}\r\na=rtpmap:{OPUS} opus/48000/2\r\n"
+                );
             }
             Section::Written { lines, .. } => {
                 let _ = write!(text, "{extensions}{lines}");

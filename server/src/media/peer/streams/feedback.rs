@@ -71,16 +71,18 @@ impl Streams {
                     blocks,
                 } => {
                     self.hear_sender_report(now, ssrc, ntp, rtp);
-                    self.hear_blocks(blocks, &mut heard);
+                    self.hear_blocks(now, blocks, &mut heard);
                 }
-                Packet::ReceiverReport { blocks } => self.hear_blocks(blocks, &mut heard),
+                Packet::ReceiverReport { blocks } => self.hear_blocks(now, blocks, &mut heard),
                 Packet::Nack { ssrc, lost } => {
                     let wanted = self.wanted(now, ssrc, lost, &mut heard);
                     outputs.extend(wanted);
                 }
                 Packet::TransportCc { feedback } => self.hear_arrivals(now, feedback, &mut heard),
-                // What a path carries is known from what arrives.
-                Packet::MaxBitrate { .. } => {}
+                // Of a path of whose packets more is known it says nothing new.
+                Packet::MaxBitrate { bits_per_second } => {
+                    self.hear_max_bitrate(now, bits_per_second);
+                }
                 Packet::KeyframeRequest { ssrcs } => self.hear_wishes(ssrcs, &mut heard),
                 Packet::Goodbye { ssrcs } => {
                     ssrcs
@@ -88,6 +90,9 @@ impl Streams {
                         .for_each(|ssrc| self.ingests.forget(ssrc));
                 }
             }
+        }
+        if heard.report.is_some() {
+            self.conclude_blocks(now);
         }
         let sections = (0..MAX_SECTIONS).filter(|section| heard.keyframes >> section & 1 == 1);
         if heard.keyframes != 0 {
@@ -107,12 +112,13 @@ impl Streams {
         }
     }
 
-    fn hear_blocks(&self, blocks: Blocks<'_>, heard: &mut Heard) {
+    fn hear_blocks(&mut self, now: Instant, blocks: Blocks<'_>, heard: &mut Heard) {
         for block in blocks {
             if !heard.may_look() {
                 break;
             }
-            if self.section_sent(block.ssrc).is_some() {
+            if let Some(section) = self.section_sent(block.ssrc) {
+                self.hear_block(now, section, &block);
                 heard.report = Some(block);
             }
         }

@@ -5,16 +5,18 @@
 //! |---|---|
 //! | `feedback` | what a compound of the other end's asks for, and how much of it is done |
 //! | `due`, `deadlines` | the RTCP that is due, and when |
+//! | `estimated` | what the other end itself makes of its path, where it does |
 
 mod deadlines;
 mod due;
+mod estimated;
 mod feedback;
 #[cfg(test)]
 mod tests;
 
 use std::time::Instant;
 
-use crate::congestion::{Estimator, PathEstimator, Sink};
+use crate::congestion::{Estimate, Estimator, PathEstimator, Sink};
 use crate::media::egress::{Egress, unwrap_rtx};
 use crate::media::ingest::arrivals::ArrivalRecorder;
 use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
@@ -29,6 +31,7 @@ use crate::media::transport::srtp::Srtp;
 use crate::prefetch::prefetch;
 use deadlines::Due;
 pub use due::{MAX_COMPOUND, MAX_REQUESTS};
+use estimated::Estimated;
 pub use feedback::{Heard, MAX_ASKED, MAX_RETRANSMISSIONS};
 
 /// In bits per second, for who was told of a limit that is gone.
@@ -53,6 +56,8 @@ pub struct Streams {
     arrivals: ArrivalRecorder,
     /// Of the path that everything is sent over, once something is that has a transport-wide number.
     estimator: PathEstimator,
+    /// What the other end itself makes of that, where it says nothing of single packets of its pictures.
+    estimated: Option<Estimated>,
     /// No more is to come in all, in bits per second, where that is to be said.
     max_upload: Option<u64>,
     due: Due,
@@ -75,6 +80,7 @@ impl Streams {
             wall_clock: WallClockMap::default(),
             arrivals: ArrivalRecorder::new(now),
             estimator: PathEstimator::default(),
+            estimated: None,
             max_upload: None,
             due: Due::new(now),
             lost: Vec::new(),
@@ -102,6 +108,7 @@ impl Streams {
         self.sections_sent = ssrcs.collect();
         self.sections_sent.sort_unstable();
         self.needs_compounds = media(session).any(|media| !media.reduced_size_rtcp);
+        self.agree_on_estimates();
     }
 
     fn egress_for(
@@ -245,8 +252,9 @@ impl Streams {
     /// What has padding to fill a probe with, and the estimator that wants some.
     pub fn probing(&mut self) -> Option<(Option<&mut Egress>, &mut Estimator)> {
         let estimator = self.estimator.get_mut()?;
+        let may_probe = self.estimated.is_none();
         let mut egresses = self.egresses.iter_mut().flatten();
-        let egress = egresses.find(|egress| egress.has_padding());
+        let egress = egresses.find(|egress| may_probe && egress.has_padding());
         Some((egress.map(Box::as_mut), estimator))
     }
 
@@ -256,11 +264,11 @@ impl Streams {
         Some(egress.kind())
     }
 
-    /// Whether what is sent on a section has transport-wide numbers: of other things nobody says how they
-    /// arrive.
-    pub fn is_numbered(&self, section: usize) -> bool {
+    /// Whether what is sent on a section has transport-wide numbers, or the other end estimates by itself how much it
+    /// takes: of other things nobody says how they arrive.
+    pub fn is_known_of(&self, section: usize) -> bool {
         let egress = self.egresses.get(section).and_then(Option::as_ref);
-        egress.is_some_and(|egress| egress.is_numbered())
+        egress.is_some_and(|egress| self.estimated.is_some() || egress.is_numbered())
     }
 
     /// So much would be sent if there was room for it, in bits per second.
@@ -268,6 +276,17 @@ impl Streams {
     pub fn want(&mut self, bits_per_second: u64, is_paused: bool) {
         if let Some(estimator) = self.estimator.get_mut() {
             estimator.want(bits_per_second, is_paused);
+        }
+        if let Some(estimated) = &mut self.estimated {
+            estimated.want(bits_per_second);
+        }
+    }
+
+    /// What the path carries that everything is sent over, as far as that is known.
+    pub fn estimate(&self) -> Option<Estimate> {
+        match &self.estimated {
+            Some(estimated) => estimated.estimate(),
+            None => self.estimator.get()?.estimate(),
         }
     }
 
@@ -332,6 +351,9 @@ impl Streams {
         self.arrivals.go_on();
         if let Some(estimator) = self.estimator.get_mut() {
             estimator.go_on(now);
+        }
+        if let Some(estimated) = &mut self.estimated {
+            estimated.go_on();
         }
         let ingests = self.ingests.iter_mut();
         ingests.for_each(|ingest| ingest.go_on(now));

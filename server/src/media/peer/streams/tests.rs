@@ -189,6 +189,39 @@ fn of_feedback_no_more_is_looked_at_than_of_anything_else() {
 }
 
 #[test]
+fn of_estimates_one_look_is_taken_at_each_and_none_at_the_streams_they_name() {
+    let mut scene = Scene::new(1);
+    scene.streams.set_session(&estimated(session(1)));
+    let mut one = Vec::new();
+    rtcp::write_max_bitrate(&mut one, 1, 400_000, &[7; 255]);
+    let mut few = Vec::new();
+    rtcp::write_max_bitrate(&mut few, 1, 300_000, &[]);
+    for (compound, packets) in [
+        (one.repeat(2), 2),
+        (few.repeat(100), 100),
+        (few.repeat(9000), MAX_ASKED + 1),
+    ] {
+        let steps = steps_of(|| {
+            let (heard, _) = scene.hear(&compound);
+            assert_eq!(heard.looked_at(), packets);
+        });
+        assert_eq!(steps, 0);
+    }
+    let estimate = scene.streams.estimate().unwrap();
+    assert_eq!(estimate.bits_per_second, 300_000);
+}
+
+/// The same without transport-wide feedback.
+fn estimated(mut session: Session) -> Session {
+    for section in &mut session.sections {
+        if let Section::Media(media) = section {
+            media.codecs.iter_mut().for_each(|codec| codec.remb = true);
+        }
+    }
+    session
+}
+
+#[test]
 fn a_datagram_is_answered_with_a_bounded_number_of_retransmissions() {
     let mut scene = Scene::new(2);
     for n in 0..200 {

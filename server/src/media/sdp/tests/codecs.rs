@@ -236,6 +236,26 @@ fn only_offered_feedback_is_answered() {
 }
 
 #[test]
+fn who_has_no_transport_wide_feedback_may_estimate_where_there_is_padding() {
+    let with = |more: &[&str]| {
+        let lines = ["a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 goog-remb"];
+        video_with("96 97", &[&lines, more].concat())
+    };
+    let rtx = ["a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96"];
+    let answer = with(&rtx);
+    assert!(only(&answer).remb);
+    assert_line(&answer.sdp, 1, "a=rtcp-fb:96 goog-remb");
+    assert!(!only(&with(&[])).remb);
+    let feedback = "a=rtcp-fb:96 transport-cc";
+    // Nothing is numbered where packets have no place for it.
+    assert!(only(&with(&[&rtx[..], &[feedback]].concat())).remb);
+    let numbers =
+        "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+    let answer = with(&[&rtx[..], &[feedback, numbers]].concat());
+    assert!(only(&answer).transport_cc && !only(&answer).remb);
+}
+
+#[test]
 fn feedback_for_every_format_is_feedback_for_each() {
     let answer = video_with(
         "96 98",
