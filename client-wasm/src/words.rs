@@ -502,6 +502,7 @@ pub(crate) fn idle(idle: Idle) -> Option<String> {
 pub(crate) fn picture_limit(limit: Limit) -> Option<String> {
     match limit {
         Limit::Download => Some(say("Your connection is weak")),
+        Limit::Cpu => Some(say("This device is busy")),
         Limit::Upload => Some(say("Their connection is weak")),
         Limit::Interrupted => Some(say("Nothing comes from them at the moment")),
         Limit::Other => None,

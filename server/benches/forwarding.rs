@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ferrite_protocol::Pressure;
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::plan::Revision;
@@ -153,6 +154,7 @@ impl Room {
                     publishes,
                     shows,
                     talk: None,
+                    pressure: Pressure::default(),
                 }),
             });
             directory.insert(resident);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use ferrite_protocol::Pressure;
 use ferrite_server::media::rtp::packet::MediaPacket;
 use ferrite_server::media::{
     Behaviour, MediaConfig, MediaPlane, Peer, PeerEvent, PeerHandle, PeerOptions, PeerOutput, Plan,
@@ -47,6 +48,7 @@ fn plan(publishes: u64, shows: Option<u64>) -> Arc<Plan> {
         publishes: vec![(0, TrackId::of_publication(publishes))],
         shows: shows.into_iter().map(shown).collect(),
         talk: None,
+        pressure: Pressure::default(),
     })
 }
 

@@ -54,6 +54,13 @@ export type ClientMessage =
     id?: RequestId | null,
     /** What each shows; `null` and a slot that is left out show nothing. */
     slots: { [key in string]: Watch | null }, }
+  /** Says whether this client keeps up with the pictures that it is shown. Until another of these it is shown smaller
+   * layers of them, or larger ones again, a step at a time. */
+  | { "type": "pressure",
+    /** Carried back by the reply. */
+    id?: RequestId | null,
+    /** How it does now. */
+    state: Pressure, }
   /** Says something to those in the room. */
   | { "type": "say",
     /** Carried back by the reply. */
@@ -628,12 +635,25 @@ export type SlotQuality = {
 export type Limit =
   /** The way to this client is too narrow. */
   | "download"
+  /** This client said that it cannot keep up. */
+  | "cpu"
   /** Its publisher sends less, as browsers do whose way to the server is too narrow or that are too busy. */
   | "upload"
   /** Nothing comes from its publisher, who says nothing of why. */
   | "interrupted"
   /** Something that a later version added. */
   | "other";
+
+/** Whether a device keeps up with what it has to do, in the words of the Compute Pressure API's `PressureState`. */
+export type Pressure =
+  /** It could do more. */
+  | "nominal"
+  /** It does what it has to, and no more. */
+  | "fair"
+  /** It falls behind: less would be better. */
+  | "serious"
+  /** It is about to fail: the least is enough. */
+  | "critical";
 
 /** Why a client was made to leave its room. */
 export type LeaveCause =

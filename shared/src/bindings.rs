@@ -10,9 +10,9 @@ use crate::diagnosis::{Gathered, Handshake, PairSums};
 use crate::{
     Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken,
     LeaveCause, Limit, MediaKind, Participant, ParticipantId, ParticipantState,
-    PeerConnectionState, Priority, Publication, PublicationId, RequestId, ResumeToken, Right,
-    RoomId, RoomMessage, RoomSnapshot, SdpType, ServerMessage, SessionDescription, SessionId, Slot,
-    SlotQuality, Source, TrackUse, Watch,
+    PeerConnectionState, Pressure, Priority, Publication, PublicationId, RequestId, ResumeToken,
+    Right, RoomId, RoomMessage, RoomSnapshot, SdpType, ServerMessage, SessionDescription,
+    SessionId, Slot, SlotQuality, Source, TrackUse, Watch,
 };
 
 /// Writes the files.
@@ -80,6 +80,7 @@ pub fn typescript() -> String {
         declare::<Idle>(&config),
         declare::<SlotQuality>(&config),
         declare::<Limit>(&config),
+        declare::<Pressure>(&config),
         declare::<LeaveCause>(&config),
         declare::<SessionId>(&config),
         declare::<RoomId>(&config),

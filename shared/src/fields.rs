@@ -17,6 +17,8 @@ enum Kind {
     Candidate,
     /// What a client saw.
     Evidence,
+    /// One of four words: a text in a message that is refused is none of them.
+    Pressure,
 }
 
 type Field = (&'static str, Kind);
@@ -40,6 +42,7 @@ const AUTHORIZE: &[Field] = &[ID, ("token", Kind::Text)];
 const UPDATE: &[Field] = &[ID, ("name", Kind::Text), ("metadata", Kind::Text)];
 const MUTE: &[Field] = &[ID, ("keys", Kind::List)];
 const WATCH: &[Field] = &[ID, ("slots", Kind::Map)];
+const PRESSURE: &[Field] = &[ID, ("state", Kind::Pressure)];
 const SAY: &[Field] = &[
     ID,
     ("to", Kind::List),
@@ -70,6 +73,7 @@ fn of(message: &str) -> &'static [Field] {
         "update" => UPDATE,
         "mute" => MUTE,
         "watch" => WATCH,
+        "pressure" => PRESSURE,
         "say" => SAY,
         "kick" => KICK,
         "mutePublication" => MUTE_PUBLICATION,
@@ -111,6 +115,7 @@ impl Kind {
                 return (number > limit).then_some(words);
             }
             (Self::Text, _) => "text",
+            (Self::Pressure, _) => "`nominal`, `fair`, `serious` or `critical`",
             (Self::List, _) => "a list",
             (Self::Map, _) => "an object with an entry for each `mid`",
             (Self::WholeNumber(_), _) => "a whole number",

@@ -46,8 +46,8 @@ pub use error::{CloseCode, ErrorCode, UnknownCloseCode};
 pub use id::{JoinToken, ParticipantId, PublicationId, RequestId, ResumeToken, RoomId, SessionId};
 pub use message::{ClientMessage, LeaveCause, PeerConnectionState, ServerMessage};
 pub use room::{
-    CHAT, Idle, Limit, MediaKind, Participant, ParticipantState, Priority, Publication, Right,
-    RoomMessage, RoomSnapshot, Slot, SlotQuality, Source, TrackUse, Tracks, Watch,
+    CHAT, Idle, Limit, MediaKind, Participant, ParticipantState, Pressure, Priority, Publication,
+    Right, RoomMessage, RoomSnapshot, Slot, SlotQuality, Source, TrackUse, Tracks, Watch,
 };
 pub use version::{
     PROTOCOL_VERSION, SUBPROTOCOL, VersionMismatch, check_client_version, check_server_version,

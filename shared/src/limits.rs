@@ -138,7 +138,8 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Passed {
         | ClientMessage::EndOfCandidates {}
         | ClientMessage::HangUp { .. }
         | ClientMessage::Ping { .. }
-        | ClientMessage::Pong { .. } => None,
+        | ClientMessage::Pong { .. }
+        | ClientMessage::Pressure { .. } => None,
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::{Cause, ClientEvidence};
 use crate::room::{
-    Participant, Right, RoomMessage, RoomSnapshot, Slot, SlotQuality, Tracks, Watch,
+    Participant, Pressure, Right, RoomMessage, RoomSnapshot, Slot, SlotQuality, Tracks, Watch,
 };
 use crate::{
     ErrorCode, IceCandidate, IceServer, JoinToken, ParticipantId, PublicationId, RequestId,
@@ -93,6 +93,15 @@ pub enum ClientMessage {
         id: Option<RequestId>,
         /// What each shows; `null` and a slot that is left out show nothing.
         slots: BTreeMap<String, Option<Watch>>,
+    },
+    /// Says whether this client keeps up with the pictures that it is shown. Until another of these it is shown smaller
+    /// layers of them, or larger ones again, a step at a time.
+    Pressure {
+        /// Carried back by the reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// How it does now.
+        state: Pressure,
     },
     /// Says something to those in the room.
     Say {
@@ -441,6 +450,7 @@ type_names!(ClientMessage {
     Update: "update",
     Mute: "mute",
     Watch: "watch",
+    Pressure: "pressure",
     Say: "say",
     Kick: "kick",
     MutePublication: "mutePublication",

@@ -217,6 +217,22 @@ impl Priority {
     }
 }
 
+/// Whether a device keeps up with what it has to do, in the words of the Compute Pressure API's `PressureState`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Pressure {
+    /// It could do more.
+    #[default]
+    Nominal,
+    /// It does what it has to, and no more.
+    Fair,
+    /// It falls behind: less would be better.
+    Serious,
+    /// It is about to fail: the least is enough.
+    Critical,
+}
+
 /// What a slot carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
@@ -273,6 +289,8 @@ pub struct SlotQuality {
 pub enum Limit {
     /// The way to this client is too narrow.
     Download,
+    /// This client said that it cannot keep up.
+    Cpu,
     /// Its publisher sends less, as browsers do whose way to the server is too narrow or that are too busy.
     Upload,
     /// Nothing comes from its publisher, who says nothing of why.

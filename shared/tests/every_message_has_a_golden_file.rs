@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use ferrite_protocol::diagnosis::{Gathered, Handshake, PairSums};
 use ferrite_protocol::{
     CHAT, Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle,
-    LeaveCause, Limit, MediaKind, Participant, ParticipantState, PeerConnectionState, Priority,
-    Publication, RequestId, Right, RoomMessage, RoomSnapshot, ServerMessage, Slot, SlotQuality,
-    Source, TrackUse, Tracks, Watch,
+    LeaveCause, Limit, MediaKind, Participant, ParticipantState, PeerConnectionState, Pressure,
+    Priority, Publication, RequestId, Right, RoomMessage, RoomSnapshot, ServerMessage, Slot,
+    SlotQuality, Source, TrackUse, Tracks, Watch,
 };
 use serde_json::{Value, json};
 
@@ -105,6 +105,20 @@ fn client_messages() -> Vec<Golden<ClientMessage>> {
             M::Watch {
                 id: None,
                 slots: BTreeMap::from([("3".to_owned(), Some(watch(None, None)))]),
+            },
+        ),
+        (
+            "client.pressure",
+            M::Pressure {
+                id,
+                state: Pressure::Serious,
+            },
+        ),
+        (
+            "client.pressure.least",
+            M::Pressure {
+                id: None,
+                state: Pressure::Nominal,
             },
         ),
         (

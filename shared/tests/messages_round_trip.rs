@@ -5,8 +5,8 @@ use ferrite_protocol::limits::MAX_NAME_BYTES;
 use ferrite_protocol::{
     Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken,
     LeaveCause, Limit, MediaKind, Participant, ParticipantId, ParticipantState,
-    PeerConnectionState, Priority, Publication, PublicationId, RequestId, ResumeToken, Right,
-    RoomId, RoomMessage, RoomSnapshot, ServerMessage, SessionId, Slot, SlotQuality, Source,
+    PeerConnectionState, Pressure, Priority, Publication, PublicationId, RequestId, ResumeToken,
+    Right, RoomId, RoomMessage, RoomSnapshot, ServerMessage, SessionId, Slot, SlotQuality, Source,
     TrackUse, Tracks, Watch,
 };
 use proptest::collection::{btree_map, vec};
@@ -206,6 +206,15 @@ fn priority() -> impl Strategy<Value = Priority> {
     ]
 }
 
+fn pressure() -> impl Strategy<Value = Pressure> {
+    select(vec![
+        Pressure::Nominal,
+        Pressure::Fair,
+        Pressure::Serious,
+        Pressure::Critical,
+    ])
+}
+
 fn watch() -> impl Strategy<Value = Watch> {
     (publication_id(), size(), any::<bool>(), priority()).prop_map(
         |(publication, (width, height), paused, priority)| Watch {
@@ -234,6 +243,7 @@ fn tracks() -> impl Strategy<Value = Tracks> {
 fn slot_quality() -> impl Strategy<Value = SlotQuality> {
     let limit = option::of(select(vec![
         Limit::Download,
+        Limit::Cpu,
         Limit::Upload,
         Limit::Interrupted,
         Limit::Other,
@@ -326,6 +336,9 @@ fn client_message_of(name: &'static str) -> BoxedStrategy<ClientMessage> {
             .boxed(),
         "watch" => (id(), btree_map(key(), option::of(watch()), 0..4))
             .prop_map(|(id, slots)| M::Watch { id, slots })
+            .boxed(),
+        "pressure" => (id(), pressure())
+            .prop_map(|(id, state)| M::Pressure { id, state })
             .boxed(),
         "say" => (id(), option::of(vec(participant_id(), 0..3)), key(), text())
             .prop_map(|(id, to, topic, text)| M::Say {

@@ -21,7 +21,7 @@ fn assert_refused(text: &str, code: ErrorCode, says: &str) {
     assert_eq!(error.to_string(), says, "{text}");
 }
 
-const CLIENT_TYPES: &str = "hello, join, authorize, update, mute, watch, say, kick, mutePublication, \
+const CLIENT_TYPES: &str = "hello, join, authorize, update, mute, watch, pressure, say, kick, mutePublication, \
     endRoom, leave, offer, candidate, endOfCandidates, hangUp, explain, ping, pong";
 
 #[test]

@@ -266,7 +266,7 @@ export class Room extends Emitter {
       const publication = this.#publications.get(id);
       publication?.rate(shown);
       // A way that is too narrow is that of who is at its end.
-      const whose = shown.limit === "download" ? this.localParticipant : publication?.participant;
+      const whose = ["download", "cpu"].includes(shown.limit) ? this.localParticipant : publication?.participant;
       if (whose && shown.limit) limits.set(whose, limits.get(whose) === "lost" ? "lost" : grade(shown.limit));
     }
     for (const participant of this.#participants.values()) participant.rate(limits.get(participant) ?? "good");

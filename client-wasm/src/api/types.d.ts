@@ -159,7 +159,7 @@ export interface FerriteQuality {
     publication: string;
     wished: number;
     sent?: number;
-    limit?: "download" | "upload" | "interrupted" | "other";
+    limit?: "download" | "cpu" | "upload" | "interrupted" | "other";
   }[];
   /** What comes at the server of each layer of the pictures that this client publishes, by key, best first, in bits per second. */
   arrives: Record<string, number[]>;

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use super::strain::Frames;
+
 /// Nothing for this long, where there was always something, is silence. Who is sent media sends
 /// feedback several times as often.
 const SILENCE: Duration = Duration::from_millis(400);
@@ -15,10 +17,12 @@ const GAP: Duration = Duration::from_millis(900);
 const UNANSWERED: u32 = 2;
 
 /// How much went each way since the peer connection began.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Traffic {
     pub(crate) sent: f64,
     pub(crate) received: f64,
+    /// What became of the pictures that came.
+    pub(crate) frames: Frames,
 }
 
 /// The samples so far.
@@ -100,10 +104,7 @@ mod tests {
 
     impl Samples {
         fn new(step: u64) -> Self {
-            let traffic = Traffic {
-                sent: 0.0,
-                received: 0.0,
-            };
+            let traffic = Traffic::default();
             Self {
                 flow: Flow::new(),
                 now: Duration::from_secs(100),

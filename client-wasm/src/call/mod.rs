@@ -16,6 +16,7 @@ mod path;
 mod room;
 mod slots;
 mod status;
+mod strain;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub(crate) use room::{Quality, Room, Speaking};
 pub(crate) use slots::{Sight, sounds};
 pub use status::Phase;
 pub(crate) use status::{LinkState, Problem, Reason, Status};
+use strain::Strain;
 use summary::Summary;
 use told::Ids;
 
@@ -59,6 +61,7 @@ pub(crate) struct Call {
     peer: Option<Negotiation>,
     path: Path,
     flow: Flow,
+    strain: Strain,
     ice_servers: Vec<IceServer>,
     /// What ended the call; only the user starts it again.
     failure: Option<Problem>,
@@ -79,6 +82,7 @@ impl Call {
             peer: None,
             path: Path::new(),
             flow: Flow::new(),
+            strain: Strain::new(),
             ice_servers: Vec::new(),
             failure: None,
             channel_gone: false,
@@ -176,6 +180,7 @@ impl Call {
             self.peer = Some(Negotiation::new());
             self.path.replaced();
             self.flow = Flow::new();
+            self.strain = Strain::new();
             out.push(Effect::CreatePeer(self.ice_servers.clone()));
         }
         if self.link.is_ready() {
@@ -225,6 +230,8 @@ impl Call {
         }
         let was_silent = self.flow.is_silent();
         self.flow.note(traffic, clock.now);
+        self.strain.note(traffic.frames, clock.now);
+        self.room.press(self.strain.pressure());
         match (was_silent, self.flow.is_silent()) {
             (false, false) => {}
             (true, false) => self.path.flows(out),

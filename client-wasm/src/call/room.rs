@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, LeaveCause, Limit, MediaKind, Participant, ParticipantId,
+    ClientMessage, ErrorCode, LeaveCause, Limit, MediaKind, Participant, ParticipantId, Pressure,
     Publication, PublicationId, RequestId, Right, RoomId, RoomMessage, RoomSnapshot, ServerMessage,
     Slot, SlotQuality, Tracks,
 };
@@ -79,6 +79,9 @@ pub(crate) struct Room {
     sights: Option<Vec<Sight>>,
     slots: Slots,
     watching: Told<Wish>,
+    /// Whether this device keeps up with what it is shown.
+    pressure: Pressure,
+    pressing: Told<Pressure>,
     errands: Errands,
     /// The number of the last message, and when it was said.
     heard: (u64, u64),
@@ -102,6 +105,8 @@ impl Room {
             sights: Some(Vec::new()),
             slots: Slots::default(),
             watching: Told::NOTHING,
+            pressure: Pressure::Nominal,
+            pressing: Told::of(Pressure::Nominal),
             errands: Errands::default(),
             heard: (0, 0),
             changes: 0,
@@ -226,6 +231,11 @@ impl Room {
         }
     }
 
+    /// Whether this device keeps up with what it is shown.
+    pub(super) fn press(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+    }
+
     // What becomes of the connections.
 
     /// The link is there. Unless the session goes on, nobody is in a room.
@@ -239,6 +249,7 @@ impl Room {
         };
         self.muting.doubt();
         self.watching.doubt();
+        self.pressing.doubt();
     }
 
     fn forget(&mut self, out: &mut Vec<Effect>) {
@@ -249,6 +260,7 @@ impl Room {
         // Of who comes nothing is muted.
         self.muting = Told::of(BTreeSet::new());
         self.watching = Told::NOTHING;
+        self.pressing = Told::of(Pressure::Nominal);
         self.changes += 1;
     }
 
@@ -256,6 +268,9 @@ impl Room {
     pub(super) fn unplugged(&mut self) {
         self.slots = Slots::default();
         self.watching = Told::NOTHING;
+        // It may go with the connection.
+        self.pressing.told.take_if(|it| *it != Pressure::Nominal);
+        self.pressure = Pressure::Nominal;
         self.quality = Quality::default();
         self.carried.clear();
         self.changes += 1;
@@ -319,6 +334,10 @@ impl Room {
             let id = Some(id);
             out.push(Effect::Send(ClientMessage::Watch { id, slots }));
         }
+        if let Some(id) = self.pressing.tell(self.pressure, ids) {
+            let (id, state) = (Some(id), self.pressure);
+            out.push(Effect::Send(ClientMessage::Pressure { id, state }));
+        }
         self.errands.ask(ids, out);
     }
 
@@ -379,6 +398,7 @@ impl Room {
             ServerMessage::Said { message } => self.hear(message, out),
             ServerMessage::Done { id } => {
                 self.muting.reply(id);
+                self.pressing.reply(id);
                 self.errands.replied(id, Ok(()), out);
             }
             // Of a room the server would have told before it answered this.

@@ -20,10 +20,7 @@ pub(super) fn read(report: &JsValue) -> Report {
 /// made, so that a pair that takes nothing any more hides nothing.
 pub(super) fn traffic(report: &JsValue) -> Traffic {
     let map: &Map = report.unchecked_ref();
-    let mut traffic = Traffic {
-        sent: 0.0,
-        received: 0.0,
-    };
+    let mut traffic = Traffic::default();
     map.for_each(&mut |entry, _key| {
         let read = |name: &str| Reflect::get(&entry, &name.into()).unwrap_or_default();
         let count = |name: &str| read(name).as_f64().unwrap_or_default();
@@ -33,6 +30,12 @@ pub(super) fn traffic(report: &JsValue) -> Traffic {
                 traffic.received += count("bytesReceived");
             }
             Some("outbound-rtp") => traffic.sent += count("bytesSent"),
+            // Sound has no frames.
+            Some("inbound-rtp") => {
+                traffic.frames.decoded += count("framesDecoded");
+                traffic.frames.dropped += count("framesDropped");
+                traffic.frames.lost += count("packetsLost");
+            }
             _ => {}
         }
     });

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrite_protocol::ClientData;
+use ferrite_protocol::{ClientData, Pressure};
 use ferrite_server::behaviour::Echo;
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::path::{FourTuple, Transport};
@@ -53,6 +53,7 @@ impl Crowd {
                     participant: format!("member-{member}").into(),
                     may_send: true,
                 })),
+                pressure: Pressure::default(),
             };
             resident.set_plan(Revision {
                 number: 1,

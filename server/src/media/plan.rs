@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use ferrite_protocol::Pressure;
+
 use crate::media::id::TrackId;
 use crate::media::sdp::Session;
 use crate::media::transport::ice::Credentials;
@@ -22,6 +24,8 @@ pub enum Plan {
         shows: Vec<(usize, Shown)>,
         /// Who it is to the others, for messages; `None` outside of a room.
         talk: Option<Arc<Talk>>,
+        /// Whether its end keeps up with what is shown.
+        pressure: Pressure,
     },
 }
 
@@ -34,6 +38,9 @@ impl Plan {
         }
     }
 }
+
+/// The priority of a screen, but for what is wished: in the lower three bytes. No picture has it.
+pub const SCREEN: u32 = 0xFF_FFFF;
 
 /// What is shown on a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +64,11 @@ impl Shown {
             priority: 0,
             from_the_start: false,
         }
+    }
+
+    /// Whether it is a screen: less of that is of no use.
+    pub fn is_screen(&self) -> bool {
+        self.priority & SCREEN == SCREEN
     }
 
     /// A track as it comes, whether or not a decoder could begin with it.

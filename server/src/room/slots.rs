@@ -8,6 +8,7 @@ use ferrite_protocol::{Idle, MediaKind, Priority, Publication, PublicationId, So
 
 use super::view::{Carried, View};
 use crate::media::Shown;
+use crate::media::plan::SCREEN;
 use crate::media::sdp::Format;
 
 /// A layer this much larger than it is shown still fits it: what is shown is seldom exactly a layer's size.
@@ -228,7 +229,6 @@ fn shown(
 /// What comes first where not all fits: as the subscriber wishes; then screens before pictures, and what is shown
 /// larger before what is smaller.
 fn priority(wished: Priority, source: Source, (width, height): (Option<u16>, Option<u16>)) -> u32 {
-    const SCREEN: u32 = 0xFF_FFFF;
     let area = u32::from(width.unwrap_or(USUAL_SIZE.0)) * u32::from(height.unwrap_or(USUAL_SIZE.1));
     let within = match source {
         Source::Screen => SCREEN,

@@ -201,6 +201,7 @@ impl Membership {
             | ClientMessage::Join { .. }
             | ClientMessage::Authorize { .. }
             | ClientMessage::Watch { .. }
+            | ClientMessage::Pressure { .. }
             | ClientMessage::Leave { .. }
             | ClientMessage::Offer { .. }
             | ClientMessage::Candidate { .. }

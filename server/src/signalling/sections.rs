@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use ferrite_protocol::{
-    Idle, Limit, MediaKind, PublicationId, RequestId, ServerMessage, Slot, Source, TrackUse,
-    Tracks, Watch,
+    Idle, Limit, MediaKind, Pressure, PublicationId, RequestId, ServerMessage, Slot, Source,
+    TrackUse, Tracks, Watch,
 };
 
 use super::wanted::Layered;
@@ -22,6 +22,8 @@ pub(super) struct Sections {
     tracks: Option<Tracks>,
     agreed: Option<Arc<Session>>,
     watch: Option<BTreeMap<String, Option<Watch>>>,
+    /// Whether the client keeps up with what it is shown.
+    pressure: Pressure,
     /// The sections on which the client publishes, and what the room calls it.
     published: Vec<(usize, TrackId)>,
     /// What each slot shows.
@@ -170,6 +172,11 @@ impl Sections {
         *self = Self::default();
     }
 
+    /// The client says whether it keeps up with what it is shown.
+    pub(super) fn press(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+    }
+
     /// Takes the client's wish for its slots.
     pub(super) fn watch(&mut self, slots: BTreeMap<String, Option<Watch>>) {
         self.watch = Some(slots);
@@ -272,10 +279,12 @@ impl Sections {
         }) = room
         else {
             self.show_nothing();
+            self.pressure = Pressure::Nominal;
             return Plan::Room {
                 publishes: Vec::new(),
                 shows: Vec::new(),
                 talk: None,
+                pressure: Pressure::default(),
             };
         };
         let (sections, slots) = self.slots();
@@ -290,6 +299,7 @@ impl Sections {
             publishes: self.published.clone(),
             shows: shows.collect(),
             talk: Some(Arc::clone(talk)),
+            pressure: self.pressure,
         };
         self.note(&slots, assigned);
         plan

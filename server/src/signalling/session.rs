@@ -14,7 +14,7 @@ use std::time::{Instant, SystemTime};
 
 use ferrite_protocol::{
     ClientMessage, ErrorCode, JoinToken, PROTOCOL_VERSION, ParticipantId, ParticipantState,
-    RequestId, ResumeToken, RoomId, ServerMessage, SessionId, Watch,
+    Pressure, RequestId, ResumeToken, RoomId, ServerMessage, SessionId, Watch,
 };
 use tracing::{debug, info};
 
@@ -163,6 +163,7 @@ impl Session {
             ClientMessage::Leave { id } => self.leave(id),
             ClientMessage::Authorize { id, token } => self.authorize(id, &token),
             ClientMessage::Watch { id, slots } => self.watch(id, slots),
+            ClientMessage::Pressure { id, state } => self.press(id, state),
             ClientMessage::Update { id, .. }
             | ClientMessage::Mute { id, .. }
             | ClientMessage::Say { id, .. }
@@ -267,6 +268,15 @@ impl Session {
         self.sections.watch(slots);
         self.follow_room();
         self.sections.news(id, true).into_iter().collect()
+    }
+
+    fn press(&mut self, id: Option<RequestId>, pressure: Pressure) -> Vec<ServerMessage> {
+        if self.room.is_none() {
+            return refuse(id, NO_ROOM);
+        }
+        self.sections.press(pressure);
+        self.follow_room();
+        vec![ServerMessage::Done { id }]
     }
 
     /// Tells the room what the client publishes, as the request of this id has it.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ferrite_protocol::Pressure;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::{Plan, Shown, TrackId};
 
@@ -51,6 +52,7 @@ fn plan(publishes: Option<u64>, shows: Option<u64>) -> Arc<Plan> {
             .into_iter()
             .collect(),
         talk: None,
+        pressure: Pressure::default(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferrite_protocol::Pressure;
 use ferrite_server::media::Plan;
 use ferrite_server::media::net::budget::Budget;
 use ferrite_server::media::plan::Revision;
@@ -62,6 +63,7 @@ fn in_a_room_nothing_comes_back_and_a_plan_that_was_overtaken_changes_nothing() 
         publishes: Vec::new(),
         shows: Vec::new(),
         talk: None,
+        pressure: Pressure::default(),
     });
     for (number, plan, comes_back) in [
         (2, room.clone(), false),

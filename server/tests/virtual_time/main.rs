@@ -28,6 +28,7 @@ mod reports;
 mod rooms_cross_shards;
 mod sends_messages;
 mod slow_readers;
+mod spares_weak_receivers;
 mod tells_why;
 mod traces_are_replayed;
 mod withstands_floods;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ferrite_protocol::Pressure;
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::{Plan, Shown, TrackId};
 use rand::Rng;
@@ -46,6 +47,7 @@ impl Member {
                 })
                 .collect(),
             talk: None,
+            pressure: Pressure::default(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ferrite_protocol::{ClientData, ServerData};
+use ferrite_protocol::{ClientData, Pressure, ServerData};
 use ferrite_server::media::shard::command::Command;
 use ferrite_server::media::shard::talking::{
     LOSSY_RATE, MAX_LOSSY_UNDER_WAY, MAX_LOSSY_WAITING, MAX_RELIABLE_UNDER_WAY, MAX_UNHEARD,
@@ -51,6 +51,7 @@ impl Room {
                 participant: member.to_string().into(),
                 may_send,
             })),
+            pressure: Pressure::default(),
         })
     }
 
@@ -120,6 +121,7 @@ fn who_may_not_send_is_not_heard_and_who_left_hears_nothing() {
             publishes: Vec::new(),
             shows: Vec::new(),
             talk: None,
+            pressure: Pressure::default(),
         }),
     );
     room.world.run_for(SECOND);

@@ -94,6 +94,7 @@ impl ServerSession {
             | ClientMessage::Update { .. }
             | ClientMessage::Mute { .. }
             | ClientMessage::Watch { .. }
+            | ClientMessage::Pressure { .. }
             | ClientMessage::Say { .. }
             | ClientMessage::Kick { .. }
             | ClientMessage::MutePublication { .. }

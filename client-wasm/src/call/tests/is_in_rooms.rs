@@ -2,8 +2,8 @@
 
 use ferrite_protocol::room::{Idle, RoomSnapshot};
 use ferrite_protocol::{
-    LeaveCause, Limit, MediaKind, Participant, Priority, PublicationId, Right, RoomMessage, Slot,
-    SlotQuality, Source, TrackUse, Tracks,
+    LeaveCause, Limit, MediaKind, Participant, Pressure, Priority, PublicationId, Right,
+    RoomMessage, Slot, SlotQuality, Source, TrackUse, Tracks,
 };
 
 use super::*;
@@ -386,6 +386,29 @@ fn what_keeps_a_picture_from_being_better_is_known_by_its_name() {
         slots: BTreeMap::new(),
     });
     assert_eq!(rig.call.room().limit(&slot("cam").publication), None);
+}
+
+#[test]
+fn the_server_is_told_once_that_this_device_cannot_keep_up() {
+    let mut rig = in_the_room(&["me", "a"]);
+    let told = |effects: Vec<Effect>| {
+        let told = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Send(ClientMessage::Pressure { state, .. }) => Some(state),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    let seconds = |rig: &mut Rig, decoded: f64, dropped: f64| {
+        let said = (0..100).flat_map(|_| {
+            rig.traffic.frames.decoded += decoded / 5.0;
+            rig.traffic.frames.dropped += dropped / 5.0;
+            told(rig.flows(true))
+        });
+        said.collect::<Vec<_>>()
+    };
+    assert_eq!(seconds(&mut rig, 30.0, 0.0), []);
+    assert_eq!(seconds(&mut rig, 10.0, 20.0), [Pressure::Serious]);
+    assert_eq!(seconds(&mut rig, 30.0, 0.0), [Pressure::Nominal]);
 }
 
 #[test]

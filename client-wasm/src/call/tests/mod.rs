@@ -32,10 +32,7 @@ impl Rig {
         Self {
             call: Call::new(),
             now: Duration::from_secs(100),
-            traffic: Traffic {
-                sent: 0.0,
-                received: 0.0,
-            },
+            traffic: Traffic::default(),
             timers: BTreeMap::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! Whatever comes, in whatever order.
 
+use super::super::strain::Frames;
 use super::*;
 
 /// Whatever comes, in whatever order: no message without an open link, no deed on a peer
@@ -81,6 +82,11 @@ impl Chance {
         let traffic = Traffic {
             sent: self.below(1_000) as f64,
             received: self.below(3) as f64,
+            frames: Frames {
+                decoded: self.below(100) as f64,
+                dropped: self.below(100) as f64,
+                lost: self.below(2) as f64,
+            },
         };
         let input = match self.below(24) {
             0 | 1 => Input::Start,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::congestion::trace::Trace;
 use crate::congestion::{Allocation, Demand};
 use crate::media::forward::rates::LayerRates;
+use crate::media::peer::pressure::lowers;
 use crate::media::plan::Shown;
 use crate::media::sdp::MediaKind;
 
@@ -19,6 +20,8 @@ pub(super) struct Fitting {
     wished: Vec<Option<Shown>>,
     /// By section, too.
     allocation: Allocation,
+    /// By section, too: the best layer that the other end keeps up with.
+    allowed: Vec<u8>,
     next: Option<Instant>,
 }
 
@@ -62,6 +65,7 @@ impl Fitting {
     /// Nothing is known of the path any more: everything goes out as it is wished for.
     pub(super) fn forget(&mut self, trace: Option<&mut Trace>) {
         self.allocation = Allocation::default();
+        self.allowed.clear();
         if let Some(trace) = trace {
             trace.forgets_all();
         }
@@ -78,11 +82,40 @@ impl Fitting {
         let shown = self.wished.get(section).copied().flatten()?;
         match self.allocation.given(section) {
             Some(given) if !shown.from_the_start => Some(Shown {
-                best_layer: shown.best_layer.max(given?),
+                best_layer: shown.best_layer.max(given?).max(self.allowed(section)),
                 ..shown
             }),
             _ => Some(shown),
         }
+    }
+
+    /// The best layer that the other end keeps up with.
+    pub(super) fn allowed(&self, section: usize) -> u8 {
+        self.allowed.get(section).copied().unwrap_or(0)
+    }
+
+    /// Has less sent of pictures, by so many steps, where there is less; `rates` are those of what is wished for on a
+    /// section. Screens stay as they are. Returns whether that is otherwise than before.
+    pub(super) fn relieve<'r>(
+        &mut self,
+        step: u8,
+        rates: impl Fn(usize) -> Option<&'r LayerRates>,
+    ) -> bool {
+        if step == 0 {
+            return !std::mem::take(&mut self.allowed).is_empty();
+        }
+        let pictures = self.wished.iter().enumerate();
+        let pictures = pictures.filter_map(|(at, shown)| Some((at, (*shown)?)));
+        let pictures: Vec<_> = pictures.filter(|(_, it)| !it.is_screen()).collect();
+        let first = pictures.iter().map(|(_, shown)| shown.priority).max();
+        let mut allowed = vec![0; self.wished.len()];
+        for (section, shown) in pictures {
+            let last = rates(section).and_then(|rates| rates.layers().last());
+            let lowered = lowers(step, Some(shown.priority) == first);
+            let lowered = shown.best_layer.saturating_add(lowered);
+            allowed[section] = last.map_or(0, |(last, _)| lowered.min(last));
+        }
+        std::mem::replace(&mut self.allowed, allowed) != self.allowed
     }
 
     /// What is wished for on a section, and the layer that there is room for, where that was decided.
@@ -152,8 +185,8 @@ impl Fitting {
             let (Some(kind), Some(rates)) = (kind(section), rates(section)) else {
                 continue;
             };
-            let layers = rates.layers();
-            let layers = layers.filter(|(layer, _)| *layer >= shown.best_layer);
+            let best = shown.best_layer.max(self.allowed(section));
+            let layers = rates.layers().filter(|(layer, _)| *layer >= best);
             match kind {
                 MediaKind::Audio => sound += layers.map(|(_, bits)| bits).sum::<u64>(),
                 // What comes back as it is has nothing to choose from.

@@ -4,13 +4,14 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use ferrite_protocol::Pressure;
 
 use super::allocation::Room;
 use super::quality::Sent;
 use super::streams::Streams;
 use super::{Peer, PeerOutput};
 use crate::congestion::trace::Trace;
-use crate::congestion::{Estimator, PathEstimator, Sink};
+use crate::congestion::{Estimator, MAX_RATE, PathEstimator, Sink};
 use crate::media::egress::{Outgoing, Wanted};
 use crate::media::forward::rates::LayerRates;
 use crate::media::net::outbox::Outbox;
@@ -247,10 +248,13 @@ impl Peer {
         if !self.fitting.is_due(now) {
             return;
         }
-        let Some(room) = self.room() else {
+        let step = self.relief.step(now);
+        let Some(room) = self.room(step > 0) else {
             return self.unfit();
         };
-        let (streams, is_limited) = (&self.streams, self.max_download.is_some());
+        let is_limited = self.max_download.is_some() || step > 0;
+        let has_other_limits = self.fitting.relieve(step, &rates);
+        let streams = &self.streams;
         let kind = |section| {
             let kind = streams.sends(section);
             let is_known = is_limited || streams.is_known_of(section);
@@ -259,6 +263,7 @@ impl Peer {
         let asked = self.fitting.asked(room, kind, rates);
         let wanted = asked.wanted.min(self.max_download.unwrap_or(u64::MAX));
         let has_changed = (self.fitting).fit(now, asked, trace(&mut self.streams));
+        let has_changed = has_changed || has_other_limits;
         let is_paused = self.fitting.paused().next().is_some();
         self.streams.want(wanted, is_paused);
         if has_changed {
@@ -276,12 +281,18 @@ impl Peer {
 
     /// What there is for everything that it is sent: what its path carries, as far as that is known, and no more than
     /// it may have.
-    fn room(&self) -> Option<Room> {
+    fn room(&self, is_relieved: bool) -> Option<Room> {
         let estimate = self.estimate();
         let carried = estimate.map(|it| Room {
             bits_per_second: it.bits_per_second,
             is_strained: it.is_strained(),
         });
+        // What its end keeps up with is to be decided also where nothing is known of the path.
+        let any = is_relieved.then_some(Room {
+            bits_per_second: MAX_RATE as u64,
+            is_strained: false,
+        });
+        let carried = carried.or(any);
         let Some(max) = self.max_download else {
             return carried;
         };
@@ -296,6 +307,11 @@ impl Peer {
     pub fn limit(&mut self, upload: Option<u64>, download: Option<u64>) {
         self.streams.limit_upload(upload);
         self.max_download = download;
+    }
+
+    /// Its end says whether it keeps up with what is shown.
+    pub fn press(&mut self, pressure: Pressure) {
+        self.relief.press(pressure);
     }
 
     /// Has a trace written of what is known of its path and decided for it, from the first numbered packet on.
@@ -315,6 +331,7 @@ impl Peer {
         let is_picture = egress.kind() == MediaKind::Video && !shown.from_the_start;
         is_picture.then(|| Sent {
             wished: shown.best_layer,
+            allowed: self.fitting.allowed(section),
             fitting,
             arriving: rates.and_then(|rates| Some(rates.layers().next()?.0)),
             layer: egress.layer(now),

@@ -7,6 +7,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `allocation` | which layers fit the path |
+//! | `pressure` | how much less is sent where the other end cannot keep up |
 //! | `media` | RTP and RTCP, through SRTP |
 //! | `streams` | the RTP streams both ways |
 //! | `data` | the data channels: SCTP, inside DTLS |
@@ -17,6 +18,7 @@ mod allocation;
 mod data;
 mod media;
 mod output;
+mod pressure;
 pub mod quality;
 pub mod streams;
 
@@ -44,6 +46,7 @@ use allocation::Fitting;
 pub use data::{MAX_UNANSWERED, MESSAGE_COST};
 pub use media::AUDIO_LIFETIME;
 pub use output::{PeerOutput, PeerState};
+use pressure::Relief;
 
 /// What a peer is made with.
 pub struct PeerConfig {
@@ -75,6 +78,7 @@ pub struct Peer {
     session: Option<Arc<Session>>,
     streams: Streams,
     fitting: Fitting,
+    relief: Relief,
     /// It is sent no more, in bits per second.
     max_download: Option<u64>,
     rtt: Option<Duration>,
@@ -116,6 +120,7 @@ impl Peer {
             session: None,
             streams: Streams::new(now, config.clock, config.cname, config.seed),
             fitting: Fitting::default(),
+            relief: Relief::default(),
             max_download: None,
             rtt: None,
             reached: None,

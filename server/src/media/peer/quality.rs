@@ -46,6 +46,8 @@ fn is_about(one: u32, other: u32) -> bool {
 pub struct Sent {
     /// The best layer that is wished for.
     pub wished: u8,
+    /// The best layer that the other end keeps up with, as far as it says.
+    pub allowed: u8,
     /// The layer that the path has room for: within it `None` where it has none; `None` where that is not known.
     pub fitting: Option<Option<u8>>,
     /// The best layer that comes from whoever publishes it.
@@ -63,11 +65,12 @@ impl Sent {
         let could_be = self.wished.max(arriving);
         let is_narrow = match self.fitting {
             Some(None) => true,
-            Some(Some(layer)) => layer > could_be,
+            Some(Some(layer)) => layer > could_be.max(self.allowed),
             None => false,
         };
         match is_narrow {
             true => Some(Limit::Download),
+            false if self.allowed > could_be => Some(Limit::Cpu),
             false => (arriving > self.wished).then_some(Limit::Upload),
         }
     }
@@ -134,6 +137,7 @@ mod tests {
 
     const GOOD: Sent = Sent {
         wished: 0,
+        allowed: 0,
         fitting: Some(Some(0)),
         arriving: Some(0),
         layer: Some(0),
@@ -156,6 +160,10 @@ mod tests {
         let upload = of(|it| (it.arriving, it.fitting) = (Some(1), Some(Some(1))));
         assert_eq!(upload, Some(Limit::Upload));
         assert_eq!(of(|it| (it.wished, it.fitting) = (1, Some(Some(1)))), None);
+        let busy = of(|it| (it.allowed, it.fitting) = (1, Some(Some(1))));
+        assert_eq!(busy, Some(Limit::Cpu));
+        let narrower = of(|it| (it.allowed, it.fitting) = (1, Some(Some(2))));
+        assert_eq!(narrower, Some(Limit::Download));
     }
 
     #[test]

@@ -237,6 +237,9 @@ impl Resident {
         if plan.plan.place() != self.plan.plan.place() {
             self.quality = QualityWatch::default();
         }
+        if let Plan::Room { pressure, .. } = &*plan.plan {
+            self.peer.press(*pressure);
+        }
         self.plan = plan;
     }
 

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrite_protocol::Limit;
+use ferrite_protocol::{Limit, Pressure};
 use ferrite_server::media::ceilings::Ceilings;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::ingest::arrivals::ArrivalRecorder;
 use ferrite_server::media::peer::quality::Quality;
+use ferrite_server::media::plan::SCREEN;
 use ferrite_server::media::rtp::rtcp;
 use ferrite_server::media::{Gathering, Plan, Shown, Talk, TrackId};
 
@@ -200,6 +201,48 @@ impl Cinema {
         self.world.set_plan(viewer.number, plan);
     }
 
+    /// Somebody comes who is shown the picture three times: large, small, and as a screen is.
+    pub fn enter_with_three(&mut self, rate: f64) -> usize {
+        let watched = ["1", "2", "3"].map(|mid| Section::Video {
+            mid,
+            direction: "recvonly",
+            ssrcs: None,
+        });
+        let [sound, _] = WATCHED;
+        let [large, small, screen] = watched;
+        let viewer = self.enter_with(rate, &[sound, large, small, screen], None);
+        self.press(viewer, Pressure::Nominal);
+        viewer
+    }
+
+    /// What the sections of who is shown three show.
+    fn three() -> Vec<(usize, Shown)> {
+        let priorities = [20, 10, SCREEN].into_iter().enumerate();
+        let shown = priorities.map(|(at, priority)| {
+            let film = Shown::at_best(TrackId::of_publication(1));
+            (PICTURE + at, Shown { priority, ..film })
+        });
+        shown.collect()
+    }
+
+    /// A viewer says whether they keep up.
+    pub fn press(&mut self, viewer: usize, said: Pressure) {
+        let number = self.viewers[viewer].number;
+        let is_shown_three = self.world.callers[number].session.sections.len() > 2;
+        let mut plan = Arc::unwrap_or_clone(watching(Some(Arc::clone(&self.talk))));
+        if let Plan::Room {
+            shows, pressure, ..
+        } = &mut plan
+        {
+            *pressure = said;
+            if is_shown_three {
+                shows.truncate(1);
+                shows.extend(Self::three());
+            }
+        }
+        self.world.set_plan(number, Arc::new(plan));
+    }
+
     pub fn set_rate(&mut self, viewer: usize, rate: f64) {
         let number = self.viewers[viewer].number;
         let way = self.world.narrow.entry(number);
@@ -323,6 +366,7 @@ fn publishing(first: u64, talk: &Arc<Talk>) -> Arc<Plan> {
         publishes: vec![(0, track(0)), (1, track(1))],
         shows: Vec::new(),
         talk: Some(Arc::clone(talk)),
+        pressure: Pressure::default(),
     })
 }
 
@@ -333,10 +377,17 @@ fn watching(talk: Option<Arc<Talk>>) -> Arc<Plan> {
         publishes: Vec::new(),
         shows: shows.to_vec(),
         talk,
+        pressure: Pressure::default(),
     })
 }
 
 impl Viewer {
+    /// The layers that go out, and what keeps each from a better one.
+    pub fn slots(&self) -> Vec<(Option<u8>, Option<Limit>)> {
+        let slots = self.quality.slots.iter();
+        slots.map(|(_, slot)| (slot.sent, slot.limit)).collect()
+    }
+
     /// The layer of the picture that goes out, and what keeps it from a better one.
     pub fn does(&self) -> (Option<u8>, Option<Limit>) {
         let [(PICTURE, slot)] = &self.quality.slots[..] else {
