@@ -340,6 +340,7 @@ impl Client {
             Effect::ApplyAnswer(sdp) => self.with_peer(|peer| peer.apply_answer(sdp)),
             Effect::AddCandidate(it) => self.with_peer(|peer| peer.add_candidate(it.as_ref())),
             Effect::Investigate => self.with_peer(Peer::investigate),
+            Effect::GatherWith(servers) => self.with_peer(|peer| peer.gather_with(&servers)),
             Effect::RestartIce => self.with_peer(|peer| peer.restart_ice()),
             Effect::Arm(timer, ms) => self.arm(timer, ms),
             Effect::Disarm(timer) => {

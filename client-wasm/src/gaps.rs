@@ -4,8 +4,9 @@ use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
-    EventTarget, MediaDevices, MediaStreamTrack, RtcDataChannel, RtcPeerConnection,
-    RtcRtpCapabilities, RtcRtpSender, RtcRtpTransceiver, RtcSessionDescription, Window,
+    EventTarget, MediaDevices, MediaStreamTrack, RtcConfiguration, RtcDataChannel,
+    RtcPeerConnection, RtcRtpCapabilities, RtcRtpSender, RtcRtpTransceiver, RtcSessionDescription,
+    Window,
 };
 
 #[wasm_bindgen]
@@ -18,6 +19,10 @@ extern "C" {
     /// Has the next offer carry new ICE credentials.
     #[wasm_bindgen(method, js_name = restartIce)]
     pub(crate) fn restart_ice(this: &Connection);
+
+    /// `setConfiguration` that may throw.
+    #[wasm_bindgen(method, catch, js_name = setConfiguration)]
+    pub(crate) fn configure(this: &Connection, it: &RtcConfiguration) -> Result<(), JsValue>;
 
     /// Makes the description that fits the signalling state, and sets it.
     #[wasm_bindgen(method, js_name = setLocalDescription)]

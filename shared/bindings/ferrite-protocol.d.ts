@@ -148,6 +148,11 @@ export type ServerMessage =
     pingIntervalMs: number,
     /** What to put into `RTCConfiguration.iceServers`. */
     iceServers: Array<IceServer>, }
+  /** What to put into `RTCConfiguration.iceServers` from now on: all of it, before what was said last expires, and
+   * when it is good no more. */
+  | { "type": "iceServers",
+    /** All of them. */
+    iceServers: Array<IceServer>, }
   /** Answers a `join`. */
   | { "type": "joined",
     /** The request's id. */

@@ -228,6 +228,12 @@ pub enum ServerMessage {
         /// What to put into `RTCConfiguration.iceServers`.
         ice_servers: Vec<IceServer>,
     },
+    /// What to put into `RTCConfiguration.iceServers` from now on: all of it, before what was said last expires, and
+    /// when it is good no more.
+    IceServers {
+        /// All of them.
+        ice_servers: Vec<IceServer>,
+    },
     /// Answers a `join`.
     Joined {
         /// The request's id.
@@ -467,6 +473,7 @@ type_names!(ClientMessage {
 
 type_names!(ServerMessage {
     Welcome: "welcome",
+    IceServers: "iceServers",
     Joined: "joined",
     Left: "left",
     Done: "done",

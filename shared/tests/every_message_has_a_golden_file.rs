@@ -243,6 +243,12 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
         ("server.welcome", welcome(vec![stun(), turn()])),
         ("server.welcome.least", welcome(Vec::new())),
         (
+            "server.iceServers",
+            M::IceServers {
+                ice_servers: vec![stun(), turn()],
+            },
+        ),
+        (
             "server.joined",
             M::Joined {
                 id,

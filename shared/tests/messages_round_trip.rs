@@ -432,6 +432,9 @@ fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
     use ServerMessage as M;
     match name {
         "welcome" => welcome().boxed(),
+        "iceServers" => vec(ice_server(), 0..3)
+            .prop_map(|ice_servers| M::IceServers { ice_servers })
+            .boxed(),
         "joined" => joined().boxed(),
         "left" => (id(), option::of(cause()), option::of(text()))
             .prop_map(|(id, cause, reason)| M::Left { id, cause, reason })

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use ferrite_tests::coturn::{mirror, program, uclient};
-use ferrite_tests::{Scene, Server, artefacts, scene, wait};
+use ferrite_tests::{BrowserOptions, Scene, Server, artefacts, scene, scene_with, wait};
 use tokio::process::Command;
 
 /// Of these browsers all that they send and receive goes through a relay, which is a socket's number here and no
@@ -44,6 +44,49 @@ const RELAY_ONLY: &str = r"
         server.urls = server.urls.map((url) => url.replace('transport=tcp', 'transport=TRANSPORT'));
     }
     return (await lab.everything({ iceServers, iceTransportPolicy: 'relay' })).local;";
+
+#[tokio::test]
+async fn a_call_that_outlasts_its_credentials_restarts_ice_and_has_a_relay_again() -> Result<()> {
+    let flags = ["--turn-credential-time", "2s"];
+    let options = BrowserOptions::default();
+    scene_with("relay_renewed", &flags, &options, async |scene| {
+        scene.open_lab().await?;
+        scene.run(OUTLASTS).await?;
+        Ok(())
+    })
+    .await
+}
+
+const OUTLASTS: &str = r"
+    const { default: init, FerriteClient } = await import('/ferrite_client.js');
+    await init();
+    // Else a path that is there sooner ends the search for relays.
+    const relayed = (configuration) => ({ ...configuration, iceTransportPolicy: 'relay' });
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(configuration) { super(relayed(configuration)); }
+        setConfiguration(configuration) { super.setConfiguration(relayed(configuration)); }
+    };
+    const client = new FerriteClient();
+    await client.start();
+    const pc = client.peerConnection;
+    const expired = () => {
+        const [seconds] = pc.getConfiguration().iceServers.map(({ username }) => parseInt(username));
+        return Date.now() / 1000 > seconds + 1;
+    };
+    await lab.until('the first credentials to expire', expired);
+    const relays = [], refusals = [];
+    pc.addEventListener('icecandidate', ({ candidate }) => {
+        if (candidate?.type === 'relay') relays.push(candidate);
+    });
+    // 701: one of the addresses is not reached from everywhere.
+    pc.addEventListener('icecandidateerror', ({ errorCode }) => errorCode !== 701 && refusals.push(errorCode));
+    client.restartIce();
+    await lab.until('a relay, or a refusal', () => relays.length + refusals.length);
+    lab.expect('what was refused', `${refusals}`, '');
+    lab.expect('expired credentials', expired(), false);
+    await client.send('still there');
+    lab.expect('the call', client.status.phase, 'connected');
+    client.close();";
 
 #[tokio::test]
 async fn a_browser_with_a_wrong_password_gets_no_relay() -> Result<()> {

@@ -165,6 +165,8 @@ pub(crate) enum Effect {
     AddCandidate(Option<IceCandidate>),
     /// Find out what the browser knows of a peer connection that is not connected.
     Investigate,
+    /// Gather candidates with these from the next ICE restart on.
+    GatherWith(Vec<IceServer>),
     /// Have the next offer restart ICE; the peer connection will ask for negotiation.
     RestartIce,
     /// Show what somebody in the room said.

@@ -63,6 +63,8 @@ pub(crate) struct Call {
     flow: Flow,
     strain: Strain,
     ice_servers: Vec<IceServer>,
+    /// The peer connection gathers with others.
+    other_servers: bool,
     /// What ended the call; only the user starts it again.
     failure: Option<Problem>,
     /// The data channel closed, and only another peer connection brings one back.
@@ -84,6 +86,7 @@ impl Call {
             flow: Flow::new(),
             strain: Strain::new(),
             ice_servers: Vec::new(),
+            other_servers: false,
             failure: None,
             channel_gone: false,
             called_anew: None,
@@ -118,8 +121,7 @@ impl Call {
             Input::Mute(key, muted) => self.room.mute(key, muted),
             Input::Show(sights) => self.room.show(sights),
             Input::Ask(errand) => self.room.ask(errand, out),
-            Input::RestartIce if self.peer.is_some() => out.push(Effect::RestartIce),
-            Input::RestartIce => {}
+            Input::RestartIce => self.restart_ice(out),
             Input::HangUp => self.hang_up(out),
             Input::Close => self.close(clock, out),
             Input::Retry => self.retry(clock, out),
@@ -181,6 +183,7 @@ impl Call {
             self.path.replaced();
             self.flow = Flow::new();
             self.strain = Strain::new();
+            self.other_servers = false;
             out.push(Effect::CreatePeer(self.ice_servers.clone()));
         }
         if self.link.is_ready() {
@@ -275,6 +278,7 @@ impl Call {
             ServerMessage::Candidate { candidate } => self.remote_candidate(Some(candidate), out),
             ServerMessage::EndOfCandidates {} => self.remote_candidate(None, out),
             ServerMessage::PeerState { state, reason } => self.server_sees(state, reason, out),
+            ServerMessage::IceServers { ice_servers } => self.told_servers(ice_servers, out),
             ServerMessage::Wanted { layers } => {
                 out.extend(self.peer.is_some().then_some(Effect::Want(layers)));
             }
@@ -320,7 +324,7 @@ impl Call {
     }
 
     fn link_up(&mut self, resumed: bool, ice_servers: Vec<IceServer>, out: &mut Vec<Effect>) {
-        self.ice_servers = ice_servers;
+        self.note_servers(ice_servers);
         self.room.linked(resumed, out);
         let known = self.peer.as_ref().is_some_and(Negotiation::is_offered);
         if known && !resumed {
@@ -333,6 +337,31 @@ impl Call {
                 self.repair(Some(repair), out);
             }
         }
+    }
+
+    fn note_servers(&mut self, ice_servers: Vec<IceServer>) {
+        self.other_servers |= self.ice_servers != ice_servers;
+        self.ice_servers = ice_servers;
+    }
+
+    /// A path that is not there yet may lack a relay that the ones before were no good for any more.
+    fn told_servers(&mut self, ice_servers: Vec<IceServer>, out: &mut Vec<Effect>) {
+        self.note_servers(ice_servers);
+        if self.other_servers && !self.path.is_connected() {
+            self.restart_ice(out);
+        }
+    }
+
+    /// The peer connection learns of other servers no sooner: Chromium makes the next offer after that an ICE restart,
+    /// whatever it is for.
+    fn restart_ice(&mut self, out: &mut Vec<Effect>) {
+        if self.peer.is_none() {
+            return;
+        }
+        if std::mem::take(&mut self.other_servers) {
+            out.push(Effect::GatherWith(self.ice_servers.clone()));
+        }
+        out.push(Effect::RestartIce);
     }
 
     fn answered(&mut self, id: Option<RequestId>, sdp: String, out: &mut Vec<Effect>) {
@@ -468,7 +497,7 @@ impl Call {
         }
         match repair {
             None => {}
-            Some(Repair::Restart) => out.push(Effect::RestartIce),
+            Some(Repair::Restart) => self.restart_ice(out),
             Some(Repair::Rebuild) => self.drop_peer(out),
             Some(Repair::GiveUp) => {
                 self.fail(Problem::NoPath(self.path.reason()), out);

@@ -405,6 +405,7 @@ impl Room {
             ServerMessage::Pong { .. } if self.state == State::Returning => self.forget(out),
             // These are about other things than the room.
             ServerMessage::Welcome { .. }
+            | ServerMessage::IceServers { .. }
             | ServerMessage::Answer { .. }
             | ServerMessage::Candidate { .. }
             | ServerMessage::EndOfCandidates {}

@@ -20,7 +20,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     Event, MediaStream, MediaStreamTrack, RtcBundlePolicy, RtcConfiguration, RtcIceCandidate,
     RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcRtpSender,
-    RtcTrackEvent,
+    RtcTrackEvent, console,
 };
 
 use channel::Channel;
@@ -251,6 +251,15 @@ impl Peer {
         );
     }
 
+    /// Candidates are gathered with these from the next ICE restart on.
+    pub(crate) fn gather_with(&self, ice_servers: &[IceServer]) {
+        let set = configuration(ice_servers).and_then(|it| self.connection.configure(&it));
+        if let Err(error) = set {
+            // It goes on with those that it has.
+            console::error_2(&"Ferrite: no other ICE servers".into(), &error);
+        }
+    }
+
     /// Has the next offer carry new ICE credentials.
     pub(crate) fn restart_ice(&self) {
         self.connection.restart_ice();
@@ -347,12 +356,17 @@ impl Drop for Peer {
     }
 }
 
-fn connect(ice_servers: &[IceServer]) -> Result<Connection, JsValue> {
+fn configuration(ice_servers: &[IceServer]) -> Result<RtcConfiguration, JsValue> {
     let configuration = RtcConfiguration::new();
     configuration.set_bundle_policy(RtcBundlePolicy::MaxBundle);
     let servers = ice_servers.iter().map(gaps::object_from);
     let servers = servers.collect::<Result<Vec<_>, _>>()?;
     configuration.set_ice_servers(&servers.into_iter().collect::<Array>());
+    Ok(configuration)
+}
+
+fn connect(ice_servers: &[IceServer]) -> Result<Connection, JsValue> {
+    let configuration = configuration(ice_servers)?;
     // Throws where the browser has no WebRTC, or is offline, or dislikes a server's URL.
     let connection = RtcPeerConnection::new_with_configuration(&configuration)?;
     Ok(connection.unchecked_into())

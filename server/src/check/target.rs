@@ -10,6 +10,7 @@ use super::report::Row;
 use super::sealed::shake_hands;
 use super::{front, verdicts};
 use crate::asking;
+use crate::clock::unix_time;
 use crate::config::Config;
 use crate::media::net::candidates::{Interfaces, offered, usable};
 use crate::media::net::sockets::Port;
@@ -51,9 +52,10 @@ impl Target {
         let port = port(config, server.media_port());
         let at = SocketAddr::new(near(&port.addresses), port.number);
         let issued = server.credentials().issue_for(Reach::Only(at.ip()));
+        let login = issued.until(unix_time() + SECONDS);
         let user = User {
-            name: issued.username().to_owned(),
-            password: issued.password().to_owned(),
+            name: login.username,
+            password: login.password,
         };
         let relay = Relaying {
             at,

@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use super::declare::settings;
-use super::value::within;
-
-const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
+use super::value::{seconds, within};
 
 settings! {
     /// Sessions.

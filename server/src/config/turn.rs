@@ -3,12 +3,13 @@
 use std::fmt;
 use std::fs;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use ferrite_protocol::IceServer;
 use ipnet::IpNet;
 
 use super::declare::settings;
-use super::value::{Single, Value};
+use super::value::{Single, Value, seconds, within};
 
 settings! {
     /// Relays.
@@ -32,6 +33,11 @@ settings! {
 
         /// A file with further such keys, one in each line
         pub api_key_file: SecretsFile = SecretsFile::default(), "turn-api-key-file", "FILE", |file| file.0.are_long();
+
+        /// How long the relay credentials that a session is told open relays; it is told others when half of that is
+        /// over. Relays that are open go on
+        // Credentials end at whole seconds.
+        pub credential_time: Duration = seconds(3600), "turn-credential-time", "TIME", within(seconds(2), seconds(24 * 3600));
 
         /// The ports of relays to peers, UDP; relays to this server itself open none
         pub relay_ports: PortRange = PortRange::default(), "relay-ports", "FROM-TO";

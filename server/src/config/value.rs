@@ -187,6 +187,11 @@ impl Single for Duration {
     }
 }
 
+/// For a time in a declaration.
+pub(super) const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
 /// A rule for numbers and times: no less than the one, no more than the other.
 pub(super) fn within<T: Single + PartialOrd>(
     least: T,

@@ -11,6 +11,7 @@
 //! | `task` | the session's task: waits for whatever comes next, and sends |
 //! | `membership` | the session's place in a room |
 //! | `speaking` | what the client was told of who speaks |
+//! | `relaying` | what the client may open relays with, and was told |
 //! | `wanted` | which layers of what the client publishes it was told to send |
 //! | `admission` | who may come into a room |
 //! | `sections` | what the session's media is for |
@@ -36,6 +37,7 @@ pub(crate) mod metered;
 mod offers;
 mod peer;
 mod place;
+mod relaying;
 mod replies;
 mod resumption;
 mod sections;

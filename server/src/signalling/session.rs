@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, JoinToken, PROTOCOL_VERSION, ParticipantId, ParticipantState,
-    Pressure, RequestId, ResumeToken, RoomId, ServerMessage, SessionId, Watch,
+    ClientMessage, ErrorCode, IceServer, JoinToken, PROTOCOL_VERSION, ParticipantId,
+    ParticipantState, Pressure, RequestId, ResumeToken, RoomId, ServerMessage, SessionId, Watch,
 };
 use tracing::{debug, info};
 
@@ -24,16 +24,17 @@ use super::membership::{Membership, refusal};
 use super::messages::Messages;
 use super::peer::Peer;
 use super::place::Caller;
+use super::relaying::{Now, Relaying};
 use super::replies::{NO_ROOM, error, refuse};
 use super::sections::Sections;
 use super::socket::Gone;
 use super::vigil::Vigil;
 use super::{speaking, wanted};
+use crate::clock::unix_time;
 use crate::media::PeerEvent;
 use crate::media::peer::quality::Quality;
 use crate::rate::Bucket;
 use crate::room::Seat;
-use crate::turn::credentials::Issued;
 
 /// One client, for as long as it is one.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub(super) struct Session {
     pub(super) room: Option<Membership>,
     pub(super) peer: Option<Peer>,
     /// What it may open relays with: they end with it.
-    relay: Option<Issued>,
+    relaying: Relaying,
     /// What its media is for.
     sections: Sections,
     /// Its messages on data channels.
@@ -80,7 +81,7 @@ impl Session {
             loopback: caller.loopback,
             room: None,
             peer: None,
-            relay: None,
+            relaying: Relaying::default(),
             sections: Sections::default(),
             messages: Messages::new(Instant::now()),
             speaking: speaking::Told::default(),
@@ -96,8 +97,6 @@ impl Session {
 
     /// Answers a hello.
     pub(super) fn welcome(&mut self, resume_token: ResumeToken, resumed: bool) -> ServerMessage {
-        let turn = &self.signalling.turn;
-        let relay = self.relay.get_or_insert_with(|| turn.credentials().issue());
         let interval = self.signalling.config.signalling.ping_interval.as_millis();
         ServerMessage::Welcome {
             version: PROTOCOL_VERSION,
@@ -105,7 +104,33 @@ impl Session {
             resume_token,
             resumed,
             ping_interval_ms: interval.try_into().unwrap_or(u32::MAX),
-            ice_servers: turn.ice_servers(relay, self.loopback),
+            ice_servers: self.ice_servers(),
+        }
+    }
+
+    /// What the client may use to find a way here, from now on.
+    fn ice_servers(&mut self) -> Vec<IceServer> {
+        let (turn, lifetime) = (
+            &self.signalling.turn,
+            self.signalling.config.turn.credential_time,
+        );
+        let now = Now {
+            instant: Instant::now(),
+            unix: unix_time(),
+        };
+        let login = self.relaying.tell(now, turn.credentials(), lifetime);
+        turn.ice_servers(login, self.loopback)
+    }
+
+    /// When [`tell_ice_servers`](Self::tell_ice_servers) is to be asked, if so.
+    pub(super) fn ice_servers_are_due(&self) -> Option<Instant> {
+        self.relaying.due()
+    }
+
+    /// Others in the place of those that the client was told.
+    pub(super) fn tell_ice_servers(&mut self) -> ServerMessage {
+        ServerMessage::IceServers {
+            ice_servers: self.ice_servers(),
         }
     }
 
@@ -387,6 +412,7 @@ impl Session {
             return refuse(id, NO_ROOM);
         };
         info!(participant = %room.seat().participant(), "left the room");
+        self.relaying.revoke(Instant::now());
         self.quality = None;
         self.follow_room();
         let left = ServerMessage::Left {
@@ -482,6 +508,7 @@ impl Session {
         let farewell = room.farewell()?;
         info!(participant = %room.seat().participant(), "had to leave the room");
         self.room = None;
+        self.relaying.revoke(Instant::now());
         Some(farewell)
     }
 
@@ -511,6 +538,7 @@ impl Session {
         }
         if self.farewell.is_some() {
             self.room = None;
+            self.relaying.revoke(Instant::now());
         }
         self.follow_room();
     }

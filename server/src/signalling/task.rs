@@ -89,6 +89,8 @@ enum Event {
     Speaking,
     /// A layer that nobody watches may be wanted no more.
     Wanted,
+    /// What the client may open relays with expires, or is good no more.
+    IceServers,
 }
 
 impl Task {
@@ -212,6 +214,7 @@ impl Task {
                 Event::Due => self.session.carry_out(),
                 Event::Speaking => send(socket, self.session.tell_speaking()).await?,
                 Event::Wanted => send(socket, self.session.tell_wanted()).await?,
+                Event::IceServers => send(socket, [self.session.tell_ice_servers()]).await?,
             }
         }
     }
@@ -220,6 +223,7 @@ impl Task {
         let (due, takes) = (self.session.due(), self.session.takes_messages());
         let speaking = self.session.speaking_is_due().map(Some);
         let wanted = self.session.wanted_is_due().map(Some);
+        let ice_servers = self.session.ice_servers_are_due().map(Some);
         let Session { peer, room, .. } = &mut self.session;
         tokio::select! {
             () = self.signalling.stopping.cancelled() => Event::Stopping,
@@ -230,6 +234,7 @@ impl Task {
             () = wait(due) => Event::Due,
             () = wait(speaking) => Event::Speaking,
             () = wait(wanted) => Event::Wanted,
+            () = wait(ice_servers) => Event::IceServers,
         }
     }
 

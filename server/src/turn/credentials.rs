@@ -1,9 +1,10 @@
-//! Who may have a relay: sessions with the credentials of their welcome, for as long as they live; whoever has
-//! [stored](super::stored) ones; and whoever was given time-limited ones by somebody who shares a secret with this
-//! server.
+//! Who may have a relay: sessions with the credentials that they were told, each for a while and none for longer than
+//! they live; whoever has [stored](super::stored) ones; and whoever was given time-limited ones by somebody who shares
+//! a secret with this server.
 //!
 //! Time-limited credentials are coturn's (`use-auth-secret`, draft-uberti-behave-turn-rest): the user name
-//! begins with the second at which they expire, the password is its keyed hash.
+//! begins with the second at which they expire, the password is its keyed hash. A session's are of the same make, by a
+//! secret of its own that it never learns: so however often it is told others, nothing of them is kept.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -74,6 +75,7 @@ impl fmt::Debug for SharedSecret {
 #[derive(Debug)]
 pub struct Credentials {
     secrets: Vec<SharedSecret>,
+    /// By the name that their user names end in.
     sessions: Mutex<HashMap<String, Session>>,
     stored: Arc<Stored>,
     /// What the relays of all sessions carried.
@@ -84,7 +86,8 @@ pub struct Credentials {
 
 #[derive(Debug)]
 struct Session {
-    password: Password,
+    /// What its passwords are made with, as time-limited ones are.
+    secret: SharedSecret,
     account: Arc<Account>,
 }
 
@@ -108,22 +111,22 @@ impl Credentials {
 
     /// The same that lead elsewhere.
     pub fn issue_for(self: &Arc<Self>, reach: Reach) -> Issued {
-        let username = random::text(16);
-        let password = Password(random::text(24));
+        let name = random::text(16);
+        let secret = SharedSecret(random::text(24));
         let meter = match reach {
             Reach::Ourselves | Reach::Peers => Some(self.of_sessions.clone()),
             Reach::Only(_) => None,
         };
         let account = Account::new(reach, None, meter);
         let session = Session {
-            password: password.clone(),
+            secret: secret.clone(),
             account: account.clone(),
         };
-        self.lock().insert(username.clone(), session);
+        self.lock().insert(name.clone(), session);
         Issued {
             credentials: self.clone(),
-            username,
-            password,
+            name,
+            secret,
             account,
         }
     }
@@ -140,7 +143,7 @@ impl Credentials {
             let key = Key::new(algorithm, username, password);
             is_by(&key).then_some(key)
         };
-        let session = self.session(username);
+        let session = self.session(unix, username);
         let known = session.or_else(|| self.stored.find(unix, username));
         if let Some((password, account)) = known {
             return Some((good(&password.0)?, account));
@@ -172,10 +175,14 @@ impl Credentials {
         self.len() == 0
     }
 
-    fn session(&self, username: &str) -> Option<(Password, Arc<Account>)> {
-        let sessions = self.lock();
-        let session = sessions.get(username)?;
-        Some((session.password.clone(), session.account.clone()))
+    fn session(&self, unix: u64, username: &str) -> Option<(Password, Arc<Account>)> {
+        let (secret, account) = {
+            let sessions = self.lock();
+            let session = sessions.get(user_of(username))?;
+            (session.secret.clone(), session.account.clone())
+        };
+        let is_good = expires(username)? >= unix;
+        is_good.then(|| (Password(time_limited(&secret, username)), account))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
@@ -210,31 +217,47 @@ pub fn time_limited(secret: &SharedSecret, username: &str) -> String {
     STANDARD.encode(hmac::sign(&key, username.as_bytes()))
 }
 
-/// A session's credentials. Dropping them ends what they were used for.
+/// A session's credentials, each of which has its end. Dropping them ends all, and what they were used for.
 #[derive(Debug)]
 pub struct Issued {
     credentials: Arc<Credentials>,
-    username: String,
-    password: Password,
+    name: String,
+    secret: SharedSecret,
     account: Arc<Account>,
 }
 
 impl Issued {
-    /// The user name.
-    pub fn username(&self) -> &str {
-        &self.username
+    /// Those that open relays until this second. Earlier ones are good until theirs.
+    pub fn until(&self, unix: u64) -> Login {
+        let username = format!("{unix}:{}", self.name);
+        Login {
+            password: time_limited(&self.secret, &username),
+            username,
+        }
     }
+}
 
+/// A user name and its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user name.
+    pub username: String,
     /// The password.
-    pub fn password(&self) -> &str {
-        &self.password.0
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 
 impl Drop for Issued {
     fn drop(&mut self) {
         self.account.revoke();
-        self.credentials.lock().remove(&self.username);
+        self.credentials.lock().remove(&self.name);
     }
 }
 
@@ -283,28 +306,48 @@ mod tests {
     fn a_sessions_credentials_end_with_it_and_lead_here_alone() {
         let credentials = Arc::new(Credentials::default());
         let issued = credentials.issue();
-        let (name, password) = (issued.username().to_owned(), issued.password().to_owned());
-        assert_eq!(
-            find(&credentials, 0, &name, &password),
-            Some(Reach::Ourselves)
-        );
-        assert_eq!(find(&credentials, 0, &name, "guess"), None);
+        let logins = [issued.until(100), issued.until(200)];
+        let found =
+            |unix, login: &Login| find(&credentials, unix, &login.username, &login.password);
+        for login in &logins {
+            assert_eq!(found(100, login), Some(Reach::Ourselves));
+            assert_eq!(find(&credentials, 0, &login.username, "guess"), None);
+        }
         let account = issued.account.clone();
         assert!(!account.is_revoked());
         drop(issued);
         assert!(account.is_revoked() && credentials.is_empty());
-        assert_eq!(find(&credentials, 0, &name, &password), None);
+        assert!(logins.iter().all(|login| found(0, login).is_none()));
+    }
+
+    #[test]
+    fn each_of_a_sessions_credentials_has_its_own_end() {
+        let credentials = Arc::new(Credentials::default());
+        let issued = credentials.issue();
+        let (old, new) = (issued.until(100), issued.until(200));
+        let found =
+            |unix, login: &Login| find(&credentials, unix, &login.username, &login.password);
+        assert!(found(100, &old).is_some() && found(101, &old).is_none());
+        assert!(found(101, &new).is_some() && found(201, &new).is_none());
+        // Nobody moves the end, and nobody takes another's name.
+        assert_eq!(find(&credentials, 0, &new.username, &old.password), None);
+        let other = credentials.issue().until(200);
+        assert_eq!(find(&credentials, 0, &new.username, &other.password), None);
+        let (_, name) = new.username.split_once(':').unwrap();
+        assert_eq!(find(&credentials, 0, name, &new.password), None);
+        // Together they have one quota.
+        assert_eq!(user_of(&old.username), user_of(&new.username));
     }
 
     #[test]
     fn nothing_secret_is_shown() {
         let credentials = Arc::new(Credentials::new(vec![SharedSecret("north".to_owned())]));
         let issued = credentials.issue();
-        let shown = format!("{credentials:?} {issued:?}");
-        assert!(
-            !shown.contains("north") && !shown.contains(issued.password()),
-            "{shown}"
-        );
+        let login = issued.until(100);
+        let shown = format!("{credentials:?} {issued:?} {login:?}");
+        for secret in ["north", &login.password, &issued.secret.0] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use ferrite_protocol::IceServer;
 
 use super::access::Access;
-use super::credentials::{Credentials, Issued, SharedSecret};
+use super::credentials::{Credentials, Login, SharedSecret};
 use super::guest::{Addresses, TurnGuest};
 use super::live::LivePage;
 use super::nonce::Nonces;
@@ -84,11 +84,11 @@ impl TurnServers {
     /// Relays over UDP are not among them. Who gets there gets to the same port without one. And Chromium sends both
     /// from one socket, and gives what comes back from a relay's address to the relay alone: checks of the direct
     /// path would have no answers, and calls would go by TCP.
-    pub fn ice_servers(&self, issued: &Issued, loopback: bool) -> Vec<IceServer> {
+    pub fn ice_servers(&self, login: Login, loopback: bool) -> Vec<IceServer> {
         let ours = IceServer {
             urls: self.urls(loopback, &["tcp"]),
-            username: Some(issued.username().to_owned()),
-            credential: Some(issued.password().to_owned()),
+            username: Some(login.username),
+            credential: Some(login.password),
         };
         let ours = Some(ours).filter(|ours| !ours.urls.is_empty());
         ours.into_iter()

@@ -5,7 +5,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use ferrite_protocol::{ClientMessage, ErrorCode, ResumeToken, RoomSnapshot, ServerMessage};
+use ferrite_protocol::{
+    ClientMessage, ErrorCode, IceServer, ResumeToken, RoomSnapshot, ServerMessage,
+};
 use ferrite_server::{Config, Server};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
@@ -186,22 +188,41 @@ impl Client {
             .unwrap();
     }
 
-    /// The next message.
+    /// The next message; other ICE servers, which come when they are due, are skipped.
     pub async fn receive(&mut self) -> ServerMessage {
-        match self.next().await {
-            Some(Message::Text(text)) => ServerMessage::decode(&text).unwrap(),
-            other => panic!("expected a message, got {other:?}"),
+        loop {
+            match self.next().await {
+                Some(Message::Text(text)) => match ServerMessage::decode(&text).unwrap() {
+                    ServerMessage::IceServers { .. } => {}
+                    message => return message,
+                },
+                other => panic!("expected a message, got {other:?}"),
+            }
         }
     }
 
-    /// The next message; pongs before it are skipped.
+    /// The next message; pongs before it, and other ICE servers, are skipped.
     pub async fn receive_message(&mut self) -> ServerMessage {
         loop {
             match self.next().await {
-                Some(Message::Text(text)) => return ServerMessage::decode(&text).unwrap(),
+                Some(Message::Text(text)) => match ServerMessage::decode(&text).unwrap() {
+                    ServerMessage::IceServers { .. } => {}
+                    message => return message,
+                },
                 Some(Message::Ping(_) | Message::Pong(_)) => {}
                 other => panic!("expected a message, got {other:?}"),
             }
+        }
+    }
+
+    /// The next message, which has to bring other ICE servers.
+    pub async fn ice_servers(&mut self) -> Vec<IceServer> {
+        match self.next().await {
+            Some(Message::Text(text)) => match ServerMessage::decode(&text).unwrap() {
+                ServerMessage::IceServers { ice_servers } => ice_servers,
+                other => panic!("expected other ICE servers, got {other:?}"),
+            },
+            other => panic!("expected a message, got {other:?}"),
         }
     }
 

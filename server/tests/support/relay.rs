@@ -32,11 +32,17 @@ struct User {
 impl Relay {
     /// Allocates at the server's media port, with a session's credentials.
     pub fn open(port: u16, issued: &Issued) -> Self {
-        Self::open_as(port, issued.username(), issued.password())
+        let login = issued.until(u64::MAX);
+        Self::open_as(port, &login.username, &login.password)
     }
 
     /// The same with any credentials.
     pub fn open_as(port: u16, name: &str, password: &str) -> Self {
+        Self::ask_for(port, name, password).expect("a relay")
+    }
+
+    /// The same, unless the server refuses.
+    pub fn ask_for(port: u16, name: &str, password: &str) -> Option<Self> {
         let server = SocketAddr::from(([127, 0, 0, 1], port));
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
@@ -59,7 +65,9 @@ impl Relay {
             writer.add(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
         });
         let allocated = Message::read(&allocated).unwrap();
-        assert_eq!(allocated.typ(), Method::Allocate.success());
+        if allocated.typ() != Method::Allocate.success() {
+            return None;
+        }
         let relayed = allocated.get(XOR_RELAYED_ADDRESS).unwrap();
         relay.relayed = read_address(relayed, allocated.transaction()).unwrap();
         let bound = relay.ask(Method::ChannelBind, |writer| {
@@ -68,7 +76,7 @@ impl Relay {
         });
         let bound = Message::read(&bound).unwrap();
         assert_eq!(bound.typ(), Method::ChannelBind.success());
-        relay
+        Some(relay)
     }
 
     /// Whether it can be kept.

@@ -302,6 +302,7 @@ impl ClientSession {
                 ..
             } => self.refuse(Why::Refused(message.clone())),
             ServerMessage::Error { .. }
+            | ServerMessage::IceServers { .. }
             | ServerMessage::Joined { .. }
             | ServerMessage::Left { .. }
             | ServerMessage::Done { .. }

@@ -157,6 +157,7 @@ impl Caller {
                 bail!("the server says {code:?}: {message}")
             }
             ServerMessage::Done { .. }
+            | ServerMessage::IceServers { .. }
             | ServerMessage::ParticipantJoined { .. }
             | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }

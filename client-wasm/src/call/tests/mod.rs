@@ -2,6 +2,7 @@
 
 mod ends;
 mod falls_silent;
+mod gathers_with_others;
 mod is_in_rooms;
 mod loses_the_server;
 mod negotiates;

@@ -42,6 +42,7 @@ fn no_order_of_events_breaks_the_rules() {
                     | Effect::Receive(_)
                     | Effect::Want(_)
                     | Effect::Investigate
+                    | Effect::GatherWith(_)
                     | Effect::RestartIce => assert!(peer, "seed {seed}: no peer for {effect:?}"),
                     Effect::Hear(_)
                     | Effect::Complain(_)

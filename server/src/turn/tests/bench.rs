@@ -10,7 +10,9 @@ use crate::media::net::path::{FourTuple, Transport};
 use crate::media::net::stun::attribute::*;
 use crate::media::net::stun::{Message, Method, TransactionId, Writer, integrity};
 use crate::turn::access::Access;
-use crate::turn::credentials::{Credentials, REALM as OUR_REALM, SharedSecret, time_limited};
+use crate::turn::credentials::{
+    Credentials, Issued, REALM as OUR_REALM, SharedSecret, time_limited,
+};
 use crate::turn::nonce::Nonces;
 use crate::turn::ports::Ports;
 use crate::turn::server::{Host, Shared, Turn};
@@ -230,6 +232,12 @@ impl Client {
         let username = format!("{}:me", UNIX + 100);
         let password = time_limited(&SharedSecret("north".to_owned()), &username);
         Self::called(remote, &username, &password)
+    }
+
+    /// With a session's credentials.
+    pub(super) fn of(remote: &str, issued: &Issued) -> Self {
+        let login = issued.until(UNIX + 3600);
+        Self::called(remote, &login.username, &login.password)
     }
 
     pub(super) fn called(remote: &str, username: &str, password: &str) -> Self {

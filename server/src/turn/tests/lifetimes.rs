@@ -38,7 +38,7 @@ fn an_allocation_is_its_users_alone() {
     client.relay(&mut bench);
     let issued = bench.shared.credentials.clone().issue();
     let remote = client.path.remote.to_string();
-    let mut other = Client::called(&remote, issued.username(), issued.password());
+    let mut other = Client::of(&remote, &issued);
     assert_eq!(other.refresh(&mut bench, 600).code(), 441);
     assert_eq!(other.allocate(&mut bench).code(), 441);
     assert_eq!(other.permit(&mut bench, PEER), 441);
@@ -119,7 +119,7 @@ fn a_short_life_is_as_long_as_any_and_none_is_the_end() {
 fn a_sessions_relay_ends_with_the_session() {
     let mut bench = Bench::new();
     let issued = bench.shared.credentials.clone().issue();
-    let mut client = Client::called("198.51.100.7:4000", issued.username(), issued.password());
+    let mut client = Client::of("198.51.100.7:4000", &issued);
     client.relay(&mut bench);
     bench.pass(SECOND);
     assert_eq!(bench.turn.len(), 1);
@@ -160,7 +160,7 @@ fn an_even_port_is_even_and_the_next_is_kept_for_its_user_on_any_shard() {
         writer.add(RESERVATION_TOKEN, &token);
     };
     let issued = bench.shared.credentials.clone().issue();
-    let mut thief = Client::called("198.51.100.9:1", issued.username(), issued.password());
+    let mut thief = Client::of("198.51.100.9:1", &issued);
     assert_eq!(thief.ask(&mut bench, Method::Allocate, redeem).code(), 508);
     let mut second = Client::new("198.51.100.7:4001");
     let answer = second.ask(&mut other_shard, Method::Allocate, redeem);
@@ -204,7 +204,7 @@ fn a_port_that_another_program_has_is_passed_over_and_where_no_socket_can_be_had
     assert_eq!((bench.turn.len(), bench.machine.open.len()), (1, 1));
     // Who needs none gets a relay all the same.
     let issued = bench.shared.credentials.clone().issue();
-    let mut session = Client::called("198.51.100.7:4002", issued.username(), issued.password());
+    let mut session = Client::of("198.51.100.7:4002", &issued);
     session.relay(&mut bench);
 }
 
@@ -214,7 +214,7 @@ fn sessions_take_no_port_from_relays_to_peers() {
     let issued = [(); 20].map(|()| bench.shared.credentials.clone().issue());
     for (at, issued) in issued.iter().enumerate() {
         let remote = format!("198.51.100.7:{}", 5000 + at);
-        let mut client = Client::called(&remote, issued.username(), issued.password());
+        let mut client = Client::of(&remote, issued);
         let port = client.relay(&mut bench).port();
         assert!(port != 50_000 && port != MEDIA_PORT);
     }
@@ -243,7 +243,7 @@ fn a_user_and_a_source_have_so_many() {
     let mut made = MAX_PER_USER;
     for (at, issued) in issued.iter().enumerate() {
         let remote = format!("198.51.100.7:{}", 5000 + at);
-        let mut client = Client::called(&remote, issued.username(), issued.password());
+        let mut client = Client::of(&remote, issued);
         // Strangers' answers are counted, too.
         bench.now += SECOND;
         match client.allocate(&mut bench).code() {

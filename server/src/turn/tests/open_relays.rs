@@ -95,7 +95,7 @@ fn to_permit_somebody_outside_permits_nobody_inside() {
 fn a_session_reaches_this_server_and_nobody_else() {
     let mut bench = Bench::new();
     let issued = bench.shared.credentials.clone().issue();
-    let mut client = Client::called("198.51.100.7:4000", issued.username(), issued.password());
+    let mut client = Client::of("198.51.100.7:4000", &issued);
     client.relay(&mut bench);
     assert_eq!(client.permit(&mut bench, PEER), 403);
     assert_eq!(client.bind(&mut bench, 0x4000, PEER), 403);

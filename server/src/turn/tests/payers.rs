@@ -19,7 +19,7 @@ fn what_sessions_and_time_limited_credentials_relay_is_counted_and_a_test_of_our
     let sessions = [credentials.issue(), credentials.issue()];
     for (n, issued) in sessions.iter().enumerate() {
         let remote = format!("198.51.100.{}:4000", n + 1);
-        let mut client = Client::called(&remote, issued.username(), issued.password());
+        let mut client = Client::of(&remote, issued);
         client.relay(&mut bench);
         assert_eq!(client.permit(&mut bench, OURSELVES), 0);
         assert!(client.send(&mut bench, OURSELVES, &[0; 10]).is_some());
@@ -30,7 +30,7 @@ fn what_sessions_and_time_limited_credentials_relay_is_counted_and_a_test_of_our
     client.send(&mut bench, PEER, &[0; 300]);
     let peer: std::net::SocketAddr = PEER.parse().unwrap();
     let tested = credentials.issue_for(Reach::Only(peer.ip()));
-    let mut client = Client::called("198.51.100.8:4000", tested.username(), tested.password());
+    let mut client = Client::of("198.51.100.8:4000", &tested);
     client.relay(&mut bench);
     assert_eq!(client.permit(&mut bench, PEER), 0);
     client.send(&mut bench, PEER, &[0; 4000]);

@@ -62,7 +62,7 @@ fn what_is_sent_to_a_peer_leaves_the_relay_and_what_it_sends_comes_back() {
 fn what_is_for_this_server_needs_no_socket_and_its_answers_come_wrapped() {
     let mut bench = Bench::new();
     let issued = bench.shared.credentials.clone().issue();
-    let mut client = Client::called("198.51.100.7:4000", issued.username(), issued.password());
+    let mut client = Client::of("198.51.100.7:4000", &issued);
     let relayed = client.relay(&mut bench);
     let path = FourTuple {
         transport: Transport::Relayed,
