@@ -17,7 +17,7 @@ pub const MAX_OF_PROJECT: usize = 10_000;
 /// What a webhook that does not answer is to be told: older ones are forgotten.
 pub const MAX_NOTICES: usize = 4;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Entry {
     project: Project,
     days: BTreeMap<Day, u64>,
@@ -136,7 +136,7 @@ impl Projects {
     pub fn update(&mut self, number: Number, settings: Settings) -> Result<(), Refused> {
         self.check_name(number, &settings.name)?;
         let entry = self.entries.get(&number).ok_or(Refused::NoProject)?;
-        let mut entry = entry.clone();
+        let mut entry = entry.but_credentials();
         entry.project.settings = settings;
         self.change(number, Some(entry));
         Ok(())
@@ -219,7 +219,8 @@ impl Projects {
             notices.any(|notice| notice.id(&entry.project) == id)
         };
         let found = self.entries.iter().find(|(_, entry)| is_it(entry));
-        let Some((number, mut entry)) = found.map(|(number, entry)| (*number, entry.clone()))
+        let Some((number, mut entry)) =
+            found.map(|(number, entry)| (*number, entry.but_credentials()))
         else {
             return;
         };
@@ -292,14 +293,14 @@ impl Projects {
     /// Puts an entry where it belongs, and takes what was there.
     fn set(&mut self, number: Number, entry: Option<Entry>) -> Option<Entry> {
         self.reviewed = None;
-        let before = self.entries.remove(&number);
+        let mut before = self.entries.remove(&number);
         if let Some(before) = &before {
             self.by_id.remove(&before.project.id);
         }
         if let Some(mut entry) = entry {
-            // Whose a credential is does not change with the project.
-            if let Some(before) = &before {
-                entry.credentials.clone_from(&before.credentials);
+            // Whose a credential is does not change with the project: they stay with the one that is there.
+            if let Some(before) = &mut before {
+                entry.credentials = std::mem::take(&mut before.credentials);
             }
             self.by_id.insert(entry.project.id.clone(), number);
             self.entries.insert(number, entry);
@@ -315,6 +316,16 @@ impl Entry {
             days: BTreeMap::new(),
             credentials: BTreeSet::new(),
             is_off: false,
+        }
+    }
+
+    /// The same without its credentials, of which there may be many, for whoever changes it.
+    fn but_credentials(&self) -> Self {
+        Self {
+            project: self.project.clone(),
+            days: self.days.clone(),
+            credentials: BTreeSet::new(),
+            is_off: self.is_off,
         }
     }
 
