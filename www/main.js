@@ -38,13 +38,13 @@ async function words(language) {
   return answer.text();
 }
 
-// How well a call does is for few, and is loaded when they want to see it.
-function qualityOpens(words) {
+// What is for few is loaded when they want to see it: how well a call does, and which ways there are to the server.
+function opens(id, module, words) {
   const known = JSON.parse(words);
   const say = (english) => known[english] ?? english;
-  document.getElementById("quality-open")?.addEventListener("click", async () => {
+  document.getElementById(id)?.addEventListener("click", async () => {
     try {
-      (await import("./quality.js")).open(say);
+      await (await import(module)).open(say);
     } catch (error) {
       console.error(error);
     }
@@ -56,7 +56,8 @@ const start = { front: startFront, echo: startEcho, room: startRoom };
 try {
   const [spoken] = await Promise.all([words(language()), init(), brand()]);
   start[document.body.dataset.page](spoken);
-  qualityOpens(spoken);
+  opens("quality-open", "./quality.js", spoken);
+  opens("connection-open", "./connection.js", spoken);
 } catch (error) {
   fail(error, "The app could not be loaded. The server may be away, or this browser too old.");
 }

@@ -94,8 +94,13 @@ mod tests {
 
     /// What is said where it is needed first.
     fn later() -> Vec<String> {
-        let source = include_str!("../../www/quality.js");
-        let calls = source.split("say(\"").skip(1);
+        let sources = [
+            include_str!("../../www/quality.js"),
+            include_str!("../../www/connection.js"),
+        ];
+        let calls = sources
+            .iter()
+            .flat_map(|source| source.split("say(\"").skip(1));
         let sentences = calls.filter_map(|it| it.split('"').next());
         sentences.map(str::to_owned).collect()
     }
