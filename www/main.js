@@ -30,12 +30,16 @@ function language() {
   return known ?? "en";
 }
 
+// Those of the page, and what the server says is wrong with a call.
 async function words(language) {
   if (language === "en") return "{}";
-  const answer = await fetch(new URL(`words.${language}.json`, import.meta.url));
-  if (!answer.ok) return "{}";
-  document.documentElement.lang = language;
-  return answer.text();
+  const load = async (name) => {
+    const answer = await fetch(new URL(`${name}.${language}.json`, import.meta.url));
+    return answer.ok ? answer.json() : {};
+  };
+  const [words, causes] = await Promise.all([load("words"), load("causes")]);
+  if (Object.keys(words).length > 0) document.documentElement.lang = language;
+  return JSON.stringify({ ...causes, ...words });
 }
 
 // What is for few is loaded when they want to see it: how well a call does, and which ways there are to the server.

@@ -29,7 +29,10 @@ pub(crate) fn say(english: &str) -> String {
 
 /// Says this with something in each `{}`, in order.
 pub(crate) fn fill(english: &str, parts: &[&str]) -> String {
-    let sentence = say(english);
+    put(&say(english), parts)
+}
+
+fn put(sentence: &str, parts: &[&str]) -> String {
     let mut pieces = sentence.split("{}");
     let mut filled = pieces.next().unwrap_or_default().to_owned();
     let mut parts = parts.iter();
@@ -40,8 +43,53 @@ pub(crate) fn fill(english: &str, parts: &[&str]) -> String {
     filled
 }
 
+/// Says a sentence of the server's, in which something is in each hole already: `www/causes.LANGUAGE.json` has them by
+/// the code that came with it, and what may be in a hole where that is no name or number.
+pub(crate) fn retell(code: &str, english: &str) -> String {
+    let known = |text: &str| translation(&format!("{code}: {text}"));
+    let told = WORDS.with_borrow(|words| {
+        let those = words.range(format!("{code}: ")..);
+        those
+            .map_while(|(key, said)| Some((key.strip_prefix(code)?.strip_prefix(": ")?, said)))
+            .find_map(|(template, said)| Some((said.clone(), taken(template, english)?)))
+    });
+    let Some((sentence, parts)) = told else {
+        return english.to_owned();
+    };
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|part| known(part).unwrap_or_else(|| (*part).to_owned()))
+        .collect();
+    put(
+        &sentence,
+        &parts.iter().map(String::as_str).collect::<Vec<_>>(),
+    )
+}
+
+/// What is in the holes of a sentence, if it is this one.
+fn taken<'a>(template: &str, sentence: &'a str) -> Option<Vec<&'a str>> {
+    let Some((begin, rest)) = template.split_once("{}") else {
+        return (template == sentence).then(Vec::new);
+    };
+    let mut left = sentence.strip_prefix(begin)?;
+    let mut parts = Vec::new();
+    let pieces: Vec<_> = rest.split("{}").collect();
+    let (last, between) = pieces.split_last()?;
+    for piece in between {
+        let (part, after) = left.split_once(piece)?;
+        parts.push(part);
+        left = after;
+    }
+    parts.push(left.strip_suffix(last)?);
+    Some(parts)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use ferrite_protocol::Cause;
+
     use super::*;
 
     #[test]
@@ -52,6 +100,89 @@ mod tests {
         assert_eq!(fill("{} left", &["{}"]), "{} ist gegangen");
         assert_eq!(say("Chat"), "Chat");
         assert_eq!(fill("{} of {}, {}", &["1", "2"]), "1 of 2, ");
+    }
+
+    #[test]
+    fn what_the_server_said_is_said_anew_with_its_facts() {
+        let german = include_str!("../../www/causes.de.json");
+        learn(serde_json::from_str(german).unwrap());
+        let server = "Your UDP never arrived at the server, and your browser tried no TCP: it looks like a firewall at your end or at the server's drops it; let UDP port 3478 through, or allow the browser TCP or a relay.";
+        let said = retell("udpBlocked", server);
+        assert!(
+            said.starts_with("Ihr UDP kam nie") && said.contains("UDP-Port 3478 durch"),
+            "{said}"
+        );
+        let server = "Neither your UDP nor your TCP arrived at the server's media port: it looks like a firewall at your end or at the server's drops both; let UDP and TCP port 7 through to the server.";
+        let said = retell("nothingArrives", server);
+        assert!(
+            said.contains("noch Ihr TCP kam") && said.contains("UDP- und TCP-Port 7 zum"),
+            "{said}"
+        );
+        // What a later server says is said as it is, and so is what has another's code.
+        assert_eq!(retell("udpBlocked", "No UDP: {}."), "No UDP: {}.");
+        assert_eq!(retell("noPeer", server), server);
+    }
+
+    /// What the server says of causes, by their codes: every string of the code that says it.
+    fn causes() -> BTreeMap<&'static str, BTreeSet<String>> {
+        let source = include_str!("../../shared/src/diagnosis/cause.rs");
+        let (_, source) = source.split_once("fn sentence(").unwrap();
+        let (arms, rest) = source.split_once("    fn answers_lost").unwrap();
+        let (answers, rest) = rest.split_once("    fn large_datagrams_lost").unwrap();
+        let (large, rest) = rest.split_once("\nfn nothing_arrives").unwrap();
+        let (nothing, failure) = rest.split_once("\nfn failure").unwrap();
+        let elsewhere = [
+            ("AnswersLost", answers),
+            ("LargeDatagramsLost", large),
+            ("NothingArrives", nothing),
+            ("HandshakeFailed", failure),
+        ];
+        let arms = arms.split("            Self::").skip(1);
+        let arms = arms.map(|arm| (arm.split([' ', '(']).next().unwrap(), arm));
+        let mut causes = BTreeMap::<_, BTreeSet<_>>::new();
+        for (name, code) in arms.chain(elsewhere) {
+            let cause = Cause::ALL
+                .iter()
+                .find(|cause| format!("{cause:?}") == name)
+                .unwrap();
+            let strings = code.split('"').skip(1).step_by(2).map(with_holes);
+            causes.entry(cause.name()).or_default().extend(strings);
+        }
+        causes
+    }
+
+    /// `{port}` is a hole, too.
+    fn with_holes(string: &str) -> String {
+        let mut pieces = string.split('{');
+        let first = pieces.next().unwrap_or_default().to_owned();
+        pieces.fold(first, |text, piece| {
+            text + "{}" + piece.split_once('}').unwrap().1
+        })
+    }
+
+    #[test]
+    fn german_has_a_sentence_for_every_cause() {
+        let german = include_str!("../../www/causes.de.json");
+        let mut german: Words = serde_json::from_str(german).unwrap();
+        let causes = causes();
+        for cause in Cause::ALL {
+            let strings = causes.get(cause.name()).into_iter().flatten();
+            let sentences = strings
+                .clone()
+                .filter(|it| it.ends_with(['.', '?']))
+                .count();
+            assert!(sentences > 0, "nothing is said of {cause:?}");
+            for english in strings {
+                let key = format!("{}: {english}", cause.name());
+                let is_a_name = ["UDP", "TCP"].contains(&english.as_str());
+                let said = german.remove(&key);
+                assert!(said.is_some() || is_a_name, "no German for {key:?}");
+                let holes = |text: &str| text.matches("{}").count();
+                let same = said.is_none_or(|said| holes(&said) == holes(english));
+                assert!(same, "{key}");
+            }
+        }
+        assert!(german.is_empty(), "nobody says {german:#?}");
     }
 
     /// Names of codecs, of languages and of this program, and what is only holes, are the same everywhere.

@@ -8,7 +8,7 @@ use ferrite_protocol::{ErrorCode, LeaveCause, Participant};
 
 use crate::call::{Ending, LinkState, Phase, Problem, Reason, Status, Undone};
 use crate::decimal::decimal;
-use crate::language::{fill, say};
+use crate::language::{fill, retell, say};
 use crate::maker::Maker;
 use crate::media::{Kind, Trouble};
 
@@ -133,7 +133,7 @@ pub(crate) fn problem(problem: &Problem) -> String {
 /// Why there is no path.
 fn why(reason: Option<&Reason>) -> String {
     match reason {
-        Some(Reason::Explained(_, sentence)) => sentence.clone(),
+        Some(Reason::Explained(cause, sentence)) => retell(cause.name(), sentence),
         Some(Reason::Words(words)) => fill("The server says: {}.", &[words]),
         None => say(
             "A firewall may be blocking its media port, or the server may not know its public address.",
