@@ -27,7 +27,7 @@ use crate::rate;
 use crate::room;
 use crate::signalling::{self, EXPLANATIONS, GLIMPSES, OFFERS, metered};
 use crate::traces;
-use crate::turn::{self, allocation, nonce, quota, server};
+use crate::turn::{self, allocation, mobility, nonce, quota, server};
 use crate::webhook;
 
 const LIMITS: &str = include_str!("../docs/limits.md");
@@ -411,6 +411,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             "relay |",
             vec![s(allocation::DEFAULT_LIFETIME), s(allocation::MAX_LIFETIME)],
         ),
+        ("ticket of a relay", vec![s(mobility::USED_TICKET)]),
         (
             "peers' addresses",
             vec![

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::account::Account;
 use super::credentials::Key;
 use super::live::Listed;
+use super::mobility::Mobility;
 use super::ports::Lease;
 use super::quota::Quota;
 use crate::media::net::path::FourTuple;
@@ -125,8 +126,10 @@ pub struct Allocation {
     permissions: Vec<Permission>,
     channels: Vec<Channel>,
     _lease: Lease,
-    _quota: Quota,
-    listed: Listed,
+    pub(super) quota: Quota,
+    pub(super) listed: Listed,
+    /// How its client moves, if it asked for that.
+    pub(super) mobility: Option<Box<Mobility>>,
 }
 
 /// What an allocation is made of.
@@ -157,6 +160,8 @@ pub(super) struct Grounds {
     pub quota: Quota,
     /// Its place among all.
     pub listed: Listed,
+    /// See [`Allocation`].
+    pub mobility: Option<Box<Mobility>>,
 }
 
 /// However it ends, what it carried is counted.
@@ -188,8 +193,9 @@ impl Allocation {
             permissions: Vec::new(),
             channels: Vec::new(),
             _lease: grounds.lease,
-            _quota: grounds.quota,
+            quota: grounds.quota,
             listed: grounds.listed,
+            mobility: grounds.mobility,
         }
     }
 

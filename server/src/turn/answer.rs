@@ -10,11 +10,12 @@ use super::account::Account;
 use super::credentials::{Algorithm, Key, MAX_USERNAME, REALM};
 use super::refusal::Refusal;
 use super::server::{Host, Turn};
+use super::ticket::Ticket;
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::net::stun::attribute::{
-    LIFETIME, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256, NONCE, PASSWORD_ALGORITHM,
-    PASSWORD_ALGORITHMS, REALM as REALM_ATTRIBUTE, RESERVATION_TOKEN, UNKNOWN_ATTRIBUTES, USERNAME,
-    XOR_MAPPED_ADDRESS, XOR_RELAYED_ADDRESS,
+    LIFETIME, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256, MOBILITY_TICKET, NONCE,
+    PASSWORD_ALGORITHM, PASSWORD_ALGORITHMS, REALM as REALM_ATTRIBUTE, RESERVATION_TOKEN,
+    UNKNOWN_ATTRIBUTES, USERNAME, XOR_MAPPED_ADDRESS, XOR_RELAYED_ADDRESS,
 };
 use crate::media::net::stun::{Message, MessageType, Method, Writer};
 
@@ -34,6 +35,8 @@ pub(super) enum Done {
     Allocated(usize),
     /// It lives so many seconds longer.
     Refreshed(u32),
+    /// And this one's client has moved.
+    Moved(usize, u32),
     /// Peers may send, a channel is bound.
     Granted,
 }
@@ -51,6 +54,22 @@ impl Turn {
         if client.transport == Transport::Relayed {
             return None;
         }
+        if let Some(shard) = self.shard_elsewhere(client, datagram, host.unix_time()) {
+            self.handed_over
+                .push_back((shard, *client, datagram.into()));
+            return None;
+        }
+        self.handle_handed_over(now, client, datagram, host)
+    }
+
+    /// Takes a datagram of a client, which another shard has [handed over](Self::poll_handed_over). Returns the same.
+    pub fn handle_handed_over<'a>(
+        &mut self,
+        now: Instant,
+        client: &FourTuple,
+        datagram: &'a [u8],
+        host: &mut impl Host,
+    ) -> Option<(FourTuple, &'a [u8])> {
         if datagram.first().is_some_and(|first| *first >= 0x40) {
             return self.handle_channel_data(now, client, datagram);
         }
@@ -147,7 +166,7 @@ impl Turn {
             true => message.is_by_sha256(key.bytes()),
             false => message.is_by(key.bytes()),
         };
-        let known = self.known(client, username, &is_by);
+        let known = self.known(client, message, username, &is_by);
         let found = known.or_else(|| {
             let credentials = &self.shared.credentials;
             credentials.find(unix, username, algorithm, is_by)
@@ -165,10 +184,13 @@ impl Turn {
     fn known(
         &self,
         client: &FourTuple,
+        message: &Message<'_>,
         username: &str,
         is_by: &impl Fn(&Key) -> bool,
     ) -> Option<(Key, Arc<Account>)> {
-        let allocation = self.allocations.get(*self.by_client.get(client)?)?;
+        let by_path = self.by_client.get(client).copied();
+        let key = by_path.or_else(|| self.by_ticket(message).map(|(key, _)| key));
+        let allocation = self.allocations.get(key?)?;
         let is_its = *allocation.username == *username
             && !allocation.account.is_revoked()
             && is_by(&allocation.key);
@@ -214,22 +236,36 @@ impl Turn {
             Done::Refreshed(seconds) => self.write(client, typ, message, Some(key), |writer| {
                 writer.add(LIFETIME, &seconds.to_be_bytes());
             }),
+            Done::Moved(at, seconds) => {
+                let ticket = self.ticket(*at);
+                self.write(client, typ, message, Some(key), |writer| {
+                    writer.add(LIFETIME, &seconds.to_be_bytes());
+                    add_ticket(writer, ticket);
+                });
+            }
             Done::Allocated(at) => {
                 let Some(allocation) = self.allocations.get(*at) else {
                     return;
                 };
                 let (relayed, token) = (allocation.relayed, allocation.token);
                 let left = allocation.expires.saturating_duration_since(now);
+                let ticket = self.ticket(*at);
                 self.write(client, typ, message, Some(key), |writer| {
                     writer.add_address(XOR_RELAYED_ADDRESS, relayed);
                     writer.add(LIFETIME, &(left.as_secs() as u32).to_be_bytes());
                     if let Some(token) = token {
                         writer.add(RESERVATION_TOKEN, &token);
                     }
+                    add_ticket(writer, ticket);
                     writer.add_address(XOR_MAPPED_ADDRESS, client.remote);
                 });
             }
         }
+    }
+
+    fn ticket(&self, key: usize) -> Option<Ticket> {
+        let mobility = self.allocations.get(key)?.mobility.as_ref()?;
+        Some(*mobility.ticket())
     }
 
     /// Writes an answer: sealed as the request was, and with a fingerprint if that had one.
@@ -273,6 +309,12 @@ fn algorithm(message: &Message<'_>) -> Result<Algorithm, Refusal> {
             _ => Err(Refusal::BadRequest),
         },
         (_, _) => Err(Refusal::BadRequest),
+    }
+}
+
+fn add_ticket(writer: &mut Writer<'_>, ticket: Option<Ticket>) {
+    if let Some(ticket) = ticket {
+        writer.add(MOBILITY_TICKET, ticket.bytes());
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use bytes::BytesMut;
 use mio::Registry;
 use mio::event::Event;
 use rand::RngCore as _;
@@ -166,6 +167,20 @@ impl Guest for TurnGuest {
     ) -> Option<(FourTuple, &'a [u8])> {
         self.turn
             .handle_client(now, path, datagram, &mut self.machine)
+    }
+
+    fn take_handed_over<'a>(
+        &mut self,
+        now: Instant,
+        path: &FourTuple,
+        datagram: &'a [u8],
+    ) -> Option<(FourTuple, &'a [u8])> {
+        self.turn
+            .handle_handed_over(now, path, datagram, &mut self.machine)
+    }
+
+    fn poll_handed_over(&mut self) -> Option<(usize, FourTuple, BytesMut)> {
+        self.turn.poll_handed_over()
     }
 
     fn shard_of(&self, path: &FourTuple) -> Option<usize> {

@@ -116,6 +116,18 @@ pub(super) struct Listed {
 }
 
 impl Listed {
+    /// Its client is elsewhere from now on.
+    pub(super) fn move_to(&mut self, client: SocketAddr) {
+        let relay = Arc::new(LiveRelay {
+            username: self.relay.username.clone(),
+            client,
+            bytes: AtomicU64::new(self.relay.bytes()),
+            ..*self.relay
+        });
+        self.relay = relay.clone();
+        self.all.lock().by_number.insert(self.number, relay);
+    }
+
     /// Adds what it has carried since.
     pub(super) fn add(&self, bytes: u64) {
         self.relay.bytes.fetch_add(bytes, Ordering::Relaxed);

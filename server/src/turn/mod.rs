@@ -9,6 +9,7 @@
 //! | `answer`, `serve`, `refusal` | requests: who asks, what is done, what is said |
 //! | `relay` | packets on their way |
 //! | `allocation` | one relay |
+//! | `moving`, `mobility`, `ticket` | clients that change their address and keep it |
 //! | `access` | whom relays may reach |
 //! | `credentials`, `stored`, `account` | who may have one, and what it may do |
 //! | `meter` | what was relayed for whom |
@@ -24,6 +25,8 @@ pub mod credentials;
 pub mod guest;
 pub mod live;
 pub mod meter;
+pub mod mobility;
+mod moving;
 pub mod nonce;
 pub mod ports;
 pub mod quota;
@@ -33,6 +36,7 @@ mod serve;
 pub mod server;
 pub mod start;
 pub mod stored;
+pub mod ticket;
 
 #[cfg(test)]
 pub(crate) use serve::MAX_TRIES;

@@ -28,6 +28,12 @@ impl Nonces {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
+    /// A key for something else that is sealed here.
+    pub fn derive(&self, purpose: &[u8]) -> [u8; 32] {
+        let tag = hmac::sign(&self.0, purpose);
+        std::array::from_fn(|at| tag.as_ref()[at])
+    }
+
     /// A nonce for a client.
     pub fn make(&self, unix: u64, client: &FourTuple) -> String {
         let time = unix as u32;

@@ -24,10 +24,25 @@ pub struct Quotas {
 impl Quotas {
     /// One more for a user, who may have so many, and a source, if both may have one more.
     pub fn take(&self, user: &str, most: usize, source: IpAddr) -> Option<Quota> {
+        let site = end_site(source);
         Some(Quota {
             _user: self.users.take(user.into(), most)?,
-            _source: self.sources.take(end_site(source), MAX_PER_SOURCE)?,
+            _source: self.sources.take(site, MAX_PER_SOURCE)?,
+            site,
         })
+    }
+
+    /// One is of another source from now on, if that may have one more.
+    pub(super) fn move_to(&self, quota: &mut Quota, source: IpAddr) -> bool {
+        let source = end_site(source);
+        if source == quota.site {
+            return true;
+        }
+        let Some(taken) = self.sources.take(source, MAX_PER_SOURCE) else {
+            return false;
+        };
+        (quota.site, quota._source) = (source, taken);
+        true
     }
 
     /// How many have something.
@@ -45,6 +60,7 @@ impl Quotas {
 pub struct Quota {
     _user: Count<Box<str>>,
     _source: Count<IpAddr>,
+    site: IpAddr,
 }
 
 #[cfg(test)]

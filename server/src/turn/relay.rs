@@ -32,7 +32,8 @@ impl Turn {
         let number = u16::from_be_bytes([*a, *b]);
         // What follows is padding.
         let data = data.get(..usize::from(u16::from_be_bytes([*c, *d])))?;
-        let allocation = self.allocations.get_mut(*self.by_client.get(client)?)?;
+        let key = self.sender(client)?;
+        let allocation = self.allocations.get_mut(key)?;
         let (peer, way) = allocation.peer_of(now, number)?;
         allocation.count(data.len());
         pass_on(&mut self.peers, allocation, peer, way, data)
@@ -45,7 +46,8 @@ impl Turn {
         client: &FourTuple,
         message: &Message<'a>,
     ) -> Option<Own<'a>> {
-        let allocation = self.allocations.get_mut(*self.by_client.get(client)?)?;
+        let key = self.sender(client)?;
+        let allocation = self.allocations.get_mut(key)?;
         let peer = read_address(message.get(XOR_PEER_ADDRESS)?, message.transaction())?;
         let data = message.get(DATA)?;
         let way = allocation.way(now, peer, &self.shared.own)?;
@@ -108,10 +110,7 @@ impl Turn {
     pub fn shard_of(&self, relayed: SocketAddr) -> Option<usize> {
         match self.by_port.contains_key(&relayed.port()) {
             true => Some(self.shard),
-            false => {
-                let all = [&self.shared.numbers, &self.shared.ports];
-                all.iter().find_map(|ports| ports.shard_of(relayed.port()))
-            }
+            false => self.shared.shard_of(relayed.port()),
         }
     }
 }

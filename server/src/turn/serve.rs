@@ -15,9 +15,9 @@ use super::refusal::Refusal;
 use super::server::{Host, RESERVED_FOR, Reservation, Turn};
 use crate::media::net::path::FourTuple;
 use crate::media::net::stun::attribute::{
-    CHANNEL_NUMBER, DONT_FRAGMENT, EVEN_PORT, LIFETIME, NONCE, PASSWORD_ALGORITHM, REALM,
-    REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, RESERVATION_TOKEN, USERNAME, XOR_PEER_ADDRESS,
-    read_address,
+    CHANNEL_NUMBER, DONT_FRAGMENT, EVEN_PORT, LIFETIME, MOBILITY_TICKET, NONCE, PASSWORD_ALGORITHM,
+    REALM, REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, RESERVATION_TOKEN, USERNAME,
+    XOR_PEER_ADDRESS, read_address,
 };
 use crate::media::net::stun::{Message, Method};
 
@@ -87,6 +87,9 @@ impl Turn {
         if method == Method::Allocate {
             return self.allocate(now, client, key, message, user, host);
         }
+        if method == Method::Refresh && message.get(MOBILITY_TICKET).is_some() {
+            return self.refresh_by_ticket(now, client, key, message, &user, host);
+        }
         let key = key.ok_or(Refusal::Mismatch)?;
         match method {
             Method::Refresh => self.refresh(now, key, message, host),
@@ -131,6 +134,13 @@ impl Turn {
             Some([_, ..]) => return Err(Refusal::Transport),
             Some([]) | None => return Err(Refusal::BadRequest),
         }
+        // It is empty as long as there is none (RFC 8016 §3.1.2).
+        if message
+            .get(MOBILITY_TICKET)
+            .is_some_and(|ticket| !ticket.is_empty())
+        {
+            return Err(Refusal::BadRequest);
+        }
         let place = match message.get(RESERVATION_TOKEN) {
             Some(token) => self.reserved(now, message, &user, token, host)?,
             None => self.new_place(now, client, message, &user, host)?,
@@ -145,6 +155,7 @@ impl Turn {
             SocketAddr::new(place.relayed, place.lease.port()),
             host.unix_time(),
         ));
+        let mobility = self.mobility(client, message, place.lease.port());
         self.insert(Allocation::new(Grounds {
             client: *client,
             username: user.username.into(),
@@ -159,6 +170,7 @@ impl Turn {
             lease: place.lease,
             quota: place.quota,
             listed,
+            mobility,
         }));
         let key = self.by_client.get(client).ok_or(Refusal::Capacity)?;
         Ok(Done::Allocated(*key))
@@ -280,7 +292,7 @@ impl Turn {
     }
 
     /// RFC 8656 §8.2.
-    fn refresh(
+    pub(super) fn refresh(
         &mut self,
         now: Instant,
         key: usize,

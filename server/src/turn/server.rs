@@ -4,11 +4,12 @@
 //!
 //! Requests are for `answer` and what it calls; packets, of which there are many more, for `relay`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
 use slab::Slab;
@@ -17,9 +18,11 @@ use super::access::Access;
 use super::allocation::{Allocation, OwnPorts};
 use super::credentials::Credentials;
 use super::live::LiveRelays;
+use super::mobility::{Elsewhere, HandedOver};
 use super::nonce::Nonces;
 use super::ports::{Lease, Ports};
 use super::quota::{Quota, Quotas};
+use super::ticket::Tickets;
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::rate::{Rate, Sources};
@@ -78,6 +81,9 @@ pub struct Shared {
     pub own: OwnPorts,
     /// The relays there are now.
     pub live: Arc<LiveRelays>,
+    /// What clients find their allocations by that have moved.
+    pub tickets: Tickets,
+    pub(super) elsewhere: Arc<Elsewhere>,
     reservations: Mutex<HashMap<[u8; 8], Reservation>>,
 }
 
@@ -112,9 +118,11 @@ impl Shared {
             credentials,
             quotas: Quotas::default(),
             ports,
+            tickets: Tickets::new(&nonces.derive(b"tickets")),
             nonces,
             own,
             live: Arc::default(),
+            elsewhere: Arc::default(),
             reservations: Mutex::default(),
         }
     }
@@ -143,6 +151,8 @@ pub struct Turn {
     next_sweep: Instant,
     /// Clients' connections that are in use.
     introductions: Vec<FourTuple>,
+    /// For other shards.
+    pub(super) handed_over: VecDeque<HandedOver>,
 }
 
 impl Turn {
@@ -160,6 +170,7 @@ impl Turn {
             indications: 0,
             next_sweep: now + SWEEP_INTERVAL,
             introductions: Vec::new(),
+            handed_over: VecDeque::new(),
         }
     }
 
@@ -186,6 +197,12 @@ impl Turn {
     /// A connection that somebody has an allocation over.
     pub fn poll_introduction(&mut self) -> Option<FourTuple> {
         self.introductions.pop()
+    }
+
+    /// The next datagram of a client whose allocation another shard has: which, the path that it came over, and its
+    /// bytes.
+    pub fn poll_handed_over(&mut self) -> Option<(usize, FourTuple, BytesMut)> {
+        self.handed_over.pop_front()
     }
 
     /// A client's connection is no more (RFC 8656 §3.2).
@@ -248,6 +265,10 @@ impl Turn {
             return;
         };
         self.by_client.remove(&allocation.client);
+        let arriving = allocation.mobility.as_ref();
+        if let Some(path) = arriving.and_then(|mobility| mobility.arriving()) {
+            self.by_client.remove(path);
+        }
         self.by_port.remove(&allocation.relayed.port());
         if allocation.is_open {
             host.close(allocation.bound);

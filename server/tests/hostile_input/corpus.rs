@@ -90,6 +90,11 @@ fn a_user_of_a_relay_reaches_nobody_inside() {
 }
 
 #[test]
+fn a_user_of_a_relay_who_moves_reaches_nobody_inside_either() {
+    explore("turn_moved", 3000);
+}
+
+#[test]
 fn an_offer_is_refused_or_answered_soundly() {
     explore("sdp_offer", 300);
 }

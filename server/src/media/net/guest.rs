@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use bytes::BytesMut;
 use mio::event::Event;
 use mio::{Registry, Token};
 
@@ -31,6 +32,17 @@ pub trait Guest: Send {
     /// Takes a datagram that [is the guest's](crate::media::net::demux::is_guests). Returns what it holds for the
     /// peers here, and the path on which that comes.
     fn take<'a>(
+        &mut self,
+        now: Instant,
+        path: &FourTuple,
+        datagram: &'a [u8],
+    ) -> Option<(FourTuple, &'a [u8])>;
+
+    /// The next datagram that another shard's guest is to have: which, its path, and its bytes.
+    fn poll_handed_over(&mut self) -> Option<(usize, FourTuple, BytesMut)>;
+
+    /// Takes such a datagram. Returns the same as [`Self::take`].
+    fn take_handed_over<'a>(
         &mut self,
         now: Instant,
         path: &FourTuple,

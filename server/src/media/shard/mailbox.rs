@@ -44,6 +44,13 @@ pub enum Mail {
         /// The datagram.
         data: BytesMut,
     },
+    /// Give your guest a datagram that landed on another shard.
+    Guest {
+        /// Its path.
+        path: FourTuple,
+        /// The datagram.
+        data: BytesMut,
+    },
     /// A connection of TURN's, of which others have done the handshake.
     Connection(Secured),
     /// Say what you hold.
@@ -56,11 +63,13 @@ impl Mail {
     /// What it takes of what may wait of its sort, where that has a limit.
     fn share<'s>(&self, shared: &'s Shared) -> Option<Share<'s>> {
         match self {
-            Self::Command(Command::Landed { .. }) | Self::Relay { .. } => Some(Share {
-                waiting: &shared.datagrams,
-                limit: MAX_DATAGRAMS,
-                weight: 1,
-            }),
+            Self::Command(Command::Landed { .. }) | Self::Relay { .. } | Self::Guest { .. } => {
+                Some(Share {
+                    waiting: &shared.datagrams,
+                    limit: MAX_DATAGRAMS,
+                    weight: 1,
+                })
+            }
             Self::Command(Command::Media { packets, .. }) => Some(Share {
                 waiting: &shared.media,
                 limit: MAX_MEDIA,

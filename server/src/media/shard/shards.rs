@@ -63,9 +63,13 @@ impl Shards {
         match self.send(shard, Mail::Command(command)) {
             Err(Mail::Command(command)) => Err(command),
             Ok(())
-            | Err(Mail::Relay { .. } | Mail::Connection(_) | Mail::Count(_) | Mail::Shutdown) => {
-                Ok(())
-            }
+            | Err(
+                Mail::Relay { .. }
+                | Mail::Guest { .. }
+                | Mail::Connection(_)
+                | Mail::Count(_)
+                | Mail::Shutdown,
+            ) => Ok(()),
         }
     }
 

@@ -192,6 +192,11 @@ impl Thread {
                     self.out.tcp.introduce(now, &path);
                     self.out.tcp.send(now, &path, data, None);
                 }
+                Mail::Guest { path, data } => {
+                    let guest = self.guest.as_mut();
+                    let own = guest.and_then(|guest| guest.take_handed_over(now, &path, &data));
+                    (self.core).handle_datagrams(now, own, &mut self.out);
+                }
                 Mail::Connection(secured) => self.out.tcp.adopt(now, secured),
                 // Nobody waits any more: it took too long.
                 Mail::Count(answer) => drop(answer.send(MediaGauges {
@@ -293,6 +298,10 @@ impl Thread {
                 Transport::Tcp => _ = self.out.tcp.send(now, &path, transmit.data, expires),
                 Transport::Udp | Transport::Relayed => self.out.send_udp(transmit),
             }
+        }
+        while let Some((shard, path, data)) = guest.poll_handed_over() {
+            // Full: lost, like any datagram can be.
+            let _ = self.out.shards.send(shard, Mail::Guest { path, data });
         }
         while let Some(path) = guest.poll_introduction() {
             self.out.tcp.introduce(now, &path);

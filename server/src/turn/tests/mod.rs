@@ -5,6 +5,7 @@ mod challenges;
 mod grants;
 mod hostile;
 mod lifetimes;
+mod moving;
 mod open_relays;
 mod payers;
 mod relays;

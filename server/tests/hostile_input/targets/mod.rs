@@ -35,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("dtls", dtls::dtls),
     ("turn_new", turn::new),
     ("turn_allocated", turn::allocated),
+    ("turn_moved", turn::moved),
     ("datagram_new", datagram::new),
     ("datagram_checked", datagram::checked),
     ("datagram_handshake", datagram::handshake),

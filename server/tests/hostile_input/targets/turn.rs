@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::net::stun::attribute::{
-    CHANNEL_NUMBER, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME, XOR_PEER_ADDRESS,
+    CHANNEL_NUMBER, MOBILITY_TICKET, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME, XOR_PEER_ADDRESS,
 };
 use ferrite_server::media::net::stun::integrity::md5_key;
-use ferrite_server::media::net::stun::{MessageType, Method, TransactionId, Writer};
+use ferrite_server::media::net::stun::{Message, MessageType, Method, TransactionId, Writer};
 use ferrite_server::turn::access::Access;
 use ferrite_server::turn::credentials::{self, Credentials, SharedSecret, time_limited};
 use ferrite_server::turn::nonce::Nonces;
@@ -73,6 +73,8 @@ struct World {
     shared: Arc<Shared>,
     machine: Machine,
     transactions: u8,
+    /// The newest that a client was given.
+    ticket: Vec<u8>,
 }
 
 impl World {
@@ -92,6 +94,7 @@ impl World {
             shared,
             machine: Machine::default(),
             transactions: 0,
+            ticket: Vec::new(),
         }
     }
 
@@ -128,6 +131,16 @@ impl World {
         self.give(client, &out);
     }
 
+    /// Binds channels to a peer and to this server itself.
+    fn bind(&mut self, client: &FourTuple) {
+        for (number, peer) in [(0x40, PEER), (0x41, "203.0.113.1:3478")] {
+            self.give_sealed(client, Method::ChannelBind.request().0, |writer| {
+                writer.add(CHANNEL_NUMBER, &[number, 0, 0, 0]);
+                writer.add_address(XOR_PEER_ADDRESS, peer.parse().unwrap());
+            });
+        }
+    }
+
     /// Nobody inside is reached; what is sent and held has a bound.
     fn check(&mut self) {
         while let Some(transmit) = self.turn.poll_peer() {
@@ -138,8 +151,16 @@ impl World {
         let mut sent = 0;
         while let Some(transmit) = self.turn.poll_client() {
             sent += transmit.count();
+            let message = Message::read(&transmit.data);
+            if let Some(ticket) = message.and_then(|message| message.get(MOBILITY_TICKET)) {
+                self.ticket = ticket.to_vec();
+            }
         }
         assert!(sent <= 1, "{sent} answers");
+        assert!(
+            self.turn.poll_handed_over().is_none(),
+            "there is no other shard"
+        );
         assert!(self.turn.len() <= 4 && self.machine.open.len() <= self.turn.len());
     }
 
@@ -154,7 +175,11 @@ impl World {
                 0 | 1 => self.give(&client, input.piece()),
                 2 | 3 => {
                     let (typ, mut attributes) = (input.u16(), Input(input.piece()));
+                    let ticket = (choice & 8 != 0).then(|| self.ticket.clone());
                     self.give_sealed(&client, typ, |writer| {
+                        if let Some(ticket) = ticket {
+                            writer.add(MOBILITY_TICKET, &ticket);
+                        }
                         while !attributes.is_empty() {
                             let typ = attributes.u16();
                             writer.add(typ, attributes.piece());
@@ -204,6 +229,23 @@ pub fn new(input: &[u8]) {
     World::new().play(input);
 }
 
+/// The same, and its client has moved, but sent nothing yet.
+pub fn moved(input: &[u8]) {
+    let mut world = World::new();
+    let (before, client) = (client(0), client(2));
+    world.give_sealed(&before, Method::Allocate.request().0, |writer| {
+        writer.add(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+        writer.add(MOBILITY_TICKET, &[]);
+    });
+    world.bind(&before);
+    let ticket = world.ticket.clone();
+    world.give_sealed(&client, Method::Refresh.request().0, |writer| {
+        writer.add(MOBILITY_TICKET, &ticket);
+    });
+    assert!(world.turn.len() == 1 && world.ticket != ticket);
+    world.play(input);
+}
+
 /// One client has one, with a peer by permission and by channel, and this server itself.
 pub fn allocated(input: &[u8]) {
     let mut world = World::new();
@@ -211,12 +253,7 @@ pub fn allocated(input: &[u8]) {
     world.give_sealed(&client, Method::Allocate.request().0, |writer| {
         writer.add(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
     });
-    for (number, peer) in [(0x40, PEER), (0x41, "203.0.113.1:3478")] {
-        world.give_sealed(&client, Method::ChannelBind.request().0, |writer| {
-            writer.add(CHANNEL_NUMBER, &[number, 0, 0, 0]);
-            writer.add_address(XOR_PEER_ADDRESS, peer.parse().unwrap());
-        });
-    }
+    world.bind(&client);
     assert_eq!(world.turn.len(), 1);
     world.play(input);
 }

@@ -1,4 +1,4 @@
-//! The types of STUN's attributes (RFC 8489 §18.3, RFC 8656 §18, RFC 8445 §16.1), and how addresses are
+//! The types of STUN's attributes (RFC 8489 §18.3, RFC 8656 §18, RFC 8445 §16.1, RFC 8016 §6), and how addresses are
 //! written in them, which the message's own cookie and transaction hide.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -39,6 +39,7 @@ mod types {
     pub const FINGERPRINT: u16 = 0x8028;
     pub const ICE_CONTROLLED: u16 = 0x8029;
     pub const ICE_CONTROLLING: u16 = 0x802a;
+    pub const MOBILITY_TICKET: u16 = 0x8030;
 }
 
 pub use types::*;
