@@ -28,6 +28,7 @@ use crate::tls::{Tls, TlsError};
 use crate::traces::Traces;
 use crate::turn::access::Access;
 use crate::turn::credentials::{Credentials, SharedSecret};
+use crate::turn::second_port::SecondPort;
 use crate::turn::start::{TurnConfig, TurnServers, Turns};
 use crate::webhook;
 
@@ -102,6 +103,11 @@ pub enum StartError {
         "--external-ip: auto asks STUN servers; name one, such as --ice-servers '{{\"urls\": \"stun:HOST:3478\"}}'"
     )]
     NobodyToAsk,
+    /// Clients cannot find out about their NATs at two addresses where media is received at one.
+    #[error(
+        "--nat-discovery: media has to be received at both addresses; leave --media-listen out"
+    )]
+    NotAtBoth,
     /// TLS cannot be had.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -138,7 +144,7 @@ impl Server {
             at: turns_port.is_none().then(|| addr.ip()),
             certificates: tls.certificates.clone(),
         });
-        let turn = Arc::new(TurnServers::new(turn_config(&config, &external, turns)));
+        let turn = Arc::new(TurnServers::new(turn_config(&config, &external, turns)?));
         let ledger = open_ledger(&config, &turn)?;
         let traces = open_traces(&config)?;
         let media_config = media_config(&config, &external);
@@ -376,8 +382,12 @@ fn ceilings(limits: &Limits) -> Ceilings {
     }
 }
 
-fn turn_config(config: &Config, external: &External, turns: Option<Turns>) -> TurnConfig {
-    TurnConfig {
+fn turn_config(
+    config: &Config,
+    external: &External,
+    turns: Option<Turns>,
+) -> Result<TurnConfig, StartError> {
+    Ok(TurnConfig {
         secrets: config
             .turn
             .secrets()
@@ -393,7 +403,31 @@ fn turn_config(config: &Config, external: &External, turns: Option<Turns>) -> Tu
         interfaces: config.media.interfaces.clone(),
         turns,
         others: config.turn.ice_servers(),
+        second_port: open_second_port(config)?,
+    })
+}
+
+/// The second port of NAT behaviour discovery, if there is to be any.
+fn open_second_port(config: &Config) -> Result<Option<SecondPort>, StartError> {
+    let &[first, second] = &config.turn.nat_discovery[..] else {
+        return Ok(None);
+    };
+    let mut limited = config.media.listen.iter();
+    if limited.any(|at| at.is_ipv4() == first.is_ipv4() && !at.is_unspecified()) {
+        return Err(StartError::NotAtBoth);
     }
+    let opened = SecondPort::open([first, second], config.turn.nat_discovery_port);
+    let refused = |(addr, source): (SocketAddr, io::Error)| match source.kind()
+        == io::ErrorKind::AddrNotAvailable
+    {
+        true => refusal("--nat-discovery", addr, source),
+        false => StartError::Listen {
+            flag: "--nat-discovery-port",
+            addr,
+            source,
+        },
+    };
+    opened.map(Some).map_err(refused)
 }
 
 async fn listen(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -24,6 +24,7 @@ fn servers() -> Arc<TurnServers> {
         external_ips: Vec::new(),
         interfaces: Vec::new(),
         turns: None,
+        second_port: None,
         others: Vec::new(),
     }))
 }

@@ -38,6 +38,17 @@ pub fn relaying(port: u16, arguments: &[&str]) -> Result<Option<Child>> {
     Ok(Some(command.spawn()?))
 }
 
+/// What coturn's client says of the NAT between it and a server's port; `None` where it is not installed.
+pub async fn natdiscovery(port: u16, arguments: &[&str]) -> Result<Option<String>> {
+    let Some(program) = program("turnutils_natdiscovery") else {
+        return Ok(None);
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command.args(["-p", &port.to_string(), "127.0.0.1"]);
+    Ok(Some(said(command).await?))
+}
+
 fn at(port: u16, arguments: &[&str]) -> Option<Command> {
     let mut command = Command::new(program("turnutils_uclient")?);
     command.args(arguments);
@@ -48,12 +59,16 @@ fn at(port: u16, arguments: &[&str]) -> Option<Command> {
 
 /// What coturn's client says of a server's port; `None` where it is not installed.
 pub async fn uclient(port: u16, arguments: &[&str]) -> Result<Option<String>> {
-    let Some(mut command) = at(port, arguments) else {
+    let Some(command) = at(port, arguments) else {
         return Ok(None);
     };
+    Ok(Some(said(command).await?))
+}
+
+async fn said(mut command: Command) -> Result<String> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = tokio::time::timeout(Duration::from_secs(60), command.output());
     let output = output.await.context("coturn's client does not end")??;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(Some(said + &String::from_utf8_lossy(&output.stderr)))
+    Ok(said + &String::from_utf8_lossy(&output.stderr))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -48,6 +49,13 @@ settings! {
         /// Networks that relays may not reach, whatever is allowed
         pub deny: Vec<IpNet> = Vec::new(), "turn-deny", "NETWORK";
 
+        /// Two addresses of this machine, both IPv4 or both IPv6, by which clients find out how their NAT behaves
+        /// (RFC 5780); without them they cannot. Media has to be received at both: leave --media-listen out
+        pub nat_discovery: Vec<IpAddr> = Vec::new(), "nat-discovery", "IP", are_two_of_a_family;
+
+        /// The second UDP port that this takes, at both of them; 0 takes any that is free
+        pub nat_discovery_port: u16 = 3479, "nat-discovery-port", "PORT";
+
         /// Further STUN and TURN servers for browsers, as a provider hands them out: JSON, an object with
         /// urls, username and credential, or an array of such; in the file, tables
         pub others: IceServers = IceServers::default(), "ice-servers", "JSON";
@@ -77,6 +85,21 @@ impl Turn {
     pub fn api_keys(&self) -> Vec<String> {
         let file = self.api_key_file.0.0.iter();
         self.api_key.0.iter().chain(file).cloned().collect()
+    }
+}
+
+#[expect(clippy::ptr_arg, reason = "a rule is given the value as it is")]
+fn are_two_of_a_family(ips: &Vec<IpAddr>) -> Result<(), String> {
+    match ips[..] {
+        [] => Ok(()),
+        [a, b]
+            if a != b
+                && a.is_ipv4() == b.is_ipv4()
+                && ![a, b].iter().any(IpAddr::is_unspecified) =>
+        {
+            Ok(())
+        }
+        _ => Err("give two addresses of this machine, both IPv4 or both IPv6".to_owned()),
     }
 }
 
@@ -304,6 +327,24 @@ mod tests {
             assert!(read(wrong).is_err(), "{wrong}");
         }
         assert_eq!(Single::show(&PortRange::default()), "49152-65535");
+    }
+
+    #[test]
+    fn a_nat_is_found_out_about_by_two_addresses() {
+        let read = |text: &str| {
+            let ips = Vec::<IpAddr>::read(&[text]).unwrap();
+            are_two_of_a_family(&ips).is_ok()
+        };
+        assert!(read("") && read("192.0.2.1,192.0.2.2") && read("2001:db8::1,2001:db8::2"));
+        for wrong in [
+            "192.0.2.1",
+            "192.0.2.1,192.0.2.1",
+            "192.0.2.1,2001:db8::1",
+            "192.0.2.1,0.0.0.0",
+            "192.0.2.1,192.0.2.2,192.0.2.3",
+        ] {
+            assert!(!read(wrong), "{wrong}");
+        }
     }
 
     #[test]

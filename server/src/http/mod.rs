@@ -344,6 +344,7 @@ mod tests {
             external_ips: Vec::new(),
             interfaces: Vec::new(),
             turns: None,
+            second_port: None,
             others: Vec::new(),
         }));
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn, None));

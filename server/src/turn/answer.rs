@@ -94,26 +94,6 @@ impl Turn {
         None
     }
 
-    /// Tells a client its address.
-    fn answer_binding(&mut self, now: Instant, client: &FourTuple, message: &Message<'_>) {
-        if !self.strangers.admit(now, client.remote.ip()) {
-            return;
-        }
-        let unknown: Vec<_> = message.unknown(&[]).collect();
-        let method = Method::Binding;
-        match unknown.is_empty() {
-            true => self.write(client, method.success(), message, None, |writer| {
-                writer.add_address(XOR_MAPPED_ADDRESS, client.remote);
-            }),
-            false => {
-                let refusal = Refusal::UnknownAttributes(unknown);
-                self.write(client, method.error(), message, None, |writer| {
-                    refuse(writer, &refusal)
-                });
-            }
-        }
-    }
-
     fn answer(
         &mut self,
         now: Instant,
@@ -269,7 +249,7 @@ impl Turn {
     }
 
     /// Writes an answer: sealed as the request was, and with a fingerprint if that had one.
-    fn write(
+    pub(super) fn write(
         &mut self,
         client: &FourTuple,
         typ: MessageType,
@@ -318,7 +298,7 @@ fn add_ticket(writer: &mut Writer<'_>, ticket: Option<Ticket>) {
     }
 }
 
-fn refuse(writer: &mut Writer<'_>, refusal: &Refusal) {
+pub(super) fn refuse(writer: &mut Writer<'_>, refusal: &Refusal) {
     let (code, reason) = refusal.code();
     writer.add_error(code, reason);
     if let Refusal::UnknownAttributes(unknown) = refusal {

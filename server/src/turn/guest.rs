@@ -10,6 +10,7 @@ use mio::Registry;
 use mio::event::Event;
 use rand::RngCore as _;
 
+use super::second_port::{Reader, SecondPort};
 use super::server::{Host, Shared, Turn};
 use crate::clock::unix_time;
 use crate::media::net::buffers;
@@ -133,6 +134,10 @@ impl Host for Machine {
 
 /// A shard's server and its machine.
 pub struct TurnGuest {
+    /// Where answers leave by that are not to come from the media port.
+    second_port: Option<SecondPort>,
+    /// One shard reads it.
+    reader: Option<Reader>,
     turn: Turn,
     machine: Machine,
     shared: Arc<Shared>,
@@ -143,6 +148,8 @@ impl TurnGuest {
     /// For a shard.
     pub fn new(shared: Arc<Shared>, addresses: Arc<Addresses>, shard: usize) -> Self {
         Self {
+            second_port: None,
+            reader: None,
             turn: Turn::new(Instant::now(), shared.clone(), shard),
             machine: Machine {
                 addresses,
@@ -154,8 +161,30 @@ impl TurnGuest {
     }
 }
 
+impl TurnGuest {
+    /// With a second port, for who would like to know about its NAT.
+    #[must_use]
+    pub fn with_second_port(self, second_port: Option<SecondPort>) -> Self {
+        Self {
+            second_port,
+            ..self
+        }
+    }
+
+    fn read_second_port(&mut self, registry: &Registry) {
+        let second_port = self.second_port.as_ref().filter(|_| self.shard == 0);
+        self.reader = second_port.and_then(|second_port| {
+            let reader = second_port.arrive(registry);
+            reader
+                .inspect_err(|error| tracing::error!(%error, "the second port cannot be polled"))
+                .ok()
+        });
+    }
+}
+
 impl Guest for TurnGuest {
     fn arrive(&mut self, registry: Registry, dropped: Arc<AtomicU64>) {
+        self.read_second_port(&registry);
         self.machine.relays = Some(Relays::new(registry, FIRST_TOKEN, dropped));
     }
 
@@ -199,17 +228,25 @@ impl Guest for TurnGuest {
         if let Some(relays) = &mut self.machine.relays {
             relays.note(event.token());
         }
+        if let Some(reader) = &mut self.reader {
+            reader.note(event.token());
+        }
     }
 
     fn receive(&mut self, now: Instant) -> usize {
         let (turn, relays) = (&mut self.turn, &mut self.machine.relays);
-        relays.as_mut().map_or(0, |relays| {
+        let relayed = relays.as_mut().map_or(0, |relays| {
             relays.receive(|port, peer, datagram| turn.handle_peer(now, port, peer, datagram))
-        })
+        });
+        let asked = self.reader.as_mut().map_or(0, |reader| {
+            reader.receive(|path, datagram| turn.handle_second_port(now, path, datagram))
+        });
+        relayed + asked
     }
 
     fn has_unread(&self) -> bool {
         self.machine.relays.as_ref().is_some_and(Relays::has_unread)
+            || self.reader.as_ref().is_some_and(Reader::has_unread)
     }
 
     fn send(&mut self) {
@@ -222,7 +259,16 @@ impl Guest for TurnGuest {
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.turn.poll_client()
+        loop {
+            let transmit = self.turn.poll_client()?;
+            let left = match &self.second_port {
+                Some(second_port) => second_port.send(transmit),
+                None => Some(transmit),
+            };
+            if left.is_some() {
+                return left;
+            }
+        }
     }
 
     fn poll_introduction(&mut self) -> Option<FourTuple> {

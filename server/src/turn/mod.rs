@@ -14,6 +14,7 @@
 //! | `credentials`, `stored`, `account` | who may have one, and what it may do |
 //! | `meter` | what was relayed for whom |
 //! | `live` | the relays there are now, to be looked at |
+//! | `discovery`, `places`, `second_port` | what a client is told of its address, and of its NAT |
 //! | `guest`, `start` | the server on a shard's thread; all of them |
 //! | `nonce`, `quota`, `ports` | what keeps strangers and users within bounds |
 
@@ -22,16 +23,19 @@ pub mod account;
 pub mod allocation;
 mod answer;
 pub mod credentials;
+mod discovery;
 pub mod guest;
 pub mod live;
 pub mod meter;
 pub mod mobility;
 mod moving;
 pub mod nonce;
+pub mod places;
 pub mod ports;
 pub mod quota;
 pub mod refusal;
 mod relay;
+pub mod second_port;
 mod serve;
 pub mod server;
 pub mod start;

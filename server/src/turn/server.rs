@@ -20,6 +20,7 @@ use super::credentials::Credentials;
 use super::live::LiveRelays;
 use super::mobility::{Elsewhere, HandedOver};
 use super::nonce::Nonces;
+use super::places::Places;
 use super::ports::{Lease, Ports};
 use super::quota::{Quota, Quotas};
 use super::ticket::Tickets;
@@ -81,6 +82,8 @@ pub struct Shared {
     pub own: OwnPorts,
     /// The relays there are now.
     pub live: Arc<LiveRelays>,
+    /// Where clients find out about their NATs, if they can.
+    pub(super) places: Option<Places>,
     /// What clients find their allocations by that have moved.
     pub tickets: Tickets,
     pub(super) elsewhere: Arc<Elsewhere>,
@@ -123,8 +126,15 @@ impl Shared {
             own,
             live: Arc::default(),
             elsewhere: Arc::default(),
+            places: None,
             reservations: Mutex::default(),
         }
+    }
+
+    /// At these places clients find out about their NATs.
+    #[must_use]
+    pub fn discovering(self, places: Option<Places>) -> Self {
+        Self { places, ..self }
     }
 
     pub(super) fn reservations(&self) -> MutexGuard<'_, HashMap<[u8; 8], Reservation>> {

@@ -13,6 +13,7 @@ use super::guest::{Addresses, TurnGuest};
 use super::live::LivePage;
 use super::nonce::Nonces;
 use super::ports::Ports;
+use super::second_port::SecondPort;
 use super::server::Shared;
 use crate::interface::InterfaceRule;
 use crate::media::net::candidates::Interfaces;
@@ -37,6 +38,8 @@ pub struct TurnConfig {
     pub turns: Option<Turns>,
     /// Other servers that clients may use.
     pub others: Vec<IceServer>,
+    /// By what clients find out about their NATs, if they can.
+    pub second_port: Option<SecondPort>,
 }
 
 /// Where TURN is spoken over TLS.
@@ -136,7 +139,9 @@ impl TurnServers {
     /// A shard's.
     pub fn guest(&self, port: &Port, shard: usize) -> Box<dyn Guest> {
         let (shared, addresses) = self.made.get_or_init(|| self.share(port));
-        Box::new(TurnGuest::new(shared.clone(), addresses.clone(), shard))
+        let second_port = self.config.second_port.clone();
+        let guest = TurnGuest::new(shared.clone(), addresses.clone(), shard);
+        Box::new(guest.with_second_port(second_port))
     }
 
     fn share(&self, port: &Port) -> (Arc<Shared>, Arc<Addresses>) {
@@ -152,6 +157,9 @@ impl TurnServers {
             Nonces::new(&rand::random()),
             port.number,
         );
+        let second_port = self.config.second_port.as_ref();
+        let places = second_port.map(|second| second.places(port.number));
+        let shared = shared.discovering(places);
         (Arc::new(shared), Arc::new(addresses))
     }
 }

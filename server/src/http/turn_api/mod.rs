@@ -168,6 +168,7 @@ mod tests {
             external_ips: Vec::new(),
             interfaces: Vec::new(),
             turns: None,
+            second_port: None,
             others: Vec::new(),
         }));
         let ledger = Ledger::open(None, turn.credentials().stored().clone()).unwrap();

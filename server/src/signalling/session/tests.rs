@@ -70,6 +70,7 @@ fn member() -> (Session, MediaPlane, Vec<Prepared>) {
         external_ips: Vec::new(),
         interfaces: Vec::new(),
         turns: None,
+        second_port: None,
         others: Vec::new(),
     }));
     let signalling = Arc::new(Signalling::new(config, media.clone(), turn, None));

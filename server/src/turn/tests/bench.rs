@@ -14,6 +14,7 @@ use crate::turn::credentials::{
     Credentials, Issued, REALM as OUR_REALM, SharedSecret, time_limited,
 };
 use crate::turn::nonce::Nonces;
+use crate::turn::places::Places;
 use crate::turn::ports::Ports;
 use crate::turn::server::{Host, Shared, Turn};
 
@@ -110,6 +111,21 @@ impl Bench {
                 ..Machine::default()
             },
             transactions: 0,
+        }
+    }
+
+    /// One that clients find out about their NATs by.
+    pub(super) fn discovering(places: Places) -> Self {
+        let Self {
+            now, shared, turn, ..
+        } = Self::new();
+        drop(turn);
+        let shared = Arc::into_inner(shared).map(|shared| shared.discovering(Some(places)));
+        let shared = Arc::new(shared.expect("nobody else has it"));
+        Self {
+            turn: Turn::new(now, shared.clone(), 0),
+            shared,
+            ..Self::new()
         }
     }
 

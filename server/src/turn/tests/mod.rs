@@ -2,6 +2,7 @@
 
 mod bench;
 mod challenges;
+mod discovery;
 mod grants;
 mod hostile;
 mod lifetimes;

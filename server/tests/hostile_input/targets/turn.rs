@@ -1,6 +1,6 @@
 //! Datagrams of TURN's clients and peers, before and after there is an allocation.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use ferrite_server::media::net::stun::{Message, MessageType, Method, Transaction
 use ferrite_server::turn::access::Access;
 use ferrite_server::turn::credentials::{self, Credentials, SharedSecret, time_limited};
 use ferrite_server::turn::nonce::Nonces;
+use ferrite_server::turn::places::Places;
 use ferrite_server::turn::ports::Ports;
 use ferrite_server::turn::server::{Host, Shared, Turn};
 
@@ -22,6 +23,14 @@ use super::input::Input;
 const UNIX: u64 = 1_800_000_000;
 const USER: &str = "1800100000:me";
 const PEER: &str = "198.100.1.1:7000";
+
+const PLACES: Places = Places {
+    addresses: [
+        IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)),
+        IpAddr::V4(Ipv4Addr::new(203, 0, 113, 2)),
+    ],
+    ports: [3478, 3479],
+};
 
 #[derive(Default)]
 struct Machine {
@@ -81,13 +90,14 @@ impl World {
     fn new() -> Self {
         let now = Instant::now();
         let secret = SharedSecret("north".to_owned());
-        let shared = Arc::new(Shared::new(
+        let shared = Shared::new(
             Access::default(),
             Arc::new(Credentials::new(vec![secret])),
             Ports::new(50_000..=50_003),
             Nonces::new(&[9; 32]),
             3478,
-        ));
+        );
+        let shared = Arc::new(shared.discovering(Some(PLACES)));
         Self {
             now,
             turn: Turn::new(now, shared.clone(), 0),
@@ -105,6 +115,22 @@ impl World {
             assert_eq!(path.local.to_string(), "203.0.113.1:3478");
             assert!(data.len() <= datagram.len());
         }
+        self.check();
+    }
+
+    /// The same at one of the four places; or at another address.
+    fn give_at(&mut self, at: u8, client: &FourTuple, datagram: &[u8]) {
+        let (address, port) = (usize::from(at & 1), usize::from(at >> 1 & 1));
+        let local = SocketAddr::new(PLACES.addresses[address], PLACES.ports[port]);
+        let client = match at & 4 {
+            0 => *client,
+            _ => FourTuple { local, ..*client },
+        };
+        match client.local.port() == PLACES.ports[1] {
+            true => self.turn.handle_second_port(self.now, &client, datagram),
+            false => return self.give(&client, datagram),
+        }
+        assert!(self.turn.len() <= 4);
         self.check();
     }
 
@@ -151,6 +177,13 @@ impl World {
         let mut sent = 0;
         while let Some(transmit) = self.turn.poll_client() {
             sent += transmit.count();
+            let FourTuple { local, remote, .. } = transmit.path;
+            assert!(
+                (0..4).any(|number| client(number).remote == remote),
+                "{remote}"
+            );
+            let is_place = PLACES.addresses.contains(&local.ip());
+            assert!(is_place && PLACES.ports.contains(&local.port()), "{local}");
             let message = Message::read(&transmit.data);
             if let Some(ticket) = message.and_then(|message| message.get(MOBILITY_TICKET)) {
                 self.ticket = ticket.to_vec();
@@ -172,7 +205,7 @@ impl World {
             let choice = input.u8();
             let client = client(choice >> 6);
             match choice & 7 {
-                0 | 1 => self.give(&client, input.piece()),
+                0 | 1 => self.give_at(choice >> 3 & 7, &client, input.piece()),
                 2 | 3 => {
                     let (typ, mut attributes) = (input.u16(), Input(input.piece()));
                     let ticket = (choice & 8 != 0).then(|| self.ticket.clone());

@@ -1,4 +1,5 @@
-//! The types of STUN's attributes (RFC 8489 §18.3, RFC 8656 §18, RFC 8445 §16.1, RFC 8016 §6), and how addresses are
+//! The types of STUN's attributes (RFC 8489 §18.3, RFC 8656 §18, RFC 8445 §16.1, RFC 8016 §6,
+//! RFC 5780 §9), and how addresses are
 //! written in them, which the message's own cookie and transaction hide.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,6 +13,8 @@ pub struct TransactionId(pub [u8; 12]);
 
 #[expect(missing_docs, reason = "the names are the RFCs'")]
 mod types {
+    pub const MAPPED_ADDRESS: u16 = 0x0001;
+    pub const CHANGE_REQUEST: u16 = 0x0003;
     pub const USERNAME: u16 = 0x0006;
     pub const MESSAGE_INTEGRITY: u16 = 0x0008;
     pub const ERROR_CODE: u16 = 0x0009;
@@ -39,6 +42,8 @@ mod types {
     pub const FINGERPRINT: u16 = 0x8028;
     pub const ICE_CONTROLLED: u16 = 0x8029;
     pub const ICE_CONTROLLING: u16 = 0x802a;
+    pub const RESPONSE_ORIGIN: u16 = 0x802b;
+    pub const OTHER_ADDRESS: u16 = 0x802c;
     pub const MOBILITY_TICKET: u16 = 0x8030;
 }
 
@@ -86,6 +91,24 @@ pub fn write_address(
         IpAddr::V6(ip) => {
             let hidden = ip.to_bits() ^ mask(transaction);
             value[4..].copy_from_slice(&hidden.to_be_bytes());
+            (IPV6, 20)
+        }
+    };
+    value[..4].copy_from_slice(&[0, family, port[0], port[1]]);
+    len
+}
+
+/// An address as MAPPED-ADDRESS and its like have it (RFC 8489 §14.1), which hides nothing. Returns how many bytes it
+/// takes.
+pub fn write_plain_address(value: &mut [u8; 20], address: SocketAddr) -> usize {
+    let port = address.port().to_be_bytes();
+    let (family, len) = match address.ip() {
+        IpAddr::V4(ip) => {
+            value[4..8].copy_from_slice(&ip.octets());
+            (IPV4, 8)
+        }
+        IpAddr::V6(ip) => {
+            value[4..].copy_from_slice(&ip.octets());
             (IPV6, 20)
         }
     };

@@ -7,6 +7,7 @@ use ring::hmac;
 
 use super::attribute::{
     ERROR_CODE, FINGERPRINT, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256, write_address,
+    write_plain_address,
 };
 use super::{ATTRIBUTE_HEADER, HEADER, MAGIC_COOKIE, MessageType, TransactionId, integrity};
 
@@ -47,6 +48,13 @@ impl<'b> Writer<'b> {
     pub fn add_address(&mut self, typ: u16, address: SocketAddr) {
         let mut value = [0; 20];
         let len = write_address(&mut value, address, self.transaction);
+        self.add(typ, &value[..len]);
+    }
+
+    /// An attribute with an address as it is (RFC 8489 §14.1).
+    pub fn add_plain_address(&mut self, typ: u16, address: SocketAddr) {
+        let mut value = [0; 20];
+        let len = write_plain_address(&mut value, address);
         self.add(typ, &value[..len]);
     }
 
