@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{ClientMessage, CloseCode, IceServer, RoomMessage, ServerMessage};
+use js_sys::Function;
 use wasm_bindgen::JsValue;
 use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, console};
 
@@ -134,6 +135,7 @@ pub(crate) enum Event {
 pub(crate) struct Client {
     url: String,
     codec: Option<VideoCodec>,
+    describe: Option<Function>,
     call: Call,
     status: Status,
     post: Post<Input>,
@@ -161,6 +163,7 @@ impl Client {
         Self {
             url,
             codec,
+            describe: None,
             status: call.status(),
             call,
             _listeners: surroundings::listeners(&post.map(Input::from)),
@@ -176,6 +179,11 @@ impl Client {
             socket_number: 0,
             peer_number: 0,
         }
+    }
+
+    /// Has this set the offers, instead of the browser by itself.
+    pub(crate) fn describing(self, describe: Option<Function>) -> Self {
+        Self { describe, ..self }
     }
 
     /// The call as it is.
@@ -382,6 +390,7 @@ impl Client {
         let options = PeerOptions {
             ice_servers,
             codec: self.codec,
+            describe: self.describe.as_ref(),
             tracks: &self.tracks,
             outlets: self.outlets.as_deref(),
         };

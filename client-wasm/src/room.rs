@@ -116,6 +116,7 @@ impl Room {
             label: None,
             track: Some(track),
             muted: self.client.room().is_muted(key),
+            manner: None,
         });
         self.carry();
     }

@@ -19,7 +19,7 @@ const TYPES: &str = "ferrite_client.d.ts";
 const WASM: &str = "ferrite_client_bg.wasm";
 
 /// As they are served.
-const SERVED: [&str; 15] = [
+const SERVED: [&str; 17] = [
     SCRIPT,
     TYPES,
     WASM,
@@ -28,7 +28,9 @@ const SERVED: [&str; 15] = [
     "sdk/index.js",
     "sdk/index.d.ts",
     "sdk/calls.js",
+    "sdk/describe.js",
     "sdk/emitter.js",
+    "sdk/encodings.js",
     "sdk/local_track.js",
     "sdk/participant.js",
     "sdk/publication.js",

@@ -184,8 +184,17 @@ async fn from_npm_react_draws_a_call_by_a_hook() -> Result<()> {
 
 #[tokio::test]
 async fn from_npm_strict_typescript_knows_what_methods_take_and_give() -> Result<()> {
-    let project = project(&artefacts::fresh("npm_typed")?, "vite").await?;
-    fs::write(project.join("src/typed.ts"), TYPED)?;
+    typed("npm_typed", TYPED).await
+}
+
+#[tokio::test]
+async fn from_npm_strict_typescript_knows_how_tracks_are_published() -> Result<()> {
+    typed("npm_published", PUBLISHED).await
+}
+
+async fn typed(name: &str, program: &str) -> Result<()> {
+    let project = project(&artefacts::fresh(name)?, "vite").await?;
+    fs::write(project.join("src/typed.ts"), program)?;
     run(&project, "node", &["node_modules/typescript/bin/tsc"]).await
 }
 
@@ -219,6 +228,26 @@ import { Emitter } from "ferrite-client/sdk";
 const any = new Room();
 any.handle("whatever", (payload) => payload);
 await any.call("ben", "whatever", 7).catch((error: RpcError) => console.log(error.code));
+"#;
+
+const PUBLISHED: &str = r#"
+import { Room, type PublishOptions, type SimulcastLayer } from "ferrite-client/sdk";
+
+declare const picture: MediaStreamTrack;
+const room = new Room({ stereo: true, codec: "VP9" });
+const layers: SimulcastLayer[] = [{ maxBitrate: 1e6, maxFramerate: 30 }, { scaleResolutionDownBy: 4 }];
+const options: PublishOptions = { codecs: ["AV1", "VP8"], simulcast: layers, maxFramerate: 30, contentHint: "motion" };
+const camera = room.publish(picture, options);
+const key: string = camera.options.key;
+room.publish(picture, { key, simulcast: false, maxBitrate: 1e6, source: "screen" });
+room.publish(picture, { encodings: [{ rid: "h" }, { rid: "f" }] });
+room.publish(picture, { stereo: true, dtx: true });
+// @ts-expect-error
+room.publish(picture, { codecs: ["VP7"] });
+// @ts-expect-error
+room.publish(picture, { simulcast: 3 });
+// @ts-expect-error
+room.publish(picture, { red: true });
 "#;
 
 #[tokio::test]

@@ -4,7 +4,7 @@
  */
 import type {
   FerriteJoin, FerriteLeft, FerriteOptions, FerritePhase, FerritePublish, FerriteQuality, FerriteRoomMessage,
-  FerriteSource, FerriteStats, FerriteStatus, FerriteShown,
+  FerriteSource, FerriteStats, FerriteStatus, FerriteShown, FerriteVideoCodec,
 } from "../ferrite_client.js";
 
 // What does not say that it is exported is not.
@@ -35,12 +35,55 @@ declare class Emitter<Events> {
 export interface RoomOptions extends FerriteOptions {
   /** Whether what others publish is subscribed to by itself. Default: true. */
   subscribe?: boolean;
+  /**
+   * Whether what others publish in stereo is heard so. Chromium plays it in one channel otherwise; Firefox always plays
+   * two. Default: false, which is less to decode.
+   */
+  stereo?: boolean;
 }
 
 /** How to get into a room. */
 export interface RoomConnect extends FerriteJoin {
   /** Goes no further; the promise rejects with its reason. */
   signal?: AbortSignal;
+}
+
+/** A layer of a picture: the largest comes first, and each has half the width and height of the one before. */
+export interface SimulcastLayer {
+  /** Bits per second. */
+  maxBitrate?: number;
+  /** Frames per second. */
+  maxFramerate?: number;
+  /** By what width and height are divided, instead. */
+  scaleResolutionDownBy?: number;
+}
+
+/**
+ * How to publish a track. A server forwards sound in Opus and nothing beside it, so that there is no `red` to ask for:
+ * Opus has error correction of its own. It passes on one layer of a picture to each
+ * participant, and does not take scalable codings (SVC) apart: so that nobody is sent more than they see, there is
+ * simulcast, also in VP9 and AV1.
+ */
+export interface PublishOptions extends Partial<FerritePublish> {
+  /** Default: `mic` or `cam`. */
+  key?: string;
+  /**
+   * Whether pictures are sent in layers, so that everybody gets one that fits; or one to three layers. Default: true for
+   * a camera in VP8. Of pictures with less than 960 pixels on the larger side there are two, and with less than 640 one.
+   */
+  simulcast?: boolean | SimulcastLayer[];
+  /** Bits per second: of sound, or of the largest layer of a picture. Each further one has a third. */
+  maxBitrate?: number;
+  /** Frames per second. */
+  maxFramerate?: number;
+  /** The codecs of a picture: the browser sends the first that it has. Default: that of the room's options. */
+  codecs?: FerriteVideoCodec[];
+  /** Of sound: in two channels, where the track has two. Who listens in Chromium needs {@link RoomOptions.stereo}. */
+  stereo?: boolean;
+  /** Of sound: next to nothing is sent while it is silent. */
+  dtx?: boolean;
+  /** What it is: `speech` or `music`, `motion`, `detail` or `text`. Also of a track that replaces it. */
+  contentHint?: string;
 }
 
 /** Something that was said, and by whom, where they are still there. */
@@ -128,8 +171,8 @@ export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Rec
   connect(options: RoomConnect): Promise<void>;
   /** Leaves. Resolves when all that was there is told to be gone. */
   leave(): Promise<void>;
-  /** Publishes a track here and in the next room, until it is stopped. Default key: `mic` or `cam`. */
-  publish(track: MediaStreamTrack, options?: Partial<FerritePublish>): LocalTrack;
+  /** Publishes a track here and in the next room, until it is stopped. */
+  publish(track: MediaStreamTrack, options?: PublishOptions): LocalTrack;
   /** Says something to all, or to some. Resolves when the server took it. */
   say(text: string, options?: { topic?: string; to?: (Participant | string)[] }): Promise<void>;
   /**
@@ -245,7 +288,7 @@ export declare class LocalTrack {
   private constructor();
   readonly key: string;
   readonly kind: "audio" | "video";
-  readonly options: FerritePublish;
+  readonly options: PublishOptions & { key: string };
   readonly track: MediaStreamTrack;
   /** How others see it, while they do. */
   readonly publication: Publication | undefined;

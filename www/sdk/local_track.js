@@ -1,15 +1,20 @@
 // A track that this client publishes, from the moment it says so until it stops: also while it is in no room.
 
+import { chosen, encodings } from "./encodings.js";
+import { capabilities } from "./describe.js";
+
 export class LocalTrack {
   #room;
   #track;
+  #sent;
   #isMuted = false;
   #isOver = false;
 
   constructor(room, track, options) {
     this.#room = room;
-    this.#track = track;
     this.options = options;
+    this.#use(track);
+    this.#sent = sent(options, track, room);
   }
 
   get key() { return this.options.key; }
@@ -33,7 +38,7 @@ export class LocalTrack {
   replace(track) {
     this.#check();
     if (track.kind !== this.kind) throw new TypeError(`a track of ${track.kind} for one of ${this.kind}`);
-    this.#track = track;
+    this.#use(track);
     this.#room.carry(this);
   }
 
@@ -64,6 +69,11 @@ export class LocalTrack {
     this.#track.stop();
   }
 
+  #use(track) {
+    this.#track = track;
+    if (this.options.contentHint !== undefined) track.contentHint = this.options.contentHint;
+  }
+
   #mute(isMuted) {
     this.#check();
     this.#isMuted = isMuted;
@@ -73,4 +83,16 @@ export class LocalTrack {
   #check() {
     if (this.#isOver) throw new DOMException("it is published no more", "InvalidStateError");
   }
+
+  // The rest is the room's, and not for users.
+
+  // How the client is to publish it: the same for another track in its place.
+  get sent() { return this.#sent; }
+}
+
+function sent({ key, source, label, codecs, stereo, dtx, ...options }, track, { codec }) {
+  const { width = 0, height = 0 } = track.getSettings();
+  const said = { source: source ?? "camera", kind: track.kind, size: Math.max(width, height) };
+  const first = chosen(codecs ?? [codec].filter(Boolean), capabilities());
+  return { key, source, label, codecs, stereo, dtx, encodings: encodings(options, { ...said, codec: first }) };
 }

@@ -2,6 +2,7 @@
 // of them into what the client is asked for.
 
 import init, { FerriteClient } from "../ferrite_client.js";
+import { describe } from "./describe.js";
 import { Emitter } from "./emitter.js";
 import { LocalTrack } from "./local_track.js";
 import { Participant } from "./participant.js";
@@ -35,7 +36,8 @@ export class Room extends Emitter {
 
   constructor(options = {}) {
     super();
-    this.#options = options;
+    const { stereo = false } = options;
+    this.#options = { describe: (connection, sent) => describe(connection, sent, stereo), ...options };
   }
 
   get id() { return this.#id; }
@@ -124,10 +126,12 @@ export class Room extends Emitter {
     return this.#inside().endRoom(reason);
   }
 
-  // The next three are for LocalTrack.
+  // The next four are for LocalTrack.
+
+  get codec() { return this.#options.codec; }
 
   carry(local) {
-    this.#client?.publishTrack(local.track, local.options);
+    this.#client?.publishTrack(local.track, local.sent);
     local.publication?.show(local.track);
   }
 

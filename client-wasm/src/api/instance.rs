@@ -8,10 +8,10 @@ use wasm_bindgen::JsValue;
 
 use super::outcome::{Failure, Glance, Reply};
 use super::place::Place;
+use super::translate::Options;
 use super::{shapes, translate};
 use crate::call::{Entry, LinkState, Phase, Request, Status};
 use crate::client::{self, Client, Command, Event};
-use crate::codec::VideoCodec;
 use crate::dom::{Inbox, Post};
 use crate::gaps;
 use crate::peer::Outlet;
@@ -50,13 +50,9 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(
-        url: String,
-        codec: Option<VideoCodec>,
-        post: &Post<Input>,
-        glance: Rc<Glance>,
-    ) -> Self {
-        let client = Client::new(url, codec, post.map(Input::Client));
+    pub(super) fn new(options: Options, post: &Post<Input>, glance: Rc<Glance>) -> Self {
+        let client = Client::new(options.url, options.codec, post.map(Input::Client))
+            .describing(options.describe);
         *glance.status.borrow_mut() = translate::status(client.status());
         Self {
             client,

@@ -60,10 +60,10 @@ impl FerriteClient {
     /// A client that does nothing yet. Throws when the address is none.
     #[wasm_bindgen(constructor)]
     pub fn new(options: Option<FerriteOptions>) -> Result<FerriteClient, JsValue> {
-        let (url, codec) = translate::options(&options.map_or(JsValue::UNDEFINED, Into::into))?;
+        let options = translate::options(&options.map_or(JsValue::UNDEFINED, Into::into))?;
         let (post, inbox) = dom::queue();
         let glance = Rc::new(Glance::default());
-        let instance = Instance::new(url, codec, &post, Rc::clone(&glance));
+        let instance = Instance::new(options, &post, Rc::clone(&glance));
         wasm_bindgen_futures::spawn_local(instance.run(inbox));
         Ok(Self { post, glance })
     }

@@ -101,7 +101,8 @@ impl FerriteClient {
         track: MediaStreamTrack,
         options: FerritePublish,
     ) -> Result<(), JsValue> {
-        let publish: Publish = read(&options.into(), "FerritePublish")?;
+        let options = JsValue::from(options);
+        let publish: Publish = read(&options, "FerritePublish")?;
         if publish.key.is_empty() || publish.key.contains('/') {
             return Err(TypeError::new("FerritePublish.key is empty or has a /").into());
         }
@@ -115,6 +116,7 @@ impl FerriteClient {
             label: publish.label,
             track: Some(track),
             muted: false,
+            manner: js_sys::JSON::stringify(&options)?.as_string(),
         }));
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! JavaScript values in and out of the class, in the shapes that `types.d.ts` promises.
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use js_sys::{ArrayBuffer, Error, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, Error, Function, Reflect, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -13,8 +13,18 @@ use crate::peer::{Payload, SendError};
 use crate::stats::Stats;
 use crate::{url, words};
 
-/// The server's address and the codec to prefer.
-pub(super) fn options(options: &JsValue) -> Result<(String, Option<VideoCodec>), JsValue> {
+/// `FerriteOptions`.
+pub(super) struct Options {
+    /// The WebSocket's.
+    pub(super) url: String,
+    /// The one to prefer.
+    pub(super) codec: Option<VideoCodec>,
+    /// What sets offers.
+    pub(super) describe: Option<Function>,
+}
+
+/// What a client is told from the start.
+pub(super) fn options(options: &JsValue) -> Result<Options, JsValue> {
     let text = |name: &str| {
         let value = Reflect::get(options, &name.into()).ok();
         value.and_then(|value| value.as_string())
@@ -25,7 +35,12 @@ pub(super) fn options(options: &JsValue) -> Result<(String, Option<VideoCodec>),
     };
     let url = url.ok_or_else(|| js_sys::TypeError::new("FerriteOptions.url is not a URL"))?;
     let codec = text("codec").and_then(|name| VideoCodec::parse(&name));
-    Ok((url, codec))
+    let describe = Reflect::get(options, &"describe".into()).ok();
+    Ok(Options {
+        url,
+        codec,
+        describe: describe.and_then(|it| it.dyn_into().ok()),
+    })
 }
 
 /// Text or bytes.

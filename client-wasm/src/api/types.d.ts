@@ -7,8 +7,17 @@ export interface FerriteOptions {
    */
   url?: string;
   /** The video codec to offer first, where the browser has it. Default: the browser's own order. */
-  codec?: "VP8" | "VP9" | "H264" | "AV1";
+  codec?: FerriteVideoCodec;
+  /**
+   * Makes an offer and sets it as the local description, for what browsers let nobody say otherwise. `sent` has, for each
+   * transceiver of a room in its order, how {@link FerriteClient.publishTrack} was told to publish what it sends.
+   * Default: `connection.setLocalDescription()`.
+   */
+  describe?: (connection: RTCPeerConnection, sent: (FerritePublish | undefined)[]) => Promise<void>;
 }
+
+/** A codec that servers forward. */
+export type FerriteVideoCodec = "VP8" | "VP9" | "H264" | "AV1";
 
 /** Where a call is. */
 export type FerritePhase =
@@ -115,6 +124,13 @@ export interface FerritePublish {
   /** Default: `microphone` for sound, `camera` for pictures. */
   source?: FerriteSource;
   label?: string;
+  /**
+   * How it is encoded: layers by their `rid`s, `q`, `h` and `f`, of which `f` is the largest, smallest first; or one
+   * without. A server passes on one layer to each; of scalable codings (`scalabilityMode`) with more than one spatial
+   * layer it drops nothing, so that everybody gets all of it. Default: two or three layers of a camera's pictures in VP8
+   * that are at least 640 pixels wide, else one.
+   */
+  encodings?: RTCRtpEncodingParameters[];
 }
 
 /** A place for pictures. */

@@ -36,5 +36,6 @@ fn outlet(key: &'static str, source: Source, track: Option<&MediaStreamTrack>) -
         label: None,
         track: track.cloned(),
         muted: false,
+        manner: None,
     }
 }

@@ -15,7 +15,7 @@ use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
     ClientEvidence, IceCandidate, IceServer, RELIABLE_CHANNEL, SdpType, SessionDescription, Tracks,
 };
-use js_sys::{Array, Object, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     Event, MediaStream, MediaStreamTrack, RtcBundlePolicy, RtcConfiguration, RtcIceCandidate,
@@ -74,6 +74,8 @@ pub(crate) enum PeerEvent {
 pub(crate) struct PeerOptions<'a> {
     pub(crate) ice_servers: &'a [IceServer],
     pub(crate) codec: Option<VideoCodec>,
+    /// What sets an offer instead of the browser by itself.
+    pub(crate) describe: Option<&'a Function>,
     /// What the server is to return.
     pub(crate) tracks: &'a [MediaStreamTrack],
     /// What is published, in a room.
@@ -85,6 +87,7 @@ pub(crate) struct Peer {
     connection: Connection,
     channel: Channel,
     codec: Option<VideoCodec>,
+    describe: Option<Function>,
     /// In a room.
     sections: Option<Sections>,
     post: Post<PeerEvent>,
@@ -115,6 +118,7 @@ impl Peer {
             connection,
             channel,
             codec: options.codec,
+            describe: options.describe.cloned(),
             sections,
             post: post.clone(),
             exchange: None,
@@ -193,8 +197,12 @@ impl Peer {
         let connection = self.connection.clone();
         let sections = self.sections.clone();
         let post = self.post.clone();
+        let described = self.describe.as_ref().map(|describe| {
+            let sent = self.sections.as_ref().map(Sections::sent);
+            describe.call2(&JsValue::UNDEFINED, &connection, &sent.unwrap_or_default())
+        });
         self.exchange = Some(Task::new(async move {
-            let set = connection.set_local_description_implicitly().await;
+            let set = set_offer(&connection, described).await;
             let offer = set.map(|_| Offer {
                 sdp: gaps::sdp_of(connection.local_description()),
                 tracks: sections.as_ref().map(Sections::tracks),
@@ -422,6 +430,18 @@ fn state(event: Event) -> Option<PeerEvent> {
         _ => return None,
     };
     Some(PeerEvent::State(state))
+}
+
+/// The browser's own offer, or what is said instead.
+async fn set_offer(
+    connection: &Connection,
+    described: Option<Result<JsValue, JsValue>>,
+) -> Result<(), JsValue> {
+    let set = match described {
+        Some(described) => Promise::resolve(&described?),
+        None => connection.set_local_description_implicitly(),
+    };
+    set.await.map(drop)
 }
 
 async fn set_answer(connection: &Connection, sdp: String) -> Result<(), JsValue> {

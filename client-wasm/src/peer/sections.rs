@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ferrite_protocol::{MediaKind, Source, TrackUse, Tracks};
-use js_sys::{Object, Reflect};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MediaStreamTrack, RtcRtpTransceiverDirection as Direction};
 
@@ -27,6 +27,8 @@ pub(crate) struct Outlet {
     pub(crate) track: Option<MediaStreamTrack>,
     /// Nothing of it is to leave the browser for now, although there is a track.
     pub(crate) muted: bool,
+    /// All that a program says of how to publish it, in JSON.
+    pub(crate) manner: Option<String>,
 }
 
 impl Outlet {
@@ -49,6 +51,7 @@ struct Publication {
     key: String,
     source: Source,
     label: Option<String>,
+    manner: Option<String>,
     transceiver: Transceiver,
     /// While that is under way its parameters are not to be set again.
     switching: Switching,
@@ -161,11 +164,12 @@ impl Sections {
 
     fn add(&mut self, outlet: &Outlet, track: &MediaStreamTrack) -> Result<(), JsValue> {
         let init = direction("sendonly")?;
-        let encodings = layers::encodings(outlet.source, self.codec, gaps::size_of(track));
-        if !encodings.is_empty() {
-            let encodings = gaps::object_from(&encodings)?;
-            Reflect::set(&init, &"sendEncodings".into(), &encodings)?;
-        }
+        let said = parsed(outlet.manner.as_deref())?;
+        let encodings = match Reflect::get(&said, &"encodings".into()) {
+            Ok(encodings) if !encodings.is_undefined() => encodings,
+            _ => encodings(outlet.source, self.codec, track)?,
+        };
+        Reflect::set(&init, &"sendEncodings".into(), &encodings)?;
         let transceiver = self.connection.add_transceiver(track, &init)?;
         let transceiver: Transceiver = transceiver.unchecked_into();
         if let (Some(codec), "video") = (self.codec, track.kind().as_str()) {
@@ -178,6 +182,7 @@ impl Sections {
             key: outlet.key.clone(),
             source: outlet.source,
             label: outlet.label.clone(),
+            manner: outlet.manner.clone(),
             transceiver,
             switching: Switching::default(),
         });
@@ -205,6 +210,18 @@ impl Sections {
         Ok(())
     }
 
+    /// What the program says of what each transceiver sends, in their order.
+    pub(super) fn sent(&self) -> JsValue {
+        let said = |transceiver: JsValue| {
+            let mut publications = self.publications.iter();
+            let known =
+                publications.find(|it| *AsRef::<JsValue>::as_ref(&it.transceiver) == transceiver);
+            parsed(known.and_then(|it| it.manner.as_deref())).unwrap_or_default()
+        };
+        let transceivers = self.connection.get_transceivers();
+        transceivers.iter().map(said).collect::<Array>().into()
+    }
+
     /// What the sections of the local description are for, by `mid`.
     pub(super) fn tracks(&self) -> Tracks {
         let publications = self.publications.iter();
@@ -230,6 +247,7 @@ impl Publication {
         self.key == outlet.key
             && self.source == outlet.source
             && self.label == outlet.label
+            && self.manner == outlet.manner
             && outlet.track.as_ref().is_none_or(fits)
     }
 
@@ -243,6 +261,23 @@ impl Publication {
             width: size.map(|(width, _)| width),
             height: size.map(|(_, height)| height),
         }
+    }
+}
+
+fn parsed(manner: Option<&str>) -> Result<JsValue, JsValue> {
+    manner.map_or(Ok(JsValue::UNDEFINED), js_sys::JSON::parse)
+}
+
+/// The layers that are chosen where none are said; undefined where it is sent as it is.
+fn encodings(
+    source: Source,
+    codec: Option<VideoCodec>,
+    track: &MediaStreamTrack,
+) -> Result<JsValue, JsValue> {
+    let encodings = layers::encodings(source, codec, gaps::size_of(track));
+    match encodings.is_empty() {
+        true => Ok(JsValue::UNDEFINED),
+        false => gaps::object_from(&encodings).map(Into::into),
     }
 }
 
