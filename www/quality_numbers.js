@@ -34,6 +34,7 @@ export function read(report, before, { room, quality, sections }) {
     return {
       ...numbers(stream ? [stream] : []),
       loss: stream ? lost([stream]) : null,
+      jitter: milliseconds(stream?.jitter),
       // What comes came from the server.
       roundTrip: stream ? milliseconds(pair?.currentRoundTripTime) : null,
       layer: stream && shown?.sent !== undefined ? shown.sent : null,
@@ -51,6 +52,7 @@ export function read(report, before, { room, quality, sections }) {
     return {
       ...numbers(active),
       loss: worst(remote.map((it) => it.fractionLost)),
+      jitter: milliseconds(worst(remote.map((it) => it.jitter))),
       roundTrip: milliseconds(worst(remote.map((it) => it.roundTripTime))),
       layer: null,
       why: limits[0] ?? null,

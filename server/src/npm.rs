@@ -19,7 +19,7 @@ const TYPES: &str = "ferrite_client.d.ts";
 const WASM: &str = "ferrite_client_bg.wasm";
 
 /// As they are served.
-const SERVED: [&str; 17] = [
+const SERVED: [&str; 19] = [
     SCRIPT,
     TYPES,
     WASM,
@@ -32,11 +32,13 @@ const SERVED: [&str; 17] = [
     "sdk/emitter.js",
     "sdk/encodings.js",
     "sdk/local_track.js",
+    "sdk/meter.js",
     "sdk/participant.js",
     "sdk/publication.js",
     "sdk/room.js",
     "sdk/rpc.js",
     "sdk/visible.js",
+    "quality_numbers.js",
 ];
 
 /// As they are in the repository.

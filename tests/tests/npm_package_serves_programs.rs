@@ -248,6 +248,12 @@ room.publish(picture, { codecs: ["VP7"] });
 room.publish(picture, { simulcast: 3 });
 // @ts-expect-error
 room.publish(picture, { red: true });
+const { bitrate, why, report } = await camera.getStats();
+const rate: number = bitrate ?? 0;
+const isMuted: boolean = why === "muted";
+// @ts-expect-error
+const sure: number = bitrate;
+report.forEach(({ type }) => console.log(type, rate, isMuted));
 "#;
 
 #[tokio::test]

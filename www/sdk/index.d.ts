@@ -232,6 +232,37 @@ export declare class Participant extends Emitter<ParticipantEvents> {
   from(source: FerriteSource): Publication | undefined;
 }
 
+/** How well a publication does. Rates and loss are those since it was last asked, and null the first time. */
+export interface PublicationStats {
+  /** Bits per second, of all layers that are sent. */
+  bitrate: number | null;
+  /** Of the largest that is sent, or of what comes. */
+  width: number | null;
+  height: number | null;
+  framesPerSecond: number | null;
+  /** 0 to 1. Of what is sent, as the server last said. */
+  loss: number | null;
+  /** Milliseconds. */
+  jitter: number | null;
+  /** Milliseconds, to the server and back. */
+  roundTrip: number | null;
+  codec: string | null;
+  /** The layer that comes: 0 is the best there is. */
+  layer: number | null;
+  /** How many are sent. */
+  layers: number;
+  /**
+   * What limits it: it is muted; this client does not ask for it (`paused`, `unseen`); the way from or to this client
+   * (`bandwidth`, `download`); that of who publishes it (`upload`); nothing comes from them (`interrupted`,
+   * `noPublisher`); `codec`, which this browser cannot play; `notAllowed`; this device is busy (`cpu`).
+   */
+  why:
+    | "muted" | "paused" | "unseen" | "bandwidth" | "download" | "upload" | "interrupted" | "noPublisher" | "codec"
+    | "notAllowed" | "cpu" | "other" | null;
+  /** What the browser says of the whole connection. */
+  report: RTCStatsReport;
+}
+
 /** What a {@link Publication} tells. */
 export interface PublicationEvents {
   publicationChanged: Publication;
@@ -276,6 +307,8 @@ export declare class Publication extends Emitter<PublicationEvents> {
   /** Nothing is sent of it, and it keeps its place. */
   pause(): void;
   resume(): void;
+  /** Of what this client sends, or of what comes. Rejects with `InvalidStateError` where there is no call that it is in. */
+  getStats(): Promise<PublicationStats>;
   /** Plays it in this element, or in a new one that is returned, whatever track comes. */
   attach(): HTMLMediaElement;
   attach<E extends HTMLMediaElement>(element: E): E;
@@ -301,6 +334,8 @@ export declare class LocalTrack {
   replace(track: MediaStreamTrack): void;
   /** Another camera or microphone, and stops the old one. Rejects as `getUserMedia` does, and keeps the old one then. */
   setDevice(deviceId: string): Promise<void>;
+  /** Of its publication. */
+  getStats(): Promise<PublicationStats>;
   /** Publishes it no more; the track goes on running. */
   unpublish(): void;
   /** Publishes it no more, and stops the track. */

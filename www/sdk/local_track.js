@@ -57,6 +57,11 @@ export class LocalTrack {
     old.stop();
   }
 
+  async getStats() {
+    if (!this.publication) throw new DOMException("nobody sees it yet", "InvalidStateError");
+    return this.publication.getStats();
+  }
+
   // Publishes it no more; the track goes on running.
   unpublish() {
     if (this.#isOver) return;

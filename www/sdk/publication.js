@@ -2,11 +2,14 @@
 // is wanted of it.
 
 import { Emitter } from "./emitter.js";
+import { Meter } from "./meter.js";
 import { Visible } from "./visible.js";
 
 export class Publication extends Emitter {
   #told;
   #wants;
+  #connection;
+  #meter = new Meter();
   #isOver = false;
   #isSubscribed;
   #isPaused = false;
@@ -18,12 +21,14 @@ export class Publication extends Emitter {
   #elements = new Set();
   #visible = new Visible(() => this.#wants("later"));
 
-  constructor(participant, told, isSubscribed, wants) {
+  // `wants` hears that something else is wanted of it; `connection` gives the peer connection of the moment.
+  constructor(participant, told, isSubscribed, wants, connection) {
     super();
     this.participant = participant;
     this.#told = told;
     this.#isSubscribed = isSubscribed;
     this.#wants = wants;
+    this.#connection = connection;
   }
 
   get id() { return this.#told.id; }
@@ -58,6 +63,12 @@ export class Publication extends Emitter {
   unsubscribe() { this.#subscribe(false); }
   pause() { this.#pause(true); }
   resume() { this.#pause(false); }
+
+  async getStats() {
+    const connection = !this.#isOver && this.#connection();
+    if (!connection) throw new DOMException("there is no call that it is in", "InvalidStateError");
+    return this.#meter.read(connection, this);
+  }
 
   attach(element = document.createElement(this.kind)) {
     if (this.#isOver) throw new DOMException("nothing comes of what is published no more", "InvalidStateError");

@@ -241,7 +241,9 @@ export class Room extends Emitter {
   #see(told) {
     const participant = this.#participants.get(told.participant);
     if (!participant) return;
-    const publication = new Publication(participant, told, this.#options.subscribe ?? true, (when) => this.#want(when));
+    const isWanted = this.#options.subscribe ?? true;
+    const connection = () => this.#client?.peerConnection;
+    const publication = new Publication(participant, told, isWanted, (when) => this.#want(when), connection);
     this.#publications.set(told.id, publication);
     const local = participant.isLocal && this.#tracks.get(publication.key);
     if (local) publication.show(local.track);
