@@ -19,7 +19,7 @@ const TYPES: &str = "ferrite_client.d.ts";
 const WASM: &str = "ferrite_client_bg.wasm";
 
 /// As they are served.
-const SERVED: [&str; 19] = [
+const SERVED: [&str; 20] = [
     SCRIPT,
     TYPES,
     WASM,
@@ -29,6 +29,7 @@ const SERVED: [&str; 19] = [
     "sdk/index.d.ts",
     "sdk/calls.js",
     "sdk/describe.js",
+    "sdk/devices.js",
     "sdk/emitter.js",
     "sdk/encodings.js",
     "sdk/local_track.js",

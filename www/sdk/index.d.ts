@@ -48,6 +48,28 @@ export interface RoomConnect extends FerriteJoin {
   signal?: AbortSignal;
 }
 
+/** Why there is no camera, microphone or screen. */
+export declare class DeviceError extends Error {
+  private constructor();
+  /**
+   * `denied`: the user, the system or a policy says no, or no screen was chosen. `missing`: there is none, or not this
+   * one, or the browser does not show screens. `busy`: it is there and cannot be opened, as when another program has it.
+   * `unfit`: none can do what is asked for in `constraint`. `insecure`: the page does not come over https. `other`: see
+   * `cause`.
+   */
+  readonly code: "denied" | "missing" | "busy" | "unfit" | "insecure" | "other";
+  /** What cannot be met. */
+  readonly constraint: string | undefined;
+  /** What the browser threw. */
+  readonly cause: unknown;
+}
+
+/** `getUserMedia`, which rejects with a {@link DeviceError}. */
+export declare function openDevices(constraints: MediaStreamConstraints): Promise<MediaStream>;
+
+/** `getDisplayMedia`, which does, too. */
+export declare function openScreen(options?: DisplayMediaStreamOptions): Promise<MediaStream>;
+
 /** A layer of a picture: the largest comes first, and each has half the width and height of the one before. */
 export interface SimulcastLayer {
   /** Bits per second. */
@@ -332,7 +354,7 @@ export declare class LocalTrack {
   unmute(): void;
   /** Another track under the same publication. The old one goes on running. */
   replace(track: MediaStreamTrack): void;
-  /** Another camera or microphone, and stops the old one. Rejects as `getUserMedia` does, and keeps the old one then. */
+  /** Another camera or microphone, and stops the old one. Rejects with a {@link DeviceError}, and keeps the old one then. */
   setDevice(deviceId: string): Promise<void>;
   /** Of its publication. */
   getStats(): Promise<PublicationStats>;

@@ -1,5 +1,6 @@
 // Rooms as objects, on top of FerriteClient: see index.d.ts.
 
+export { DeviceError, openDevices, openScreen } from "./devices.js";
 export { RpcError } from "./calls.js";
 export { LocalTrack } from "./local_track.js";
 export { Participant } from "./participant.js";

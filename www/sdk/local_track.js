@@ -2,6 +2,7 @@
 
 import { chosen, encodings } from "./encodings.js";
 import { capabilities } from "./describe.js";
+import { openDevices } from "./devices.js";
 
 export class LocalTrack {
   #room;
@@ -42,11 +43,11 @@ export class LocalTrack {
     this.#room.carry(this);
   }
 
-  // Another camera or microphone. Rejects as getUserMedia does, and keeps the old one then.
+  // Another camera or microphone. Keeps the old one where that cannot be had.
   async setDevice(deviceId) {
     this.#check();
     const wish = { ...this.#track.getConstraints(), deviceId: { exact: deviceId } };
-    const stream = await navigator.mediaDevices.getUserMedia({ [this.kind]: wish });
+    const stream = await openDevices({ [this.kind]: wish });
     const [track] = stream.getTracks();
     if (this.#isOver) {
       track.stop();
