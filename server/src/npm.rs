@@ -19,7 +19,7 @@ const TYPES: &str = "ferrite_client.d.ts";
 const WASM: &str = "ferrite_client_bg.wasm";
 
 /// As they are served.
-const SERVED: [&str; 20] = [
+const SERVED: [&str; 24] = [
     SCRIPT,
     TYPES,
     WASM,
@@ -28,16 +28,20 @@ const SERVED: [&str; 20] = [
     "sdk/index.js",
     "sdk/index.d.ts",
     "sdk/calls.js",
+    "sdk/data.js",
     "sdk/describe.js",
     "sdk/devices.js",
     "sdk/emitter.js",
     "sdk/encodings.js",
+    "sdk/files.js",
     "sdk/local_track.js",
     "sdk/meter.js",
     "sdk/participant.js",
     "sdk/publication.js",
     "sdk/room.js",
     "sdk/rpc.js",
+    "sdk/sha256.js",
+    "sdk/transfers.js",
     "sdk/visible.js",
     "quality_numbers.js",
 ];

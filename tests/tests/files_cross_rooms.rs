@@ -107,6 +107,43 @@ async fn arrives(name: &str, bytes: usize) -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_program_takes_what_a_page_sends_and_sends_it_back() -> Result<()> {
+    let options = RoomPage::windows();
+    scene_with(
+        "files_program",
+        &["--shards", "1"],
+        &options,
+        async |scene| {
+            let sent = scene.dir.join(NAME);
+            let hash = write_noise(&sent, 3_000_000)?;
+            let program = scene.server.url("/healthz");
+            let program = scene.browser.open_window(&program).await?;
+            scene.run(RETURNS).await?;
+            let bo = enter(scene, &scene.server.url(ROOM), "Bo").await?;
+            choose(scene, "Ada", &sent).await?;
+            line_is(scene, "out", "complete", wait::PATIENCE).await?;
+            line_is(scene, "in", "offered", wait::PATIENCE).await?;
+            scene.browser.click("[data-way=in] .take").await?;
+            line_is(scene, "in", "complete", wait::PATIENCE).await?;
+            ensure!(save(scene).await? == hash, "it is not what was sent");
+            scene.browser.switch_to(&program).await?;
+            scene.run("await window.returned;").await?;
+            scene.browser.switch_to(&bo).await
+        },
+    )
+    .await
+}
+
+const RETURNS: &str = "
+    const { Room } = await import('/sdk/index.js');
+    const room = new Room();
+    room.on('file', async (came) => {
+        const blob = await new Response(came.accept()).blob();
+        window.returned = room.sendFile(blob, { to: came.participant, name: came.name }).done;
+    });
+    await room.connect({ room: 'kitchen', name: 'Ada' });";
+
+#[tokio::test]
 async fn whoever_is_offered_a_file_may_decline_it_and_either_may_stop_it() -> Result<()> {
     let options = RoomPage::windows();
     scene_with("files_declined", &["--shards", "1"], &options, async |scene| {
@@ -228,7 +265,7 @@ async fn save(scene: &Scene) -> Result<Vec<u8>> {
     browser
         .devtools("Browser.setDownloadBehavior", params)
         .await?;
-    browser.click(".save").await?;
+    browser.click("[data-way=in] .save").await?;
     let saved = folder.join(NAME);
     let look = async || Ok(saved.exists());
     wait::until("the file to be saved", wait::PATIENCE, look, |there| *there).await?;

@@ -231,7 +231,7 @@ await any.call("ben", "whatever", 7).catch((error: RpcError) => console.log(erro
 "#;
 
 const PUBLISHED: &str = r#"
-import { Room, type PublishOptions, type SimulcastLayer } from "ferrite-client/sdk";
+import { DeviceError, FileError, openDevices, Room, type PublishOptions, type SimulcastLayer } from "ferrite-client/sdk";
 
 declare const picture: MediaStreamTrack;
 const room = new Room({ stereo: true, codec: "VP9" });
@@ -254,6 +254,17 @@ const isMuted: boolean = why === "muted";
 // @ts-expect-error
 const sure: number = bitrate;
 report.forEach(({ type }) => console.log(type, rate, isMuted));
+room.on("file", async (came) => {
+  for await (const bytes of came.accept()) console.log(bytes.byteLength, came.participant.name);
+});
+const sent = room.sendFile(new File([], "tea.txt"), { to: "ben", signal: AbortSignal.timeout(5) });
+sent.on("progress", ({ received, size }) => console.log(received / size));
+await sent.done.catch(({ code }: FileError) => console.log(code));
+await room.sendBytes(new Uint8Array(8), { topic: "cursor" });
+room.on("bytes", ({ data, participant }) => console.log(data.length, participant?.name));
+// @ts-expect-error
+sent.accept();
+await openDevices({ audio: true }).catch(({ code, constraint }: DeviceError) => console.log(code, constraint));
 "#;
 
 #[tokio::test]

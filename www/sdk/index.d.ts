@@ -113,6 +113,63 @@ export interface RoomMessage extends FerriteRoomMessage {
   participant?: Participant;
 }
 
+/** Bytes that somebody sent. */
+export interface RoomBytes {
+  /** The participant's id, as the server knows. */
+  from: string;
+  participant: Participant | undefined;
+  topic: string;
+  /** To this client and perhaps others, not to all. */
+  isPrivate: boolean;
+  data: Uint8Array<ArrayBuffer>;
+}
+
+/** Why a file did not come whole. */
+export declare class FileError extends Error {
+  private constructor();
+  /**
+   * `refused`: it was declined. `stopped`: either end stopped it, or one of them left. `failed`: it could not be read or
+   * kept. `different`: what came is not what was sent. `full`: 64 go on already.
+   */
+  readonly code: "refused" | "stopped" | "failed" | "different" | "full";
+}
+
+/** What a file on its way tells. */
+export interface FileEvents {
+  /** So much of it has come at the other end, or here. */
+  progress: { received: number; size: number };
+  over: OutgoingFile["state"];
+}
+
+declare class FileTransfer extends Emitter<FileEvents> {
+  readonly participant: Participant;
+  readonly name: string;
+  readonly size: number;
+  readonly received: number;
+  readonly state: "offered" | "active" | "complete" | "refused" | "stopped" | "failed" | "different";
+  readonly isOver: boolean;
+  /** Resolves when all of it came and was compared, and rejects with a {@link FileError} where it does not. */
+  readonly done: Promise<void>;
+  /** Declines or stops it. */
+  cancel(): void;
+}
+
+/** A file that this client sends. It goes on where it was after a cut, and ends when either end leaves the room. */
+export declare class OutgoingFile extends FileTransfer {
+  private constructor();
+  readonly file: Blob;
+}
+
+/** A file that somebody offers. */
+export declare class IncomingFile extends FileTransfer {
+  private constructor();
+  /**
+   * Takes it. What is not read of the stream holds up its sender: a megabyte or two wait. The stream ends when all of
+   * it was compared, and fails where it does not come; whoever cancels it stops the file.
+   */
+  accept(): ReadableStream<Uint8Array<ArrayBuffer>>;
+}
+
 /**
  * What a {@link Room} tells, in this order: who comes before what they publish, what goes before who goes, and all that
  * was there before `left`.
@@ -131,6 +188,9 @@ export interface RoomEvents {
   speaking: Participant[];
   quality: FerriteQuality;
   said: RoomMessage;
+  bytes: RoomBytes;
+  /** Somebody offers a file; it is declined with `cancel()`. Of one participant 8 wait at a time. */
+  file: IncomingFile;
   complaint: string;
   left: FerriteLeft;
 }
@@ -197,6 +257,14 @@ export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Rec
   publish(track: MediaStreamTrack, options?: PublishOptions): LocalTrack;
   /** Says something to all, or to some. Resolves when the server took it. */
   say(text: string, options?: { topic?: string; to?: (Participant | string)[] }): Promise<void>;
+  /**
+   * Sends bytes, at most 60 KiB, to all or some, over the reliable channel. Resolves when the browser took them, so
+   * await it, and nothing piles up here. Nobody waits for a reader who is slow: the server tells them that they are, and
+   * then has them begin anew. What need not be waited for is small, or is a file.
+   */
+  sendBytes(data: ArrayBuffer | ArrayBufferView<ArrayBuffer>, options?: { topic?: string; to?: (Participant | string)[] }): Promise<void>;
+  /** Offers a file to somebody. */
+  sendFile(file: Blob, options: { to: Participant | string; name?: string; signal?: AbortSignal }): OutgoingFile;
   /**
    * Calls a method of somebody. Resolves with its result, and rejects with an {@link RpcError}, or a `FerriteError` where
    * the server does not pass it on. It runs once, also where the connection is cut meanwhile.

@@ -2,12 +2,14 @@
 // of them into what the client is asked for.
 
 import init, { FerriteClient } from "../ferrite_client.js";
+import { packed } from "./data.js";
 import { describe } from "./describe.js";
 import { Emitter } from "./emitter.js";
 import { LocalTrack } from "./local_track.js";
 import { Participant } from "./participant.js";
 import { Publication } from "./publication.js";
 import { Rpc, TOPIC } from "./rpc.js";
+import { Transfers } from "./transfers.js";
 
 const OUTSIDE = Object.freeze({ phase: "idle", link: "idle" });
 const PRIORITIES = ["high", "medium", "low", "very-low"];
@@ -28,6 +30,7 @@ export class Room extends Emitter {
   #speaking = { participants: [] };
   #quality = { shown: [], arrives: {} };
   #rpc = new Rpc(async (text, to) => this.#inside().say(text, { topic: TOPIC, to: [to] }));
+  #transfers = new Transfers((bytes) => this.#inside().send(bytes), (file) => this.emit("file", file));
   #watched;
   #timer = null;
   #isDue = false;
@@ -100,6 +103,25 @@ export class Room extends Emitter {
     return this.#inside().say(text, { ...options, to: to?.map((it) => it.id ?? it) });
   }
 
+  // Resolves when the browser took it, which it does not while too much waits to leave.
+  async sendBytes(data, { to, topic = "" } = {}) {
+    const bytes = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+    await this.#inside().send(packed(topic, bytes, to?.map((it) => it.id ?? it)));
+  }
+
+  // A file on its way to somebody.
+  sendFile(file, { to, name = file.name ?? "file", signal }) {
+    signal?.throwIfAborted();
+    this.#inside();
+    const participant = this.#participants.get(to.id ?? to);
+    if (!participant || participant.isLocal) throw new DOMException("a file goes to somebody else in the room", "NotFoundError");
+    const sent = this.#transfers.offer(file, name, participant);
+    const stop = () => sent.cancel();
+    signal?.addEventListener("abort", stop);
+    sent.once("over", () => signal?.removeEventListener("abort", stop));
+    return sent;
+  }
+
   // Has somebody do something, and resolves with what came of it.
   call(participant, method, payload, options) {
     return this.#rpc.call(participant.id ?? participant, method, payload, options);
@@ -167,6 +189,8 @@ export class Room extends Emitter {
     this.#timer = null;
     this.#watched = undefined;
     this.#rpc.end("this client left the room");
+    this.#transfers.closed();
+    this.#transfers.gone();
     client.close();
     client.free();
     this.#change(OUTSIDE);
@@ -178,7 +202,10 @@ export class Room extends Emitter {
     return {
       status: (status) => client === this.#client && this.#change(status),
       joined: ({ id, own }) => {
-        if (this.#own) this.#rpc.end("this client came back as another participant");
+        if (this.#own) {
+          this.#rpc.end("this client came back as another participant");
+          this.#transfers.gone();
+        }
         this.#id = id;
         this.#own = own;
         this.#watched = undefined;
@@ -194,6 +221,7 @@ export class Room extends Emitter {
         this.#participants.delete(told.id);
         // Outside nobody else is there either.
         if (client.room) this.#rpc.gone(told.id);
+        this.#transfers.gone(told.id);
         participant?.end();
         this.emit("participantLeft", participant);
       },
@@ -217,6 +245,9 @@ export class Room extends Emitter {
       speaking: (speaking) => this.#hear(speaking),
       quality: (quality) => this.#rate(quality),
       said: (message) => this.#read(message),
+      channelOpen: () => this.#transfers.opened(),
+      channelClose: () => this.#transfers.closed(),
+      message: (data) => this.#take(data),
       complaint: (words) => this.emit("complaint", words),
       left: (why) => {
         this.#id = this.#own = undefined;
@@ -257,6 +288,14 @@ export class Room extends Emitter {
     if (message.topic !== TOPIC) return this.emit("said", { ...message, participant });
     // What one says comes back, too.
     if (participant && message.to?.includes(this.#own)) this.#rpc.hear(message.from, message.text, participant);
+  }
+
+  // Bytes of others: of a file, or for whoever listens.
+  #take(data) {
+    const message = typeof data !== "string" && this.#transfers.hear(data, this.#participants);
+    if (!message) return;
+    const { from, payload, ...about } = message;
+    this.emit("bytes", { ...about, from, participant: this.#participants.get(from), data: payload });
   }
 
   #hear(speaking) {

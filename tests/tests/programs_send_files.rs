@@ -1,0 +1,142 @@
+//! Programs send bytes and files through a room, as streams that hold up their sender, and over cuts.
+
+use anyhow::Result;
+use ferrite_tests::{firefox_lab, scene};
+
+async fn play(name: &str, script: &str) -> Result<()> {
+    scene(name, async |scene| {
+        // A channel is cut.
+        scene.expect_console_errors();
+        scene.open_lab().await?;
+        scene.run(&format!("{PROGRAMS}{script}")).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Two programs on one page, and what one sends the other.
+const PROGRAMS: &str = r"
+    const channels = [];
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+        createDataChannel(...about) {
+            const channel = super.createDataChannel(...about);
+            channels.push(channel);
+            return channel;
+        }
+    };
+    const { FileError, Room } = await import('/sdk/index.js');
+    const { expect, rejected, same, until } = lab;
+    const [ada, ben] = [new Room(), new Room()];
+    const offers = ben.events('file');
+    const offered = async () => (await offers.next()).value;
+    await ada.connect({ room: 'kitchen', name: 'Ada' });
+    await until('a channel', () => channels.length === 1);
+    await ben.connect({ room: 'kitchen', name: 'Ben' });
+    const to = ada.participants.get(ben.localParticipant.id) ?? await until('Ben', () => ada.participants.get(ben.localParticipant.id));
+    const noise = (bytes) => new Blob([lab.message(bytes, true)]);
+    const read = (stream) => new Response(stream).arrayBuffer();
+";
+
+#[tokio::test]
+async fn a_file_comes_as_it_was_although_its_channel_is_cut() -> Result<()> {
+    play("program_files_cut", FILES).await
+}
+
+const FILES: &str = r"
+    const file = new File([noise(3_000_000)], 'Tea & cake.bin');
+    const told = [];
+    const sent = ada.sendFile(file, { to });
+    sent.on('progress', ({ received, size }) => told.push(received / size));
+    const came = await offered();
+    expect('what is offered', [came.name, came.size, came.state, came.participant.name], ['Tea & cake.bin', 3_000_000, 'offered', 'Ada']);
+    const reader = came.accept().getReader();
+    expect('a second answer', (await rejected((async () => came.accept())())).name, 'InvalidStateError');
+    const parts = [];
+    let bytes = 0;
+    const more = async (most) => {
+        while (bytes < most) {
+            const { value, done } = await reader.read();
+            if (done) return;
+            parts.push(value);
+            bytes += value.length;
+        }
+    };
+    await more(600_000);
+    channels[0].close();
+    await more(Infinity);
+    await Promise.all([sent.done, came.done]);
+    expect('how many channels there were', channels.length > 2, true);
+    expect('what came', same(await new Blob(parts).arrayBuffer(), await file.arrayBuffer()), true);
+    expect('how it is', [sent.state, came.state, sent.received, came.isOver], ['complete', 'complete', 3_000_000, true]);
+    expect('what was told of it', [told.length > 5, told.at(-1), told.every((it, at) => at === 0 || told[at - 1] < it || it < 0.3)], [true, 1, true]);
+
+    const none = ada.sendFile(new Blob([]), { to, name: 'a/path/of/nothing' });
+    const nothing = await offered();
+    expect('its name', nothing.name, 'nothing');
+    expect('nothing', (await read(nothing.accept())).byteLength, 0);
+    await none.done;
+    await Promise.all([ada.leave(), ben.leave()]);
+";
+
+#[tokio::test]
+async fn who_does_not_read_holds_up_the_sender_and_either_may_stop() -> Result<()> {
+    play("program_files_wait", WAITS).await
+}
+
+const WAITS: &str = r"
+    const bytes = [];
+    ben.on('bytes', ({ topic, participant, data, isPrivate }) => bytes.push([topic, participant.name, [...data], isPrivate]));
+    const large = ada.sendFile(noise(20_000_000), { to, name: 'large' });
+    const came = await offered();
+    const reader = came.accept().getReader();
+    await until('a window of it', () => came.received >= 1_000_000);
+    // What is said after it on the same channel comes after it: it has stopped.
+    for (const at of [1, 2, 3]) {
+        await ada.sendBytes(Uint8Array.of(at), { topic: 'mark', to: [to] });
+        await until('a mark', () => bytes.length === at);
+    }
+    expect('how much came', came.received < 1_600_000, true);
+    expect('what was said', bytes[0], ['mark', 'Ada', [1], true]);
+    await ada.sendBytes(new Uint8Array([7, 8, 9]).subarray(1));
+    await until('what is for all', () => bytes.length === 4);
+    expect('what is for all', bytes[3], ['', 'Ada', [8, 9], false]);
+    const before = came.received;
+    for (let taken = 0; taken < 1_000_000;) taken += (await reader.read()).value.length;
+    await until('more of it', () => came.received > before);
+    await reader.cancel();
+    expect('what became of it', [(await rejected(came.done)).code, (await rejected(large.done)).code], ['stopped', 'stopped']);
+
+    const declined = ada.sendFile(noise(10), { to });
+    (await offered()).cancel();
+    const error = await rejected(declined.done);
+    expect('declined', [error instanceof FileError, error.code, declined.state], [true, 'refused', 'refused']);
+    const stop = new AbortController();
+    const aborted = ada.sendFile(noise(20_000_000), { to, signal: stop.signal });
+    const stream = (await offered()).accept();
+    const failing = rejected(read(stream));
+    stop.abort();
+    expect('aborted', [(await rejected(aborted.done)).code, (await failing) instanceof Error], ['stopped', true]);
+    expect('to oneself', (await rejected((async () => ada.sendFile(noise(1), { to: ada.localParticipant }))())).name, 'NotFoundError');
+    expect('too large', (await rejected(ada.sendBytes(new Uint8Array(70_000)))) instanceof RangeError, true);
+    const late = ada.sendFile(noise(20_000_000), { to });
+    (await offered()).accept();
+    await ben.leave();
+    expect('who left', (await rejected(late.done)).code, 'stopped');
+    await ada.leave();
+";
+
+#[test]
+fn firefox_sends_and_gets_files() -> Result<()> {
+    firefox_lab("firefox_files", async |firefox| {
+        let script = format!("{{ {PROGRAMS}{FIREFOX} }}");
+        firefox.run(&script, vec![]).await.map(drop)
+    })
+}
+
+const FIREFOX: &str = r"
+    const sent = ada.sendFile(noise(2_000_000), { to });
+    const came = await read((await offered()).accept());
+    await sent.done;
+    expect('what came', same(came, await noise(2_000_000).arrayBuffer()), true);
+    await Promise.all([ada.leave(), ben.leave()]);
+";

@@ -1,0 +1,198 @@
+// The rules of both ends of a file's way, without a room, a clock or a file: PROTOCOL.md, "Files". What is to be done comes
+// out of `step`; time comes in, in milliseconds.
+
+import { said } from "./data.js";
+import { Sha256 } from "./sha256.js";
+
+const CHUNK_BYTES = 48 * 1024;
+const WINDOW_BYTES = 1024 * 1024;
+const REPORT_BYTES = WINDOW_BYTES / 4;
+const PATIENCE_MS = 10_000;
+const REASONS = ["", "refused", "stopped", "failed", "different"];
+
+// What both ends have: how far it is, and what is to be said.
+class End {
+  state = "offered";
+  received = 0;
+  messages = [];
+  since = 0;
+
+  constructor(id, size, name) {
+    this.id = id;
+    this.size = size;
+    this.name = name;
+  }
+
+  get isOver() { return this.state !== "offered" && this.state !== "active"; }
+
+  say(what, number, rest) { this.messages.push(said(what, this.id, number, rest)); }
+
+  cancel(reason) {
+    if (this.isOver) return;
+    this.messages = [];
+    this.state = reason;
+    this.say("cancel", undefined, [REASONS.indexOf(reason)]);
+  }
+
+  cancelled(rest) {
+    if (this.isOver) return;
+    this.messages = [];
+    this.state = REASONS[rest[0]] ?? "stopped";
+  }
+}
+
+export class Sending extends End {
+  #position = 0;
+  #reading = null;
+  #hash = new Sha256();
+  #hashed = 0;
+  #sum = null;
+  #isAllSaid = false;
+
+  constructor(...about) {
+    super(...about);
+    this.offer();
+  }
+
+  reconnected() { this.offer(); }
+
+  // Also for who has got no answer for long.
+  offer() {
+    if (this.isOver) return;
+    this.messages = [];
+    this.say("offer", this.size, new TextEncoder().encode(this.name));
+  }
+
+  hear({ what, number, rest }, now) {
+    this.since = now;
+    if (what === "cancel") return this.cancelled(rest);
+    // It may not have heard that.
+    if (this.isOver && what === "accept" && this.state !== "complete") this.say("cancel", undefined, [REASONS.indexOf(this.state)]);
+    if (this.isOver) return;
+    if (what === "accept") this.#begin(Math.min(number, this.#hashed));
+    if (what === "progress") this.received = Math.max(this.received, Math.min(number, this.#position));
+    if (what === "verified" && this.#isAllSaid) [this.received, this.state] = [this.size, "complete"];
+  }
+
+  // A message to say, a piece to read ({ from, to }), or nothing.
+  step() {
+    const message = this.messages.shift();
+    if (message) return message;
+    if (this.state !== "active" || this.#reading !== null || this.#isAllSaid) return null;
+    if (this.#position >= this.size) {
+      this.#isAllSaid = true;
+      return said("done", this.id, undefined, (this.#sum ??= this.#hash.finish()));
+    }
+    if (this.#position >= this.received + WINDOW_BYTES) return null;
+    this.#reading = this.#position;
+    return { from: this.#position, to: Math.min(this.size, this.#position + CHUNK_BYTES) };
+  }
+
+  // What was read; what is not wanted any more by then is dropped.
+  read(from, bytes) {
+    if (this.#reading !== from || this.isOver) return;
+    this.#reading = null;
+    // What is sent again was hashed before.
+    this.#hash.update(bytes.subarray(this.#hashed - from));
+    this.#position = from + bytes.length;
+    this.#hashed = Math.max(this.#hashed, this.#position);
+    this.say("chunk", from, bytes);
+  }
+
+  tick(now) {
+    const isWaiting = this.state === "offered" || (this.state === "active" && this.#isAllSaid);
+    if (!isWaiting || now - this.since < PATIENCE_MS) return;
+    this.since = now;
+    this.offer();
+  }
+
+  #begin(offset) {
+    this.state = "active";
+    this.messages = [];
+    this.#position = this.received = offset;
+    this.#reading = null;
+    this.#isAllSaid = false;
+  }
+}
+
+export class Receiving extends End {
+  #reported = 0;
+  #hash = new Sha256();
+  #sum = null;
+  #hasAsked = false;
+
+  step() { return this.messages.shift() ?? null; }
+
+  accept(now) {
+    if (this.state !== "offered") return;
+    this.state = "active";
+    this.#ask(now);
+  }
+
+  reconnected(now) {
+    this.messages = [];
+    if (this.state === "active") this.#ask(now);
+    else this.#repeat();
+  }
+
+  // What is new of the file, if anything: it comes in order, and each byte once.
+  hear({ what, number, rest }, now) {
+    if (what === "cancel") this.cancelled(rest);
+    else if (this.isOver) this.#repeat();
+    else if (this.state === "offered") return null;
+    else if (what === "chunk") return this.#take(number, rest, now);
+    else if (what === "done") this.#compare(rest, now);
+    else if (what === "offer") this.#ask(now);
+    return null;
+  }
+
+  // So much of it is used up, and there is place for more.
+  used(bytes) {
+    const isDue = bytes - this.#reported >= REPORT_BYTES || bytes === this.size;
+    if (this.state !== "active" || !isDue || bytes === this.#reported) return;
+    this.#reported = bytes;
+    this.say("progress", bytes);
+  }
+
+  tick(now) {
+    const isFull = this.received - this.#reported >= WINDOW_BYTES;
+    if (this.state === "active" && !isFull && now - this.since >= PATIENCE_MS) this.#ask(now);
+  }
+
+  #ask(now) {
+    this.#hasAsked = true;
+    this.since = now;
+    this.#reported = this.received;
+    this.messages = [];
+    this.say("accept", this.received);
+  }
+
+  #take(from, bytes, now) {
+    // Something before it was lost. It is asked for once: what is on its way comes first.
+    if (from > this.received) {
+      if (!this.#hasAsked) this.#ask(now);
+      return null;
+    }
+    const fresh = bytes.subarray(this.received - from);
+    if (fresh.length === 0) return null;
+    if (this.received + fresh.length > this.size) return this.cancel("different");
+    this.#hash.update(fresh);
+    this.received += fresh.length;
+    this.#hasAsked = false;
+    this.since = now;
+    return fresh;
+  }
+
+  #compare(sum, now) {
+    if (this.received < this.size) return this.#ask(now);
+    this.#sum ??= this.#hash.finish();
+    if (!this.#sum.every((byte, at) => byte === sum[at])) return this.cancel("different");
+    this.state = "complete";
+    this.#repeat();
+  }
+
+  #repeat() {
+    if (this.state === "complete") this.say("verified");
+    else if (this.isOver) this.say("cancel", undefined, [REASONS.indexOf(this.state)]);
+  }
+}
