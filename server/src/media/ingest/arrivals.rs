@@ -12,7 +12,7 @@ use crate::prefetch::prefetch;
 
 /// How often feedback is sent while packets arrive: with the next ones after this time, so that it
 /// leaves in one system call with their echo.
-pub const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
+pub const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// After this time feedback is sent by itself. libwebrtc's receiver, too, stays between 50 and 250 ms.
 pub const MAX_FEEDBACK_INTERVAL: Duration = Duration::from_millis(250);

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// G.114), and less than the frame that most of them are a part of takes to arrive.
 const SPACING: Duration = Duration::from_millis(1);
 
-/// Datagrams in a [`WINDOW`] that are many: five in a millisecond.
-const MANY: usize = 40;
+/// Datagrams in a [`WINDOW`] that are many: two in a millisecond.
+const MANY: usize = 16;
 const WINDOW: Duration = Duration::from_millis(8);
 
 /// Counts what arrives, and says when to read again.
