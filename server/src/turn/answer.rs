@@ -59,11 +59,26 @@ impl Turn {
                 .push_back((shard, *client, datagram.into()));
             return None;
         }
-        self.handle_handed_over(now, client, datagram, host)
+        self.take(now, client, datagram, host)
     }
 
     /// Takes a datagram of a client, which another shard has [handed over](Self::poll_handed_over). Returns the same.
+    /// What is for no allocation there is here any more is dropped: made here, another would be one that its client
+    /// never reaches.
     pub fn handle_handed_over<'a>(
+        &mut self,
+        now: Instant,
+        client: &FourTuple,
+        datagram: &'a [u8],
+        host: &mut impl Host,
+    ) -> Option<(FourTuple, &'a [u8])> {
+        match self.concerns(now, client, datagram) {
+            true => self.take(now, client, datagram, host),
+            false => None,
+        }
+    }
+
+    fn take<'a>(
         &mut self,
         now: Instant,
         client: &FourTuple,

@@ -63,6 +63,16 @@ impl Turn {
         is_challenged.then(|| self.shared.shard_of(port)).flatten()
     }
 
+    /// Whether what another shard has handed over is of a client with an allocation here, or may be of one that moves.
+    pub(super) fn concerns(&self, now: Instant, client: &FourTuple, datagram: &[u8]) -> bool {
+        let known = self.by_client.get(client);
+        let known = known.and_then(|key| self.allocations.get(*key));
+        known.is_some_and(|allocation| !allocation.is_over(now))
+            || Message::read(datagram).is_some_and(|message| {
+                message.typ() == Method::Refresh.request() && message.has(MOBILITY_TICKET)
+            })
+    }
+
     /// RFC 8016 §3.2.2: a Refresh with a ticket. `known` is the allocation that its sender has already.
     pub(super) fn refresh_by_ticket(
         &mut self,

@@ -159,7 +159,7 @@ fn nobody_moves_what_is_anothers() {
     let mut bench = Bench::new();
     let (home, ticket, port) = mobile(&mut bench);
     let issued = bench.shared.credentials.clone().issue_for(Reach::Peers);
-    let mut other = Client::called(AWAY, issued.username(), issued.password());
+    let mut other = Client::of(AWAY, &issued);
     assert_eq!(other.show(&mut bench, &ticket).code(), 441);
     let mut guesser = Client::called(AWAY, &home.username, "guess");
     assert_eq!(guesser.show(&mut bench, &ticket).code(), 401);
@@ -335,4 +335,50 @@ fn where_another_shard_hears_of_a_move_it_hands_over_what_comes() {
     assert!(bench.turn.is_empty() && bench.shared.elsewhere.is_empty());
     other.give(&away.path, &channel(NUMBER, b"late"));
     assert_eq!(hand_over(&mut other, &mut bench), 0);
+}
+
+#[test]
+fn what_is_handed_over_for_an_allocation_that_is_no_more_makes_none() {
+    let mut bench = Bench::new();
+    let mut other = bench.beside();
+    let (home, ticket, _) = mobile(&mut bench);
+    let mut away = home.at(AWAY);
+    away.nonce = challenge(&mut other, &away.path);
+    let request = away.request(&mut bench, Method::Refresh, with(&ticket, 600));
+    other.give(&away.path, &request);
+    assert_eq!(hand_over(&mut other, &mut bench), 1);
+    assert_eq!(Answer(bench.sent().remove(0).1).code(), 0);
+    // Given up and asked for anew in one breath: neither shard knows yet that the first is over.
+    let give_up = |writer: &mut Writer<'_>| writer.add(LIFETIME, &[0; 4]);
+    let request = away.request(&mut other, Method::Refresh, give_up);
+    other.give(&away.path, &request);
+    let ask = |writer: &mut Writer<'_>| writer.add(REQUESTED_TRANSPORT, &UDP);
+    let allocate = away.request(&mut other, Method::Allocate, ask);
+    other.give(&away.path, &allocate);
+    assert_eq!(hand_over(&mut other, &mut bench), 2);
+    assert_eq!(Answer(bench.sent().remove(0).1).code(), 0);
+    assert!(bench.turn.is_empty() && bench.sent().is_empty());
+    // Asked again it is made where it lands.
+    assert_eq!(other.ask(&away.path, &allocate).code(), 0);
+    assert_eq!((bench.turn.len(), other.turn.len()), (0, 1));
+}
+
+/// Its client never sent its last word; the sweep has not come by.
+#[test]
+fn nor_for_one_that_has_expired() {
+    let mut bench = Bench::new();
+    let mut other = bench.beside();
+    let (home, ticket, _) = mobile(&mut bench);
+    let mut away = home.at(AWAY);
+    away.nonce = challenge(&mut other, &away.path);
+    let request = away.request(&mut bench, Method::Refresh, with(&ticket, 600));
+    other.give(&away.path, &request);
+    assert_eq!(hand_over(&mut other, &mut bench), 1);
+    bench.sent();
+    bench.now += 600 * SECOND;
+    let ask = |writer: &mut Writer<'_>| writer.add(REQUESTED_TRANSPORT, &UDP);
+    let request = away.request(&mut other, Method::Allocate, ask);
+    other.give(&away.path, &request);
+    assert_eq!(hand_over(&mut other, &mut bench), 1);
+    assert!(bench.sent().is_empty());
 }
