@@ -63,6 +63,20 @@ fn little_is_filled_up_where_there_is_no_more() {
     assert!((1..450_000).contains(&padded), "{padded}");
 }
 
+/// A number that is left out is taken for a packet that was lost, and after many the seal for another.
+#[test]
+fn what_is_filled_up_with_leaves_out_no_number() {
+    let mut cinema = Cinema::new(seed(8));
+    let viewer = cinema.enter_estimating(WIDE);
+    cinema.run_for(30 * SECOND);
+    let estimating = cinema.viewers[viewer].estimating.as_ref().unwrap();
+    let padded = &estimating.padded;
+    assert!(padded.len() > 100, "{} packets", padded.len());
+    let follows = |pair: &[u16]| pair[1] == pair[0].wrapping_add(1);
+    let gaps = padded.windows(2).filter(|pair| !follows(pair)).count();
+    assert_eq!(gaps, 0);
+}
+
 #[test]
 fn what_was_said_is_over_once_nothing_more_is() {
     let mut cinema = Cinema::new(seed(4));

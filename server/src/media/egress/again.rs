@@ -9,7 +9,7 @@ use super::sent::{HISTORY_SPAN, Sent, Wanted};
 use super::{Egress, SentCodec, UNNUMBERED, UNTIMED};
 use crate::congestion::Purpose;
 use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
-use crate::media::rtp::header::{FIXED_HEADER, Header, written_len};
+use crate::media::rtp::header::{FIXED_HEADER, Header, WrittenElement, written_len};
 use crate::media::rtp::packet::MediaPacket;
 
 /// How long at least, where the path has lost something of late. A radio link can be gone for some tenths
@@ -61,16 +61,7 @@ impl Egress {
         let timestamp = self.source.as_ref()?.last_timestamp;
         let sequence = self.rtx_sequence;
         self.rtx_sequence = sequence.wrapping_add(1);
-        let elements = [
-            match self.is_estimated() {
-                true => (self.ids.abs_send_time, Some(&UNTIMED[..])),
-                false => (self.ids.transport_cc, Some(&UNNUMBERED[..])),
-            },
-            (None, None),
-            (self.ids.mid, Some(self.mid.as_bytes())),
-            (None, None),
-            (None, None),
-        ];
+        let elements = self.padding_elements();
         Some(Outgoing {
             header: Header {
                 marker: false,
@@ -90,6 +81,24 @@ impl Egress {
             picture: PictureFields::default(),
             numbers: FrameNumbers::default(),
         })
+    }
+
+    /// How long such a packet is.
+    pub fn padding_size(&self) -> usize {
+        written_len(&self.padding_elements()) + PADDING.len()
+    }
+
+    fn padding_elements(&self) -> [WrittenElement<'_>; 5] {
+        [
+            match self.is_estimated() {
+                true => (self.ids.abs_send_time, Some(&UNTIMED[..])),
+                false => (self.ids.transport_cc, Some(&UNNUMBERED[..])),
+            },
+            (None, None),
+            (self.ids.mid, Some(self.mid.as_bytes())),
+            (None, None),
+            (None, None),
+        ]
     }
 
     /// For how long packets are to be kept that may be asked for again, over a path with this round trip.
@@ -165,7 +174,8 @@ impl Egress {
         })
     }
 
-    /// Sends a packet of pictures again, of sound nothing is kept: as a retransmission stream where agreed (RFC 4588), else as it was.
+    /// Sends a packet of pictures again, of sound nothing is kept: as a retransmission stream where agreed (RFC 4588),
+    /// else as it was.
     pub fn retransmit<'a>(
         &'a mut self,
         wanted: &Wanted,

@@ -483,7 +483,9 @@ fn padding_takes_no_number_of_the_pictures() {
     let first = egress.forward(now, &first, false).unwrap();
     assert_eq!(first.header.sequence, 500);
     for number in [500, 501] {
+        let size = egress.padding_size();
         let (header, packet) = written(&egress.padding().unwrap());
+        assert_eq!(packet.len(), size);
         assert_eq!((header.ssrc, header.sequence), (1001, number));
         assert_eq!((header.payload_type, header.padding), (97, true));
         assert_eq!(Header::parse(&packet).unwrap().payload_len(&packet), 0);

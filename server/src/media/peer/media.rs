@@ -105,10 +105,11 @@ impl Peer {
         else {
             return;
         };
-        let mut left = MAX_PADDING;
+        let (mut left, size) = (MAX_PADDING, egress.padding_size());
+        // What is not sent takes no number.
         while left > 0
+            && estimator.takes_padding(size)
             && let Some(outgoing) = egress.padding()
-            && estimator.takes_padding(outgoing.size())
         {
             let (ice, outbox) = (&mut self.ice, &mut self.outbox);
             let stamp = time(now, &outgoing, self.clock);

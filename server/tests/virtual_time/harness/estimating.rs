@@ -23,6 +23,8 @@ pub struct Estimating {
     bytes: usize,
     /// Of everything that came, and of padding, in bytes.
     pub padding: usize,
+    /// The numbers of that.
+    pub padded: Vec<u16>,
     streams: HashMap<u32, Stream>,
     /// When packets came, and were sent by what they say: seconds of 64, in six bits and a fraction of eighteen.
     pub times: Vec<(Instant, u32)>,
@@ -46,6 +48,7 @@ impl Estimating {
         let header = &received.header;
         if header.padding && header.payload_len(&received.packet) == 0 {
             self.padding += received.packet.len();
+            self.padded.push(header.sequence);
         }
         let stream = self.streams.entry(header.ssrc).or_default();
         if stream.received == 0 && stream.highest == 0 {
