@@ -114,6 +114,7 @@ impl Elsewhere {
         self.count.store(shards.len(), Ordering::Relaxed);
         Presence {
             path: *path,
+            shard,
             all: self.clone(),
         }
     }
@@ -138,16 +139,41 @@ impl Elsewhere {
     }
 }
 
-/// A path's place among them. Dropping it gives it back.
+/// A path's place among them. Dropping it gives it back, unless another shard has it by now.
 pub(super) struct Presence {
     path: FourTuple,
+    shard: usize,
     all: Arc<Elsewhere>,
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
         let mut shards = self.all.lock();
-        shards.remove(&self.path);
+        if shards.get(&self.path) == Some(&self.shard) {
+            shards.remove(&self.path);
+        }
         self.all.count.store(shards.len(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::net::path::Transport;
+
+    #[test]
+    fn whoever_goes_takes_only_its_own_place_with_it() {
+        let path = FourTuple {
+            transport: Transport::Udp,
+            local: "192.0.2.1:3478".parse().unwrap(),
+            remote: "198.51.100.7:4000".parse().unwrap(),
+        };
+        let elsewhere = Arc::new(Elsewhere::default());
+        let first = elsewhere.enter(&path, 0);
+        let second = elsewhere.enter(&path, 1);
+        drop(first);
+        assert_eq!(elsewhere.shard_of(&path), Some(1));
+        drop(second);
+        assert!(elsewhere.is_empty() && elsewhere.shard_of(&path).is_none());
     }
 }
