@@ -80,6 +80,24 @@ fn all_comes_back_step_by_step_once_they_keep_up() {
     assert!(viewer.decodes());
 }
 
+/// What an end cannot keep up with in one room says nothing of the next.
+#[test]
+fn nothing_is_taken_off_any_more_in_another_room() {
+    let mut cinema = Cinema::new(seed(6));
+    let viewer = cinema.enter(WIDE);
+    cinema.run_for(5 * SECOND);
+    let began = cinema.world.now;
+    cinema.press(viewer, Pressure::Critical);
+    cinema.run_for(5 * SECOND);
+    assert_eq!(cinema.viewers[viewer].layers(began), [0, 2]);
+    cinema.leave_and_come_back(viewer);
+    cinema.run_for(2 * SECOND);
+    let came_back = cinema.world.now;
+    cinema.run_for(5 * SECOND);
+    assert_eq!(cinema.viewers[viewer].layers(came_back), [0]);
+    assert_eq!(cinema.viewers[viewer].does(), (Some(0), None));
+}
+
 /// Of them nothing is known but that.
 #[test]
 fn who_never_says_what_came_is_spared_too() {

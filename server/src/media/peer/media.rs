@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use ferrite_protocol::Pressure;
 
 use super::allocation::Room;
+use super::pressure::Relief;
 use super::quality::Sent;
 use super::streams::Streams;
 use super::{Peer, PeerOutput};
@@ -313,6 +314,11 @@ impl Peer {
     /// Its end says whether it keeps up with what is shown.
     pub fn press(&mut self, pressure: Pressure) {
         self.relief.press(pressure);
+    }
+
+    /// Nothing is taken off any more: what its end could not keep up with is not shown to it from now on.
+    pub fn forget_pressure(&mut self) {
+        self.relief = Relief::default();
     }
 
     /// Has a trace written of what is known of its path and decided for it, from the first numbered packet on.

@@ -233,9 +233,10 @@ impl Resident {
         if plan.number < self.plan.number {
             return;
         }
-        // In another room its session knows nothing of what it was told before.
+        // In another room its session knows nothing of what it was told before, and said nothing.
         if plan.plan.place() != self.plan.plan.place() {
             self.quality = QualityWatch::default();
+            self.peer.forget_pressure();
         }
         if let Plan::Room { pressure, .. } = &*plan.plan {
             self.peer.press(*pressure);

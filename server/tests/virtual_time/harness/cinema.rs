@@ -243,6 +243,14 @@ impl Cinema {
         self.world.set_plan(number, Arc::new(plan));
     }
 
+    /// They leave, and come back in the same breath; nobody says any more that they cannot keep up.
+    pub fn leave_and_come_back(&mut self, viewer: usize) {
+        let number = self.viewers[viewer].number;
+        self.world.set_plan(number, watching(None));
+        let talk = Some(Arc::clone(&self.talk));
+        self.world.set_plan(number, watching(talk));
+    }
+
     pub fn set_rate(&mut self, viewer: usize, rate: f64) {
         let number = self.viewers[viewer].number;
         let way = self.world.narrow.entry(number);
