@@ -167,9 +167,12 @@ impl Sections {
         self.tracks.is_some()
     }
 
-    /// There is no peer connection any more, on purpose.
+    /// There is no peer connection any more, on purpose. What the client said of itself holds for the next, too.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            pressure: self.pressure,
+            ..Self::default()
+        };
     }
 
     /// The client says whether it keeps up with what it is shown.
@@ -256,6 +259,9 @@ impl Sections {
     /// What the sections are for, seen from a seat of the room, or from none. Returns whether that is
     /// another plan than before.
     pub(super) fn follow(&mut self, room: Option<Outlook<'_>>) -> bool {
+        if room.is_none() {
+            self.pressure = Pressure::Nominal;
+        }
         let plan = match &self.tracks {
             None => {
                 self.show_nothing();
@@ -279,7 +285,6 @@ impl Sections {
         }) = room
         else {
             self.show_nothing();
-            self.pressure = Pressure::Nominal;
             return Plan::Room {
                 publishes: Vec::new(),
                 shows: Vec::new(),
@@ -415,6 +420,17 @@ mod tests {
             }
             _ => None,
         }
+    }
+
+    #[test]
+    fn what_a_client_cannot_keep_up_with_outlives_its_peer_connection_and_not_its_room() {
+        let mut sections = watching();
+        sections.press(Pressure::Serious);
+        sections.clear();
+        assert_eq!(sections.pressure, Pressure::Serious);
+        // There is no peer connection, and now no room.
+        sections.follow(None);
+        assert_eq!(sections.pressure, Pressure::Nominal);
     }
 
     #[test]
