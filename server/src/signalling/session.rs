@@ -412,7 +412,6 @@ impl Session {
             return refuse(id, NO_ROOM);
         };
         info!(participant = %room.seat().participant(), "left the room");
-        self.relaying.revoke(Instant::now());
         self.quality = None;
         self.follow_room();
         let left = ServerMessage::Left {
