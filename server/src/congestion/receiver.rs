@@ -72,15 +72,15 @@ struct Filling {
 }
 
 impl ReceiverEstimator {
-    /// Nothing was said yet.
-    pub fn new(now: Instant) -> Self {
+    /// Nothing was said yet; so many bytes were sent by now, ever.
+    pub fn new(now: Instant, bytes: u64) -> Self {
         Self {
             said: None,
             loss: Loss::new(now),
             reported: Vec::new(),
             sent: Sent {
                 looked: now,
-                bytes: 0,
+                bytes,
                 rate: None,
             },
             wanted: 0.0,
@@ -112,13 +112,23 @@ impl ReceiverEstimator {
     /// Draws the conclusions from reports; so many bytes were sent by now, ever.
     pub fn conclude(&mut self, now: Instant, bytes: u64) {
         let elapsed = now.saturating_duration_since(self.sent.looked);
-        if elapsed >= MIN_SPAN {
-            let bits = 8.0 * bytes.saturating_sub(self.sent.bytes) as f64;
-            self.sent = Sent {
-                looked: now,
-                bytes,
-                rate: Some(bits / elapsed.as_secs_f64()),
-            };
+        match bytes.checked_sub(self.sent.bytes) {
+            // Something is not sent any more, and so not counted: how much the rest was is not known.
+            None => {
+                self.sent = Sent {
+                    looked: now,
+                    bytes,
+                    rate: None,
+                };
+            }
+            Some(more) if elapsed >= MIN_SPAN => {
+                self.sent = Sent {
+                    looked: now,
+                    bytes,
+                    rate: Some(8.0 * more as f64 / elapsed.as_secs_f64()),
+                };
+            }
+            Some(_) => {}
         }
         let Some(sent) = self.sent.rate else { return };
         // No more is known to be there.
@@ -234,7 +244,7 @@ mod tests {
     #[test]
     fn what_is_said_holds_until_nothing_is_said_for_long() {
         let start = Instant::now();
-        let mut estimator = ReceiverEstimator::new(start);
+        let mut estimator = ReceiverEstimator::new(start, 0);
         assert_eq!(bits(&estimator), None);
         estimator.hear(start, 500_000);
         estimator.handle_timeout(start + MAX_SILENCE - SECOND, 0, true);
@@ -246,7 +256,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_the_least_or_the_most() {
         let start = Instant::now();
-        let mut estimator = ReceiverEstimator::new(start);
+        let mut estimator = ReceiverEstimator::new(start, 0);
         estimator.hear(start, 0);
         assert_eq!(bits(&estimator), Some(MIN_RATE as u64));
         estimator.hear(start, u64::MAX);
@@ -262,10 +272,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_before_or_is_counted_no_more_is_no_rate() {
+        let start = Instant::now();
+        let mut estimator = ReceiverEstimator::new(start, 500_000_000);
+        estimator.hear(start, 2_000_000);
+        let mut sent = |seconds, bytes| {
+            estimator.conclude(start + seconds * SECOND, bytes);
+            estimator.estimate().unwrap().acknowledged
+        };
+        assert_eq!(sent(1, 500_125_000), 1_000_000);
+        assert_eq!(sent(2, 40_000), 0);
+        assert_eq!(sent(3, 165_000), 1_000_000);
+    }
+
+    #[test]
     fn many_losses_lower_what_was_said_and_few_do_not() {
         for (lost, is_less) in [(8, false), (80, true)] {
             let start = Instant::now();
-            let mut estimator = ReceiverEstimator::new(start);
+            let mut estimator = ReceiverEstimator::new(start, 0);
             estimator.hear(start, 1_000_000);
             after(&mut estimator, start, 8, lost);
             let bits = bits(&estimator).unwrap();
@@ -276,7 +300,7 @@ mod tests {
     #[test]
     fn who_says_nothing_but_what_was_lost_is_sent_less_until_nothing_is() {
         let start = Instant::now();
-        let mut estimator = ReceiverEstimator::new(start);
+        let mut estimator = ReceiverEstimator::new(start, 0);
         after(&mut estimator, start, 5, 0);
         assert_eq!(bits(&estimator), None);
         after(&mut estimator, start + 5 * SECOND, 5, 128);
@@ -288,7 +312,7 @@ mod tests {
     #[test]
     fn reports_that_lie_are_not_counted() {
         let start = Instant::now();
-        let mut estimator = ReceiverEstimator::new(start);
+        let mut estimator = ReceiverEstimator::new(start, 0);
         for (at, highest) in [7, u32::MAX, 0x8000_0000, 9, 100_000]
             .into_iter()
             .enumerate()
@@ -302,7 +326,7 @@ mod tests {
     /// Bytes of padding in a minute, while so many kbit/s are sent and said, as long as a path of so many carries it.
     fn padding(sent: u64, carries: f64) -> (u64, f64) {
         let start = Instant::now();
-        let mut estimator = ReceiverEstimator::new(start);
+        let mut estimator = ReceiverEstimator::new(start, 0);
         estimator.want(2_000_000);
         let (mut padded, mut second, mut said) = (0, 0, 300_000.0_f64);
         for ms in 0..60_000_u64 {

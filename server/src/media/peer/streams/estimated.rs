@@ -14,8 +14,9 @@ use crate::media::sdp::MediaKind;
 pub(super) struct Estimated(Option<Box<ReceiverEstimator>>);
 
 impl Estimated {
-    fn begun(&mut self, now: Instant) -> &mut ReceiverEstimator {
-        (self.0).get_or_insert_with(|| Box::new(ReceiverEstimator::new(now)))
+    /// So many bytes were sent by now, ever.
+    fn begun(&mut self, now: Instant, bytes: u64) -> &mut ReceiverEstimator {
+        (self.0).get_or_insert_with(|| Box::new(ReceiverEstimator::new(now, bytes)))
     }
 
     pub(super) fn want(&mut self, bits_per_second: u64) {
@@ -48,16 +49,18 @@ impl Streams {
 
     /// The other end wants no more than this, in bits per second.
     pub(super) fn hear_max_bitrate(&mut self, now: Instant, bits_per_second: u64) {
+        let bytes = self.bytes_sent();
         if let Some(estimated) = &mut self.estimated {
-            estimated.begun(now).hear(now, bits_per_second);
+            estimated.begun(now, bytes).hear(now, bits_per_second);
         }
     }
 
     /// The other end reports of what is sent on a section.
     pub(super) fn hear_block(&mut self, now: Instant, section: usize, block: &ReportBlock) {
+        let bytes = self.bytes_sent();
         if let Some(estimated) = &mut self.estimated {
             let (lost, highest) = (block.fraction_lost, block.highest_sequence);
-            estimated.begun(now).report(section, lost, highest);
+            estimated.begun(now, bytes).report(section, lost, highest);
         }
     }
 
