@@ -20,8 +20,10 @@ const SETTLED: Duration = Duration::from_secs(30);
 pub(super) struct Relief {
     pressure: Pressure,
     step: u8,
-    /// When the next step may be, once it is known.
+    /// When the next step up may be, once it is known.
     next: Option<Instant>,
+    /// When the last step down was.
+    lowered: Option<Instant>,
     /// When the last step up was.
     raised: Option<Instant>,
     patience: Duration,
@@ -33,6 +35,7 @@ impl Default for Relief {
             pressure: Pressure::Nominal,
             step: 0,
             next: None,
+            lowered: None,
             raised: None,
             patience: UP,
         }
@@ -53,6 +56,7 @@ impl Relief {
         match self.pressure {
             Pressure::Nominal if self.step > 0 => self.rise(now),
             Pressure::Nominal | Pressure::Fair => {}
+            Pressure::Serious if self.lowered.is_some_and(|at| now < at + DOWN) => {}
             Pressure::Serious => self.fall(now, 1),
             Pressure::Critical => self.fall(now, MAX_STEP),
         }
@@ -69,11 +73,11 @@ impl Relief {
     }
 
     fn fall(&mut self, now: Instant, steps: u8) {
-        if self.next.is_some_and(|next| now < next) || self.step == MAX_STEP {
+        if self.step == MAX_STEP {
             return;
         }
         self.step = (self.step + steps).min(MAX_STEP);
-        self.next = Some(now + DOWN);
+        self.lowered = Some(now);
         let Some(raised) = self.raised.take() else {
             return;
         };
@@ -119,6 +123,20 @@ mod tests {
     fn what_is_fair_stays_and_what_is_critical_is_the_least_at_once() {
         let steps = steps(&[(1, Pressure::Critical), (3, Pressure::Fair)], 600);
         assert_eq!((steps[0], steps[1], steps[599]), (0, MAX_STEP, MAX_STEP));
+    }
+
+    /// What was done is to show first, whatever is said meanwhile.
+    #[test]
+    fn who_wavers_is_taken_off_no_more_than_who_does_not() {
+        let said = |second| match second {
+            11 => Pressure::Critical,
+            _ if second % 2 == 0 => Pressure::Serious,
+            _ if second % 4 == 1 => Pressure::Fair,
+            _ => Pressure::Nominal,
+        };
+        let said: Vec<_> = (0..12).map(|second| (second, said(second))).collect();
+        let steps = steps(&said, 12);
+        assert_eq!(steps, [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, MAX_STEP]);
     }
 
     #[test]
