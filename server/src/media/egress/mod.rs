@@ -461,14 +461,21 @@ impl Egress {
         self.ids.transport_cc.filter(|_| codec.is_some())
     }
 
-    /// Under which id packets say when they are sent: to an end that estimates by itself, which takes it for that.
+    /// Under which id packets say when they are sent: to an end that estimates by itself, which takes it for that. Nor
+    /// does that say so which may be sent again under its own number.
     fn timing_id(&self) -> Option<u8> {
-        let is_estimated = self.codec.is_some_and(|codec| codec.remb);
-        self.ids.abs_send_time.filter(|_| is_estimated)
+        let says = |codec: &SentCodec| codec.remb && self.is_sealed_once(*codec);
+        let codec = self.codec.filter(says);
+        self.ids.abs_send_time.filter(|_| codec.is_some())
     }
 
     fn may_number(&self, codec: SentCodec) -> bool {
-        codec.transport_cc && (!self.keeps_history || self.retransmits(codec).is_some())
+        codec.transport_cc && self.is_sealed_once(codec)
+    }
+
+    /// Whether no packet is sent again under its own number.
+    fn is_sealed_once(&self, codec: SentCodec) -> bool {
+        !self.keeps_history || self.retransmits(codec).is_some()
     }
 
     /// Whether packets have such numbers; before the first, whether they may have.

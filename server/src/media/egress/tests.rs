@@ -474,6 +474,26 @@ fn without_feedback_or_with_numbers_to_keep_there_is_none() {
     assert!(is_numbered(never_again));
 }
 
+/// For who estimates by itself.
+#[test]
+fn what_may_be_sent_again_as_it_was_does_not_say_when_it_is_sent() {
+    let now = Instant::now();
+    let media = packet(7, 1, KEY);
+    let is_timed = |nack, rtx_ssrc| {
+        let mut section = section(MediaKind::Video);
+        section.extensions.abs_send_time = Some(3);
+        let codec = &mut section.codecs[0];
+        (codec.transport_cc, codec.remb, codec.nack) = (false, true, nack);
+        let mut stream = stream();
+        stream.rtx_ssrc = rtx_ssrc;
+        section.send = Some(stream.clone());
+        let mut egress = Egress::new(&section, stream, 500);
+        egress.forward(now, &media, false).unwrap().is_timed()
+    };
+    assert!(is_timed(true, Some(1001)) && is_timed(false, None));
+    assert!(!is_timed(true, None));
+}
+
 #[test]
 fn padding_takes_no_number_of_the_pictures() {
     let now = Instant::now();
