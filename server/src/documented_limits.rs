@@ -296,6 +296,16 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         (
+            "padding to that estimate",
+            vec![
+                n(congestion::MAX_PROBE / 1e6, " Mbit/s"),
+                n(congestion::MAX_BURST, " bytes"),
+                s(congestion::FILL_PATIENCE),
+                n(congestion::FILL_INTERVAL.as_secs(), " to "),
+                s(congestion::MAX_FILL_INTERVAL),
+            ],
+        ),
+        (
             "trace of congestion",
             vec![
                 kib(congestion::trace::BLOCK),

@@ -61,7 +61,9 @@ pub use path::PathEstimator;
 pub use probes::{CLUSTER_TIME, MAX_CLUSTER_TIME, MAX_WAIT};
 use probes::{Probed, Probes};
 use rate::{Rate, Seen};
-pub use receiver::{MAX_SILENCE, ReceiverEstimator};
+pub use receiver::{
+    FILL_INTERVAL, FILL_PATIENCE, MAX_BURST, MAX_FILL_INTERVAL, MAX_SILENCE, ReceiverEstimator,
+};
 pub use trace::Sink;
 use trace::Trace;
 use trend::{Trend, Usage};

@@ -24,15 +24,17 @@ const ROUND_TRIP: Duration = Duration::from_millis(100);
 /// What is sent is filled up in steps of this.
 const TICK: Duration = Duration::from_millis(10);
 /// No more is made up for at once, in bytes.
-const MAX_BURST: f64 = 4_000.0;
-/// The time between two attempts, and after failures, at most.
-const INTERVAL: Duration = Duration::from_secs(4);
-const MAX_INTERVAL: Duration = Duration::from_secs(32);
+pub const MAX_BURST: f64 = 4_000.0;
+/// The time between two attempts.
+pub const FILL_INTERVAL: Duration = Duration::from_secs(4);
+/// And after failures, at most.
+pub const MAX_FILL_INTERVAL: Duration = Duration::from_secs(32);
 /// The estimate that fell to this share of its best shows that there is no more.
 const FELL: f64 = 0.9;
-/// Nor is there where it grew by less than this share for so long.
+/// Nor is there where it grew by less than this share in [`FILL_PATIENCE`].
 const GREW: f64 = 1.05;
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long it is filled up without more being said.
+pub const FILL_PATIENCE: Duration = Duration::from_secs(4);
 
 /// What the other end says.
 #[derive(Debug)]
@@ -86,7 +88,7 @@ impl ReceiverEstimator {
             wanted: 0.0,
             filling: None,
             next_filling: None,
-            interval: INTERVAL,
+            interval: FILL_INTERVAL,
         }
     }
 
@@ -169,7 +171,7 @@ impl ReceiverEstimator {
         let may_fill = can_fill && !self.loss.is_harmful();
         let Some(said) = said.filter(wants_more).filter(|_| may_fill) else {
             if self.filling.take().is_some() {
-                self.interval = INTERVAL;
+                self.interval = FILL_INTERVAL;
                 self.next_filling = Some(now + self.interval);
             }
             return;
@@ -179,7 +181,7 @@ impl ReceiverEstimator {
             if filling.is_vain(now, said) {
                 self.filling = None;
                 self.next_filling = Some(now + self.interval);
-                self.interval = (2 * self.interval).min(MAX_INTERVAL);
+                self.interval = (2 * self.interval).min(MAX_FILL_INTERVAL);
             }
         } else if self.next_filling.is_none_or(|at| now >= at) {
             self.filling = Some(Filling::new(now, said, bytes));
@@ -219,7 +221,7 @@ impl Filling {
         if said >= GREW * self.best {
             (self.best, self.grew) = (said, now);
         }
-        said < FELL * self.best || now >= self.grew + PATIENCE
+        said < FELL * self.best || now >= self.grew + FILL_PATIENCE
     }
 
     fn go_on(&mut self, now: Instant, rate: f64, bytes: u64) {
