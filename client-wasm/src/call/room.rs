@@ -396,11 +396,7 @@ impl Room {
                 self.quality = Quality::new(bits_per_second, shown, arrives);
             }
             ServerMessage::Said { message } => self.hear(message, out),
-            ServerMessage::Done { id } => {
-                self.muting.reply(id);
-                self.pressing.reply(id);
-                self.errands.replied(id, Ok(()), out);
-            }
+            ServerMessage::Done { id } => self.done(id, out),
             // Of a room the server would have told before it answered this.
             ServerMessage::Pong { .. } if self.state == State::Returning => self.forget(out),
             // These are about other things than the room.
@@ -419,6 +415,12 @@ impl Room {
             | ServerMessage::Pong { .. } => {}
         }
         None
+    }
+
+    fn done(&mut self, id: Option<RequestId>, out: &mut Vec<Effect>) {
+        self.muting.reply(id);
+        self.pressing.reply(id);
+        self.errands.replied(id, Ok(()), out);
     }
 
     fn let_in(&mut self, own: ParticipantId, room: RoomSnapshot, may: Vec<Right>) {
