@@ -15,7 +15,8 @@ let running = [];
 export function open(words) {
   if (!say) {
     say = words;
-    again.addEventListener("click", run);
+    // It keeps the focus while it waits.
+    again.addEventListener("click", () => again.getAttribute("aria-disabled") === "true" || run());
     dialog.addEventListener("close", stop);
   }
   dialog.showModal();
@@ -31,14 +32,15 @@ function stop() {
 async function run() {
   stop();
   const mine = (running = []);
-  again.disabled = true;
+  again.setAttribute("aria-disabled", "true");
   build();
   verdict.dataset.verdict = "";
   verdict.textContent = say("Trying every way to the server…");
-  const results = await tryAll(mine);
+  const failed = ({ message }) => ({ kind: "away", sentence: said("browser", message) });
+  const results = await tryAll(mine).catch(failed);
   if (mine !== running) return;
   stop();
-  again.disabled = false;
+  again.setAttribute("aria-disabled", "false");
   verdict.dataset.verdict = results.kind;
   verdict.textContent = results.sentence;
 }
@@ -52,7 +54,7 @@ async function tryAll(mine) {
   const first = direct("udp");
   const udp = start(say("Direct, UDP"), "udp", first);
   const answered = await Promise.race([first.answered, first.outcome()]);
-  if (answered !== first) return { kind: "away", sentence: said(answered.error) };
+  if (answered !== first) return { kind: "away", sentence: said(answered.error, answered.words) };
   const { iceServers, offered } = first;
   const tcp = start(say("Direct, TCP"), "tcp", direct("tcp"));
   const urls = relays(iceServers, offered);
@@ -62,7 +64,7 @@ async function tryAll(mine) {
   }
   const mapped = mapping(iceServers, offered);
   mine.push(mapped.one);
-  const [byUdp, byTcp, byRelays] = await Promise.all([udp, tcp, Promise.all(others), mapped.one.outcome()]);
+  const [byUdp, byTcp, byRelays] = await Promise.all([udp, tcp, Promise.all(others), mapped.one.gathering]);
   const kind = nat(mapped, !byUdp.error);
   natIs(kind);
   return conclusion(byUdp, byTcp, byRelays.filter(({ error }) => !error), offered[0]?.port ?? "");
@@ -110,8 +112,13 @@ function show(row, { error, ms, local, words }) {
   const [, result, trip, from] = row.cells;
   result.textContent = error ? said(error, words) : say("works");
   if (error) return;
-  trip.textContent = fill(say("{} ms"), ms < 10 ? ms.toFixed(1) : ms.toFixed(0));
+  if (ms !== undefined) trip.textContent = fill(say("{} ms"), milliseconds(ms));
   from.textContent = kindOf(local);
+}
+
+function milliseconds(ms) {
+  if (ms < 1) return "<1";
+  return ms < 10 ? ms.toFixed(1) : ms.toFixed(0);
 }
 
 function relayName(url) {
@@ -150,7 +157,7 @@ function natIs(kind) {
     endpointIndependent: say("one address for all (endpoint-independent): the mild kind"),
     dependent: say("another address for each server (address-dependent): the strict kind"),
     some: say("there is one; one server alone, or hidden addresses, do not show its kind"),
-    unknown: say("not known without UDP"),
+    unknown: say("not known: UDP does not get through, or a server that was asked is silent"),
   };
   const place = document.getElementById("connection-nat");
   place.dataset.nat = kind;

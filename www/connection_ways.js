@@ -2,6 +2,9 @@
 // asked of the browser, and knows no words.
 
 const PATIENCE_MS = 8000;
+// A browser that says nothing of a round trip by then has none to say.
+const ROUNDS = 10;
+const ROUND_MS = 100;
 
 // A peer connection whose way to the server can be read from `pc`. What the server offers is passed on where `admits` says so.
 class Try {
@@ -12,7 +15,13 @@ class Try {
     this.hosts = 0;
     this.done = new Promise((resolve) => (this.finish = resolve));
     this.answered = new Promise((resolve) => (this.note = resolve));
-    this.timer = setTimeout(() => this.finish({ error: "silent" }), PATIENCE_MS);
+    this.hasGathered = false;
+    // Over before that, where there is nothing to gather with.
+    this.gathering = new Promise((resolve) => {
+      this.gatheredAll = resolve;
+      this.done.then(resolve);
+    });
+    this.timer = setTimeout(() => this.finish(this.pc?.connectionState === "connected" ? {} : { error: "silent" }), PATIENCE_MS);
     this.socket = new WebSocket(new URL("ws", document.baseURI).href.replace(/^http/, "ws"), "ferrite.v1");
     this.socket.onopen = () => this.say({ type: "hello", version: 1, client: "ferrite-connection-test" });
     this.socket.onmessage = ({ data }) => this.hear(JSON.parse(data)).catch((error) => this.finish({ error: "browser", words: error.message }));
@@ -37,6 +46,11 @@ class Try {
     const pc = (this.pc = new RTCPeerConnection(configuration));
     pc.onicecandidate = ({ candidate }) => candidate && this.gathered(candidate);
     pc.onicecandidateerror = ({ errorCode, url }) => this.errors.push({ code: errorCode, url });
+    pc.onicegatheringstatechange = () => {
+      if (pc.iceGatheringState !== "complete") return;
+      this.hasGathered = true;
+      this.gatheredAll();
+    };
     pc.onconnectionstatechange = () => pc.connectionState === "connected" && this.connected();
     pc.createDataChannel("try");
     await pc.setLocalDescription();
@@ -59,16 +73,17 @@ class Try {
   }
 
   async connected() {
-    for (;;) {
+    for (let round = 1; ; round += 1) {
       const report = await this.pc.getStats();
       const entries = [...report.values()];
       const transport = entries.find(({ type }) => type === "transport");
       const pair = report.get(transport?.selectedCandidatePairId) ?? entries.find((it) => it.type === "candidate-pair" && it.selected);
-      if (pair?.currentRoundTripTime > 0) {
-        return this.finish({ ms: pair.currentRoundTripTime * 1000, local: report.get(pair.localCandidateId)?.candidateType });
+      const ms = roundTrip(pair);
+      if (ms !== undefined || round === ROUNDS) {
+        return this.finish({ ms, local: report.get(pair?.localCandidateId)?.candidateType });
       }
       if (this.pc.connectionState !== "connected") return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
     }
   }
 
@@ -86,6 +101,12 @@ class Try {
     this.socket.onclose = null;
     this.socket.close(1000);
   }
+}
+
+// Not every browser says it, and some count whole milliseconds: none on a short way.
+function roundTrip({ currentRoundTripTime, totalRoundTripTime, responsesReceived } = {}) {
+  const seconds = currentRoundTripTime ?? (responsesReceived > 0 ? totalRoundTripTime / responsesReceived : undefined);
+  return seconds === undefined || Number.isNaN(seconds) ? undefined : seconds * 1000;
 }
 
 // `candidate:1 1 udp 2130706431 192.0.2.1 3478 typ host`
@@ -124,17 +145,22 @@ export function mapping(iceServers, offered) {
   const ours = offered.filter(({ protocol }) => protocol === "udp").map(({ host, port }) => `stun:${bracketed(host)}:${port}`);
   const others = iceServers.flatMap(({ urls }) => urls).filter((url) => url.startsWith("stun:"));
   const urls = [...new Set([...ours, ...others])].slice(0, 8);
-  return { asked: urls.length, one: new Try(() => ({ iceServers: [{ urls }], admits: (it) => it.protocol === "udp" })) };
+  // It connects to nothing: browsers stop to gather where they are connected.
+  return { asked: urls.length, one: new Try(() => ({ iceServers: [{ urls }], admits: () => false })) };
 }
 
 // `none`, `endpointIndependent` or `dependent` (RFC 4787 §4.1), `some` of a kind that this does not tell, or `unknown`.
+// Servers that have not answered by then might have shown another address.
 export function nat({ asked, one }, udpWorks) {
-  const bases = Map.groupBy(one.mapped, ({ relatedAddress, relatedPort }) => `${relatedAddress} ${relatedPort}`);
+  const bases = new Map();
+  for (const { relatedAddress, relatedPort, address, port } of one.mapped) {
+    const base = `${relatedAddress} ${relatedPort}`;
+    bases.set(base, (bases.get(base) ?? new Set()).add(`${address} ${port}`));
+  }
   // Where the browser hides its own addresses, one base looks like the other.
   const isHidden = one.mapped.some(({ relatedPort }) => !relatedPort);
-  if (one.mapped.length === 0) return udpWorks ? "none" : "unknown";
+  if (one.mapped.length === 0) return udpWorks && one.hasGathered ? "none" : "unknown";
   if (isHidden && one.hosts !== 1) return "some";
-  const differ = [...bases.values()].some((of) => new Set(of.map(({ address, port }) => `${address} ${port}`)).size > 1);
-  if (differ) return "dependent";
-  return asked - new Set(one.errors.map(({ url }) => url)).size > 1 ? "endpointIndependent" : "some";
+  if ([...bases.values()].some((seen) => seen.size > 1)) return "dependent";
+  return one.hasGathered && asked - new Set(one.errors.map(({ url }) => url)).size > 1 ? "endpointIndependent" : "some";
 }

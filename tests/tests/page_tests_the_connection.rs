@@ -53,7 +53,7 @@ async fn npm_axe_passes_the_test_light_dark_and_on_a_phone() -> Result<()> {
         let direct = [("[data-way=udp]", "ok"), ("[data-way=tcp]", "ok"), ("[data-way=turns]", "none")];
         ways_are(scene, &[&direct[..], &relays].concat()).await?;
         let trips = "[...document.querySelectorAll('#connection tr[data-result=ok]')]
-            .every((row) => parseFloat(row.cells[2].textContent) > 0 && row.cells[3].textContent !== '–')";
+            .every((row) => /^(<1|\\d+(\\.\\d)?) ms$/.test(row.cells[2].textContent) && row.cells[3].textContent !== '–')";
         scene.holds("round trips", trips).await?;
         let nat = "document.querySelector('#connection-nat').dataset.nat";
         let none = |nat: &Value| nat == "none";
@@ -66,8 +66,46 @@ async fn npm_axe_passes_the_test_light_dark_and_on_a_phone() -> Result<()> {
                 <= document.querySelector('#connection').clientWidth";
             scene.holds("a table that fits", fits).await?;
         }
-        Ok(())
+        browser
+            .run("document.querySelector('#connection-again').focus();", vec![])
+            .await?;
+        browser.press('\u{e007}').await?;
+        let is_busy = "document.querySelector('#connection-verdict').dataset.verdict === ''";
+        scene.holds("another test", is_busy).await?;
+        // A second one does not begin meanwhile, and the keyboard stays where it was.
+        browser.run("window.row = document.querySelector('#connection tr[data-way=udp]');", vec![]).await?;
+        browser.press('\u{e007}').await?;
+        ensure!(verdict(scene).await? == "good");
+        let stays = "document.activeElement.id === 'connection-again' && window.row.isConnected";
+        scene.holds("one test, and its button in focus", stays).await
     })
+    .await
+}
+
+#[tokio::test]
+async fn while_a_stun_server_is_silent_it_claims_nothing_of_a_nat() -> Result<()> {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    let servers = format!(r#"{{"urls":"stun:{}"}}"#, silent.local_addr()?);
+    let flags = ["--ice-servers", &servers];
+    let options = BrowserOptions::default();
+    scene_with(
+        "connection_test_silent_stun",
+        &flags,
+        &options,
+        async |scene| {
+            open(scene).await?;
+            ensure!(verdict(scene).await? == "good");
+            silent.set_nonblocking(true)?;
+            silent.recv(&mut [0; 64])?;
+            let nat = "document.querySelector('#connection-nat').dataset.nat";
+            let unknown = |nat: &Value| nat == "unknown";
+            scene
+                .browser
+                .until("no word of a NAT", nat, unknown)
+                .await?;
+            Ok(())
+        },
+    )
     .await
 }
 
