@@ -72,7 +72,7 @@ const FILES: &str = r"
 
     const none = ada.sendFile(new Blob([]), { to, name: 'a/path/of/nothing' });
     const nothing = await offered();
-    expect('its name', nothing.name, 'nothing');
+    expect('its name', nothing.name, 'a_path_of_nothing');
     expect('nothing', (await read(nothing.accept())).byteLength, 0);
     await none.done;
     await Promise.all([ada.leave(), ben.leave()]);
@@ -117,12 +117,109 @@ const WAITS: &str = r"
     stop.abort();
     expect('aborted', [(await rejected(aborted.done)).code, (await failing) instanceof Error], ['stopped', true]);
     expect('to oneself', (await rejected((async () => ada.sendFile(noise(1), { to: ada.localParticipant }))())).name, 'NotFoundError');
+    const crowd = Array.from({ length: 256 }, () => to);
+    expect('too many', (await rejected(ada.sendBytes(Uint8Array.of(1), { to: crowd }))) instanceof RangeError, true);
     expect('too large', (await rejected(ada.sendBytes(new Uint8Array(70_000)))) instanceof RangeError, true);
     const late = ada.sendFile(noise(20_000_000), { to });
     (await offered()).accept();
     await ben.leave();
     expect('who left', (await rejected(late.done)).code, 'stopped');
     await ada.leave();
+";
+
+#[tokio::test]
+async fn what_others_offer_and_send_is_named_and_bounded() -> Result<()> {
+    play("program_files_unruly", UNRULY).await
+}
+
+/// Ada sends what no `Room` would say.
+const UNRULY: &str = r"
+    const { heard, said, unpacked } = await import('/sdk/data.js');
+    const answers = [];
+    channels[0].addEventListener('message', ({ data }) => {
+        const message = typeof data !== 'string' && unpacked(data);
+        if (message?.topic === 'file') answers.push(heard(message.payload));
+    });
+    const tell = (...about) => ada.sendBytes(said(...about), { topic: 'file', to: [to] });
+    const answer = (id, what) => until(`${what} to ${id}`, () => answers.find((it) => it.id === id && it.what === what));
+    const text = new TextEncoder();
+    for (const [name, expected] of [['../../tea', '.._.._tea'], ['a\\b\nc', 'a_b_c'], ['..', 'file'], ['', 'file'], ['\u00e4'.repeat(200), '\u00e4'.repeat(127)]]) {
+        ada.sendFile(new Blob([]), { to, name });
+        const came = await offered();
+        expect('what it is called', came.name, expected);
+        came.cancel();
+    }
+    const names = ['', '..', '../tea', 'a\\b', 'a\nb', 'x'.repeat(256)].map((it) => text.encode(it));
+    for (const [at, name] of [...names, Uint8Array.of(0xff)].entries()) {
+        await tell('offer', BigInt(at), 3, name);
+        expect(`an answer to ${at}`, [...(await answer(BigInt(at), 'cancel')).rest], [1]);
+    }
+
+    const [size, room, chunk] = [20_000_000, 1024 * 1024, 48 * 1024];
+    // Her room knows nothing of this file, and would stop it.
+    const { send } = RTCDataChannel.prototype;
+    channels[0].send = function (data) {
+        const isCancel = data.length < 60 && data.at(-10) === 7;
+        if (!isCancel) send.call(this, data);
+    };
+    await tell('offer', 100n, size, text.encode('flood'));
+    const flood = await offered();
+    const stream = flood.accept();
+    await answer(100n, 'accept');
+    for (let at = 0; at < 4 * room && !flood.isOver; at += chunk) {
+        await tell('chunk', 100n, at, new Uint8Array(chunk));
+        // Asking does not make place.
+        await tell('offer', 100n, size, text.encode('flood'));
+    }
+    await until('an end', () => flood.isOver);
+    expect('a reason', (await rejected(flood.done)).code, 'failed');
+    expect('how much came', [flood.received > room, flood.received <= 2 * room + chunk], [true, true]);
+    expect('how far it was asked for', answers.filter((it) => it.id === 100n && it.what === 'accept').every((it) => it.number < room), true);
+    await rejected(stream.getReader().read());
+    delete channels[0].send;
+
+    await offers.return();
+    expect('nobody listens', (await rejected(ada.sendFile(noise(1), { to }).done)).code, 'refused');
+    await Promise.all([ada.leave(), ben.leave()]);
+";
+
+#[tokio::test]
+async fn both_ends_keep_to_the_window_and_pile_up_no_answers() -> Result<()> {
+    play("program_files_rules", RULES).await
+}
+
+const RULES: &str = r"
+    const { heard, said } = await import('/sdk/data.js');
+    const { Receiving, Sending } = await import('/sdk/files.js');
+    const steps = (end) => {
+        const taken = [];
+        for (let step = end.step(); step; step = end.step()) taken.push(heard(step));
+        return taken.map(({ what, number }) => [what, number]);
+    };
+    const [size, chunk, room] = [3_000_000, 48 * 1024, 1024 * 1024];
+    const end = new Receiving(1n, size, 'tea');
+    const hear = (...about) => end.hear(heard(said(about[0], 1n, ...about.slice(1))), 0);
+    end.accept(0);
+    expect('a first question', steps(end), [['accept', 0]]);
+    for (let at = 0; at < room; at += chunk) hear('chunk', at, new Uint8Array(chunk));
+    const { received } = end;
+    end.reconnected(0);
+    hear('offer', size, new Uint8Array(1));
+    end.tick(60_000);
+    expect('no place', steps(end), []);
+    end.used(chunk, 60_000);
+    expect('place', steps(end), [['accept', received]]);
+    end.used(received, 60_000);
+    expect('what the sender knows', steps(end), []);
+    end.cancel('stopped');
+    for (let at = 0; at < 100; at += 1) hear('offer', size, new Uint8Array(1));
+    expect('one answer', steps(end), [['cancel', undefined]]);
+    hear('progress', 0);
+    expect('no answer', steps(end), []);
+    const sending = new Sending(2n, size, 'tea');
+    sending.cancelled([0]);
+    expect('an end without a reason', sending.state, 'stopped');
+    await Promise.all([ada.leave(), ben.leave()]);
 ";
 
 #[test]

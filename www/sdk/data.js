@@ -3,10 +3,42 @@
 const VERSION = 1;
 // What a server takes of one message.
 const PAYLOAD_BYTES = 60 * 1024;
+// Their number is one byte.
+const RECIPIENTS = 255;
 const KIND = { all: 1, some: 2, fromToAll: 3, fromToSome: 4 };
 // How long the parts of what is said about a file are; what is left is the last of them.
 const SAID = ["", "offer", "accept", "chunk", "progress", "done", "verified", "cancel"];
 const WITH_NUMBER = ["offer", "accept", "chunk", "progress"];
+
+const NAME_BYTES = 255;
+
+// What a file may be called. Whoever saves it does so where its user says.
+export function isName(name) {
+  const { length } = new TextEncoder().encode(name);
+  return length >= 1 && length <= NAME_BYTES && name !== "." && name !== ".." && !/[\p{Cc}/\\]/u.test(name);
+}
+
+// The same name as far as it is one.
+export function asName(name) {
+  let taken = "";
+  let bytes = 0;
+  for (const character of `${name}`.replace(/[\p{Cc}/\\]/gu, "_")) {
+    bytes += new TextEncoder().encode(character).length;
+    if (bytes > NAME_BYTES) break;
+    taken += character;
+  }
+  return isName(taken) ? taken : "file";
+}
+
+// Nothing, where these bytes are no name.
+export function nameIn(bytes) {
+  try {
+    const name = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return isName(name) ? name : null;
+  } catch {
+    return null;
+  }
+}
 
 // A text after its length, in one byte.
 function text(words) {
@@ -17,6 +49,7 @@ function text(words) {
 
 export function packed(topic, payload, to) {
   if (payload.length > PAYLOAD_BYTES) throw new RangeError(`a message has at most ${PAYLOAD_BYTES} bytes`);
+  if (to?.length > RECIPIENTS) throw new RangeError(`a message goes to all, or to at most ${RECIPIENTS}`);
   const names = to ? [KIND.some, to.length, ...to.flatMap(text)] : [KIND.all];
   const head = [VERSION, ...names, ...text(topic)];
   const message = new Uint8Array(head.length + payload.length);

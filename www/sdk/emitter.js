@@ -60,7 +60,9 @@ export class Emitter {
   }
 
   // What a listener throws is reported, and keeps nothing from the others.
+  // Says whether anybody listens.
   emit(event, detail) {
+    const isHeard = this.#listeners.has(event);
     for (const [listener, { once }] of [...(this.#listeners.get(event) ?? [])]) {
       if (once) this.off(event, listener);
       try {
@@ -69,6 +71,7 @@ export class Emitter {
         reportError(error);
       }
     }
+    return isHeard;
   }
 }
 

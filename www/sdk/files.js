@@ -25,7 +25,12 @@ class End {
 
   get isOver() { return this.state !== "offered" && this.state !== "active"; }
 
-  say(what, number, rest) { this.messages.push(said(what, this.id, number, rest)); }
+  // One answer to a question is enough, however often that was asked: nothing piles up.
+  say(what, number, rest) {
+    const message = said(what, this.id, number, rest);
+    if (what !== "chunk") this.messages = this.messages.filter(([kind]) => kind !== message[0]);
+    this.messages.push(message);
+  }
 
   cancel(reason) {
     if (this.isOver) return;
@@ -37,7 +42,7 @@ class End {
   cancelled(rest) {
     if (this.isOver) return;
     this.messages = [];
-    this.state = REASONS[rest[0]] ?? "stopped";
+    this.state = REASONS[rest[0]] || "stopped";
   }
 }
 
@@ -116,7 +121,12 @@ export class Sending extends End {
 }
 
 export class Receiving extends End {
+  // So far its program has read, as far as that is known.
+  #used = 0;
+  // From here on the sender has a window.
   #reported = 0;
+  // The rest is to be asked for when there is place.
+  #isOwed = false;
   #hash = new Sha256();
   #sum = null;
   #hasAsked = false;
@@ -138,8 +148,10 @@ export class Receiving extends End {
   // What is new of the file, if anything: it comes in order, and each byte once.
   hear({ what, number, rest }, now) {
     if (what === "cancel") this.cancelled(rest);
-    else if (this.isOver) this.#repeat();
-    else if (this.state === "offered") return null;
+    else if (this.isOver) {
+      // It may not have heard that.
+      if (["offer", "chunk", "done"].includes(what)) this.#repeat();
+    } else if (this.state === "offered") return null;
     else if (what === "chunk") return this.#take(number, rest, now);
     else if (what === "done") this.#compare(rest, now);
     else if (what === "offer") this.#ask(now);
@@ -147,9 +159,12 @@ export class Receiving extends End {
   }
 
   // So much of it is used up, and there is place for more.
-  used(bytes) {
+  used(bytes, now) {
+    if (this.state !== "active") return;
+    this.#used = bytes;
+    if (this.#isOwed) this.#ask(now);
     const isDue = bytes - this.#reported >= REPORT_BYTES || bytes === this.size;
-    if (this.state !== "active" || !isDue || bytes === this.#reported) return;
+    if (!isDue || bytes <= this.#reported) return;
     this.#reported = bytes;
     this.say("progress", bytes);
   }
@@ -161,6 +176,9 @@ export class Receiving extends End {
 
   #ask(now) {
     this.#hasAsked = true;
+    // Each time it is asked for there is a window from there on, which it has to be place for.
+    this.#isOwed = this.received < this.size && this.received - this.#used >= WINDOW_BYTES;
+    if (this.#isOwed) return;
     this.since = now;
     this.#reported = this.received;
     this.messages = [];
@@ -176,6 +194,8 @@ export class Receiving extends End {
     const fresh = bytes.subarray(this.received - from);
     if (fresh.length === 0) return null;
     if (this.received + fresh.length > this.size) return this.cancel("different");
+    // So much comes where one holds to the window, and each byte of it waits in memory.
+    if (this.received + fresh.length - this.#used > 2 * WINDOW_BYTES + CHUNK_BYTES) return this.cancel("failed");
     this.#hash.update(fresh);
     this.received += fresh.length;
     this.#hasAsked = false;

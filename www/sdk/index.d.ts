@@ -129,7 +129,7 @@ export declare class FileError extends Error {
   private constructor();
   /**
    * `refused`: it was declined. `stopped`: either end stopped it, or one of them left. `failed`: it could not be read or
-   * kept. `different`: what came is not what was sent. `full`: 64 go on already.
+   * kept, or its sender did not wait for its reader. `different`: what came is not what was sent. `full`: 64 go on already.
    */
   readonly code: "refused" | "stopped" | "failed" | "different" | "full";
 }
@@ -189,7 +189,10 @@ export interface RoomEvents {
   quality: FerriteQuality;
   said: RoomMessage;
   bytes: RoomBytes;
-  /** Somebody offers a file; it is declined with `cancel()`. Of one participant 8 wait at a time. */
+  /**
+   * Somebody offers a file; it is declined with `cancel()`, and by itself where nobody listens. Of one participant 8 wait
+   * at a time.
+   */
   file: IncomingFile;
   complaint: string;
   left: FerriteLeft;
@@ -263,7 +266,7 @@ export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Rec
    * then has them begin anew. What need not be waited for is small, or is a file.
    */
   sendBytes(data: ArrayBuffer | ArrayBufferView<ArrayBuffer>, options?: { topic?: string; to?: (Participant | string)[] }): Promise<void>;
-  /** Offers a file to somebody. */
+  /** Offers a file to somebody. Its name is no path: slashes and control characters become `_`. */
   sendFile(file: Blob, options: { to: Participant | string; name?: string; signal?: AbortSignal }): OutgoingFile;
   /**
    * Calls a method of somebody. Resolves with its result, and rejects with an {@link RpcError}, or a `FerriteError` where

@@ -1,6 +1,6 @@
 // Files on their way: joins the rules to a room's data channel, a clock, files and streams.
 
-import { heard, packed, said, unpacked } from "./data.js";
+import { asName, heard, nameIn, packed, said, unpacked } from "./data.js";
 import { Emitter } from "./emitter.js";
 import { Receiving, Sending } from "./files.js";
 
@@ -10,7 +10,9 @@ const TICK_MS = 500;
 const TRANSFERS = 64;
 const OFFERS = 8;
 const HELD_BYTES = 256 * 1024;
-const NAME_BYTES = 255;
+// Why a transfer is refused that there is no handle for.
+const REFUSED = 1;
+const STOPPED = 2;
 
 // What both kinds of handles have.
 class Transfer extends Emitter {
@@ -107,7 +109,7 @@ export class IncomingFile extends Transfer {
 
   // What is held here waits for a reader, and the sender with it.
   #use() {
-    this.end.used(this.received - (HELD_BYTES - this.#controller.desiredSize));
+    this.end.used(this.received - (HELD_BYTES - this.#controller.desiredSize), performance.now());
     this.wake();
   }
 }
@@ -115,21 +117,26 @@ export class IncomingFile extends Transfer {
 export class Transfers {
   #send;
   #all = new Map();
+  // What is refused without a handle, until that is said.
+  #refused = new Map();
   #isOpen = false;
   #isPumping = false;
   #timer = null;
   #told;
 
-  // `send` resolves when the channel took a message; `told` hears of files that are offered.
+  // `send` resolves when the channel took a message; `told` hears of files that are offered, and says whether anybody
+  // listens.
   constructor(send, told) {
     this.#send = send;
     this.#told = told;
   }
 
   offer(file, name, participant) {
-    if ([...this.#all.values()].filter((it) => !it.isOver).length >= TRANSFERS) throw new FileError("full");
+    // What others offer does not count before it is wanted.
+    const isOn = (it) => it.state === "active" || (it.state === "offered" && it instanceof OutgoingFile);
+    if ([...this.#all.values()].filter(isOn).length >= TRANSFERS) throw new FileError("full");
     const id = new DataView(crypto.getRandomValues(new Uint8Array(8)).buffer).getBigUint64(0);
-    const end = new Sending(id, file.size, short(name));
+    const end = new Sending(id, file.size, asName(name));
     end.since = performance.now();
     return this.#add(new OutgoingFile(file, end, participant, () => this.#pump()), participant.id, id);
   }
@@ -142,7 +149,7 @@ export class Transfers {
     const participant = people.get(message.from);
     if (transfer) this.#hearOf(transfer, news);
     else if (news.what === "offer" && participant) this.#offered(participant, news);
-    else if (news.what !== "cancel" && news.what !== "verified" && participant) this.#refuse(participant.id, news.id);
+    else if (news.what !== "cancel" && news.what !== "verified" && participant) this.#refuse(participant.id, news.id, STOPPED);
     return null;
   }
 
@@ -162,6 +169,7 @@ export class Transfers {
       transfer.settle();
       this.#all.delete(at);
     }
+    if (participant === undefined) this.#refused.clear();
     this.#wind();
   }
 
@@ -169,9 +177,11 @@ export class Transfers {
     const theirs = [...this.#all.values()].filter((it) => it.participant === participant && it.state === "offered");
     // Whoever offers more will say it again.
     if (theirs.length >= OFFERS || this.#all.size >= 4 * TRANSFERS) return;
-    const end = new Receiving(id, number, new TextDecoder().decode(rest));
+    const name = nameIn(rest);
+    if (name === null) return this.#refuse(participant.id, id, REFUSED);
+    const end = new Receiving(id, number, name);
     const transfer = this.#add(new IncomingFile(end, participant, () => this.#pump()), participant.id, id);
-    this.#told(transfer);
+    if (!this.#told(transfer)) transfer.cancel();
   }
 
   #add(transfer, who, id) {
@@ -192,8 +202,10 @@ export class Transfers {
     this.#pump();
   }
 
-  #refuse(to, id) {
-    this.#send(packed(TOPIC, said("cancel", id, undefined, [2]), [to])).catch(() => {});
+  // Who is not told for now asks again.
+  #refuse(to, id, reason) {
+    if (this.#refused.size < TRANSFERS) this.#refused.set(key(to, id), packed(TOPIC, said("cancel", id, undefined, [reason]), [to]));
+    this.#pump();
   }
 
   // One message after the other, a round of all transfers at a time: the channel says when it takes more.
@@ -202,7 +214,7 @@ export class Transfers {
     this.#isPumping = true;
     try {
       for (let isBusy = true; isBusy && this.#isOpen;) {
-        isBusy = false;
+        isBusy = await this.#sayRefused();
         for (const transfer of [...this.#all.values()]) isBusy = (await this.#step(transfer)) || isBusy;
       }
     } catch {
@@ -210,6 +222,16 @@ export class Transfers {
     } finally {
       this.#isPumping = false;
     }
+  }
+
+  async #sayRefused() {
+    for (const [at, message] of this.#refused) {
+      if (!this.#isOpen) return false;
+      this.#refused.delete(at);
+      await this.#send(message);
+      return true;
+    }
+    return false;
   }
 
   async #step(transfer) {
@@ -233,6 +255,7 @@ export class Transfers {
   #tick() {
     for (const { end } of this.#all.values()) end.tick(performance.now());
     this.#pump();
+    this.#wind();
   }
 }
 
@@ -244,11 +267,4 @@ async function piece(transfer, { from, to }) {
   } catch {
     transfer.stop("failed");
   }
-}
-
-// No path, and no longer than a name may be.
-function short(name) {
-  const last = name.split(/[/\\]/).at(-1) || "file";
-  const bytes = new TextEncoder().encode(last);
-  return bytes.length <= NAME_BYTES ? last : new TextDecoder().decode(bytes.subarray(0, NAME_BYTES)).replace(/\uFFFD+$/, "");
 }
