@@ -20,7 +20,7 @@ use crate::call::{
 };
 use crate::codec::VideoCodec;
 use crate::dom::{self, Interval, Listener, Post, Timeout};
-use crate::peer::{ChannelEvent, Outgoing, Outlet, Peer, PeerEvent, PeerOptions, SendError};
+use crate::peer::{ChannelEvent, Outgoing, Outlet, Peer, PeerEvent, PeerOptions, SendError, warn};
 use crate::signalling::{Signalling, SocketEvent};
 use crate::stats::{self, Report, Stats};
 use surroundings::Sign;
@@ -477,13 +477,6 @@ impl Client {
                 events.push(Event::Stats(Box::default()));
             }
         }
-    }
-}
-
-/// A section that cannot be had costs what it is for, not the call.
-fn warn(made: Result<(), JsValue>) {
-    if let Err(error) = made {
-        console::error_2(&"Ferrite: no media section".into(), &error);
     }
 }
 

@@ -74,6 +74,34 @@ const CODECS: &str = r"
 ";
 
 #[tokio::test]
+async fn what_cannot_be_published_takes_nothing_else_with_it() -> Result<()> {
+    scene("wished_wrongly", async |scene| {
+        // What the browser does not take is said there.
+        scene.expect_console_errors();
+        scene.open_lab().await?;
+        scene.run(&format!("{PROGRAMS}{WRONGLY}")).await?;
+        Ok(())
+    })
+    .await
+}
+
+const WRONGLY: &str = r"
+    const camera = ada.publish(lab.picture(), { key: 'cam' });
+    const wrong = await rejected((async () => ada.publish(lab.picture(), { key: 'cam', simulcast: [] }))());
+    expect('what is wrong', wrong instanceof TypeError, true);
+    expect('what is published', [camera.isOver, ada.localTracks.get('cam') === camera], [false, true]);
+    camera.unpublish();
+    // What the browser does not take.
+    ada.publish(lab.picture(), { key: 'a', encodings: [{ scaleResolutionDownBy: 0.5 }] });
+    ada.publish(lab.picture(), { key: 'b' });
+    await meet();
+    await coming('b');
+    const person = ben.participants.get(ada.localParticipant.id);
+    expect('what Ben sees', [...person.publications.keys()], [`${person.id}/b`]);
+    await leave();
+";
+
+#[tokio::test]
 async fn layers_and_bounds_are_those_that_are_wished_for() -> Result<()> {
     play("wished_layers", LAYERS).await
 }

@@ -92,8 +92,9 @@ export class Room extends Emitter {
 
   publish(track, options = {}) {
     const key = options.key ?? (track.kind === "audio" ? "mic" : "cam");
-    this.#tracks.get(key)?.unpublish();
+    // What is there stays where the new one cannot be.
     const local = new LocalTrack(this, track, { ...options, key });
+    this.#tracks.get(key)?.unpublish();
     this.carry(local);
     this.#tracks.set(key, local);
     return local;

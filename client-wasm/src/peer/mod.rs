@@ -132,7 +132,7 @@ impl Peer {
         for track in options.tracks {
             peer.publish(track)?;
         }
-        peer.carry(options.outlets.unwrap_or_default())?;
+        warn(peer.carry(options.outlets.unwrap_or_default()));
         Ok(peer)
     }
 
@@ -454,6 +454,13 @@ async fn set_answer(connection: &Connection, sdp: String) -> Result<(), JsValue>
         .set_remote_description(answer.unchecked_ref())
         .await?;
     Ok(())
+}
+
+/// A section that cannot be had costs what it is for, not the call.
+pub(crate) fn warn(made: Result<(), JsValue>) {
+    if let Err(error) = made {
+        console::error_2(&"Ferrite: no media section".into(), &error);
+    }
 }
 
 /// Whether this browser has WebRTC.

@@ -133,7 +133,8 @@ impl Sections {
         }
     }
 
-    /// Publishes these and nothing else. The connection asks for negotiation where that takes an offer.
+    /// Publishes these and nothing else. The connection asks for negotiation where that takes an offer. One that cannot
+    /// be published keeps none of the others from it; the first of those is the error.
     pub(super) fn publish(&mut self, outlets: &[Outlet]) -> Result<(), JsValue> {
         for publication in &self.publications {
             if !outlets.iter().any(|outlet| publication.is_of(outlet)) {
@@ -141,7 +142,8 @@ impl Sections {
                 publication.transceiver.set_direction(Direction::Inactive);
             }
         }
-        outlets.iter().try_for_each(|outlet| self.carry(outlet))
+        let carried = outlets.iter().map(|outlet| self.carry(outlet));
+        carried.fold(Ok(()), Result::and)
     }
 
     fn carry(&mut self, outlet: &Outlet) -> Result<(), JsValue> {
