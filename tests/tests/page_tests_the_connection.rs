@@ -1,8 +1,10 @@
 //! The echo's page tries every way to the server, and says in a table and a sentence which of them there are.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ferrite_tests::looks::{axe_finds_nothing, emulate};
-use ferrite_tests::{BrowserOptions, Scene, artefacts, network, scene, scene_on, scene_with};
+use ferrite_tests::{
+    BrowserOptions, Scene, artefacts, firefox_lab, network, scene, scene_on, scene_with,
+};
 use serde_json::Value;
 
 /// By the keyboard: what has the focus then is the test.
@@ -123,6 +125,27 @@ async fn it_is_german_where_the_browser_is() -> Result<()> {
     })
     .await
 }
+
+#[test]
+fn firefox_finds_the_ways() -> Result<()> {
+    firefox_lab("connection_test_firefox", async |firefox| {
+        let origin = firefox.run("return location.origin;", vec![]).await?;
+        let origin = origin.as_str().context("no origin")?;
+        firefox.open_lab(&format!("{origin}/echo")).await?;
+        firefox.run(FIREFOX, vec![]).await.map(drop)
+    })
+}
+
+const FIREFOX: &str = r"
+    const { expect, until } = lab;
+    const at = (selector) => document.querySelector(selector);
+    await until('a page that is ready', () => !at('#start').disabled);
+    at('#connection-open').click();
+    await until('a verdict', () => at('#connection-verdict').dataset.verdict);
+    const results = Object.fromEntries([...document.querySelectorAll('#connection tr[data-way]')].map(({ dataset }) => [dataset.way, dataset.result]));
+    expect('the direct ways', [results.udp, results.tcp], ['ok', 'ok']);
+    expect('what is said', at('#connection-verdict').dataset.verdict, 'good');
+";
 
 mod over_a_network {
     use super::*;
