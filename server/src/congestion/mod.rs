@@ -57,7 +57,7 @@ use idleness::Idleness;
 use limits::BETA;
 pub use limits::{MAX_RATE, MIN_RATE};
 use loss::Loss;
-pub use path::PathEstimator;
+pub use path::{PathEstimator, ReceiverPath};
 pub use probes::{CLUSTER_TIME, MAX_CLUSTER_TIME, MAX_WAIT};
 use probes::{Probed, Probes};
 use rate::{Rate, Seen};

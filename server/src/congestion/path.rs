@@ -1,9 +1,9 @@
-//! The estimator of a path, which begins with the first packet that gets a number: where nothing has one, nobody will
-//! say what arrives.
+//! When the estimator of a path begins: with the first packet that gets a number, for where nothing has one nobody
+//! will say what arrives; or, where the other end makes an estimate of its own, with the first word of that.
 
 use std::time::Instant;
 
-use super::{Estimator, Sink};
+use super::{Estimate, Estimator, ReceiverEstimator, Sink};
 
 /// The estimator, once there is one.
 #[derive(Default)]
@@ -38,5 +38,36 @@ impl PathEstimator {
     /// To be told something.
     pub fn get_mut(&mut self) -> Option<&mut Estimator> {
         self.estimator.as_deref_mut()
+    }
+}
+
+/// The estimator of a path that its other end makes an estimate of, once that said something.
+#[derive(Default)]
+pub struct ReceiverPath(Option<Box<ReceiverEstimator>>);
+
+impl ReceiverPath {
+    /// What takes the other end's word. So many bytes were sent by now, ever.
+    pub fn begun(&mut self, now: Instant, bytes: u64) -> &mut ReceiverEstimator {
+        (self.0).get_or_insert_with(|| Box::new(ReceiverEstimator::new(now, bytes)))
+    }
+
+    /// As it is.
+    pub fn get(&self) -> Option<&ReceiverEstimator> {
+        self.0.as_deref()
+    }
+
+    /// To be told something.
+    pub fn get_mut(&mut self) -> Option<&mut ReceiverEstimator> {
+        self.0.as_deref_mut()
+    }
+
+    /// What is known of the path.
+    pub fn estimate(&self) -> Option<Estimate> {
+        self.get()?.estimate()
+    }
+
+    /// Everything goes over another path: nothing was said of that.
+    pub fn go_on(&mut self) {
+        self.0 = None;
     }
 }

@@ -4,9 +4,9 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use super::outgoing::{Contents, Outgoing};
+use super::outgoing::{Contents, Outgoing, UNNUMBERED, UNTIMED};
 use super::sent::{HISTORY_SPAN, Sent, Wanted};
-use super::{Egress, SentCodec, UNNUMBERED, UNTIMED};
+use super::{Egress, SentCodec};
 use crate::congestion::Purpose;
 use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::header::{FIXED_HEADER, Header, WrittenElement, written_len};

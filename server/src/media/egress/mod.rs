@@ -37,8 +37,8 @@ mod tests;
 
 pub use again::{UNKNOWN_SPAN, unwrap_rtx};
 use frames::Frames;
-use outgoing::Contents;
 pub use outgoing::Outgoing;
+use outgoing::{Contents, UNNUMBERED, UNTIMED};
 use sent::Sent;
 pub use sent::{HISTORY_SPAN, MAX_HISTORY, Wanted};
 use source::{Source, continued, step};
@@ -49,11 +49,6 @@ pub const LAYER_SILENCE: Duration = Duration::from_secs(2);
 /// A layer of which nothing came for this long, while others came, is switched off: the layers of a frame come
 /// together. Until it is on again another is shown.
 const LAYER_UNSEEN: Duration = Duration::from_millis(100);
-
-/// In the place of a transport-wide number.
-const UNNUMBERED: [u8; 2] = [0; 2];
-/// In the place of the time that a packet is sent at.
-const UNTIMED: [u8; 3] = [0; 3];
 
 /// A stream sent.
 pub struct Egress {

@@ -2,7 +2,6 @@
 
 use bytes::BytesMut;
 
-use super::{UNNUMBERED, UNTIMED};
 use crate::congestion::Purpose;
 use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::header::{
@@ -10,6 +9,11 @@ use crate::media::rtp::header::{
 };
 use crate::media::rtp::red;
 use crate::media::sdp::MediaKind;
+
+/// In the place of a transport-wide number.
+pub(super) const UNNUMBERED: [u8; 2] = [0; 2];
+/// In the place of the time that a packet is sent at.
+pub(super) const UNTIMED: [u8; 3] = [0; 3];
 
 /// What a packet holds.
 #[derive(Clone, Copy, Debug)]

@@ -4,36 +4,10 @@
 use std::time::Instant;
 
 use super::Streams;
-use crate::congestion::{Estimate, ReceiverEstimator};
+use crate::congestion::{ReceiverEstimator, ReceiverPath};
 use crate::media::egress::Egress;
 use crate::media::rtp::rtcp::ReportBlock;
 use crate::media::sdp::MediaKind;
-
-/// Agreed on; there is an estimator once the other end said something.
-#[derive(Default)]
-pub(super) struct Estimated(Option<Box<ReceiverEstimator>>);
-
-impl Estimated {
-    /// So many bytes were sent by now, ever.
-    fn begun(&mut self, now: Instant, bytes: u64) -> &mut ReceiverEstimator {
-        (self.0).get_or_insert_with(|| Box::new(ReceiverEstimator::new(now, bytes)))
-    }
-
-    pub(super) fn want(&mut self, bits_per_second: u64) {
-        if let Some(estimator) = &mut self.0 {
-            estimator.want(bits_per_second);
-        }
-    }
-
-    pub(super) fn estimate(&self) -> Option<Estimate> {
-        self.0.as_ref()?.estimate()
-    }
-
-    /// Everything goes over another path: nothing was said of that.
-    pub(super) fn go_on(&mut self) {
-        self.0 = None;
-    }
-}
 
 impl Streams {
     /// Whether the other end's estimates count: where all pictures are sent without transport-wide numbers.
@@ -68,7 +42,7 @@ impl Streams {
     pub(super) fn conclude_blocks(&mut self, now: Instant) {
         if self.estimated.is_some() {
             let bytes = self.bytes_sent();
-            let estimator = self.estimated.as_mut().and_then(|it| it.0.as_mut());
+            let estimator = self.estimated.as_mut().and_then(ReceiverPath::get_mut);
             estimator.into_iter().for_each(|it| it.conclude(now, bytes));
         }
     }
@@ -85,19 +59,17 @@ impl Streams {
         now: Instant,
         may_fill: bool,
     ) -> Option<(&mut ReceiverEstimator, &mut Egress)> {
-        let bytes = match self.estimated {
-            Some(Estimated(Some(_))) => self.bytes_sent(),
-            Some(Estimated(None)) | None => return None,
-        };
+        self.estimated.as_ref()?.get()?;
+        let bytes = self.bytes_sent();
         let mut egresses = self.egresses.iter_mut().flatten();
         let egress = egresses.find(|egress| may_fill && egress.has_padding());
-        let estimator = self.estimated.as_mut()?.0.as_deref_mut()?;
+        let estimator = self.estimated.as_mut()?.get_mut()?;
         estimator.handle_timeout(now, bytes, egress.is_some());
         Some((estimator, egress?))
     }
 
     /// When that is to be asked for again, while what is sent is filled up.
     pub fn next_filling(&self) -> Option<Instant> {
-        self.estimated.as_ref()?.0.as_ref()?.poll_timeout()
+        self.estimated.as_ref()?.get()?.poll_timeout()
     }
 }

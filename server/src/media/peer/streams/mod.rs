@@ -16,7 +16,7 @@ mod tests;
 
 use std::time::Instant;
 
-use crate::congestion::{Estimate, Estimator, PathEstimator, Sink};
+use crate::congestion::{Estimate, Estimator, PathEstimator, ReceiverPath, Sink};
 use crate::media::egress::{Egress, unwrap_rtx};
 use crate::media::ingest::arrivals::ArrivalRecorder;
 use crate::media::ingest::sections::{ReceivedCodec, ReceivedSections};
@@ -31,7 +31,6 @@ use crate::media::transport::srtp::Srtp;
 use crate::prefetch::prefetch;
 use deadlines::Due;
 pub use due::{MAX_COMPOUND, MAX_REQUESTS};
-use estimated::Estimated;
 pub use feedback::{Heard, MAX_ASKED, MAX_RETRANSMISSIONS};
 
 /// In bits per second, for who was told of a limit that is gone.
@@ -57,7 +56,7 @@ pub struct Streams {
     /// Of the path that everything is sent over, once something is that has a transport-wide number.
     estimator: PathEstimator,
     /// What the other end itself makes of that, where it says nothing of single packets of its pictures.
-    estimated: Option<Estimated>,
+    estimated: Option<ReceiverPath>,
     /// No more is to come in all, in bits per second, where that is to be said.
     max_upload: Option<u64>,
     due: Due,
@@ -277,7 +276,7 @@ impl Streams {
         if let Some(estimator) = self.estimator.get_mut() {
             estimator.want(bits_per_second, is_paused);
         }
-        if let Some(estimated) = &mut self.estimated {
+        if let Some(estimated) = self.estimated.as_mut().and_then(ReceiverPath::get_mut) {
             estimated.want(bits_per_second);
         }
     }
