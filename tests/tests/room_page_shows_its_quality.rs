@@ -179,11 +179,11 @@ const NUMBERS: &str = r"
         { id: 'L', type: 'local-candidate', candidateType: 'host', protocol: 'udp' },
         { id: 'R', type: 'remote-candidate' },
         { id: 'I', type: 'inbound-rtp', mid: '3', timestamp, bytesReceived: bytes, packetsReceived: packets, packetsLost: lost,
-            codecId: 'C', frameWidth: 640, frameHeight: 360, framesPerSecond: 30 },
+            codecId: 'C', frameWidth: 640, frameHeight: 360, framesPerSecond: 30, jitter: 0.004 },
         ...['f', 'h'].map((rid, at) => ({ id: rid, type: 'outbound-rtp', mid: '1', rid, timestamp, bytesSent: bytes, codecId: 'C',
             frameWidth: 1280 >> at, frameHeight: 720 >> at, qualityLimitationReason: at ? 'none' : 'cpu' })),
         { id: 'q', type: 'outbound-rtp', mid: '1', active: false, timestamp, bytesSent: bytes, frameWidth: 320, frameHeight: 180 },
-        { id: 'M', type: 'remote-inbound-rtp', localId: 'f', fractionLost: 0.25, roundTripTime: 0.03 },
+        { id: 'M', type: 'remote-inbound-rtp', localId: 'f', fractionLost: 0.25, roundTripTime: 0.03, jitter: 0.006 },
     ].map((it) => [it.id, it]));
     const video = (id, muted = false) => ({ id, kind: 'video', source: 'camera', muted });
     const insight = {
@@ -199,9 +199,10 @@ const NUMBERS: &str = r"
     expect('all of it', all, { received: 20000, sent: 0, roundTrip: 20, loss: 0.1, available: null, carries: 7,
         path: { kind: 'host', protocol: 'udp' } });
     expect('what comes', cam, { id: 'a/cam', name: 'Ada', isOwn: false, kind: 'video', source: 'camera', bitrate: 20000,
-        size: [640, 360], framesPerSecond: 30, codec: 'VP8', layers: 1, loss: 0.1, roundTrip: 20, layer: 1, why: 'upload' });
-    expect('what is sent, all layers of it', [own.bitrate, own.size, own.layers, own.loss, own.roundTrip, own.why],
-        [40000, [1280, 720], 2, 0.25, 30, 'cpu']);
+        size: [640, 360], framesPerSecond: 30, codec: 'VP8', layers: 1, loss: 0.1, jitter: 4, roundTrip: 20, layer: 1,
+        why: 'upload' });
+    expect('what is sent, all layers of it', [own.bitrate, own.size, own.layers, own.loss, own.jitter, own.roundTrip, own.why],
+        [40000, [1280, 720], 2, 0.25, 6, 30, 'cpu']);
     expect('what is not looked at', [other.bitrate, other.why], [null, 'unseen']);
     insight.sections.slots[3].idle = 'bandwidth';
     const dark = read(report(3000, 6000, 190, 10), first, insight).rows[1];
