@@ -23,6 +23,17 @@ async fn open(scene: &Scene) -> Result<()> {
     scene.holds("the keyboard in the test", focused).await
 }
 
+/// Of a NAT it says nothing.
+async fn no_word_of_a_nat(scene: &Scene) -> Result<()> {
+    let nat = "document.querySelector('#connection-nat').dataset.nat";
+    let unknown = |nat: &Value| nat == "unknown";
+    scene
+        .browser
+        .until("no word of a NAT", nat, unknown)
+        .await?;
+    Ok(())
+}
+
 /// What is said in the end, for programs.
 async fn verdict(scene: &Scene) -> Result<Value> {
     let verdict = "document.querySelector('#connection-verdict').dataset.verdict";
@@ -99,12 +110,7 @@ async fn while_a_stun_server_is_silent_it_claims_nothing_of_a_nat() -> Result<()
             ensure!(verdict(scene).await? == "good");
             silent.set_nonblocking(true)?;
             silent.recv(&mut [0; 64])?;
-            let nat = "document.querySelector('#connection-nat').dataset.nat";
-            let unknown = |nat: &Value| nat == "unknown";
-            scene
-                .browser
-                .until("no word of a NAT", nat, unknown)
-                .await?;
+            no_word_of_a_nat(scene).await?;
             Ok(())
         },
     )
@@ -174,12 +180,7 @@ mod over_a_network {
                 ];
                 let direct = [("[data-way=udp]", "silent"), ("[data-way=tcp]", "ok")];
                 ways_are(scene, &[&direct[..], &relays].concat()).await?;
-                let nat = "document.querySelector('#connection-nat').dataset.nat";
-                let unknown = |nat: &Value| nat == "unknown";
-                scene
-                    .browser
-                    .until("no word of a NAT", nat, unknown)
-                    .await?;
+                no_word_of_a_nat(scene).await?;
                 let sentence = |text: &str| text.starts_with("UDP does not get through, TCP does");
                 scene.app().text("#connection-verdict", sentence).await?;
                 scene.browser.screenshot("udp_blocked").await

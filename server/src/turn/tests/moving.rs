@@ -337,17 +337,23 @@ fn where_another_shard_hears_of_a_move_it_hands_over_what_comes() {
     assert_eq!(hand_over(&mut other, &mut bench), 0);
 }
 
+/// A client whose allocation is on one shard, and which has moved to where its datagrams land on another.
+fn moved_beside(bench: &mut Bench, other: &mut Bench) -> Client {
+    let (home, ticket, _) = mobile(bench);
+    let mut away = home.at(AWAY);
+    away.nonce = challenge(other, &away.path);
+    let request = away.request(bench, Method::Refresh, with(&ticket, 600));
+    other.give(&away.path, &request);
+    assert_eq!(hand_over(other, bench), 1);
+    assert_eq!(Answer(bench.sent().remove(0).1).code(), 0);
+    away
+}
+
 #[test]
 fn what_is_handed_over_for_an_allocation_that_is_no_more_makes_none() {
     let mut bench = Bench::new();
     let mut other = bench.beside();
-    let (home, ticket, _) = mobile(&mut bench);
-    let mut away = home.at(AWAY);
-    away.nonce = challenge(&mut other, &away.path);
-    let request = away.request(&mut bench, Method::Refresh, with(&ticket, 600));
-    other.give(&away.path, &request);
-    assert_eq!(hand_over(&mut other, &mut bench), 1);
-    assert_eq!(Answer(bench.sent().remove(0).1).code(), 0);
+    let away = moved_beside(&mut bench, &mut other);
     // Given up and asked for anew in one breath: neither shard knows yet that the first is over.
     let give_up = |writer: &mut Writer<'_>| writer.add(LIFETIME, &[0; 4]);
     let request = away.request(&mut other, Method::Refresh, give_up);
@@ -368,13 +374,7 @@ fn what_is_handed_over_for_an_allocation_that_is_no_more_makes_none() {
 fn nor_for_one_that_has_expired() {
     let mut bench = Bench::new();
     let mut other = bench.beside();
-    let (home, ticket, _) = mobile(&mut bench);
-    let mut away = home.at(AWAY);
-    away.nonce = challenge(&mut other, &away.path);
-    let request = away.request(&mut bench, Method::Refresh, with(&ticket, 600));
-    other.give(&away.path, &request);
-    assert_eq!(hand_over(&mut other, &mut bench), 1);
-    bench.sent();
+    let away = moved_beside(&mut bench, &mut other);
     bench.now += 600 * SECOND;
     let ask = |writer: &mut Writer<'_>| writer.add(REQUESTED_TRANSPORT, &UDP);
     let request = away.request(&mut other, Method::Allocate, ask);
