@@ -54,16 +54,22 @@ impl Caller {
         address: &str,
         certificate: &DtlsCert,
         link: Link,
-        mut meanwhile: impl FnMut() -> Result<()>,
+        meanwhile: impl FnMut() -> Result<()>,
     ) -> Result<(Self, Duration)> {
         let mut caller = Self::open(address, certificate, link)?;
+        let took = caller.connect(meanwhile)?;
+        Ok((caller, took))
+    }
+
+    /// The same for one whose line is open.
+    pub fn connect(&mut self, mut meanwhile: impl FnMut() -> Result<()>) -> Result<Duration> {
         let offered = Instant::now();
-        caller.offer()?;
-        caller.until("a peer to connect", |caller| {
+        self.offer()?;
+        self.until("a peer to connect", |caller| {
             meanwhile()?;
             Ok(caller.peer.connected)
         })?;
-        Ok((caller, offered.elapsed()))
+        Ok(offered.elapsed())
     }
 
     /// Says something to the server.

@@ -26,6 +26,7 @@ pub struct Crowd {
     certificate: DtlsCert,
     loss: f64,
     is_timed: bool,
+    has_feedback: bool,
     drain_interval: Duration,
     seats: Vec<Seat>,
     next_pings: Instant,
@@ -53,6 +54,7 @@ impl Crowd {
             certificate: certificate()?,
             loss: 0.0,
             is_timed: false,
+            has_feedback: true,
             drain_interval: DRAIN_INTERVAL,
             seats: Vec::new(),
             next_pings: Instant::now(),
@@ -64,6 +66,13 @@ impl Crowd {
     #[must_use]
     pub fn losing(mut self, share: f64) -> Self {
         self.loss = share;
+        self
+    }
+
+    /// Those who join agree to no transport-wide feedback.
+    #[must_use]
+    pub fn without_feedback(mut self) -> Self {
+        self.has_feedback = false;
         self
     }
 
@@ -82,7 +91,9 @@ impl Crowd {
         for _ in 0..callers {
             let (address, certificate) = (self.address.clone(), self.certificate.clone());
             let link = Link::udp()?.losing(self.loss, self.seats.len() as u64);
-            let (mut caller, time) = Caller::join(&address, &certificate, link, || self.step())?;
+            let mut caller = Caller::open(&address, &certificate, link)?;
+            caller.peer.has_feedback = self.has_feedback;
+            let time = caller.connect(|| self.step())?;
             if self.is_timed {
                 caller.peer.measure_latency();
             }

@@ -52,6 +52,8 @@ pub struct Peer {
     sequence: u64,
     payload: Arc<[u8]>,
     is_broken: bool,
+    /// Offers transport-wide feedback, which then goes both ways.
+    pub has_feedback: bool,
     /// What its checks are addressed to: the server's user name fragment, and its own.
     pub name: String,
     /// When the agent wants to be woken.
@@ -102,6 +104,7 @@ impl Peer {
             sequence: 1000,
             payload: vec![0x10; PACKET - OVERHEAD].into(),
             is_broken: false,
+            has_feedback: true,
             name: String::new(),
             timeout: now,
             connected: false,
@@ -122,7 +125,11 @@ impl Peer {
         changes.add_channel("chat".to_owned());
         let (offer, pending) = changes.apply().context("an offer")?;
         self.pending = Some(pending);
-        Ok(offer.to_sdp_string())
+        let offer = offer.to_sdp_string();
+        Ok(match self.has_feedback {
+            true => offer,
+            false => without_feedback(&offer),
+        })
     }
 
     /// Offers the same again, with new ICE credentials.
@@ -331,6 +338,13 @@ fn candidate(link: &Link) -> Result<Candidate> {
 fn only_loopback(sdp: &str) -> String {
     sdp.split_inclusive("\r\n")
         .filter(|line| !line.starts_with("a=candidate") || line.contains(" 127.0.0.1 "))
+        .collect()
+}
+
+/// An offer of somebody who says nothing of when packets arrive.
+fn without_feedback(sdp: &str) -> String {
+    sdp.split_inclusive("\r\n")
+        .filter(|line| !line.contains("transport-cc") && !line.contains("transport-wide-cc"))
         .collect()
 }
 

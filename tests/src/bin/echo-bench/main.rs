@@ -11,6 +11,8 @@
 //! memory per peer, CPU per join and the time from offer to connected; and, measured in the same
 //! run, what a packet costs that only goes through AES-128-GCM and the system calls. `--peers 50`
 //! runs only that number, `--seconds 30` sets how long each is measured: for a profiler.
+//! `--without-feedback`: the peers agree to no transport-wide feedback, as if there were no congestion
+//! control, to tell what that costs.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -83,6 +85,7 @@ struct Plan {
     window: Duration,
     settle: Duration,
     raw_rounds: usize,
+    feedback: bool,
 }
 
 impl Plan {
@@ -93,6 +96,7 @@ impl Plan {
             window: Duration::from_secs(5),
             settle: Duration::from_secs(2),
             raw_rounds: 4000,
+            feedback: true,
         };
         let mut args = args;
         while let Some(arg) = args.next() {
@@ -109,14 +113,26 @@ impl Plan {
                     plan.settle = Duration::from_millis(300);
                     plan.raw_rounds = 500;
                 }
+                "--without-feedback" => plan.feedback = false,
                 "--peers" => plan.traffic = vec![Traffic::of(number()?.try_into()?)],
                 "--seconds" => plan.window = Duration::from_secs(number()?) / plan.windows as u32,
                 other => {
-                    bail!("unknown argument {other}; there are --short, --peers N, --seconds S")
+                    bail!(
+                        "unknown argument {other}; there are --short, --without-feedback, --peers N, --seconds S"
+                    )
                 }
             }
         }
         Ok(plan)
+    }
+
+    /// Nobody yet.
+    fn crowd(&self, address: &str) -> Result<Crowd> {
+        let crowd = Crowd::new(address)?;
+        Ok(match self.feedback {
+            true => crowd,
+            false => crowd.without_feedback(),
+        })
     }
 }
 
@@ -156,7 +172,7 @@ async fn measure(dir: &Path, plan: &Plan, traffic: Traffic) -> Result<Figures> {
 }
 
 fn run(address: &str, meter: &Meter, plan: &Plan, traffic: Traffic) -> Result<Figures> {
-    let mut crowd = Crowd::new(address)?;
+    let mut crowd = plan.crowd(address)?;
     warm_up(address, plan)?;
     let (cpu, memory) = (meter.cpu()?, meter.memory()?);
     let connected = crowd.join(traffic.peers)?;
@@ -191,7 +207,7 @@ fn run(address: &str, meter: &Meter, plan: &Plan, traffic: Traffic) -> Result<Fi
 
 /// The first peer costs what is made once: the tables and buffers of every thread.
 fn warm_up(address: &str, plan: &Plan) -> Result<()> {
-    let mut crowd = Crowd::new(address)?;
+    let mut crowd = plan.crowd(address)?;
     let peers = 4;
     crowd.join(peers)?;
     crowd.start(TRAFFIC[1].each);
