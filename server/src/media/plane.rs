@@ -167,8 +167,7 @@ impl MediaPlane {
         let dropped = Arc::new(AtomicU64::new(0));
         let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
         for (index, opened) in opened.into_iter().enumerate() {
-            let Opened { sockets, listeners } = opened;
-            let (mut shard, mailbox) = Prepared::new(sockets, listeners, number).map_err(bind)?;
+            let (mut shard, mailbox) = Prepared::new(opened, number).map_err(bind)?;
             if let Some(guest) = invite(&port, index) {
                 shard.host(guest, dropped.clone()).map_err(bind)?;
             }

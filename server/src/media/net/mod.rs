@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `path` | the 4-tuple a datagram travels on |
 //! | `sockets`, `tcp`, `udp` | the IO that a shard has done for it: opening, ICE-TCP, sending in batches |
+//! | `steering` | which socket the kernel gives a datagram to |
 //! | `tls` | what is sealed on a TCP connection of TURN's |
 //! | `outbox`, `departures` | what a peer, and what a shard sends within one turn |
 //! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
@@ -24,6 +25,7 @@ pub mod outbox;
 pub mod path;
 pub mod relays;
 pub mod sockets;
+mod steering;
 pub mod stun;
 pub mod tcp;
 pub mod tls;

@@ -9,6 +9,7 @@ use quinn_udp::{UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use thiserror::Error;
 
+use crate::media::net::steering::steer;
 use crate::media::net::udp::Socket;
 
 /// TCP connections waiting to be accepted.
@@ -130,13 +131,45 @@ pub fn try_bind_kind(
 pub struct Opened {
     /// UDP.
     pub sockets: Vec<Socket>,
+    /// UDP, for what may wait: see `steering`. None where the system has no such thing.
+    pub feedback: Vec<Socket>,
     /// TCP.
     pub listeners: Vec<TcpListener>,
 }
 
 /// Opens the port for this many shards.
 pub fn open(port: &Port, shards: usize) -> io::Result<Vec<Opened>> {
-    (0..shards).map(|_| open_one(port)).collect()
+    let opened: io::Result<Vec<_>> = (0..shards).map(|_| open_one(port)).collect();
+    let mut opened = opened?;
+    match open_feedback(port, shards) {
+        Ok(all) => {
+            for (shard, feedback) in opened.iter_mut().zip(all) {
+                shard.feedback = feedback;
+            }
+        }
+        Err(error) => tracing::debug!(%error, "congestion feedback comes with the media"),
+    }
+    Ok(opened)
+}
+
+/// Opens what congestion feedback comes to, and has it come there. All or nothing, since the kernel counts
+/// the sockets of an address.
+fn open_feedback(port: &Port, shards: usize) -> io::Result<Vec<Vec<Socket>>> {
+    let mut opened: Vec<_> = (0..shards).map(|_| Vec::new()).collect();
+    let mut bound = Vec::new();
+    for ip in &port.addresses {
+        let address = SocketAddr::new(*ip, port.number);
+        for shard in &mut opened {
+            let raw = bind_shared(address, Type::DGRAM)?;
+            bound.push(raw.try_clone()?);
+            shard.push(made_of(raw, address)?);
+        }
+    }
+    // The last of each address stands for them all.
+    for raw in bound.iter().skip(shards - 1).step_by(shards) {
+        steer(raw, shards, rand::random())?;
+    }
+    Ok(opened)
 }
 
 fn open_one(port: &Port) -> io::Result<Opened> {
@@ -149,6 +182,7 @@ fn open_one(port: &Port) -> io::Result<Opened> {
     };
     Ok(Opened {
         sockets: port.addresses.iter().map(open).collect::<io::Result<_>>()?,
+        feedback: Vec::new(),
         listeners: (port.addresses.iter().map(listen)).collect::<io::Result<_>>()?,
     })
 }
@@ -196,7 +230,10 @@ fn raw_socket(address: SocketAddr, kind: Type) -> io::Result<RawSocket> {
 }
 
 pub(super) fn open_socket(address: SocketAddr) -> io::Result<Socket> {
-    let raw = bind_shared(address, Type::DGRAM)?;
+    made_of(bind_shared(address, Type::DGRAM)?, address)
+}
+
+fn made_of(raw: RawSocket, address: SocketAddr) -> io::Result<Socket> {
     enlarge_buffers(&raw, SOCKET_BUFFER);
     let socket = UdpSocket::from_std(raw.into());
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
@@ -267,11 +304,13 @@ pub fn warn_of_a_small_buffer(socket: &Socket) {
 /// Linux counts its own bookkeeping in, and says twice what was set.
 const COUNTED: usize = if cfg!(target_os = "linux") { 2 } else { 1 };
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::net::UdpSocket as Sender;
+    use std::time::Duration;
+
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn the_receive_buffer_is_as_large_as_this_process_may_have_it() {
         let limit = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap();
@@ -286,5 +325,83 @@ mod tests {
         let is_admin = capabilities & (1 << 12) != 0;
         let expected = if is_admin { wanted } else { limit };
         assert_eq!(socket.recv_buffer_size().unwrap() / COUNTED, expected);
+    }
+
+    const SHARDS: usize = 3;
+    const SENDERS: usize = 24;
+
+    /// What comes here, by the sockets of the shards: of media, and of feedback.
+    fn arrivals(opened: &[Opened]) -> Vec<(usize, bool, SocketAddr, Vec<u8>)> {
+        let mut arrived = Vec::new();
+        for (shard, opened) in opened.iter().enumerate() {
+            for (sockets, is_feedback) in [(&opened.sockets, false), (&opened.feedback, true)] {
+                let mut buffer = [0; 64];
+                while let Ok((length, from)) = sockets[0].socket.recv_from(&mut buffer) {
+                    arrived.push((shard, is_feedback, from, buffer[..length].to_vec()));
+                }
+            }
+        }
+        arrived
+    }
+
+    fn sorts_what_comes_to(ip: IpAddr) {
+        let Port { number, .. } = probe(0, &[ip]).unwrap();
+        let port = Port {
+            number,
+            addresses: vec![ip],
+        };
+        let opened = open(&port, SHARDS).unwrap();
+        let waiting = [[0x8F, 205, 0, 1], [0x8F, 206, 0, 1]];
+        let at_once = [
+            [0x80, 96, 0, 1],
+            [0x81, 205, 0, 1],
+            [0x81, 206, 0, 1],
+            [0x84, 206, 0, 1],
+            [0x81, 201, 0, 1],
+            [0x00, 1, 0, 0],
+            [22, 254, 253, 0],
+            [0x8F, 96, 0, 1],
+        ];
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|_| Sender::bind((ip, 0)).unwrap())
+            .collect();
+        for sender in &senders {
+            for datagram in waiting.iter().chain(&at_once) {
+                sender.send_to(datagram, (ip, number)).unwrap();
+            }
+        }
+        let wanted = SENDERS * (waiting.len() + at_once.len());
+        let mut all = Vec::new();
+        for _ in 0..10_000 {
+            all.extend(arrivals(&opened));
+            if all.len() == wanted {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(all.len(), wanted, "lost");
+        let mut used = [0; SHARDS];
+        for sender in &senders {
+            let own = sender.local_addr().unwrap();
+            let its: Vec<_> = all.iter().filter(|(_, _, from, _)| *from == own).collect();
+            let shard = its[0].0;
+            used[shard] += 1;
+            for (at, is_feedback, _, datagram) in its {
+                assert_eq!(*at, shard, "a path with two shards");
+                let waits = waiting.iter().any(|known| known[..] == datagram[..]);
+                assert_eq!(*is_feedback, waits, "{datagram:?}");
+            }
+        }
+        assert!(used.iter().all(|count| *count > 0), "{used:?}");
+    }
+
+    #[test]
+    fn a_path_keeps_to_a_shard_and_its_feedback_to_a_socket_of_its_own_over_ipv4() {
+        sorts_what_comes_to(Ipv4Addr::LOCALHOST.into());
+    }
+
+    #[test]
+    fn a_path_keeps_to_a_shard_and_its_feedback_to_a_socket_of_its_own_over_ipv6() {
+        sorts_what_comes_to(Ipv6Addr::LOCALHOST.into());
     }
 }

@@ -5,6 +5,7 @@
 //! | `shards` | all of them, as each and the control plane sees them |
 //! | `thread` | the loop around one core: polls, reads, sends |
 //! | `receive`, `pace` | what it reads, and how often |
+//! | `feedback` | how often it reads the congestion feedback that was put aside |
 //! | `mailbox`, `listeners` | how it is told things, and whom it tells |
 //! | `core` | the core: datagrams, commands and time in; datagrams, commands and events out |
 //! | `orders` | what it does as it is told |
@@ -25,6 +26,7 @@ mod across;
 pub mod command;
 pub mod core;
 pub mod directory;
+mod feedback;
 pub mod gatherings;
 pub mod gauges;
 pub mod listeners;

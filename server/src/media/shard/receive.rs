@@ -33,8 +33,8 @@ pub(super) struct Receive {
 }
 
 impl Receive {
-    pub(super) fn new(port: u16, sockets: &[Socket]) -> Self {
-        let segments = sockets.iter().map(|socket| socket.state.gro_segments());
+    pub(super) fn new<'a>(port: u16, sockets: impl Iterator<Item = &'a Socket> + Clone) -> Self {
+        let segments = sockets.clone().map(|socket| socket.state.gro_segments());
         // Only what the kernel coalesces is longer than a datagram; what does not fit it cuts off.
         let buffer = match segments.max() {
             None | Some(0 | 1) => MAX_DATAGRAM + 1,
@@ -46,13 +46,20 @@ impl Receive {
             storage: vec![0; (buffer + SKEW) * BATCH_SIZE],
             metas: vec![RecvMeta::default(); BATCH_SIZE],
             filled: 0,
-            unread: vec![true; sockets.len()],
+            unread: vec![true; sockets.count()],
         }
     }
 
     /// Any socket may have something to read: events were lost.
     pub(super) fn assume_unread(&mut self) {
         self.unread.fill(true);
+    }
+
+    /// This socket may have something to read: nothing tells.
+    pub(super) fn assume_one_unread(&mut self, at: usize) {
+        if let Some(unread) = self.unread.get_mut(at) {
+            *unread = true;
+        }
     }
 
     /// Takes note of which sockets have something to read.

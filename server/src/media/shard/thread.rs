@@ -11,8 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use crate::media::event::PeerEvent;
 use crate::media::id::PeerId;
@@ -22,10 +21,12 @@ use crate::media::net::departures::Departures;
 use crate::media::net::guest::{Guest, is_guests_token};
 use crate::media::net::outbox::Transmit;
 use crate::media::net::path::{FourTuple, Transport};
+use crate::media::net::sockets::Opened;
 use crate::media::net::tcp::{FIRST_TOKEN, Received, Tcp};
 use crate::media::net::udp::Socket;
 use crate::media::shard::command::Command;
 use crate::media::shard::core::{SWEEP_INTERVAL, ShardCore};
+use crate::media::shard::feedback::FeedbackPace;
 use crate::media::shard::gauges::MediaGauges;
 use crate::media::shard::mailbox::{self, Inbox, Mail, Mailbox};
 use crate::media::shard::outlet::Outlet;
@@ -42,6 +43,7 @@ const RECEIVE_ROUNDS: usize = 8;
 pub struct Prepared {
     poll: Poll,
     sockets: Vec<Socket>,
+    feedback: Vec<Socket>,
     tcp: Tcp,
     inbox: Inbox,
     port: u16,
@@ -50,22 +52,22 @@ pub struct Prepared {
 
 impl Prepared {
     /// Registers the sockets and makes the mailbox.
-    pub fn new(
-        mut sockets: Vec<Socket>,
-        listeners: Vec<TcpListener>,
-        port: u16,
-    ) -> io::Result<(Self, Mailbox)> {
+    pub fn new(opened: Opened, port: u16) -> io::Result<(Self, Mailbox)> {
+        let Opened {
+            mut sockets,
+            mut feedback,
+            listeners,
+        } = opened;
         let poll = Poll::new()?;
-        for (at, socket) in sockets.iter_mut().enumerate() {
-            poll.registry()
-                .register(&mut socket.socket, Token(at), Interest::READABLE)?;
-        }
+        watch(poll.registry(), &mut sockets, 0)?;
+        watch(poll.registry(), &mut feedback, sockets.len())?;
         let waker = Waker::new(poll.registry(), MAILBOX_TOKEN)?;
         let (mailbox, inbox) = mailbox::new(waker);
         let prepared = Self {
             tcp: Tcp::new(listeners, poll.registry().try_clone()?)?,
             poll,
             sockets,
+            feedback,
             inbox,
             port,
             guest: None,
@@ -85,7 +87,9 @@ impl Prepared {
         let now = Instant::now();
         let core = ShardCore::new(now, index, shards.len(), shards.directory.clone());
         let mut thread = Thread {
-            receive: Receive::new(self.port, &self.sockets),
+            receive: Receive::new(self.port, self.sockets.iter().chain(&self.feedback)),
+            feedback: self.feedback,
+            feedback_pace: FeedbackPace::new(now),
             out: Wires {
                 sockets: self.sockets,
                 departures: Departures::default(),
@@ -121,6 +125,9 @@ struct Thread {
     core: ShardCore,
     guest: Option<Box<dyn Guest>>,
     receive: Receive,
+    /// What congestion feedback is read from. The numbers of these follow those of the other sockets.
+    feedback: Vec<Socket>,
+    feedback_pace: FeedbackPace,
     out: Wires,
     poll: Poll,
     inbox: Inbox,
@@ -177,6 +184,8 @@ impl Thread {
         let next = self.core.poll_timeout().min(self.next_sweep);
         let guests = self.guest.as_ref().and_then(|guest| guest.poll_timeout());
         let next = guests.map_or(next, |guests| guests.min(next));
+        let feedback = self.feedback_pace.poll_timeout();
+        let next = feedback.map_or(next, |feedback| feedback.min(next));
         next.saturating_duration_since(Instant::now())
     }
 
@@ -247,20 +256,58 @@ impl Thread {
     fn receive(&mut self, events: &Events) -> bool {
         self.receive.note(events);
         for socket in 0..self.out.sockets.len() {
-            let mut rounds = 0;
-            while rounds < RECEIVE_ROUNDS && self.receive.is_unread(socket) {
-                self.receive.read(socket, &self.out.sockets[socket]);
-                self.pace.note(self.receive.arrived());
-                let now = Instant::now();
-                let datagrams = self.receive.datagrams();
-                let datagrams = datagrams.filter_map(for_peers(now, &mut self.guest));
-                self.core.handle_datagrams(now, datagrams, &mut self.out);
-                self.serve_guest(now);
-                self.out.flush();
-                rounds += 1;
-            }
+            let arrived = self.read(socket);
+            self.pace.note(arrived);
         }
+        self.receive_feedback();
         self.receive.has_unread()
+    }
+
+    /// Reads the congestion feedback, where it is time or where something woke the shard for it.
+    fn receive_feedback(&mut self) {
+        let (now, first) = (Instant::now(), self.out.sockets.len());
+        let numbers = first..first + self.feedback.len();
+        let gathered = self.feedback_pace.gathers();
+        if self.feedback_pace.is_due(now) {
+            numbers
+                .clone()
+                .for_each(|at| self.receive.assume_one_unread(at));
+        }
+        if !numbers.clone().any(|at| self.receive.is_unread(at)) {
+            return;
+        }
+        let arrived = numbers.map(|at| self.read(at)).sum();
+        self.feedback_pace.note(now, arrived);
+        let registry = self.poll.registry();
+        let changed = match (gathered, self.feedback_pace.gathers()) {
+            (false, true) => ignore(registry, &mut self.feedback),
+            (true, false) => watch(registry, &mut self.feedback, first),
+            _ => Ok(()),
+        };
+        if let Err(error) = changed {
+            tracing::error!(%error, shard = self.index, "congestion feedback is read late");
+        }
+    }
+
+    /// Reads a socket, but not for ever. Returns how many datagrams there were.
+    fn read(&mut self, number: usize) -> usize {
+        let (mut rounds, mut arrived) = (0, 0);
+        while rounds < RECEIVE_ROUNDS && self.receive.is_unread(number) {
+            let sockets = self.out.sockets.iter().chain(&self.feedback);
+            let Some(socket) = sockets.skip(number).next() else {
+                return arrived;
+            };
+            self.receive.read(number, socket);
+            arrived += self.receive.arrived();
+            let now = Instant::now();
+            let datagrams = self.receive.datagrams();
+            let datagrams = datagrams.filter_map(for_peers(now, &mut self.guest));
+            self.core.handle_datagrams(now, datagrams, &mut self.out);
+            self.serve_guest(now);
+            self.out.flush();
+            rounds += 1;
+        }
+        arrived
     }
 
     /// Lets the guest read its own sockets. Returns whether there may be more.
@@ -320,6 +367,23 @@ impl Thread {
             self.take_tcp(now, &received);
         }
     }
+}
+
+/// Has the poll wake for what comes to these sockets, whose numbers begin with this one. What came before
+/// wakes it, too.
+fn watch(registry: &Registry, sockets: &mut [Socket], first: usize) -> io::Result<()> {
+    sockets
+        .iter_mut()
+        .zip(first..)
+        .try_for_each(|(socket, at)| {
+            registry.register(&mut socket.socket, Token(at), Interest::READABLE)
+        })
+}
+
+/// Has it not wake for these any more.
+fn ignore(registry: &Registry, sockets: &mut [Socket]) -> io::Result<()> {
+    let mut sockets = sockets.iter_mut();
+    sockets.try_for_each(|socket| registry.deregister(&mut socket.socket))
 }
 
 /// A datagram and its path.
