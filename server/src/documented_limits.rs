@@ -375,8 +375,9 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             "data and unsent bytes",
             vec![
                 mib(budget::SHARD_BUDGET),
-                kib(data::INITIAL_WINDOW),
-                kib(framing::CONGESTED_FROM),
+                kib(data::INITIAL_WINDOW) + " unread",
+                kib(data::LEAST_HIGH_WATER) + " unacknowledged",
+                kib(framing::CONGESTED_FROM) + " unsent",
             ],
         ),
         (

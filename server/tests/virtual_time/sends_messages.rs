@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ferrite_protocol::{ClientData, Pressure, ServerData};
+use ferrite_server::media::net::budget::{Budget, Holding, SHARD_BUDGET};
 use ferrite_server::media::shard::command::Command;
 use ferrite_server::media::shard::talking::{
-    LOSSY_RATE, MAX_LOSSY_UNDER_WAY, MAX_LOSSY_WAITING, MAX_RELIABLE_UNDER_WAY, MAX_UNHEARD,
+    LEAST_RELIABLE_UNDER_WAY, LOSSY_RATE, MAX_LOSSY_UNDER_WAY, MAX_LOSSY_WAITING,
+    MAX_RELIABLE_UNDER_WAY, MAX_UNHEARD,
 };
 use ferrite_server::media::{Gathering, PeerEvent, Plan, Talk};
 
@@ -261,4 +263,35 @@ fn of_what_the_session_sends_as_much_is_under_way_as_fits_and_it_hears_when_all_
     room.world.run_for(20 * SECOND);
     assert_eq!(room.world.told(0), [PeerEvent::Sent]);
     assert_eq!(room.talker(0).came[RELIABLE], messages);
+}
+
+#[test]
+fn where_memory_is_scarce_less_is_under_way_to_each_and_all_of_it_comes() {
+    let mut room = Room::new(1, 9);
+    let messages: Vec<_> = (0..40).map(|n| Bytes::from(vec![n; 10_000])).collect();
+    let others: Vec<_> = (room.world.budgets().into_iter())
+        .map(|budget| used_up(&budget))
+        .collect();
+    let before: usize = room.world.budgets().iter().map(|it| it.used()).sum();
+    room.world.callers[0].is_deaf = true;
+    let sent = messages.clone();
+    room.world
+        .tell(0, |id| Command::Send { id, messages: sent });
+    room.world.run_for(2 * SECOND);
+    let after: usize = room.world.budgets().iter().map(|it| it.used()).sum();
+    let held = after - before;
+    assert!(held >= LEAST_RELIABLE_UNDER_WAY, "{held}");
+    assert!(held < LEAST_RELIABLE_UNDER_WAY + 2 * 10_000, "{held}");
+    room.world.callers[0].is_deaf = false;
+    room.world.run_for(20 * SECOND);
+    assert_eq!(room.world.told(0), [PeerEvent::Sent]);
+    assert_eq!(room.talker(0).came[RELIABLE], messages);
+    drop(others);
+}
+
+/// What others hold, so that there is no more.
+fn used_up(budget: &Arc<Budget>) -> Holding {
+    let mut holding = Holding::new(budget);
+    holding.set(SHARD_BUDGET);
+    holding
 }

@@ -21,6 +21,12 @@ pub const HIGH_WATER: usize = 1 << 20;
 /// As [`HIGH_WATER`], in messages: each costs some 250 bytes besides its own.
 pub const HIGH_WATER_MESSAGES: usize = 4096;
 
+/// [`HIGH_WATER`] where memory is scarce: enough for a path of 5 Mbit/s and 100 ms.
+pub const LEAST_HIGH_WATER: usize = 64 << 10;
+
+/// [`HIGH_WATER_MESSAGES`] where memory is scarce.
+pub const LEAST_HIGH_WATER_MESSAGES: usize = 256;
+
 /// With this much waiting to be acknowledged, nothing more is taken to send. More than [`HIGH_WATER`] and
 /// [`RECEIVE_WINDOW`] together, so that everything may be read first and answered then.
 pub const SEND_LIMIT: usize = 8 << 20;

@@ -27,6 +27,9 @@ const MAX_TSN_AHEAD: u32 = 8192;
 /// 400, so a window of them would cost more than a gigabyte.
 const MAX_HELD_CHUNKS: usize = 16_384;
 
+/// The same where memory is scarce: as much memory again as the smallest window.
+const LEAST_HELD_CHUNKS: usize = 1024;
+
 /// What the library may hold beyond its window before the peer is taken to be ignoring it.
 const MAX_OVERRUN: usize = 512 * 1024;
 
@@ -297,7 +300,7 @@ impl Guard {
         let is_urgent = !readable && tsn == self.next_expected();
         let passes = length > 0
             && self.is_near(tsn)
-            && self.held_chunks < MAX_HELD_CHUNKS
+            && self.held_chunks < self.most_chunks()
             && (is_urgent || self.window.has_room(length));
         if passes {
             self.window.arrived(now, length);
@@ -307,6 +310,14 @@ impl Guard {
             }
         }
         passes
+    }
+
+    fn most_chunks(&self) -> usize {
+        if self.window.is_scarce() {
+            LEAST_HELD_CHUNKS
+        } else {
+            MAX_HELD_CHUNKS
+        }
     }
 
     fn passes_forward_tsn(&self, chunk: Chunk<'_>) -> bool {

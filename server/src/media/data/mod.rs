@@ -12,7 +12,9 @@
 //! * [`MAX_CHANNELS`] channels.
 //!
 //! What all peers of a shard hold is counted by a [`Budget`]. Where that is used up nothing received is kept beyond
-//! [`INITIAL_WINDOW`], and no association is begun or answered: its end repeats its INIT. Those there are go on.
+//! [`INITIAL_WINDOW`], reading stops at [`LEAST_HIGH_WATER`], and no association is begun or answered: its end repeats
+//! its INIT. Those there are go on. [`SEND_LIMIT`] stays, lest an answer to what was read before is refused: it takes
+//! the place of what it answers.
 //!
 //! Reading stops while more than [`HIGH_WATER`] (1 MiB) is waiting to be acknowledged, so that whoever answers each
 //! message with a message is never refused, and the window closes on a peer that sends but does not receive. So
@@ -45,8 +47,9 @@ pub use channel::{
     ChannelError, ChannelId, ChannelOptions, DEFAULT_PRIORITY, MessageKind, Reliability,
 };
 pub use config::{
-    DEFAULT_PORT, HIGH_WATER, HIGH_WATER_MESSAGES, INITIAL_WINDOW, MAX_CHANNELS, MAX_PACKET_SIZE,
-    RECEIVE_WINDOW, SEND_LIMIT, SEND_LIMIT_MESSAGES, SctpConfig,
+    DEFAULT_PORT, HIGH_WATER, HIGH_WATER_MESSAGES, INITIAL_WINDOW, LEAST_HIGH_WATER,
+    LEAST_HIGH_WATER_MESSAGES, MAX_CHANNELS, MAX_PACKET_SIZE, RECEIVE_WINDOW, SEND_LIMIT,
+    SEND_LIMIT_MESSAGES, SctpConfig,
 };
 pub use streams::MAX_STREAMS;
 
@@ -206,7 +209,11 @@ impl Sctp {
     }
 
     fn is_congested(&self) -> bool {
-        self.buffered > HIGH_WATER || self.buffered_messages > HIGH_WATER_MESSAGES
+        let (bytes, messages) = match self.holding.is_scarce() {
+            true => (LEAST_HIGH_WATER, LEAST_HIGH_WATER_MESSAGES),
+            false => (HIGH_WATER, HIGH_WATER_MESSAGES),
+        };
+        self.buffered > bytes || self.buffered_messages > messages
     }
 
     /// When [`Sctp::handle_timeout`] is to be called.

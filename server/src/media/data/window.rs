@@ -63,6 +63,11 @@ impl Window {
         self.is_scarce = is_scarce;
     }
 
+    /// As told last.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.is_scarce
+    }
+
     /// Whether there is room for `length` bytes more.
     pub(super) fn has_room(&self, length: usize) -> bool {
         self.held + length <= self.size() + SLACK

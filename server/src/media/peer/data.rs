@@ -47,6 +47,11 @@ impl Peer {
         sctp.map_or(0, |sctp| sctp.buffered_on(channel))
     }
 
+    /// Whether memory is scarce, so that nobody is to be sent more than its least share.
+    pub fn is_memory_scarce(&self) -> bool {
+        self.budget.is_scarce()
+    }
+
     /// Whether there are data channels.
     pub fn has_data(&self) -> bool {
         self.sctp.is_some()

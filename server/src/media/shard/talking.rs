@@ -15,7 +15,7 @@ use bytes::Bytes;
 use ferrite_protocol::limits::MAX_LOSSY_BYTES;
 use ferrite_protocol::{ClientData, LOSSY_CHANNEL, RELIABLE_CHANNEL, ServerData};
 
-use crate::media::data::{ChannelId, MessageKind};
+use crate::media::data::{ChannelId, LEAST_HIGH_WATER, MessageKind};
 use crate::media::event::{PeerEvent, Tell};
 use crate::media::peer::{MESSAGE_COST, Peer};
 use crate::media::plan::Talk;
@@ -29,7 +29,10 @@ pub const MAX_UNHEARD: usize = 256 * 1024;
 /// Bytes of reliable messages given to SCTP that the other end has not acknowledged.
 pub const MAX_RELIABLE_UNDER_WAY: usize = 512 * 1024;
 
-/// The same of lossy ones.
+/// The same where memory is scarce.
+pub const LEAST_RELIABLE_UNDER_WAY: usize = LEAST_HIGH_WATER;
+
+/// The same of lossy ones, always.
 pub const MAX_LOSSY_UNDER_WAY: usize = 32 * 1024;
 
 /// Lossy messages waiting for those to be acknowledged, and their bytes.
@@ -203,7 +206,7 @@ impl Talking {
     fn send_on(&mut self, now: Instant, peer: &mut Peer, tell: &mut impl Tell) {
         match self.reliable {
             Some(channel) => {
-                while peer.buffered_on(channel) < MAX_RELIABLE_UNDER_WAY
+                while peer.buffered_on(channel) < most_under_way(peer)
                     && let Some(message) = self.unsent.pop_front()
                 {
                     give(now, peer, channel, message);
@@ -227,6 +230,15 @@ impl Talking {
                 self.waiting_bytes = 0;
             }
         }
+    }
+}
+
+/// Bytes of reliable messages below which another may be on its way.
+fn most_under_way(peer: &Peer) -> usize {
+    if peer.is_memory_scarce() {
+        LEAST_RELIABLE_UNDER_WAY
+    } else {
+        MAX_RELIABLE_UNDER_WAY
     }
 }
 

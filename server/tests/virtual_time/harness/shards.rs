@@ -15,6 +15,7 @@ use ferrite_server::congestion::Sink;
 use ferrite_server::media::ceilings::Ceilings;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
+use ferrite_server::media::net::budget::Budget;
 use ferrite_server::media::net::outbox::Transmit;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::PeerConfig;
@@ -413,6 +414,12 @@ impl SomeShards {
         gauges.fold((0, 0), |sum, held| {
             (sum.0 + held.tracks, sum.1 + held.uncrossed)
         })
+    }
+
+    /// The budgets of all cores.
+    pub fn budgets(&self) -> Vec<Arc<Budget>> {
+        let budgets = self.shards.iter().map(|shard| shard.core.budget());
+        budgets.cloned().collect()
     }
 
     /// What the cores hold together: peers, paths and timers.

@@ -114,6 +114,51 @@ fn many_peers_hold_the_budget_and_their_least_share_and_no_more() {
     assert!(budget.used() <= (8 << 20) + least, "{}", budget.used());
 }
 
+/// Sends as [`Raw`] does messages of `length` without end, all of which are answered, and acknowledges none.
+fn never_acknowledges(raw: &mut Raw, length: usize) {
+    let payload = vec![1; length];
+    for index in 0..10_000 {
+        let value = data(1 + index, 5, index as u16, &payload);
+        raw.say(packet::DATA, WHOLE, &value);
+        for event in raw.events() {
+            if let SctpEvent::Message {
+                channel,
+                kind,
+                data,
+            } = event
+            {
+                let answered = raw.sctp.send(raw.now, channel, kind, data);
+                assert_eq!(answered, Ok(()), "an answer is never refused");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_who_never_acknowledge_hold_the_budget_and_their_least_share_and_others_go_on() {
+    for length in [1000, 1] {
+        let limit = 8 << 20;
+        let budget = Budget::new(limit);
+        let mut pair = pair(&budget);
+        connect(&mut pair);
+        let mut peers: Vec<Raw> = (0..20).map(|_| Raw::connected(1)).collect();
+        for raw in &mut peers {
+            raw.sctp.move_to(&budget);
+            never_acknowledges(raw, length);
+        }
+        let used = budget.used();
+        assert!(used >= limit, "they have not used it up: {used}");
+        let least = 20 * 2 * INITIAL_WINDOW;
+        assert!(used <= limit + least, "{used} for {length}");
+        pair.ends[B].behaviour = Behaviour::Echo;
+        let channel = pair.open(A, ChannelOptions::default());
+        for length in [100, 1000, 256 * 1024] {
+            pair.send(A, channel, &Bytes::from(vec![7; length]));
+        }
+        pair.run_until("all are back", |pair| pair.ends[A].messages().len() == 3);
+    }
+}
+
 #[test]
 fn a_call_goes_on_where_memory_is_scarce() {
     let budget = Budget::new(1 << 20);
