@@ -5,8 +5,8 @@
 use super::config::MAX_PACKET_SIZE;
 use super::packet::{self, Builder, Chunk};
 use bytes::{BufMut, Bytes};
-use rustc_hash::FxHashMap;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// Cumulative TSN, window, number of gap blocks, number of duplicates (RFC 9260 §3.3.4).
 pub(super) const SACK_HEADER_LENGTH: usize = 12;
@@ -87,7 +87,7 @@ pub(super) fn skipped(chunk: Chunk<'_>) -> impl Iterator<Item = (u16, u16)> {
 /// A FORWARD-TSN that names only streams that it may `concern`, each once: the library goes through all that it holds of
 /// a stream for each time.
 pub(super) fn of_streams(chunk: Chunk<'_>, concerns: impl Fn(u16) -> bool) -> Cow<'_, [u8]> {
-    let last: FxHashMap<u16, u16> = skipped(chunk)
+    let last: BTreeMap<u16, u16> = skipped(chunk)
         .filter(|(stream, _)| concerns(*stream))
         .collect();
     if last.len() == skipped(chunk).count() {

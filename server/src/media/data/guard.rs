@@ -15,8 +15,8 @@ use super::skips::{Arrival, Skip, Skips};
 use super::toll::Toll;
 use super::window::Window;
 use bytes::{BufMut, Bytes};
-use rustc_hash::FxHashSet;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// How far past the last acknowledged TSN a chunk may be. The library keeps every such chunk, walks them for each
@@ -75,7 +75,7 @@ pub(super) struct Guard {
     overrun: usize,
     pub(super) skips: Skips,
     /// The streams on which unordered data has come.
-    unordered: FxHashSet<u16>,
+    unordered: BTreeSet<u16>,
     pacing: Pacing,
     /// Reset requests the library made that must be answered, since they never reach the peer.
     unsent_requests: Vec<u32>,
@@ -99,7 +99,7 @@ impl Guard {
             held_fragments: 0,
             overrun: 0,
             skips: Skips::default(),
-            unordered: FxHashSet::default(),
+            unordered: BTreeSet::default(),
             pacing: Pacing::new(),
             unsent_requests: Vec::new(),
             report: Vec::new(),

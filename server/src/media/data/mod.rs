@@ -54,10 +54,10 @@ pub use config::{
 pub use streams::MAX_STREAMS;
 
 use super::net::budget::{Budget, Holding};
+use super::seeded::SeededMap;
 use bytes::Bytes;
 use channel::{Channel, ChannelState};
 use rtc::sctp::PayloadProtocolIdentifier as Protocol;
-use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ pub struct Sctp {
     /// The newest time given.
     now: Instant,
     streams: Streams,
-    channels: FxHashMap<u16, Channel>,
+    channels: SeededMap<u16, Channel>,
     events: VecDeque<SctpEvent>,
     buffered: usize,
     buffered_messages: usize,
@@ -138,7 +138,7 @@ impl Sctp {
             now,
             streams: Streams::new(now, config.clone(), budget.is_scarce()),
             holding: Holding::new(budget),
-            channels: FxHashMap::default(),
+            channels: SeededMap::default(),
             events: VecDeque::new(),
             buffered: 0,
             buffered_messages: 0,

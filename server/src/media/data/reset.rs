@@ -8,8 +8,7 @@
 
 use super::packet::{is_before, u16_at, u32_at};
 use bytes::BufMut;
-use rustc_hash::FxHashMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 const OUTGOING_RESET_REQUEST: u16 = 13;
@@ -92,7 +91,7 @@ pub(super) struct Reset {
     /// The newest request of the peer's that was answered for good, and the answer.
     answered: Option<(u32, u32)>,
     pending: Option<Pending>,
-    streams: FxHashMap<u16, Directions>,
+    streams: BTreeMap<u16, Directions>,
     /// Values of RE-CONFIG chunks to send.
     answers: VecDeque<Vec<u8>>,
     outcomes: VecDeque<Outcome>,

@@ -5,7 +5,7 @@
 //! be lost with it. Owns what tells the one from the other: numbers of messages and streams. Knows no packets.
 
 use super::packet::is_before;
-use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// That nothing up to a message is to be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub(super) struct Arrival {
 #[derive(Debug, Default)]
 pub(super) struct Skips {
     /// Of streams on which none has come.
-    unheard: FxHashMap<u16, Skip>,
+    unheard: BTreeMap<u16, Skip>,
     /// The streams that this end opened and on which none has come.
-    awaited: FxHashSet<u16>,
+    awaited: BTreeSet<u16>,
 }
 
 impl Skips {

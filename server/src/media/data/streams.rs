@@ -15,8 +15,7 @@ use super::state::{PATIENCE, State};
 use super::turns::Turns;
 use bytes::Bytes;
 use rtc::sctp::{PayloadProtocolIdentifier, ReliabilityType, Stream};
-use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 /// More streams than this, announced or not, are held by no honest peer; the library allocates for each.
@@ -58,9 +57,9 @@ pub(super) struct Streams {
     pub(super) guard: Guard,
     pub(super) reset: Reset,
     /// The streams that the library holds.
-    pub(super) known: FxHashSet<u16>,
+    pub(super) known: BTreeSet<u16>,
     /// The streams that are in no order, and how reliable what this end sends on them is.
-    pub(super) unordered: FxHashMap<u16, Reliability>,
+    pub(super) unordered: BTreeMap<u16, Reliability>,
     /// Streams to reset, of which it is to be learned what TSNs were used for them.
     pub(super) drained: Vec<u16>,
     /// When there is more to do for a request of the peer's.
@@ -86,8 +85,8 @@ impl Streams {
             library: None,
             guard: Guard::new(),
             reset: Reset::default(),
-            known: FxHashSet::default(),
-            unordered: FxHashMap::default(),
+            known: BTreeSet::default(),
+            unordered: BTreeMap::default(),
             drained: Vec::new(),
             resume_at: None,
             over: Vec::new(),

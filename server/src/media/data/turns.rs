@@ -1,13 +1,13 @@
 //! Streams that may have something to read, each once, in the order in which their turns come.
 
-use rustc_hash::FxHashSet;
+use crate::media::seeded::SeededSet;
 use std::collections::VecDeque;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     queue: VecDeque<u16>,
-    members: FxHashSet<u16>,
+    members: SeededSet<u16>,
 }
 
 impl Turns {

@@ -5,7 +5,7 @@
 //! theirs, and the others after what came meanwhile. Rooms have their turns one after the other, each with a queue of
 //! its own: what floods one delays no other by more than a turn.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -53,7 +53,8 @@ pub struct Gatherings<P> {
 #[derive(Debug)]
 struct Here<P> {
     gathering: Gathering,
-    members: FxHashMap<Arc<str>, P>,
+    /// In an order that no one's name makes slow, nor two runs different.
+    members: BTreeMap<Arc<str>, P>,
     /// It is among those that wait for their turns.
     is_late: bool,
     waiting: VecDeque<Lossy>,
@@ -79,7 +80,7 @@ impl<P: Copy + Eq> Gatherings<P> {
         let room = self.rooms.entry(gathering.key());
         let room = room.or_insert_with(|| Here {
             gathering: gathering.clone(),
-            members: FxHashMap::default(),
+            members: BTreeMap::new(),
             is_late: false,
             waiting: VecDeque::new(),
             batch: Vec::new(),
