@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
 use ferrite_protocol::{ClientMessage, ErrorCode, IceCandidate, RequestId, ServerMessage};
 
-use crate::support::native::Native;
+use crate::support::native::{Native, certificate};
 use crate::support::{Client, config, start, with};
 
 mod support;
@@ -140,12 +140,14 @@ async fn another_peer_connection_over_the_same_signalling_is_another_call() {
     let server = start(config()).await;
     let (mut client, _) = Client::greeted(&server).await;
     let mut calls = Vec::new();
-    for message in [b"first", b"again"] {
-        let mut native = Native::new();
+    // As somebody else, and once more as itself: pages may keep a certificate (RTCPeerConnection.generateCertificate).
+    let (first, other) = (certificate(), certificate());
+    for (message, certificate) in [("first", &first), ("again", &other), ("same", &other)] {
+        let mut native = Native::with(certificate.clone());
         let answer = first_answer(&mut client, native.offer()).await;
         native.take_answer(&answer);
         native.run_until("connected", Native::is_open);
-        native.echo(message);
+        native.echo(message.as_bytes());
         calls.push(native);
     }
     // With fewer sections than before, too.

@@ -1,4 +1,4 @@
-//! OpenSSL as the other end of DTLS: in both roles, with either kind of certificate, and for both kinds of SRTP keys.
+//! OpenSSL as the other end of DTLS: in both roles, with every kind of certificate and of signature that is listed, and for both kinds of SRTP keys.
 //! What it exports must open what is sealed here, and seal what opens here (RFC 5764 §4.2).
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use ferrite_server::media::rtp::header::Header;
 use ferrite_server::media::sdp::{DtlsRole, Fingerprint, HashAlgorithm};
-use ferrite_server::media::transport::dtls::{Dtls, DtlsEvent, Identity};
+use ferrite_server::media::transport::dtls::{Dtls, DtlsEvent, Identity, SIGNATURES};
 use ferrite_server::media::transport::srtp::Srtp;
+use rtc::dtls::signature_hash_algorithm::SignatureScheme;
 use rtc::srtp::context::Context;
 use rtc::srtp::protection_profile::ProtectionProfile;
 
@@ -45,8 +46,13 @@ const AES_GCM: Profile = Profile {
     salt: 12,
 };
 
-const P256: [&str; 3] = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
-const RSA: [&str; 3] = ["rsa", "-pkeyopt", "rsa_keygen_bits:2048"];
+/// What `openssl req -newkey` makes a key of.
+type Key = &'static [&'static str];
+
+const P256: Key = &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+const P384: Key = &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"];
+const RSA: Key = &["rsa", "-pkeyopt", "rsa_keygen_bits:2048"];
+const ED25519: Key = &["ed25519"];
 
 /// A certificate of OpenSSL's making.
 struct Certificate {
@@ -55,7 +61,7 @@ struct Certificate {
 }
 
 impl Certificate {
-    fn make(test: &str, key: [&str; 3]) -> Self {
+    fn make(test: &str, key: Key) -> Self {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
         std::fs::create_dir_all(&directory).unwrap();
         let mut make = Command::new("openssl");
@@ -115,7 +121,7 @@ impl OpenSsl {
         command: &str,
         certificate: &Certificate,
         profile: &Profile,
-        place: [&str; 2],
+        options: &[&str],
     ) -> Self {
         let length = 2 * (profile.key + profile.salt);
         let mut child = Command::new("openssl")
@@ -129,7 +135,7 @@ impl OpenSsl {
             ])
             .args(["-use_srtp", profile.name, "-keymatexport", LABEL])
             .args(["-keymatexportlen", &length.to_string()])
-            .args(place)
+            .args(options)
             .current_dir(&certificate.directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -273,20 +279,24 @@ fn exchange(srtp: &mut Srtp, material: &[u8], profile: &Profile, openssl_is_clie
 }
 
 /// Connects, and compares keys and data.
-fn call(test: &str, role: DtlsRole, key: [&str; 3], profile: &Profile) {
+fn call(test: &str, role: DtlsRole, key: Key, profile: &Profile) {
     let certificate = Certificate::make(test, key);
+    call_with(&certificate, role, profile, &[]);
+}
+
+/// The same with this certificate, and more options for OpenSSL.
+fn call_with(certificate: &Certificate, role: DtlsRole, profile: &Profile, options: &[&str]) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let local = socket.local_addr().unwrap().to_string();
     let mut here = Here::new(socket, role, certificate.fingerprint.clone());
     let mut openssl = match role {
-        DtlsRole::Server => OpenSsl::start("s_client", &certificate, profile, ["-connect", &local]),
+        DtlsRole::Server => {
+            let options = [&["-connect", &local], options].concat();
+            OpenSsl::start("s_client", certificate, profile, &options)
+        }
         DtlsRole::Client => {
-            let openssl = OpenSsl::start(
-                "s_server",
-                &certificate,
-                profile,
-                ["-accept", "127.0.0.1:0"],
-            );
+            let options = [&["-accept", "127.0.0.1:0"], options].concat();
+            let openssl = OpenSsl::start("s_server", certificate, profile, &options);
             here.remote = Some(openssl.wait_for("ACCEPT").parse().unwrap());
             openssl
         }
@@ -338,6 +348,53 @@ fn as_the_server_with_an_rsa_certificate_and_aes_gcm() {
     call("openssl-server-rsa", DtlsRole::Client, RSA, &AES_GCM);
 }
 
+/// What a scheme is called in OpenSSL, and the certificates that go with it.
+fn of_openssl(scheme: SignatureScheme) -> (&'static str, &'static [Key]) {
+    match scheme {
+        SignatureScheme::EcdsaWithP256AndSha256 => ("ECDSA+SHA256", &[P256, P384]),
+        SignatureScheme::Ed25519 => ("ed25519", &[ED25519]),
+        SignatureScheme::Pkcs1WithSha256 => ("RSA+SHA256", &[RSA]),
+        SignatureScheme::Pkcs1WithSha384 => ("RSA+SHA384", &[RSA]),
+        SignatureScheme::Pkcs1WithSha512 => ("RSA+SHA512", &[RSA]),
+        other => panic!("{other:?} is listed, and nobody has tried it"),
+    }
+}
+
+/// RFC 5246 §7.4.1.4.1, §7.4.4: in TLS 1.2 a scheme names no curve, so it goes with every certificate of its kind.
+fn each_listed_signature_is_verified(
+    role: DtlsRole,
+    option: &str,
+    schemes: impl Iterator<Item = SignatureScheme>,
+) {
+    let mut certificates: Vec<(Key, Certificate)> = Vec::new();
+    for scheme in schemes {
+        let (name, keys) = of_openssl(scheme);
+        for key in keys {
+            if !certificates.iter().any(|(known, _)| known == key) {
+                let directory = format!("openssl{option}-{}", certificates.len());
+                certificates.push((key, Certificate::make(&directory, key)));
+            }
+            let of_key = certificates.iter().find(|(known, _)| known == key);
+            println!("{name} with {key:?}");
+            call_with(&of_key.unwrap().1, role, &AES_CM, &[option, name]);
+        }
+    }
+}
+
+#[test]
+fn each_listed_signature_of_a_client_is_verified() {
+    let listed = SIGNATURES.into_iter();
+    each_listed_signature_is_verified(DtlsRole::Server, "-client_sigalgs", listed);
+}
+
+/// OpenSSL's server has no cipher for Ed25519 in DTLS, only in TLS: it looks for version 1.2 of that.
+#[test]
+fn each_listed_signature_of_a_server_is_verified() {
+    let listed = SIGNATURES.into_iter();
+    let listed = listed.filter(|scheme| *scheme != SignatureScheme::Ed25519);
+    each_listed_signature_is_verified(DtlsRole::Client, "-sigalgs", listed);
+}
+
 /// What is not in the session description is nobody's.
 #[test]
 #[should_panic(expected = "the certificate does not match")]
@@ -347,6 +404,6 @@ fn who_has_another_certificate_is_refused() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let local = socket.local_addr().unwrap().to_string();
     let mut here = Here::new(socket, DtlsRole::Server, certificate.fingerprint.clone());
-    let _openssl = OpenSsl::start("s_client", &certificate, &AES_CM, ["-connect", &local]);
+    let _openssl = OpenSsl::start("s_client", &certificate, &AES_CM, &["-connect", &local]);
     here.run_until("a verdict", |_| false);
 }

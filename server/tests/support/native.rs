@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::config::DtlsCert;
 use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
@@ -16,6 +17,12 @@ use super::relay::Relay;
 
 /// The time between two frames.
 const PTIME: Duration = Duration::from_millis(20);
+
+/// A new certificate.
+pub fn certificate() -> DtlsCert {
+    let provider = str0m::crypto::from_feature_flags();
+    provider.dtls_provider.generate_certificate().unwrap()
+}
 
 pub struct Native {
     rtc: Rtc,
@@ -42,20 +49,30 @@ pub struct Native {
 
 impl Native {
     pub fn new() -> Self {
+        Self::with(certificate())
+    }
+
+    /// One that shows itself with this certificate.
+    pub fn with(certificate: DtlsCert) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let local = socket.local_addr().unwrap();
-        Self::at(local, socket, None)
+        Self::at(local, socket, None, certificate)
     }
 
     /// One that is reached by a relay only.
     pub fn through(relay: Relay) -> Self {
         let socket = relay.socket.try_clone().unwrap();
-        Self::at(relay.relayed, socket, Some(relay))
+        Self::at(relay.relayed, socket, Some(relay), certificate())
     }
 
-    fn at(local: SocketAddr, socket: UdpSocket, relay: Option<Relay>) -> Self {
+    fn at(
+        local: SocketAddr,
+        socket: UdpSocket,
+        relay: Option<Relay>,
+        certificate: DtlsCert,
+    ) -> Self {
         let now = Instant::now();
-        let mut rtc = Rtc::builder().build(now);
+        let mut rtc = Rtc::builder().set_dtls_cert(certificate).build(now);
         let candidate = Candidate::host(local, "udp").unwrap();
         rtc.add_local_candidate(candidate).unwrap();
         Self {

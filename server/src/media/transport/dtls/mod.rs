@@ -37,7 +37,7 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the other end may sign with (RFC 5246 §7.4.1.4.1, §7.4.4): all that is verified here, whatever
 /// the certificate, and nothing else. TLS 1.2 ties no hash to a curve, but the library verifies SHA-384
 /// with P-384 only, so that ECDSA is asked for with SHA-256, which it verifies with P-256 and P-384.
-const SIGNATURES: [SignatureScheme; 5] = [
+pub const SIGNATURES: [SignatureScheme; 5] = [
     SignatureScheme::EcdsaWithP256AndSha256,
     SignatureScheme::Ed25519,
     SignatureScheme::Pkcs1WithSha256,
