@@ -46,14 +46,31 @@ fn seeds() -> Vec<u64> {
     }
 }
 
+/// How callers are reached: all over UDP, or every second over TCP.
+#[derive(Clone, Copy)]
+enum Reached {
+    OverUdp,
+    OverTcpToo,
+}
+
 /// Calls, and troubles for so long: callers get other addresses and negotiate again.
-fn troubled(seed: u64, callers: usize, fragile: usize, span: Duration) -> SomeShards {
+fn troubled(
+    seed: u64,
+    callers: usize,
+    fragile: usize,
+    reached: Reached,
+    span: Duration,
+) -> SomeShards {
     let mut world = SomeShards::new(seed);
     world.set_trouble(at_first());
     for number in 0..callers {
-        match number < fragile {
-            true => world.call(Box::new(Fragile(Echo))),
-            false => world.call(Box::new(Echo)),
+        let behaviour: Box<dyn Behaviour> = match number < fragile {
+            true => Box::new(Fragile(Echo)),
+            false => Box::new(Echo),
+        };
+        match reached {
+            Reached::OverTcpToo if number % 2 == 0 => world.call_over_tcp(behaviour),
+            Reached::OverTcpToo | Reached::OverUdp => world.call(behaviour),
         };
         world.run_for(Duration::from_millis(100));
     }
@@ -116,7 +133,7 @@ fn nothing_is_left(world: &mut SomeShards) {
 #[test]
 fn no_peer_is_lost_or_doubled_on_its_way_between_shards() {
     for seed in seeds() {
-        let mut world = troubled(seed, 6, 0, 12 * SECOND);
+        let mut world = troubled(seed, 6, 0, Reached::OverUdp, 12 * SECOND);
         everybody_is_served(&mut world, &[]);
         assert_eq!((world.held()[0], world.directory.len()), (6, 6));
         assert_eq!(world.ended(), []);
@@ -137,7 +154,7 @@ fn no_peer_is_lost_or_doubled_on_its_way_between_shards() {
 #[test]
 fn a_panic_costs_its_peer_wherever_it_is() {
     for seed in seeds() {
-        let mut world = troubled(seed, 6, 2, 8 * SECOND);
+        let mut world = troubled(seed, 6, 2, Reached::OverTcpToo, 8 * SECOND);
         let dead = [PeerId(1), PeerId(2)];
         everybody_is_served(&mut world, &dead);
         let mut ended = world.ended();
@@ -149,4 +166,20 @@ fn a_panic_costs_its_peer_wherever_it_is() {
         }
         nothing_is_left(&mut world);
     }
+}
+
+/// A connection stays with the shard that accepted it; its peer need not.
+#[test]
+fn who_is_reached_over_tcp_is_served_wherever_the_connection_is() {
+    let mut relayed = 0;
+    for seed in seeds() {
+        let mut world = troubled(seed, 6, 0, Reached::OverTcpToo, 12 * SECOND);
+        everybody_is_served(&mut world, &[]);
+        assert_eq!((world.held()[0], world.directory.len()), (6, 6));
+        assert_eq!(world.ended(), []);
+        relayed += world.relayed;
+        (0..6).for_each(|caller| world.close(caller));
+        nothing_is_left(&mut world);
+    }
+    assert!(relayed > 0, "no peer was ever away from its connection");
 }

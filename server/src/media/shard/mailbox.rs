@@ -237,6 +237,54 @@ mod tests {
         Mail::Command(Command::Close { id: PeerId(1) })
     }
 
+    /// The contract that virtual time counts on: what one sender sends stays in order, and what another sends once it
+    /// knows of that comes after it, also from another thread and also where several sorts share the mailbox.
+    #[test]
+    fn mail_comes_in_the_order_in_which_it_was_sent_whoever_sent_it() {
+        const EACH: u64 = 500;
+        let poll = mio::Poll::new().unwrap();
+        let (mailbox, inbox) = new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let numbered = |sender: u64, number: u64| {
+            Mail::Command(Command::Close {
+                id: PeerId(sender * EACH + number),
+            })
+        };
+        let (mut next, mut taken) = ([0; 3], 0);
+        let mut take = || {
+            for mail in inbox.mail() {
+                let Mail::Command(Command::Close { id }) = mail else {
+                    continue;
+                };
+                let (sender, number) = ((id.0 / EACH) as usize, id.0 % EACH);
+                assert_eq!(number, next[sender], "of sender {sender}");
+                next[sender] += 1;
+                taken += 1;
+                // The third answers what the second is told to have sent.
+                assert!(next[2] <= next[1], "an answer came before what it answers");
+            }
+            taken
+        };
+        std::thread::scope(|scope| {
+            let send = |sender, number| {
+                let sent = mailbox.send(numbered(sender, number));
+                assert!(sent.is_ok(), "it has room");
+                let _ = mailbox.send(landed());
+            };
+            let (tell, told) = std::sync::mpsc::channel();
+            scope.spawn(move || (0..EACH).for_each(|number| send(0, number)));
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    send(1, number);
+                    tell.send(number).unwrap();
+                }
+            });
+            scope.spawn(move || told.iter().for_each(|number| send(2, number)));
+            while take() < 3 * EACH {
+                std::thread::yield_now();
+            }
+        });
+    }
+
     #[test]
     fn a_flood_of_datagrams_leaves_room_for_commands() {
         let poll = mio::Poll::new().unwrap();

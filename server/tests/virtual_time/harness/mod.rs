@@ -13,6 +13,7 @@ pub mod outlet;
 pub mod records;
 pub mod server_end;
 pub mod shards;
+pub mod surroundings;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

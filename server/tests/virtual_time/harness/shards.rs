@@ -1,22 +1,24 @@
 //! Some cores with one directory, callers spread over all, and between the cores mailboxes that are
 //! slow, full now and then, and lose datagrams: all that channels can do, decided by a seed.
 //!
-//! A channel keeps the order of what is put into it. What it cannot keep is the order of two who look
-//! a shard up and then send: here the control plane's commands wait in between.
+//! A channel keeps the order in which things are put into it (`mailbox`'s tests say so), also of different
+//! senders' where one knew of the other. What it cannot keep is the order of those who send at the same time: so in
+//! each step the shards take their turns in another order. Nor of two who look a shard up and then send: here the
+//! control plane's commands wait in between.
+//!
+//! Some callers are reached over TCP: their connection stays with the shard that accepted it, wherever they are.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use bytes::BytesMut;
 use ferrite_server::behaviour::Echo;
 use ferrite_server::congestion::Sink;
 use ferrite_server::media::ceilings::Ceilings;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::net::budget::Budget;
-use ferrite_server::media::net::outbox::Transmit;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::PeerConfig;
 use ferrite_server::media::plan::{Agreement, Revision};
@@ -25,11 +27,11 @@ use ferrite_server::media::sdp::{self, DtlsRole, Local, Session};
 use ferrite_server::media::shard::command::Command;
 use ferrite_server::media::shard::core::ShardCore;
 use ferrite_server::media::shard::directory::Directory;
-use ferrite_server::media::shard::outlet::Outlet;
 use ferrite_server::media::shard::resident::Resident;
 use ferrite_server::media::transport::ice::Credentials;
 use ferrite_server::media::{Behaviour, MAX_MESSAGE_SIZE, Peer, Plan};
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use super::bare::{SERVER, identity};
@@ -37,6 +39,8 @@ use super::caller::{Caller, Noting, Sends, Taken, Talker};
 use super::link::Datagram;
 use super::narrow::Narrow;
 use super::offer::{Offer, Section};
+pub use super::surroundings::Trouble;
+use super::surroundings::{Letter, Surroundings, shard_of};
 use super::{Bare, FarEnd, address};
 
 /// Time goes on in steps of this.
@@ -73,111 +77,11 @@ pub struct NarrowWay {
     under_way: VecDeque<(Instant, Datagram)>,
 }
 
-/// What goes wrong between the shards.
-#[derive(Clone, Copy)]
-pub struct Trouble {
-    /// The share of commands that find a full mailbox.
-    pub full: f64,
-    /// The share of datagrams that do.
-    pub lost: f64,
-    /// What a command waits at the most.
-    pub slow: Duration,
-}
-
-impl Trouble {
-    pub const NONE: Self = Self {
-        full: 0.0,
-        lost: 0.0,
-        slow: Duration::ZERO,
-    };
-}
-
-/// One shard's surroundings.
-struct Surroundings {
-    rng: StdRng,
-    trouble: Trouble,
-    sent: Vec<(FourTuple, BytesMut)>,
-    commands: Vec<(usize, Command)>,
-    ended: Vec<PeerId>,
-    deserted: HashSet<PeerId>,
-    told: Vec<(PeerId, PeerEvent)>,
-}
-
-impl Outlet for Surroundings {
-    fn send_udp(&mut self, transmit: Transmit) {
-        let datagrams = transmit.datagrams();
-        let datagrams = datagrams.map(|datagram| (transmit.path, datagram.into()));
-        self.sent.extend(datagrams);
-    }
-
-    fn has_connection(&self, _: &FourTuple) -> bool {
-        false
-    }
-
-    fn send_tcp(&mut self, _: Instant, _: &FourTuple, _: BytesMut, _: Option<Instant>) -> bool {
-        false
-    }
-
-    fn introduce(&mut self, _: Instant, _: &FourTuple) {}
-
-    fn dismiss(&mut self, _: Instant, _: &FourTuple) {}
-
-    fn relay(&mut self, _: usize, _: FourTuple, _: BytesMut) {}
-
-    fn command(&mut self, shard: usize, command: Command) -> Result<(), Command> {
-        let refused = match command {
-            Command::Landed { .. } | Command::Media { .. } | Command::Lossy { .. } => {
-                self.trouble.lost
-            }
-            Command::Adopt { .. }
-            | Command::SetSession { .. }
-            | Command::SetPlan { .. }
-            | Command::Send { .. }
-            | Command::Heard { .. }
-            | Command::Testify { .. }
-            | Command::Close { .. }
-            | Command::Interest { .. }
-            | Command::Wish { .. }
-            | Command::StartedOver { .. } => self.trouble.full,
-        };
-        if self.rng.random_bool(refused) {
-            return Err(command);
-        }
-        self.commands.push((shard, command));
-        Ok(())
-    }
-
-    fn tell(&mut self, id: PeerId, event: PeerEvent) -> Result<(), PeerEvent> {
-        match event {
-            PeerEvent::State { .. } => {}
-            PeerEvent::Channel { .. }
-            | PeerEvent::Voice { .. }
-            | PeerEvent::Messages(_)
-            | PeerEvent::Sent
-            | PeerEvent::Evidence(_)
-            | PeerEvent::Paused(_)
-            | PeerEvent::Watched(_)
-            | PeerEvent::Quality(_) => {
-                self.told.push((id, event));
-            }
-        }
-        Ok(())
-    }
-
-    fn listens(&self, id: PeerId) -> bool {
-        !self.deserted.contains(&id)
-    }
-
-    fn forget(&mut self, id: PeerId) {
-        self.ended.push(id);
-    }
-}
-
 /// A shard: its core, and what it was told and has not read yet.
 struct Shard {
     core: ShardCore,
     out: Surroundings,
-    inbox: VecDeque<(Instant, Command)>,
+    inbox: VecDeque<(Instant, Letter)>,
 }
 
 /// The shards and everybody who calls.
@@ -193,7 +97,11 @@ pub struct SomeShards {
     down: VecDeque<(Instant, Datagram)>,
     /// The ways to callers that are narrow, by number.
     pub narrow: HashMap<usize, NarrowWay>,
+    /// Those who are reached over TCP.
+    tcp: HashSet<u16>,
     trouble: Trouble,
+    /// Datagrams that one shard had another send, which has the connection.
+    pub relayed: usize,
     /// How often a peer went from shard to shard.
     pub moves: usize,
     /// How much those who come may send and be sent.
@@ -214,15 +122,7 @@ impl SomeShards {
         let (now, directory) = (Instant::now(), Arc::<Directory>::default());
         let shard = |index| Shard {
             core: ShardCore::new(now, index, shards, directory.clone()),
-            out: Surroundings {
-                rng: StdRng::seed_from_u64(seed ^ index as u64),
-                trouble: Trouble::NONE,
-                sent: Vec::new(),
-                commands: Vec::new(),
-                ended: Vec::new(),
-                deserted: HashSet::new(),
-                told: Vec::new(),
-            },
+            out: Surroundings::new(seed, index, shards),
             inbox: VecDeque::new(),
         };
         Self {
@@ -235,7 +135,9 @@ impl SomeShards {
             up: VecDeque::new(),
             down: VecDeque::new(),
             narrow: HashMap::new(),
+            tcp: HashSet::new(),
             trouble: Trouble::NONE,
+            relayed: 0,
             moves: 0,
             ceilings: Ceilings::default(),
             sink: None,
@@ -259,6 +161,14 @@ impl SomeShards {
     /// Somebody makes a call, and waits for a shard to hear of it.
     pub fn call(&mut self, behaviour: Box<dyn Behaviour>) -> PeerId {
         self.make_call(Sends::Sound, &[AUDIO], behaviour, Arc::default())
+    }
+
+    /// Somebody calls over TCP: each address is a connection.
+    pub fn call_over_tcp(&mut self, behaviour: Box<dyn Behaviour>) -> PeerId {
+        let id = self.call(behaviour);
+        let address = self.callers.last().map(|caller| caller.far.address);
+        self.tcp.extend(address.as_ref().map(home));
+        id
     }
 
     /// Somebody enters a room, with data channels alone.
@@ -453,11 +363,11 @@ impl SomeShards {
             self.play(at);
         }
         self.send_posted();
-        for shard in 0..self.shards.len() {
+        let mut turns: Vec<_> = (0..self.shards.len()).collect();
+        turns.shuffle(&mut self.rng);
+        for shard in turns {
             self.turn(shard);
         }
-        // Whoever gets another address keeps those of before.
-        let home = |address: &SocketAddr| address.port() / 100;
         let mut came = HashMap::<u16, Vec<Datagram>>::new();
         while let Some((_, datagram)) = pop_due(&mut self.down, self.now) {
             came.entry(home(&datagram.to)).or_default().push(datagram);
@@ -495,16 +405,16 @@ impl SomeShards {
             if at > self.now || self.rng.random_bool(self.trouble.full) {
                 self.posted.push((at, shard, command));
             } else {
-                self.deliver(shard, command);
+                self.deliver(shard, Letter::Command(command));
             }
         }
     }
 
-    fn deliver(&mut self, shard: usize, command: Command) {
+    fn deliver(&mut self, shard: usize, letter: Letter) {
         let at = self.now + self.wait();
         let inbox = &mut self.shards[shard].inbox;
         let after = inbox.back().map_or(at, |(at, _)| *at);
-        inbox.push_back((at.max(after), command));
+        inbox.push_back((at.max(after), letter));
     }
 
     /// One turn of a shard, as its thread takes it.
@@ -513,19 +423,27 @@ impl SomeShards {
         let (mut landed, shards) = (Vec::new(), self.shards.len());
         self.up.retain(|(at, datagram)| {
             // The kernel keeps each path with one shard.
-            let here = *at <= now && usize::from(datagram.from.port()) % shards == index;
+            let here = *at <= now && shard_of(&datagram.from, shards) == index;
             if here {
                 landed.push(datagram.clone());
             }
             !here
         });
-        let shard = &mut self.shards[index];
-        while let Some((_, command)) = pop_due(&mut shard.inbox, now) {
-            shard.core.handle_command(now, command, &mut shard.out);
+        let (shard, tcp) = (&mut self.shards[index], &self.tcp);
+        while let Some((_, letter)) = pop_due(&mut shard.inbox, now) {
+            match letter {
+                Letter::Command(command) => {
+                    shard.core.handle_command(now, command, &mut shard.out);
+                }
+                Letter::Relay { path, data } => shard.out.send_connected(path, data),
+            }
         }
         let datagrams = landed.iter().map(|datagram| {
             let path = FourTuple {
-                transport: Transport::Udp,
+                transport: match tcp.contains(&home(&datagram.from)) {
+                    true => Transport::Tcp,
+                    false => Transport::Udp,
+                },
                 local: address(SERVER),
                 remote: datagram.from,
             };
@@ -551,9 +469,13 @@ impl SomeShards {
                 None => self.down.push_back((now + DELAY, datagram)),
             }
         }
-        for (to, command) in std::mem::take(&mut self.shards[index].out.commands) {
-            self.moves += usize::from(matches!(command, Command::Adopt { .. }));
-            self.deliver(to, command);
+        for (to, letter) in std::mem::take(&mut self.shards[index].out.letters) {
+            match letter {
+                Letter::Command(Command::Adopt { .. }) => self.moves += 1,
+                Letter::Command(_) => {}
+                Letter::Relay { .. } => self.relayed += 1,
+            }
+            self.deliver(to, letter);
         }
     }
 }
@@ -610,6 +532,11 @@ impl Drop for SomeShards {
             eprintln!("seed {} (FERRITE_SEED)", self.seed);
         }
     }
+}
+
+/// Whose an address is: whoever gets another one keeps those of before.
+fn home(address: &SocketAddr) -> u16 {
+    address.port() / 100
 }
 
 fn pop_due<T>(queue: &mut VecDeque<(Instant, T)>, now: Instant) -> Option<(Instant, T)> {
