@@ -301,21 +301,20 @@ impl MediaPlane {
         sum
     }
 
-    /// Closes every peer and joins the workers.
-    pub async fn shutdown(&self) {
+    /// Closes every peer and joins the workers. Returns how many did not answer in time and are left behind.
+    pub async fn shutdown(&self) -> usize {
         let inner = self.0.clone();
         let (done, ended) = tokio::sync::oneshot::channel();
         // A thread of its own, because it waits; but no longer than `SHUTDOWN_TIME`.
         std::thread::spawn(move || {
-            inner.shut_down();
-            let _ = done.send(());
+            let _ = done.send(inner.shut_down());
         });
-        let _ = ended.await;
+        ended.await.unwrap_or_default()
     }
 }
 
 impl Inner {
-    fn shut_down(&self) {
+    fn shut_down(&self) -> usize {
         let deadline = Instant::now() + SHUTDOWN_TIME;
         let mut untold: Vec<_> = (0..self.shards.len()).collect();
         wait_until(deadline, || {
@@ -325,8 +324,10 @@ impl Inner {
         });
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         wait_until(deadline, || threads.iter().all(JoinHandle::is_finished));
+        let mut left_behind = 0;
         for thread in threads.drain(..) {
             if !thread.is_finished() {
+                left_behind += 1;
                 tracing::error!("a shard does not answer; it is left behind");
             } else if thread.join().is_err() {
                 tracing::error!("a shard had panicked");
@@ -334,6 +335,7 @@ impl Inner {
         }
         // Whoever was on its way to a shard that has ended is no more.
         self.shards.listeners.clear();
+        left_behind
     }
 }
 
