@@ -266,6 +266,8 @@ async fn help_is_no_refusal() {
 async fn a_good_start_says_where_to_go() {
     let mut server = Running::start(&[]).await;
     assert_ne!(server.media_port, 0);
+    let media = format!("(media UDP and TCP {}", server.media_port);
+    assert!(server.line.contains(&media), "{}", server.line);
     let line = server.next_line().await;
     let port = server.addr.port();
     assert!(

@@ -235,12 +235,16 @@ pub(super) fn open_socket(address: SocketAddr) -> io::Result<Socket> {
 
 fn made_of(raw: RawSocket, address: SocketAddr) -> io::Result<Socket> {
     enlarge_buffers(&raw, SOCKET_BUFFER);
+    with_state(raw, address.is_ipv6())
+}
+
+fn with_state(raw: RawSocket, is_ipv6: bool) -> io::Result<Socket> {
     let socket = UdpSocket::from_std(raw.into());
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
     Ok(Socket {
         socket,
         state,
-        is_ipv6: address.is_ipv6(),
+        is_ipv6,
     })
 }
 
@@ -306,10 +310,51 @@ const COUNTED: usize = if cfg!(target_os = "linux") { 2 } else { 1 };
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::io::Write;
     use std::net::UdpSocket as Sender;
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use super::*;
+
+    /// What is logged here.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_small_buffer_reaches_the_log_and_one_that_suffices_does_not() {
+        let said = |size: usize| {
+            let log = Log::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt().with_ansi(false);
+            let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let raw = raw_socket(address, Type::DGRAM).unwrap();
+            enlarge_buffers(&raw, size);
+            raw.bind(&address.into()).unwrap();
+            let has = raw.recv_buffer_size().unwrap() / COUNTED;
+            let socket = with_state(raw, false).unwrap();
+            tracing::subscriber::with_default(subscriber, || warn_of_a_small_buffer(&socket));
+            let log = log.0.lock().unwrap().clone();
+            (has, String::from_utf8(log).unwrap())
+        };
+        let (has, log) = said(64 * 1024);
+        assert!(log.contains(&format!("bytes={has}")), "{log}");
+        assert!(log.contains("net.core.rmem_max"), "{log}");
+        let (has, log) = said(SOCKET_BUFFER);
+        assert_eq!(log.is_empty(), has >= SOCKET_BUFFER, "{has}: {log}");
+    }
 
     #[test]
     fn the_receive_buffer_is_as_large_as_this_process_may_have_it() {
