@@ -1,6 +1,7 @@
 //! The `ferrite` binary: reads the configuration, prepares the process, starts the server, waits for a
 //! signal.
 
+mod command_line;
 mod log;
 mod npm;
 mod replay;
@@ -8,19 +9,15 @@ mod self_test;
 mod token;
 
 use std::error::Error;
-use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZero;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Command};
 use ferrite_server::config::LogFormat;
 use ferrite_server::{Config, ConfigError, Security, Server, check};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The configuration, or the machine, has to change before the server can start.
-const REFUSED: u8 = 2;
+use crate::command_line::{REFUSED, refuse, runtime, say};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -100,16 +97,6 @@ fn raise_file_limit(config: &Config) {
             "fewer files may be open than sessions are allowed: raise `ulimit -n`, or lower --max-sessions"
         );
     }
-}
-
-/// Signalling has a thread for every two cores. The media plane has one for each; and workers that
-/// wake each other for every message of a few clients cost more than the messages.
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.div_ceil(2))
-        .enable_all()
-        .build()
 }
 
 struct Signals {
@@ -206,42 +193,4 @@ fn about_certificate(server: &Server) -> String {
     format!(
         "The certificate is self-signed, and browsers will warn{elsewhere}. Its SHA-256 is {sha256}\n"
     )
-}
-
-/// What follows a word such as `token` on the command line, with the settings that matter to it; or how the program
-/// ends.
-fn told(
-    command: Command,
-    settings: &'static [&'static str],
-) -> Result<(Config, ArgMatches), ExitCode> {
-    let mut arguments: Vec<_> = std::env::args_os().collect();
-    // The word itself; the program's name stays.
-    arguments.remove(1);
-    Config::load_for(command, settings, arguments).map_err(|error| match error {
-        ConfigError::Information(text) => say(text.trim_end()),
-        error => refuse(&error),
-    })
-}
-
-/// The same of a word that no setting matters to.
-fn wish(command: Command) -> Result<ArgMatches, ExitCode> {
-    let arguments = std::env::args_os().skip(1);
-    command.try_get_matches_from(arguments).map_err(|error| {
-        let text = error.to_string();
-        match error.use_stderr() {
-            true => refuse(&text.trim_end().trim_start_matches("error: ")),
-            false => say(text.trim_end()),
-        }
-    })
-}
-
-/// Whoever started the server may have closed its standard output: that is no reason to stop.
-fn say(text: &str) -> ExitCode {
-    let _ = writeln!(io::stdout(), "{text}");
-    ExitCode::SUCCESS
-}
-
-fn refuse(error: &impl Display) -> ExitCode {
-    let _ = writeln!(io::stderr(), "ferrite: {error}");
-    ExitCode::from(REFUSED)
 }

@@ -12,7 +12,7 @@ use clap::{Arg, Command, value_parser};
 use ferrite_server::embedded;
 use serde_json::json;
 
-use crate::{refuse, say, wish};
+use crate::command_line::{refuse, say, wish};
 
 const SCRIPT: &str = "ferrite_client.js";
 const TYPES: &str = "ferrite_client.d.ts";

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use ferrite_server::congestion::trace::{Ending, Moment, Replay, replay};
 use serde_json::json;
 
-use crate::{refuse, say, wish};
+use crate::command_line::{refuse, say, wish};
 
 pub(crate) fn main() -> ExitCode {
     let wish = match wish(command()) {

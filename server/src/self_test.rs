@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command};
 use ferrite_server::check::{Report, Status, Target, check};
 
-use crate::{refuse, runtime, say, told};
+use crate::command_line::{refuse, runtime, say, told};
 
 /// The settings that matter most to it. It takes all.
 const SETTINGS: &[&str] = &[

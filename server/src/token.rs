@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use ferrite_server::auth::{self, Grants, MintError, SOURCES, Ticket};
 use ferrite_server::config::read_time;
 
-use crate::{refuse, say, told};
+use crate::command_line::{refuse, say, told};
 
 /// The settings that matter to it.
 const SETTINGS: &[&str] = &["token-key", "token-key-file"];

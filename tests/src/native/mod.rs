@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `room` | a place in a room: the WebSocket, and the peer connection beside it |
 //! | `peer` | the peer connection: what goes out on it, and what comes in |
-//! | `clip` | sound or pictures as frames with times; their file is Ogg or IVF |
+//! | `clip` | sound or pictures as frames with times |
+//! | `files` | a clip in a file: Ogg or IVF |
 //! | `ivf` | VP8 in IVF |
 //! | `ogg` | Opus in Ogg (RFC 3533, RFC 7845) |
 //! | `packets` | frames to RTP packets, and back |
@@ -15,6 +16,7 @@
 //! `shared/examples/client.rs` shows how that is done.
 
 mod clip;
+mod files;
 mod ivf;
 mod ogg;
 mod packets;

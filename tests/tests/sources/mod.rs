@@ -4,7 +4,7 @@
 //! given is not looked at.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use ferrite_tests::artefacts;
@@ -35,11 +35,10 @@ struct Module {
 }
 
 impl Sources {
-    /// Reads the crate in this directory of the repository.
-    pub(crate) fn read(krate: &str) -> Result<Self> {
+    /// Reads the crate that begins in this file of the repository.
+    pub(crate) fn read(root: &str) -> Result<Self> {
         let mut sources = Self::default();
-        let root = artefacts::repository();
-        sources.read_module(&root, &PathBuf::from(krate).join("src/lib.rs"), Vec::new())?;
+        sources.read_module(&artefacts::repository(), Path::new(root), Vec::new())?;
         Ok(sources)
     }
 
@@ -50,7 +49,7 @@ impl Sources {
         reader.visit_file(&syn::parse_file(&text)?);
         reader.module.file = file.to_string_lossy().into_owned();
         let directory = match file.file_stem().and_then(|stem| stem.to_str()) {
-            Some("lib" | "mod") | None => file.parent().context("a directory")?.to_owned(),
+            Some("lib" | "main" | "mod") | None => file.parent().context("a directory")?.to_owned(),
             Some(_) => file.with_extension(""),
         };
         for child in reader.children {
