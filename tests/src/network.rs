@@ -148,6 +148,13 @@ impl Roaming {
         command("ip", &format!("link set {name} down"))
     }
 
+    /// The server has lost this way's interface, with its address and the route over it.
+    pub async fn take_from_server(&self, way: Way) -> Result<()> {
+        let name = way.name;
+        self.at_server(async || command("ip", &format!("link delete {name}")))
+            .await
+    }
+
     /// Does something in the server's network, such as to start it.
     pub async fn at_server<T>(&self, act: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
         away(&self.server, &self.client, act).await
