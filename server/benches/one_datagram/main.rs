@@ -7,8 +7,9 @@
 //! ```
 //!
 //! prints the time that the server takes for it, with all that follows at once: opening, reading, routing,
-//! answering. Beside it stands a datagram that asks for nothing. What goes to a whole room costs each who
-//! gets it something; that is said per receiver, too.
+//! answering. Beside it stands a datagram that asks for nothing. What goes to a whole room is done in turns, between
+//! which others have theirs: then it is the time of the longest, and what each who gets it costs is said, too.
+//! What takes longer than a datagram may is named at the end.
 //!
 //! | file | whose datagrams |
 //! |---|---|
@@ -93,7 +94,7 @@ impl Table {
         };
         let bytes = all.iter().map(|it| it.bytes).max().unwrap_or_default();
         println!("{name:52} {:8.1} {:8.1} {bytes:6} {each}", at(50), at(99));
-        if receivers <= 1 && at(50) > BOUND {
+        if at(50) > BOUND {
             self.above.push(name.to_owned());
         }
     }

@@ -228,7 +228,7 @@ pub fn measure(table: &mut Table) {
         if !table.wants(name) {
             continue;
         }
-        // What everybody does after it, each in a task of its own.
+        // What everybody does after it, each in a task of its own, which is a turn.
         let mut looked = Vec::new();
         table.row(name, SAMPLES, || {
             let time = next(&mut room);
@@ -237,9 +237,13 @@ pub fn measure(table: &mut Table) {
             looked.push(cpu() - began);
             alone(time)
         });
-        table.row("  and after it", SAMPLES, || Sample {
-            receivers: MEMBERS,
-            ..alone(looked.pop().unwrap())
+        table.row("  and after it", SAMPLES, || {
+            let total = looked.pop().unwrap();
+            Sample {
+                receivers: MEMBERS,
+                total,
+                ..alone(total / MEMBERS as u32)
+            }
         });
     }
 }

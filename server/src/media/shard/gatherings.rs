@@ -16,11 +16,8 @@ use crate::media::plan::Gathering;
 /// Members who are given messages in a turn: each costs some ten microseconds.
 pub const MAX_RECEIVERS: usize = 4;
 
-/// Messages that are given in a turn, after which no other member gets any.
-pub const MAX_GIVEN: usize = 64;
-
-/// Messages that a member is given at once.
-const MAX_BATCH: usize = 64;
+/// Messages that are given in a turn, to all of them together: each costs one or two.
+pub const MAX_GIVEN: usize = 16;
 
 /// Messages that wait for another turn. Of more the oldest goes that the room with most of them has.
 pub const MAX_WAITING: usize = 1024;
@@ -169,8 +166,14 @@ impl<P: Copy + Eq> Gatherings<P> {
             if room.receivers.is_empty() {
                 self.waiting -= room.begin();
             }
+            // Who gets any gets the whole batch, and for that the turn has to last. A whole turn always does.
+            let batch = room.batch.len();
+            if batch > messages {
+                self.late.push_front(key);
+                break;
+            }
             while members > 0
-                && messages > 0
+                && messages >= batch
                 && let Some(name) = room.receivers.pop()
             {
                 members -= 1;
@@ -207,7 +210,7 @@ impl<P> Here<P> {
     /// Begins with the next messages: those that wait go together, so that each who gets some is written to once.
     /// Returns how many.
     fn begin(&mut self) -> usize {
-        let count = self.waiting.len().min(MAX_BATCH);
+        let count = self.waiting.len().min(MAX_GIVEN);
         self.batch.clear();
         self.batch.extend(self.waiting.drain(..count));
         self.receivers = self.receivers();
@@ -286,7 +289,7 @@ mod tests {
             let now = (0..300)
                 .map(|peer| given[peer] - before[peer])
                 .sum::<usize>();
-            assert!(now < MAX_GIVEN + MAX_BATCH);
+            assert!(now <= MAX_GIVEN, "{now}");
         }
         assert_eq!(given, [MAX_WAITING; 300]);
     }
@@ -309,6 +312,25 @@ mod tests {
             assert_eq!(heard, 2, "turn {turn}");
         }
         assert!(lost > 0, "no flood");
+    }
+
+    #[test]
+    fn a_room_whose_batch_does_not_fit_into_a_turn_any_more_has_the_next() {
+        let (busy, other) = (Gathering::default(), Gathering::default());
+        let mut here = Gatherings::new(1);
+        here.enter(&busy, &"bob".into(), 1);
+        here.enter(&other, &"cid".into(), 2);
+        for (room, count) in [(&busy, MAX_GIVEN - 1), (&other, 2)] {
+            here.take((0..count).map(|_| message(room, None)));
+        }
+        let mut turn = || {
+            let mut got = [0; 3];
+            here.deliver(|peer, _| got[peer] += 1);
+            here.take([message(&busy, None)].into_iter());
+            got
+        };
+        assert_eq!(turn(), [0, MAX_GIVEN - 1, 0]);
+        assert_eq!(turn(), [0, 1, 2]);
     }
 
     #[test]
