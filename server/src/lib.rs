@@ -71,7 +71,7 @@
 //!     };
 //!     for participant in &room.participants {
 //!         for publication in &participant.publications {
-//!             let _ = rooms.mute_publication(&name, &publication.id);
+//!             let _ = rooms.mute_publication(&name, &publication.id, Some("there is an echo"));
 //!         }
 //!         if participant.name.as_deref() == Some("Mallory") {
 //!             let _ = rooms.kick(&name, &participant.id, Some("not here"));

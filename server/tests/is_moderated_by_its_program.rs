@@ -5,7 +5,7 @@
     reason = "a test may panic, and so may its helpers"
 )]
 
-use ferrite_protocol::{LeaveCause, ServerMessage};
+use ferrite_protocol::{LeaveCause, PublicationId, ServerMessage};
 use ferrite_server::room::RoomError;
 use serde_json::json;
 
@@ -47,6 +47,17 @@ async fn had_to_leave(client: &mut Client) -> (Option<LeaveCause>, Option<String
     .await
 }
 
+async fn was_muted(client: &mut Client) -> (PublicationId, Option<String>) {
+    told(client, |message| match message {
+        ServerMessage::Muted {
+            publication,
+            reason,
+        } => Some((publication, reason)),
+        _ => None,
+    })
+    .await
+}
+
 /// Whether somebody's microphone is muted, each time it changes.
 async fn is_muted(client: &mut Client, whose: &str) -> bool {
     told(client, |message| match message {
@@ -83,9 +94,12 @@ async fn it_sees_who_is_there_and_removes_mutes_and_ends() {
     let mic = snapshot.participants[1].publications[0].id.clone();
 
     // Everybody hears of it, and who was muted can undo it.
-    rooms.mute_publication(&tea, &mic).unwrap();
+    let reason = Some("there is an echo".to_owned());
+    (rooms.mute_publication(&tea, &mic, reason.as_deref())).unwrap();
     assert!(is_muted(&mut ann, &bob_id).await);
     assert!(is_muted(&mut bob, &bob_id).await);
+    let told_bob = was_muted(&mut bob).await;
+    assert_eq!(told_bob, (mic, reason));
     bob.send_text(r#"{"type":"mute","keys":[]}"#).await;
     assert!(!is_muted(&mut ann, &bob_id).await);
 
@@ -123,7 +137,7 @@ async fn it_is_told_what_is_not_there() {
     let (tea, nobody, nothing) = ("tea".into(), "nobody".into(), "nobody/mic".into());
     assert_eq!(rooms.kick(&tea, &nobody, None), Err(RoomError::NoRoom));
     assert_eq!(
-        rooms.mute_publication(&tea, &nothing),
+        rooms.mute_publication(&tea, &nothing, None),
         Err(RoomError::NoRoom)
     );
     assert_eq!(rooms.end(&tea, None), Err(RoomError::NoRoom));
@@ -136,7 +150,7 @@ async fn it_is_told_what_is_not_there() {
     );
     let of_ann = format!("{ann_id}/mic").as_str().into();
     assert_eq!(
-        rooms.mute_publication(&tea, &of_ann),
+        rooms.mute_publication(&tea, &of_ann, None),
         Err(RoomError::NoPublication)
     );
     ann.is_served().await;

@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
+use crate::support::native::Native;
 use crate::support::{Client, PATIENCE, config, start, with};
 
 mod support;
@@ -209,6 +210,71 @@ async fn who_is_sent_away_while_not_there_is_told_on_coming_back() {
         (Some(LeaveCause::Kicked), None)
     );
     bob.join("tea").await;
+}
+
+/// Publishes a microphone, as `mic`.
+async fn publish(client: &mut Client) {
+    let sdp = Native::new().offer();
+    let mid = sdp.lines().find_map(|line| line.strip_prefix("a=mid:"));
+    let tracks = json!({ mid.unwrap(): {"publish": {"key": "mic", "source": "microphone"}} });
+    let offer = json!({"type": "offer", "sdp": sdp, "tracks": tracks});
+    client.send_text(&offer.to_string()).await;
+    while !matches!(client.receive_message().await, ServerMessage::Answer { .. }) {}
+}
+
+/// Why a client is told that it was muted, or that it is in its room again; what else comes before is skipped.
+async fn muted_or_back(client: &mut Client) -> Option<Option<String>> {
+    loop {
+        match client.receive_message().await {
+            ServerMessage::Muted {
+                publication,
+                reason,
+            } => {
+                assert!(publication.0.ends_with("/mic"), "{publication:?}");
+                return Some(reason);
+            }
+            ServerMessage::Joined { .. } => return None,
+            ServerMessage::Error { code, message, .. } => panic!("{code}: {message}"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_muted_by_another_is_told_why_and_nobody_else_is() {
+    let server = start(config()).await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    let (mut bob, welcome) = Client::greeted(&server).await;
+    ann.join("tea").await;
+    let (bob_id, _) = bob.join("tea").await;
+    publish(&mut bob).await;
+    let mute = |reason: Option<&str>| {
+        let publication = format!("{bob_id}/mic");
+        let mute = json!({"type": "mutePublication", "publication": publication, "reason": reason});
+        mute.to_string()
+    };
+    ann.send_text(&mute(Some("there is an echo"))).await;
+    let reason = muted_or_back(&mut bob).await;
+    assert_eq!(reason, Some(Some("there is an echo".to_owned())));
+    ann.send_text(&mute(None)).await;
+    assert_eq!(muted_or_back(&mut bob).await, Some(None));
+    // Of what happens while he is away he is told what still is so when he comes back.
+    bob.drop_connection().await;
+    for reason in ["first", "last"] {
+        ann.send_text(&mute(Some(reason))).await;
+    }
+    ann.send_text(&mute(Some(&"x".repeat(513)))).await;
+    loop {
+        match ann.receive_message().await {
+            ServerMessage::Error { code, .. } => break assert_eq!(code, ErrorCode::LimitExceeded),
+            ServerMessage::Muted { .. } => panic!("she was not muted"),
+            _ => {}
+        }
+    }
+    let (mut bob, _) = Client::resuming(&server, &welcome.token).await;
+    assert_eq!(muted_or_back(&mut bob).await, None);
+    let reason = muted_or_back(&mut bob).await;
+    assert_eq!(reason, Some(Some("last".to_owned())));
 }
 
 /// More than the room keeps, and than the systems between two ends hold for one of them.

@@ -84,7 +84,9 @@ export type ClientMessage =
     /** Carried back by the reply. */
     id?: RequestId | null,
     /** Which. */
-    publication: PublicationId, }
+    publication: PublicationId,
+    /** Why, for them to read. */
+    reason?: string | null, }
   /** Ends the room for everybody, if this client may. */
   | { "type": "endRoom",
     /** Carried back by the reply. */
@@ -189,6 +191,12 @@ export type ServerMessage =
   | { "type": "participantLeft",
     /** Who. */
     participant: ParticipantId, }
+  /** Somebody else muted what this client publishes. It is muted until this client says otherwise. */
+  | { "type": "muted",
+    /** Which. */
+    publication: PublicationId,
+    /** The words of who did it. */
+    reason?: string | null, }
   /** What each slot carries: the whole map, by the slot's `mid`, whenever it changes. It answers a
    * `watch`, too. */
   | { "type": "watching",

@@ -50,7 +50,7 @@ const SAY: &[Field] = &[
     ("text", Kind::Text),
 ];
 const KICK: &[Field] = &[ID, ("participant", Kind::Text), ("reason", Kind::Text)];
-const MUTE_PUBLICATION: &[Field] = &[ID, ("publication", Kind::Text)];
+const MUTE_PUBLICATION: &[Field] = &[ID, ("publication", Kind::Text), ("reason", Kind::Text)];
 const END_ROOM: &[Field] = &[ID, ("reason", Kind::Text)];
 const OFFER: &[Field] = &[ID, ("sdp", Kind::Text), ("tracks", Kind::Map)];
 const CANDIDATE: &[Field] = &[("candidate", Kind::Candidate)];

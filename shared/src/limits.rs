@@ -45,7 +45,7 @@ pub const MAX_KEY_BYTES: usize = 64;
 /// The longest label of a publication.
 pub const MAX_LABEL_BYTES: usize = 128;
 
-/// The longest reason for making somebody leave.
+/// The longest reason for making somebody leave, and for muting them.
 pub const MAX_REASON_BYTES: usize = 512;
 
 /// The longest [`PublicationId`](crate::PublicationId) and [`ParticipantId`].
@@ -122,11 +122,16 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Passed {
             MAX_PUBLICATION_ID_BYTES,
         )
         .or_else(|| over("reason", reason.as_deref(), MAX_REASON_BYTES)),
-        ClientMessage::MutePublication { publication, .. } => over(
+        ClientMessage::MutePublication {
+            publication,
+            reason,
+            ..
+        } => over(
             "publication",
             Some(&publication.0),
             MAX_PUBLICATION_ID_BYTES,
-        ),
+        )
+        .or_else(|| over("reason", reason.as_deref(), MAX_REASON_BYTES)),
         ClientMessage::EndRoom { reason, .. } => {
             over("reason", reason.as_deref(), MAX_REASON_BYTES)
         }

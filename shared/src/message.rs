@@ -134,6 +134,9 @@ pub enum ClientMessage {
         id: Option<RequestId>,
         /// Which.
         publication: PublicationId,
+        /// Why, for them to read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// Ends the room for everybody, if this client may.
     EndRoom {
@@ -282,6 +285,14 @@ pub enum ServerMessage {
     ParticipantLeft {
         /// Who.
         participant: ParticipantId,
+    },
+    /// Somebody else muted what this client publishes. It is muted until this client says otherwise.
+    Muted {
+        /// Which.
+        publication: PublicationId,
+        /// The words of who did it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// What each slot carries: the whole map, by the slot's `mid`, whenever it changes. It answers a
     /// `watch`, too.
@@ -480,6 +491,7 @@ type_names!(ServerMessage {
     ParticipantJoined: "participantJoined",
     ParticipantUpdated: "participantUpdated",
     ParticipantLeft: "participantLeft",
+    Muted: "muted",
     Watching: "watching",
     Speaking: "speaking",
     Wanted: "wanted",

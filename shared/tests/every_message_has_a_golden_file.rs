@@ -152,6 +152,15 @@ fn client_messages() -> Vec<Golden<ClientMessage>> {
             M::MutePublication {
                 id,
                 publication: "p3/mic".into(),
+                reason: Some("there is an echo".to_owned()),
+            },
+        ),
+        (
+            "client.mutePublication.least",
+            M::MutePublication {
+                id: None,
+                publication: "p3/mic".into(),
+                reason: None,
             },
         ),
         (
@@ -375,6 +384,20 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
             "server.participantLeft",
             M::ParticipantLeft {
                 participant: "p3".into(),
+            },
+        ),
+        (
+            "server.muted",
+            M::Muted {
+                publication: "p3/mic".into(),
+                reason: Some("there is an echo".to_owned()),
+            },
+        ),
+        (
+            "server.muted.least",
+            M::Muted {
+                publication: "p3/mic".into(),
+                reason: None,
             },
         ),
         ("server.answer", M::Answer { id, sdp: sdp() }),

@@ -355,8 +355,12 @@ fn client_message_of(name: &'static str) -> BoxedStrategy<ClientMessage> {
                 reason,
             })
             .boxed(),
-        "mutePublication" => (id(), publication_id())
-            .prop_map(|(id, publication)| M::MutePublication { id, publication })
+        "mutePublication" => (id(), publication_id(), option::of(text()))
+            .prop_map(|(id, publication, reason)| M::MutePublication {
+                id,
+                publication,
+                reason,
+            })
             .boxed(),
         "endRoom" => (id(), option::of(text()))
             .prop_map(|(id, reason)| M::EndRoom { id, reason })
@@ -472,6 +476,12 @@ fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
             .boxed(),
         "participantLeft" => participant_id()
             .prop_map(|participant| M::ParticipantLeft { participant })
+            .boxed(),
+        "muted" => (publication_id(), option::of(text()))
+            .prop_map(|(publication, reason)| M::Muted {
+                publication,
+                reason,
+            })
             .boxed(),
         "answer" => (id(), any::<String>())
             .prop_map(|(id, sdp)| M::Answer { id, sdp })

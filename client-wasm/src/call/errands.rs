@@ -127,7 +127,11 @@ fn message(request: &Request, id: Option<RequestId>) -> ClientMessage {
             participant,
             reason,
         },
-        Request::MutePublication(publication) => ClientMessage::MutePublication { id, publication },
+        Request::MutePublication(publication) => ClientMessage::MutePublication {
+            id,
+            publication,
+            reason: None,
+        },
         Request::EndRoom { reason } => ClientMessage::EndRoom { id, reason },
     }
 }

@@ -290,6 +290,7 @@ impl Call {
             | ServerMessage::ParticipantJoined { .. }
             | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }
+            | ServerMessage::Muted { .. }
             | ServerMessage::Watching { .. }
             | ServerMessage::Speaking { .. }
             | ServerMessage::Quality { .. }

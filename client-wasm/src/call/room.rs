@@ -399,6 +399,8 @@ impl Room {
             ServerMessage::Done { id } => self.done(id, out),
             // Of a room the server would have told before it answered this.
             ServerMessage::Pong { .. } if self.state == State::Returning => self.forget(out),
+            // The update before it shows it.
+            ServerMessage::Muted { .. } => {}
             // These are about other things than the room.
             ServerMessage::Welcome { .. }
             | ServerMessage::IceServers { .. }

@@ -8,7 +8,7 @@
 //! | `registry` | the one map of rooms |
 //! | `program` | what the program around the server sees of rooms, and does to them |
 //! | `seat` | a participant's place in a room, and what can be done from there |
-//! | `state` | a room's rules |
+//! | `state` | a room's rules, and in `state/moderation` those for who moderates it |
 //! | `log` | what was said |
 //! | `inbox` | the bytes that wait for a member |
 //! | `view` | a room at one moment, and what is different at another |

@@ -45,7 +45,7 @@ impl Rooms {
             .change(|state| state.kick(Moderator::Program, whom, reason))
     }
 
-    /// Mutes what somebody publishes, until they unmute it.
+    /// Mutes what somebody publishes, until they unmute it. They are told `muted`, and this reason.
     ///
     /// # Errors
     /// When there is no such room, or nothing of this name is published in it.
@@ -53,9 +53,11 @@ impl Rooms {
         &self,
         room: &RoomId,
         publication: &PublicationId,
+        reason: Option<&str>,
     ) -> Result<(), RoomError> {
+        let reason = reason.map(str::to_owned);
         self.inhabited(room)?
-            .change(|state| state.mute_publication(Moderator::Program, publication))
+            .change(|state| state.mute_publication(Moderator::Program, publication, reason))
     }
 
     /// Ends a room: everybody in it is told `roomEnded`, and this reason. Who enters it after that makes

@@ -143,12 +143,23 @@ impl Seat {
         self.change(|state| state.mute(self.serial, keys))
     }
 
-    /// Mutes what somebody else publishes.
+    /// Mutes what somebody else publishes, who is told why.
     ///
     /// # Errors
     /// When they may not, or there is no such publication.
-    pub fn mute_publication(&self, publication: &PublicationId) -> Result<(), RoomError> {
-        self.change(|state| state.mute_publication(Moderator::Member(self.serial), publication))
+    pub fn mute_publication(
+        &self,
+        publication: &PublicationId,
+        reason: Option<String>,
+    ) -> Result<(), RoomError> {
+        let moderator = Moderator::Member(self.serial);
+        self.change(|state| state.mute_publication(moderator, publication, reason))
+    }
+
+    /// What others muted of theirs, and why, since this was asked last.
+    #[must_use]
+    pub fn muted_by_others(&self) -> Vec<(PublicationId, Option<String>)> {
+        self.room.state().muted_by_others(self.serial)
     }
 
     /// Removes somebody.

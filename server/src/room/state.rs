@@ -1,7 +1,9 @@
 //! A room: who is in it, what they publish, and what was said. Plain data with rules; it knows nothing of
 //! sockets, sessions, threads or RTP.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod moderation;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -134,6 +136,8 @@ struct Private {
     grants: Grants,
     /// The keys that are muted, whether published at the moment or not.
     muted: BTreeSet<String>,
+    /// What others muted of theirs, by key and with a reason, and they were not told.
+    untold: BTreeMap<String, Option<String>>,
     /// What waits for them.
     inbox: Arc<Inbox>,
 }
@@ -198,6 +202,7 @@ impl RoomState {
         let private = Private {
             grants,
             muted: BTreeSet::new(),
+            untold: BTreeMap::new(),
             inbox,
         };
         self.private.insert(serial, private);
@@ -355,78 +360,10 @@ impl RoomState {
         let muted: BTreeSet<_> = keys.into_iter().collect();
         self.change(serial, |member| mark_muted(member, &muted))?;
         if let Some(private) = self.private.get_mut(&serial) {
+            private.untold.retain(|key, _| muted.contains(key));
             private.muted = muted;
         }
         Ok(())
-    }
-
-    /// Somebody mutes what somebody else publishes.
-    pub(super) fn mute_publication(
-        &mut self,
-        moderator: Moderator,
-        id: &PublicationId,
-    ) -> Result<(), RoomError> {
-        self.check_moderator(moderator)?;
-        let (participant, key) = id.parts().ok_or(RoomError::NoPublication)?;
-        let publisher = self.serial_of(&participant.into())?;
-        let there = self.view.member(publisher).is_some_and(|member| {
-            let mut publications = member.participant.publications.iter();
-            publications.any(|publication| publication.id == *id)
-        });
-        let private = self.private.get_mut(&publisher).filter(|_| there);
-        let private = private.ok_or(RoomError::NoPublication)?;
-        private.muted.insert(key.to_owned());
-        let muted = private.muted.clone();
-        self.change(publisher, |member| mark_muted(member, &muted))
-    }
-
-    fn check_moderator(&self, moderator: Moderator) -> Result<(), RoomError> {
-        let may = match moderator {
-            Moderator::Member(serial) => self.grants(serial)?.admin,
-            Moderator::Program => true,
-        };
-        match may {
-            true => Ok(()),
-            false => Err(RoomError::NotAllowed("moderate this room")),
-        }
-    }
-
-    /// Somebody removes somebody else.
-    pub(super) fn kick(
-        &mut self,
-        moderator: Moderator,
-        whom: &ParticipantId,
-        reason: Option<String>,
-    ) -> Result<(), RoomError> {
-        self.check_moderator(moderator)?;
-        let whom = self.serial_of(whom)?;
-        self.remove(whom, LeaveCause::Kicked, reason);
-        Ok(())
-    }
-
-    /// Somebody ends the room.
-    pub(super) fn end(
-        &mut self,
-        moderator: Moderator,
-        reason: Option<&str>,
-    ) -> Result<(), RoomError> {
-        self.check_moderator(moderator)?;
-        let everybody: Vec<_> = self.view.members.iter().map(|it| it.serial).collect();
-        for serial in everybody {
-            self.remove(serial, LeaveCause::RoomEnded, reason.map(str::to_owned));
-        }
-        Ok(())
-    }
-
-    fn remove(&mut self, serial: u64, cause: LeaveCause, reason: Option<String>) {
-        self.leave(serial);
-        self.removed.insert(serial, Removal { cause, reason });
-    }
-
-    fn serial_of(&self, id: &ParticipantId) -> Result<u64, RoomError> {
-        let mut members = self.view.members.iter();
-        let member = members.find(|member| member.participant.id == *id);
-        Ok(member.ok_or(RoomError::NoParticipant)?.serial)
     }
 
     /// Somebody says something: under this number, which is larger than any before.

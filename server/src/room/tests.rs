@@ -175,10 +175,10 @@ fn only_who_came_first_moderates_an_open_room() {
     bob.publish(camera_and_microphone()).unwrap();
     let refused = Err(RoomError::NotAllowed("moderate this room"));
     assert_eq!(bob.kick(&"ann".into(), None), refused);
-    assert_eq!(bob.mute_publication(&"ann/mic".into()), refused);
+    assert_eq!(bob.mute_publication(&"ann/mic".into(), None), refused);
     assert_eq!(bob.end(None), refused);
     assert_eq!(ann.kick(&"eve".into(), None), Err(RoomError::NoParticipant));
-    let nothing = ann.mute_publication(&"bob/screen".into());
+    let nothing = ann.mute_publication(&"bob/screen".into(), None);
     assert_eq!(nothing, Err(RoomError::NoPublication));
     assert!(ann.removal().is_none() && bob.removal().is_none());
 }
@@ -229,12 +229,38 @@ fn muting_is_seen_by_all_outlives_an_offer_and_is_undone_by_its_publisher_alone(
     };
     bob.mute(vec!["cam".to_owned()]).unwrap();
     assert_eq!(muted(&mut ann), ["bob/cam"]);
-    ann.mute_publication(&"bob/mic".into()).unwrap();
+    ann.mute_publication(&"bob/mic".into(), None).unwrap();
     assert_eq!(muted(&mut ann), ["bob/cam", "bob/mic"]);
     bob.publish(camera_and_microphone()).unwrap();
     assert_eq!(muted(&mut ann), ["bob/cam", "bob/mic"]);
     bob.mute(Vec::new()).unwrap();
     assert!(muted(&mut ann).is_empty());
+}
+
+#[test]
+fn who_is_muted_by_another_is_told_the_last_of_what_still_is_so_once() {
+    let rooms = rooms(LIMITS);
+    let ann = sit(&rooms, "r", "ann");
+    let bob = sit(&rooms, "r", "bob");
+    let mute = |id: &str, reason: &str| {
+        let reason = Some(reason.to_owned());
+        ann.mute_publication(&id.into(), reason).unwrap();
+    };
+    let told = |id: &str, reason: &str| [(id.into(), Some(reason.to_owned()))];
+    bob.publish(camera_and_microphone()).unwrap();
+    mute("bob/mic", "an echo");
+    mute("bob/mic", "still an echo");
+    assert_eq!(bob.muted_by_others(), told("bob/mic", "still an echo"));
+    assert_eq!(bob.muted_by_others(), []);
+    assert_eq!(ann.muted_by_others(), []);
+    // Of what he unmuted, or publishes no more, there is nothing to tell.
+    mute("bob/mic", "an echo");
+    bob.mute(Vec::new()).unwrap();
+    mute("bob/cam", "too bright");
+    bob.publish(vec![publication("screen", Source::Screen)])
+        .unwrap();
+    mute("bob/screen", "not now");
+    assert_eq!(bob.muted_by_others(), told("bob/screen", "not now"));
 }
 
 #[test]

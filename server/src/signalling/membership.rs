@@ -111,7 +111,7 @@ impl Membership {
         let now = self.seat.view();
         let is_as_it_was = now.has_same_members(&self.known) && now.has_same_speakers(&self.known);
         let news = changes(&self.known, &now, self.seat.serial()).into_iter();
-        let mut messages: Vec<_> = news.map(told).collect();
+        let mut messages: Vec<_> = news.map(told).chain(self.muted_by_others()).collect();
         let said = now.said;
         self.known = now;
         if said > self.heard {
@@ -124,6 +124,15 @@ impl Membership {
             self.heard = said;
         }
         Ok((messages, !is_as_it_was))
+    }
+
+    /// What others muted, where whoever sits here was not told.
+    pub(super) fn muted_by_others(&self) -> impl Iterator<Item = ServerMessage> + use<> {
+        let muted = self.seat.muted_by_others().into_iter();
+        muted.map(|(publication, reason)| ServerMessage::Muted {
+            publication,
+            reason,
+        })
     }
 
     /// Who speaks.
@@ -177,9 +186,11 @@ impl Membership {
                 participant,
                 reason,
             } => (id, seat.kick(&participant, reason)),
-            ClientMessage::MutePublication { id, publication } => {
-                (id, seat.mute_publication(&publication))
-            }
+            ClientMessage::MutePublication {
+                id,
+                publication,
+                reason,
+            } => (id, seat.mute_publication(&publication, reason)),
             ClientMessage::EndRoom { id, reason } => (id, seat.end(reason.as_deref())),
             ClientMessage::Say {
                 id,

@@ -141,6 +141,7 @@ impl Session {
         if let Some(room) = &mut self.room {
             room.seat().set_state(ParticipantState::Connected);
             messages.push(room.welcome_back(last_message));
+            messages.extend(room.muted_by_others());
             self.speaking.forget();
             self.follow_room();
             let has_slots = self.sections.are_for_a_room();

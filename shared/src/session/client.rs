@@ -309,6 +309,7 @@ impl ClientSession {
             | ServerMessage::ParticipantJoined { .. }
             | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }
+            | ServerMessage::Muted { .. }
             | ServerMessage::Watching { .. }
             | ServerMessage::Speaking { .. }
             | ServerMessage::Wanted { .. }

@@ -167,6 +167,7 @@ impl Caller {
             | ServerMessage::ParticipantJoined { .. }
             | ServerMessage::ParticipantUpdated { .. }
             | ServerMessage::ParticipantLeft { .. }
+            | ServerMessage::Muted { .. }
             | ServerMessage::Watching { .. }
             | ServerMessage::Speaking { .. }
             | ServerMessage::Wanted { .. }
