@@ -66,7 +66,10 @@ fn command() -> Command {
             "admin",
             "Lets them mute others, send them away, and end the room",
         ))
-        .arg(switch("create", "Lets them create rooms"))
+        .arg(switch(
+            "create",
+            "Lets them open rooms that nobody is in, where --new-rooms asks for that",
+        ))
         .arg(switch("hidden", "Hides them from others"))
 }
 

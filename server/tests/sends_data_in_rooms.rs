@@ -5,14 +5,13 @@
     reason = "a test may panic, and so may its helpers"
 )]
 
-use std::time::SystemTime;
-
 use ferrite_protocol::{ErrorCode, ServerMessage};
-use ferrite_server::auth::{Grants, Key, Keys, Ticket, mint};
+use ferrite_server::auth::Grants;
 use ferrite_server::{Config, Server};
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::support::keys::closed;
 use crate::support::talker::{Came, LOSSY, RELIABLE, Talker};
 use crate::support::{PATIENCE, start, with};
 
@@ -187,51 +186,54 @@ async fn what_is_wrong_with_a_reliable_message_is_said_and_the_session_goes_on()
     );
 }
 
-fn token(keys: &Keys, identity: &str, may_send: bool) -> String {
-    let now = SystemTime::now();
-    let ticket = Ticket {
-        identity: identity.to_owned(),
-        name: None,
-        metadata: None,
-        grants: Grants {
-            publish_data: may_send,
-            ..Grants::all()
-        },
-        expires: now + std::time::Duration::from_secs(600),
-    };
-    mint(keys, &ticket, "tea", now).unwrap()
+fn who_may_send(may_send: bool) -> Grants {
+    Grants {
+        publish_data: may_send,
+        ..Grants::all()
+    }
+}
+
+/// Another token says whether a member may send.
+async fn authorize(talker: &mut Talker, token: &str) {
+    let authorize = json!({"type": "authorize", "token": token});
+    talker.client.send_text(&authorize.to_string()).await;
+    while !matches!(
+        talker.client.receive_message().await,
+        ServerMessage::Done { .. }
+    ) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_send_anything_sends_nothing() {
-    let mut keys = Keys::default();
-    let secret = Key::secret("a secret of thirty-two bytes, or so").unwrap();
-    keys.add("key", secret).unwrap();
-    let server = start(with(|config| {
-        config.media.shards = 2;
-        config.tokens.keys = keys.clone();
-    }))
-    .await;
-    let ann = Talker::enter(&server, "tea", Some(&token(&keys, "ann", true))).await;
-    let mut bob = Talker::enter(&server, "tea", Some(&token(&keys, "bob", false))).await;
+    let (server, mint) = closed(|config| config.media.shards = 2).await;
+    let may = mint.token("bob", who_may_send(true));
+    let may_not = mint.token("bob", who_may_send(false));
+    let of_ann = mint.token("ann", who_may_send(true));
+    let ann = Talker::enter(&server, "tea", Some(&of_ann)).await;
+    let mut bob = Talker::enter(&server, "tea", Some(&may_not)).await;
     bob.send(LOSSY, None, "t", b"not");
     bob.send(RELIABLE, None, "t", b"not");
     assert_eq!(refused(&mut bob).await.0, ErrorCode::NotAllowed);
     // It may listen.
     ann.send(LOSSY, None, "t", b"hello");
     bob.hears(1);
-    let authorize = json!({"type": "authorize", "token": token(&keys, "bob", true)});
-    bob.client.send_text(&authorize.to_string()).await;
-    loop {
-        if let ServerMessage::Done { .. } = bob.client.receive_message().await {
-            break;
-        }
-    }
+    authorize(&mut bob, &may).await;
     for label in [RELIABLE, LOSSY] {
         bob.send(label, None, "t", b"now");
         ann.hears(1);
         assert_eq!(ann.take(), [came(label, &bob, false, b"now")]);
     }
+    authorize(&mut bob, &may_not).await;
+    bob.send(RELIABLE, None, "t", b"no more");
+    assert_eq!(refused(&mut bob).await.0, ErrorCode::NotAllowed);
+    bob.send(LOSSY, None, "t", b"no more");
+    // It was taken, and dropped, where what comes on the other channel after it is.
+    bob.send(RELIABLE, None, "t", b"no more");
+    assert_eq!(refused(&mut bob).await.0, ErrorCode::NotAllowed);
+    authorize(&mut bob, &may).await;
+    bob.send(LOSSY, None, "t", b"again");
+    ann.hears(1);
+    assert_eq!(ann.take(), [came(LOSSY, &bob, false, b"again")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,15 +5,13 @@
     reason = "a test may panic, and so may its helpers"
 )]
 
-use std::time::SystemTime;
-
 use ferrite_protocol::{ErrorCode, LeaveCause, ParticipantState, Right, ServerMessage};
-use ferrite_server::Server;
-use ferrite_server::auth::{Grants, Key, Keys, Ticket, mint};
+use ferrite_server::auth::Grants;
 use serde_json::json;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
+use crate::support::keys::closed;
 use crate::support::native::Native;
 use crate::support::{Client, PATIENCE, config, start, with};
 
@@ -224,20 +222,23 @@ async fn publish(client: &mut Client) {
 
 /// Why a client is told that it was muted, or that it is in its room again; what else comes before is skipped.
 async fn muted_or_back(client: &mut Client) -> Option<Option<String>> {
-    loop {
-        match client.receive_message().await {
-            ServerMessage::Muted {
-                publication,
-                reason,
-            } => {
-                assert!(publication.0.ends_with("/mic"), "{publication:?}");
-                return Some(reason);
+    let telling = async {
+        loop {
+            match client.receive_message().await {
+                ServerMessage::Muted {
+                    publication,
+                    reason,
+                } => {
+                    assert!(publication.0.ends_with("/mic"), "{publication:?}");
+                    return Some(reason);
+                }
+                ServerMessage::Joined { .. } => return None,
+                ServerMessage::Error { code, message, .. } => panic!("{code}: {message}"),
+                _ => {}
             }
-            ServerMessage::Joined { .. } => return None,
-            ServerMessage::Error { code, message, .. } => panic!("{code}: {message}"),
-            _ => {}
         }
-    }
+    };
+    timeout(PATIENCE, telling).await.expect("it was not told")
 }
 
 #[tokio::test]
@@ -321,26 +322,6 @@ async fn who_reads_too_slowly_is_let_go_and_nobody_waits_for_them() {
     assert_eq!(heard(&mut ann).await.1, "after");
 }
 
-/// A server with a key, and a way to mint tokens with it.
-async fn closed() -> (Server, impl Fn(&str, Grants) -> String) {
-    let mut keys = Keys::default();
-    let secret = Key::secret("a secret of thirty-two bytes, or so").unwrap();
-    keys.add("key", secret).unwrap();
-    let server = start(with(|config| config.tokens.keys = keys.clone())).await;
-    let mint = move |identity: &str, grants| {
-        let now = SystemTime::now();
-        let ticket = Ticket {
-            identity: identity.to_owned(),
-            name: Some(identity.to_uppercase()),
-            metadata: None,
-            grants,
-            expires: now + std::time::Duration::from_secs(600),
-        };
-        mint(&keys, &ticket, "tea", now).unwrap()
-    };
-    (server, mint)
-}
-
 async fn join_with(client: &mut Client, room: &str, token: Option<&str>) {
     let join = json!({"type": "join", "room": room, "name": "somebody", "token": token});
     client.send_text(&join.to_string()).await;
@@ -348,9 +329,9 @@ async fn join_with(client: &mut Client, room: &str, token: Option<&str>) {
 
 #[tokio::test]
 async fn with_a_key_nobody_gets_in_without_a_token_of_the_room() {
-    let (server, mint) = closed().await;
+    let (server, mint) = closed(|_| ()).await;
     let (mut ann, _) = Client::greeted(&server).await;
-    let good = mint("ann", Grants::all());
+    let good = mint.token("ann", Grants::all());
     let forged = format!("{}x", &good[..good.len() - 1]);
     for (room, token) in [
         ("tea", None),
@@ -372,10 +353,10 @@ async fn with_a_key_nobody_gets_in_without_a_token_of_the_room() {
 
 #[tokio::test]
 async fn a_token_says_what_its_bearer_may_do_and_another_says_it_anew() {
-    let (server, mint) = closed().await;
+    let (server, mint) = closed(|_| ()).await;
     let (mut ann, _) = Client::greeted(&server).await;
     let (mut bob, _) = Client::greeted(&server).await;
-    join_with(&mut ann, "tea", Some(&mint("ann", Grants::all()))).await;
+    join_with(&mut ann, "tea", Some(&mint.token("ann", Grants::all()))).await;
     ann.joined().await;
     let silent = Grants {
         publish_data: false,
@@ -383,7 +364,7 @@ async fn a_token_says_what_its_bearer_may_do_and_another_says_it_anew() {
         admin: false,
         ..Grants::all()
     };
-    join_with(&mut bob, "tea", Some(&mint("bob", silent.clone()))).await;
+    join_with(&mut bob, "tea", Some(&mint.token("bob", silent.clone()))).await;
     bob.joined().await;
     for request in [
         json!({"type": "say", "topic": "chat", "text": "hello"}),
@@ -399,14 +380,14 @@ async fn a_token_says_what_its_bearer_may_do_and_another_says_it_anew() {
         );
     }
     // Somebody else's token is no better than none.
-    let others = json!({"type": "authorize", "token": mint("ann", Grants::all())});
+    let others = json!({"type": "authorize", "token": mint.token("ann", Grants::all())});
     bob.send_text(&others.to_string()).await;
     assert_eq!(refused(&mut bob).await.0, ErrorCode::NotAllowed);
     let loud = Grants {
         publish_data: true,
         ..silent
     };
-    let authorize = json!({"type": "authorize", "token": mint("bob", loud)});
+    let authorize = json!({"type": "authorize", "token": mint.token("bob", loud)});
     bob.send_text(&authorize.to_string()).await;
     done(&mut bob).await;
     say(&mut bob, "hello").await;
@@ -415,10 +396,10 @@ async fn a_token_says_what_its_bearer_may_do_and_another_says_it_anew() {
 
 #[tokio::test]
 async fn an_identity_that_comes_again_takes_the_place_of_the_first() {
-    let (server, mint) = closed().await;
+    let (server, mint) = closed(|_| ()).await;
     let (mut first, _) = Client::greeted(&server).await;
     let (mut second, _) = Client::greeted(&server).await;
-    let token = mint("ann", Grants::all());
+    let token = mint.token("ann", Grants::all());
     join_with(&mut first, "tea", Some(&token)).await;
     first.joined().await;
     join_with(&mut second, "tea", Some(&token)).await;

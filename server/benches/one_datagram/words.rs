@@ -152,6 +152,7 @@ fn sit(rooms: &Arc<Rooms>, name: &str) -> Seat {
         name: Some(name.to_owned()),
         metadata: None,
         grants: None,
+        may_open: true,
     };
     let seat = Seat::take(rooms, "tea".into(), newcomer).unwrap();
     let _ = seat.publish((0..4).map(publication).collect());

@@ -34,7 +34,7 @@ pub struct Grants {
     pub update_own_metadata: bool,
     /// Mute and send away others, and end the room.
     pub admin: bool,
-    /// Create rooms.
+    /// Open rooms that nobody is in, where that takes a right.
     pub create: bool,
     /// Be seen by nobody.
     pub hidden: bool,

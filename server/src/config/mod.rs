@@ -45,7 +45,7 @@ pub use self::log::{Log, LogAddresses, LogFormat};
 pub use self::media::{ExternalIp, Media};
 pub use self::signalling::Signalling;
 pub use self::tls::{MadeCertificate, Tls};
-pub use self::tokens::{KeyFile, Tokens};
+pub use self::tokens::{KeyFile, NewRooms, Tokens};
 pub use self::turn::{IceServers, IceServersFile, PortRange, Secrets, SecretsFile, Turn};
 pub use crate::interface::InterfaceRule;
 

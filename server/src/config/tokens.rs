@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::declare::settings;
-use super::value::Value;
+use super::value::{Single, Value};
 use crate::auth::{Key, Keys};
 
 const HINT: &str = "give NAME:SECRET, or NAME:FILE.pem with a public key";
@@ -20,6 +20,37 @@ settings! {
 
         /// A file with further keys, one in each line, as for --token-key
         pub key_file: KeyFile = KeyFile::default(), "token-key-file", "FILE";
+
+        /// Where there are token keys: who may enter a room that nobody is in, anybody whose token lets them join it,
+        /// or creators, those whose token has roomCreate
+        pub new_rooms: NewRooms = NewRooms::Anybody, "new-rooms", "WHO";
+    }
+}
+
+/// Who may enter a room that nobody is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewRooms {
+    /// Who may join it.
+    Anybody,
+    /// Whose token lets them create rooms.
+    Creators,
+}
+
+impl Single for NewRooms {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "anybody" => Ok(Self::Anybody),
+            "creators" => Ok(Self::Creators),
+            _ => Err("give anybody or creators".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        let name = match self {
+            Self::Anybody => "anybody",
+            Self::Creators => "creators",
+        };
+        name.to_owned()
     }
 }
 

@@ -105,7 +105,7 @@ impl Seat {
         self.room.state().grants(self.serial).cloned()
     }
 
-    /// Another token says what they may do from now on.
+    /// Another token says what they may do from now on. What they may publish no more has ended.
     ///
     /// # Errors
     /// When they were made to leave.

@@ -79,6 +79,8 @@ pub struct Newcomer {
     pub metadata: Option<String>,
     /// What a token lets them do; `None` where nobody asks for one.
     pub grants: Option<Grants>,
+    /// They may be the first in a room.
+    pub may_open: bool,
 }
 
 /// What somebody wants to publish.
@@ -179,6 +181,9 @@ impl RoomState {
             return Err(RoomError::Full(limit));
         }
         let is_first = self.view.members.is_empty();
+        if is_first && !newcomer.may_open {
+            return Err(RoomError::NotAllowed("open a room that nobody is in"));
+        }
         if let Some(serial) = same {
             self.remove(serial, LeaveCause::JoinedElsewhere, None);
         }
@@ -227,13 +232,15 @@ impl RoomState {
         Ok(&private.grants)
     }
 
-    /// Another token says what they may do from now on.
+    /// Another token says what they may do from now on. What they may publish no more, they do not.
     pub(super) fn authorize(&mut self, serial: u64, grants: Grants) -> Result<(), RoomError> {
         let private = self.private.get_mut(&serial);
         let private = private.ok_or(RoomError::NoParticipant)?;
-        let hidden = grants.hidden;
-        private.grants = grants;
-        self.change(serial, |member| member.hidden = hidden)
+        private.grants = grants.clone();
+        self.change(serial, |member| {
+            member.hidden = grants.hidden;
+            member.keep(|publication| grants.may_publish(publication.source));
+        })
     }
 
     /// Changes a member. The views that others look at keep it as it was.

@@ -30,6 +30,7 @@ fn newcomer(id: &str) -> Newcomer {
         name: None,
         metadata: None,
         grants: None,
+        may_open: true,
     }
 }
 
@@ -120,7 +121,7 @@ fn what_goes_on_under_its_key_stays_the_same_track() {
 #[test]
 fn publishing_has_limits_and_needs_the_right() {
     let rooms = rooms(LIMITS);
-    let ann = sit(&rooms, "r", "ann");
+    let mut ann = sit(&rooms, "r", "ann");
     let many = (0..5).map(|n| publication(&n.to_string(), Source::Camera));
     let refused = ann.publish(many.collect());
     assert_eq!(refused, Err(RoomError::TooManyPublications(4)));
@@ -134,7 +135,13 @@ fn publishing_has_limits_and_needs_the_right() {
         sources: Some(vec![Source::Microphone]),
         ..Grants::all()
     };
+    let before = ann.publish(camera_and_microphone()).unwrap();
     ann.authorize(grants).unwrap();
+    let view = ann.view();
+    let [(left, carried)] = view.members[0].published().collect::<Vec<_>>()[..] else {
+        panic!("{:?}", view.members);
+    };
+    assert_eq!((&left.id.0[..], carried.track), ("ann/mic", before[1]));
     let refused = ann.publish(camera_and_microphone());
     assert_eq!(refused, Err(RoomError::NotAllowed("publish that")));
     let sound = vec![publication("mic", Source::Microphone)];

@@ -114,6 +114,16 @@ impl Member {
     pub fn published(&self) -> impl Iterator<Item = (&Publication, &Carried)> {
         self.participant.publications.iter().zip(&self.carried)
     }
+
+    /// Ends what they publish, but for these.
+    pub(super) fn keep(&mut self, stays: impl Fn(&Publication) -> bool) {
+        let publications = std::mem::take(&mut self.participant.publications);
+        let published = publications
+            .into_iter()
+            .zip(std::mem::take(&mut self.carried));
+        let kept = published.filter(|(publication, _)| stays(publication));
+        (self.participant.publications, self.carried) = kept.unzip();
+    }
 }
 
 impl View {

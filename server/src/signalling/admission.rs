@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use ferrite_protocol::{JoinToken, ParticipantId, RoomId};
 
 use crate::auth::{Grants, Keys, Ticket, TokenError};
+use crate::config::NewRooms;
 use crate::room::Newcomer;
 
 /// What somebody says of themselves.
@@ -19,6 +20,7 @@ pub(super) struct Introduction {
 /// comes is `stranger`.
 pub(super) fn admit(
     keys: &Keys,
+    new_rooms: NewRooms,
     room: &RoomId,
     introduction: Introduction,
     stranger: ParticipantId,
@@ -35,11 +37,13 @@ pub(super) fn admit(
             name,
             metadata,
             grants: None,
+            may_open: true,
         });
     }
     let token = token.ok_or(TokenError::Malformed)?;
     let ticket = keys.verify(&token.0, &room.0, now)?;
     Ok(Newcomer {
+        may_open: new_rooms == NewRooms::Anybody || ticket.grants.create,
         grants: Some(ticket.grants),
         id: ParticipantId(ticket.identity),
         name: ticket.name.or(name),

@@ -24,6 +24,8 @@ pub(super) struct Sections {
     watch: Option<BTreeMap<String, Option<Watch>>>,
     /// Whether the client keeps up with what it is shown.
     pressure: Pressure,
+    /// The keys of what the client would publish and may not.
+    denied: Vec<String>,
     /// The sections on which the client publishes, and what the room calls it.
     published: Vec<(usize, TrackId)>,
     /// What each slot shows.
@@ -185,6 +187,15 @@ impl Sections {
         self.watch = Some(slots);
     }
 
+    /// What the client may publish is what it publishes. Says the keys of what else it would.
+    pub(super) fn permit(&mut self, may_publish: impl Fn(Source) -> bool) -> &[String] {
+        self.denied.clear();
+        let all = self.publishing();
+        let denied = all.filter(|(_, publication)| !may_publish(publication.source));
+        self.denied = denied.map(|(_, publication)| publication.key).collect();
+        &self.denied
+    }
+
     /// What the client publishes, for its room to take.
     pub(super) fn publications(&self) -> Vec<NewPublication> {
         self.publishing()
@@ -225,7 +236,8 @@ impl Sections {
                 formats: formats(section),
                 layers: layers(section),
             };
-            section.direction.recv.then_some((at, publication))
+            let is_denied = self.denied.contains(key);
+            (section.direction.recv && !is_denied).then_some((at, publication))
         })
     }
 

@@ -4,6 +4,7 @@
 //! the worst that comes of it is an error message.
 
 mod calling;
+mod rights;
 #[cfg(test)]
 mod tests;
 
@@ -13,12 +14,12 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, IceServer, JoinToken, PROTOCOL_VERSION, ParticipantId,
-    ParticipantState, Pressure, RequestId, ResumeToken, RoomId, ServerMessage, SessionId, Watch,
+    ClientMessage, ErrorCode, IceServer, PROTOCOL_VERSION, ParticipantId, ParticipantState,
+    Pressure, RequestId, ResumeToken, RoomId, ServerMessage, SessionId, Watch,
 };
 use tracing::{debug, info};
 
-use super::admission::{Introduction, admit, renew};
+use super::admission::{Introduction, admit};
 use super::hub::Signalling;
 use super::membership::{Membership, refusal};
 use super::messages::Messages;
@@ -225,7 +226,8 @@ impl Session {
         }
         let stranger = ParticipantId(random_id());
         let (keys, now) = (&self.signalling.keys, SystemTime::now());
-        let newcomer = match admit(keys, &room, introduction, stranger, now) {
+        let new_rooms = self.signalling.config.tokens.new_rooms;
+        let newcomer = match admit(keys, new_rooms, &room, introduction, stranger, now) {
             Ok(newcomer) => newcomer,
             Err(refused) => return error(id, ErrorCode::NotAllowed, refused.to_string()),
         };
@@ -253,36 +255,6 @@ impl Session {
             .collect()
     }
 
-    fn authorize(&mut self, id: Option<RequestId>, token: &JoinToken) -> Vec<ServerMessage> {
-        let Some(room) = &mut self.room else {
-            return refuse(id, NO_ROOM);
-        };
-        let (seat, keys) = (room.seat(), &self.signalling.keys);
-        let renewed = renew(
-            keys,
-            seat.room(),
-            seat.participant(),
-            token,
-            SystemTime::now(),
-        );
-        let authorized = match renewed {
-            Ok(Some(grants)) => seat.authorize(grants),
-            // Nobody asks for tokens here.
-            Ok(None) => Ok(()),
-            Err(refused) => return error(id, ErrorCode::NotAllowed, refused.to_string()),
-        };
-        if let Err(refused) = authorized {
-            return vec![refusal(id, &refused)];
-        }
-        room.look_up_grants();
-        self.follow_room();
-        let watching = self.sections.news(None, false);
-        [ServerMessage::Done { id }]
-            .into_iter()
-            .chain(watching)
-            .collect()
-    }
-
     fn watch(
         &mut self,
         id: Option<RequestId>,
@@ -303,18 +275,6 @@ impl Session {
         self.sections.press(pressure);
         self.follow_room();
         vec![ServerMessage::Done { id }]
-    }
-
-    /// Tells the room what the client publishes, as the request of this id has it.
-    fn publish(&mut self, id: Option<RequestId>) -> Option<ServerMessage> {
-        let room = self.room.as_ref()?;
-        match room.publish(self.sections.publications()) {
-            Ok(tracks) => {
-                self.sections.published(tracks);
-                None
-            }
-            Err(refused) => Some(refusal(id, &refused)),
-        }
     }
 
     /// Makes the media plane do as the room and the client's wishes are now.

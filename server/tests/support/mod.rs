@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 pub mod http;
+pub mod keys;
 pub mod native;
 pub mod process;
 pub mod relay;

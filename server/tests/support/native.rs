@@ -1,6 +1,7 @@
 //! A peer that shares no code with the server: str0m on a socket of its own, with a microphone and a
 //! data channel, or with the channels of a room.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::config::DtlsCert;
-use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid, Simulcast, SimulcastLayer};
+pub use str0m::media::MediaKind;
+use str0m::media::{Direction, Frequency, MediaTime, Mid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
@@ -43,6 +45,8 @@ pub struct Native {
     pub came: Vec<(String, Vec<u8>)>,
     /// Frames that came back.
     pub frames: usize,
+    /// The same, by the `mid` of their section.
+    pub frames_on: HashMap<String, usize>,
     /// Messages that came back.
     pub messages: Vec<Vec<u8>>,
 }
@@ -90,6 +94,7 @@ impl Native {
             open: Vec::new(),
             came: Vec::new(),
             frames: 0,
+            frames_on: HashMap::new(),
             messages: Vec::new(),
         }
     }
@@ -102,6 +107,37 @@ impl Native {
         let (offer, pending) = changes.apply().unwrap();
         (self.audio, self.pending) = (Some(audio), Some(pending));
         offer.to_sdp_string()
+    }
+
+    /// Offers a microphone, a camera that sends nothing, and slots for sound. Returns the sections' `mid`s, too.
+    pub fn offer_member(&mut self, slots: usize) -> (String, Vec<String>) {
+        let published =
+            [MediaKind::Audio, MediaKind::Video].map(|kind| (kind, Direction::SendOnly));
+        let slots = vec![(MediaKind::Audio, Direction::RecvOnly); slots];
+        self.offer_sections(&[&published[..], &slots].concat())
+    }
+
+    /// Offers slots of these kinds. Returns their `mid`s, too.
+    pub fn offer_slots(&mut self, kinds: &[MediaKind]) -> (String, Vec<String>) {
+        let slots: Vec<_> = kinds
+            .iter()
+            .map(|kind| (*kind, Direction::RecvOnly))
+            .collect();
+        self.offer_sections(&slots)
+    }
+
+    fn offer_sections(&mut self, sections: &[(MediaKind, Direction)]) -> (String, Vec<String>) {
+        let mut changes = self.rtc.sdp_api();
+        let mids = sections.iter().map(|(kind, direction)| {
+            let mid = changes.add_media(*kind, *direction, None, None, None);
+            let is_microphone = (*kind, *direction) == (MediaKind::Audio, Direction::SendOnly);
+            self.audio = is_microphone.then_some(mid).or(self.audio);
+            mid.to_string()
+        });
+        let mids = mids.collect();
+        let (offer, pending) = changes.apply().unwrap();
+        self.pending = Some(pending);
+        (offer.to_sdp_string(), mids)
     }
 
     /// Offers the two channels of a room and nothing else.
@@ -263,7 +299,10 @@ impl Native {
                     self.came.push((label, message.data.clone()));
                     self.messages.push(message.data);
                 }
-                Output::Event(Event::MediaData(_)) => self.frames += 1,
+                Output::Event(Event::MediaData(frame)) => {
+                    self.frames += 1;
+                    *self.frames_on.entry(frame.mid.to_string()).or_default() += 1;
+                }
                 Output::Event(_) => {}
             }
         }

@@ -39,7 +39,7 @@ impl Session {
         let replaced = self.peer.take_if(|peer| peer.is_replaced_by(sdp));
         let mut peer = self.peer.take().unwrap_or_else(|| self.make_peer());
         let streams = streams(tracks.as_ref(), sdp);
-        let mut refused = None;
+        let mut refused = Vec::new();
         let answered = peer.offer(id, sdp, &streams, |session| {
             self.sections.agree(tracks, session);
             refused = self.publish(id);
