@@ -1,10 +1,13 @@
 //! A caller over TCP that stops reading, in virtual time: what waits for it stays little, and when it
-//! reads again it gets what is fresh: sound that is not stale, and video from a keyframe on.
+//! reads again it gets what is fresh: sound that is not stale, and video from a keyframe on. Who is shown the same in
+//! a room misses nothing meanwhile.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use ferrite_protocol::Pressure;
 use ferrite_server::behaviour::Echo;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::id::PeerId;
@@ -12,11 +15,13 @@ use ferrite_server::media::net::framing::{CONGESTED_FROM, Deframer, SendQueue};
 use ferrite_server::media::net::outbox::Transmit;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::AUDIO_LIFETIME;
+use ferrite_server::media::plan::Revision;
 use ferrite_server::media::rtp::rtcp::{self, Packet};
 use ferrite_server::media::shard::command::Command;
 use ferrite_server::media::shard::core::ShardCore;
 use ferrite_server::media::shard::directory::Directory;
 use ferrite_server::media::shard::outlet::Outlet;
+use ferrite_server::media::{Plan, Shown, TrackId};
 
 use crate::harness::bare::{HERE, SERVER, packet};
 use crate::harness::link::Datagram;
@@ -45,19 +50,59 @@ const VIDEO_LEN: usize = 1000;
 
 /// The one connection there is, and the core's other surroundings.
 struct Connection {
+    path: FourTuple,
     queue: SendQueue,
     /// What it takes before the reader must read.
     room: usize,
     /// What was taken and not read.
     stream: Vec<u8>,
+    deframer: Deframer,
+    is_reading: bool,
+    /// What was sent over UDP.
+    datagrams: Vec<(FourTuple, BytesMut)>,
 }
 
 impl Connection {
+    fn new(remote: SocketAddr) -> Self {
+        Self {
+            path: path(Transport::Tcp, remote),
+            queue: SendQueue::default(),
+            room: usize::MAX,
+            stream: Vec::new(),
+            deframer: Deframer::default(),
+            is_reading: true,
+            datagrams: Vec::new(),
+        }
+    }
+
+    fn stop_reading(&mut self) {
+        self.is_reading = false;
+        self.room = SYSTEMS;
+    }
+
+    /// Whoever is at the other end reads everything, if they read at all.
+    fn read(&mut self, now: Instant, core: &mut ShardCore, far: &mut Bare) {
+        if !self.is_reading {
+            return;
+        }
+        self.room = usize::MAX;
+        self.flush(now);
+        core.handle_relieved(now, &[self.path], self);
+        let stream = std::mem::take(&mut self.stream);
+        let mut frames = Vec::new();
+        let cut = |frame: &[u8]| frames.push(frame.to_vec());
+        self.deframer.push(&stream, cut).unwrap();
+        for bytes in frames {
+            receive(now, far, self.path, bytes);
+        }
+    }
+
     fn flush(&mut self, now: Instant) {
         let Self {
             queue,
             room,
             stream,
+            ..
         } = self;
         let taken = queue.flush(now, |bytes| {
             let len = bytes.len().min(*room);
@@ -71,7 +116,9 @@ impl Connection {
 
 impl Outlet for Connection {
     fn send_udp(&mut self, transmit: Transmit) {
-        panic!("{:?}", transmit.path);
+        let datagrams = transmit.datagrams();
+        let datagrams = datagrams.map(|datagram| (transmit.path, datagram.into()));
+        self.datagrams.extend(datagrams);
     }
 
     fn has_connection(&self, _: &FourTuple) -> bool {
@@ -111,19 +158,66 @@ impl Outlet for Connection {
     fn forget(&mut self, _: PeerId) {}
 }
 
+fn path(transport: Transport, remote: SocketAddr) -> FourTuple {
+    FourTuple {
+        transport,
+        local: address(SERVER),
+        remote,
+    }
+}
+
+fn receive(now: Instant, far: &mut Bare, path: FourTuple, bytes: Vec<u8>) {
+    let datagram = Datagram {
+        from: path.local,
+        to: path.remote,
+        bytes,
+    };
+    far.receive(now, &datagram);
+}
+
+/// What a far end sends: when each packet was, by its number.
+#[derive(Default)]
+struct Sent {
+    audio: Vec<Instant>,
+    video: Vec<Instant>,
+    keyframes: usize,
+}
+
+impl Sent {
+    /// Sound every 20 ms, and video all the time: a keyframe when one is asked for.
+    fn send(&mut self, now: Instant, far: &mut Bare) {
+        if far.srtp.is_none() {
+            return;
+        }
+        let rtcp = far.rtcp.iter();
+        let wanted = rtcp.flat_map(|(_, compound)| rtcp::packets(compound));
+        let wanted = wanted.filter(|packet| matches!(packet, Packet::KeyframeRequest { .. }));
+        let wanted = wanted.count();
+        let is_keyframe = self.video.is_empty() || wanted > self.keyframes;
+        self.keyframes = wanted;
+        // RFC 7741 §4.2, §4.3: the first packet of a frame, and whether it is predicted.
+        let payload = payload(self.video.len(), [0x10, u8::from(!is_keyframe)], VIDEO_LEN);
+        let number = self.video.len();
+        let video = packet(VP8, 20, number as u16, number as u32 * 450, "1", &payload);
+        far.send_rtp(&video);
+        self.video.push(now);
+        if self.video.len().is_multiple_of(4) {
+            let number = self.audio.len();
+            let payload = self::payload(number, [0; 2], 80);
+            let audio = packet(OPUS, 10, number as u16, number as u32 * 960, "0", &payload);
+            far.send_rtp(&audio);
+            self.audio.push(now);
+        }
+    }
+}
+
 /// A call over one TCP connection.
 struct Call {
     now: Instant,
     core: ShardCore,
     connection: Connection,
-    path: FourTuple,
     far: Bare,
-    deframer: Deframer,
-    is_reading: bool,
-    /// When each packet was sent, by its number.
-    audio: Vec<Instant>,
-    video: Vec<Instant>,
-    keyframes_sent: usize,
+    sent: Sent,
 }
 
 impl Call {
@@ -132,27 +226,12 @@ impl Call {
         let mut far = Bare::new(now);
         let (resident, _) = answered(now, id, &mut far, &SECTIONS, Box::new(Echo));
         directory.insert(resident);
-        let connection = Connection {
-            queue: SendQueue::default(),
-            room: usize::MAX,
-            stream: Vec::new(),
-        };
-        let core = ShardCore::new(now, 0, 1, directory);
         Self {
             now,
-            core,
-            connection,
-            path: FourTuple {
-                transport: Transport::Tcp,
-                local: address(SERVER),
-                remote: address(HERE),
-            },
+            core: ShardCore::new(now, 0, 1, directory),
+            connection: Connection::new(address(HERE)),
             far,
-            deframer: Deframer::default(),
-            is_reading: true,
-            audio: Vec::new(),
-            video: Vec::new(),
-            keyframes_sent: 0,
+            sent: Sent::default(),
         }
     }
 
@@ -168,78 +247,28 @@ impl Call {
         if self.far.poll_timeout().is_some_and(|due| due <= self.now) {
             self.far.handle_timeout(self.now);
         }
-        self.send();
+        self.sent.send(self.now, &mut self.far);
         let sent: Vec<_> = std::iter::from_fn(|| self.far.poll_transmit()).collect();
-        let datagrams = sent.iter().map(|datagram| (self.path, &datagram.bytes[..]));
+        let path = self.connection.path;
+        let datagrams = sent.iter().map(|datagram| (path, &datagram.bytes[..]));
         (self.core).handle_datagrams(self.now, datagrams, &mut self.connection);
         self.core.handle_timeout(self.now, &mut self.connection);
-        if self.is_reading {
-            self.read();
-        }
+        assert!(self.connection.datagrams.is_empty());
+        (self.connection).read(self.now, &mut self.core, &mut self.far);
     }
+}
 
-    /// Sound every 20 ms, and video all the time: a keyframe when one is asked for.
-    fn send(&mut self) {
-        if self.far.srtp.is_none() {
-            return;
-        }
-        let rtcp = self.far.rtcp.iter();
-        let wanted = rtcp.flat_map(|(_, compound)| rtcp::packets(compound));
-        let wanted = wanted.filter(|packet| matches!(packet, Packet::KeyframeRequest { .. }));
-        let wanted = wanted.count();
-        let is_keyframe = self.video.is_empty() || wanted > self.keyframes_sent;
-        self.keyframes_sent = wanted;
-        // RFC 7741 §4.2, §4.3: the first packet of a frame, and whether it is predicted.
-        let payload = payload(self.video.len(), [0x10, u8::from(!is_keyframe)], VIDEO_LEN);
-        let number = self.video.len();
-        let video = packet(VP8, 20, number as u16, number as u32 * 450, "1", &payload);
-        self.far.send_rtp(&video);
-        self.video.push(self.now);
-        if self.video.len().is_multiple_of(4) {
-            let number = self.audio.len();
-            let payload = self::payload(number, [0; 2], 80);
-            let audio = packet(OPUS, 10, number as u16, number as u32 * 960, "0", &payload);
-            self.far.send_rtp(&audio);
-            self.audio.push(self.now);
-        }
-    }
-
-    fn stop_reading(&mut self) {
-        self.is_reading = false;
-        self.connection.room = SYSTEMS;
-    }
-
-    fn read(&mut self) {
-        self.connection.room = usize::MAX;
-        self.connection.flush(self.now);
-        let paths = [self.path];
-        (self.core).handle_relieved(self.now, &paths, &mut self.connection);
-        let stream = std::mem::take(&mut self.connection.stream);
-        let mut frames = Vec::new();
-        let cut = |frame: &[u8]| frames.push(frame.to_vec());
-        self.deframer.push(&stream, cut).unwrap();
-        for bytes in frames {
-            let datagram = Datagram {
-                from: self.path.local,
-                to: self.path.remote,
-                bytes,
-            };
-            self.far.receive(self.now, &datagram);
-        }
-    }
-
-    /// The numbers of the packets that came back since the first so many.
-    fn came(&self, payload_type: u8, after: usize) -> Vec<(u16, usize, bool)> {
-        let received = self.far.rtp.iter().skip(after);
-        let of_kind = received.filter(|received| received.header.payload_type == payload_type);
-        of_kind
-            .map(|received| {
-                let payload = received.payload();
-                let number = u64::from_be_bytes(*payload[2..].first_chunk().unwrap());
-                (received.header.sequence, number as usize, payload[1] == 0)
-            })
-            .collect()
-    }
+/// The packets that came since the first so many: the server's number, the sender's, and whether it is a keyframe.
+fn came(far: &Bare, payload_type: u8, after: usize) -> Vec<(u16, usize, bool)> {
+    let received = far.rtp.iter().skip(after);
+    let of_kind = received.filter(|received| received.header.payload_type == payload_type);
+    of_kind
+        .map(|received| {
+            let payload = received.payload();
+            let number = u64::from_be_bytes(*payload[2..].first_chunk().unwrap());
+            (received.header.sequence, number as usize, payload[1] == 0)
+        })
+        .collect()
 }
 
 fn payload(number: usize, first: [u8; 2], len: usize) -> Vec<u8> {
@@ -254,18 +283,18 @@ fn who_reads_again_gets_what_is_fresh() {
     call.run_for(Duration::from_secs(1));
     let before = call.far.rtp.len();
     assert!(before > 150, "{before} packets came back");
-    call.stop_reading();
+    call.connection.stop_reading();
     call.run_for(Duration::from_secs(5));
     assert_eq!(call.far.rtp.len(), before);
     // Of five seconds this much was kept: what the systems took, and the queue to its limit.
     let taken = call.connection.stream.len();
-    let (audio_sent, video_sent) = (call.audio.len(), call.video.len());
+    let (audio_sent, video_sent) = (call.sent.audio.len(), call.sent.video.len());
     // With the next step.
     let resumed = call.now + STEP;
-    call.is_reading = true;
+    call.connection.is_reading = true;
     call.run_for(Duration::from_secs(1));
 
-    let video = call.came(VP8, before);
+    let video = came(&call.far, VP8, before);
     let late = video.iter().filter(|(_, number, _)| *number < video_sent);
     let late = late.count() * VIDEO_LEN;
     assert!(late < SYSTEMS + 2 * CONGESTED_FROM, "{late} bytes of video");
@@ -277,14 +306,14 @@ fn who_reads_again_gets_what_is_fresh() {
     assert!(video.len() * VIDEO_LEN > late, "video does not go on");
 
     // What the systems had taken is stale, and nothing else.
-    let audio = call.came(OPUS, before);
+    let audio = came(&call.far, OPUS, before);
     let stale =
-        |(_, number, _): &&(u16, usize, bool)| call.audio[*number] + AUDIO_LIFETIME <= resumed;
+        |(_, number, _): &&(u16, usize, bool)| call.sent.audio[*number] + AUDIO_LIFETIME <= resumed;
     let stale = audio.iter().filter(stale).count();
     assert!(stale * VIDEO_LEN < taken / 2, "{stale} packets of sound");
     let numbers = audio.iter().map(|(_, number, _)| *number);
     let fresh: Vec<_> = numbers
-        .filter(|number| call.audio[*number] + AUDIO_LIFETIME > resumed)
+        .filter(|number| call.sent.audio[*number] + AUDIO_LIFETIME > resumed)
         .collect();
     let first = fresh[0];
     assert!(
@@ -292,7 +321,143 @@ fn who_reads_again_gets_what_is_fresh() {
         "nothing of the last {AUDIO_LIFETIME:?} was kept"
     );
     assert!(
-        fresh.iter().copied().eq(first..call.audio.len()),
+        fresh.iter().copied().eq(first..call.sent.audio.len()),
         "{fresh:?}"
     );
+}
+
+/// Somebody publishes to two who are shown it: one over UDP, and one over TCP.
+struct Room {
+    now: Instant,
+    core: ShardCore,
+    connection: Connection,
+    publisher: Bare,
+    near: Bare,
+    slow: Bare,
+    sent: Sent,
+}
+
+const PUBLISHED: [Section; 2] = directed("sendonly");
+const SLOTS: [Section; 2] = directed("recvonly");
+
+const fn directed(direction: &'static str) -> [Section; 2] {
+    let (audio, video) = ("0", "1");
+    [
+        Section::Audio {
+            mid: audio,
+            direction,
+        },
+        Section::Video {
+            mid: video,
+            direction,
+            ssrcs: None,
+        },
+    ]
+}
+
+impl Room {
+    fn new() -> Self {
+        let (now, directory) = (Instant::now(), Arc::<Directory>::default());
+        let tracks = [(0, 1), (1, 2)].map(|(at, track)| (at, TrackId::of_publication(track)));
+        let publishes = Plan::Room {
+            publishes: tracks.to_vec(),
+            shows: Vec::new(),
+            talk: None,
+            pressure: Pressure::default(),
+        };
+        let shows = Arc::new(Plan::Room {
+            publishes: Vec::new(),
+            shows: tracks
+                .map(|(at, track)| (at, Shown::at_best(track)))
+                .to_vec(),
+            talk: None,
+            pressure: Pressure::default(),
+        });
+        let members = [
+            (&PUBLISHED, Arc::new(publishes)),
+            (&SLOTS, Arc::clone(&shows)),
+            (&SLOTS, shows),
+        ];
+        let mut port = 20_000;
+        let [publisher, near, slow] = members.map(|(sections, plan)| {
+            port += 1;
+            let mut far = Bare::new(now);
+            far.address.set_port(port);
+            let id = PeerId(u64::from(port));
+            let (mut resident, _) = answered(now, id, &mut far, sections, Box::new(Echo));
+            resident.set_plan(Revision { number: 1, plan });
+            directory.insert(resident);
+            far
+        });
+        Self {
+            now,
+            core: ShardCore::new(now, 0, 1, directory),
+            connection: Connection::new(slow.address),
+            publisher,
+            near,
+            slow,
+            sent: Sent::default(),
+        }
+    }
+
+    fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.now += STEP;
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        self.sent.send(now, &mut self.publisher);
+        let mut sent = Vec::new();
+        for far in [&mut self.publisher, &mut self.near, &mut self.slow] {
+            if far.poll_timeout().is_some_and(|due| due <= now) {
+                far.handle_timeout(now);
+            }
+            let transport = match far.address == self.connection.path.remote {
+                true => Transport::Tcp,
+                false => Transport::Udp,
+            };
+            let path = path(transport, far.address);
+            sent.extend(std::iter::from_fn(|| far.poll_transmit()).map(|it| (path, it.bytes)));
+        }
+        let datagrams = sent.iter().map(|(path, bytes)| (*path, &bytes[..]));
+        (self.core).handle_datagrams(now, datagrams, &mut self.connection);
+        self.core.handle_timeout(now, &mut self.connection);
+        for (path, bytes) in std::mem::take(&mut self.connection.datagrams) {
+            let far = match path.remote == self.publisher.address {
+                true => &mut self.publisher,
+                false => &mut self.near,
+            };
+            receive(now, far, path, bytes.to_vec());
+        }
+        (self.connection).read(now, &mut self.core, &mut self.slow);
+    }
+}
+
+#[test]
+fn who_does_not_read_costs_nobody_else_in_the_room_a_packet() {
+    let mut room = Room::new();
+    room.run_for(Duration::from_secs(1));
+    let (before, shown) = (room.slow.rtp.len(), came(&room.near, VP8, 0));
+    assert!(
+        before > 100 && shown.len() > 100,
+        "{before}, {}",
+        shown.len()
+    );
+    room.connection.stop_reading();
+    room.run_for(Duration::from_secs(5));
+    assert_eq!(room.slow.rtp.len(), before);
+    for (payload_type, sent) in [(VP8, room.sent.video.len()), (OPUS, room.sent.audio.len())] {
+        let numbers = came(&room.near, payload_type, 0);
+        let numbers: Vec<_> = numbers.iter().map(|(_, number, _)| *number).collect();
+        assert!(numbers.iter().copied().eq(numbers[0]..sent), "{numbers:?}");
+    }
+    room.connection.is_reading = true;
+    room.run_for(Duration::from_secs(1));
+    let again = came(&room.slow, VP8, before);
+    let last = room.sent.video.len() - 1;
+    assert_eq!(again.last().map(|(_, number, _)| *number), Some(last));
 }
