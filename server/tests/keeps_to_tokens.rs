@@ -74,7 +74,7 @@ impl Member {
             _ => None,
         });
         native.take_answer(&answer.await);
-        (self.is_over, self.frames) = Default::default();
+        (self.is_over, self.frames) = (Arc::default(), Arc::default());
         let (is_over, frames) = (self.is_over.clone(), self.frames.clone());
         self.media = Some(std::thread::spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
