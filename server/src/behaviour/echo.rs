@@ -25,6 +25,7 @@ impl Behaviour for Echo {
             }
             PeerOutput::Media(_)
             | PeerOutput::Wanted { .. }
+            | PeerOutput::Began { .. }
             | PeerOutput::KeyframeWanted { .. }
             | PeerOutput::ChannelOpened { .. }
             | PeerOutput::ChannelClosed { .. }

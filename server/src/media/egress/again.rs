@@ -19,6 +19,8 @@ pub(super) const LOSSY_SPAN: Duration = Duration::from_millis(400);
 pub const UNKNOWN_SPAN: Duration = Duration::from_millis(400);
 /// How long at least where it has not: what is kept of a path that loses nothing is memory for nothing.
 pub(super) const CLEAN_SPAN: Duration = Duration::from_millis(100);
+/// How long at least while a keyframe is waited for: its first packet may have to be sent again before it comes.
+pub(super) const OVERTAKEN_SPAN: Duration = Duration::from_millis(400);
 /// How long a path that lost something is taken for one that will again.
 pub(super) const LOSSY_FOR: Duration = Duration::from_secs(60);
 /// Round trips that a packet is kept for: it is asked for after one half, and again after each.
@@ -103,9 +105,18 @@ impl Egress {
 
     /// For how long packets are to be kept that may be asked for again, over a path with this round trip.
     pub fn keeps_for(&self, now: Instant, rtt: Option<Duration>) -> Duration {
+        // The first packet of a keyframe may come after others of it.
+        let least = match self.may_begin() {
+            true => OVERTAKEN_SPAN,
+            false => Duration::ZERO,
+        };
         if !self.keeps_history || self.source.is_none() {
-            return Duration::ZERO;
+            return least;
         }
+        least.max(self.keeps_sent_for(now, rtt))
+    }
+
+    fn keeps_sent_for(&self, now: Instant, rtt: Option<Duration>) -> Duration {
         let is_lossy = self.asked.is_some_and(|at| now < at + LOSSY_FOR);
         let least = if is_lossy { LOSSY_SPAN } else { CLEAN_SPAN };
         rtt.map_or(UNKNOWN_SPAN, |rtt| {

@@ -4,12 +4,13 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | `choice` | what of what comes goes out: the track, the layer, from a keyframe on |
 //! | `source` | what it shows at present, and how the next goes on |
 //! | `frames` | the numbers of its frames, continued over sources |
 //! | `outgoing` | a packet as it is to be sent |
 //! | `sent`, `again` | what may be asked for again, and how that and padding are sent |
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::congestion::Purpose;
 use crate::media::id::TrackId;
@@ -28,6 +29,7 @@ use crate::media::sdp::{
 use crate::prefetch::prefetch;
 
 mod again;
+mod choice;
 mod frames;
 mod outgoing;
 mod sent;
@@ -36,19 +38,14 @@ mod source;
 mod tests;
 
 pub use again::{UNKNOWN_SPAN, unwrap_rtx};
+pub use choice::LAYER_SILENCE;
 use frames::Frames;
 pub use outgoing::Outgoing;
 use outgoing::{Contents, UNNUMBERED, UNTIMED};
 use sent::Sent;
 pub use sent::{HISTORY_SPAN, MAX_HISTORY, Wanted};
+pub use source::Began;
 use source::{Source, continued, step};
-
-/// Of several simulcast layers the best goes out, and another once it was silent for this long: a still
-/// picture has a frame a second.
-pub const LAYER_SILENCE: Duration = Duration::from_secs(2);
-/// A layer of which nothing came for this long, while others came, is switched off: the layers of a frame come
-/// together. Until it is on again another is shown.
-const LAYER_UNSEEN: Duration = Duration::from_millis(100);
 
 /// A stream sent.
 pub struct Egress {
@@ -81,6 +78,8 @@ pub struct Egress {
     began: Option<Instant>,
     /// Something came of the best layer of it.
     has_seen_best: bool,
+    /// A source began, and nobody was told.
+    has_begun: Option<Began>,
     /// A layer would go out if it began with a keyframe.
     wants_keyframe: bool,
 }
@@ -139,6 +138,7 @@ impl Egress {
             sent_again: 0,
             began: None,
             has_seen_best: false,
+            has_begun: None,
             wants_keyframe: false,
         };
         egress.renegotiate(section);
@@ -184,7 +184,11 @@ impl Egress {
         media: &'a MediaPacket,
         congested: bool,
     ) -> Option<Outgoing<'a>> {
-        let codec = self.codec(media.format)?;
+        let Some(codec) = self.codec(media.format) else {
+            // What comes after it begins with a keyframe.
+            self.awaits_keyframe |= self.kind == MediaKind::Video && self.skip(media);
+            return None;
+        };
         if !self.takes(now, media) {
             return None;
         }
@@ -225,99 +229,6 @@ impl Egress {
         let numbers = self.frames.number(media.picture, theirs, is_newest);
         self.keep(now, &header, media);
         Some(self.outgoing(header, None, (media, contents), numbers))
-    }
-
-    /// Shows something else: another track from its next keyframe on, and nothing until then; another
-    /// layer from its next keyframe on; or nothing.
-    pub fn select(&mut self, shown: Option<Shown>) {
-        if self.selected == shown {
-            return;
-        }
-        self.selected = shown;
-        self.began = None;
-        self.has_seen_best = false;
-        let goes_on = |source: &Source| {
-            !source.is_over && shown.is_some_and(|shown| shown.track == source.track)
-        };
-        let has_it = |source: &Source| {
-            goes_on(source) && shown.is_some_and(|shown| shown.best_layer == source.layer)
-        };
-        self.wants_keyframe = shown.is_some() && !self.source.as_ref().is_some_and(has_it);
-        if let Some(source) = &mut self.source {
-            source.is_over = !goes_on(source);
-        }
-    }
-
-    /// What comes next may not follow what came before: there was a time in which nothing came here.
-    pub fn rejoin(&mut self) {
-        if let Some(source) = &mut self.source {
-            source.may_be_over = true;
-        }
-    }
-
-    /// Whether a packet is of the track and the layer that go out: of the selected track's the best there
-    /// is that may be sent. Another begins with a keyframe, and so does what has a gap nobody lost.
-    fn takes(&mut self, now: Instant, media: &MediaPacket) -> bool {
-        let Some(selected) = self.selected.filter(|shown| shown.track == media.track) else {
-            return false;
-        };
-        let began = *self.began.get_or_insert(now);
-        let is_due = now >= began + LAYER_SILENCE;
-        let is_best = media.layer == selected.best_layer;
-        self.has_seen_best |= is_best;
-        let may_be_sent = media.layer >= selected.best_layer;
-        let follows = self.follows(media);
-        let Some(source) = &mut self.source else {
-            let is_off = !self.has_seen_best && now >= began + LAYER_UNSEEN;
-            let may_begin = is_best || may_be_sent && (is_due || is_off);
-            let is_beginning = media.starts_keyframe || selected.from_the_start;
-            self.wants_keyframe |= may_begin && !is_beginning;
-            return may_begin && is_beginning;
-        };
-        source.may_be_over |= media.resumes;
-        if follows && source.may_be_over {
-            // What came before may come again from elsewhere.
-            let ahead = source.numbering.ahead(media.header.sequence);
-            source.may_be_over = ahead <= 0;
-            source.is_over = ahead > 1;
-        }
-        let is_same = source.track == media.track && !source.is_over;
-        if is_same && (source.layer, source.ssrc) == (media.layer, media.header.ssrc) {
-            return true;
-        }
-        let is_silent = now >= source.last_at + LAYER_SILENCE;
-        let may_begin = may_be_sent
-            && match is_same {
-                true if source.layer < selected.best_layer => is_best || is_due || is_silent,
-                true => media.layer <= source.layer || is_silent,
-                false => true,
-            };
-        self.wants_keyframe |= may_begin && !media.starts_keyframe;
-        may_begin && media.starts_keyframe
-    }
-
-    fn leaves_out(&mut self, media: &MediaPacket, congested: bool) -> bool {
-        if self.kind == MediaKind::Audio {
-            return false;
-        }
-        if congested {
-            self.awaits_keyframe = true;
-        } else if self.awaits_keyframe {
-            self.awaits_keyframe = !media.starts_keyframe;
-            // The one that was wished for as the path had room again may have been lost.
-            self.wants_keyframe |= self.awaits_keyframe;
-        }
-        self.awaits_keyframe
-    }
-
-    /// Whether a keyframe was missed since this was last asked.
-    pub fn take_keyframe_wish(&mut self) -> bool {
-        std::mem::take(&mut self.wants_keyframe)
-    }
-
-    /// Whether nothing can be sent before the next keyframe.
-    pub fn awaits_keyframe(&self) -> bool {
-        self.awaits_keyframe
     }
 
     /// What a packet of this format goes out as: where the other end does not take sound with what came before it,
@@ -377,10 +288,19 @@ impl Egress {
             }
             // The first source keeps its timestamps; nothing is gained by hiding them from its echo.
             None => {
-                let numbering = Numbering::new(header.sequence, self.first_sequence);
+                let numbers = (header.sequence, self.first_sequence);
+                let numbering = match self.begins_with_a_keyframe() {
+                    true => Numbering::after_another(numbers.0, numbers.1),
+                    false => Numbering::new(numbers.0, numbers.1),
+                };
                 (numbering, header.timestamp)
             }
         };
+        self.has_begun = self.begins_with_a_keyframe().then_some(Began {
+            track: media.track,
+            ssrc: header.ssrc,
+            sequence: header.sequence,
+        });
         self.frames.begin(media.frame_numbers);
         self.source = Some(Source {
             track: media.track,

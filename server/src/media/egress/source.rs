@@ -12,6 +12,17 @@ use crate::media::rtp::packet::{MediaPacket, SourceClock};
 /// believed.
 const CREDIBLE_SECONDS: u32 = 5;
 
+/// The packet that a source of pictures began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Began {
+    /// Its track.
+    pub track: TrackId,
+    /// Its source.
+    pub ssrc: u32,
+    /// Its source's number.
+    pub sequence: u16,
+}
+
 /// How the present source's numbers become ours.
 pub(super) struct Source {
     pub(super) track: TrackId,

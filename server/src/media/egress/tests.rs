@@ -1,6 +1,7 @@
 //! One stream as its receiver gets it: numbers, timestamps, what is shown and what is sent again.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use bytes::BytesMut;
 
@@ -9,6 +10,7 @@ use super::*;
 use crate::media::rtp::packet::SourceClock;
 use crate::media::sdp::{CodecKind, Direction};
 
+mod beginnings;
 mod frames;
 mod red;
 

@@ -43,6 +43,15 @@ impl Cache {
         packets.get(sequence)
     }
 
+    /// What came of a source that it numbered after this, in its order.
+    pub fn after(&self, ssrc: u32, sequence: u16) -> impl Iterator<Item = &MediaPacket> {
+        let mut layers = self.layers.iter();
+        let layer = layers.find(|(source, _)| *source == ssrc);
+        layer
+            .into_iter()
+            .flat_map(move |(_, packets)| packets.after(sequence))
+    }
+
     /// Lets go of what is too old for anybody: of a track that is paused no other packet does.
     pub fn sweep(&mut self, now: Instant) {
         for (_, packets) in &mut self.layers {

@@ -238,6 +238,14 @@ impl<P: Copy + Eq> Router<P> {
         self.get(self.key(id)?)?.cache.get(ssrc, sequence)
     }
 
+    /// What a source of a track numbered after this and is kept: where that is a keyframe which came late, it was
+    /// overtaken by them.
+    pub fn cached_after(&self, id: TrackId, ssrc: u32, sequence: u16) -> Vec<MediaPacket> {
+        let track = self.key(id).and_then(|key| self.get(key));
+        let after = track.map(|track| track.cache.after(ssrc, sequence));
+        after.into_iter().flatten().cloned().collect()
+    }
+
     /// How much the layers of a track take.
     pub fn rates(&self, key: TrackKey) -> Option<&LayerRates> {
         self.get(key).map(|track| &track.rates)

@@ -198,6 +198,9 @@ impl Peer {
         if egress.take_keyframe_wish() {
             (self.outputs).push_back(PeerOutput::KeyframeWanted { section });
         }
+        if let Some(with) = egress.take_beginning() {
+            self.outputs.push_back(PeerOutput::Began { section, with });
+        }
         match congested {
             true => Duration::ZERO,
             false => egress.keeps_for(now, self.rtt),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::media::data::{ChannelId, MessageKind};
-use crate::media::egress::Wanted;
+use crate::media::egress::{Began, Wanted};
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
@@ -24,6 +24,13 @@ pub enum PeerOutput {
         section: usize,
         /// The packets.
         packets: Vec<Wanted>,
+    },
+    /// What is sent on a section began with this packet. What overtook it on its way here was not sent, and is to be.
+    Began {
+        /// The section's index.
+        section: usize,
+        /// The packet.
+        with: Began,
     },
     /// A data channel message.
     Data {

@@ -65,6 +65,13 @@ impl<T> SequenceRing<T> {
         self.slots.get_mut(usize::from(at))?.as_mut()
     }
 
+    /// What is at the numbers that follow one within the window, in their order.
+    pub fn after(&self, number: u16) -> impl Iterator<Item = &T> {
+        let next = usize::from(number.wrapping_sub(self.first)) + 1;
+        let following = self.slots.range(next.min(self.slots.len())..);
+        following.flatten().inspect(|_| work::count(1))
+    }
+
     /// Has both ends fetched.
     pub fn prefetch(&self) {
         self.slots.front().inspect(|oldest| prefetch(*oldest));
@@ -133,6 +140,10 @@ mod tests {
                 table.insert(number, at);
                 table.retain(|_, at| newest - *at < 32);
                 prop_assert!(ring.width() <= 32);
+                if ring.get(number).is_some() {
+                    let following = (1..32).filter_map(|step| ring.get(number.wrapping_add(step)));
+                    prop_assert!(ring.after(number).eq(following));
+                }
                 for (number, at) in &table {
                     let found = ring.get(*number);
                     prop_assert!(found == Some(at) || found.is_none());

@@ -168,6 +168,10 @@ impl Resident {
                     }
                 }
             }
+            PeerOutput::Began { section, with } => {
+                let overtook = router.cached_after(with.track, with.ssrc, with.sequence);
+                self.peer.send_media(now, section, &overtook);
+            }
             PeerOutput::KeyframeWanted { section } => {
                 if let Some(track) = self.routes.shown(section) {
                     router.wish(track, Layers::MAX);

@@ -219,6 +219,7 @@ impl Media {
                 self.streams.request_keyframe(self.now, section);
             }
             PeerOutput::Media(_)
+            | PeerOutput::Began { .. }
             | PeerOutput::Data { .. }
             | PeerOutput::ChannelOpened { .. }
             | PeerOutput::ChannelClosed { .. }

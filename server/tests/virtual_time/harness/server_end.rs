@@ -240,6 +240,7 @@ impl ServerEnd {
                 PeerOutput::State(state) => self.states.push((now, state.clone())),
                 PeerOutput::Media(_) | PeerOutput::Data { .. } => self.given_out += 1,
                 PeerOutput::Wanted { .. }
+                | PeerOutput::Began { .. }
                 | PeerOutput::KeyframeWanted { .. }
                 | PeerOutput::ChannelOpened { .. }
                 | PeerOutput::ChannelClosed { .. } => {}

@@ -241,6 +241,7 @@ fn a_datagram_is_answered_with_a_bounded_number_of_retransmissions() {
     let wanted = outputs.iter().map(|output| match output {
         PeerOutput::Wanted { packets, .. } => packets.len(),
         PeerOutput::Media(_)
+        | PeerOutput::Began { .. }
         | PeerOutput::KeyframeWanted { .. }
         | PeerOutput::Data { .. }
         | PeerOutput::ChannelOpened { .. }
@@ -266,6 +267,7 @@ fn keyframes_are_wished_for_once_for_each_section() {
             PeerOutput::KeyframeWanted { section } => *section,
             PeerOutput::Media(_)
             | PeerOutput::Wanted { .. }
+            | PeerOutput::Began { .. }
             | PeerOutput::Data { .. }
             | PeerOutput::ChannelOpened { .. }
             | PeerOutput::ChannelClosed { .. }
