@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use ferrite_tests::load::rooms::{Field, FieldOptions, LinkOptions, News, Pace, Part};
+use ferrite_tests::load::rooms::{Camera, Field, FieldOptions, LinkOptions, News, Pace, Part};
 
 use crate::Complaints;
 use crate::subject::{Sample, Subject, megabytes};
@@ -36,13 +36,13 @@ pub(crate) struct Options {
 }
 
 const SUBSCRIBER: Part = Part {
-    camera: false,
+    camera: Camera::Off,
     microphone: false,
     shown: 2,
     heard: 2,
 };
 const PUBLISHER: Part = Part {
-    camera: true,
+    camera: Camera::Plain,
     microphone: true,
     ..SUBSCRIBER
 };
@@ -116,6 +116,8 @@ fn field_options() -> FieldOptions {
             bitrate: 300_000,
             packets_per_frame: 3,
         },
+        all_layers: false,
+        widths: Vec::new(),
         link: LinkOptions::default(),
         sockets: 4,
         key: None,

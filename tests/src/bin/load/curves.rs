@@ -1,5 +1,6 @@
 //! What is drawn of a run, and of a trace.
 
+use ferrite_tests::load::rooms::{LAYERS, RIDS};
 use serde_json::Value;
 
 use crate::chart::{Curve, Panel};
@@ -30,7 +31,7 @@ pub(crate) fn of_run(figures: &Figures) -> Vec<Panel> {
             figures.limits.send_segments(),
         ),
     ];
-    vec![
+    let mut panels = vec![
         cpu,
         panel(
             "Lost by the server, packets a second",
@@ -52,7 +53,16 @@ pub(crate) fn of_run(figures: &Figures) -> Vec<Panel> {
                 ("per publisher", |sample| sample.kb_per_publisher),
             ],
         ),
-    ]
+    ];
+    if figures.layers[1..].iter().any(|packets| *packets > 0) {
+        let curves: [(_, Reading); LAYERS] = [
+            (RIDS[0], |sample| Some(sample.layers[0] as f64)),
+            (RIDS[1], |sample| Some(sample.layers[1] as f64)),
+            (RIDS[2], |sample| Some(sample.layers[2] as f64)),
+        ];
+        panels.push(panel("Forwarded of each layer, packets a second", &curves));
+    }
+    panels
 }
 
 /// Of a trace, as `ferrite replay --json` has it.

@@ -4,6 +4,7 @@
 //! cargo run --release -p ferrite-tests --bin load -- --help
 //! cargo run --release -p ferrite-tests --bin load -- --subscribers 500 --bitrate 600
 //! cargo run --release -p ferrite-tests --bin load -- --rooms 50 --publishers 4 --subscribers 0 --audio
+//! cargo run --release -p ferrite-tests --bin load -- held
 //! cargo run --release -p ferrite-tests --bin load -- replay FILE --svg curves.svg
 //! ```
 //!
@@ -18,6 +19,7 @@
 //! | `run` | doing it |
 //! | `samples` | what was seen second by second, and in all |
 //! | `report` | the figures, printed and as JSON |
+//! | `held` | many runs, and the table of them |
 //! | `replay` | decides again what a trace of a server's congestion control tells of |
 //! | `curves` | what is drawn of either |
 //! | `chart` | drawing it, as SVG |
@@ -25,6 +27,7 @@
 
 mod chart;
 mod curves;
+mod held;
 mod options;
 mod replay;
 mod report;
@@ -40,11 +43,11 @@ use options::{Options, Other};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == "replay")
-    {
-        return replay::main().await;
+    let word = std::env::args().nth(1);
+    match word.as_deref() {
+        Some("replay") => return replay::main().await,
+        Some("held") => return held::main().await,
+        _ => {}
     }
     let options = Options::parse();
     let figures = run::run(&options).await?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use ferrite_tests::load::rooms::{FieldOptions, LinkOptions, Pace, Part};
+use ferrite_tests::load::rooms::{Camera, FieldOptions, LinkOptions, Pace, Part};
 
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -13,7 +13,8 @@ use ferrite_tests::load::rooms::{FieldOptions, LinkOptions, Pace, Part};
     after_help = "A publisher watches and hears the others of its room, as subscribers do. Everybody says what they\n\
         received (receiver reports, transport-wide feedback; with --loss NACKs). The server is FERRITE_BIN, or\n\
         else the one cargo builds; its log is in tests/artefacts/load/server.log. The exit code is 1 if the server\n\
-        lost, repeated or mixed up anything. `load replay` decides again what a trace tells of; its --help has more."
+        lost, repeated or mixed up anything. `load held` makes a table of many runs, and `load replay` decides again\n\
+        what a trace tells of; their --help has more."
 )]
 pub(crate) struct Options {
     /// Rooms
@@ -37,6 +38,17 @@ pub(crate) struct Options {
     /// Of a picture, in kbit/s: RTP packets of 1100 bytes before encryption
     #[arg(long, default_value_t = 1000)]
     pub(crate) bitrate: u64,
+    /// Pictures are published in three simulcast layers, which share the bitrate: a quarter of the width, half of it, and all
+    /// of it, which is 1280 pixels and has --packets-per-frame
+    #[arg(long, conflicts_with = "beside")]
+    pub(crate) simulcast: bool,
+    /// How wide participants show pictures, in pixels: the first of them, the next, and over again. Without, nobody says
+    /// so, and the largest layer is forwarded where it fits
+    #[arg(long, value_name = "PIXELS", value_delimiter = ',')]
+    pub(crate) width: Vec<u16>,
+    /// Publishers send also the layers that the server says nobody watches
+    #[arg(long)]
+    pub(crate) all_layers: bool,
     /// Packets of a frame, which leave back to back; 1 is even
     #[arg(long, default_value_t = 1)]
     pub(crate) packets_per_frame: u32,
@@ -49,6 +61,10 @@ pub(crate) struct Options {
     /// Participants who leave while media flows, a second over all rooms; another comes for each
     #[arg(long, default_value_t = 0.0)]
     pub(crate) churn: f64,
+    /// Participants who come one after the other once the rest was measured and while media still flows, see something, and
+    /// leave: how long that takes
+    #[arg(long, default_value_t = 0)]
+    pub(crate) visitors: u32,
     /// Participants who watch others than before, a second over all rooms
     #[arg(long, default_value_t = 0.0)]
     pub(crate) watch_changes: f64,
@@ -122,7 +138,10 @@ impl Options {
     pub(crate) fn company(&self) -> Company {
         let others = self.publishers.saturating_sub(1) as usize;
         let publisher = Part {
-            camera: true,
+            camera: match self.simulcast {
+                true => Camera::Simulcast,
+                false => Camera::Plain,
+            },
             microphone: self.audio,
             ..self.receiving(others)
         };
@@ -150,14 +169,14 @@ impl Options {
         company
     }
 
-    fn subscriber(&self) -> Part {
+    pub(crate) fn subscriber(&self) -> Part {
         self.receiving(self.publishers as usize)
     }
 
     /// One who is shown what so many publish.
     fn receiving(&self, publishers: usize) -> Part {
         Part {
-            camera: false,
+            camera: Camera::Off,
             microphone: false,
             shown: self.shown.min(publishers),
             heard: self.heard_slots().min(publishers),
@@ -181,6 +200,8 @@ impl Options {
                 bitrate: self.bitrate * 1000,
                 packets_per_frame: self.packets_per_frame.max(1),
             },
+            all_layers: self.all_layers,
+            widths: self.width.clone(),
             link: LinkOptions {
                 delay: Duration::from_millis(self.delay),
                 loss: self.loss / 100.0,

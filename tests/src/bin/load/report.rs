@@ -1,6 +1,7 @@
 //! The figures: printed, and as JSON. Measures nothing itself.
 
 use ferrite_tests::load::PACKET;
+use ferrite_tests::load::rooms::{LAYERS, RIDS};
 use serde_json::{Value, json};
 
 use crate::options::Options;
@@ -46,6 +47,9 @@ pub(crate) fn print(options: &Options, figures: &Figures, beside: Option<&Figure
     );
     row("cores", format!("{:.2}", figures.cores()), &note);
     print_checks(figures);
+    if options.simulcast {
+        print_layers(figures);
+    }
     print_times(figures);
     let kilobytes = |kb: Option<f64>| kb.map_or_else(|| "-".to_owned(), |kb| format!("{kb:.1}"));
     row(
@@ -129,6 +133,31 @@ fn print_checks(figures: &Figures) {
     );
 }
 
+fn print_layers(figures: &Figures) {
+    let found = &figures.found;
+    let each = |packets: [u64; LAYERS]| {
+        let each = RIDS.iter().zip(packets);
+        let each = each.map(|(rid, packets)| format!("{rid} {packets}"));
+        each.rev().collect::<Vec<_>>().join(", ")
+    };
+    println!(
+        "  layers forwarded {}; switches {}, frames cut {}, paused packets {}; published {}",
+        each(figures.layers),
+        found.layer_switches,
+        found.cut_frames,
+        found.paused,
+        each(figures.sent),
+    );
+}
+
+/// By the layers' names.
+fn by_layer(packets: [u64; LAYERS]) -> Value {
+    let each = RIDS.iter().zip(packets);
+    each.map(|(rid, packets)| ((*rid).to_owned(), Value::from(packets)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
 fn print_times(figures: &Figures) {
     let found = &figures.found;
     let row = |name: &str, low: (&str, f64), high: (&str, f64), note: &str| {
@@ -155,7 +184,7 @@ fn print_times(figures: &Figures) {
             "first whole frame, ms",
             low,
             high,
-            "of who joined meanwhile",
+            "of who joined while media flowed",
         );
     }
     if found.switched.total() > 0 {
@@ -166,6 +195,12 @@ fn print_times(figures: &Figures) {
         let (low, high) = histogram(&figures.said, ("p99", 0.99));
         row("message, ms", low, high, "from one WebSocket to the other");
     }
+}
+
+/// Of whoever came while media flowed.
+fn first_frame(figures: &Figures) -> Option<Value> {
+    let seen = &figures.seen;
+    (!seen.is_empty()).then(|| json!({ "p50": ms(seen, 50), "p95": ms(seen, 95) }))
 }
 
 /// The figures for programs.
@@ -193,8 +228,13 @@ pub(crate) fn json(figures: &Figures) -> Value {
         "switchedWithoutKeyframe": found.no_keyframe,
         "wrongTimestamps": found.timestamps,
         "silentSlots": figures.silent,
+        "forwardedByLayer": by_layer(figures.layers),
+        "publishedByLayer": by_layer(figures.sent),
+        "layerSwitches": found.layer_switches,
+        "cutFrames": found.cut_frames,
+        "pausedPackets": found.paused,
         "jitterMs": { "p50": found.jitter.ms(0.5), "p99": found.jitter.ms(0.99) },
-        "firstFrameMs": { "p50": ms(&figures.seen, 50), "p95": ms(&figures.seen, 95) },
+        "firstFrameMs": first_frame(figures),
         "watchChangeMs": { "p50": found.switched.ms(0.5), "p95": found.switched.ms(0.95) },
         "messageMs": { "p50": figures.said.ms(0.5), "p99": figures.said.ms(0.99) },
         "joinCpuMs": figures.join_cpu.as_secs_f64() * 1000.0,
@@ -202,5 +242,6 @@ pub(crate) fn json(figures: &Figures) -> Value {
         "droppedHere": figures.dropped_here,
         "droppedAtServer": figures.dropped_there,
         "loadAverage": figures.load_average,
+        "complaints": figures.complaints(),
     })
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use ferrite_tests::janus::Janus;
-use ferrite_tests::load::rooms::{Field, Found, Histogram, News, Part};
+use ferrite_tests::load::rooms::{Camera, Field, Found, LAYERS, News, Part};
 use ferrite_tests::load::{Meter, Raw, own_cpu};
 use ferrite_tests::{Server, artefacts, network, wait};
 
@@ -17,6 +17,9 @@ const SETTLE: Duration = Duration::from_millis(1500);
 
 /// One turn, in which what is due a second is done.
 const TURN: Duration = Duration::from_millis(20);
+
+/// Of fewer than these memory is lost in the noise.
+const TELLING: u32 = 20;
 
 /// Nobody takes longer to come in than this, however many they are.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -87,6 +90,8 @@ struct Run<'a> {
     total: News,
     /// What was found since the first participant came, and what of it was told as lost.
     ever: Found,
+    /// What publishers sent since then, by layer.
+    sent: [u64; LAYERS],
     told: u64,
     samples: Vec<Sample>,
     /// The server's memory before anybody came, and with the publishers.
@@ -107,6 +112,7 @@ impl<'a> Run<'a> {
             unsampled: News::default(),
             total: News::default(),
             ever: Found::default(),
+            sent: [0; LAYERS],
             told: 0,
             samples: Vec::new(),
             base: 0,
@@ -151,7 +157,7 @@ impl<'a> Run<'a> {
     fn warm_up(&mut self) -> Result<()> {
         let room = self.options.rooms;
         let subscriber = Part {
-            camera: false,
+            camera: Camera::Off,
             microphone: false,
             shown: 1,
             heard: usize::from(self.options.audio),
@@ -209,8 +215,9 @@ impl<'a> Run<'a> {
         self.take_news();
         let (server_cpu, load_cpu) = (self.meter.cpu()? - server, own_cpu()? - load);
         let (measured, memory) = (began.elapsed(), self.meter.memory()?);
-        let (forwarded, bytes) = (self.total.found.packets, self.total.bytes);
+        let total = self.total.clone();
         let (kb_per_publisher, kb_per_subscriber) = self.kilobytes(memory);
+        let blind = self.visit()?;
         // Who came in the last moment may have seen nothing yet.
         let since = Instant::now() - 2 * SETTLE;
         self.field.stop();
@@ -226,17 +233,20 @@ impl<'a> Run<'a> {
             measured,
             server_cpu,
             load_cpu,
-            forwarded,
-            bytes,
-            latency: self.total.found.latency.clone(),
-            said: self.total.said.clone(),
+            forwarded: total.found.packets,
+            bytes: total.bytes,
+            latency: total.found.latency,
+            said: total.said,
             found,
+            sent: self.sent,
+            layers: total.found.layers,
             late: if self.options.field().link.is_perfect() {
                 late
             } else {
                 0
             },
             silent,
+            blind,
             joined: self.total.joined.clone(),
             seen: self.total.seen.clone(),
             join_cpu: Duration::ZERO,
@@ -248,9 +258,27 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Visitors come and go, one after the other. Returns how many of them saw nothing.
+    fn visit(&mut self) -> Result<u32> {
+        let mut blind = 0;
+        for at in 0..self.options.visitors {
+            let before = self.total.seen.len();
+            let (room, part) = (at % self.options.rooms, self.options.subscriber());
+            let number = self.field.invite(room, part)?;
+            let deadline = Instant::now() + wait::PATIENCE;
+            while self.total.seen.len() == before && Instant::now() < deadline {
+                self.live(TURN)?;
+                self.take_news();
+            }
+            blind += u32::from(self.total.seen.len() == before);
+            self.field.dismiss(number)?;
+        }
+        Ok(blind)
+    }
+
     fn kilobytes(&self, memory: u64) -> (Option<f64>, Option<f64>) {
         let per = |now: u64, before: u64, count: u32| {
-            (count > 0).then(|| (now as f64 - before as f64) / 1024.0 / f64::from(count))
+            (count >= TELLING).then(|| (now as f64 - before as f64) / 1024.0 / f64::from(count))
         };
         let (publishers, subscribers) = (self.company.publishers, self.company.subscribers());
         match self.with_publishers {
@@ -279,7 +307,8 @@ impl<'a> Run<'a> {
         let news = self.field.take_news();
         add(&mut self.unsampled, &news);
         add(&mut self.total, &news);
-        self.ever = sum(&self.ever, &news.found);
+        self.ever.add(&news.found);
+        add_each(&mut self.sent, news.sent);
     }
 
     fn sample(&mut self) -> Result<()> {
@@ -304,6 +333,7 @@ impl<'a> Run<'a> {
             packets,
             us_per_packet: media(used.as_secs_f64() * 1e6 / packets.max(1) as f64),
             lost,
+            layers: news.found.layers,
             jitter_ms: media(news.found.jitter.ms(0.5)),
             latency_ms: media(news.found.latency.ms(0.5)).zip(media(news.found.latency.ms(0.99))),
             join_ms: (!news.joined.is_empty()).then(|| ms(&news.joined, 50)),
@@ -344,7 +374,7 @@ impl Happenings {
         let field = &mut run.field;
         while self.left < due(options.churn) {
             self.left += 1;
-            let leaves_nothing = |part: &Part| !part.camera;
+            let leaves_nothing = |part: &Part| !part.has_camera();
             let anybody = |_: &Part| true;
             let gone = match run.company.subscribers() {
                 0 => field.draw(anybody),
@@ -372,37 +402,17 @@ impl Happenings {
 }
 
 fn add(to: &mut News, more: &News) {
-    to.found = sum(&to.found, &more.found);
+    to.found.add(&more.found);
     to.joined.extend(&more.joined);
     to.seen.extend(&more.seen);
     to.said.add(&more.said);
     to.bytes += more.bytes;
+    add_each(&mut to.sent, more.sent);
 }
 
-fn sum(one: &Found, other: &Found) -> Found {
-    let both = |one: &Histogram, other: &Histogram| {
-        let mut both = one.clone();
-        both.add(other);
-        both
-    };
-    Found {
-        packets: one.packets + other.packets,
-        video: one.video + other.video,
-        gaps: one.gaps + other.gaps,
-        late: one.late + other.late,
-        repaired: one.repaired + other.repaired,
-        swallowed: one.swallowed + other.swallowed,
-        repeats: one.repeats + other.repeats,
-        left_out: one.left_out + other.left_out,
-        broken: one.broken + other.broken,
-        frames: one.frames + other.frames,
-        lost_frames: one.lost_frames + other.lost_frames,
-        early_frames: one.early_frames + other.early_frames,
-        no_keyframe: one.no_keyframe + other.no_keyframe,
-        timestamps: one.timestamps + other.timestamps,
-        latency: both(&one.latency, &other.latency),
-        switched: both(&one.switched, &other.switched),
-        jitter: both(&one.jitter, &other.jitter),
+fn add_each(to: &mut [u64; LAYERS], more: [u64; LAYERS]) {
+    for (sum, more) in to.iter_mut().zip(more) {
+        *sum += more;
     }
 }
 

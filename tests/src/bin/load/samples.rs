@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferrite_tests::load::rooms::{Found, Histogram};
+use ferrite_tests::load::rooms::{Found, Histogram, LAYERS};
 use ferrite_tests::load::{Limits, percentile};
 
 /// One second.
@@ -16,6 +16,8 @@ pub(crate) struct Sample {
     pub(crate) us_per_packet: Option<f64>,
     pub(crate) lost: u64,
     pub(crate) jitter_ms: Option<f64>,
+    /// Packets of each layer, smallest first.
+    pub(crate) layers: [u64; LAYERS],
     pub(crate) latency_ms: Option<(f64, f64)>,
     pub(crate) join_ms: Option<f64>,
     pub(crate) kb_per_publisher: Option<f64>,
@@ -38,9 +40,15 @@ pub(crate) struct Figures {
     pub(crate) said: Histogram,
     /// From the first participant to the last.
     pub(crate) found: Found,
+    /// What publishers sent of each layer since then, smallest first.
+    pub(crate) sent: [u64; LAYERS],
+    /// What was forwarded of each while media was measured.
+    pub(crate) layers: [u64; LAYERS],
     /// Sent last, and not arrived; and slots that never showed anything.
     pub(crate) late: u64,
     pub(crate) silent: usize,
+    /// Visitors who saw nothing.
+    pub(crate) blind: u32,
     pub(crate) joined: Vec<Duration>,
     /// Of those who came while media flowed.
     pub(crate) seen: Vec<Duration>,
@@ -100,7 +108,9 @@ impl Figures {
             found.no_keyframe,
             "pictures took another's place without a keyframe",
         );
+        complain(found.cut_frames, "frames were cut short by another layer");
         complain(self.silent as u64, "slots showed nothing");
+        complain(self.blind.into(), "visitors saw nothing");
         complain(
             self.dropped_here,
             "datagrams were dropped because this tool was too slow: they count as lost above",

@@ -1,25 +1,28 @@
 //! All participants in one loop on one thread. Knows when who does what, and nothing of what it is.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ferrite_protocol::{ClientMessage, ParticipantId};
 
 use super::door::Door;
+use super::found::Found;
 use super::guest::{Common, Guest};
 use super::histogram::Histogram;
 use super::janus::{Description, Desk};
 use super::lane::{Lane, LinkOptions};
+use super::layers::LAYERS;
 use super::offer::Part;
-use super::sink::Found;
-use super::source::{Pace, SOUND_INTERVAL};
-use super::wire::{self, FIRST, Wire, wall_clock};
+use super::source::Pace;
+use super::wire::{FIRST, Wire, wall_clock};
 use crate::load::token::TokenKey;
 use crate::load::{Badge, SplitMix};
+
+mod doings;
+mod ending;
 
 /// The longest it sleeps while something may have arrived.
 const NAP: Duration = Duration::from_millis(1);
@@ -29,7 +32,7 @@ const EARLY: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_millis(1000);
 
 /// What participants are like.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FieldOptions {
     /// How often receivers report.
     pub feedback: Duration,
@@ -37,6 +40,11 @@ pub struct FieldOptions {
     pub open: u64,
     /// How pictures are sent.
     pub pace: Pace,
+    /// Layers that the server does not want are sent, too.
+    pub all_layers: bool,
+    /// How wide pictures are shown, in pixels: the first participant's, the next one's, and over again. Of none nobody
+    /// says so.
+    pub widths: Vec<u16>,
     /// The links of those who publish nothing.
     pub link: LinkOptions,
     /// UDP sockets.
@@ -93,6 +101,8 @@ pub struct News {
     pub said: Histogram,
     /// Bytes of media.
     pub bytes: u64,
+    /// Packets that publishers sent of each layer, smallest first.
+    pub sent: [u64; LAYERS],
 }
 
 impl Field {
@@ -119,9 +129,10 @@ impl Field {
         media: SocketAddrV4,
         options: FieldOptions,
     ) -> Result<Self> {
+        let (open, obeys) = (options.open.max(1), !options.all_layers);
         Ok(Self {
             options,
-            common: Common::new(Badge::new()?, media, options.open.max(1)),
+            common: Common::new(Badge::new()?, media, open, obeys),
             wire,
             guests: Vec::new(),
             tasks: BinaryHeap::new(),
@@ -199,16 +210,9 @@ impl Field {
             return;
         };
         for (at, source) in publisher.sources.iter().enumerate() {
-            let first = when(self.interval(source.is_video()));
+            let first = when(source.interval(self.options.pace));
             let task = Task::Frame(at, self.sending);
             self.tasks.push(Reverse((first, guest, task)));
-        }
-    }
-
-    fn interval(&self, is_video: bool) -> Duration {
-        match is_video {
-            true => self.options.pace.interval(),
-            false => SOUND_INTERVAL,
         }
     }
 
@@ -324,13 +328,14 @@ impl Field {
         let pace = self.options.pace;
         let guest = self.guests[number].as_mut().context("a publisher")?;
         let source = guest.sources.get_mut(at).context("a source")?;
-        let is_video = source.is_video();
-        let packets = if is_video { pace.packets_per_frame } else { 1 };
         let (keys, wire) = (guest.keys.as_ref().context("keys")?, &self.wire);
         let server = guest.server;
         let send = |packet: &[u8]| wire.send(number, server, packet);
-        source.frame(now, packets, keys, &mut guest.transport, send, wall_clock)?;
-        Ok(self.interval(is_video))
+        let sent = source.frame(now, pace, keys, &mut guest.transport, send, wall_clock)?;
+        if let Some(layer) = source.layer() {
+            self.common.sent[layer] += u64::from(sent);
+        }
+        Ok(source.interval(pace))
     }
 
     fn receive(&mut self) -> Result<()> {
@@ -369,6 +374,9 @@ impl Field {
         self.common.found.swallowed += swallowed;
         for number in connected {
             self.schedule(number, |_| now);
+            if !self.options.widths.is_empty() {
+                self.change_watch(number)?;
+            }
         }
         Ok(())
     }
@@ -397,40 +405,6 @@ impl Field {
         Ok(())
     }
 
-    /// Somebody of this room says something to all in it.
-    pub fn say(&mut self, number: usize, length: usize) -> Result<()> {
-        let Some(Some(guest)) = self.guests.get_mut(number) else {
-            return Ok(());
-        };
-        let text = format!("{:<length$}", wall_clock());
-        guest.say(&ClientMessage::Say {
-            id: None,
-            to: None,
-            topic: "load".to_owned(),
-            text,
-        })
-    }
-
-    /// Somebody watches others than before, who are drawn.
-    pub fn change_watch(&mut self, number: usize) -> Result<()> {
-        let Some(Some(guest)) = self.guests.get(number) else {
-            return Ok(());
-        };
-        let (room, own) = (guest.room, guest.id.clone());
-        let in_room = self.all().filter(|other| other.room == room);
-        let cameras = in_room.filter(|other| other.part.camera && other.keys.is_some());
-        let mut others: Vec<ParticipantId> = cameras.filter_map(|other| other.id.clone()).collect();
-        others.retain(|other| Some(other) != own.as_ref());
-        for at in (1..others.len()).rev() {
-            let with = self.random.number() as usize % (at + 1);
-            others.swap(at, with);
-        }
-        match &mut self.guests[number] {
-            Some(guest) => guest.watch(&others),
-            None => Ok(()),
-        }
-    }
-
     /// The number of somebody who is connected, drawn.
     pub fn draw(&mut self, wanted: impl Fn(&Part) -> bool) -> Option<usize> {
         let fits = |guest: &&Guest| guest.keys.is_some() && wanted(&guest.part);
@@ -455,41 +429,7 @@ impl Field {
             seen: std::mem::take(&mut common.seen),
             said: std::mem::take(&mut common.said),
             bytes: std::mem::take(&mut common.bytes),
+            sent: std::mem::take(&mut common.sent),
         }
-    }
-
-    /// Packets that were sent last and did not come, when nobody sends any more; and slots that show
-    /// nothing although somebody published this long ago, and they were there.
-    #[must_use]
-    pub fn at_the_end(&self, since: Instant) -> (u64, usize) {
-        let sources = self.all().flat_map(|guest| &guest.sources);
-        let sent: HashMap<_, _> = sources.map(|source| (source.id, source.count)).collect();
-        let sinks = self.all().flat_map(Guest::sinks);
-        let behind = sinks.filter_map(|sink| {
-            let (source, counted) = sink.counted()?;
-            Some(sent.get(&source)?.saturating_sub(counted))
-        });
-        let there = || self.all().filter(|guest| guest.asked < since);
-        let silent = there().map(|guest| {
-            let in_room = there().filter(|other| other.room == guest.room);
-            let others = in_room.filter(|other| other.number != guest.number && other.part.camera);
-            let wanted = others.count().min(guest.part.shown);
-            let shown = guest.sinks().filter(|sink| sink.shows_pictures());
-            wanted.saturating_sub(shown.count())
-        });
-        (behind.sum(), silent.sum())
-    }
-
-    /// How many datagrams the kernel dropped at the server's UDP sockets.
-    pub fn dropped_there(&self) -> Result<u64> {
-        let mut ports: Vec<_> = self.all().map(|guest| guest.server.port()).collect();
-        ports.sort_unstable();
-        ports.dedup();
-        wire::dropped(&ports)
-    }
-
-    /// How many datagrams the kernel dropped because this end was too slow.
-    pub fn overflowed(&self) -> Result<u64> {
-        self.wire.overflowed()
     }
 }

@@ -7,22 +7,26 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use ferrite_protocol::{
-    ClientMessage, MediaKind, ParticipantId, Priority, PublicationId, RoomId, ServerMessage, Watch,
+    ClientMessage, MediaKind, ParticipantId, PublicationId, RoomId, ServerMessage,
 };
 
 use super::entry::Entry;
+use super::found::Found;
 use super::histogram::Histogram;
 use super::lane::Lane;
+use super::layers::{Camera, LAYERS, RIDS};
 use super::offer::{self, Answer, CAMERA, End, Part, Stream};
 use super::packet::Header;
-use super::rtcp::{self, Arrivals, Asked, Block};
+use super::rtcp::{self, Arrivals};
 use super::seal::{Keys, TAG};
-use super::sink::{Found, Sink};
-use super::source::Source;
+use super::sink::Sink;
+use super::source::{Encoding, Source};
 use super::wire::wall_clock;
 use crate::load::Badge;
 use crate::load::line::{Heard, Line};
 use crate::load::token::{TokenKey, token};
+
+mod wishes;
 
 /// What concerns all participants.
 pub(super) struct Common {
@@ -30,7 +34,11 @@ pub(super) struct Common {
     pub(super) server: SocketAddrV4,
     /// Every how many packets one is opened.
     pub(super) open: u64,
+    /// Publishers send only the layers that the server wants.
+    pub(super) obeys: bool,
     pub(super) found: Found,
+    /// Packets of each layer that publishers sent.
+    pub(super) sent: [u64; LAYERS],
     /// Datagrams that are to go out, and whose they are.
     pub(super) out: Vec<(usize, Vec<u8>)>,
     /// How long each took to be let in, and to see a whole frame, from the moment it wanted to.
@@ -44,11 +52,13 @@ pub(super) struct Common {
 }
 
 impl Common {
-    pub(super) fn new(badge: Badge, server: SocketAddrV4, open: u64) -> Self {
+    pub(super) fn new(badge: Badge, server: SocketAddrV4, open: u64, obeys: bool) -> Self {
         Self {
             badge,
             server,
             open,
+            obeys,
+            sent: [0; LAYERS],
             found: Found::default(),
             out: Vec::new(),
             joined: Vec::new(),
@@ -92,6 +102,8 @@ pub(super) struct Guest {
     has_seen: bool,
     pub(super) id: Option<ParticipantId>,
     shown: BTreeMap<usize, PublicationId>,
+    /// The layers of its camera that the server wants, once it said so.
+    wanted: Option<Vec<String>>,
     reports: u32,
 }
 
@@ -115,6 +127,7 @@ impl Guest {
             has_seen: false,
             id: None,
             shown: BTreeMap::new(),
+            wanted: None,
             reports: 0,
         }
     }
@@ -189,6 +202,11 @@ impl Guest {
                 });
                 self.shown = shown.collect();
             }
+            ServerMessage::Wanted { mut layers } if common.obeys => {
+                self.wanted = layers.remove(CAMERA);
+                self.obey();
+            }
+            ServerMessage::Wanted { .. } => {}
             ServerMessage::Said { message } => {
                 if let Ok(sent) = message.text.trim_end().parse() {
                     let took = wall_clock().saturating_sub(sent);
@@ -230,7 +248,9 @@ impl Guest {
         self.streams = streams
             .map(|(ssrc, stream)| match stream {
                 Stream::Media(kind, section) => {
-                    let sink = Sink::new(kind == MediaKind::Video, common.open == 1);
+                    let is_video = kind == MediaKind::Video;
+                    let may_pause = self.lanes.is_some();
+                    let sink = Sink::new(is_video, common.open == 1, may_pause);
                     (ssrc, Received::Media { section, sink })
                 }
                 Stream::Again(of) => (ssrc, Received::Again { of, highest: None }),
@@ -301,23 +321,48 @@ impl Guest {
         }
         self.keys = keys;
         common.joined.push(now - self.asked);
+        self.begin_sources(now, common);
+        Ok(())
+    }
+
+    fn begin_sources(&mut self, now: Instant, common: &mut Common) {
         let sections = self.part.sections().into_iter().enumerate();
         for (at, section) in sections.filter(|(_, section)| section.publishes) {
             let ssrc = self.first_ssrc() + at as u32;
             common.next_source += 1;
             let id = common.next_source;
-            self.sources
-                .push(Source::new(id, ssrc, section.kind, at, now));
+            let mut begin = |encoding, ssrc| {
+                let source = Source::new(id, ssrc, encoding, at, now);
+                self.sources.push(source);
+            };
+            match (section.kind, self.part.camera) {
+                (MediaKind::Audio, _) => begin(Encoding::Sound, ssrc),
+                (MediaKind::Video, Camera::Simulcast) => (0..LAYERS).for_each(|layer| {
+                    begin(Encoding::Layer(layer), offer::layer_ssrc(ssrc, layer));
+                }),
+                (MediaKind::Video, _) => begin(Encoding::Picture, ssrc),
+            }
         }
-        Ok(())
+        self.obey();
+    }
+
+    /// Sends the layers that the server wants.
+    fn obey(&mut self) {
+        let Some(wanted) = &self.wanted else {
+            return;
+        };
+        for source in &mut self.sources {
+            if let Some(layer) = source.layer() {
+                source.turn(wanted.iter().any(|rid| rid == RIDS[layer]));
+            }
+        }
     }
 
     fn take_rtcp(&mut self, datagram: &[u8]) {
         let opened = self.keys.as_ref().and_then(|keys| keys.open_rtcp(datagram));
-        if let Some(Asked::Keyframe) = opened.as_deref().and_then(rtcp::asked) {
-            for source in &mut self.sources {
-                source.wants_key = true;
-            }
+        let asked = rtcp::keyframes_asked(opened.as_deref().unwrap_or_default());
+        for source in &mut self.sources {
+            source.wants_key |= asked.contains(&source.ssrc);
         }
     }
 
@@ -368,6 +413,9 @@ impl Guest {
                     }
                 }
                 sink.end_frame(&header, &mut common.found);
+                if let Some(layer) = sink.layer() {
+                    common.found.layers[layer] += 1;
+                }
                 if !self.has_seen && sink.frames > 0 {
                     self.has_seen = true;
                     common.seen.push(self.asked.elapsed());
@@ -399,86 +447,6 @@ impl Guest {
         }
     }
 
-    /// Writes what a receiver reports and asks for, and what a sender says of itself.
-    pub(super) fn report(&mut self, now: Instant, common: &mut Common) -> Result<()> {
-        let Some(keys) = &mut self.keys else {
-            return Ok(());
-        };
-        let sender = self.sources.first().map_or(1, |source| source.ssrc);
-        let (mut compound, mut blocks, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
-        for (ssrc, stream) in &mut self.streams {
-            let Received::Media { sink, .. } = stream else {
-                continue;
-            };
-            if std::mem::take(&mut sink.received) > 0 {
-                blocks.push(Block {
-                    ssrc: *ssrc,
-                    highest: sink.highest(),
-                    jitter: sink.jitter(),
-                });
-            }
-            let missing = sink.missing();
-            if self.lanes.is_some() && !missing.is_empty() {
-                rtcp::nack(&mut wanted, sender, *ssrc, &missing);
-            }
-        }
-        self.reports += 1;
-        let media = blocks.first().map_or(0, |block| block.ssrc);
-        // Once a second in each direction, and the rest in between.
-        if self.reports % 10 == 1 {
-            for source in self.sources.iter().filter(|source| source.count > 0) {
-                let timestamp = source.timestamp(now);
-                let (clock, count) = (wall_clock(), source.count);
-                rtcp::sender_report(&mut compound, source.ssrc, clock, timestamp, count);
-            }
-            rtcp::receiver_report(&mut compound, sender, &blocks);
-        }
-        self.arrivals.write(&mut compound, sender, media);
-        compound.extend_from_slice(&wanted);
-        if !compound.is_empty() {
-            let sealed = keys.seal_rtcp(&compound)?;
-            common.out.push((self.number, sealed));
-        }
-        Ok(())
-    }
-
-    /// Watches these publishers' cameras from now on.
-    pub(super) fn watch(&mut self, publishers: &[ParticipantId]) -> Result<()> {
-        let sections = self.part.sections().into_iter().enumerate();
-        let slots = sections
-            .filter(|(_, section)| !section.publishes && section.kind == MediaKind::Video)
-            .map(|(at, _)| at);
-        let wishes: Vec<_> = slots
-            .zip(publishers)
-            .map(|(at, publisher)| (at, PublicationId(format!("{}/{CAMERA}", publisher.0))))
-            .collect();
-        let now = wall_clock();
-        for (_, stream) in &mut self.streams {
-            let Received::Media { section, sink } = stream else {
-                continue;
-            };
-            let wish = wishes.iter().find(|(at, _)| at == section);
-            match wish {
-                Some((at, wish)) if self.shown.get(at) != Some(wish) => sink.switch(now),
-                Some(_) => {}
-                // Nothing is expected of what it showed.
-                None => sink.idle(),
-            }
-        }
-        let slots = wishes.into_iter().map(|(at, publication)| {
-            let watch = Watch {
-                publication,
-                width: None,
-                height: None,
-                paused: false,
-                priority: Priority::default(),
-            };
-            (at.to_string(), Some(watch))
-        });
-        let slots = slots.collect();
-        self.say(&ClientMessage::Watch { id: None, slots })
-    }
-
     /// The streams that carry media.
     pub(super) fn sinks(&self) -> impl Iterator<Item = &Sink> {
         self.streams.iter().filter_map(|(_, stream)| match stream {
@@ -490,8 +458,8 @@ impl Guest {
 
 /// Whether a message is more than news of others.
 fn is_wanted(text: &str) -> bool {
-    const WANTED: [&str; 7] = [
-        "answer", "joined", "watching", "said", "ping", "error", "left",
+    const WANTED: [&str; 8] = [
+        "answer", "joined", "watching", "wanted", "said", "ping", "error", "left",
     ];
     let kind = text.strip_prefix("{\"type\":\"");
     let kind = kind.and_then(|rest| rest.split('"').next());

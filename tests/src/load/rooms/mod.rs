@@ -8,8 +8,8 @@
 //! | `guest` | one of them |
 //! | `door`, `janus` | by what it speaks with a server: Ferrite, or Janus beside it |
 //! | `entry`, `offer` | how it gets in |
-//! | `source` | what it publishes |
-//! | `sink` | what it checks of a stream it is sent |
+//! | `source`, `layers` | what it publishes, and the layers of that |
+//! | `sink`, `found` | what it checks of a stream it is sent, and what all found |
 //! | `packet`, `rtcp`, `seal` | the bytes of that |
 //! | `lane` | a link that is not perfect |
 //! | `wire` | a few UDP sockets for all |
@@ -18,10 +18,12 @@
 mod door;
 mod entry;
 mod field;
+mod found;
 mod guest;
 mod histogram;
 mod janus;
 mod lane;
+mod layers;
 mod offer;
 mod packet;
 mod rtcp;
@@ -31,9 +33,10 @@ mod source;
 mod wire;
 
 pub use field::{Field, FieldOptions, News};
+pub use found::Found;
 pub use histogram::Histogram;
 pub use lane::LinkOptions;
+pub use layers::{Camera, LAYERS, RIDS};
 pub use offer::Part;
 pub use packet::PACKET;
-pub use sink::Found;
 pub use source::Pace;

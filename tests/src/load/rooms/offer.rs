@@ -5,7 +5,8 @@ use std::net::SocketAddrV4;
 
 use ferrite_protocol::{MediaKind, Source, TrackUse, Tracks};
 
-use super::packet::{LEVEL, MID, TRANSPORT};
+use super::layers::{self, Camera, LAYERS, RIDS};
+use super::packet::{LEVEL, MID, REPAIRED_RID, RID, TRANSPORT};
 
 /// The payload types offered.
 pub(super) const VP8: u8 = 96;
@@ -30,8 +31,8 @@ pub(super) const PASSWORD: &str = "thepasswordofthemember00";
 /// What a participant publishes and is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Part {
-    /// Publishes a picture.
-    pub camera: bool,
+    /// What it publishes as its picture.
+    pub camera: Camera,
     /// Publishes sound.
     pub microphone: bool,
     /// Slots for pictures.
@@ -45,6 +46,8 @@ pub struct Part {
 pub(super) struct Section {
     pub(super) kind: MediaKind,
     pub(super) publishes: bool,
+    /// It is published in simulcast layers.
+    is_layered: bool,
 }
 
 /// This end of a connection, as descriptions have it.
@@ -73,27 +76,35 @@ impl End<'_> {
 }
 
 impl Part {
+    /// Whether it publishes a picture.
+    #[must_use]
+    pub fn has_camera(&self) -> bool {
+        self.camera != Camera::Off
+    }
+
     /// Whether it publishes anything.
     pub(super) fn publishes(&self) -> bool {
-        self.camera || self.microphone
+        self.has_camera() || self.microphone
     }
 
     /// Its media sections; their mids are their places.
     pub(super) fn sections(&self) -> Vec<Section> {
         let published = [
-            (self.camera, MediaKind::Video),
+            (self.has_camera(), MediaKind::Video),
             (self.microphone, MediaKind::Audio),
         ];
         let published = published.into_iter().filter(|(is, _)| *is);
         let published = published.map(|(_, kind)| Section {
             kind,
             publishes: true,
+            is_layered: kind == MediaKind::Video && self.camera == Camera::Simulcast,
         });
         let slots = std::iter::repeat_n(MediaKind::Video, self.shown)
             .chain(std::iter::repeat_n(MediaKind::Audio, self.heard));
         let slots = slots.map(|kind| Section {
             kind,
             publishes: false,
+            is_layered: false,
         });
         published.chain(slots).collect()
     }
@@ -106,7 +117,7 @@ impl Part {
     }
 
     /// The offer. The SSRC of what is published on a section is `first` and its place, that of what is
-    /// sent again is a thousand more.
+    /// sent again is a thousand more; those of layers ([`layer_ssrc`]) are not told.
     pub(super) fn sdp(&self, end: &End<'_>, first: u32) -> String {
         let sections = self.sections();
         let mids: String = (0..sections.len()).map(|mid| format!(" {mid}")).collect();
@@ -119,6 +130,11 @@ impl Part {
     }
 }
 
+/// The SSRC of a layer of what is published on a section.
+pub(super) fn layer_ssrc(section: u32, layer: usize) -> u32 {
+    section + 1200 * layer as u32
+}
+
 impl Section {
     fn track(self) -> TrackUse {
         if !self.publishes {
@@ -128,12 +144,13 @@ impl Section {
             MediaKind::Video => (CAMERA, Source::Camera),
             MediaKind::Audio => (MICROPHONE, Source::Microphone),
         };
+        let size = (self.kind == MediaKind::Video).then_some(layers::SIZE);
         TrackUse::Publish {
             key: key.to_owned(),
             source,
             label: None,
-            width: None,
-            height: None,
+            width: size.map(|(width, _)| width),
+            height: size.map(|(_, height)| height),
         }
     }
 
@@ -154,9 +171,10 @@ impl Section {
             true => "sendonly",
             false => "recvonly",
         };
-        let ssrcs = match (self.publishes, self.kind) {
+        let streams = match (self.publishes, self.kind) {
             (false, _) => String::new(),
             (true, MediaKind::Audio) => format!("a=ssrc:{ssrc} cname:load\r\n"),
+            (true, MediaKind::Video) if self.is_layered => simulcast(),
             (true, MediaKind::Video) => {
                 let rtx = ssrc + 1000;
                 format!(
@@ -169,9 +187,21 @@ impl Section {
         format!(
             "{codecs}{lines}a=mid:{mid}\r\na={direction}\r\n\
              a=extmap:{MID} urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
-             a=extmap:{TRANSPORT} {TRANSPORT_URI}\r\n{ssrcs}"
+             a=extmap:{TRANSPORT} {TRANSPORT_URI}\r\n{streams}"
         )
     }
+}
+
+/// What a browser says of simulcast: the layers by name, and no SSRCs.
+fn simulcast() -> String {
+    let names: [String; LAYERS] = RIDS.map(|rid| format!("a=rid:{rid} send\r\n"));
+    format!(
+        "a=extmap:{RID} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
+         a=extmap:{REPAIRED_RID} urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\n\
+         {}a=simulcast:send {}\r\n",
+        names.concat(),
+        RIDS.join(";")
+    )
 }
 
 /// What an answer says of a stream that the server sends.

@@ -10,12 +10,16 @@ pub(super) const MID: u8 = 1;
 pub(super) const TRANSPORT: u8 = 2;
 /// See [`MID`].
 pub(super) const LEVEL: u8 = 3;
+/// See [`MID`].
+pub(super) const RID: u8 = 4;
+/// See [`MID`].
+pub(super) const REPAIRED_RID: u8 = 5;
 
 /// What the payload begins with in a frame's first packet and in its others (RFC 7741 §4.2).
 const STARTS: u8 = 0x10;
 
 /// The mark's length at the end of the payload.
-const MARK: usize = 24;
+const MARK: usize = 25;
 
 /// What is read of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +108,9 @@ fn extension(mut rest: &[u8], wanted: u8) -> Option<&[u8]> {
 pub(super) struct Mark {
     /// Which source this is, among all of the run.
     pub(super) source: u32,
-    /// How many packets of it went out before.
+    /// Which of its layers; what has none is all of the first.
+    pub(super) layer: u8,
+    /// How many packets of that went out before.
     pub(super) count: u64,
     /// When it was sent, in nanoseconds since 1970.
     pub(super) sent: u64,
@@ -120,6 +126,7 @@ impl Mark {
         let padding = length.saturating_sub(MARK).max(out.len());
         out.resize(padding, 0x5A);
         out.extend_from_slice(&self.source.to_be_bytes());
+        out.push(self.layer);
         out.extend_from_slice(&self.count.to_be_bytes());
         out.extend_from_slice(&self.sent.to_be_bytes());
         out.extend_from_slice(&self.timestamp.to_be_bytes());
@@ -129,10 +136,12 @@ impl Mark {
     pub(super) fn read(payload: &[u8]) -> Option<Self> {
         let (_, mark) = payload.split_last_chunk::<MARK>()?;
         let (source, rest) = mark.split_first_chunk()?;
+        let (layer, rest) = rest.split_first()?;
         let (count, rest) = rest.split_first_chunk()?;
         let (sent, rest) = rest.split_first_chunk()?;
         Some(Self {
             source: u32::from_be_bytes(*source),
+            layer: *layer,
             count: u64::from_be_bytes(*count),
             sent: u64::from_be_bytes(*sent),
             timestamp: u32::from_be_bytes(*rest.first_chunk()?),
@@ -162,6 +171,7 @@ mod tests {
         };
         let mark = Mark {
             source: 3,
+            layer: 2,
             count: 1 << 40,
             sent: 11,
             timestamp: 7,

@@ -10,23 +10,23 @@ const MOST_TOLD: usize = 400;
 const TICK: u64 = 250_000;
 const REFERENCE: u64 = 64_000_000;
 
-/// What a server asks of a publisher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// A keyframe (RFC 4585 §6.3.1, RFC 5104 §4.3.1).
-    Keyframe,
-}
-
-/// Reads what is asked for in a compound packet.
-pub(super) fn asked(mut compound: &[u8]) -> Option<Asked> {
+/// The streams of which a compound packet asks for a keyframe (RFC 4585 §6.3.1, RFC 5104 §4.3.1).
+pub(super) fn keyframes_asked(mut compound: &[u8]) -> Vec<u32> {
+    let mut asked = Vec::new();
     while let [first, kind, high, low, ..] = compound {
-        if *kind == 206 && matches!(first & 0x1F, 1 | 4) {
-            return Some(Asked::Keyframe);
-        }
         let length = 4 + 4 * usize::from(u16::from_be_bytes([*high, *low]));
-        compound = compound.get(length..)?;
+        let Some((packet, rest)) = compound.split_at_checked(length) else {
+            break;
+        };
+        let ssrc = |at: usize| Some(u32::from_be_bytes(*packet.get(at..)?.first_chunk()?));
+        match (kind, first & 0x1F) {
+            (206, 1) => asked.extend(ssrc(8)),
+            (206, 4) => asked.extend((12..length).step_by(8).filter_map(ssrc)),
+            _ => {}
+        }
+        compound = rest;
     }
-    None
+    asked
 }
 
 /// What is reported of a stream.
@@ -77,6 +77,13 @@ pub(super) fn nack(out: &mut Vec<u8>, sender: u32, media: u32, missing: &[u16]) 
         out.extend_from_slice(&number.to_be_bytes());
         out.extend_from_slice(&[0; 2]);
     }
+}
+
+/// Asks for a keyframe (RFC 4585 §6.3.1).
+pub(super) fn picture_loss(out: &mut Vec<u8>, sender: u32, media: u32) {
+    head(out, 1, 206, 2);
+    out.extend_from_slice(&sender.to_be_bytes());
+    out.extend_from_slice(&media.to_be_bytes());
 }
 
 fn head(out: &mut Vec<u8>, count: u8, kind: u8, words: usize) {
@@ -195,9 +202,16 @@ mod tests {
     fn knows_who_wants_a_keyframe() {
         let mut compound = Vec::new();
         receiver_report(&mut compound, 1, &[]);
-        assert_eq!(asked(&compound), None);
-        head(&mut compound, 1, 206, 2);
-        compound.extend_from_slice(&[0; 8]);
-        assert_eq!(asked(&compound), Some(Asked::Keyframe));
+        assert!(keyframes_asked(&compound).is_empty());
+        picture_loss(&mut compound, 1, 7);
+        // A FIR, of two streams.
+        head(&mut compound, 4, 206, 6);
+        for word in [1, 0, 8, 1 << 24, 9, 2_u32 << 24] {
+            compound.extend_from_slice(&word.to_be_bytes());
+        }
+        assert_eq!(keyframes_asked(&compound), [7, 8, 9]);
+        for length in 0..compound.len() {
+            keyframes_asked(&compound[..length]);
+        }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::histogram::Histogram;
+use super::found::Found;
 use super::packet::{Header, Mark, starts_keyframe};
 
 /// Numbers that are waited for. Older ones are given up.
@@ -14,60 +14,40 @@ const MOST_MISSING: usize = 1024;
 /// How far behind the newest a packet may come.
 const WINDOW: u64 = 1024;
 
-/// What was found, over all streams.
-#[derive(Clone, Debug, Default)]
-pub struct Found {
-    /// Packets received, without those sent again.
-    pub packets: u64,
-    /// Those of pictures.
-    pub video: u64,
-    /// Numbers that were not received when a later one was.
-    pub gaps: u64,
-    /// Of the gaps, those that came in the end.
-    pub late: u64,
-    /// Of the gaps, those that were sent again.
-    pub repaired: u64,
-    /// Packets that the link swallowed.
-    pub swallowed: u64,
-    /// Packets received twice under one number.
-    pub repeats: u64,
-    /// What the publisher sent and no number was left for.
-    pub left_out: u64,
-    /// Packets that were not authentic.
-    pub broken: u64,
-    /// Frames that a decoder can decode.
-    pub frames: u64,
-    /// Frames that it cannot.
-    pub lost_frames: u64,
-    /// Frames that came before the first keyframe of a stream: there is nothing to decode them with.
-    pub early_frames: u64,
-    /// Pictures that took another's place with something else than a keyframe.
-    pub no_keyframe: u64,
-    /// Timestamps that went another way than the publisher's.
-    pub timestamps: u64,
-    /// From the publisher's send call to the arrival.
-    pub latency: Histogram,
-    /// From asking for something else to its first packet.
-    pub switched: Histogram,
-    /// How unevenly packets arrive (RFC 3550 §6.4.1), as each stream has it with each packet.
-    pub jitter: Histogram,
+/// Frames that wait for what is missing before a keyframe is asked for.
+const PATIENCE: u64 = 30;
+
+/// How much later or sooner than it was sent a layer may go on where another ended, in seconds.
+const JUMP: f64 = 0.25;
+
+/// What was seen of the present source last.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    index: u64,
+    timestamp: u32,
+    /// It was the end of a frame.
+    marker: bool,
+    mark: Mark,
 }
 
 /// One stream.
 #[derive(Debug)]
 pub(super) struct Sink {
     is_video: bool,
+    /// The link may be too narrow: the server may leave out what comes before a keyframe.
+    may_pause: bool,
     clock_rate: f64,
     /// The newest number, with the rounds before it.
     highest: Option<u64>,
     seen: [u64; WINDOW as usize / 64],
     missing: BTreeSet<u64>,
-    /// What was seen of the present source last.
-    before: Option<(u64, u32, Mark)>,
+    before: Option<Last>,
     /// The last timestamp that went out on the stream, whatever its source.
     timestamp: Option<u32>,
     /// Frames that are whole, but for what is missing before them.
     waiting: u64,
+    /// Frames that came before the first keyframe.
+    early: u64,
     /// A keyframe came, or none is looked for.
     has_key: bool,
     transit: Option<f64>,
@@ -76,8 +56,8 @@ pub(super) struct Sink {
     pub(super) received: u64,
     /// Whole frames.
     pub(super) frames: u64,
-    /// The source whose packets came last.
-    pub(super) source: Option<u32>,
+    /// Whose packets came last: the publication, and its layer.
+    shown: Option<(u32, u8)>,
     /// A packet came through the link, or is on its way.
     pub(super) is_under_way: bool,
     /// When something else was asked for, which has not come.
@@ -88,9 +68,10 @@ pub(super) struct Sink {
 
 impl Sink {
     /// Of pictures or of sound; `sees_all` where every packet is looked into.
-    pub(super) fn new(is_video: bool, sees_all: bool) -> Self {
+    pub(super) fn new(is_video: bool, sees_all: bool, may_pause: bool) -> Self {
         Self {
             is_video,
+            may_pause,
             has_key: !sees_all,
             clock_rate: if is_video { 90_000.0 } else { 48_000.0 },
             highest: None,
@@ -99,11 +80,12 @@ impl Sink {
             before: None,
             timestamp: None,
             waiting: 0,
+            early: 0,
             transit: None,
             jitter: 0.0,
             received: 0,
             frames: 0,
-            source: None,
+            shown: None,
             is_under_way: false,
             switching: None,
             is_idle: false,
@@ -124,11 +106,22 @@ impl Sink {
         self.highest.unwrap_or_default() as u32
     }
 
-    /// How many packets of its present source came, or were given a number.
-    pub(super) fn counted(&self) -> Option<(u32, u64)> {
+    /// The publication and its layer that are shown, and how many packets of that came, or were given a number.
+    pub(super) fn counted(&self) -> Option<((u32, u8), u64)> {
         let is_shown = self.switching.is_none() && !self.is_idle;
-        let (_, _, mark) = self.before.filter(|_| is_shown)?;
-        Some((mark.source, mark.count + 1))
+        let mark = self.before.filter(|_| is_shown)?.mark;
+        Some(((mark.source, mark.layer), mark.count + 1))
+    }
+
+    /// The layer that is shown.
+    pub(super) fn layer(&self) -> Option<usize> {
+        let (_, layer) = self.shown.filter(|_| self.is_video)?;
+        Some(layer.into())
+    }
+
+    /// Whether a decoder would ask for a keyframe.
+    pub(super) fn wants_keyframe(&self) -> bool {
+        !self.has_key && self.early > 0 || self.waiting >= PATIENCE
     }
 
     /// Whether it ever showed a whole frame.
@@ -149,7 +142,8 @@ impl Sink {
 
     /// Something else is to be shown on the stream from now on.
     pub(super) fn switch(&mut self, now: u64) {
-        self.switching = Some(now);
+        // Of what never showed anything, nothing is to be told apart.
+        self.switching = self.shown.map(|_| now);
         self.is_idle = false;
     }
 
@@ -228,6 +222,7 @@ impl Sink {
         }
         if !self.has_key {
             found.early_frames += 1;
+            self.early += 1;
             return;
         }
         // A frame that lacks a packet is whole once that has come, and so are those after it.
@@ -274,9 +269,15 @@ impl Sink {
             self.has_key = true;
             self.begin_anew(index, found);
         }
-        if self.source != Some(mark.source) {
-            self.begin_source(header, is_key, mark, found);
-            if let Some(asked) = self.switching.take() {
+        let shown = (mark.source, mark.layer);
+        if self.shown != Some(shown) {
+            if Some(index) != self.highest {
+                // What comes late of what was shown before.
+                return;
+            }
+            if self.begin(index, header, is_key, mark, found)
+                && let Some(asked) = self.switching.take()
+            {
                 let waited = arrived.saturating_sub(asked);
                 found.switched.note(Duration::from_nanos(waited));
             }
@@ -285,26 +286,59 @@ impl Sink {
             // Whether the old source still comes, or again, is not known.
             self.before = None;
         }
-        if let Some((before, timestamp, last)) = self.before.filter(|(at, ..)| *at < index) {
-            let (ours, theirs) = (index - before, mark.count.saturating_sub(last.count));
-            found.left_out += theirs.saturating_sub(ours);
-            let ours = header.timestamp.wrapping_sub(timestamp);
-            let theirs = mark.timestamp.wrapping_sub(last.timestamp);
+        if let Some(last) = self.before.filter(|last| last.index < index) {
+            let (ours, theirs) = (
+                index - last.index,
+                mark.count.saturating_sub(last.mark.count),
+            );
+            match self.may_pause && is_key {
+                true => found.paused += theirs.saturating_sub(ours),
+                false => found.left_out += theirs.saturating_sub(ours),
+            }
+            let ours = header.timestamp.wrapping_sub(last.timestamp);
+            let theirs = mark.timestamp.wrapping_sub(last.mark.timestamp);
             found.timestamps += u64::from(ours != theirs);
         }
-        if self.before.is_none_or(|(at, ..)| at < index) {
-            self.before = Some((index, header.timestamp, mark));
+        if self.before.is_none_or(|last| last.index < index) {
+            self.before = Some(Last {
+                index,
+                timestamp: header.timestamp,
+                marker: header.marker,
+                mark,
+            });
             self.timestamp = Some(header.timestamp);
         }
     }
 
-    fn begin_source(&mut self, header: &Header, is_key: bool, mark: Mark, found: &mut Found) {
-        let replaces = self.is_video && self.source.is_some();
-        found.no_keyframe += u64::from(replaces && !is_key);
+    /// Another publication or another layer takes the place. Returns whether it is another publication.
+    fn begin(
+        &mut self,
+        index: u64,
+        header: &Header,
+        is_key: bool,
+        mark: Mark,
+        found: &mut Found,
+    ) -> bool {
+        let before = self.shown.replace((mark.source, mark.layer));
+        // What is missing just before may have been the keyframe.
+        let may_have_begun = self.missing.contains(&index.saturating_sub(1));
+        let replaces = self.is_video && before.is_some();
+        found.no_keyframe += u64::from(replaces && !is_key && !may_have_begun);
         let back = |before: u32| header.timestamp.wrapping_sub(before) as i32 <= 0;
         found.timestamps += u64::from(self.timestamp.is_some_and(back));
-        self.source = Some(mark.source);
-        self.before = None;
+        let is_other = before.is_none_or(|(source, _)| source != mark.source);
+        let last = self.before.take();
+        if !is_other {
+            found.layer_switches += 1;
+            if let Some(last) = last.filter(|last| last.index + 1 == index) {
+                found.cut_frames += u64::from(!last.marker);
+                let ticks = header.timestamp.wrapping_sub(last.timestamp) as i32;
+                let sent = mark.sent as f64 / 1e9 - last.mark.sent as f64 / 1e9;
+                let off = f64::from(ticks) / self.clock_rate - sent;
+                found.timestamps += u64::from(off.abs() > JUMP);
+            }
+        }
+        is_other
     }
 
     /// A decoder needs nothing from before a keyframe.
@@ -336,133 +370,4 @@ impl Sink {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Frames of two packets, the first of which is a keyframe.
-    struct Stream {
-        sink: Sink,
-        found: Found,
-    }
-
-    impl Stream {
-        fn new() -> Self {
-            Self {
-                sink: Sink::new(true, true),
-                found: Found::default(),
-            }
-        }
-
-        /// The packet with this number, of a source that counts from `first`.
-        fn take(&mut self, sequence: u16, source: u32, count: u64) {
-            let timestamp = 3000 * (count / 2) as u32;
-            self.take_at(sequence, timestamp, source, count);
-        }
-
-        fn take_at(&mut self, sequence: u16, timestamp: u32, source: u32, count: u64) {
-            let (starts, marker) = (count.is_multiple_of(2), !count.is_multiple_of(2));
-            let header = Header {
-                payload_type: 96,
-                marker,
-                sequence,
-                timestamp,
-                ssrc: 1,
-                transport: None,
-                length: 16,
-            };
-            let mark = Mark {
-                source,
-                count,
-                sent: 1_000_000,
-                timestamp: 3000 * (count / 2) as u32,
-            };
-            let mut payload = Vec::new();
-            mark.fill(&mut payload, 100, starts, count < 2);
-            let index = self.sink.index(sequence);
-            if self.sink.count(index, &header, 3_000_000, &mut self.found) {
-                self.sink
-                    .look_into(index, &header, &payload, 3_000_000, &mut self.found);
-                self.sink.end_frame(&header, &mut self.found);
-            }
-        }
-    }
-
-    #[test]
-    fn a_stream_that_is_whole_has_nothing_to_find() {
-        let mut stream = Stream::new();
-        (0..10).for_each(|at| stream.take(65_530_u16.wrapping_add(at), 1, at.into()));
-        let found = stream.found;
-        assert_eq!((found.packets, found.frames), (10, 5));
-        let wrong = [
-            found.gaps,
-            found.repeats,
-            found.left_out,
-            found.no_keyframe,
-            found.timestamps,
-            found.lost_frames,
-            found.broken,
-        ];
-        assert_eq!(wrong, [0; 7]);
-        assert!((1.9..=2.0).contains(&found.latency.ms(0.5)));
-    }
-
-    #[test]
-    fn finds_gaps_and_what_fills_them() {
-        let mut stream = Stream::new();
-        for at in [0, 1, 2, 5, 4] {
-            stream.take(at, 1, at.into());
-        }
-        assert_eq!((stream.found.gaps, stream.found.late), (2, 1));
-        assert_eq!(stream.sink.missing(), [3]);
-        assert_eq!(stream.found.frames, 1, "the others wait");
-        stream.take(3, 1, 3);
-        assert_eq!((stream.found.late, stream.found.frames), (2, 3));
-    }
-
-    #[test]
-    fn finds_repeats() {
-        let mut stream = Stream::new();
-        for at in [0, 1, 1, 0, 2] {
-            stream.take(at, 1, at.into());
-        }
-        assert_eq!((stream.found.repeats, stream.found.packets), (2, 3));
-    }
-
-    #[test]
-    fn finds_what_no_number_was_left_for() {
-        let mut stream = Stream::new();
-        stream.take(0, 1, 0);
-        stream.take(1, 1, 1);
-        stream.take(2, 1, 4);
-        assert_eq!((stream.found.gaps, stream.found.left_out), (0, 2));
-    }
-
-    #[test]
-    fn finds_pictures_that_begin_in_the_middle() {
-        let mut stream = Stream::new();
-        stream.take(0, 1, 0);
-        stream.take(1, 1, 1);
-        stream.take_at(2, 4000, 2, 8);
-        assert_eq!((stream.found.no_keyframe, stream.found.timestamps), (1, 0));
-        stream.take_at(3, 3999, 3, 0);
-        assert_eq!((stream.found.no_keyframe, stream.found.timestamps), (1, 1));
-    }
-
-    #[test]
-    fn counts_no_frames_before_the_first_keyframe() {
-        let mut stream = Stream::new();
-        (0..4).for_each(|at| stream.take(at, 1, 6 + u64::from(at)));
-        assert_eq!((stream.found.frames, stream.found.early_frames), (0, 2));
-        (4..8).for_each(|at| stream.take(at, 2, u64::from(at) - 4));
-        assert_eq!((stream.found.frames, stream.found.early_frames), (2, 2));
-        assert_eq!(stream.found.no_keyframe, 0);
-    }
-
-    #[test]
-    fn finds_timestamps_that_go_their_own_way() {
-        let mut stream = Stream::new();
-        stream.take(0, 1, 0);
-        stream.take_at(1, 1, 1, 1);
-        assert_eq!(stream.found.timestamps, 1);
-    }
-}
+mod tests;

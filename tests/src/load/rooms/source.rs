@@ -5,16 +5,18 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use ferrite_protocol::MediaKind;
 
+use super::layers::{self, Camera, RIDS};
 use super::offer::{OPUS, VP8};
-use super::packet::{Header, LEVEL, MID, Mark, PACKET, TRANSPORT};
+use super::packet::{Header, LEVEL, MID, Mark, PACKET, RID, TRANSPORT};
 use super::seal::Keys;
 
 /// An Opus packet of 20 ms at 32 kbit/s, with its header.
 const SOUND: usize = 120;
 /// The time between two of them.
-pub(super) const SOUND_INTERVAL: Duration = Duration::from_millis(20);
+const SOUND_INTERVAL: Duration = Duration::from_millis(20);
+/// Packets that say what they are of, as those of browsers do until they are reported of.
+const NAMED: u64 = 100;
 
 /// How pictures are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,20 +28,32 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The time between two frames.
-    #[must_use]
-    pub fn interval(&self) -> Duration {
+    /// The time between two frames of a picture; those of all its layers leave together.
+    fn interval(&self, camera: Camera) -> Duration {
         let bits = (PACKET * 8) as f64 * f64::from(self.packets_per_frame);
-        Duration::from_secs_f64(bits / self.bitrate.max(1) as f64)
+        let surplus = match camera {
+            Camera::Simulcast => layers::surplus(),
+            Camera::Plain | Camera::Off => 1.0,
+        };
+        Duration::from_secs_f64(bits * surplus / self.bitrate.max(1) as f64)
     }
 }
 
-/// One track.
+/// What a stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Sound,
+    Picture,
+    /// A picture's layer, counted from the smallest.
+    Layer(usize),
+}
+
+/// One stream.
 pub(super) struct Source {
-    /// Which this is, among all of the run.
+    /// Which publication this is of, among all of the run.
     pub(super) id: u32,
     pub(super) ssrc: u32,
-    kind: MediaKind,
+    encoding: Encoding,
     mid: String,
     began: Instant,
     /// The next packet's number, with the rounds before it.
@@ -48,44 +62,79 @@ pub(super) struct Source {
     pub(super) count: u64,
     /// The next frame is to be a keyframe.
     pub(super) wants_key: bool,
+    /// It is sent.
+    is_on: bool,
 }
 
 impl Source {
-    pub(super) fn new(id: u32, ssrc: u32, kind: MediaKind, mid: usize, now: Instant) -> Self {
+    pub(super) fn new(id: u32, ssrc: u32, encoding: Encoding, mid: usize, now: Instant) -> Self {
         Self {
             id,
             ssrc,
-            kind,
+            encoding,
             mid: mid.to_string(),
             began: now,
             // Some wrap around soon, some late.
-            index: u64::from(id.wrapping_mul(7919) as u16),
+            index: u64::from(ssrc.wrapping_mul(7919) as u16),
             count: 0,
             wants_key: true,
+            is_on: true,
         }
     }
 
-    pub(super) fn is_video(&self) -> bool {
-        self.kind == MediaKind::Video
+    fn is_video(&self) -> bool {
+        self.encoding != Encoding::Sound
     }
 
-    /// The timestamp of now.
+    /// The layer that it is, of a picture that has some.
+    pub(super) fn layer(&self) -> Option<usize> {
+        match self.encoding {
+            Encoding::Layer(layer) => Some(layer),
+            Encoding::Sound | Encoding::Picture => None,
+        }
+    }
+
+    /// It is sent from now on, or is not. Where it comes back it begins with a keyframe.
+    pub(super) fn turn(&mut self, on: bool) {
+        self.wants_key |= on && !self.is_on;
+        self.is_on = on;
+    }
+
+    /// The time between two frames.
+    pub(super) fn interval(&self, pace: Pace) -> Duration {
+        match self.encoding {
+            Encoding::Sound => SOUND_INTERVAL,
+            Encoding::Picture => pace.interval(Camera::Plain),
+            Encoding::Layer(_) => pace.interval(Camera::Simulcast),
+        }
+    }
+
+    /// The timestamp of now. Each stream's clock begins somewhere else.
     pub(super) fn timestamp(&self, now: Instant) -> u32 {
         let rate = if self.is_video() { 90_000.0 } else { 48_000.0 };
-        ((now - self.began).as_secs_f64() * rate) as u64 as u32
+        let ticks = ((now - self.began).as_secs_f64() * rate) as u64 as u32;
+        ticks.wrapping_add(self.ssrc.wrapping_mul(0x9E37_79B9))
     }
 
-    /// Sends a frame of so many packets, each at the time that `clock` says. `transport` counts the
-    /// publisher's packets.
+    /// Sends a frame, each packet at the time that `clock` says, and returns how many there were. `transport` counts
+    /// the publisher's packets.
     pub(super) fn frame(
         &mut self,
         now: Instant,
-        packets: u32,
+        pace: Pace,
         keys: &Keys,
         transport: &mut u16,
         mut send: impl FnMut(&[u8]) -> Result<()>,
         clock: impl Fn() -> u64,
-    ) -> Result<()> {
+    ) -> Result<u32> {
+        if !self.is_on {
+            return Ok(0);
+        }
+        let (packets, size) = match self.encoding {
+            Encoding::Sound => (1, SOUND),
+            Encoding::Picture => (pace.packets_per_frame, PACKET),
+            Encoding::Layer(layer) => layers::split(layer, pace.packets_per_frame),
+        };
         let (timestamp, is_key) = (self.timestamp(now), std::mem::take(&mut self.wants_key));
         let mut packet = Vec::with_capacity(PACKET + 32);
         for at in 0..packets {
@@ -105,30 +154,32 @@ impl Source {
             let length = packet.len();
             let mark = Mark {
                 source: self.id,
+                layer: self.layer().unwrap_or_default() as u8,
                 count: self.count,
                 sent: clock(),
                 timestamp,
             };
-            let size = if self.is_video() { PACKET } else { SOUND };
             mark.fill(&mut packet, size, at == 0, is_key);
             keys.seal(&mut packet, length, header.ssrc, self.index)?;
             self.index += 1;
             self.count += 1;
             send(&packet)?;
         }
-        Ok(())
+        Ok(packets)
     }
 
-    /// The section's name goes with the first packets, as browsers have it.
+    /// The names of the section and of the layer go with the first packets.
     fn write_header(&self, header: &Header, number: &[u8], packet: &mut Vec<u8>) {
-        let named = (MID, self.mid.as_bytes());
-        let counted = (TRANSPORT, number);
-        let level: (u8, &[u8]) = (LEVEL, &[0x80 | 30]);
-        match (self.count < 100, self.is_video()) {
-            (true, true) => header.write(packet, &[named, counted]),
-            (true, false) => header.write(packet, &[named, counted, level]),
-            (false, true) => header.write(packet, &[counted]),
-            (false, false) => header.write(packet, &[counted, level]),
+        let mut extensions: Vec<(u8, &[u8])> = Vec::with_capacity(4);
+        if self.count < NAMED {
+            extensions.push((MID, self.mid.as_bytes()));
+            let rid = self.layer().map(|layer| (RID, RIDS[layer].as_bytes()));
+            extensions.extend(rid);
         }
+        extensions.push((TRANSPORT, number));
+        if !self.is_video() {
+            extensions.push((LEVEL, &[0x80 | 30]));
+        }
+        header.write(packet, &extensions);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use ferrite_tests::load::rooms::{Field, FieldOptions, LinkOptions, News, Pace, Part};
+use ferrite_tests::load::rooms::{Camera, Field, FieldOptions, LinkOptions, News, Pace, Part};
 use ferrite_tests::load::token::TokenKey;
 use ferrite_tests::wait;
 
@@ -40,13 +40,13 @@ const ROOM: u32 = 0;
 const PUBLISHERS: usize = 2;
 
 const PUBLISHER: Part = Part {
-    camera: true,
+    camera: Camera::Plain,
     microphone: true,
     shown: 0,
     heard: 0,
 };
 const SUBSCRIBER: Part = Part {
-    camera: false,
+    camera: Camera::Off,
     microphone: false,
     shown: PUBLISHERS,
     heard: PUBLISHERS,
@@ -114,6 +114,8 @@ fn field_options() -> FieldOptions {
             bitrate: 600_000,
             packets_per_frame: 2,
         },
+        all_layers: false,
+        widths: Vec::new(),
         link: LinkOptions::default(),
         sockets: 4,
         key: Some(KEY),
