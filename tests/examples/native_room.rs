@@ -1,5 +1,6 @@
-//! A member of a room that is no browser. It publishes files, keeps what comes, and prints the chat; every
-//! line of its standard input is said. It ends when it is told to (Ctrl-C, SIGTERM).
+//! A member of a room that is no browser. It publishes files, keeps what comes, and prints the chat and what
+//! else it is sent; every line of its standard input is said, and one that begins with `>` is sent as bytes on the
+//! reliable data channel instead. It ends when it is told to (Ctrl-C, SIGTERM).
 //!
 //! ```sh
 //! cargo run -p ferrite-tests --example native_room -- localhost:8080 kitchen \
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 use ferrite_protocol::{MediaKind, Participant, ServerMessage};
-use ferrite_tests::native::{Assembler, Clip, NativeRoom, News};
+use ferrite_tests::native::{Assembler, Clip, Delivery, NativeRoom, News};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -92,7 +93,7 @@ impl Member {
             tokio::select! {
                 news = self.room.next() => self.note(news?).await?,
                 line = next_line(&mut lines) => match line {
-                    Some(line) => self.room.say(&line).await?,
+                    Some(line) => self.speak(&line).await?,
                     None => lines = None,
                 },
                 _ = terminate.recv() => return Ok(()),
@@ -124,9 +125,24 @@ impl Member {
                 ServerMessage::ParticipantJoined { participant }
                 | ServerMessage::ParticipantUpdated { participant },
             ) => self.meet(&participant).await?,
+            News::Data(data) => {
+                let (from, topic) = (&data.from.0, &data.topic);
+                let text = String::from_utf8_lossy(&data.payload);
+                println!("{from} sent about {topic}: {text}");
+            }
             News::Said(_) => {}
         }
         Ok(())
+    }
+
+    async fn speak(&mut self, line: &str) -> Result<()> {
+        match line.strip_prefix('>') {
+            Some(text) => {
+                let (reliable, bytes) = (Delivery::Reliable, text.trim().as_bytes());
+                self.room.send_data(reliable, None, "text", bytes).await
+            }
+            None => self.room.say(line).await,
+        }
     }
 
     /// Watches somebody else who has pictures, and begins to publish for them.

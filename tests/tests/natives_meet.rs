@@ -2,10 +2,11 @@
 //! other has in a file.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ferrite_protocol::{MediaKind, Participant, PublicationId, ServerMessage};
-use ferrite_tests::native::{Assembler, Clip, Frame, NativeRoom, News};
+use ferrite_tests::native::{Assembler, Clip, Data, Delivery, Frame, NativeRoom, News};
 use ferrite_tests::process::Process;
 use ferrite_tests::{Server, artefacts, cargo, readme, scene, wait};
 use tokio::process::Command;
@@ -161,6 +162,84 @@ async fn what_one_publishes_from_a_file_the_other_has_in_a_file() -> Result<()> 
     );
     ann.leave().await?;
     bob.leave().await
+}
+
+/// The next bytes that come.
+async fn bytes(room: &mut NativeRoom) -> Result<Data> {
+    let sent = |news| match news {
+        News::Data(data) => Some(data),
+        _ => None,
+    };
+    until("bytes", room, sent).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_reach_all_or_one_in_order_and_lossy_ones_never_grow_old() -> Result<()> {
+    let dir = artefacts::fresh("natives_send_bytes")?;
+    let server = Server::start(&dir, &["--shards", "2"]).await?;
+    let at = server.address();
+    let mut ann = NativeRoom::enter(at, "tea", "Ann", None, &[]).await?;
+    let mut bob = NativeRoom::enter(at, "tea", "Bob", None, &[]).await?;
+    let mut cy = NativeRoom::enter(at, "tea", "Cy", None, &[]).await?;
+    let message = |number: u16| {
+        let mut message = number.to_be_bytes().to_vec();
+        message.resize(3000, number as u8);
+        message
+    };
+    for number in 0..100 {
+        let message = message(number);
+        ann.send_data(Delivery::Reliable, None, "all", &message)
+            .await?;
+    }
+    let only_cy = [cy.participant().clone()];
+    let sent = ann.send_data(Delivery::Reliable, Some(&only_cy), "one", b"only Cy");
+    sent.await?;
+    let sent = bob.send_data(Delivery::Reliable, None, "all", b"from Bob");
+    sent.await?;
+    // Whoever gets it, in the order in which the room has it.
+    for (room, private) in [(&mut bob, false), (&mut cy, true)] {
+        let (mut number, mut saw_private) = (0, false);
+        while number < 100 || saw_private != private {
+            let data = bytes(room).await?;
+            ensure!(data.delivery == Delivery::Reliable);
+            if data.from != *ann.participant() {
+                ensure!(data.payload == b"from Bob", "{data:?}");
+                continue;
+            }
+            if data.is_private {
+                ensure!(data.topic == "one" && data.payload == b"only Cy");
+                ensure!(number == 100 && private, "too early, or of somebody else");
+                saw_private = true;
+                continue;
+            }
+            ensure!(
+                data.topic == "all" && data.payload == message(number),
+                "{number}"
+            );
+            number += 1;
+        }
+    }
+    ensure!(bytes(&mut ann).await?.payload == b"from Bob");
+
+    // Some may be lost, none comes twice or again.
+    let (mut newest, mut sent) = (0, 0_u16);
+    while newest < 20 {
+        sent += 1;
+        let number = sent.to_be_bytes();
+        bob.send_data(Delivery::Lossy, None, "cursor", &number)
+            .await?;
+        let data = match timeout(Duration::from_millis(50), bytes(&mut ann)).await {
+            Ok(data) => data?,
+            Err(_) => continue,
+        };
+        ensure!((data.delivery, &data.topic[..]) == (Delivery::Lossy, "cursor"));
+        let number = u16::from_be_bytes(data.payload[..].try_into()?);
+        ensure!(newest < number && number <= sent, "{number} after {newest}");
+        newest = number;
+    }
+    ann.leave().await?;
+    bob.leave().await?;
+    cy.leave().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

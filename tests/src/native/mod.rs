@@ -1,10 +1,11 @@
 //! A client that is no browser: `webrtc`'s peer connection and the protocol's own types. It joins a room,
-//! publishes what a file has, keeps what others publish, and reads and writes the chat.
+//! publishes what a file has, keeps what others publish, reads and writes the chat, and sends and gets bytes.
 //!
 //! | file | what it owns |
 //! |---|---|
 //! | `room` | a place in a room: the WebSocket, and the peer connection beside it |
 //! | `peer` | the peer connection: what goes out on it, and what comes in |
+//! | `data` | its data channels |
 //! | `clip` | sound or pictures as frames with times |
 //! | `files` | a clip in a file: Ogg or IVF |
 //! | `ivf` | VP8 in IVF |
@@ -16,6 +17,7 @@
 //! `shared/examples/client.rs` shows how that is done.
 
 mod clip;
+mod data;
 mod files;
 mod ivf;
 mod ogg;
@@ -24,5 +26,6 @@ mod peer;
 mod room;
 
 pub use clip::{Clip, Frame};
+pub use data::{Data, Delivery};
 pub use packets::{Assembler, packets};
 pub use room::{NativeRoom, News};

@@ -1,11 +1,12 @@
-//! The native client's peer connection: a section for each kind that it publishes, and a slot for each kind.
+//! The native client's peer connection: a section for each kind that it publishes, a slot for each kind, and
+//! its data channels.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ferrite_protocol::{MediaKind, Source, TrackUse, Tracks};
+use ferrite_protocol::{ClientData, MediaKind, Source, TrackUse, Tracks};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp::Packet;
 use rtc::rtp_transceiver::rtp_sender::{
@@ -26,6 +27,7 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 
 use super::clip::{Clip, clock_rate};
+use super::data::{Channels, Data, Delivery};
 use super::packets::{begins_keyframe, packets};
 
 /// What comes in may wait so long for whoever reads it. Then its track waits.
@@ -34,8 +36,6 @@ const WAITING: usize = 1000;
 /// How long a keyframe may take before it is asked for again.
 const KEYFRAME_PATIENCE: Duration = Duration::from_millis(500);
 
-const KINDS: [MediaKind; 2] = [MediaKind::Audio, MediaKind::Video];
-
 /// What the connection says.
 #[derive(Debug)]
 pub(super) enum Incoming {
@@ -43,6 +43,9 @@ pub(super) enum Incoming {
     Connected,
     Failed,
     Packet(MediaKind, Packet),
+    /// One of the data channels is open.
+    Opened,
+    Data(Data),
 }
 
 /// A peer connection before and after its offer.
@@ -50,11 +53,19 @@ pub(super) struct Peer {
     connection: Box<dyn PeerConnection>,
     incoming: mpsc::Receiver<Incoming>,
     sending: Vec<(MediaKind, Arc<dyn TrackLocal>)>,
+    /// How many there are.
+    slots: usize,
+    channels: Channels,
 }
 
 impl Peer {
-    /// A connection that can publish these kinds, from the address that leads to a server.
-    pub(super) async fn new(server: &str, publishes: &[MediaKind]) -> Result<Self> {
+    /// A connection that can publish these kinds and has a slot for each of those, from the address that leads to a
+    /// server.
+    pub(super) async fn new(
+        server: &str,
+        publishes: &[MediaKind],
+        slots: &[MediaKind],
+    ) -> Result<Self> {
         let (news, incoming) = mpsc::channel(WAITING);
         let mut engine = MediaEngine::default();
         engine.register_default_codecs()?;
@@ -62,7 +73,7 @@ impl Peer {
         let connection = PeerConnectionBuilder::new()
             .with_media_engine(engine)
             .with_interceptor_registry(interceptors)
-            .with_handler(Arc::new(Handler { news }))
+            .with_handler(Arc::new(Handler { news: news.clone() }))
             .with_udp_addrs(vec![SocketAddr::new(own_address(server)?, 0)])
             .build()
             .await?;
@@ -78,21 +89,24 @@ impl Peer {
             connection.add_transceiver_from_track(added, init).await?;
             sending.push((*kind, track));
         }
-        for kind in KINDS {
+        for kind in slots {
             let init = RTCRtpTransceiverInit {
                 direction: RTCRtpTransceiverDirection::Recvonly,
                 streams: Vec::new(),
                 send_encodings: Vec::new(),
             };
-            let kind = codec_kind(kind);
+            let kind = codec_kind(*kind);
             connection
                 .add_transceiver_from_kind(kind, Some(init))
                 .await?;
         }
+        let channels = Channels::open(&connection, &news).await?;
         Ok(Self {
             connection: Box::new(connection),
             incoming,
             sending,
+            slots: slots.len(),
+            channels,
         })
     }
 
@@ -104,7 +118,7 @@ impl Peer {
         let offer = self.connection.local_description().await;
         let sdp = offer.context("a description")?.sdp;
         let tracks = tracks(&sdp);
-        ensure!(tracks.len() == self.sending.len() + KINDS.len(), "{sdp}");
+        ensure!(tracks.len() == self.sending.len() + self.slots, "{sdp}");
         Ok((sdp, tracks))
     }
 
@@ -125,6 +139,11 @@ impl Peer {
         let sending = sending.find(|(kind, _)| *kind == clip.kind);
         let (_, track) = sending.context("the call publishes none of this kind")?;
         Ok(tokio::spawn(play(track.clone(), clip)))
+    }
+
+    /// Sends bytes.
+    pub(super) async fn send(&self, delivery: Delivery, data: &ClientData<'_>) -> Result<()> {
+        self.channels.send(delivery, data).await
     }
 
     pub(super) async fn close(&self) -> Result<()> {

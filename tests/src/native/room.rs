@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context, Result, bail};
 use ferrite_protocol::{
-    CHAT, ClientMessage, JoinToken, MediaKind, PROTOCOL_VERSION, ParticipantId, Priority,
-    PublicationId, RequestId, SUBPROTOCOL, ServerMessage, TrackUse, Watch,
+    CHAT, ClientData, ClientMessage, JoinToken, MediaKind, PROTOCOL_VERSION, ParticipantId,
+    Priority, PublicationId, RequestId, SUBPROTOCOL, ServerMessage, TrackUse, Watch,
 };
 use futures_util::{SinkExt, StreamExt};
 use rtc::rtp::Packet;
@@ -15,7 +15,11 @@ use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::clip::Clip;
+use super::data::{Channels, Data, Delivery};
 use super::peer::{Incoming, Peer};
+
+/// What it is shown at a time.
+const SLOTS: [MediaKind; 2] = [MediaKind::Audio, MediaKind::Video];
 
 /// What happens in a room, as its member sees it.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub enum News {
     Said(ServerMessage),
     /// A packet came on the slot of this kind.
     Packet(MediaKind, Packet),
+    /// Somebody sent bytes.
+    Data(Data),
 }
 
 /// A place in a room. Dropping it leaves.
@@ -32,15 +38,15 @@ pub struct NativeRoom {
     peer: Peer,
     participant: ParticipantId,
     /// The slot for pictures.
-    slot: String,
+    slot: Option<String>,
     /// What came while something else was waited for.
     waiting: VecDeque<News>,
     requests: u32,
 }
 
 impl NativeRoom {
-    /// Enters a room of the server at `HOST:PORT`, publishing these kinds, and waits until media can
-    /// flow.
+    /// Enters a room of the server at `HOST:PORT`, publishing these kinds, and waits until media and data
+    /// can flow.
     pub async fn enter(
         server: &str,
         room: &str,
@@ -48,14 +54,34 @@ impl NativeRoom {
         token: Option<&str>,
         publishes: &[MediaKind],
     ) -> Result<Self> {
+        let peer = Peer::new(server, publishes, &SLOTS).await?;
+        Self::enter_with(peer, server, (room, name, token)).await
+    }
+
+    /// Enters a room to send and get nothing but bytes.
+    pub async fn enter_for_data(
+        server: &str,
+        room: &str,
+        name: &str,
+        token: Option<&str>,
+    ) -> Result<Self> {
+        let peer = Peer::new(server, &[], &[]).await?;
+        Self::enter_with(peer, server, (room, name, token)).await
+    }
+
+    async fn enter_with(
+        peer: Peer,
+        server: &str,
+        (room, name, token): (&str, &str, Option<&str>),
+    ) -> Result<Self> {
         let uri = format!("ws://{server}/ws").parse()?;
         let request = ClientRequestBuilder::new(uri).with_sub_protocol(SUBPROTOCOL);
         let (socket, _) = connect_async(request).await.context("the WebSocket")?;
         let mut this = Self {
             socket,
-            peer: Peer::new(server, publishes).await?,
+            peer,
             participant: ParticipantId(String::new()),
-            slot: String::new(),
+            slot: None,
             waiting: VecDeque::new(),
             requests: 0,
         };
@@ -96,22 +122,26 @@ impl NativeRoom {
             let is_slot = *track == TrackUse::Receive(MediaKind::Video);
             is_slot.then(|| mid.clone())
         };
-        self.slot = tracks.iter().find_map(slot).context("a slot")?;
+        self.slot = tracks.iter().find_map(slot);
         let (id, tracks) = (self.request(), Some(tracks));
         self.send(&ClientMessage::Offer { id, sdp, tracks }).await?;
         if let ServerMessage::Answer { sdp, .. } = self.reply(id).await? {
             self.peer.accept(sdp).await?;
         }
-        loop {
+        let (mut is_connected, mut open) = (false, 0);
+        while !is_connected || open < Channels::COUNT {
             match self.incoming().await? {
-                Incoming::Connected => return Ok(()),
+                Incoming::Connected => is_connected = true,
+                Incoming::Opened => open += 1,
                 Incoming::Failed => bail!("the server's addresses cannot be reached"),
                 Incoming::Packet(kind, packet) => {
                     self.waiting.push_back(News::Packet(kind, packet));
                 }
+                Incoming::Data(data) => self.waiting.push_back(News::Data(data)),
                 Incoming::Gathered => {}
             }
         }
+        Ok(())
     }
 
     /// What the connection says. What the server says meanwhile waits.
@@ -145,7 +175,8 @@ impl NativeRoom {
             priority: Priority::default(),
         };
         let id = self.request();
-        let slots = BTreeMap::from([(self.slot.clone(), Some(watch))]);
+        let slot = self.slot.clone().context("there is no slot")?;
+        let slots = BTreeMap::from([(slot, Some(watch))]);
         self.send(&ClientMessage::Watch { id, slots }).await?;
         let watching = self.reply(id).await?;
         self.waiting.push_back(News::Said(watching));
@@ -165,6 +196,19 @@ impl NativeRoom {
         self.reply(id).await.map(drop)
     }
 
+    /// Sends bytes about a topic: to these participants, or to everybody else in the room.
+    pub async fn send_data(
+        &self,
+        delivery: Delivery,
+        to: Option<&[ParticipantId]>,
+        topic: &str,
+        payload: &[u8],
+    ) -> Result<()> {
+        let to = to.map(|to| to.iter().map(|it| it.0.as_str()).collect());
+        let data = ClientData { to, topic, payload };
+        self.peer.send(delivery, &data).await
+    }
+
     /// Waits for something to happen.
     pub async fn next(&mut self) -> Result<News> {
         if let Some(news) = self.waiting.pop_front() {
@@ -175,8 +219,9 @@ impl NativeRoom {
                 message = heard(&mut self.socket) => return Ok(News::Said(message?)),
                 incoming = self.peer.next() => match incoming? {
                     Incoming::Packet(kind, packet) => return Ok(News::Packet(kind, packet)),
+                    Incoming::Data(data) => return Ok(News::Data(data)),
                     Incoming::Failed => bail!("the peer connection failed"),
-                    Incoming::Gathered | Incoming::Connected => {}
+                    Incoming::Gathered | Incoming::Connected | Incoming::Opened => {}
                 },
             }
         }
