@@ -265,6 +265,32 @@ async fn rooms_are_held_and_a_table_made_of_them() -> Result<()> {
 }
 
 #[tokio::test]
+async fn bytes_reach_members_in_order_beside_media() -> Result<()> {
+    let arguments = "--rooms 2 --subscribers 2 --data-per-second 60 --data-members 3 --seconds 3";
+    let (output, figures, _) = load("data", arguments).await?;
+    ensure!(output.status.success(), "it complained");
+    for channel in ["reliable", "lossy"] {
+        let of = |key: &str| number(&figures, &format!("data.{channel}.{key}"));
+        // Thirty a second, and each comes to two.
+        ensure!(
+            of("sent")? > 40.0 && of("expected")? == 2.0 * of("sent")?,
+            "{figures}"
+        );
+        ensure!(
+            of("came")? > 0.9 * of("expected")? && of("outOfOrder")? == 0.0,
+            "{figures}"
+        );
+        ensure!(of("latencyMs.p50")? > 0.0, "{figures}");
+    }
+    ensure!(number(&figures, "data.reliable.lost")? == 0.0, "{figures}");
+    // What it says meanwhile is for people.
+    let said = String::from_utf8_lossy(&output.stderr);
+    let tells = |line: &&str| line.contains("6 of 6 in") && line.contains("us each");
+    ensure!(said.lines().filter(tells).count() >= 3, "{said}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_links_swallow_is_not_what_the_server_loses() -> Result<()> {
     let (output, figures, _) = load("links", "--subscribers 4 --loss 5 --delay 10").await?;
     ensure!(output.status.success(), "it complained");

@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `options` | what to do |
 //! | `run` | doing it |
+//! | `data` | members who send one another bytes meanwhile |
 //! | `samples` | what was seen second by second, and in all |
 //! | `report` | the figures, printed and as JSON |
 //! | `held` | many runs, and the table of them |
@@ -27,6 +28,7 @@
 
 mod chart;
 mod curves;
+mod data;
 mod held;
 mod options;
 mod replay;

@@ -55,6 +55,12 @@ pub(crate) struct Options {
     /// Messages to whole rooms, a second over all rooms
     #[arg(long, default_value_t = 0.0)]
     pub(crate) messages_per_second: f64,
+    /// Messages to whole rooms on data channels, a second over all rooms: every other one reliable, the others lossy
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) data_per_second: f64,
+    /// Participants of each room who send them to each other, and do nothing else
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=20))]
+    pub(crate) data_members: u32,
     /// How fast participants come in
     #[arg(long, default_value_t = 100.0)]
     pub(crate) joins_per_second: f64,

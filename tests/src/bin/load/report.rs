@@ -4,6 +4,7 @@ use ferrite_tests::load::PACKET;
 use ferrite_tests::load::rooms::{LAYERS, RIDS};
 use serde_json::{Value, json};
 
+use crate::data::Delivered;
 use crate::options::Options;
 use crate::samples::{Figures, lost, ms};
 
@@ -195,6 +196,33 @@ fn print_times(figures: &Figures) {
         let (low, high) = histogram(&figures.said, ("p99", 0.99));
         row("message, ms", low, high, "from one WebSocket to the other");
     }
+    if let Some(data) = &figures.data {
+        for (name, of) in [
+            ("reliable data, ms", &data.reliable),
+            ("lossy data, ms", &data.lossy),
+        ] {
+            let (low, high) = histogram(&of.latency, ("p99", 0.99));
+            let note = format!(
+                "{} sent, {} came, {} lost, {} out of order",
+                of.sent,
+                of.came,
+                of.lost(),
+                of.disordered
+            );
+            row(name, low, high, &note);
+        }
+    }
+}
+
+fn data(of: &Delivered) -> Value {
+    json!({
+        "sent": of.sent,
+        "expected": of.expected,
+        "came": of.came,
+        "lost": of.lost(),
+        "outOfOrder": of.disordered,
+        "latencyMs": { "p50": of.latency.ms(0.5), "p99": of.latency.ms(0.99) },
+    })
 }
 
 /// Of whoever came while media flowed.
@@ -237,6 +265,9 @@ pub(crate) fn json(figures: &Figures) -> Value {
         "firstFrameMs": first_frame(figures),
         "watchChangeMs": { "p50": found.switched.ms(0.5), "p95": found.switched.ms(0.95) },
         "messageMs": { "p50": figures.said.ms(0.5), "p99": figures.said.ms(0.99) },
+        "data": figures.data.as_ref().map(|both| {
+            json!({ "reliable": data(&both.reliable), "lossy": data(&both.lossy) })
+        }),
         "joinCpuMs": figures.join_cpu.as_secs_f64() * 1000.0,
         "loadCores": figures.load_cores(),
         "droppedHere": figures.dropped_here,

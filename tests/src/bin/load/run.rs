@@ -3,12 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use ferrite_tests::janus::Janus;
 use ferrite_tests::load::rooms::{Camera, Field, Found, LAYERS, News, Part};
 use ferrite_tests::load::{Meter, Raw, own_cpu};
 use ferrite_tests::{Server, artefacts, network, wait};
 
+use crate::data::{DataFigures, Members};
 use crate::options::{Company, Options};
 use crate::samples::{Figures, Sample, lost, ms};
 
@@ -35,7 +36,9 @@ pub(crate) async fn run(options: &Options) -> Result<Figures> {
     let media = SocketAddrV4::new(Ipv4Addr::LOCALHOST, server.media_port());
     let field = Field::new(server.address(), media, options.field())?;
     let meter = Meter::new(server.pid()?)?;
-    let mut figures = Run::new(options, options.company(), field, meter).go()?;
+    let mut run = Run::new(options, options.company(), field, meter);
+    run.data_at = Some(server.address().to_owned());
+    let mut figures = run.go()?;
     let status = server.stop(wait::PATIENCE).await?;
     if !status.success() {
         bail!("the server ended with {status}");
@@ -79,6 +82,9 @@ pub(crate) async fn run_at_janus(options: &Options) -> Result<Option<Figures>> {
 
 struct Run<'a> {
     options: &'a Options,
+    /// Where those go in who send data.
+    data_at: Option<String>,
+    data: Option<Members>,
     company: Company,
     field: Field,
     meter: Meter,
@@ -103,6 +109,8 @@ impl<'a> Run<'a> {
     fn new(options: &'a Options, company: Company, field: Field, meter: Meter) -> Self {
         Self {
             options,
+            data_at: None,
+            data: None,
             company,
             field,
             meter,
@@ -145,6 +153,7 @@ impl<'a> Run<'a> {
         }
         self.take_news();
         let joined = std::mem::take(&mut self.total.joined);
+        self.enter_data()?;
         self.field.start();
         self.live(SETTLE)?;
         let mut figures = self.measure()?;
@@ -208,6 +217,7 @@ impl<'a> Run<'a> {
         let (server, load, began) = (self.meter.cpu()?, own_cpu()?, Instant::now());
         let end = began + Duration::from_secs(self.options.seconds.into());
         let mut happenings = Happenings::default();
+        self.data.iter().for_each(Members::start);
         while Instant::now() < end {
             happenings.happen(self.options, began.elapsed(), self)?;
             self.live(TURN)?;
@@ -217,6 +227,7 @@ impl<'a> Run<'a> {
         let (measured, memory) = (began.elapsed(), self.meter.memory()?);
         let total = self.total.clone();
         let (kb_per_publisher, kb_per_subscriber) = self.kilobytes(memory);
+        let data = self.end_data()?;
         let blind = self.visit()?;
         // Who came in the last moment may have seen nothing yet.
         let since = Instant::now() - 2 * SETTLE;
@@ -237,6 +248,7 @@ impl<'a> Run<'a> {
             bytes: total.bytes,
             latency: total.found.latency,
             said: total.said,
+            data,
             found,
             sent: self.sent,
             layers: total.found.layers,
@@ -256,6 +268,31 @@ impl<'a> Run<'a> {
             dropped_there: self.field.dropped_there()?,
             load_average: load_average(),
         })
+    }
+
+    fn enter_data(&mut self) -> Result<()> {
+        let address = self.data_at.as_deref();
+        self.data = address.and_then(|address| Members::enter(address, self.options));
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(data) = &self.data {
+            if data.are_in() {
+                break;
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "those who send data do not come in"
+            );
+            self.live(TURN)?;
+        }
+        Ok(())
+    }
+
+    fn end_data(&mut self) -> Result<Option<DataFigures>> {
+        self.data.iter().for_each(Members::stop);
+        while self.data.as_ref().is_some_and(|data| !data.have_left()) {
+            self.live(TURN)?;
+        }
+        self.data.take().map(Members::figures).transpose()
     }
 
     /// Visitors come and go, one after the other. Returns how many of them saw nothing.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use ferrite_tests::load::rooms::{Found, Histogram, LAYERS};
 use ferrite_tests::load::{Limits, percentile};
 
+use crate::data::DataFigures;
+
 /// One second.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
@@ -38,6 +40,8 @@ pub(crate) struct Figures {
     pub(crate) bytes: u64,
     pub(crate) latency: Histogram,
     pub(crate) said: Histogram,
+    /// On data channels, where anybody used them.
+    pub(crate) data: Option<DataFigures>,
     /// From the first participant to the last.
     pub(crate) found: Found,
     /// What publishers sent of each layer since then, smallest first.
@@ -111,6 +115,12 @@ impl Figures {
         complain(found.cut_frames, "frames were cut short by another layer");
         complain(self.silent as u64, "slots showed nothing");
         complain(self.blind.into(), "visitors saw nothing");
+        if let Some(data) = &self.data {
+            let reliable = &data.reliable;
+            complain(reliable.lost(), "reliable messages were lost");
+            complain(reliable.disordered, "reliable messages came out of order");
+            complain(data.lossy.disordered, "lossy messages came late or twice");
+        }
         complain(
             self.dropped_here,
             "datagrams were dropped because this tool was too slow: they count as lost above",
