@@ -89,13 +89,13 @@ class Call {
   }
 }
 
-// A moving picture: red to the left, blue to the right, and between them a bar that runs.
-const picture = (width = 320, height = 240) => {
+// A moving picture: red or another colour to the left, blue to the right, and between them a bar that runs.
+const picture = (width = 320, height = 240, left = "#e00000") => {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d");
   let frame = 0;
   const draw = () => {
-    context.fillStyle = "#e00000";
+    context.fillStyle = left;
     context.fillRect(0, 0, width / 2, height);
     context.fillStyle = "#0000e0";
     context.fillRect(width / 2, 0, width / 2, height);
@@ -138,30 +138,55 @@ const ear = (stream) => {
 };
 
 // Waits until an ear hears a tone.
-const hears = (listen, hertz) =>
-  until(`a tone of ${hertz} Hz`, () => {
-    const { hertz: heard, rms } = listen();
-    return rms > 0.01 && Math.abs(heard - hertz) < 12 && { heard, rms };
+const hears = (listen, hertz) => {
+  let heard;
+  return until(`a tone of ${hertz} Hz`, () => {
+    heard = listen();
+    return heard.rms > 0.01 && Math.abs(heard.hertz - hertz) < 12 && { heard: heard.hertz, rms: heard.rms };
+  }).catch((error) => {
+    throw new Error(`${error.message}, heard ${heard.hertz} Hz, as loud as ${heard.rms}`);
   });
+};
+
+// The frequency of a sound in hertz, also where nothing can be played: Firefox without a loudspeaker suspends every
+// AudioContext but an offline one. A second is recorded and decoded, and its waves are counted.
+const frequency = async (stream) => {
+  const element = Object.assign(new Audio(), { srcObject: stream, muted: true });
+  element.play();
+  await until("sound", () => element.currentTime > 0);
+  const recorder = new MediaRecorder(stream);
+  const piece = new Promise((resolve) => { recorder.ondataavailable = resolve; });
+  const start = element.currentTime;
+  recorder.start();
+  await until("a second of sound", () => element.currentTime > start + 1);
+  recorder.stop();
+  const record = await (await piece).data.arrayBuffer();
+  element.srcObject = null;
+  const sound = await new OfflineAudioContext(1, 48000, 48000).decodeAudioData(record);
+  const wave = sound.getChannelData(0).slice(-24000);
+  const rises = wave.filter((value, n) => value >= 0 && wave[n - 1] < 0).length;
+  return (rises * sound.sampleRate) / wave.length;
+};
 
 // Waits until an ear hears nothing.
 const silence = (listen) => until("silence", () => listen().rms < 0.0005 && true);
 
-// An eye on a stream: the colours in the middle of its left and right halves.
+// The colours in the middle of the left and right halves of what a video shows.
+const colours = (video) => {
+  const { videoWidth: width, videoHeight: height } = video;
+  if (!width) return null;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(video, 0, 0);
+  const at = (x) => [...context.getImageData(width * x, height / 2, 1, 1).data.slice(0, 3)];
+  return { left: at(0.25), right: at(0.75), width, height };
+};
+
+// An eye on a stream.
 const eye = (stream) => {
   const video = Object.assign(document.createElement("video"), { srcObject: stream, muted: true });
   document.body.append(video);
   video.play();
-  const canvas = document.createElement("canvas");
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  return () => {
-    const { videoWidth: width, videoHeight: height } = video;
-    if (!width) return null;
-    Object.assign(canvas, { width, height });
-    context.drawImage(video, 0, 0);
-    const at = (x) => [...context.getImageData(width * x, height / 2, 1, 1).data.slice(0, 3)];
-    return { left: at(0.25), right: at(0.75), width, height };
-  };
+  return () => colours(video);
 };
 
 // A message of `size`: bytes that a shifted, cut or repeated copy would not match, or text with
@@ -237,5 +262,5 @@ const expect = (what, seen, wanted) => {
 };
 
 window.lab = {
-  until, Call, picture, tone, ear, hears, silence, eye, message, same, exchange, everything, collectSockets, rejected, expect,
+  until, Call, picture, tone, ear, hears, frequency, silence, colours, eye, message, same, exchange, everything, collectSockets, rejected, expect,
 };

@@ -24,12 +24,14 @@ const SCRIPT: Duration = Duration::from_secs(60);
 
 const END: Duration = Duration::from_secs(10);
 
+/// What the fake microphone hears, in hertz.
+const TONE: u32 = 440;
+
 /// Preferences, as `user.js` has them.
-const PREFERENCES: [(&str, &str); 27] = [
+const PREFERENCES: [(&str, &str); 26] = [
     // Firefox chooses, and writes its choice into the profile.
     ("marionette.port", "0"),
     ("media.navigator.streams.fake", "true"),
-    ("media.navigator.audio.fake_frequency", "440"),
     ("media.navigator.permission.disabled", "true"),
     // Cameras also for pages that come from another machine than this.
     ("media.devices.insecure.enabled", "true"),
@@ -73,9 +75,14 @@ pub struct Firefox {
 impl Firefox {
     /// Starts Firefox with a new profile. Its log goes to `dir`.
     pub async fn start(dir: &Path) -> Result<Self> {
+        Self::start_with_tone(dir, TONE).await
+    }
+
+    /// The same, with a microphone that hears a tone of this frequency.
+    pub async fn start_with_tone(dir: &Path, hertz: u32) -> Result<Self> {
         let profile = dir.join("profile");
         std::fs::create_dir_all(&profile)?;
-        std::fs::write(profile.join("user.js"), preferences())?;
+        std::fs::write(profile.join("user.js"), preferences(hertz))?;
         let mut command = Command::new("firefox-esr");
         command
             .args(["-headless", "-marionette", "-no-remote", "-profile"])
@@ -178,6 +185,40 @@ pub fn firefox_and_chromium(
     })
 }
 
+/// Runs `play` in two Firefoxes, whose microphones hear these tones, and two Chromiums, on a fresh server with these
+/// flags, in a network of their own.
+pub fn firefoxes_and_chromiums(
+    name: &str,
+    flags: &[&str],
+    options: &BrowserOptions,
+    tones: [u32; 2],
+    play: impl AsyncFnOnce([&Firefox; 2], [&Browser; 2], &Server) -> Result<()> + Send,
+) -> Result<()> {
+    network::apart(async || {
+        let _turn = ONE_AT_A_TIME.acquire().await?;
+        let _machine = machine::shared().await?;
+        let dir = artefacts::fresh(name)?;
+        let server = Server::start(&dir, flags).await?;
+        let (mut firefoxes, mut chromiums) = (Vec::new(), Vec::new());
+        for hertz in tones {
+            let dir = dir.join(hertz.to_string());
+            std::fs::create_dir(&dir)?;
+            firefoxes.push(Firefox::start_with_tone(&dir, hertz).await?);
+            chromiums.push(Browser::start(&dir, options).await?);
+        }
+        let two_firefoxes = [&firefoxes[0], &firefoxes[1]];
+        let two_chromiums = [&chromiums[0], &chromiums[1]];
+        let mut outcome = play(two_firefoxes, two_chromiums, &server).await;
+        for chromium in chromiums {
+            outcome = outcome.and(chromium.close().await);
+        }
+        for firefox in firefoxes {
+            outcome = outcome.and(firefox.close().await);
+        }
+        outcome.with_context(|| format!("see {}", dir.display()))
+    })
+}
+
 /// Runs `play` in a Firefox that moves between networks, from each of which it reaches a fresh server.
 pub fn firefox_on_the_move(
     name: &str,
@@ -197,9 +238,11 @@ pub fn firefox_on_the_move(
     })
 }
 
-fn preferences() -> String {
+fn preferences(hertz: u32) -> String {
+    let tone = ("media.navigator.audio.fake_frequency", &*hertz.to_string());
     PREFERENCES
-        .iter()
+        .into_iter()
+        .chain([tone])
         .fold(String::new(), |mut text, (name, value)| {
             // Writing to a string does not fail.
             let _ = writeln!(text, "user_pref(\"{name}\", {value});");

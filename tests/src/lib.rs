@@ -60,7 +60,9 @@ pub mod witness;
 pub use aiortc::aiortc_call;
 pub use app::App;
 pub use browser::{Browser, BrowserOptions, Permission};
-pub use firefox::{Firefox, firefox_and_chromium, firefox_lab, firefox_on_the_move};
+pub use firefox::{
+    Firefox, firefox_and_chromium, firefox_lab, firefox_on_the_move, firefoxes_and_chromiums,
+};
 pub use room_page::RoomPage;
 pub use scene::{Scene, scene, scene_on, scene_with};
 pub use server::Server;

@@ -19,7 +19,7 @@ use crate::server::Server;
 static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 
 /// A peer in plain JavaScript, and the measurements the tests take in the page.
-pub(crate) const LAB: &str = include_str!("../js/lab.js");
+pub const LAB: &str = include_str!("../js/lab.js");
 
 /// What a test plays on.
 #[derive(Debug)]

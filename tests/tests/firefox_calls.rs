@@ -75,8 +75,7 @@ const SOUND: &str = r"
     return hears(call, 440);
 ";
 
-/// Where there is no loudspeaker, Firefox suspends every `AudioContext` but an offline one. So the
-/// tone is the fake microphone's, and what came back is recorded, decoded, and its waves counted.
+/// Firefox plays no tone where there is no loudspeaker (`lab.frequency`), so that it is the fake microphone's.
 const EAR: &str = r"
     const microphone = async () =>
         (await navigator.mediaDevices.getUserMedia({ audio: true })).getTracks()[0];
@@ -89,18 +88,7 @@ const EAR: &str = r"
             return now?.audioLevel > 0.01 && now;
         });
         if (mimeType !== 'audio/opus') throw new Error(`came back as ${mimeType}`);
-
-        const recorder = new MediaRecorder(returned);
-        const piece = new Promise((resolve) => { recorder.ondataavailable = resolve; });
-        const start = element.currentTime;
-        recorder.start();
-        await lab.until('a second of sound', () => element.currentTime > start + 1);
-        recorder.stop();
-        const record = await (await piece).data.arrayBuffer();
-        const sound = await new OfflineAudioContext(1, 48000, 48000).decodeAudioData(record);
-        const wave = sound.getChannelData(0).slice(-24000);
-        const rises = wave.filter((value, n) => value >= 0 && wave[n - 1] < 0).length;
-        const hertz = rises * sound.sampleRate / wave.length;
+        const hertz = await lab.frequency(returned);
         if (Math.abs(hertz - wanted) > 12) throw new Error(`sent ${wanted} Hz, got ${hertz} Hz`);
         return hertz;
     };
