@@ -369,6 +369,11 @@ pub fn drop_dtls() -> Result<()> {
     Ok(())
 }
 
+/// From here on, nothing that comes in by this way arrives.
+pub fn drop_all_by(way: Way) -> Result<()> {
+    command("iptables", &format!("-I INPUT -i {} -j DROP", way.name))
+}
+
 /// What was dropped arrives again.
 pub fn drop_nothing() -> Result<()> {
     ["iptables", "ip6tables"]

@@ -1,9 +1,11 @@
 //! What befalls people in a room, and how they find each other again by themselves: a WebSocket that is cut, a
-//! server that is killed and comes back, and somebody who makes them leave.
+//! network from which nothing comes for a while, a server that is killed and comes back, and somebody who makes them
+//! leave.
 
 use anyhow::Result;
 use ferrite_tests::proxy::Proxy;
 use ferrite_tests::{RoomPage, scene_with};
+use serde_json::json;
 
 const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
 
@@ -130,4 +132,117 @@ async fn a_full_room_says_so() -> Result<()> {
         scene.app().shows("#prejoin", true).await
     })
     .await
+}
+
+mod over_a_network {
+    use std::time::Duration;
+
+    use anyhow::ensure;
+    use ferrite_tests::network::{self, Roaming, WIFI, roaming};
+    use ferrite_tests::witness::now;
+    use ferrite_tests::{Browser, BrowserOptions, Scene, Server, artefacts, scene_on, wait};
+
+    use super::*;
+
+    const GONE_FOR: Duration = Duration::from_secs(10);
+
+    /// Notes whatever becomes of Ada's tile.
+    const NOTE_ADA: &str = "
+        window.states = [];
+        setInterval(() => {
+            const [tile] = [...document.querySelectorAll('#grid [data-source=camera]')]
+                .filter((tile) => tile.querySelector('.name').textContent === 'Ada');
+            const state = tile?.dataset.state ?? 'left';
+            if (states.at(-1) !== state) states.push(state);
+        }, 50);";
+
+    const ADA: &str = "document.querySelector('[data-self]').dataset.participant";
+
+    /// Nothing of Ada's arrives at the server, nor anything of the server's at her. Bo is in the server's network.
+    #[test]
+    fn whose_network_is_gone_for_a_while_keeps_place_and_pictures_and_misses_no_word() -> Result<()>
+    {
+        roaming(async |networks| {
+            let dir = artefacts::fresh("room_network_gone")?;
+            let server = Server::start_beyond(networks, &dir, &["--shards", "1"]).await?;
+            // Only loopback and HTTPS get a camera.
+            let secure = format!(
+                "--unsafely-treat-insecure-origin-as-secure={}",
+                server.url("")
+            );
+            let mut options = RoomPage::windows();
+            options.flags.push(secure);
+            let of_bo = dir.join("bo");
+            std::fs::create_dir(&of_bo)?;
+            let start = async || Browser::start(&of_bo, &options).await;
+            let bo = networks.at_server(start).await?;
+            let options = BrowserOptions {
+                no_loopback: true,
+                ..options
+            };
+            let play = async |scene: &mut Scene| {
+                scene.expect_console_errors();
+                goes_and_comes(scene, networks, &bo).await
+            };
+            let played = scene_on(server, dir, &options, play).await;
+            let close = async || bo.close().await;
+            played.and(networks.at_server(close).await)
+        })
+    }
+
+    async fn goes_and_comes(scene: &Scene, networks: &Roaming, bo: &Browser) -> Result<()> {
+        let (ada, page, room) = (&scene.browser, RoomPage(bo), scene.server.url(ROOM));
+        ada.open(&room).await?;
+        RoomPage(ada).enter("Ada").await?;
+        RoomPage(ada).say("one").await?;
+        let own = ada.run(&format!("return {ADA};"), vec![]).await?;
+        let meet = async || {
+            bo.open(&room).await?;
+            page.enter("Bo").await?;
+            page.plays("Ada", 10).await?;
+            bo.run(NOTE_ADA, vec![]).await
+        };
+        networks.at_server(meet).await?;
+        RoomPage(ada).plays("Bo", 10).await?;
+
+        let cut = now();
+        let missed = async || {
+            network::drop_all_by(WIFI)?;
+            page.tile_is("Ada", "tile.dataset.state", "reconnecting")
+                .await?;
+            println!("reconnecting {} ms after the cut", now() - cut);
+            bo.screenshot("reconnecting").await?;
+            page.say("two").await
+        };
+        network::drop_all_by(WIFI)?;
+        networks.at_server(missed).await?;
+        let already = Duration::from_millis(now() - cut);
+        wait::pass(GONE_FOR.saturating_sub(already)).await;
+        network::drop_nothing()?;
+        networks.at_server(async || network::drop_nothing()).await?;
+        let mended = now();
+
+        RoomPage(ada).reads(&["Ada one", "Bo two"]).await?;
+        RoomPage(ada).plays("Bo", 10).await?;
+        RoomPage(ada).say("three").await?;
+        let found = async || {
+            page.tile_is("Ada", "tile.dataset.state", "connected")
+                .await?;
+            page.plays("Ada", 10).await?;
+            page.reads(&["Ada one", "Bo two", "Ada three"]).await?;
+            bo.run("return states;", vec![]).await
+        };
+        let states = networks.at_server(found).await?;
+        println!(
+            "all is well {} ms after the network was back",
+            now() - mended
+        );
+        ensure!(
+            states == json!(["connected", "reconnecting", "connected"]),
+            "Bo saw her {states}"
+        );
+        let own_now = ada.run(&format!("return {ADA};"), vec![]).await?;
+        ensure!(own == own_now, "she was {own} and is {own_now}");
+        RoomPage(ada).shows(&["Ada", "Bo"]).await
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ferrite_protocol::{
-    ClientMessage, DataError, ErrorCode, RequestId, Right, RoomMessage, ServerMessage,
+    ClientMessage, DataError, ErrorCode, ParticipantState, RequestId, Right, RoomMessage,
+    ServerMessage,
 };
 
 use super::sections::Outlook;
@@ -20,6 +21,8 @@ use crate::room::{
 #[derive(Debug)]
 pub(super) struct Membership {
     seat: Seat,
+    /// How others see whoever sits there.
+    state: ParticipantState,
     known: Arc<View>,
     /// The number of the last message told.
     heard: u64,
@@ -43,6 +46,7 @@ impl Membership {
     pub(super) fn new(mut seat: Seat) -> Self {
         let known = seat.view();
         let mut membership = Self {
+            state: ParticipantState::Connected,
             heard: known.said,
             known,
             subscribes: true,
@@ -56,6 +60,14 @@ impl Membership {
     /// The seat.
     pub(super) fn seat(&self) -> &Seat {
         &self.seat
+    }
+
+    /// Others see whether the client is there.
+    pub(super) fn show_state(&mut self, state: ParticipantState) {
+        if self.state != state {
+            self.state = state;
+            self.seat.set_state(state);
+        }
     }
 
     /// Waits until there is something new; `takes` messages, or they wait.

@@ -112,6 +112,17 @@ impl Peer {
             .is_some_and(|state| state.connection == PeerConnectionState::Connected)
     }
 
+    /// Whether nothing is heard from the client any more.
+    pub(super) fn is_silent(&self) -> bool {
+        let silent = [
+            PeerConnectionState::Disconnected,
+            PeerConnectionState::Failed,
+        ];
+        self.state
+            .as_ref()
+            .is_some_and(|state| silent.contains(&state.connection))
+    }
+
     /// Whether an offer was ever answered.
     pub(super) fn is_answered(&self) -> bool {
         self.answered

@@ -63,6 +63,8 @@ pub(super) struct Session {
     quality: Option<ServerMessage>,
     /// The media plane was too busy to take the plan as it is.
     plan_is_due: bool,
+    /// Its WebSocket is gone.
+    is_parked: bool,
     /// Why it had to leave its room while nobody was there to be told.
     farewell: Option<ServerMessage>,
     /// The last word about the peer, when it ended by itself. Whoever missed it holds one end of a
@@ -89,6 +91,7 @@ impl Session {
             wanted: wanted::Told::default(),
             quality: None,
             plan_is_due: false,
+            is_parked: false,
             farewell: None,
             ended: None,
             offers: Bucket::new(Instant::now()),
@@ -139,8 +142,9 @@ impl Session {
     /// message.
     pub(super) fn state(&mut self, last_message: Option<u64>) -> Vec<ServerMessage> {
         let mut messages: Vec<_> = self.farewell.take().into_iter().collect();
+        self.is_parked = false;
+        self.show_state();
         if let Some(room) = &mut self.room {
-            room.seat().set_state(ParticipantState::Connected);
             messages.push(room.welcome_back(last_message));
             messages.extend(room.muted_by_others());
             self.speaking.forget();
@@ -165,8 +169,19 @@ impl Session {
 
     /// Nobody is there to be told anything, for now.
     pub(super) fn park(&mut self) {
-        if let Some(room) = &self.room {
-            room.seat().set_state(ParticipantState::Reconnecting);
+        self.is_parked = true;
+        self.show_state();
+    }
+
+    /// Others in the room see whether the client is there. A network that swallows everything is missed by the media
+    /// path long before the WebSocket, where there is one.
+    fn show_state(&mut self) {
+        let is_silent = self.peer.as_ref().is_some_and(Peer::is_silent);
+        if let Some(room) = &mut self.room {
+            room.show_state(match self.is_parked || is_silent {
+                true => ParticipantState::Reconnecting,
+                false => ParticipantState::Connected,
+            });
         }
     }
 
@@ -389,6 +404,7 @@ impl Session {
         let Some(event) = event else {
             self.peer = None;
             self.forget_peer();
+            self.show_state();
             return self.vigil.lose_peer().into_iter().collect();
         };
         let Some(peer) = &mut self.peer else {
@@ -449,6 +465,7 @@ impl Session {
 
     /// The peer connection changed. What is owed to who asked after one that is gone.
     fn note_state(&mut self) -> Option<ServerMessage> {
+        self.show_state();
         let peer = self.peer.as_ref()?;
         if peer.is_connected() {
             self.vigil.end();

@@ -139,6 +139,7 @@ impl Session {
             info!("hung up");
         }
         self.forget_peer();
+        self.show_state();
         self.sections.clear();
         let refused = self.publish(id);
         let hung_up = ServerMessage::HungUp { id };

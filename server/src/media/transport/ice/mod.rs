@@ -39,9 +39,10 @@ use pair::Pair;
 use pairs::Pairs;
 use stun::{Binding, Refusal};
 
-/// When nothing authentic was heard for this long the path counts as disconnected: browsers check the
-/// selected pair at least every five seconds (RFC 7675 §5.1), so two checks were lost.
-pub const DISCONNECTED_AFTER: Duration = Duration::from_secs(11);
+/// When nothing authentic was heard for this long the path counts as disconnected, which others in a room are told:
+/// longer than any agent waits between two checks (RFC 7675 §5.1: 5 s, and a fifth), so one was lost, and whatever
+/// else there was.
+pub const DISCONNECTED_AFTER: Duration = Duration::from_secs(7);
 
 /// How long after consent expired an ICE restart may still bring the path back. Then the peer is given up.
 pub const RESTART_WITHIN: Duration = Duration::from_secs(30);
