@@ -7,6 +7,7 @@
 #![allow(unreachable_pub, dead_code, clippy::unwrap_used)]
 
 mod answers_checks;
+mod asks_for_keyframes_in_time;
 mod begins_with_the_first_syllable;
 mod carries_data_and_closes;
 mod connects;

@@ -179,14 +179,15 @@ impl Peer {
         let path = self.ice.selected();
         let is_open = path.is_some_and(|path| self.ice.is_open(&path));
         // Where nothing can be sent nothing is kept to be sent again.
-        let mut congested = self.congested;
+        let has_keys = self.srtp.is_some();
+        let mut congested = self.congested || !has_keys;
         for media in batch {
             let starved = !is_open && {
                 let bytes = media.packet.len() + MAX_GROWTH + ROOM_FOR_A_CHECK;
                 !path.is_some_and(|path| self.ice.has_room(&path, bytes))
             };
             self.starved |= starved;
-            congested = self.congested || starved;
+            congested = self.congested || starved || !has_keys;
             if let Some(outgoing) = egress.forward(now, media, congested)
                 && let (Some(srtp), Some(path)) = (&mut self.srtp, &path)
             {
@@ -195,7 +196,7 @@ impl Peer {
                 send_rtp(now, path, &outgoing, srtp, ice, outbox, stamp);
             }
         }
-        if egress.take_keyframe_wish() {
+        if has_keys && egress.take_keyframe_wish() {
             (self.outputs).push_back(PeerOutput::KeyframeWanted { section });
         }
         if let Some(with) = egress.take_beginning() {
@@ -241,9 +242,17 @@ impl Peer {
 
     fn select_fitted(&mut self, section: usize) {
         let fitted = self.fitting.fitted(section);
-        if self.streams.select(section, fitted) {
+        self.streams.select(section, fitted);
+        self.pass_wishes_on();
+    }
+
+    /// Wishes for the keyframes that were missed. Not before there are keys: one that came then would be lost, and
+    /// nobody is asked for the next one at once.
+    pub(super) fn pass_wishes_on(&mut self) {
+        if self.srtp.is_some() {
+            let wishes = self.streams.take_keyframe_wishes();
             self.outputs
-                .push_back(PeerOutput::KeyframeWanted { section });
+                .extend(wishes.map(|section| PeerOutput::KeyframeWanted { section }));
         }
     }
 
@@ -411,6 +420,9 @@ impl Peer {
 
     /// Video that was left out goes on with a keyframe.
     pub(super) fn want_keyframes(&mut self) {
+        if self.srtp.is_none() {
+            return;
+        }
         let sections = self.streams.awaiting_keyframe();
         let wanted = sections.map(|section| PeerOutput::KeyframeWanted { section });
         self.outputs.extend(wanted);

@@ -360,7 +360,11 @@ impl Peer {
 
     fn handle_dtls_event(&mut self, now: Instant, event: DtlsEvent) {
         match event {
-            DtlsEvent::Connected(srtp) => self.srtp = Some(srtp),
+            DtlsEvent::Connected(srtp) => {
+                self.srtp = Some(srtp);
+                self.want_keyframes();
+                self.pass_wishes_on();
+            }
             DtlsEvent::Data(packet) => {
                 self.start_sctp(now);
                 if self.may_be_answered(packet.len())

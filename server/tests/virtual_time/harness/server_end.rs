@@ -44,6 +44,8 @@ pub struct ServerEnd {
     pub session: Option<Session>,
     /// Packets and messages that the peer gave to the echo.
     pub given_out: u64,
+    /// When a keyframe was wished for of what is shown to the far end.
+    pub wishes: Vec<Instant>,
     /// The other end is finished, and was thrown away.
     pub finished: bool,
     /// Datagrams of one call's, that are taken one by one.
@@ -114,6 +116,7 @@ impl ServerEnd {
             states: Vec::new(),
             session: None,
             given_out: 0,
+            wishes: Vec::new(),
             finished: false,
             outgoing: VecDeque::new(),
             local,
@@ -239,9 +242,9 @@ impl ServerEnd {
             match &output {
                 PeerOutput::State(state) => self.states.push((now, state.clone())),
                 PeerOutput::Media(_) | PeerOutput::Data { .. } => self.given_out += 1,
+                PeerOutput::KeyframeWanted { .. } => self.wishes.push(now),
                 PeerOutput::Wanted { .. }
                 | PeerOutput::Began { .. }
-                | PeerOutput::KeyframeWanted { .. }
                 | PeerOutput::ChannelOpened { .. }
                 | PeerOutput::ChannelClosed { .. } => {}
             }

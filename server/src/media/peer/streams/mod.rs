@@ -323,13 +323,17 @@ impl Streams {
         egresses.for_each(|egress| egress.forget_sent());
     }
 
-    /// Shows another track on a section, or none. Returns whether that takes a keyframe.
-    pub fn select(&mut self, section: usize, shown: Option<Shown>) -> bool {
-        let egress = self.egresses.get_mut(section).and_then(Option::as_mut);
-        egress.is_some_and(|egress| {
+    /// Shows another track on a section, or none.
+    pub fn select(&mut self, section: usize, shown: Option<Shown>) {
+        if let Some(Some(egress)) = self.egresses.get_mut(section) {
             egress.select(shown);
-            egress.take_keyframe_wish()
-        })
+        }
+    }
+
+    /// The sections of whose streams a keyframe was missed since this was last asked.
+    pub fn take_keyframe_wishes(&mut self) -> impl Iterator<Item = usize> {
+        let egresses = self.egresses.iter_mut().enumerate();
+        egresses.filter_map(|(at, egress)| egress.as_mut()?.take_keyframe_wish().then_some(at))
     }
 
     /// What comes next on a section may not follow what came before.
