@@ -11,7 +11,7 @@ use super::place::{INSIDE, Place, SERVER, SERVER_V6, inside};
 use super::rows::{Expected, Firewall, Row, SEALED, Site, UDP};
 use crate::load::percentile;
 use crate::native::NativeRoom;
-use crate::{Browser, BrowserOptions, Firefox, Server, artefacts, machine, wait};
+use crate::{Browser, BrowserOptions, Firefox, Scene, Server, artefacts, machine, scene_on, wait};
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -140,6 +140,20 @@ pub fn run(row: &Row, caller: Caller, calls: usize) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Builds a row's network, and plays a scene with a server and a browser at its ends.
+pub fn scene_over(
+    row: &Row,
+    name: &str,
+    play: impl AsyncFnOnce(&mut Scene) -> Result<()> + Send,
+) -> Result<()> {
+    inside(row, async |place| {
+        let dir = artefacts::fresh(name)?;
+        let server = start(row, place, &dir).await?;
+        let options = chromium(&server);
+        scene_on(server, dir, &options, play).await
+    })
+}
+
 fn file_name(name: &str) -> String {
     name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_")
 }
@@ -165,6 +179,21 @@ async fn start(row: &Row, place: &Place, dir: &Path) -> Result<Server> {
     Ok(server.reached_at(INSIDE, SERVER))
 }
 
+fn chromium(server: &Server) -> BrowserOptions {
+    let secure = server.url("");
+    let flags = [
+        // Only loopback and HTTPS get a microphone.
+        &format!("--unsafely-treat-insecure-origin-as-secure={secure}"),
+        // The certificate is the server's own; nobody vouches for it.
+        "--ignore-certificate-errors",
+    ];
+    BrowserOptions {
+        flags: flags.map(str::to_owned).into(),
+        no_loopback: true,
+        ..BrowserOptions::default()
+    }
+}
+
 /// A page of the server's with the client in it, and nothing else.
 enum Page {
     Chromium(Box<Browser>),
@@ -181,19 +210,7 @@ impl Page {
                 Self::Firefox(Box::new(firefox))
             }
             Caller::Chromium | Caller::Native => {
-                let secure = server.url("");
-                let flags = [
-                    // Only loopback and HTTPS get a microphone.
-                    &format!("--unsafely-treat-insecure-origin-as-secure={secure}"),
-                    // The certificate is the server's own; nobody vouches for it.
-                    "--ignore-certificate-errors",
-                ];
-                let options = BrowserOptions {
-                    flags: flags.map(str::to_owned).into(),
-                    no_loopback: true,
-                    ..BrowserOptions::default()
-                };
-                let browser = Browser::start(dir, &options).await?;
+                let browser = Browser::start(dir, &chromium(server)).await?;
                 browser.open(&url).await?;
                 Self::Chromium(Box::new(browser))
             }

@@ -23,7 +23,7 @@ mod place;
 mod rows;
 mod tunnel;
 
-pub use calls::{Call, Caller, Outcome, run};
+pub use calls::{Call, Caller, Outcome, run, scene_over};
 pub use link::{Direction, Shape};
 pub use place::Place;
 pub use rows::{Expected, Firewall, Nat, ROWS, Row, Site};
