@@ -10,7 +10,7 @@ use super::report::Row;
 use super::verdicts;
 use crate::config::Config;
 use crate::http::door::MAX_CONNECTIONS;
-use crate::media::net::sockets::given;
+use crate::media::net::sockets::socket_limits;
 
 /// Both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +51,8 @@ pub(super) fn look(config: &Config, before: Clock) -> Vec<Row> {
             files.map_err(|error| error.to_string()),
             files_wanted(config),
         ),
-        verdicts::buffers(&given(at)),
-        verdicts::offloads(&given(at)),
+        verdicts::buffers(&socket_limits(at)),
+        verdicts::offloads(&socket_limits(at)),
         match &config.data.directory {
             Some(directory) => verdicts::data(directory, try_to_write(directory)),
             None => verdicts::no_data(),

@@ -15,7 +15,7 @@ use super::sealed::Shown;
 use crate::asking::Failure;
 use crate::external::External;
 use crate::ledger::calendar::Day;
-use crate::media::net::sockets::Given;
+use crate::media::net::sockets::SocketLimits;
 
 const DAY: i64 = 24 * 3600;
 
@@ -339,7 +339,7 @@ pub(super) fn files(allowed: Result<u64, String>, wanted: u64) -> Row {
 }
 
 /// Buffers of a socket for media.
-pub(super) fn buffers(given: &io::Result<Given>) -> Row {
+pub(super) fn buffers(given: &io::Result<SocketLimits>) -> Row {
     let row = |status, says: String| Row::new(status, "buffers", says);
     let kib = |bytes: usize| format!("{} KiB", bytes / 1024);
     match given {
@@ -356,7 +356,7 @@ pub(super) fn buffers(given: &io::Result<Given>) -> Row {
 }
 
 /// What the kernel does for many datagrams at once.
-pub(super) fn offloads(given: &io::Result<Given>) -> Row {
+pub(super) fn offloads(given: &io::Result<SocketLimits>) -> Row {
     match given {
         Ok(given) if given.leave > 1 && given.arrive > 1 => Row::new(
             Status::Ok,
@@ -558,7 +558,7 @@ mod tests {
     fn what_the_machine_gives_is_compared_with_what_is_wanted() {
         assert_eq!(files(Ok(100), 100).status, Status::Ok);
         assert_eq!(files(Ok(99), 100).status, Status::Warn);
-        let given = |receive, send, leave, arrive| Given {
+        let given = |receive, send, leave, arrive| SocketLimits {
             receive,
             send,
             wanted: 4096,

@@ -54,7 +54,7 @@ impl Demand {
 
 /// What one of them is given.
 #[derive(Clone, Copy, Debug)]
-struct Given {
+struct Grant {
     layer: Option<u8>,
     lowered: Option<Instant>,
 }
@@ -62,7 +62,7 @@ struct Given {
 /// What everything is given.
 #[derive(Debug, Default)]
 pub struct Allocation {
-    given: BTreeMap<usize, Given>,
+    given: BTreeMap<usize, Grant>,
     short_since: Option<Instant>,
 }
 
@@ -114,7 +114,7 @@ impl Allocation {
         let may_lower = self.may_lower(now, spent, available);
         let (mut has_changed, mut sum) = (false, spent);
         for ((demand, present), target) in demands.iter().zip(present).zip(targets) {
-            let mut given = before.remove(&demand.id).unwrap_or(Given {
+            let mut given = before.remove(&demand.id).unwrap_or(Grant {
                 layer: demand.layers.first().map(|(layer, _)| *layer),
                 lowered: None,
             });

@@ -76,7 +76,7 @@ impl fmt::Debug for SharedSecret {
 pub struct Credentials {
     secrets: Vec<SharedSecret>,
     /// By the name that their user names end in.
-    sessions: Mutex<HashMap<String, Session>>,
+    sessions: Mutex<HashMap<String, SessionCredential>>,
     stored: Arc<Stored>,
     /// What the relays of all sessions carried.
     of_sessions: Arc<Meter>,
@@ -85,7 +85,7 @@ pub struct Credentials {
 }
 
 #[derive(Debug)]
-struct Session {
+struct SessionCredential {
     /// What its passwords are made with, as time-limited ones are.
     secret: SharedSecret,
     account: Arc<Account>,
@@ -118,7 +118,7 @@ impl Credentials {
             Reach::Only(_) => None,
         };
         let account = Account::new(reach, None, meter);
-        let session = Session {
+        let session = SessionCredential {
             secret: secret.clone(),
             account: account.clone(),
         };
@@ -185,7 +185,7 @@ impl Credentials {
         is_good.then(|| (Password(time_limited(&secret, username)), account))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, SessionCredential>> {
         // Every change is one insertion or removal.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }

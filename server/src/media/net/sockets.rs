@@ -263,7 +263,7 @@ fn enlarge_buffers(socket: &RawSocket, bytes: usize) {
 
 /// What the system gives a socket of the media port.
 #[derive(Clone, Copy, Debug)]
-pub struct Given {
+pub struct SocketLimits {
     /// Bytes for what arrives.
     pub receive: usize,
     /// Bytes for what leaves.
@@ -277,10 +277,10 @@ pub struct Given {
 }
 
 /// Opens one at a free port of this address, and looks.
-pub fn given(at: IpAddr) -> io::Result<Given> {
+pub fn socket_limits(at: IpAddr) -> io::Result<SocketLimits> {
     let Socket { socket, state, .. } = open_socket(SocketAddr::new(at, 0))?;
     let raw = || UdpSockRef::from(&socket);
-    Ok(Given {
+    Ok(SocketLimits {
         receive: state.recv_buffer_size(raw())? / COUNTED,
         send: state.send_buffer_size(raw())? / COUNTED,
         wanted: SOCKET_BUFFER,

@@ -32,12 +32,12 @@ impl Run {
 
 /// Which of our newest numbers were given. A source may send a whole round of numbers that reach us
 /// and do not go out, and then the same numbers again.
-struct Given {
+struct Used {
     newest: Option<u16>,
     bits: Box<[u64; MAX_BEHIND as usize / 64]>,
 }
 
-impl Given {
+impl Used {
     /// Whether a number was still free. It no longer is.
     fn take(&mut self, ours: u16) -> bool {
         let ahead = sequence_diff(ours, *self.newest.get_or_insert(ours.wrapping_sub(1)));
@@ -73,7 +73,7 @@ pub struct Numbering {
     oldest: u16,
     /// Of the packets since `oldest`, those that were left out.
     left_out: VecDeque<Run>,
-    given: Given,
+    given: Used,
 }
 
 impl Numbering {
@@ -92,7 +92,7 @@ impl Numbering {
             newest: theirs,
             oldest: theirs,
             left_out: VecDeque::new(),
-            given: Given {
+            given: Used {
                 newest: None,
                 bits: Box::new([0; MAX_BEHIND as usize / 64]),
             },

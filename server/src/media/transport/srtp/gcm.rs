@@ -37,7 +37,7 @@ pub(super) struct Master<'a> {
 }
 
 /// A session key and salt, of RTP or of RTCP.
-struct Session {
+struct SessionKeys {
     cipher: Box<dyn AeadCipher>,
     salt: [u8; SALT],
 }
@@ -46,7 +46,7 @@ struct Session {
 const RTP_LABELS: (u8, u8) = (0, 2);
 const RTCP_LABELS: (u8, u8) = (3, 5);
 
-impl Session {
+impl SessionKeys {
     fn derive(master: Master<'_>, labels: (u8, u8), crypto: &dyn RTCCrypto) -> Result<Self> {
         let key = derive(master, labels.0, crypto)?;
         let salt = derive(master, labels.1, crypto)?;
@@ -102,8 +102,8 @@ fn failed(error: impl std::fmt::Display) -> Error {
 
 /// What is sent: keys, and the indices given.
 pub(super) struct Outbound {
-    rtp: Session,
-    rtcp: Session,
+    rtp: SessionKeys,
+    rtcp: SessionKeys,
     highest: Sources<Option<u64>, MAX_SENT_SSRCS>,
     /// One count for all sources: an index is used once with each, which is what matters.
     rtcp_index: u32,
@@ -113,8 +113,8 @@ impl Outbound {
     /// With nothing sent yet.
     pub(super) fn new(master: Master<'_>, crypto: &dyn RTCCrypto) -> Result<Self> {
         Ok(Self {
-            rtp: Session::derive(master, RTP_LABELS, crypto)?,
-            rtcp: Session::derive(master, RTCP_LABELS, crypto)?,
+            rtp: SessionKeys::derive(master, RTP_LABELS, crypto)?,
+            rtcp: SessionKeys::derive(master, RTCP_LABELS, crypto)?,
             highest: Sources::default(),
             rtcp_index: 0,
         })
@@ -176,8 +176,8 @@ impl Outbound {
 
 /// What is received: keys, and what came already.
 pub(super) struct Inbound {
-    rtp: Session,
-    rtcp: Session,
+    rtp: SessionKeys,
+    rtcp: SessionKeys,
     rtp_sources: Heard<REPLAY_WORDS, MAX_SSRCS, MAX_SSRCS_IN_LIFE>,
     rtcp_sources: Heard<RTCP_REPLAY_WORDS, MAX_SSRCS, MAX_SSRCS_IN_LIFE>,
 }
@@ -186,8 +186,8 @@ impl Inbound {
     /// With nothing received yet.
     pub(super) fn new(master: Master<'_>, crypto: &dyn RTCCrypto) -> Result<Self> {
         Ok(Self {
-            rtp: Session::derive(master, RTP_LABELS, crypto)?,
-            rtcp: Session::derive(master, RTCP_LABELS, crypto)?,
+            rtp: SessionKeys::derive(master, RTP_LABELS, crypto)?,
+            rtcp: SessionKeys::derive(master, RTCP_LABELS, crypto)?,
             rtp_sources: Heard::default(),
             rtcp_sources: Heard::default(),
         })
