@@ -116,22 +116,12 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Passed {
             participant,
             reason,
             ..
-        } => over(
-            "participant",
-            Some(&participant.0),
-            MAX_PUBLICATION_ID_BYTES,
-        )
-        .or_else(|| over("reason", reason.as_deref(), MAX_REASON_BYTES)),
+        } => passed_by_measure("participant", &participant.0, reason.as_deref()),
         ClientMessage::MutePublication {
             publication,
             reason,
             ..
-        } => over(
-            "publication",
-            Some(&publication.0),
-            MAX_PUBLICATION_ID_BYTES,
-        )
-        .or_else(|| over("reason", reason.as_deref(), MAX_REASON_BYTES)),
+        } => passed_by_measure("publication", &publication.0, reason.as_deref()),
         ClientMessage::EndRoom { reason, .. } => {
             over("reason", reason.as_deref(), MAX_REASON_BYTES)
         }
@@ -150,6 +140,12 @@ pub(crate) fn passed_by(message: &ClientMessage) -> Passed {
 
 fn passed_by_introduction(name: Option<&str>, metadata: Option<&str>) -> Passed {
     over("name", name, MAX_NAME_BYTES).or_else(|| over("metadata", metadata, MAX_METADATA_BYTES))
+}
+
+/// What is done to somebody else, or to what they publish, and why.
+fn passed_by_measure(what: &'static str, whom: &str, reason: Option<&str>) -> Passed {
+    over(what, Some(whom), MAX_PUBLICATION_ID_BYTES)
+        .or_else(|| over("reason", reason, MAX_REASON_BYTES))
 }
 
 fn passed_by_evidence(seen: &ClientEvidence) -> Passed {
