@@ -243,7 +243,12 @@ impl<P: Copy + Eq> Router<P> {
     pub fn cached_after(&self, id: TrackId, ssrc: u32, sequence: u16) -> Vec<MediaPacket> {
         let track = self.key(id).and_then(|key| self.get(key));
         let after = track.map(|track| track.cache.after(ssrc, sequence));
-        after.into_iter().flatten().cloned().collect()
+        // They follow the keyframe, whatever was before it.
+        let follow = |media: &MediaPacket| MediaPacket {
+            resumes: false,
+            ..media.clone()
+        };
+        after.into_iter().flatten().map(follow).collect()
     }
 
     /// How much the layers of a track take.
