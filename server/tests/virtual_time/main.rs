@@ -8,6 +8,7 @@
 
 mod answers_checks;
 mod asks_for_keyframes_in_time;
+mod asks_once;
 mod begins_with_the_first_syllable;
 mod carries_data_and_closes;
 mod connects;
@@ -17,6 +18,7 @@ mod ends_what_is_over;
 mod fits_the_path;
 mod follows_paths;
 mod forwards_once;
+mod forwards_without_gaps;
 mod handshakes;
 mod harness;
 mod keeps_to_ceilings;

@@ -308,12 +308,10 @@ pub fn warn_of_a_small_buffer(socket: &Socket) {
 /// Linux counts its own bookkeeping in, and says twice what was set.
 const COUNTED: usize = if cfg!(target_os = "linux") { 2 } else { 1 };
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::net::UdpSocket as Sender;
     use std::sync::{Arc, Mutex};
-    use std::time::Duration;
 
     use super::*;
 
@@ -372,81 +370,89 @@ mod tests {
         assert_eq!(socket.recv_buffer_size().unwrap() / COUNTED, expected);
     }
 
-    const SHARDS: usize = 3;
-    const SENDERS: usize = 24;
+    #[cfg(target_os = "linux")]
+    mod steering {
+        use std::net::UdpSocket as Sender;
+        use std::time::Duration;
 
-    /// What comes here, by the sockets of the shards: of media, and of feedback.
-    fn arrivals(opened: &[Opened]) -> Vec<(usize, bool, SocketAddr, Vec<u8>)> {
-        let mut arrived = Vec::new();
-        for (shard, opened) in opened.iter().enumerate() {
-            for (sockets, is_feedback) in [(&opened.sockets, false), (&opened.feedback, true)] {
-                let mut buffer = [0; 64];
-                while let Ok((length, from)) = sockets[0].socket.recv_from(&mut buffer) {
-                    arrived.push((shard, is_feedback, from, buffer[..length].to_vec()));
+        use super::*;
+
+        const SHARDS: usize = 3;
+        const SENDERS: usize = 24;
+
+        /// What comes here, by the sockets of the shards: of media, and of feedback.
+        fn arrivals(opened: &[Opened]) -> Vec<(usize, bool, SocketAddr, Vec<u8>)> {
+            let mut arrived = Vec::new();
+            for (shard, opened) in opened.iter().enumerate() {
+                for (sockets, is_feedback) in [(&opened.sockets, false), (&opened.feedback, true)] {
+                    let mut buffer = [0; 64];
+                    while let Ok((length, from)) = sockets[0].socket.recv_from(&mut buffer) {
+                        arrived.push((shard, is_feedback, from, buffer[..length].to_vec()));
+                    }
                 }
             }
+            arrived
         }
-        arrived
-    }
 
-    fn sorts_what_comes_to(ip: IpAddr) {
-        let Port { number, .. } = probe(0, &[ip]).unwrap();
-        let port = Port {
-            number,
-            addresses: vec![ip],
-        };
-        let opened = open(&port, SHARDS).unwrap();
-        let waiting = [[0x8F, 205, 0, 1], [0x8F, 206, 0, 1]];
-        let at_once = [
-            [0x80, 96, 0, 1],
-            [0x81, 205, 0, 1],
-            [0x81, 206, 0, 1],
-            [0x84, 206, 0, 1],
-            [0x81, 201, 0, 1],
-            [0x00, 1, 0, 0],
-            [22, 254, 253, 0],
-            [0x8F, 96, 0, 1],
-        ];
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|_| Sender::bind((ip, 0)).unwrap())
-            .collect();
-        for sender in &senders {
-            for datagram in waiting.iter().chain(&at_once) {
-                sender.send_to(datagram, (ip, number)).unwrap();
+        fn sorts_what_comes_to(ip: IpAddr) {
+            let Port { number, .. } = probe(0, &[ip]).unwrap();
+            let port = Port {
+                number,
+                addresses: vec![ip],
+            };
+            let opened = open(&port, SHARDS).unwrap();
+            let waiting = [[0x8F, 205, 0, 1], [0x8F, 206, 0, 1]];
+            let at_once = [
+                [0x80, 96, 0, 1],
+                [0x81, 205, 0, 1],
+                [0x81, 206, 0, 1],
+                [0x84, 206, 0, 1],
+                [0x81, 201, 0, 1],
+                [0x00, 1, 0, 0],
+                [22, 254, 253, 0],
+                [0x8F, 96, 0, 1],
+            ];
+            let senders: Vec<_> = (0..SENDERS)
+                .map(|_| Sender::bind((ip, 0)).unwrap())
+                .collect();
+            for sender in &senders {
+                for datagram in waiting.iter().chain(&at_once) {
+                    sender.send_to(datagram, (ip, number)).unwrap();
+                }
             }
-        }
-        let wanted = SENDERS * (waiting.len() + at_once.len());
-        let mut all = Vec::new();
-        for _ in 0..10_000 {
-            all.extend(arrivals(&opened));
-            if all.len() == wanted {
-                break;
+            let wanted = SENDERS * (waiting.len() + at_once.len());
+            let mut all = Vec::new();
+            for _ in 0..10_000 {
+                all.extend(arrivals(&opened));
+                if all.len() == wanted {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
             }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        assert_eq!(all.len(), wanted, "lost");
-        let mut used = [0; SHARDS];
-        for sender in &senders {
-            let own = sender.local_addr().unwrap();
-            let its: Vec<_> = all.iter().filter(|(_, _, from, _)| *from == own).collect();
-            let shard = its[0].0;
-            used[shard] += 1;
-            for (at, is_feedback, _, datagram) in its {
-                assert_eq!(*at, shard, "a path with two shards");
-                let waits = waiting.iter().any(|known| known[..] == datagram[..]);
-                assert_eq!(*is_feedback, waits, "{datagram:?}");
+            assert_eq!(all.len(), wanted, "lost");
+            let mut used = [0; SHARDS];
+            for sender in &senders {
+                let own = sender.local_addr().unwrap();
+                let its: Vec<_> = all.iter().filter(|(_, _, from, _)| *from == own).collect();
+                let shard = its[0].0;
+                used[shard] += 1;
+                for (at, is_feedback, _, datagram) in its {
+                    assert_eq!(*at, shard, "a path with two shards");
+                    let waits = waiting.iter().any(|known| known[..] == datagram[..]);
+                    assert_eq!(*is_feedback, waits, "{datagram:?}");
+                }
             }
+            assert!(used.iter().all(|count| *count > 0), "{used:?}");
         }
-        assert!(used.iter().all(|count| *count > 0), "{used:?}");
-    }
 
-    #[test]
-    fn a_path_keeps_to_a_shard_and_its_feedback_to_a_socket_of_its_own_over_ipv4() {
-        sorts_what_comes_to(Ipv4Addr::LOCALHOST.into());
-    }
+        #[test]
+        fn a_path_keeps_to_a_shard_and_its_feedback_to_a_socket_of_its_own_over_ipv4() {
+            sorts_what_comes_to(Ipv4Addr::LOCALHOST.into());
+        }
 
-    #[test]
-    fn a_path_keeps_to_a_shard_and_its_feedback_to_a_socket_of_its_own_over_ipv6() {
-        sorts_what_comes_to(Ipv6Addr::LOCALHOST.into());
+        #[test]
+        fn a_path_keeps_to_a_shard_and_its_feedback_to_a_socket_of_its_own_over_ipv6() {
+            sorts_what_comes_to(Ipv6Addr::LOCALHOST.into());
+        }
     }
 }

@@ -293,8 +293,8 @@ impl Thread {
     fn read(&mut self, number: usize) -> usize {
         let (mut rounds, mut arrived) = (0, 0);
         while rounds < RECEIVE_ROUNDS && self.receive.is_unread(number) {
-            let sockets = self.out.sockets.iter().chain(&self.feedback);
-            let Some(socket) = sockets.skip(number).next() else {
+            let mut sockets = self.out.sockets.iter().chain(&self.feedback);
+            let Some(socket) = sockets.nth(number) else {
                 return arrived;
             };
             self.receive.read(number, socket);

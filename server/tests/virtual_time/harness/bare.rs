@@ -59,6 +59,8 @@ pub struct Bare {
     pub srtp: Option<Box<Srtp>>,
     /// Decrypted.
     pub rtp: Vec<Received>,
+    /// What was lost on its way, decrypted: the far end does not look here, tests do.
+    pub missed: Vec<Received>,
     /// Every SRTP datagram, as it came.
     pub sealed: Vec<Vec<u8>>,
     pub rtcp: Vec<(Instant, Vec<u8>)>,
@@ -71,6 +73,7 @@ pub struct Bare {
 }
 
 /// A packet received.
+#[derive(Clone)]
 pub struct Received {
     pub at: Instant,
     pub header: Header,
@@ -167,6 +170,7 @@ impl Bare {
             dtls: None,
             srtp: None,
             rtp: Vec::new(),
+            missed: Vec::new(),
             sealed: Vec::new(),
             rtcp: Vec::new(),
             data: Vec::new(),
@@ -253,6 +257,20 @@ impl Bare {
 
     pub fn rtp_on(&self, ssrc: u32) -> Vec<&Received> {
         self.rtp.iter().filter(|r| r.header.ssrc == ssrc).collect()
+    }
+
+    /// A datagram is lost on its way here.
+    pub fn overhear(&mut self, now: Instant, datagram: &Datagram) {
+        if let (Some(Kind::Srtp), Some(srtp)) = (classify(&datagram.bytes), &mut self.srtp)
+            && let Some(header) = Header::parse(&datagram.bytes)
+            && let Ok(packet) = srtp.unprotect_rtp(&datagram.bytes, &header)
+        {
+            self.missed.push(Received {
+                at: now,
+                header,
+                packet: packet.to_vec(),
+            });
+        }
     }
 
     fn pump_dtls(&mut self) {

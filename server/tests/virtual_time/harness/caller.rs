@@ -129,6 +129,10 @@ pub struct Caller {
     next_packet: Instant,
     began: Instant,
     pub owes_keyframe: bool,
+    /// The streams of which keyframes were wished for.
+    pub wishes: Vec<(Instant, u32)>,
+    /// The packets that were asked for again, of which stream.
+    pub nacks: Vec<(Instant, u32, Vec<u16>)>,
     /// It was told to send so much at most, in bits per second.
     pub max_bitrate: Option<u64>,
 }
@@ -154,6 +158,8 @@ impl Caller {
             next_packet: now,
             began: now,
             owes_keyframe: true,
+            wishes: Vec::new(),
+            nacks: Vec::new(),
             max_bitrate: None,
         }
     }
@@ -166,7 +172,11 @@ impl Caller {
         for (_, compound) in std::mem::take(&mut self.far.rtcp) {
             for packet in rtcp::packets(&compound) {
                 match packet {
-                    Packet::KeyframeRequest { .. } => self.owes_keyframe = true,
+                    Packet::KeyframeRequest { ssrcs } => {
+                        self.owes_keyframe = true;
+                        self.wishes.extend(ssrcs.map(|ssrc| (now, ssrc)));
+                    }
+                    Packet::Nack { ssrc, lost } => self.nacks.push((now, ssrc, lost.collect())),
                     Packet::MaxBitrate { bits_per_second } => {
                         self.max_bitrate = Some(bits_per_second);
                     }
@@ -210,8 +220,17 @@ impl Caller {
 
     /// The SSRC of what the server sends on a section.
     pub fn slot(&self, section: usize) -> u32 {
+        self.sent_on(section).ssrc
+    }
+
+    /// That of the retransmissions there.
+    pub fn slot_rtx(&self, section: usize) -> u32 {
+        self.sent_on(section).rtx_ssrc.unwrap()
+    }
+
+    fn sent_on(&self, section: usize) -> &sdp::SendStream {
         match &self.session.sections[section] {
-            sdp::Section::Media(media) => media.send.as_ref().unwrap().ssrc,
+            sdp::Section::Media(media) => media.send.as_ref().unwrap(),
             sdp::Section::Data(_) | sdp::Section::Rejected { .. } => panic!("no media section"),
         }
     }

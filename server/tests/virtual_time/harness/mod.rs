@@ -6,14 +6,18 @@ pub mod caller;
 pub mod checker;
 pub mod cinema;
 pub mod estimating;
+pub mod festival;
+pub mod film;
 pub mod link;
 pub mod narrow;
 pub mod offer;
 pub mod outlet;
 pub mod records;
+pub mod road;
 pub mod server_end;
 pub mod shards;
 pub mod surroundings;
+pub mod viewer;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -67,6 +67,15 @@ impl Section {
     }
 }
 
+/// What the lines of a section map, in their order.
+fn payload_types(lines: &str) -> String {
+    let maps = lines
+        .lines()
+        .filter_map(|line| line.strip_prefix("a=rtpmap:"));
+    let types: Vec<_> = maps.filter_map(|map| map.split(' ').next()).collect();
+    types.join(" ")
+}
+
 impl Offer {
     pub fn write(&self) -> String {
         let mut text = String::from("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n");
@@ -88,8 +97,9 @@ impl Offer {
             Section::Audio { .. } | Section::PlainAudio { .. } => {
                 format!("m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}")
             }
-            Section::Video { .. } | Section::Written { .. } => {
-                format!("m=video 9 UDP/TLS/RTP/SAVPF {VP8} {VP8_RTX}")
+            Section::Video { .. } => format!("m=video 9 UDP/TLS/RTP/SAVPF {VP8} {VP8_RTX}"),
+            Section::Written { lines, .. } => {
+                format!("m=video 9 UDP/TLS/RTP/SAVPF {}", payload_types(lines))
             }
             Section::Data { .. } => "m=application 9 UDP/DTLS/SCTP webrtc-datachannel".to_owned(),
             Section::Stopped { kind, .. } => format!("m={kind} 0 UDP/TLS/RTP/SAVPF 0"),

@@ -39,6 +39,7 @@ use super::caller::{Caller, Noting, Sends, Taken, Talker};
 use super::link::Datagram;
 use super::narrow::Narrow;
 use super::offer::{Offer, Section};
+use super::road::Road;
 pub use super::surroundings::Trouble;
 use super::surroundings::{Letter, Surroundings, shard_of};
 use super::{Bare, FarEnd, address};
@@ -99,6 +100,8 @@ pub struct SomeShards {
     pub narrow: HashMap<usize, NarrowWay>,
     /// Those who are reached over TCP.
     tcp: HashSet<u16>,
+    /// Those that lose and reorder, both ways, by number.
+    pub roads: HashMap<usize, Road>,
     trouble: Trouble,
     /// Datagrams that one shard had another send, which has the connection.
     pub relayed: usize,
@@ -136,6 +139,7 @@ impl SomeShards {
             down: VecDeque::new(),
             narrow: HashMap::new(),
             tcp: HashSet::new(),
+            roads: HashMap::new(),
             trouble: Trouble::NONE,
             relayed: 0,
             moves: 0,
@@ -207,7 +211,17 @@ impl SomeShards {
 
     /// Somebody enters a room with these sections, and sends nothing by itself. Returns their number.
     pub fn enter(&mut self, sections: &[Section], plan: Arc<Plan>) -> usize {
-        self.make_call(Sends::Messages, sections, Box::new(Echo), plan);
+        self.enter_opposite(Box::new(Echo), sections, plan)
+    }
+
+    /// The same, and this sits opposite them.
+    pub fn enter_opposite(
+        &mut self,
+        behaviour: Box<dyn Behaviour>,
+        sections: &[Section],
+        plan: Arc<Plan>,
+    ) -> usize {
+        self.make_call(Sends::Messages, sections, behaviour, plan);
         let number = self.callers.len() - 1;
         self.callers[number].sending = false;
         number
@@ -377,6 +391,11 @@ impl SomeShards {
                 came.entry(home(&datagram.to)).or_default().push(datagram);
             }
         }
+        for road in self.roads.values_mut() {
+            for datagram in road.arrived(self.now) {
+                came.entry(home(&datagram.to)).or_default().push(datagram);
+            }
+        }
         for caller in &mut self.callers {
             for datagram in came
                 .remove(&home(&caller.far.address))
@@ -395,7 +414,12 @@ impl SomeShards {
         let (now, caller) = (self.now, &mut self.callers[at]);
         caller.play(now);
         while let Some(datagram) = caller.far.poll_transmit() {
-            self.up.push_back((now + DELAY, datagram));
+            let took = match self.roads.get_mut(&at) {
+                Some(road) => road.up(&datagram, &mut self.rng),
+                None => Some(Duration::ZERO),
+            };
+            let arrives = took.map(|took| (now + DELAY + took, datagram));
+            self.up.extend(arrives);
         }
     }
 
@@ -466,7 +490,15 @@ impl SomeShards {
                     let arrived = passed.map(|passed| (passed + DELAY, datagram));
                     way.under_way.extend(arrived);
                 }
-                None => self.down.push_back((now + DELAY, datagram)),
+                None => match self.roads.get_mut(&number) {
+                    Some(road) => {
+                        let lost = road.down(now + DELAY, datagram, &mut self.rng);
+                        if let Some(lost) = lost {
+                            self.callers[number].far.overhear(now, &lost);
+                        }
+                    }
+                    None => self.down.push_back((now + DELAY, datagram)),
+                },
             }
         }
         for (to, letter) in std::mem::take(&mut self.shards[index].out.letters) {
