@@ -351,4 +351,35 @@ mod tests {
         assert!(ingest.take_keyframe_request(due));
         assert!(!ingest.take_keyframe_request(due + KEYFRAME_INTERVAL));
     }
+
+    proptest::proptest! {
+        /// Whenever and however often it is wished for, and however late it is looked whether one is due.
+        #[test]
+        fn keyframes_are_asked_for_once_an_interval_and_no_wish_is_forgotten(
+            steps in proptest::collection::vec((0..300_u64, proptest::bool::ANY), 1..200),
+        ) {
+            let mut ingest = Ingest::new(Instant::now(), 9, 0, 0, MediaKind::Video, 90_000);
+            let (mut now, mut asked, mut wished) = (Instant::now(), None, None);
+            for (ms, wishes) in steps {
+                let next = now + Duration::from_millis(ms);
+                // What is due is looked at by then.
+                let due = ingest.poll_timeout().filter(|due| *due < next);
+                for at in due.into_iter().chain([next]) {
+                    now = at;
+                    if ingest.take_keyframe_request(now) {
+                        let earliest = asked.map(|at: Instant| at + KEYFRAME_INTERVAL);
+                        proptest::prop_assert!(earliest.is_none_or(|earliest| now >= earliest));
+                        proptest::prop_assert!(wished.is_some());
+                        (asked, wished) = (Some(now), None);
+                    }
+                    let latest = wished.map(|at: Instant| at + KEYFRAME_INTERVAL);
+                    proptest::prop_assert!(latest.is_none_or(|latest| now < latest), "forgotten");
+                }
+                if wishes {
+                    ingest.want_keyframe(now);
+                    wished.get_or_insert(now);
+                }
+            }
+        }
+    }
 }

@@ -140,8 +140,13 @@ impl Outbound {
         header: &Header,
     ) -> Result<()> {
         let highest = self.highest.get_or_add(header.ssrc)?;
-        let index = index_of(*highest, header.sequence);
+        let index = match *highest {
+            Some(MAX_INDEX) => MAX_INDEX,
+            highest => index_of(highest, header.sequence),
+        };
         if index >= MAX_INDEX {
+            // It is over for good: half a round further numbers would be taken for those of before.
+            *highest = Some(MAX_INDEX);
             return Err(Error::ErrExceededMaxPackets);
         }
         let nonce = self.rtp.nonce(header.ssrc, index);
@@ -152,6 +157,14 @@ impl Outbound {
         out.extend_from_slice(&tag);
         *highest = (*highest).max(Some(index));
         Ok(())
+    }
+
+    /// So much of a source was sent.
+    #[cfg(test)]
+    pub(super) fn go_to(&mut self, ssrc: u32, index: u64) {
+        if let Ok(highest) = self.highest.get_or_add(ssrc) {
+            *highest = Some(index);
+        }
     }
 
     /// Encrypts a compound packet.
@@ -197,6 +210,12 @@ impl Inbound {
     #[cfg(test)]
     pub(super) fn sources(&self) -> usize {
         self.rtp_sources.len() + self.rtcp_sources.len()
+    }
+
+    /// So much of a source came.
+    #[cfg(test)]
+    pub(super) fn go_to(&mut self, ssrc: u32, index: u64) {
+        self.rtp_sources.go_to(ssrc, index);
     }
 
     /// Checks and decrypts a copy of the packet.

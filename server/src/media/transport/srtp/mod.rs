@@ -269,6 +269,54 @@ mod tests {
         }
     }
 
+    /// Two ends between which so many packets of source 5 went.
+    fn at_index(index: u64) -> (Srtp, Srtp) {
+        let (mut a, mut b) = pair(ProtectionProfile::AeadAes128Gcm);
+        let (Suite::Gcm(outbound, _), Suite::Gcm(_, inbound)) = (&mut a.0, &mut b.0) else {
+            panic!("another suite");
+        };
+        outbound.go_to(5, index);
+        inbound.go_to(5, index);
+        (a, b)
+    }
+
+    #[test]
+    fn packets_go_on_over_2_to_the_32nd_each_sealed_otherwise() {
+        for limit in [1 << 17, 1 << 32, 7 << 16] {
+            let (mut a, mut b) = at_index(limit - 10);
+            let mut seen = std::collections::HashSet::new();
+            // Over a round, so that every number is there twice.
+            for index in limit - 9..limit + 65_540 {
+                // All say the same.
+                let plain = packet(5, index as u16, &[]);
+                let sealed = protect(&mut a, &plain);
+                assert_eq!(unprotect(&mut b, &sealed).unwrap(), plain, "{index}");
+                assert!(seen.insert(sealed[12..].to_vec()), "{index}");
+            }
+        }
+    }
+
+    /// RFC 3711 §9.2: a key protects 2^48 packets of a source.
+    #[test]
+    fn after_the_last_packet_of_a_key_none_is_sealed_whatever_its_number() {
+        let limit = 1_u64 << 48;
+        let (mut a, mut b) = at_index(limit - 3);
+        for index in [limit - 2, limit - 1] {
+            let plain = packet(5, index as u16, &[]);
+            let sealed = protect(&mut a, &plain);
+            assert_eq!(unprotect(&mut b, &sealed).unwrap(), plain);
+        }
+        for sequence in (0..3 * 65_536_u32).map(|at| at as u16) {
+            let plain = packet(5, sequence, &[]);
+            let header = Header::parse(&plain).unwrap();
+            let mut out = BytesMut::from(&plain[..]);
+            assert!(a.protect_rtp(&mut out, 0, &header).is_err(), "{sequence}");
+            assert_eq!(out, plain, "nothing is written");
+        }
+        let sealed = protect(&mut a, &packet(6, 1, &[]));
+        assert!(unprotect(&mut b, &sealed).is_ok(), "other sources go on");
+    }
+
     #[test]
     fn rtcp_goes_both_ways() {
         let (mut a, mut b) = pair(ProtectionProfile::AeadAes128Gcm);

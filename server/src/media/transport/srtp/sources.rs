@@ -159,6 +159,13 @@ impl<const WORDS: usize, const MAX: usize, const MAX_IN_LIFE: usize>
         }
     }
 
+    /// A source's index is this.
+    #[cfg(test)]
+    pub(super) fn go_to(&mut self, ssrc: u32, index: u64) {
+        self.ssrcs.push(ssrc);
+        self.windows.push((self.turn, Window::after(index)));
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
