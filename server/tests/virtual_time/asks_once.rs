@@ -1,7 +1,10 @@
-//! What is asked of who publishes: losses and keyframes, once for all who miss them.
+//! What is asked of who publishes, and of the server: losses and keyframes, once for all who miss them; and what is
+//! asked for again is answered within its time, and after that not at all.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ferrite_server::media::egress::UNKNOWN_SPAN;
 use ferrite_server::media::ingest::stream::KEYFRAME_INTERVAL;
 use ferrite_server::media::net::demux::{Kind, classify};
 use ferrite_server::media::rtp::header::Header;
@@ -9,11 +12,14 @@ use ferrite_server::media::rtp::rtcp;
 use rand::Rng;
 
 use crate::harness::festival::Festival;
+use crate::harness::film::FRAME;
 use crate::harness::road::Road;
 use crate::harness::{Datagram, seed};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TURN: Duration = Duration::from_millis(5);
+/// There and back.
+const ROUND_TRIP: Duration = Duration::from_millis(20);
 
 /// Some who are all shown one film.
 fn audience(own_seed: u64, viewers: usize) -> Festival {
@@ -116,4 +122,88 @@ fn full_intra_request(media: u32) -> Vec<u8> {
     compound.extend(media.to_be_bytes());
     compound.extend([1, 0, 0, 0]);
     compound
+}
+
+/// How a packet is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Once,
+    /// A second time while the first answer is under way.
+    Twice,
+    /// A second time later.
+    Again,
+}
+
+#[test]
+fn what_is_asked_for_is_sent_again_within_its_time_once_a_round_and_later_not() {
+    const AGAIN: Duration = Duration::from_millis(60);
+    for own_seed in 0..4 {
+        let mut festival = audience(own_seed, 2);
+        festival.viewers.iter_mut().for_each(|it| it.asks = false);
+        // By viewer and number: how old it was, and how it was asked for.
+        let mut asked = BTreeMap::new();
+        let (mut due, mut turn) = (Vec::new(), 0);
+        let end = festival.world.now + 8 * SECOND;
+        while festival.world.now < end || !due.is_empty() {
+            let now = festival.world.now;
+            turn += 1;
+            // No more than may be sent again beside what is sent.
+            let asking = if turn % 10 == 0 && now < end {
+                festival.viewers.len()
+            } else {
+                0
+            };
+            for at in 0..asking {
+                let rng = &mut festival.world.rng;
+                let age = Duration::from_millis(rng.random_range(0..1500));
+                let kind = [Asked::Once, Asked::Twice, Asked::Again][rng.random_range(0..3)];
+                let slot = &festival.viewers[at].slots[0];
+                let sight = slot.sent.values().find(|sight| sight.at + age >= now);
+                let Some(sight) = sight else { continue };
+                if asked.contains_key(&(at, sight.number)) {
+                    continue;
+                }
+                // By the time that the server hears of it.
+                let age = now - sight.at + ROUND_TRIP;
+                asked.insert((at, sight.number), (age, kind));
+                due.push((now, at, sight.number));
+                match kind {
+                    Asked::Once => {}
+                    Asked::Twice => due.push((now + TURN, at, sight.number)),
+                    Asked::Again => due.push((now + AGAIN, at, sight.number)),
+                }
+            }
+            for (_, at, number) in due.extract_if(.., |(at, ..)| *at <= now) {
+                let viewer = &festival.viewers[at];
+                let mut nack = Vec::new();
+                rtcp::write_nack(&mut nack, 1, viewer.slots[0].media, &[number as u16]);
+                festival.world.callers[viewer.number].far.send_rtcp(&nack);
+            }
+            festival.run_for(TURN);
+        }
+        festival.run_for(SECOND / 2);
+        festival.verify();
+        let (mut answered, mut refused) = (0, 0);
+        for ((at, number), (age, kind)) in asked {
+            let again = festival.viewers[at].slots[0].again.iter();
+            let again = again.filter(|it| **it == number).count();
+            let name = format!("{number}, {age:?} old, asked for {kind:?}, seed {own_seed}");
+            let last = age
+                + if kind == Asked::Again {
+                    AGAIN
+                } else {
+                    Duration::ZERO
+                };
+            if last + TURN < UNKNOWN_SPAN {
+                let expected = 1 + usize::from(kind == Asked::Again);
+                assert_eq!(again, expected, "{name}");
+                answered += 1;
+            } else if age > UNKNOWN_SPAN + FRAME + 2 * TURN {
+                // What is too old goes as the next frame comes.
+                assert_eq!(again, 0, "{name}");
+                refused += 1;
+            }
+        }
+        assert!(answered > 50 && refused > 50, "{answered}, {refused}");
+    }
 }
