@@ -354,6 +354,7 @@ mod tests {
         assert_eq!(log.is_empty(), has >= SOCKET_BUFFER, "{has}: {log}");
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_receive_buffer_is_as_large_as_this_process_may_have_it() {
         let limit = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap();
