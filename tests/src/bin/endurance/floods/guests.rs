@@ -55,6 +55,12 @@ pub(super) enum RoomFlood {
     Nacks,
     /// Keyframes wished for of everything that they are shown, a hundred times in a datagram
     KeyframeRequests,
+    /// Transport-wide feedback on a hundred thousand packets that were never sent, in each datagram
+    Arrivals,
+    /// Estimates of their path (REMB), each another one, as many as fit into a datagram
+    MaxBitrates,
+    /// Reports with as many blocks as they may have, of streams that are there and that are not
+    Reports,
 }
 
 impl RoomFlood {
@@ -75,6 +81,8 @@ pub(super) struct Guests {
     pub(super) room: String,
     pub(super) key: TokenKey,
     pub(super) datagrams: u64,
+    /// The how manieth who flood so: each time others do.
+    pub(super) turn: u32,
     pub(super) stop: AtomicBool,
     pub(super) count: AtomicU64,
 }
@@ -124,7 +132,7 @@ impl Guests {
 
 impl<'a> Guest<'a> {
     fn enter(all: &'a Guests, at: u64) -> Result<Self> {
-        let identity = format!("flooder-{:?}-{at}", all.flood);
+        let identity = format!("flooder-{:?}-{}-{at}", all.flood, all.turn);
         let join = join(all, &identity, token(all.key, &all.room, &identity));
         let mut guest = Self {
             member: Member::enter(&all.address, all.media, VIDEOS, Some(&join))?,
@@ -185,7 +193,35 @@ impl<'a> Guest<'a> {
                 });
                 self.member.send_rtcp(&compound)
             }
+            RoomFlood::Arrivals => {
+                let compound = self.compound(36, write_arrivals);
+                self.member.send_rtcp(&compound)
+            }
+            RoomFlood::MaxBitrates => {
+                let compound = self.compound(24, write_max_bitrate);
+                self.member.send_rtcp(&compound)
+            }
+            RoomFlood::Reports => {
+                let compound = self.reports();
+                self.member.send_rtcp(&compound)
+            }
         }
+    }
+
+    /// A receiver report on 31 streams, every other of which is there (RFC 3550 §6.4.2).
+    fn reports(&mut self) -> Vec<u8> {
+        const BLOCKS: usize = 31;
+        let mut out = vec![0x80 | BLOCKS as u8, 201, 0, 1 + 6 * BLOCKS as u8];
+        out.extend(SSRC.to_be_bytes());
+        let ssrcs = self.member.ssrcs().iter().cycle();
+        for (at, ssrc) in ssrcs.take(BLOCKS).enumerate() {
+            let ssrc = ssrc.wrapping_add(at as u32 % 2);
+            out.extend(ssrc.to_be_bytes());
+            for _ in 0..5 {
+                out.extend((self.random.number() as u32).to_be_bytes());
+            }
+        }
+        out
     }
 
     fn message(&mut self, at: u64) -> ClientMessage {
@@ -281,6 +317,28 @@ impl<'a> Guest<'a> {
         }
         out
     }
+}
+
+/// Of eight runs of 8191 packets each nothing came (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
+fn write_arrivals(random: &mut SplitMix, out: &mut Vec<u8>, ssrc: u32) {
+    out.extend([0x8F, 205, 0, 8]);
+    out.extend(SSRC.to_be_bytes());
+    out.extend(ssrc.to_be_bytes());
+    out.extend((random.number() as u16).to_be_bytes());
+    out.extend((8 * 8191_u16).to_be_bytes());
+    out.extend([0, 0, 1, random.number() as u8]);
+    out.extend([0x1F, 0xFF].repeat(8));
+}
+
+/// draft-alvestrand-rmcat-remb-03 §2.2.
+fn write_max_bitrate(random: &mut SplitMix, out: &mut Vec<u8>, ssrc: u32) {
+    out.extend([0x8F, 206, 0, 5]);
+    out.extend(SSRC.to_be_bytes());
+    out.extend([0; 4]);
+    out.extend(b"REMB");
+    let [high, middle, low, _] = (random.number() as u32).to_be_bytes();
+    out.extend([1, high, middle, low]);
+    out.extend(ssrc.to_be_bytes());
 }
 
 fn join(all: &Guests, identity: &str, token: JoinToken) -> ClientMessage {

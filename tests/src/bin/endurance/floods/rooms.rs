@@ -26,6 +26,13 @@ pub(crate) struct Options {
     /// Datagrams a second in a flood of datagrams
     #[arg(long, default_value_t = 4_000, value_name = "COUNT")]
     datagrams: u64,
+    /// How often each flood comes, and as often a quiet time before it. From 2 on what is compared is the median of the
+    /// slowest packet in a hundred of all of them
+    #[arg(long, default_value_t = 1, value_name = "COUNT")]
+    rounds: u32,
+    /// With several rounds: what a flood may slow that packet down by
+    #[arg(long, value_name = "PERCENT")]
+    percent: Option<f64>,
     /// Only these floods; all of them if not given
     #[arg(long, value_name = "FLOOD", value_enum)]
     only: Vec<RoomFlood>,
@@ -93,7 +100,11 @@ pub(crate) async fn run(options: &Options, log: &str) -> Result<Complaints> {
         .filter(|flood| options.only.is_empty() || options.only.contains(flood));
     let (mut complaints, mut quiet) = (Complaints::new(), None);
     for flood in floods {
-        let figures = measure(&subject, &mut field, *flood, options)?;
+        if options.rounds > 1 {
+            complaints.extend(compare(&subject, &mut field, *flood, options, members)?);
+            continue;
+        }
+        let figures = measure(&subject, &mut field, *flood, options, 0)?;
         print(&figures, options);
         complaints.extend(verdict(&figures, members));
         complaints.extend(slowness(&figures, quiet));
@@ -144,6 +155,7 @@ fn measure(
     field: &mut Field,
     flood: RoomFlood,
     options: &Options,
+    turn: u32,
 ) -> Result<Figures> {
     let guests = Guests {
         flood,
@@ -152,6 +164,7 @@ fn measure(
         room: format!("load-{ROOM}"),
         key: KEY,
         datagrams: options.datagrams,
+        turn,
         stop: AtomicBool::new(false),
         count: AtomicU64::new(0),
     };
@@ -172,6 +185,55 @@ fn measure(
         cores: cpu.as_secs_f64() / (length + REST).as_secs_f64(),
         memory: subject.meter.memory()?,
     })
+}
+
+/// Measures a flood several times, each time beside a quiet time just before: machines are slower now and then, whoever
+/// floods them.
+fn compare(
+    subject: &Subject,
+    field: &mut Field,
+    flood: RoomFlood,
+    options: &Options,
+    members: usize,
+) -> Result<Complaints> {
+    let mut complaints = Complaints::new();
+    let (mut quiet, mut flooded, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for turn in 0..options.rounds {
+        let mut slowest = [0.0; 2];
+        for (slowest, flood) in slowest.iter_mut().zip([RoomFlood::None, flood]) {
+            let figures = measure(subject, field, flood, options, turn)?;
+            print(&figures, options);
+            complaints.extend(verdict(&figures, members));
+            *slowest = figures.news.found.latency.ms(0.99);
+        }
+        quiet.push(slowest[0]);
+        flooded.push(slowest[1]);
+        times.push(slowest[1] / slowest[0]);
+    }
+    times.sort_by(f64::total_cmp);
+    let (quiet, flooded) = (median(quiet), median(flooded));
+    println!(
+        "  {flood:?}: p99 {quiet:.3} ms, flooded {flooded:.3}: {:.3} times that; by rounds {:.3} to {:.3}",
+        flooded / quiet,
+        times.first().copied().unwrap_or_default(),
+        times.last().copied().unwrap_or_default(),
+    );
+    if let Some(percent) = options.percent
+        && flood != RoomFlood::None
+        && flooded > quiet * (1.0 + percent / 100.0)
+    {
+        complaints.push(format!(
+            "{flood:?}: the slowest packet in a hundred took {flooded:.3} ms, without it {quiet:.3}"
+        ));
+    }
+    Ok(complaints)
+}
+
+/// Of an even number the lower one of the middle.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len().saturating_sub(1) / 2;
+    values.get(middle).copied().unwrap_or_default()
 }
 
 /// Lets media flow while the flood lasts. Returns what was found, and the CPU time that the server took.
