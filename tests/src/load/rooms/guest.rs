@@ -434,16 +434,21 @@ impl Guest {
                     common.found.broken += 1;
                     return;
                 };
-                for (ssrc, stream) in &mut self.streams {
-                    if let (true, Received::Media { sink, .. }) = (*ssrc == of, stream)
-                        && sink.fill(sink.index(original), &mut common.found)
-                    {
-                        common.found.repaired += 1;
-                        sink.end_frame(&header, &mut common.found);
-                    }
-                }
+                self.fill(of, original, &header, common);
             }
             None => common.found.broken += 1,
+        }
+    }
+
+    /// What was missing of a stream came again.
+    fn fill(&mut self, of: u32, original: u16, header: &Header, common: &mut Common) {
+        for (ssrc, stream) in &mut self.streams {
+            if let (true, Received::Media { sink, .. }) = (*ssrc == of, stream)
+                && sink.fill(sink.index(original), &mut common.found)
+            {
+                common.found.repaired += 1;
+                sink.end_frame(header, &mut common.found);
+            }
         }
     }
 
