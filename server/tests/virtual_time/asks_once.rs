@@ -134,14 +134,39 @@ enum Asked {
     Again,
 }
 
+/// A second question is this much later, where it is not at once.
+const AGAIN: Duration = Duration::from_millis(60);
+
+/// What was asked for, by viewer and number: how old it was, and how.
+type Questions = BTreeMap<(usize, i64), (Duration, Asked)>;
+
+/// Holds the answers against the questions. Returns how many were to have one, and how many none.
+fn judge(festival: &Festival, asked: &Questions, seed: u64) -> (usize, usize) {
+    let (mut answered, mut refused) = (0, 0);
+    for ((at, number), (age, kind)) in asked {
+        let again = festival.viewers[*at].slots[0].again.iter();
+        let again = again.filter(|it| *it == number).count();
+        let name = format!("{number}, {age:?} old, asked for {kind:?}, seed {seed}");
+        let is_later = *kind == Asked::Again;
+        let last = *age + if is_later { AGAIN } else { Duration::ZERO };
+        if last + TURN < UNKNOWN_SPAN {
+            assert_eq!(again, 1 + usize::from(is_later), "{name}");
+            answered += 1;
+        } else if *age > UNKNOWN_SPAN + FRAME + 2 * TURN {
+            // What is too old goes as the next frame comes.
+            assert_eq!(again, 0, "{name}");
+            refused += 1;
+        }
+    }
+    (answered, refused)
+}
+
 #[test]
 fn what_is_asked_for_is_sent_again_within_its_time_once_a_round_and_later_not() {
-    const AGAIN: Duration = Duration::from_millis(60);
     for own_seed in 0..4 {
         let mut festival = audience(own_seed, 2);
         festival.viewers.iter_mut().for_each(|it| it.asks = false);
-        // By viewer and number: how old it was, and how it was asked for.
-        let mut asked = BTreeMap::new();
+        let mut asked = Questions::new();
         let (mut due, mut turn) = (Vec::new(), 0);
         let end = festival.world.now + 8 * SECOND;
         while festival.world.now < end || !due.is_empty() {
@@ -183,27 +208,7 @@ fn what_is_asked_for_is_sent_again_within_its_time_once_a_round_and_later_not() 
         }
         festival.run_for(SECOND / 2);
         festival.verify();
-        let (mut answered, mut refused) = (0, 0);
-        for ((at, number), (age, kind)) in asked {
-            let again = festival.viewers[at].slots[0].again.iter();
-            let again = again.filter(|it| **it == number).count();
-            let name = format!("{number}, {age:?} old, asked for {kind:?}, seed {own_seed}");
-            let last = age
-                + if kind == Asked::Again {
-                    AGAIN
-                } else {
-                    Duration::ZERO
-                };
-            if last + TURN < UNKNOWN_SPAN {
-                let expected = 1 + usize::from(kind == Asked::Again);
-                assert_eq!(again, expected, "{name}");
-                answered += 1;
-            } else if age > UNKNOWN_SPAN + FRAME + 2 * TURN {
-                // What is too old goes as the next frame comes.
-                assert_eq!(again, 0, "{name}");
-                refused += 1;
-            }
-        }
+        let (answered, refused) = judge(&festival, &asked, own_seed);
         assert!(answered > 50 && refused > 50, "{answered}, {refused}");
     }
 }

@@ -126,10 +126,10 @@ fn a_slot_shows_one_codec_after_another_and_each_as_what_was_agreed_on() {
             let [slot, _] = &viewer.slots[..] else {
                 panic!("{} slots", viewer.slots.len());
             };
-            for codec in 0..CODECS.len() {
+            for (codec, name) in CODECS.iter().enumerate() {
                 let sent = slot.sent.values();
                 let sent = sent.filter(|sight| sight.shot.codec == codec).count();
-                assert!(sent > 50, "{sent} in {:?}", CODECS[codec]);
+                assert!(sent > 50, "{sent} in {name:?}");
             }
         }
         let slots = festival.viewers.iter().map(|viewer| &viewer.slots[0]);

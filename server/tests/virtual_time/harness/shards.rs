@@ -478,28 +478,7 @@ impl SomeShards {
             shard.core.handle_timeout(now, &mut shard.out);
         }
         for (path, data) in std::mem::take(&mut shard.out.sent) {
-            let datagram = Datagram {
-                from: path.local,
-                to: path.remote,
-                bytes: data.to_vec(),
-            };
-            let number = usize::from(path.remote.port()) / 100 - 201;
-            match self.narrow.get_mut(&number) {
-                Some(way) => {
-                    let passed = way.narrow.pass(now, way.rate, datagram.bytes.len());
-                    let arrived = passed.map(|passed| (passed + DELAY, datagram));
-                    way.under_way.extend(arrived);
-                }
-                None => match self.roads.get_mut(&number) {
-                    Some(road) => {
-                        let lost = road.down(now + DELAY, datagram, &mut self.rng);
-                        if let Some(lost) = lost {
-                            self.callers[number].far.overhear(now, &lost);
-                        }
-                    }
-                    None => self.down.push_back((now + DELAY, datagram)),
-                },
-            }
+            self.leave(path, &data);
         }
         for (to, letter) in std::mem::take(&mut self.shards[index].out.letters) {
             match letter {
@@ -508,6 +487,28 @@ impl SomeShards {
                 Letter::Relay { .. } => self.relayed += 1,
             }
             self.deliver(to, letter);
+        }
+    }
+
+    /// What a shard sends goes the way to its caller.
+    fn leave(&mut self, path: FourTuple, data: &[u8]) {
+        let now = self.now;
+        let datagram = Datagram {
+            from: path.local,
+            to: path.remote,
+            bytes: data.to_vec(),
+        };
+        let number = usize::from(path.remote.port()) / 100 - 201;
+        if let Some(way) = self.narrow.get_mut(&number) {
+            let passed = way.narrow.pass(now, way.rate, datagram.bytes.len());
+            let arrived = passed.map(|passed| (passed + DELAY, datagram));
+            way.under_way.extend(arrived);
+        } else if let Some(road) = self.roads.get_mut(&number) {
+            if let Some(lost) = road.down(now + DELAY, datagram, &mut self.rng) {
+                self.callers[number].far.overhear(now, &lost);
+            }
+        } else {
+            self.down.push_back((now + DELAY, datagram));
         }
     }
 }
