@@ -9,31 +9,7 @@ use tokio::sync::mpsc;
 use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::peer_connection::PeerConnection;
 
-use super::peer::Incoming;
-
-/// How bytes are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Everything comes, in order.
-    Reliable,
-    /// The newest counts.
-    Lossy,
-}
-
-/// Bytes that somebody sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Data {
-    /// On which channel.
-    pub delivery: Delivery,
-    /// Who, as the server knows them.
-    pub from: ParticipantId,
-    /// They were not for everybody.
-    pub is_private: bool,
-    /// What they are about.
-    pub topic: String,
-    /// What was sent.
-    pub payload: Vec<u8>,
-}
+use super::incoming::{Data, Delivery, Incoming};
 
 impl Data {
     fn read(delivery: Delivery, bytes: &[u8]) -> Result<Self> {

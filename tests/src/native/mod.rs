@@ -6,6 +6,7 @@
 //! | `room` | a place in a room: the WebSocket, and the peer connection beside it |
 //! | `peer` | the peer connection: what goes out on it, and what comes in |
 //! | `data` | its data channels |
+//! | `incoming` | what comes over either |
 //! | `clip` | sound or pictures as frames with times |
 //! | `files` | a clip in a file: Ogg or IVF |
 //! | `ivf` | VP8 in IVF |
@@ -19,6 +20,7 @@
 mod clip;
 mod data;
 mod files;
+mod incoming;
 mod ivf;
 mod ogg;
 mod packets;
@@ -26,6 +28,6 @@ mod peer;
 mod room;
 
 pub use clip::{Clip, Frame};
-pub use data::{Data, Delivery};
+pub use incoming::{Data, Delivery};
 pub use packets::{Assembler, packets};
 pub use room::{NativeRoom, News};

@@ -27,7 +27,8 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 
 use super::clip::{Clip, clock_rate};
-use super::data::{Channels, Data, Delivery};
+use super::data::Channels;
+use super::incoming::{Delivery, Incoming};
 use super::packets::{begins_keyframe, packets};
 
 /// What comes in may wait so long for whoever reads it. Then its track waits.
@@ -35,18 +36,6 @@ const WAITING: usize = 1000;
 
 /// How long a keyframe may take before it is asked for again.
 const KEYFRAME_PATIENCE: Duration = Duration::from_millis(500);
-
-/// What the connection says.
-#[derive(Debug)]
-pub(super) enum Incoming {
-    Gathered,
-    Connected,
-    Failed,
-    Packet(MediaKind, Packet),
-    /// One of the data channels is open.
-    Opened,
-    Data(Data),
-}
 
 /// A peer connection before and after its offer.
 pub(super) struct Peer {

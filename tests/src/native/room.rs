@@ -15,8 +15,9 @@ use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::clip::Clip;
-use super::data::{Channels, Data, Delivery};
-use super::peer::{Incoming, Peer};
+use super::data::Channels;
+use super::incoming::{Data, Delivery, Incoming};
+use super::peer::Peer;
 
 /// What it is shown at a time.
 const SLOTS: [MediaKind; 2] = [MediaKind::Audio, MediaKind::Video];

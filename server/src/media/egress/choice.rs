@@ -3,14 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::Egress;
-use super::source::{Began, Source};
+use super::source::{Began, LAYER_SILENCE, Source};
 use crate::media::plan::Shown;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::MediaKind;
 
-/// Of several simulcast layers the best goes out, and another once it was silent for this long: a still
-/// picture has a frame a second.
-pub const LAYER_SILENCE: Duration = Duration::from_secs(2);
 /// A layer of which nothing came for this long, while others came, is switched off: the layers of a frame come
 /// together. Until it is on again another is shown.
 const LAYER_UNSEEN: Duration = Duration::from_millis(100);

@@ -38,13 +38,12 @@ mod source;
 mod tests;
 
 pub use again::{UNKNOWN_SPAN, unwrap_rtx};
-pub use choice::LAYER_SILENCE;
 use frames::Frames;
 pub use outgoing::Outgoing;
 use outgoing::{Contents, UNNUMBERED, UNTIMED};
 use sent::Sent;
 pub use sent::{HISTORY_SPAN, MAX_HISTORY, Wanted};
-pub use source::Began;
+pub use source::{Began, LAYER_SILENCE};
 use source::{Source, continued, step};
 
 /// A stream sent.

@@ -1,7 +1,7 @@
 //! The source that a stream shows at present: how its numbers and timestamps become ours, and how the next
 //! one's go on from there.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::media::id::TrackId;
 use crate::media::rtp::clock::ntp_seconds;
@@ -11,6 +11,10 @@ use crate::media::rtp::packet::{MediaPacket, SourceClock};
 /// How far apart the moments of capture and of arrival may be, before the clocks that say so are not
 /// believed.
 const CREDIBLE_SECONDS: u32 = 5;
+
+/// Of several simulcast layers the best goes out, and another once it was silent for this long: a still
+/// picture has a frame a second.
+pub const LAYER_SILENCE: Duration = Duration::from_secs(2);
 
 /// The packet that a source of pictures began with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

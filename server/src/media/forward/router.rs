@@ -99,10 +99,10 @@ impl<P: Copy + Eq> Router<P> {
         self.add_source(id, source, true)
     }
 
-    /// Whether a track comes from a section now.
-    pub fn comes_from(&self, key: TrackKey, source: Place<P>) -> bool {
+    /// Whether a track comes from a section now, and something of it has come since it does.
+    pub fn has_come_from(&self, key: TrackKey, source: Place<P>) -> bool {
         self.get(key)
-            .is_some_and(|track| track.source() == Some(source))
+            .is_some_and(|track| track.source() == Some(source) && !track.resumes)
     }
 
     fn add_source(&mut self, id: TrackId, source: Place<P>, came: bool) -> TrackKey {

@@ -122,7 +122,7 @@ impl Routes {
         }
         for (section, route) in std::mem::take(&mut self.published).into_iter().enumerate() {
             if let Some((id, track)) = route {
-                if router.comes_from(track, place(section)) {
+                if router.has_come_from(track, place(section)) {
                     self.carried.push(id);
                 }
                 router.unpublish(track, place(section));
