@@ -23,7 +23,8 @@ pub(super) struct Loss {
     /// Of the packets answered since.
     since: Instant,
     answered: u32,
-    lost: u32,
+    /// Below nothing where what was said to be lost before has arrived since.
+    lost: i64,
     /// The share lost when it was last taken.
     share: f64,
     /// In bits per second. `None` where losses limit nothing.
@@ -61,17 +62,17 @@ impl Loss {
     /// A packet arrived, or is said to be lost. One that `was_lost` was counted already.
     pub(super) fn count(&mut self, arrived: bool, was_lost: bool) {
         if was_lost {
-            self.lost = self.lost.saturating_sub(1);
+            self.lost -= 1;
             return;
         }
         self.answered += 1;
-        self.lost += u32::from(!arrived);
+        self.lost += i64::from(!arrived);
     }
 
     /// Of so many packets so many were lost.
     pub(super) fn count_many(&mut self, answered: u32, lost: u32) {
         self.answered = self.answered.saturating_add(answered);
-        self.lost = self.lost.saturating_add(lost);
+        self.lost += i64::from(lost);
     }
 
     /// Whether more was lost of late than lets the rate grow.
@@ -91,7 +92,7 @@ impl Loss {
         if self.answered < MIN_PACKETS || elapsed < MIN_TIME {
             return;
         }
-        self.share = f64::from(self.lost) / f64::from(self.answered);
+        self.share = self.lost.max(0) as f64 / f64::from(self.answered);
         (self.since, self.answered, self.lost) = (now, 0, 0);
         let limit = self.limit.unwrap_or(f64::INFINITY).min(bits);
         if self.share > TOLERATED {

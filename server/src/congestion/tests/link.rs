@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub(super) queue: Duration,
     /// Each packet is up to so much later.
     pub(super) jitter: Duration,
+    /// And may so overtake others.
+    pub(super) overtakes: bool,
     /// The share of packets that is lost, and of reports.
     pub(super) loss: f64,
     pub(super) reports_lost: f64,
@@ -44,6 +46,7 @@ impl Link {
             delay: Duration::from_millis(25),
             queue: Duration::from_millis(300),
             jitter: Duration::ZERO,
+            overtakes: false,
             loss: 0.0,
             reports_lost: 0.0,
             reports_late: Duration::ZERO,
@@ -144,6 +147,7 @@ struct Call<'a> {
     arrived: BTreeMap<i64, i64>,
     newest: i64,
     next_base: i64,
+    told: std::collections::HashSet<i64>,
     reports: Vec<(Instant, u16, Vec<Option<i64>>)>,
     tenth: Tenth,
     run: Run,
@@ -164,6 +168,7 @@ impl<'a> Call<'a> {
             arrived: BTreeMap::new(),
             newest: 0,
             next_base: 0,
+            told: std::collections::HashSet::new(),
             reports: Vec::new(),
             tenth: Tenth::default(),
             run: Run {
@@ -270,9 +275,14 @@ impl<'a> Call<'a> {
             return;
         }
         let jitter = self.link.jitter.mul_f64(self.random.random());
-        let at = (self.free_at + self.link.delay + jitter).max(self.last_arrival);
+        let at = self.free_at + self.link.delay + jitter;
+        let at = match self.link.overtakes {
+            true => at,
+            false => at.max(self.last_arrival),
+        };
         self.last_arrival = at;
-        self.on_the_way.push_back((at, number, bytes));
+        let behind = self.on_the_way.partition_point(|(other, ..)| *other <= at);
+        self.on_the_way.insert(behind, (at, number, bytes));
     }
 
     fn receive(&mut self) {
@@ -293,10 +303,18 @@ impl<'a> Call<'a> {
         let Some(last) = self.arrived.keys().next_back().copied() else {
             return;
         };
-        let base = self.next_base;
+        // What comes late is told of as it comes, with all since (libwebrtc's RemoteEstimatorProxy).
+        let first = self
+            .arrived
+            .keys()
+            .find(|number| !self.told.contains(number));
+        let base = first.map_or(self.next_base, |first| self.next_base.min(*first));
         let statuses = (base..=last).map(|number| self.arrived.get(&number).copied());
         let statuses: Vec<_> = statuses.collect();
-        self.arrived.clear();
+        self.told.extend(self.arrived.keys());
+        while self.arrived.len() > 500 {
+            self.arrived.pop_first();
+        }
         self.next_base = last + 1;
         if !self.random.random_bool(self.link.reports_lost) {
             let late = self.link.reports_late.mul_f64(self.random.random());

@@ -86,6 +86,20 @@ fn jitter_is_not_taken_for_a_queue() {
     });
 }
 
+/// They are said to be lost, and then to have arrived.
+#[test]
+fn packets_that_are_overtaken_are_not_taken_for_lost() {
+    let link = Link {
+        jitter: Duration::from_millis(50),
+        overtakes: true,
+        ..Link::of(2e6)
+    };
+    let run = run(&link, &EVERYTHING, LENGTH);
+    let used = used(&run, &link, STEADY, END);
+    assert!(used > 0.8, "{used} used");
+    assert!(run.queue_p95(STEADY, END) < Duration::from_millis(100));
+}
+
 #[test]
 fn reports_that_are_lost_or_overtaken_cost_little() {
     let link = Link {
