@@ -9,7 +9,7 @@ use quinn_udp::{UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use thiserror::Error;
 
-use crate::media::net::steering::steer;
+use crate::media::net::steering::{Sockets, steer};
 use crate::media::net::udp::Socket;
 
 /// TCP connections waiting to be accepted.
@@ -166,10 +166,12 @@ fn open_feedback(port: &Port, shards: usize) -> io::Result<Vec<Vec<Socket>>> {
         }
     }
     // The last of each address stands for them all.
-    for raw in bound.iter().skip(shards - 1).step_by(shards) {
-        steer(raw, shards, rand::random())?;
+    let addresses = || bound.iter().skip(shards - 1).step_by(shards);
+    let steered = addresses().try_for_each(|raw| steer(raw, shards, Sockets::OfMediaAndFeedback));
+    if steered.is_err() {
+        addresses().try_for_each(|raw| steer(raw, shards, Sockets::OfMedia))?;
     }
-    Ok(opened)
+    steered.map(|()| opened)
 }
 
 fn open_one(port: &Port) -> io::Result<Opened> {
@@ -386,13 +388,20 @@ mod tests {
             let mut arrived = Vec::new();
             for (shard, opened) in opened.iter().enumerate() {
                 for (sockets, is_feedback) in [(&opened.sockets, false), (&opened.feedback, true)] {
-                    let mut buffer = [0; 64];
+                    let mut buffer = [0; 128];
                     while let Ok((length, from)) = sockets[0].socket.recv_from(&mut buffer) {
                         arrived.push((shard, is_feedback, from, buffer[..length].to_vec()));
                     }
                 }
             }
             arrived
+        }
+
+        /// A packet with this header, as long as that says, and so much longer.
+        fn packet(head: [u8; 4], more: usize) -> Vec<u8> {
+            let mut packet = head.to_vec();
+            packet.resize(4 * (1 + usize::from(head[3])) + more, 0);
+            packet
         }
 
         fn sorts_what_comes_to(ip: IpAddr) {
@@ -402,16 +411,24 @@ mod tests {
                 addresses: vec![ip],
             };
             let opened = open(&port, SHARDS).unwrap();
-            let waiting = [[0x8F, 205, 0, 1], [0x8F, 206, 0, 1]];
+            let sealed_by_gcm = 20;
+            let waiting = [
+                packet([0x8F, 205, 0, 5], sealed_by_gcm),
+                packet([0x8F, 206, 0, 5], sealed_by_gcm),
+                packet([0x8F, 205, 0, 7], 14),
+            ];
             let at_once = [
-                [0x80, 96, 0, 1],
-                [0x81, 205, 0, 1],
-                [0x81, 206, 0, 1],
-                [0x84, 206, 0, 1],
-                [0x81, 201, 0, 1],
-                [0x00, 1, 0, 0],
-                [22, 254, 253, 0],
-                [0x8F, 96, 0, 1],
+                packet([0x80, 96, 0, 5], sealed_by_gcm),
+                packet([0x81, 205, 0, 3], sealed_by_gcm),
+                packet([0x81, 206, 0, 2], sealed_by_gcm),
+                packet([0x84, 206, 0, 4], sealed_by_gcm),
+                packet([0x81, 201, 0, 7], sealed_by_gcm),
+                packet([0x8F, 96, 0, 5], sealed_by_gcm),
+                // Something follows it.
+                packet([0x8F, 205, 0, 6], sealed_by_gcm + 16),
+                packet([0x8F, 205, 0, 8], 0),
+                vec![0x00, 1, 0, 0],
+                vec![22, 254, 253, 0],
             ];
             let senders: Vec<_> = (0..SENDERS)
                 .map(|_| Sender::bind((ip, 0)).unwrap())

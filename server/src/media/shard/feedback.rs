@@ -50,6 +50,11 @@ impl FeedbackPace {
         self.read.map(|read| read + LONGEST)
     }
 
+    /// Nothing wakes the shard for it, whatever comes: it gathers.
+    pub(super) fn gather(&mut self, now: Instant) {
+        self.read = Some(now);
+    }
+
     /// So much was read.
     pub(super) fn note(&mut self, now: Instant, datagrams: usize) {
         self.arrived += datagrams;

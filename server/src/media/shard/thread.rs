@@ -285,7 +285,8 @@ impl Thread {
             _ => Ok(()),
         };
         if let Err(error) = changed {
-            tracing::error!(%error, shard = self.index, "congestion feedback is read late");
+            tracing::error!(%error, shard = self.index, "nothing wakes a shard for congestion feedback");
+            self.feedback_pace.gather(now);
         }
     }
 
@@ -382,8 +383,11 @@ fn watch(registry: &Registry, sockets: &mut [Socket], first: usize) -> io::Resul
 
 /// Has it not wake for these any more.
 fn ignore(registry: &Registry, sockets: &mut [Socket]) -> io::Result<()> {
-    let mut sockets = sockets.iter_mut();
-    sockets.try_for_each(|socket| registry.deregister(&mut socket.socket))
+    let ignored = sockets
+        .iter_mut()
+        .map(|socket| registry.deregister(&mut socket.socket));
+    // Each of them, also behind one that cannot be.
+    ignored.fold(Ok(()), Result::and)
 }
 
 /// A datagram and its path.
