@@ -27,7 +27,8 @@ const MAX_TSN_AHEAD: u32 = 8192;
 /// 400, so a window of them would cost more than a gigabyte.
 const MAX_HELD_CHUNKS: usize = 16_384;
 
-/// The same where memory is scarce: as much memory again as the smallest window.
+/// The same where memory is scarce, but for the one that lets what is held be read: as much memory again as the
+/// smallest window.
 const LEAST_HELD_CHUNKS: usize = 1024;
 
 /// What the library may hold beyond its window before the peer is taken to be ignoring it.
@@ -300,7 +301,7 @@ impl Guard {
         let is_urgent = !readable && tsn == self.next_expected();
         let passes = length > 0
             && self.is_near(tsn)
-            && self.held_chunks < self.most_chunks()
+            && self.held_chunks < self.most_chunks(is_urgent)
             && (is_urgent || self.window.has_room(length));
         if passes {
             self.window.arrived(now, length);
@@ -312,8 +313,9 @@ impl Guard {
         passes
     }
 
-    fn most_chunks(&self) -> usize {
-        if self.window.is_scarce() {
+    // Of one that closes a gap there must be room wherever there is some for those behind it.
+    fn most_chunks(&self, is_urgent: bool) -> usize {
+        if self.window.is_scarce() && !is_urgent {
             LEAST_HELD_CHUNKS
         } else {
             MAX_HELD_CHUNKS

@@ -181,6 +181,35 @@ fn a_call_goes_on_where_memory_is_scarce() {
     );
 }
 
+/// Loses the first of `count` ordered messages of one byte, has memory become scarce after `plenty` of the others, and
+/// sends again what is not acknowledged. Returns how many arrive.
+fn arrived_behind_a_gap(count: u32, plenty: u32) -> usize {
+    let budget = Budget::new(1 << 20);
+    let mut raw = Raw::connected(1);
+    raw.sctp.move_to(&budget);
+    let mut others = None;
+    let (mut first, mut arrived) = (2, 0);
+    for _ in 0..10 {
+        for tsn in first..=count {
+            if tsn > plenty {
+                others.get_or_insert_with(|| used_up(&budget));
+            }
+            let value = data(tsn, 5, (tsn - 1) as u16, &[1]);
+            raw.say(packet::DATA, WHOLE, &value);
+            let is_message = |event: &SctpEvent| matches!(event, SctpEvent::Message { .. });
+            arrived += raw.events().iter().filter(|it| is_message(it)).count();
+        }
+        first = raw.acknowledged() + 1;
+    }
+    arrived
+}
+
+#[test]
+fn a_gap_is_closed_where_memory_is_scarce_however_much_is_held_behind_it() {
+    assert_eq!(arrived_behind_a_gap(1101, 0), 1101);
+    assert_eq!(arrived_behind_a_gap(6001, 6000), 6001);
+}
+
 #[test]
 fn a_newcomer_waits_until_there_is_memory() {
     let budget = Budget::new(1 << 20);
