@@ -9,6 +9,7 @@
 mod answers_checks;
 mod asks_for_keyframes_in_time;
 mod asks_once;
+mod begins_with_a_keyframe;
 mod begins_with_the_first_syllable;
 mod carries_data_and_closes;
 mod connects;

@@ -105,8 +105,8 @@ impl Egress {
 
     /// For how long packets are to be kept that may be asked for again, over a path with this round trip.
     pub fn keeps_for(&self, now: Instant, rtt: Option<Duration>) -> Duration {
-        // The first packet of a keyframe may come after others of it.
-        let least = match self.may_begin() {
+        // The first packet of a keyframe may come after others of it, which are sent once it is known that it came.
+        let least = match self.may_begin() || self.has_begun.is_some() {
             true => OVERTAKEN_SPAN,
             false => Duration::ZERO,
         };

@@ -199,13 +199,14 @@ impl Peer {
         if has_keys && egress.take_keyframe_wish() {
             (self.outputs).push_back(PeerOutput::KeyframeWanted { section });
         }
+        let span = match congested {
+            true => Duration::ZERO,
+            false => egress.keeps_for(now, self.rtt),
+        };
         if let Some(with) = egress.take_beginning() {
             self.outputs.push_back(PeerOutput::Began { section, with });
         }
-        match congested {
-            true => Duration::ZERO,
-            false => egress.keeps_for(now, self.rtt),
-        }
+        span
     }
 
     /// Sends a packet again that the other end asked for.
