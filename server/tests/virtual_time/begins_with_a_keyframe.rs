@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrite_protocol::Pressure;
+use ferrite_server::media::rtp::rtcp;
 use ferrite_server::media::{Plan, Shown, TrackId};
 
 use crate::harness::bare::packet;
@@ -39,26 +40,30 @@ struct Premiere {
     world: SomeShards,
     publisher: usize,
     viewer: usize,
+    /// Of a payload.
+    len: usize,
 }
 
 impl Premiere {
-    fn new(watched: Section) -> Self {
+    fn new(watched: Section, answers: bool) -> Self {
         let mut world = SomeShards::with(1, seed(41));
         let track = TrackId::of_publication(0);
         let publisher = world.enter(&[PUBLISHED], room(&[(0, track)], &[]));
         let viewer = world.enter(&[watched], room(&[], &[(0, Shown::at_best(track))]));
+        world.callers[viewer].far.answering = answers;
         world.run_for(Duration::from_secs(2));
         Self {
             world,
             publisher,
             viewer,
+            len: 300,
         }
     }
 
     /// Packets come, one right after the other.
     fn send<const N: usize>(&mut self, packets: [(u16, [u8; 2]); N]) {
         for (number, kind) in packets {
-            let mut payload = vec![7; 300];
+            let mut payload = vec![7; self.len];
             payload[..2].copy_from_slice(&kind);
             payload[2..4].copy_from_slice(&number.to_be_bytes());
             let packet = packet(VP8, 11, number, 9000, "0", &payload);
@@ -94,7 +99,7 @@ fn room(publishes: &[(usize, TrackId)], shows: &[(usize, Shown)]) -> Arc<Plan> {
 #[test]
 fn what_overtook_the_first_packet_of_a_keyframe_follows_it_however_late_that_comes() {
     for watched in [WATCHED, WATCHED_ONCE] {
-        let mut premiere = Premiere::new(watched);
+        let mut premiere = Premiere::new(watched, true);
         premiere.send([(11, REST), (12, REST)]);
         premiere.world.run_for(Duration::from_millis(200));
         assert_eq!(premiere.came(), []);
@@ -102,4 +107,30 @@ fn what_overtook_the_first_packet_of_a_keyframe_follows_it_however_late_that_com
         premiere.send([(13, DELTA)]);
         assert_eq!(premiere.came(), [(0, 10), (1, 11), (2, 12), (3, 13)]);
     }
+}
+
+/// One that proves no path is sent little, and of what it was sent nothing is missing.
+#[test]
+fn a_keyframe_that_there_was_room_for_is_gone_on_with_whatever_room_it_left() {
+    let mut whole = 0;
+    for len in (200..1100).step_by(50) {
+        let mut premiere = Premiere::new(WATCHED, false);
+        premiere.len = len;
+        premiere.send([(10, KEY), (11, REST)]);
+        if premiere.came() != [(0, 10), (1, 11)] {
+            continue;
+        }
+        whole += 1;
+        for _ in 0..20 {
+            let mut report = Vec::new();
+            rtcp::write_nack(&mut report, 1, 2, &[1]);
+            let far = &mut premiere.world.callers[premiere.viewer].far;
+            far.send_rtcp(&report);
+        }
+        premiere.send([]);
+        premiere.len = 200;
+        premiere.send([(12, DELTA)]);
+        assert_eq!(premiere.came(), [(0, 10), (1, 11), (2, 12)], "{len}");
+    }
+    assert!(whole > 0, "there was room for none");
 }

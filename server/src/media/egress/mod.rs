@@ -264,6 +264,12 @@ impl Egress {
         })
     }
 
+    /// Whether a packet is of what goes out, and did not, nor was left out.
+    pub fn misses(&self, media: &MediaPacket) -> bool {
+        let source = self.source.as_ref().filter(|_| self.follows(media));
+        source.is_some_and(|source| source.numbering.misses(media.header.sequence))
+    }
+
     fn follows(&self, media: &MediaPacket) -> bool {
         let source = self.source.as_ref().filter(|source| !source.is_over);
         source.is_some_and(|s| (s.track, s.ssrc) == (media.track, media.header.ssrc))

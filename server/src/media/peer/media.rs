@@ -209,6 +209,15 @@ impl Peer {
         span
     }
 
+    /// Sends what overtook the keyframe that a section began with. What went out after that is not sent twice: a path
+    /// that has no room left for it would be taken for one that it was lost on.
+    pub fn send_overtaken(&mut self, now: Instant, section: usize, mut batch: Vec<MediaPacket>) {
+        if let Some(egress) = self.streams.egress(section) {
+            batch.retain(|media| egress.misses(media));
+            self.send_media(now, section, &batch);
+        }
+    }
+
     /// Sends a packet again that the other end asked for.
     pub fn send_again(
         &mut self,

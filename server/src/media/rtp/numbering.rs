@@ -58,6 +58,13 @@ impl Used {
         is_free
     }
 
+    /// Whether a number is taken, of those that do not come after the newest.
+    fn has(&self, ours: u16) -> bool {
+        let ahead = self.newest.map_or(1, |newest| sequence_diff(ours, newest));
+        let at = usize::from(ours % MAX_BEHIND);
+        ahead <= 0 && self.bits[at / 64] & 1 << (at % 64) != 0
+    }
+
     fn bit(&mut self, number: u16) -> (&mut u64, u64) {
         let at = usize::from(number % MAX_BEHIND);
         (&mut self.bits[at / 64], 1 << (at % 64))
@@ -125,6 +132,17 @@ impl Numbering {
         if self.is_newest(theirs) {
             self.advance(theirs);
         }
+        let ours = self.ours(theirs)?;
+        self.given.take(ours).then_some(ours)
+    }
+
+    /// Whether there is a number for a packet that it was not given.
+    pub fn misses(&self, theirs: u16) -> bool {
+        self.ours(theirs).is_some_and(|ours| !self.given.has(ours))
+    }
+
+    /// The number that a packet has, or would have.
+    fn ours(&self, theirs: u16) -> Option<u16> {
         if sequence_diff(theirs, self.oldest) < 0 {
             return None;
         }
@@ -138,8 +156,7 @@ impl Numbering {
             }
             offset = offset.wrapping_add(run.len());
         }
-        let ours = theirs.wrapping_add(offset);
-        self.given.take(ours).then_some(ours)
+        Some(theirs.wrapping_add(offset))
     }
 
     /// Leaves a packet out, so that its number goes to the next. Only the newest can be: later ones
@@ -204,6 +221,19 @@ mod tests {
         assert_eq!(numbering.number(65533), Some(99));
         assert!(!numbering.leave_out(1), "it has its number");
         assert_eq!(numbering.number(2), None);
+    }
+
+    #[test]
+    fn a_packet_is_missed_until_it_has_its_number_or_is_left_out() {
+        let mut numbering = Numbering::after_another(65534, 100);
+        assert!(numbering.misses(65534));
+        numbering.number(65534).unwrap();
+        assert!(numbering.leave_out(65535));
+        numbering.number(2).unwrap();
+        let missed = [65533, 65534, 65535, 0, 1, 2, 3].map(|theirs| numbering.misses(theirs));
+        assert_eq!(missed, [false, false, false, true, true, false, true]);
+        numbering.number(1).unwrap();
+        assert!(numbering.misses(0) && !numbering.misses(1));
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Resident {
             }
             PeerOutput::Began { section, with } => {
                 let overtook = router.cached_after(with.track, with.ssrc, with.sequence);
-                self.peer.send_media(now, section, &overtook);
+                self.peer.send_overtaken(now, section, overtook);
             }
             PeerOutput::KeyframeWanted { section } => {
                 if let Some(track) = self.routes.shown(section) {

@@ -54,6 +54,22 @@ fn what_overtook_a_keyframe_is_kept_for_who_waits_for_one_and_asked_for_once() {
 }
 
 #[test]
+fn of_what_came_behind_a_keyframe_only_what_overtook_it_is_missed() {
+    let mut egress = waiting();
+    let misses = |egress: &Egress, number| {
+        let mut media = packet(7, number, DELTA);
+        media.track = TrackId(3);
+        egress.misses(&media)
+    };
+    assert_eq!(send(&mut egress, 11, DELTA), None);
+    assert!(!misses(&egress, 11), "nothing goes out");
+    assert_eq!(send(&mut egress, 10, KEY), Some(500));
+    assert_eq!(send(&mut egress, 12, DELTA), Some(502));
+    let missed = [9, 10, 11, 12].map(|number| misses(&egress, number));
+    assert_eq!(missed, [false, false, true, false]);
+}
+
+#[test]
 fn what_was_left_out_does_not_go_on_with_a_keyframe_that_was_overtaken() {
     let mut egress = egress(MediaKind::Video);
     let media = [
