@@ -253,17 +253,23 @@ impl Peer {
     fn select_fitted(&mut self, section: usize) {
         let fitted = self.fitting.fitted(section);
         self.streams.select(section, fitted);
-        self.pass_wishes_on();
+        self.pass_wish_on(section);
     }
 
-    /// Wishes for the keyframes that were missed. Not before there are keys: one that came then would be lost, and
+    /// Wishes for a keyframe where one was missed. Not before there are keys: one that came then would be lost, and
     /// nobody is asked for the next one at once.
-    pub(super) fn pass_wishes_on(&mut self) {
-        if self.srtp.is_some() {
-            let wishes = self.streams.take_keyframe_wishes();
-            self.outputs
-                .extend(wishes.map(|section| PeerOutput::KeyframeWanted { section }));
+    fn pass_wish_on(&mut self, section: usize) {
+        if self.srtp.is_some()
+            && let Some(egress) = self.streams.egress(section)
+            && egress.take_keyframe_wish()
+        {
+            (self.outputs).push_back(PeerOutput::KeyframeWanted { section });
         }
+    }
+
+    /// Wishes for those that were missed before there were keys.
+    pub(super) fn pass_wishes_on(&mut self) {
+        (0..self.fitting.sections()).for_each(|section| self.pass_wish_on(section));
     }
 
     /// Lets what is shown fit the path, as far as that is known. `rates` are those of what is to be shown

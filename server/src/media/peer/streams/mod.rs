@@ -330,12 +330,6 @@ impl Streams {
         }
     }
 
-    /// The sections of whose streams a keyframe was missed since this was last asked.
-    pub fn take_keyframe_wishes(&mut self) -> impl Iterator<Item = usize> {
-        let egresses = self.egresses.iter_mut().enumerate();
-        egresses.filter_map(|(at, egress)| egress.as_mut()?.take_keyframe_wish().then_some(at))
-    }
-
     /// What comes next on a section may not follow what came before.
     pub fn rejoin(&mut self, section: usize) {
         if let Some(Some(egress)) = self.egresses.get_mut(section) {
