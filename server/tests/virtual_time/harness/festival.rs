@@ -173,13 +173,15 @@ impl Festival {
                 let Some(shown) = shown else { continue };
                 let mut films = 0..self.films.len();
                 let film = films.find(|film| track(*film) == shown.track).unwrap();
-                let frames = slot.shows(since, film as u8);
+                let frames = slot.shows(since, (film as u8, shown.best_layer));
                 assert!(frames + 2 >= frames_in(SECOND / 2), "{frames}, {shown:?}");
             }
         }
     }
 
+    /// Nobody's peer has ended, as it does where a shard panics; and see [`super::viewer::Slot::verify`].
     pub fn verify(&self) {
+        assert_eq!(self.world.ended(), []);
         let slots = self.viewers.iter().flat_map(|viewer| &viewer.slots);
         slots.for_each(|slot| slot.verify(&self.taken));
     }

@@ -271,6 +271,7 @@ impl Slot {
             let goes_on = before.shot.source() == sight.shot.source() && i64::from(theirs) == steps;
             if !goes_on {
                 assert!(sight.shot.begins(), "no keyframe: {name}");
+                assert!(!self.is_cut(before, sight, &taken), "cut: {name}");
             }
             for missing in 1..steps as u32 {
                 let missing = before.shot.number + missing;
@@ -286,6 +287,26 @@ impl Slot {
             verify_numbers(goes_on, before, sight, last, &name);
             last = merged(sight.numbers, last);
         }
+    }
+
+    /// Whether another source began within a frame of the one before it, of which the server had the rest by then, and
+    /// nothing became otherwise since it had the beginning.
+    fn is_cut(
+        &self,
+        before: &Sight,
+        sight: &Sight,
+        taken: &std::collections::HashMap<(u8, u8, u32), (usize, Instant)>,
+    ) -> bool {
+        let order = |shot: Shot, number: u32| taken.get(&(shot.film, shot.layer, number));
+        let Shot { number, .. } = before.shot;
+        let [began, rest] = [number, number + 1].map(|number| order(before.shot, number));
+        let next = order(sight.shot, sight.shot.number);
+        let (Some((_, from)), Some(rest), Some(next)) = (began, rest, next) else {
+            return false;
+        };
+        let mut changes = self.changes.iter();
+        let is_excused = changes.any(|[begin, end]| from <= end && *begin <= next.1);
+        !before.shot.is_last && rest < next && !is_excused
     }
 
     /// Whether something else was shown, or wished for, by the time that a packet came which was missed between the one
@@ -332,11 +353,11 @@ impl Slot {
         );
     }
 
-    /// Whether frames came until now without a gap, of this source or of any.
-    pub fn shows(&self, since: Instant, film: u8) -> usize {
+    /// How many frames came since, all of this source.
+    pub fn shows(&self, since: Instant, source: (u8, u8)) -> usize {
         let sent = self.sent.values().filter(|sight| sight.at >= since);
         let mut frames: Vec<_> = sent
-            .inspect(|sight| assert_eq!(sight.shot.film, film, "{sight:?}"))
+            .inspect(|sight| assert_eq!(sight.shot.source(), source, "{sight:?}"))
             .map(|sight| sight.shot.frame)
             .collect();
         frames.dedup();
