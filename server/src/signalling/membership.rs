@@ -120,10 +120,12 @@ impl Membership {
 
     /// Looks at the room again. Says what is different, and whether somebody is.
     pub(super) fn news(&mut self) -> Result<(Vec<ServerMessage>, bool), Gone> {
+        // Before the view: that shows at least what these are of.
+        let muted = self.muted_by_others();
         let now = self.seat.view();
         let is_as_it_was = now.has_same_members(&self.known) && now.has_same_speakers(&self.known);
         let news = changes(&self.known, &now, self.seat.serial()).into_iter();
-        let mut messages: Vec<_> = news.map(told).chain(self.muted_by_others()).collect();
+        let mut messages: Vec<_> = news.map(told).chain(muted).collect();
         let said = now.said;
         self.known = now;
         if said > self.heard {

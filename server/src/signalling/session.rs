@@ -145,8 +145,10 @@ impl Session {
         self.is_parked = false;
         self.show_state();
         if let Some(room) = &mut self.room {
+            // Before the view: that shows at least what these are of.
+            let muted = room.muted_by_others();
             messages.push(room.welcome_back(last_message));
-            messages.extend(room.muted_by_others());
+            messages.extend(muted);
             self.speaking.forget();
             self.follow_room();
             let has_slots = self.sections.are_for_a_room();
