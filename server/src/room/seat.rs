@@ -159,7 +159,13 @@ impl Seat {
     /// What others muted of theirs, and why, since this was asked last.
     #[must_use]
     pub fn muted_by_others(&self) -> Vec<(PublicationId, Option<String>)> {
-        self.room.state().muted_by_others(self.serial)
+        self.room.state().muted_by_others(self.serial, false)
+    }
+
+    /// All that others muted of theirs and they did not unmute, and why: for who may not have heard of it.
+    #[must_use]
+    pub fn still_muted_by_others(&self) -> Vec<(PublicationId, Option<String>)> {
+        self.room.state().muted_by_others(self.serial, true)
     }
 
     /// Removes somebody.

@@ -136,12 +136,34 @@ pub(super) struct RoomState {
 #[derive(Debug)]
 struct Private {
     grants: Grants,
-    /// The keys that are muted, whether published at the moment or not.
+    /// The keys that they muted, whether published at the moment or not.
     muted: BTreeSet<String>,
-    /// What others muted of theirs, by key and with a reason, and they were not told.
-    untold: BTreeMap<String, Option<String>>,
+    /// What others muted of theirs and they did not unmute, by key, whether published at the moment or not.
+    muted_by_others: BTreeMap<String, Notice>,
     /// What waits for them.
     inbox: Arc<Inbox>,
+}
+
+/// That somebody else muted something.
+#[derive(Debug)]
+struct Notice {
+    reason: Option<String>,
+    /// It was handed to who is to be told. Whether it arrived nobody knows.
+    is_told: bool,
+}
+
+impl Private {
+    fn is_muted(&self, key: &str) -> bool {
+        self.muted.contains(key) || self.muted_by_others.contains_key(key)
+    }
+
+    /// Marks what of a member's is muted.
+    fn mark_muted(&self, member: &mut Member) {
+        for publication in &mut member.participant.publications {
+            let key = publication.id.parts().map(|(_, key)| key);
+            publication.muted = key.is_some_and(|key| self.is_muted(key));
+        }
+    }
 }
 
 impl RoomState {
@@ -207,7 +229,7 @@ impl RoomState {
         let private = Private {
             grants,
             muted: BTreeSet::new(),
-            untold: BTreeMap::new(),
+            muted_by_others: BTreeMap::new(),
             inbox,
         };
         self.private.insert(serial, private);
@@ -234,28 +256,32 @@ impl RoomState {
 
     /// Another token says what they may do from now on. What they may publish no more, they do not.
     pub(super) fn authorize(&mut self, serial: u64, grants: Grants) -> Result<(), RoomError> {
-        let private = self.private.get_mut(&serial);
-        let private = private.ok_or(RoomError::NoParticipant)?;
-        private.grants = grants.clone();
-        self.change(serial, |member| {
+        self.change(serial, |member, private| {
             member.hidden = grants.hidden;
             member.keep(|publication| grants.may_publish(publication.source));
+            private.grants = grants;
         })
     }
 
     /// Changes a member. The views that others look at keep it as it was.
-    fn change(&mut self, serial: u64, change: impl FnOnce(&mut Member)) -> Result<(), RoomError> {
+    fn change(
+        &mut self,
+        serial: u64,
+        change: impl FnOnce(&mut Member, &mut Private),
+    ) -> Result<(), RoomError> {
         let members = &mut self.view.members;
         let at = members.binary_search_by_key(&serial, |member| member.serial);
         let at = at.map_err(|_| RoomError::NoParticipant)?;
-        change(Arc::make_mut(&mut members[at]));
+        let private = self.private.get_mut(&serial);
+        let private = private.ok_or(RoomError::NoParticipant)?;
+        change(Arc::make_mut(&mut members[at]), private);
         Ok(())
     }
 
     /// Their client is gone, or is back.
     pub(super) fn set_state(&mut self, serial: u64, state: ParticipantState) {
         // Who was removed has no state.
-        let _ = self.change(serial, |member| member.participant.state = state);
+        let _ = self.change(serial, |member, _| member.participant.state = state);
     }
 
     /// Changes what others see of them.
@@ -268,7 +294,7 @@ impl RoomState {
         if !self.grants(serial)?.update_own_metadata {
             return Err(RoomError::NotAllowed("change its name and metadata"));
         }
-        self.change(serial, |member| {
+        self.change(serial, |member, _| {
             let participant = &mut member.participant;
             participant.name = name.or(participant.name.take());
             participant.metadata = metadata.or(participant.metadata.take());
@@ -284,10 +310,8 @@ impl RoomState {
         mut new_track: impl FnMut() -> TrackId,
     ) -> Result<Vec<TrackId>, RoomError> {
         self.check(serial, &wanted)?;
-        let Private { muted, .. } = self.private.get(&serial).ok_or(RoomError::NoParticipant)?;
-        let muted = muted.clone();
         let mut tracks = Vec::new();
-        self.change(serial, |member| {
+        self.change(serial, |member, private| {
             let id = &member.participant.id;
             let goes_on = |kind, publication: &PublicationId| {
                 let mut published = member.published();
@@ -309,7 +333,7 @@ impl RoomState {
                     kind: new.kind,
                     source: new.source,
                     label: new.label,
-                    muted: muted.contains(&new.key),
+                    muted: private.is_muted(&new.key),
                     width: new.size.0,
                     height: new.size.1,
                 });
@@ -364,13 +388,12 @@ impl RoomState {
         if keys.len() > limit {
             return Err(RoomError::TooManyPublications(limit));
         }
-        let muted: BTreeSet<_> = keys.into_iter().collect();
-        self.change(serial, |member| mark_muted(member, &muted))?;
-        if let Some(private) = self.private.get_mut(&serial) {
-            private.untold.retain(|key, _| muted.contains(key));
+        self.change(serial, |member, private| {
+            let muted: BTreeSet<_> = keys.into_iter().collect();
+            private.muted_by_others.retain(|key, _| muted.contains(key));
             private.muted = muted;
-        }
-        Ok(())
+            private.mark_muted(member);
+        })
     }
 
     /// Somebody says something: under this number, which is larger than any before.
@@ -433,12 +456,5 @@ impl RoomState {
             Some(member) => self.log.after(number, &member.participant.id),
             None => Ok(Vec::new()),
         }
-    }
-}
-
-fn mark_muted(member: &mut Member, muted: &BTreeSet<String>) {
-    for publication in &mut member.participant.publications {
-        let key = publication.id.parts().map(|(_, key)| key);
-        publication.muted = key.is_some_and(|key| muted.contains(key));
     }
 }

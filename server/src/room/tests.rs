@@ -222,55 +222,6 @@ fn an_identity_is_there_once() {
 }
 
 #[test]
-fn muting_is_seen_by_all_outlives_an_offer_and_is_undone_by_its_publisher_alone() {
-    let rooms = rooms(LIMITS);
-    let mut ann = sit(&rooms, "r", "ann");
-    let bob = sit(&rooms, "r", "bob");
-    bob.publish(camera_and_microphone()).unwrap();
-    let muted = |ann: &mut Seat| {
-        let bob = participants(ann).remove(1).publications.into_iter();
-        let muted = bob.filter(|publication| publication.muted);
-        muted
-            .map(|publication| publication.id.0)
-            .collect::<Vec<_>>()
-    };
-    bob.mute(vec!["cam".to_owned()]).unwrap();
-    assert_eq!(muted(&mut ann), ["bob/cam"]);
-    ann.mute_publication(&"bob/mic".into(), None).unwrap();
-    assert_eq!(muted(&mut ann), ["bob/cam", "bob/mic"]);
-    bob.publish(camera_and_microphone()).unwrap();
-    assert_eq!(muted(&mut ann), ["bob/cam", "bob/mic"]);
-    bob.mute(Vec::new()).unwrap();
-    assert!(muted(&mut ann).is_empty());
-}
-
-#[test]
-fn who_is_muted_by_another_is_told_the_last_of_what_still_is_so_once() {
-    let rooms = rooms(LIMITS);
-    let ann = sit(&rooms, "r", "ann");
-    let bob = sit(&rooms, "r", "bob");
-    let mute = |id: &str, reason: &str| {
-        let reason = Some(reason.to_owned());
-        ann.mute_publication(&id.into(), reason).unwrap();
-    };
-    let told = |id: &str, reason: &str| [(id.into(), Some(reason.to_owned()))];
-    bob.publish(camera_and_microphone()).unwrap();
-    mute("bob/mic", "an echo");
-    mute("bob/mic", "still an echo");
-    assert_eq!(bob.muted_by_others(), told("bob/mic", "still an echo"));
-    assert_eq!(bob.muted_by_others(), []);
-    assert_eq!(ann.muted_by_others(), []);
-    // Of what he unmuted, or publishes no more, there is nothing to tell.
-    mute("bob/mic", "an echo");
-    bob.mute(Vec::new()).unwrap();
-    mute("bob/cam", "too bright");
-    bob.publish(vec![publication("screen", Source::Screen)])
-        .unwrap();
-    mute("bob/screen", "not now");
-    assert_eq!(bob.muted_by_others(), told("bob/screen", "not now"));
-}
-
-#[test]
 fn others_see_who_is_reconnecting_and_what_they_are_called_now() {
     let rooms = rooms(LIMITS);
     let mut ann = sit(&rooms, "r", "ann");
@@ -496,3 +447,4 @@ fn a_program_sees_who_is_hidden_and_no_room_that_has_ended() {
 
 mod large;
 mod loudest;
+mod muting;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ferrite_protocol::{
-    ClientMessage, DataError, ErrorCode, ParticipantState, RequestId, Right, RoomMessage,
-    ServerMessage,
+    ClientMessage, DataError, ErrorCode, ParticipantState, PublicationId, RequestId, Right,
+    RoomMessage, ServerMessage,
 };
 
 use super::sections::Outlook;
@@ -94,8 +94,11 @@ impl Membership {
         self.joined(id, self.seat.chat())
     }
 
-    /// Shows the whole room to who comes back, and what was said after the last message they have.
-    pub(super) fn welcome_back(&mut self, last: Option<u64>) -> ServerMessage {
+    /// Shows the whole room to who comes back, with what was said after the last message they have, and what others
+    /// muted: what they were told of either before the WebSocket broke may not have come.
+    pub(super) fn welcome_back(&mut self, last: Option<u64>) -> Vec<ServerMessage> {
+        // Before the view: that shows at least what these are of.
+        let still_muted = self.seat.still_muted_by_others().into_iter().map(muted);
         self.known = self.seat.view();
         let after = last.unwrap_or(self.heard);
         // What is kept is all there is to tell.
@@ -105,7 +108,8 @@ impl Membership {
         self.heard = self.known.said.max(after);
         let said = said.into_iter().filter(|it| it.number <= self.heard);
         let messages = said.map(|it| RoomMessage::clone(&it)).collect();
-        self.joined(None, messages)
+        let joined = self.joined(None, messages);
+        [joined].into_iter().chain(still_muted).collect()
     }
 
     fn joined(&self, id: Option<RequestId>, messages: Vec<RoomMessage>) -> ServerMessage {
@@ -121,7 +125,7 @@ impl Membership {
     /// Looks at the room again. Says what is different, and whether somebody is.
     pub(super) fn news(&mut self) -> Result<(Vec<ServerMessage>, bool), Gone> {
         // Before the view: that shows at least what these are of.
-        let muted = self.muted_by_others();
+        let muted = self.seat.muted_by_others().into_iter().map(muted);
         let now = self.seat.view();
         let is_as_it_was = now.has_same_members(&self.known) && now.has_same_speakers(&self.known);
         let news = changes(&self.known, &now, self.seat.serial()).into_iter();
@@ -138,15 +142,6 @@ impl Membership {
             self.heard = said;
         }
         Ok((messages, !is_as_it_was))
-    }
-
-    /// What others muted, where whoever sits here was not told.
-    pub(super) fn muted_by_others(&self) -> impl Iterator<Item = ServerMessage> + use<> {
-        let muted = self.seat.muted_by_others().into_iter();
-        muted.map(|(publication, reason)| ServerMessage::Muted {
-            publication,
-            reason,
-        })
     }
 
     /// Who speaks.
@@ -300,6 +295,13 @@ fn told(change: Change) -> ServerMessage {
         Change::Joined(participant) => ServerMessage::ParticipantJoined { participant },
         Change::Updated(participant) => ServerMessage::ParticipantUpdated { participant },
         Change::Left(participant) => ServerMessage::ParticipantLeft { participant },
+    }
+}
+
+fn muted((publication, reason): (PublicationId, Option<String>)) -> ServerMessage {
+    ServerMessage::Muted {
+        publication,
+        reason,
     }
 }
 

@@ -145,10 +145,7 @@ impl Session {
         self.is_parked = false;
         self.show_state();
         if let Some(room) = &mut self.room {
-            // Before the view: that shows at least what these are of.
-            let muted = room.muted_by_others();
-            messages.push(room.welcome_back(last_message));
-            messages.extend(muted);
+            messages.extend(room.welcome_back(last_message));
             self.speaking.forget();
             self.follow_room();
             let has_slots = self.sections.are_for_a_room();

@@ -2,7 +2,7 @@
 
 use ferrite_protocol::{LeaveCause, ParticipantId, PublicationId};
 
-use super::{Moderator, Removal, RoomError, RoomState, mark_muted};
+use super::{Moderator, Notice, Removal, RoomError, RoomState};
 
 impl RoomState {
     /// Somebody mutes what somebody else publishes, who is to be told why.
@@ -15,36 +15,47 @@ impl RoomState {
         self.check_moderator(moderator)?;
         let (participant, key) = id.parts().ok_or(RoomError::NoPublication)?;
         let publisher = self.serial_of(&participant.into())?;
-        let member = self.view.member(publisher);
-        let published = member.map(|it| &it.participant.publications[..]);
-        let published = published.unwrap_or_default();
-        let is_there = |id: &PublicationId| published.iter().any(|it| it.id == *id);
-        let private = self.private.get_mut(&publisher);
-        let private = private.filter(|_| is_there(id));
-        let private = private.ok_or(RoomError::NoPublication)?;
-        private.muted.insert(key.to_owned());
-        // Of what is published no more there is nothing to tell: there are no more of these than publications.
-        let participant = ParticipantId::from(participant);
-        (private.untold).retain(|key, _| is_there(&PublicationId::of(&participant, key)));
-        private.untold.insert(key.to_owned(), reason);
-        let muted = private.muted.clone();
-        self.change(publisher, |member| mark_muted(member, &muted))
+        let limit = self.limits.publications;
+        let mut found = Err(RoomError::NoPublication);
+        self.change(publisher, |member, private| {
+            let published = &member.participant.publications;
+            let is_there = |id: &PublicationId| published.iter().any(|it| it.id == *id);
+            if !is_there(id) {
+                return;
+            }
+            found = Ok(());
+            let is_told = false;
+            let muted = &mut private.muted_by_others;
+            muted.insert(key.to_owned(), Notice { reason, is_told });
+            // Somebody may publish under ever new keys: of the former ones no more are kept than they may publish.
+            if muted.len() > limit {
+                let participant = &member.participant.id;
+                muted.retain(|key, _| is_there(&PublicationId::of(participant, key)));
+            }
+            private.mark_muted(member);
+        })?;
+        found
     }
 
-    /// What others muted of somebody's, and why, since this was asked last.
+    /// What others muted of what somebody publishes, why, and they did not unmute: what is news since this was asked
+    /// last, or `all` that still is so.
     pub(in crate::room) fn muted_by_others(
         &mut self,
         serial: u64,
+        all: bool,
     ) -> Vec<(PublicationId, Option<String>)> {
         let member = self.view.member(serial);
         let (Some(member), Some(private)) = (member, self.private.get_mut(&serial)) else {
             return Vec::new();
         };
-        let id = &member.participant.id;
-        let untold = std::mem::take(&mut private.untold).into_iter();
-        untold
-            .map(|(key, reason)| (PublicationId::of(id, &key), reason))
-            .collect()
+        let publications = member.participant.publications.iter();
+        let muted = publications.filter_map(|publication| {
+            let (_, key) = publication.id.parts()?;
+            let notice = private.muted_by_others.get_mut(key)?;
+            let was_told = std::mem::replace(&mut notice.is_told, true);
+            (all || !was_told).then(|| (publication.id.clone(), notice.reason.clone()))
+        });
+        muted.collect()
     }
 
     /// Somebody removes somebody else.
