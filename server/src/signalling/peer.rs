@@ -27,6 +27,8 @@ pub(super) struct Peer {
     /// An offer was answered, and the candidates were sent after it.
     answered: bool,
     state: Option<State>,
+    was_connected: bool,
+    is_silent: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ impl Peer {
             events,
             answered: false,
             state: None,
+            was_connected: false,
+            is_silent: false,
         }
     }
 
@@ -112,15 +116,10 @@ impl Peer {
             .is_some_and(|state| state.connection == PeerConnectionState::Connected)
     }
 
-    /// Whether nothing is heard from the client any more.
+    /// Whether nothing is heard any more of a client that was heard once, or was not when the peer was given up. Who
+    /// never found a way here is no less there than before the call.
     pub(super) fn is_silent(&self) -> bool {
-        let silent = [
-            PeerConnectionState::Disconnected,
-            PeerConnectionState::Failed,
-        ];
-        self.state
-            .as_ref()
-            .is_some_and(|state| silent.contains(&state.connection))
+        self.is_silent
     }
 
     /// Whether an offer was ever answered.
@@ -166,6 +165,16 @@ impl Peer {
             return None;
         }
         self.state = state;
+        self.was_connected |= self.is_connected();
+        match connection {
+            PeerConnectionState::Disconnected | PeerConnectionState::Failed => {
+                self.is_silent = self.was_connected;
+            }
+            PeerConnectionState::New
+            | PeerConnectionState::Connecting
+            | PeerConnectionState::Connected => self.is_silent = false,
+            PeerConnectionState::Closed => {}
+        }
         self.state()
     }
 

@@ -4,6 +4,7 @@
 //! the worst that comes of it is an error message.
 
 mod calling;
+mod presence;
 mod rights;
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, IceServer, PROTOCOL_VERSION, ParticipantId, ParticipantState,
-    Pressure, RequestId, ResumeToken, RoomId, ServerMessage, SessionId, Watch,
+    ClientMessage, ErrorCode, IceServer, PROTOCOL_VERSION, ParticipantId, Pressure, RequestId,
+    ResumeToken, RoomId, ServerMessage, SessionId, Watch,
 };
 use tracing::{debug, info};
 
@@ -65,6 +66,8 @@ pub(super) struct Session {
     plan_is_due: bool,
     /// Its WebSocket is gone.
     is_parked: bool,
+    /// Its peer was given up for its silence, and nothing came of the client since.
+    is_lost: bool,
     /// Why it had to leave its room while nobody was there to be told.
     farewell: Option<ServerMessage>,
     /// The last word about the peer, when it ended by itself. Whoever missed it holds one end of a
@@ -92,6 +95,7 @@ impl Session {
             quality: None,
             plan_is_due: false,
             is_parked: false,
+            is_lost: false,
             farewell: None,
             ended: None,
             offers: Bucket::new(Instant::now()),
@@ -143,6 +147,7 @@ impl Session {
     pub(super) fn state(&mut self, last_message: Option<u64>) -> Vec<ServerMessage> {
         let mut messages: Vec<_> = self.farewell.take().into_iter().collect();
         self.is_parked = false;
+        self.is_lost = false;
         self.show_state();
         if let Some(room) = &mut self.room {
             messages.extend(room.welcome_back(last_message));
@@ -164,24 +169,6 @@ impl Session {
         messages.extend(self.tell_wanted());
         messages.extend(self.quality.clone());
         messages
-    }
-
-    /// Nobody is there to be told anything, for now.
-    pub(super) fn park(&mut self) {
-        self.is_parked = true;
-        self.show_state();
-    }
-
-    /// Others in the room see whether the client is there. A network that swallows everything is missed by the media
-    /// path long before the WebSocket, where there is one.
-    fn show_state(&mut self) {
-        let is_silent = self.peer.as_ref().is_some_and(Peer::is_silent);
-        if let Some(room) = &mut self.room {
-            room.show_state(match self.is_parked || is_silent {
-                true => ParticipantState::Reconnecting,
-                false => ParticipantState::Connected,
-            });
-        }
     }
 
     /// Answers a message.
@@ -253,8 +240,8 @@ impl Session {
         debug!(room = %seat.room(), "room");
         info!(participant = %seat.participant(), "joined a room");
         seat.inbox().set_open(self.messages.is_open());
-        let room = self.room.insert(Membership::new(seat));
-        let joined = room.welcome(id);
+        let joined = self.room.insert(Membership::new(seat)).welcome(id);
+        self.show_state();
         let refused = self.publish(id);
         self.follow_room();
         let watching = self.sections.news(None, false);
@@ -401,9 +388,7 @@ impl Session {
     /// What the media plane said; `None` is its last word.
     pub(super) fn note(&mut self, event: Option<PeerEvent>) -> Vec<ServerMessage> {
         let Some(event) = event else {
-            self.peer = None;
-            self.forget_peer();
-            self.show_state();
+            self.lose_peer();
             return self.vigil.lose_peer().into_iter().collect();
         };
         let Some(peer) = &mut self.peer else {
@@ -473,8 +458,7 @@ impl Session {
             return None;
         }
         self.ended = peer.state();
-        self.peer = None;
-        self.forget_peer();
+        self.lose_peer();
         self.vigil.lose_peer()
     }
 

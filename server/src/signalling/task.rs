@@ -240,6 +240,7 @@ impl Task {
 
     async fn hear(&mut self, socket: &mut Socket, received: Received) -> Result<(), Gone> {
         self.confirm();
+        self.session.is_there();
         match received {
             Received::Message(message) => self.answer(socket, message).await?,
             Received::Nonsense(reply) => socket.send(&reply).await?,

@@ -66,6 +66,7 @@ impl Session {
             self.vigil.begin(Instant::now());
         }
         self.peer = Some(peer);
+        self.show_state();
         self.ended = None;
         self.plan_is_due = !has_plan;
         messages.extend(refused);
@@ -134,6 +135,7 @@ impl Session {
 
     pub(super) fn hang_up(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
         self.ended = None;
+        self.is_lost = false;
         let owed = self.vigil.give_up();
         if self.peer.take().is_some() {
             info!("hung up");

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState;
-use ferrite_protocol::{ClientEvidence, MediaKind, Source, TrackUse};
+use ferrite_protocol::{ClientEvidence, MediaKind, ParticipantState, Source, TrackUse};
 
 use super::*;
 use crate::config::Config;
@@ -52,6 +52,17 @@ fn offering(tracks: [TrackUse; 2]) -> ClientMessage {
     }
 }
 
+/// An offer of another peer connection.
+fn another_offer() -> ClientMessage {
+    ClientMessage::Offer {
+        id: None,
+        sdp: offer()
+            .replace("o=- 1 1", "o=- 2 1")
+            .replace("them", "others"),
+        tracks: None,
+    }
+}
+
 /// A session in a room, on a media plane whose shard does nothing yet.
 fn member() -> (Session, MediaPlane, Vec<Prepared>) {
     let (media, prepared) = MediaPlane::prepare(
@@ -79,14 +90,25 @@ fn member() -> (Session, MediaPlane, Vec<Prepared>) {
         loopback: true,
     };
     let mut session = Session::new(signalling, SessionId("s".to_owned()), caller);
+    join(&mut session, "tea");
+    (session, media, prepared)
+}
+
+fn join(session: &mut Session, room: &str) {
     session.answer(ClientMessage::Join {
         id: None,
-        room: "tea".into(),
+        room: room.into(),
         name: None,
         metadata: None,
         token: None,
     });
-    (session, media, prepared)
+}
+
+/// Whether others see it as there.
+fn seen(session: &Session) -> ParticipantState {
+    let rooms = &session.signalling.rooms;
+    let room = session.room.as_ref().unwrap().seat().room();
+    rooms.snapshot(room).unwrap().participants[0].state
 }
 
 /// What the room shows of it.
@@ -167,6 +189,16 @@ fn caller() -> (Session, MediaPlane, Vec<Prepared>) {
     (session, media, prepared)
 }
 
+/// Its peer connection gets into another state.
+fn becomes(session: &mut Session, connection: PeerConnectionState) -> Vec<ServerMessage> {
+    session.note(Some(PeerEvent::State {
+        ice: IceState::Connected,
+        dtls: DtlsState::Connected,
+        connection,
+        reason: None,
+    }))
+}
+
 fn ask(session: &mut Session, id: u32) -> Vec<ServerMessage> {
     let (id, seen) = (Some(RequestId(id)), ClientEvidence::default());
     session.answer(ClientMessage::Explain { id, seen })
@@ -185,12 +217,7 @@ fn explained(messages: &[ServerMessage]) -> Vec<Option<RequestId>> {
 fn who_asks_why_and_is_connected_meanwhile_is_answered_once() {
     let (mut session, _media, _prepared) = caller();
     assert_eq!(ask(&mut session, 1), []);
-    let connected = session.note(Some(PeerEvent::State {
-        ice: IceState::Connected,
-        dtls: DtlsState::Connected,
-        connection: PeerConnectionState::Connected,
-        reason: None,
-    }));
+    let connected = becomes(&mut session, PeerConnectionState::Connected);
     assert_eq!(explained(&connected), []);
     let mut heard = || session.note(Some(PeerEvent::Evidence(Box::default())));
     assert_eq!(explained(&heard()), [Some(RequestId(1))]);
@@ -201,13 +228,7 @@ fn who_asks_why_and_is_connected_meanwhile_is_answered_once() {
 fn who_asks_why_and_ends_the_call_or_begins_another_is_answered_first() {
     let (mut session, _media, _prepared) = caller();
     assert_eq!(ask(&mut session, 1), []);
-    let another = session.answer(ClientMessage::Offer {
-        id: None,
-        sdp: offer()
-            .replace("o=- 1 1", "o=- 2 1")
-            .replace("them", "others"),
-        tracks: None,
-    });
+    let another = session.answer(another_offer());
     assert_eq!(explained(&another[..1]), [Some(RequestId(1))]);
     assert!(is_answered(&another[1..]), "{another:?}");
     assert_eq!(ask(&mut session, 2), []);
@@ -248,4 +269,62 @@ fn who_was_put_out_and_comes_back_first_is_told_so() {
     assert!(told.iter().any(is_farewell), "{told:?}");
     assert!(session.room.is_none());
     assert_eq!(session.state(None), []);
+}
+
+use ParticipantState::{Connected as There, Reconnecting};
+use PeerConnectionState::{Closed, Connected, Connecting, Disconnected, Failed};
+
+#[test]
+fn who_never_found_a_way_for_media_is_seen_as_there_all_the_time() {
+    let (mut session, _media, _prepared) = caller();
+    for state in [Connecting, Failed, Closed] {
+        becomes(&mut session, state);
+        assert_eq!(seen(&session), There, "{state:?}");
+    }
+}
+
+/// A session whose peer was given up after a long silence.
+fn lost() -> (Session, MediaPlane, Vec<Prepared>) {
+    let (mut session, media, prepared) = caller();
+    becomes(&mut session, Connected);
+    assert_eq!(seen(&session), There);
+    for state in [Disconnected, Failed, Closed] {
+        becomes(&mut session, state);
+        assert_eq!(seen(&session), Reconnecting, "{state:?}");
+    }
+    assert!(session.peer.is_none());
+    (session, media, prepared)
+}
+
+#[test]
+fn who_went_silent_is_seen_so_until_they_say_something_or_come_back() {
+    let (mut session, _media, _prepared) = lost();
+    session.is_there();
+    assert_eq!(seen(&session), There);
+    let (mut session, _media, _prepared) = lost();
+    session.park();
+    assert_eq!(seen(&session), Reconnecting);
+    session.state(None);
+    assert_eq!(seen(&session), There);
+}
+
+#[test]
+fn who_ends_a_call_that_was_heard_is_seen_as_there() {
+    let (mut session, _media, _prepared) = caller();
+    becomes(&mut session, Connected);
+    becomes(&mut session, Closed);
+    assert_eq!(seen(&session), There);
+}
+
+#[test]
+fn who_is_silent_and_enters_another_room_or_calls_anew_is_seen_as_they_are() {
+    let (mut session, _media, _prepared) = caller();
+    becomes(&mut session, Connected);
+    becomes(&mut session, Disconnected);
+    session.answer(ClientMessage::Leave { id: None });
+    join(&mut session, "coffee");
+    assert_eq!(seen(&session), Reconnecting);
+    let answered = session.answer(another_offer());
+    assert!(is_answered(&answered), "{answered:?}");
+    assert_eq!(seen(&session), There);
 }
