@@ -175,7 +175,7 @@ impl Membership {
         self.talk = Arc::new(talk(&self.seat, may_send));
     }
 
-    /// Takes what is published. Without the right, or with too much of it, nothing is.
+    /// Takes what is published: all of it or, where the room refuses that, nothing.
     pub(super) fn publish(&self, wanted: Vec<NewPublication>) -> Result<Vec<TrackId>, RoomError> {
         let published = self.seat.publish(wanted);
         published.inspect_err(|_| {

@@ -68,7 +68,10 @@ impl Session {
         }
         match room.publish(self.sections.publications()) {
             Ok(tracks) => self.sections.published(tracks),
-            Err(refused) => told.push(refusal(id, &refused)),
+            Err(refused) => {
+                self.sections.published(Vec::new());
+                told.push(refusal(id, &refused));
+            }
         }
         told
     }

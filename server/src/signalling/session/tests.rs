@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::media::shard::thread::Prepared;
 use crate::media::transport::dtls::DtlsState;
 use crate::media::transport::ice::IceState;
-use crate::media::{MediaConfig, MediaPlane};
+use crate::media::{MediaConfig, MediaPlane, Plan};
 use crate::turn::access::Access;
 use crate::turn::start::{TurnConfig, TurnServers};
 
@@ -73,7 +73,8 @@ fn member() -> (Session, MediaPlane, Vec<Prepared>) {
         |_, _| None,
     )
     .unwrap();
-    let config = Arc::new(Config::default());
+    let mut config = Config::default();
+    config.limits.room_publications = 2;
     let turn = Arc::new(TurnServers::new(TurnConfig {
         secrets: Vec::new(),
         relay_ports: 50_000..=50_000,
@@ -84,24 +85,29 @@ fn member() -> (Session, MediaPlane, Vec<Prepared>) {
         second_port: None,
         others: Vec::new(),
     }));
-    let signalling = Arc::new(Signalling::new(config, media.clone(), turn, None));
-    let caller = Caller {
-        address: Ipv4Addr::LOCALHOST.into(),
-        loopback: true,
-    };
-    let mut session = Session::new(signalling, SessionId("s".to_owned()), caller);
+    let signalling = Arc::new(Signalling::new(Arc::new(config), media.clone(), turn, None));
+    let mut session = guest(signalling);
     join(&mut session, "tea");
     (session, media, prepared)
 }
 
-fn join(session: &mut Session, room: &str) {
+/// A session in no room.
+fn guest(signalling: Arc<Signalling>) -> Session {
+    let caller = Caller {
+        address: Ipv4Addr::LOCALHOST.into(),
+        loopback: true,
+    };
+    Session::new(signalling, SessionId("s".to_owned()), caller)
+}
+
+fn join(session: &mut Session, room: &str) -> Vec<ServerMessage> {
     session.answer(ClientMessage::Join {
         id: None,
         room: room.into(),
         name: None,
         metadata: None,
         token: None,
-    });
+    })
 }
 
 /// Whether others see it as there.
@@ -327,4 +333,30 @@ fn who_is_silent_and_enters_another_room_or_calls_anew_is_seen_as_they_are() {
     let answered = session.answer(another_offer());
     assert!(is_answered(&answered), "{answered:?}");
     assert_eq!(seen(&session), There);
+}
+
+#[test]
+fn where_a_room_takes_nothing_of_what_was_published_in_another_nothing_is_published() {
+    let (mut session, _media, _prepared) = caller();
+    let publishes = |session: &Session| match &*session.sections.plan() {
+        Plan::Room { publishes, .. } => publishes.len(),
+        Plan::Echo => panic!("it is for a room"),
+    };
+    assert_eq!(publishes(&session), 1);
+    let mut other = guest(session.signalling.clone());
+    join(&mut other, "full");
+    let both = [
+        publish("mic", Source::Microphone),
+        publish("cam", Source::Camera),
+    ];
+    other.answer(offering(both));
+    assert_eq!(publishes(&other), 2);
+    session.answer(ClientMessage::Leave { id: None });
+    let joined = join(&mut session, "full");
+    let is_refusal = |message: &ServerMessage| {
+        let code = ErrorCode::LimitExceeded;
+        matches!(message, ServerMessage::Error { code: it, .. } if *it == code)
+    };
+    assert!(joined.iter().any(is_refusal), "{joined:?}");
+    assert_eq!(publishes(&session), 0);
 }
