@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::support::native::{MediaKind, Native};
-use crate::support::{Client, PATIENCE, config, start, with};
+use crate::support::{Client, PATIENCE, config, offer_of_sound, start, with};
 
 mod support;
 
@@ -100,14 +100,6 @@ async fn a_full_room_says_so() {
     bob.join("coffee").await;
 }
 
-/// An offer that publishes a microphone.
-fn offer_of_sound(id: u32) -> String {
-    let sdp = Native::new().offer();
-    let mid = sdp.lines().find_map(|line| line.strip_prefix("a=mid:"));
-    let tracks = json!({ mid.unwrap(): {"publish": {"key": "mic", "source": "microphone"}} });
-    json!({"type": "offer", "id": id, "sdp": sdp, "tracks": tracks}).to_string()
-}
-
 /// The ids of what is told of a request: its reply, and a refusal of what it publishes, if there is one.
 async fn replies(client: &mut Client, request: &str) -> (Option<u32>, Option<(u32, ErrorCode)>) {
     client.send_text(request).await;
@@ -170,6 +162,15 @@ fn answers(told: &[ServerMessage]) -> usize {
         .iter()
         .filter(|it| matches!(it, ServerMessage::Answer { .. }));
     answers.count()
+}
+
+/// What an offer was answered with.
+fn answer_of(told: &[ServerMessage]) -> &str {
+    let answer = told.iter().find_map(|message| match message {
+        ServerMessage::Answer { sdp, .. } => Some(sdp),
+        _ => None,
+    });
+    answer.unwrap()
 }
 
 /// What slots show, where a message says that.
@@ -274,11 +275,7 @@ async fn the_nth_slot_for_sound_and_the_nth_for_pictures_are_one_stream() {
     let offer = json!({"type": "offer", "sdp": sdp, "tracks": tracks});
     ann.send_text(&offer.to_string()).await;
     let told = told(&mut ann).await;
-    let answer = told.iter().find_map(|message| match message {
-        ServerMessage::Answer { sdp, .. } => Some(sdp),
-        _ => None,
-    });
-    let msids = by_mid(answer.unwrap(), "a=msid:");
+    let msids = by_mid(answer_of(&told), "a=msid:");
     let stream = |mid: &String| msids[mid].split(' ').next().unwrap();
     assert_eq!(stream(first_sound), stream(first_picture));
     assert_eq!(stream(second_sound), stream(second_picture));
@@ -303,13 +300,9 @@ async fn who_offers_inband_fec_is_answered_with_it_to_publish_and_to_hear() {
         let offer = json!({"type": "offer", "sdp": offered, "tracks": tracks});
         ann.send_text(&offer.to_string()).await;
         let told = told(&mut ann).await;
-        let answer = told.iter().find_map(|message| match message {
-            ServerMessage::Answer { sdp, .. } => Some(sdp),
-            _ => None,
-        });
         let (offered, answered) = (
             by_mid(&offered, "a=fmtp:"),
-            by_mid(answer.unwrap(), "a=fmtp:"),
+            by_mid(answer_of(&told), "a=fmtp:"),
         );
         for mid in [&mids[0], &mids[2]] {
             assert_eq!(answered[mid], offered[mid]);

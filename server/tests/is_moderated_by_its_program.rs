@@ -7,66 +7,42 @@
 
 use ferrite_protocol::{LeaveCause, PublicationId, ServerMessage};
 use ferrite_server::room::RoomError;
-use serde_json::json;
 
-use crate::support::native::Native;
 use crate::support::{Client, PATIENCE, config, start};
 
 mod support;
 
-/// Publishes a microphone, as `mic`.
-async fn publish(client: &mut Client) {
-    let sdp = Native::new().offer();
-    let mid = sdp.lines().find_map(|line| line.strip_prefix("a=mid:"));
-    let tracks = json!({ mid.unwrap(): {"publish": {"key": "mic", "source": "microphone"}} });
-    let offer = json!({"type": "offer", "sdp": sdp, "tracks": tracks});
-    client.send_text(&offer.to_string()).await;
-    loop {
-        match client.receive_message().await {
-            ServerMessage::Answer { .. } => return,
-            ServerMessage::Error { code, message, .. } => panic!("{code}: {message}"),
-            _ => {}
-        }
-    }
-}
-
-/// The next message that is one of those; others before it are skipped.
-async fn told<T>(client: &mut Client, pick: impl Fn(ServerMessage) -> Option<T>) -> T {
-    loop {
-        if let Some(picked) = pick(client.receive_message().await) {
-            return picked;
-        }
-    }
-}
-
 async fn had_to_leave(client: &mut Client) -> (Option<LeaveCause>, Option<String>) {
-    told(client, |message| match message {
-        ServerMessage::Left { cause, reason, .. } => Some((cause, reason)),
-        _ => None,
-    })
-    .await
+    client
+        .told(|message| match message {
+            ServerMessage::Left { cause, reason, .. } => Some((cause, reason)),
+            _ => None,
+        })
+        .await
 }
 
 async fn was_muted(client: &mut Client) -> (PublicationId, Option<String>) {
-    told(client, |message| match message {
-        ServerMessage::Muted {
-            publication,
-            reason,
-        } => Some((publication, reason)),
-        _ => None,
-    })
-    .await
+    client
+        .told(|message| match message {
+            ServerMessage::Muted {
+                publication,
+                reason,
+            } => Some((publication, reason)),
+            _ => None,
+        })
+        .await
 }
 
 /// Whether somebody's microphone is muted, each time it changes.
 async fn is_muted(client: &mut Client, whose: &str) -> bool {
-    told(client, |message| match message {
-        ServerMessage::ParticipantUpdated { participant } if participant.id.0 == whose => {
-            Some(participant.publications.first()?.muted)
-        }
-        _ => None,
-    })
-    .await
+    client
+        .told(|message| match message {
+            ServerMessage::ParticipantUpdated { participant } if participant.id.0 == whose => {
+                Some(participant.publications.first()?.muted)
+            }
+            _ => None,
+        })
+        .await
 }
 
 #[tokio::test]
@@ -82,7 +58,7 @@ async fn it_sees_who_is_there_and_removes_mutes_and_ends() {
     (ann_id, _) = ann.join("tea").await;
     (bob_id, _) = bob.join("tea").await;
     eve.join("coffee").await;
-    publish(&mut bob).await;
+    bob.publish_microphone().await;
     assert!(!is_muted(&mut ann, &bob_id).await);
 
     let mut names = rooms.names();
@@ -108,7 +84,7 @@ async fn it_sees_who_is_there_and_removes_mutes_and_ends() {
     rooms.kick(&tea, &bob_name, reason.as_deref()).unwrap();
     let told_bob = had_to_leave(&mut bob).await;
     assert_eq!(told_bob, (Some(LeaveCause::Kicked), reason));
-    told(&mut ann, |message| match message {
+    ann.told(|message| match message {
         ServerMessage::ParticipantLeft { participant } => Some(participant),
         _ => None,
     })

@@ -69,7 +69,7 @@ impl Member {
         self.slots = mids[2..].to_vec();
         let offer = json!({"type": "offer", "id": 1, "sdp": sdp, "tracks": tracks});
         self.client.send_text(&offer.to_string()).await;
-        let answer = told(&mut self.client, |message| match message {
+        let answer = self.client.told(|message| match message {
             ServerMessage::Answer { sdp, .. } => Some(sdp),
             _ => None,
         });
@@ -92,11 +92,12 @@ impl Member {
     /// Waits until its slots are so, and says which one shows a publication.
     async fn watches(&mut self, publication: &str, idle: Option<Idle>) -> String {
         let shows = |slot: &Slot| slot.publication.0 == publication && slot.idle == idle;
-        told(&mut self.client, |message| {
-            let mut slots = watching(message)?.into_iter();
-            Some(slots.find(|(_, slot)| shows(slot))?.0)
-        })
-        .await
+        self.client
+            .told(|message| {
+                let mut slots = watching(message)?.into_iter();
+                Some(slots.find(|(_, slot)| shows(slot))?.0)
+            })
+            .await
     }
 
     fn frames_on(&self, slot: &str) -> usize {
@@ -134,28 +135,17 @@ async fn join(client: &mut Client, token: &str) {
 
 async fn leave(client: &mut Client) {
     client.send_text(r#"{"type":"leave","id":3}"#).await;
-    told(client, |message| match message {
-        ServerMessage::Left { id, .. } => id,
-        _ => None,
-    })
-    .await;
+    client
+        .told(|message| match message {
+            ServerMessage::Left { id, .. } => id,
+            _ => None,
+        })
+        .await;
 }
 
 async fn authorize(client: &mut Client, token: &str) {
     let authorize = json!({"type": "authorize", "id": 2, "token": token});
     client.send_text(&authorize.to_string()).await;
-}
-
-/// The next message that is one of those; others before it are skipped.
-async fn told<T>(client: &mut Client, pick: impl Fn(ServerMessage) -> Option<T>) -> T {
-    let telling = async {
-        loop {
-            if let Some(picked) = pick(client.receive_message().await) {
-                return picked;
-            }
-        }
-    };
-    timeout(PATIENCE, telling).await.expect("it was not told")
 }
 
 fn watching(message: ServerMessage) -> Option<BTreeMap<String, Slot>> {
@@ -167,17 +157,18 @@ fn watching(message: ServerMessage) -> Option<BTreeMap<String, Slot>> {
 
 /// What another token was answered with.
 async fn reply(client: &mut Client) -> Result<(), String> {
-    told(client, |message| match message {
-        ServerMessage::Done { id } => id.map(|_| Ok(())),
-        ServerMessage::Error {
-            id, code, message, ..
-        } => {
-            assert_eq!(code, ErrorCode::NotAllowed, "{message}");
-            id.map(|_| Err(message))
-        }
-        _ => None,
-    })
-    .await
+    client
+        .told(|message| match message {
+            ServerMessage::Done { id } => id.map(|_| Ok(())),
+            ServerMessage::Error {
+                id, code, message, ..
+            } => {
+                assert_eq!(code, ErrorCode::NotAllowed, "{message}");
+                id.map(|_| Err(message))
+            }
+            _ => None,
+        })
+        .await
 }
 
 async fn done(client: &mut Client) {
@@ -186,13 +177,14 @@ async fn done(client: &mut Client) {
 
 /// What somebody publishes, the next time that they are shown.
 async fn published(client: &mut Client, whose: &str) -> Vec<String> {
-    told(client, |message| match message {
-        ServerMessage::ParticipantUpdated { participant } if participant.id.0 == whose => {
-            Some(keys(&participant))
-        }
-        _ => None,
-    })
-    .await
+    client
+        .told(|message| match message {
+            ServerMessage::ParticipantUpdated { participant } if participant.id.0 == whose => {
+                Some(keys(&participant))
+            }
+            _ => None,
+        })
+        .await
 }
 
 fn keys(participant: &Participant) -> Vec<String> {
@@ -355,7 +347,7 @@ async fn a_token_that_runs_out_ends_nothing_and_can_be_replaced() {
     ann.client
         .send_text(r#"{"type":"watch","id":3,"slots":{}}"#)
         .await;
-    told(&mut ann.client, watching).await;
+    ann.client.told(watching).await;
     ann.hears(&slot);
     let silent = mint.token("ann", MAY_NOT);
     ann.authorize(&silent).await;
@@ -371,7 +363,7 @@ async fn others_see_the_name_and_the_metadata_of_a_token() {
     ann.joined().await;
     join(&mut bob, &mint.token("bob", Grants::all())).await;
     let (_, room) = bob.joined().await;
-    let of_bob = told(&mut ann, |message| match message {
+    let of_bob = ann.told(|message| match message {
         ServerMessage::ParticipantJoined { participant } => Some(participant),
         _ => None,
     });

@@ -12,7 +12,6 @@ use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 use crate::support::keys::closed;
-use crate::support::native::Native;
 use crate::support::{Client, PATIENCE, config, start, with};
 
 mod support;
@@ -210,16 +209,6 @@ async fn who_is_sent_away_while_not_there_is_told_on_coming_back() {
     bob.join("tea").await;
 }
 
-/// Publishes a microphone, as `mic`.
-async fn publish(client: &mut Client) {
-    let sdp = Native::new().offer();
-    let mid = sdp.lines().find_map(|line| line.strip_prefix("a=mid:"));
-    let tracks = json!({ mid.unwrap(): {"publish": {"key": "mic", "source": "microphone"}} });
-    let offer = json!({"type": "offer", "sdp": sdp, "tracks": tracks});
-    client.send_text(&offer.to_string()).await;
-    while !matches!(client.receive_message().await, ServerMessage::Answer { .. }) {}
-}
-
 /// Why a client is told that it was muted, or that it is in its room again; what else comes before is skipped.
 async fn muted_or_back(client: &mut Client) -> Option<Option<String>> {
     let telling = async {
@@ -248,7 +237,7 @@ async fn who_is_muted_by_another_is_told_why_and_nobody_else_is() {
     let (mut bob, welcome) = Client::greeted(&server).await;
     ann.join("tea").await;
     let (bob_id, _) = bob.join("tea").await;
-    publish(&mut bob).await;
+    bob.publish_microphone().await;
     let mute = |reason: Option<&str>| {
         let publication = format!("{bob_id}/mic");
         let mute = json!({"type": "mutePublication", "publication": publication, "reason": reason});

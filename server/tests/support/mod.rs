@@ -10,6 +10,7 @@ use ferrite_protocol::{
 };
 use ferrite_server::{Config, Server};
 use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -19,6 +20,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
+
+use self::native::Native;
 
 pub mod http;
 pub mod keys;
@@ -50,6 +53,14 @@ pub fn with(change: impl FnOnce(&mut Config)) -> Config {
 
 pub async fn start(config: Config) -> Server {
     Server::start(config).await.unwrap()
+}
+
+/// An offer that publishes a microphone, as `mic`.
+pub fn offer_of_sound(id: u32) -> String {
+    let sdp = Native::new().offer();
+    let mid = sdp.lines().find_map(|line| line.strip_prefix("a=mid:"));
+    let tracks = json!({ mid.unwrap(): {"publish": {"key": "mic", "source": "microphone"}} });
+    json!({"type": "offer", "id": id, "sdp": sdp, "tracks": tracks}).to_string()
 }
 
 /// One WebSocket to the server.
@@ -214,6 +225,29 @@ impl Client {
                 other => panic!("expected a message, got {other:?}"),
             }
         }
+    }
+
+    /// The next message that is one of those; others before it are skipped.
+    pub async fn told<T>(&mut self, pick: impl Fn(ServerMessage) -> Option<T>) -> T {
+        let telling = async {
+            loop {
+                if let Some(picked) = pick(self.receive_message().await) {
+                    return picked;
+                }
+            }
+        };
+        timeout(PATIENCE, telling).await.expect("it was not told")
+    }
+
+    /// Publishes a microphone, as `mic`.
+    pub async fn publish_microphone(&mut self) {
+        self.send_text(&offer_of_sound(1)).await;
+        let refused = self.told(|message| match message {
+            ServerMessage::Answer { .. } => Some(None),
+            ServerMessage::Error { code, message, .. } => Some(Some((code, message))),
+            _ => None,
+        });
+        assert_eq!(refused.await, None);
     }
 
     /// The next message, which has to bring other ICE servers.
