@@ -6,14 +6,14 @@
 )]
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use ferrite_protocol::{ErrorCode, Idle, Participant, ServerMessage, Slot, Source};
 use ferrite_server::Server;
-use ferrite_server::auth::Grants;
+use ferrite_server::auth::{Grants, LEEWAY};
 use ferrite_server::config::NewRooms;
 use serde_json::json;
 use tokio::time::timeout;
@@ -33,6 +33,8 @@ struct Member {
     slots: Vec<String>,
     /// Frames that came on each slot.
     frames: Arc<Mutex<HashMap<String, usize>>>,
+    /// How often it found nothing to read.
+    idle_steps: Arc<AtomicUsize>,
     is_over: Arc<AtomicBool>,
     media: Option<JoinHandle<()>>,
 }
@@ -47,6 +49,7 @@ impl Member {
             client,
             slots: Vec::new(),
             frames: Arc::default(),
+            idle_steps: Arc::default(),
             is_over: Arc::default(),
             media: None,
         };
@@ -75,11 +78,14 @@ impl Member {
         });
         native.take_answer(&answer.await);
         (self.is_over, self.frames) = (Arc::default(), Arc::default());
+        self.idle_steps = Arc::default();
         let (is_over, frames) = (self.is_over.clone(), self.frames.clone());
+        let idle_steps = self.idle_steps.clone();
         self.media = Some(std::thread::spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
                 native.step();
                 frames.lock().unwrap().clone_from(&native.frames_on);
+                idle_steps.store(native.idle_steps, Ordering::Release);
             }
         }));
     }
@@ -110,6 +116,16 @@ impl Member {
         let (count, since) = (self.frames_on(slot), Instant::now());
         while self.frames_on(slot) < count + 25 {
             assert!(since.elapsed() < PATIENCE, "nothing came on {slot}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until it read all that came so far, however little its thread was let run.
+    fn reads_all(&self) {
+        let (before, since) = (self.idle_steps.load(Ordering::Acquire), Instant::now());
+        // One may have looked before this began.
+        while self.idle_steps.load(Ordering::Acquire) < before + 2 {
+            assert!(since.elapsed() < PATIENCE, "there is always more");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -229,6 +245,7 @@ async fn who_may_not_subscribe_is_told_so_and_sent_nothing() {
     let slot = bob.watches("ann/mic", Some(Idle::NotAllowed)).await;
     let clock = cid.watches("ann/mic", None).await;
     cid.hears(&clock);
+    bob.reads_all();
     assert_eq!(bob.frames_on(&slot), 0);
     // Another token holds at once, whether it lets them do more or less.
     bob.authorize(&mint.token("bob", Grants::all())).await;
@@ -237,8 +254,10 @@ async fn who_may_not_subscribe_is_told_so_and_sent_nothing() {
     bob.authorize(&deaf).await;
     bob.watches("ann/mic", Some(Idle::NotAllowed)).await;
     cid.hears(&clock);
+    bob.reads_all();
     let heard = bob.frames_on(&slot);
     cid.hears(&clock);
+    bob.reads_all();
     assert_eq!(bob.frames_on(&slot), heard);
 }
 
@@ -307,19 +326,24 @@ async fn a_token_that_runs_out_ends_nothing_and_can_be_replaced() {
     let (server, mint) = closed(|_| ()).await;
     let _dan = Member::enter(&server, &mint.token("dan", Grants::all())).await;
     let (mut ann, _) = Client::greeted(&server).await;
-    // One that runs out soon: past the leeway of five seconds, and with time to get in. If that was too little, anew.
-    let token = loop {
-        let expires = SystemTime::now() - Duration::from_secs(3);
-        let token = mint.token_until("ann", Grants::all(), expires);
-        join(&mut ann, &token).await;
-        if let ServerMessage::Joined { .. } = ann.receive_message().await {
-            break token;
+    // One that runs out soon, with time to get in. If that was too little, one with more.
+    let entering = async {
+        for seconds in 2.. {
+            let expires = SystemTime::now() + Duration::from_secs(seconds) - LEEWAY;
+            let token = mint.token_until("ann", Grants::all(), expires);
+            join(&mut ann, &token).await;
+            if let ServerMessage::Joined { .. } = ann.receive_message().await {
+                return token;
+            }
         }
+        unreachable!("there is always more time")
     };
+    let token = timeout(PATIENCE, entering).await.expect("she gets in");
     let mut ann = Member {
         client: ann,
         slots: Vec::new(),
         frames: Arc::default(),
+        idle_steps: Arc::default(),
         is_over: Arc::default(),
         media: None,
     };

@@ -47,6 +47,8 @@ pub struct Native {
     pub frames: usize,
     /// The same, by the `mid` of their section.
     pub frames_on: HashMap<String, usize>,
+    /// How often there was nothing to read.
+    pub idle_steps: usize,
     /// Messages that came back.
     pub messages: Vec<Vec<u8>>,
 }
@@ -95,6 +97,7 @@ impl Native {
             came: Vec::new(),
             frames: 0,
             frames_on: HashMap::new(),
+            idle_steps: 0,
             messages: Vec::new(),
         }
     }
@@ -235,10 +238,11 @@ impl Native {
             Some(relay) => relay.recv_from(&mut buffer),
             None => self.socket.recv_from(&mut buffer),
         };
-        match received {
+        match &received {
             Ok((length, source)) => {
                 let to = self.local;
-                let datagram = Receive::new(Protocol::Udp, source, to, &buffer[..length]).unwrap();
+                let datagram =
+                    Receive::new(Protocol::Udp, *source, to, &buffer[..*length]).unwrap();
                 let input = Input::Receive(Instant::now(), datagram);
                 self.rtc.handle_input(input).unwrap();
             }
@@ -250,6 +254,7 @@ impl Native {
                 "{error}"
             ),
         }
+        self.idle_steps += usize::from(received.is_err());
         let now = Instant::now();
         if now >= self.next_frame {
             self.next_frame = now + PTIME;
