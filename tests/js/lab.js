@@ -144,7 +144,7 @@ const hears = (listen, hertz) => {
     heard = listen();
     return heard.rms > 0.01 && Math.abs(heard.hertz - hertz) < 12 && { heard: heard.hertz, rms: heard.rms };
   }).catch((error) => {
-    throw new Error(`${error.message}, heard ${heard.hertz} Hz, as loud as ${heard.rms}`);
+    throw new Error(`${error.message}, heard ${heard?.hertz} Hz, as loud as ${heard?.rms}`);
   });
 };
 
