@@ -9,7 +9,7 @@ use ferrite_server::media::rtp::packet::MediaPacket;
 use ferrite_server::media::{Behaviour, Peer, PeerOutput};
 use rand::Rng;
 
-use crate::harness::seed;
+use crate::harness::seeds;
 use crate::harness::shards::{SomeShards, Trouble};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,14 +35,6 @@ fn at_first() -> Trouble {
         full: 0.3,
         lost: 0.1,
         slow: Duration::from_millis(80),
-    }
-}
-
-/// The seeds to play: some, or the one asked for.
-fn seeds() -> Vec<u64> {
-    match std::env::var_os("FERRITE_SEED") {
-        Some(_) => vec![seed(0)],
-        None => (0..8).collect(),
     }
 }
 
@@ -132,7 +124,7 @@ fn nothing_is_left(world: &mut SomeShards) {
 
 #[test]
 fn no_peer_is_lost_or_doubled_on_its_way_between_shards() {
-    for seed in seeds() {
+    for seed in seeds(8) {
         let mut world = troubled(seed, 6, 0, Reached::OverUdp, 12 * SECOND);
         everybody_is_served(&mut world, &[]);
         assert_eq!((world.held()[0], world.directory.len()), (6, 6));
@@ -153,7 +145,7 @@ fn no_peer_is_lost_or_doubled_on_its_way_between_shards() {
 
 #[test]
 fn a_panic_costs_its_peer_wherever_it_is() {
-    for seed in seeds() {
+    for seed in seeds(8) {
         let mut world = troubled(seed, 6, 2, Reached::OverTcpToo, 8 * SECOND);
         let dead = [PeerId(1), PeerId(2)];
         everybody_is_served(&mut world, &dead);
@@ -172,7 +164,7 @@ fn a_panic_costs_its_peer_wherever_it_is() {
 #[test]
 fn who_is_reached_over_tcp_is_served_wherever_the_connection_is() {
     let mut relayed = 0;
-    for seed in seeds() {
+    for seed in seeds(8) {
         let mut world = troubled(seed, 6, 0, Reached::OverTcpToo, 12 * SECOND);
         everybody_is_served(&mut world, &[]);
         assert_eq!((world.held()[0], world.directory.len()), (6, 6));

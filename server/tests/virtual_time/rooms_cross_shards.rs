@@ -12,7 +12,7 @@ use ferrite_server::media::{Plan, Shown, TrackId};
 use rand::Rng;
 
 use crate::harness::caller::{Picture, Taken};
-use crate::harness::seed;
+use crate::harness::seeds;
 use crate::harness::shards::{SomeShards, Trouble};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -271,13 +271,6 @@ impl Room {
     }
 }
 
-fn seeds() -> Vec<u64> {
-    match std::env::var_os("FERRITE_SEED") {
-        Some(_) => vec![seed(0)],
-        None => (0..8).collect(),
-    }
-}
-
 fn slow() -> Trouble {
     Trouble {
         slow: Duration::from_millis(40),
@@ -288,7 +281,7 @@ fn slow() -> Trouble {
 #[test]
 fn whoever_is_shown_something_gets_it_in_the_end_whatever_went_wrong() {
     let mut moves = 0;
-    for seed in seeds() {
+    for seed in seeds(8) {
         let mut room = Room::new(3, seed);
         room.world.set_trouble(Trouble {
             full: 0.3,
@@ -310,7 +303,7 @@ fn whoever_is_shown_something_gets_it_in_the_end_whatever_went_wrong() {
 
 #[test]
 fn there_is_no_gap_but_what_was_lost_on_the_way_to_the_server() {
-    for seed in seeds() {
+    for seed in seeds(8) {
         for trouble in [Trouble::NONE, slow()] {
             let mut room = Room::new(3, seed);
             room.world.set_trouble(trouble);
@@ -326,7 +319,7 @@ fn there_is_no_gap_but_what_was_lost_on_the_way_to_the_server() {
 
 #[test]
 fn of_what_was_taken_nothing_is_missed_where_its_publisher_moves() {
-    for seed in seeds() {
+    for seed in seeds(8) {
         let (mut world, taken) = (SomeShards::with(2, seed), Taken::default());
         world.set_trouble(slow());
         let [publisher, viewer] = [(Some(0), None), (None, Some(0))].map(|(publishes, shown)| {
@@ -366,7 +359,7 @@ fn of_what_was_taken_nothing_is_missed_where_its_publisher_moves() {
 
 #[test]
 fn a_shard_that_starts_over_is_told_everything_again_and_tells_nothing_stale() {
-    for seed in seeds() {
+    for seed in seeds(8) {
         let mut room = Room::new(3, seed);
         room.world.run_for(2 * SECOND);
         for shard in 0..3 {

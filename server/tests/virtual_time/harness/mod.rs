@@ -58,6 +58,15 @@ pub fn seed(own: u64) -> u64 {
     asked.map_or(own, |seed| seed.parse().unwrap())
 }
 
+/// The seeds of a test that plays several: so many, or as many as were asked for, or only the one asked for.
+pub fn seeds(some: u64) -> Vec<u64> {
+    if std::env::var_os("FERRITE_SEED").is_some() {
+        return vec![seed(0)];
+    }
+    let asked = std::env::var("FERRITE_SEEDS").ok();
+    (0..asked.map_or(some, |count| count.parse().unwrap())).collect()
+}
+
 impl<F: FarEnd> World<F> {
     pub fn new(seed: u64, far: impl FnOnce(Instant, u64) -> F) -> Self {
         let now = Instant::now();
