@@ -1,4 +1,5 @@
-//! Who is shown whom in a room, and what it takes.
+//! Who is told of whom in a room, what it takes, and what an offer is answered with in it: slots for many, which of
+//! them are one stream, and inband FEC.
 
 // Clippy knows only the tests themselves to be tests, not what they call.
 #![allow(clippy::unwrap_used)]

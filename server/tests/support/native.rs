@@ -1,5 +1,5 @@
-//! A peer that shares no code with the server: str0m on a socket of its own, with a microphone and a
-//! data channel, or with the channels of a room.
+//! A peer that shares no code with the server: str0m on a socket of its own, or behind a relay. It calls with a
+//! microphone and a data channel, or offers what a member of a room does: its channels, pictures in layers, slots.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;

@@ -6,7 +6,8 @@
 //! each step the shards take their turns in another order. Nor of two who look a shard up and then send: here the
 //! control plane's commands wait in between.
 //!
-//! Some callers are reached over TCP: their connection stays with the shard that accepted it, wherever they are.
+//! Some callers are reached over TCP: their connection stays with the shard that accepted it, wherever they are. Others
+//! have ways on which datagrams get lost, late or out of order, or that carry only so much.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;

@@ -353,7 +353,7 @@ impl Slot {
         );
     }
 
-    /// How many frames came since, all of this source.
+    /// How many frames of this source came since then. Nothing else may have come.
     pub fn shows(&self, since: Instant, source: (u8, u8)) -> usize {
         let sent = self.sent.values().filter(|sight| sight.at >= since);
         let mut frames: Vec<_> = sent
