@@ -1,8 +1,8 @@
 //! Clients that are no browsers meet in a room, and one meets a browser: what one publishes from a file the
-//! other has in a file.
+//! other has in a file, and bytes that they send on data channels come to whom they are for, in order.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ferrite_protocol::{MediaKind, Participant, PublicationId, ServerMessage};
@@ -194,12 +194,16 @@ async fn bytes_reach_all_or_one_in_order() -> Result<()> {
     let only_cy = [cy.participant().clone()];
     let sent = ann.send_data(Delivery::Reliable, Some(&only_cy), "one", b"only Cy");
     sent.await?;
+    // Whoever has this one has whatever of hers they were to get before it.
+    let last = message(100);
+    let sent = ann.send_data(Delivery::Reliable, None, "all", &last);
+    sent.await?;
     let sent = bob.send_data(Delivery::Reliable, None, "all", b"from Bob");
     sent.await?;
     // Whoever gets it, in the order in which the room has it.
     for (room, private) in [(&mut bob, false), (&mut cy, true)] {
         let (mut number, mut saw_private) = (0, false);
-        while number < 100 || saw_private != private {
+        while number <= 100 {
             let data = bytes(room).await?;
             ensure!(data.delivery == Delivery::Reliable);
             if data.from != *ann.participant() {
@@ -218,6 +222,7 @@ async fn bytes_reach_all_or_one_in_order() -> Result<()> {
             );
             number += 1;
         }
+        ensure!(saw_private == private, "what is for one did not come");
     }
     ensure!(bytes(&mut ann).await?.payload == b"from Bob");
     ann.leave().await?;
@@ -225,7 +230,11 @@ async fn bytes_reach_all_or_one_in_order() -> Result<()> {
     cy.leave().await
 }
 
-/// Some may be lost, none comes twice or after a newer one.
+/// What the server takes of them from a client (server/docs/limits.md): so many at once, and so many a second.
+const LOSSY: (f64, f64) = (250.0, 500.0);
+
+/// One sends more than may be, while the other reads nothing. Of what comes then nothing comes twice or after a newer
+/// one.
 #[tokio::test(flavor = "multi_thread")]
 async fn lossy_bytes_never_grow_old() -> Result<()> {
     let dir = artefacts::fresh("natives_send_lossy_bytes")?;
@@ -233,22 +242,34 @@ async fn lossy_bytes_never_grow_old() -> Result<()> {
     let at = server.address();
     let mut ann = NativeRoom::enter(at, "tea", "Ann", None, &[]).await?;
     let bob = NativeRoom::enter_for_data(at, "tea", "Bob", None).await?;
-    let (mut newest, mut sent) = (0, 0_u16);
-    while newest < 20 {
-        sent += 1;
-        ensure!(sent < 1000, "nearly all of them are lost");
-        let number = sent.to_be_bytes();
-        bob.send_data(Delivery::Lossy, None, "cursor", &number)
-            .await?;
-        let data = match timeout(Duration::from_millis(50), bytes(&mut ann)).await {
-            Ok(data) => data?,
-            Err(_) => continue,
-        };
-        ensure!((data.delivery, &data.topic[..]) == (Delivery::Lossy, "cursor"));
-        let number = u16::from_be_bytes(data.payload[..].try_into()?);
-        ensure!(newest < number && number <= sent, "{number} after {newest}");
-        newest = number;
+    let (mut newest, mut sent, mut came) = (0, 0_u16, 0_u16);
+    let began = Instant::now();
+    for burst in 1..=3 {
+        let last = burst * 700;
+        while newest <= last {
+            // A burst, and then one after the other until one of them comes.
+            let next = (sent + 1).max(last);
+            ensure!(next < last + 600, "nearly all of them are lost");
+            for number in sent + 1..=next {
+                let number = number.to_be_bytes();
+                let sent = bob.send_data(Delivery::Lossy, None, "cursor", &number);
+                sent.await?;
+            }
+            sent = next;
+            while let Ok(data) = timeout(Duration::from_millis(50), bytes(&mut ann)).await {
+                let data = data?;
+                ensure!((data.delivery, &data.topic[..]) == (Delivery::Lossy, "cursor"));
+                let number = u16::from_be_bytes(data.payload[..].try_into()?);
+                ensure!(newest < number && number <= sent, "{number} after {newest}");
+                newest = number;
+                came += 1;
+            }
+        }
     }
+    // However slow this machine is. Where it sends them within three seconds, some are dropped.
+    let most = LOSSY.0 + LOSSY.1 * began.elapsed().as_secs_f64();
+    println!("{came} of {sent} came, of which {most:.0} may");
+    ensure!(f64::from(came) <= most, "{came} of {sent}");
     ann.leave().await?;
     bob.leave().await
 }
