@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use bytes::BytesMut;
 use ferrite_protocol::{ClientData, LOSSY_CHANNEL, ParticipantId, RELIABLE_CHANNEL, ServerData};
 use tokio::sync::mpsc;
@@ -34,7 +34,7 @@ impl Channels {
     /// Opens them with the connection's first offer. What comes on them, and that each is open, is told.
     pub(super) async fn open(
         connection: &dyn PeerConnection,
-        news: &mpsc::Sender<Incoming>,
+        news: &mpsc::Sender<Result<Incoming>>,
     ) -> Result<Self> {
         let newest_counts = RTCDataChannelInit {
             ordered: false,
@@ -68,20 +68,22 @@ impl Channels {
 async fn hear(
     channel: Arc<dyn DataChannel>,
     delivery: Delivery,
-    news: mpsc::Sender<Incoming>,
-) -> Result<()> {
+    news: mpsc::Sender<Result<Incoming>>,
+) {
     while let Some(event) = channel.poll().await {
         let said = match event {
-            DataChannelEvent::OnOpen => Incoming::Opened,
+            DataChannelEvent::OnOpen => Ok(Incoming::Opened),
             DataChannelEvent::OnMessage(message) => {
-                Incoming::Data(Data::read(delivery, &message.data)?)
+                let data = Data::read(delivery, &message.data);
+                let data = data.with_context(|| format!("bytes on the {delivery:?} channel"));
+                data.map(Incoming::Data)
             }
             DataChannelEvent::OnClose => break,
             _ => continue,
         };
         if news.send(said).await.is_err() {
-            bail!("nobody listens any more");
+            // Nobody listens any more.
+            return;
         }
     }
-    Ok(())
 }

@@ -40,7 +40,7 @@ const KEYFRAME_PATIENCE: Duration = Duration::from_millis(500);
 /// A peer connection before and after its offer.
 pub(super) struct Peer {
     connection: Box<dyn PeerConnection>,
-    incoming: mpsc::Receiver<Incoming>,
+    incoming: mpsc::Receiver<Result<Incoming>>,
     sending: Vec<(MediaKind, Arc<dyn TrackLocal>)>,
     /// How many there are.
     slots: usize,
@@ -116,10 +116,10 @@ impl Peer {
         Ok(self.connection.set_remote_description(answer).await?)
     }
 
-    /// What the connection says next.
+    /// What the connection says next, or what it could not read.
     pub(super) async fn next(&mut self) -> Result<Incoming> {
         let next = self.incoming.recv().await;
-        next.context("the peer connection is gone")
+        next.context("the peer connection is gone")?
     }
 
     /// Sends a clip as fast as it is to be seen or heard.
@@ -257,14 +257,14 @@ fn track(kind: MediaKind) -> Arc<dyn TrackLocal> {
 }
 
 struct Handler {
-    news: mpsc::Sender<Incoming>,
+    news: mpsc::Sender<Result<Incoming>>,
 }
 
 #[async_trait::async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
         if state == RTCIceGatheringState::Complete {
-            let _ = self.news.send(Incoming::Gathered).await;
+            let _ = self.news.send(Ok(Incoming::Gathered)).await;
         }
     }
 
@@ -275,7 +275,7 @@ impl PeerConnectionEventHandler for Handler {
             _ => return,
         };
         // Not to be waited for: the connection's own task is here.
-        let _ = self.news.try_send(said);
+        let _ = self.news.try_send(Ok(said));
     }
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
@@ -284,7 +284,7 @@ impl PeerConnectionEventHandler for Handler {
     }
 }
 
-async fn hear(track: Arc<dyn TrackRemote>, news: mpsc::Sender<Incoming>) {
+async fn hear(track: Arc<dyn TrackRemote>, news: mpsc::Sender<Result<Incoming>>) {
     let kind = match track.kind().await {
         RtpCodecKind::Audio => MediaKind::Audio,
         _ => MediaKind::Video,
@@ -302,7 +302,8 @@ async fn hear(track: Arc<dyn TrackRemote>, news: mpsc::Sender<Incoming>) {
             // If the connection is gone, the track says so.
             let _ = track.write_rtcp(vec![Box::new(wish)]).await;
         }
-        if news.send(Incoming::Packet(kind, packet)).await.is_err() {
+        let packet = Incoming::Packet(kind, packet);
+        if news.send(Ok(packet)).await.is_err() {
             return;
         }
     }
