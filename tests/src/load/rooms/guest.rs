@@ -249,7 +249,8 @@ impl Guest {
             .map(|(ssrc, stream)| match stream {
                 Stream::Media(kind, section) => {
                     let is_video = kind == MediaKind::Video;
-                    let may_pause = self.lanes.is_some();
+                    // What is delayed or lost alone is no reason to show less.
+                    let may_pause = self.lanes.as_ref().is_some_and(|it| it.0.is_narrow());
                     let sink = Sink::new(is_video, common.open == 1, may_pause);
                     (ssrc, Received::Media { section, sink })
                 }

@@ -57,6 +57,11 @@ impl Lane {
         }
     }
 
+    /// Whether it carries no more than so much.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.narrow.is_some()
+    }
+
     /// Takes a datagram, with a note of when the kernel had it. Returns whether it is under way.
     pub(super) fn take(&mut self, now: Instant, noted: u64, datagram: &[u8]) -> bool {
         let through = match &mut self.narrow {
