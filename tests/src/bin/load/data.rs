@@ -11,6 +11,7 @@ use anyhow::{Result, anyhow};
 use ferrite_tests::load::rooms::Histogram;
 use ferrite_tests::native::{Data, Delivery, NativeRoom, News};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::options::Options;
@@ -140,13 +141,11 @@ fn live(members: Vec<Member>) -> Result<DataFigures> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let tasks: Vec<_> = members
-            .into_iter()
-            .map(|member| tokio::spawn(member.live()))
-            .collect();
+        let mut tasks: JoinSet<_> = members.into_iter().map(Member::live).collect();
         let mut all = DataFigures::default();
-        for task in tasks {
-            let figures = task.await??;
+        // The first who fails ends it for all.
+        while let Some(figures) = tasks.join_next().await {
+            let figures = figures??;
             all.reliable.add(&figures.reliable);
             all.lossy.add(&figures.lossy);
         }
@@ -256,8 +255,35 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
     use ferrite_protocol::ParticipantId;
+    use ferrite_tests::wait;
+
+    use super::*;
+
+    #[test]
+    fn one_who_cannot_come_in_ends_it_for_all() {
+        let [mute, closed] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [at_mute, at_closed] = [&mute, &closed].map(|it| it.local_addr().unwrap().to_string());
+        drop(closed);
+        let phase = watch::Sender::new(Phase::Wait);
+        let member = |address: String| Member {
+            address,
+            room: "tea".to_owned(),
+            name: "Ann".to_owned(),
+            others: 1,
+            interval: REST,
+            phase: phase.subscribe(),
+            present: Arc::default(),
+        };
+        // The first is accepted, and never answered.
+        let members = [at_mute, at_closed].map(member).into();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(live(members).is_err()));
+        assert_eq!(told.recv_timeout(wait::PATIENCE), Ok(true));
+    }
 
     #[test]
     fn finds_what_is_lost_and_what_comes_out_of_order() {

@@ -55,7 +55,8 @@ pub(crate) struct Options {
     /// Messages to whole rooms, a second over all rooms
     #[arg(long, default_value_t = 0.0)]
     pub(crate) messages_per_second: f64,
-    /// Messages to whole rooms on data channels, a second over all rooms: every other one reliable, the others lossy
+    /// Messages to whole rooms on data channels, a second over all rooms: every other one reliable, the others lossy. CPU
+    /// includes what they cost; the memory of those who came in beside them is not told
     #[arg(long, default_value_t = 0.0)]
     pub(crate) data_per_second: f64,
     /// Participants of each room who send them to each other, and do nothing else

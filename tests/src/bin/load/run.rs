@@ -22,7 +22,7 @@ const TURN: Duration = Duration::from_millis(20);
 /// Of fewer than these memory is lost in the noise.
 const TELLING: u32 = 20;
 
-/// Nobody takes longer to come in than this, however many they are.
+/// Nobody takes longer to come in than this, however many they are, nor those who send data to leave.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Fills rooms of Ferrite.
@@ -289,7 +289,10 @@ impl<'a> Run<'a> {
 
     fn end_data(&mut self) -> Result<Option<DataFigures>> {
         self.data.iter().for_each(Members::stop);
+        let deadline = Instant::now() + PATIENCE;
         while self.data.as_ref().is_some_and(|data| !data.have_left()) {
+            let is_late = Instant::now() >= deadline;
+            ensure!(!is_late, "those who send data do not leave");
             self.live(TURN)?;
         }
         self.data.take().map(Members::figures).transpose()
@@ -318,7 +321,11 @@ impl<'a> Run<'a> {
             (count >= TELLING).then(|| (now as f64 - before as f64) / 1024.0 / f64::from(count))
         };
         let (publishers, subscribers) = (self.company.publishers, self.company.subscribers());
+        // Those who send data came in beside whoever came in last.
+        let has_data = self.data_at.is_some() && self.options.data_per_second > 0.0;
         match self.with_publishers {
+            None if has_data => (None, None),
+            Some(with) if has_data => (per(with, self.base, publishers), None),
             None => (per(memory, self.base, publishers), None),
             Some(with) => (
                 per(with, self.base, publishers),
