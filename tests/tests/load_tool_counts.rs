@@ -1,13 +1,67 @@
-//! The load tool in its short form: what a room costs is in its JSON, nothing is lost, and what a link
-//! or a server loses is found.
+//! The load tool in its short form: what a room costs is in its JSON, also beside Janus, nothing is lost, and what a
+//! link or a server loses is found. A server's decisions are made again from its traces, and many runs become a table.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use ferrite_tests::{artefacts, machine};
+use ferrite_tests::{artefacts, machine, wait};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
+
+/// A run of the tool. When it is dropped, it ends, and so do the runs and servers that it started.
+struct Run(Child);
+
+impl Run {
+    fn start(command: &mut Command) -> Result<Self> {
+        let command = command.stdin(Stdio::null()).kill_on_drop(true);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(Self(command.spawn()?))
+    }
+
+    /// Waits for its end.
+    async fn output(mut self) -> Result<Output> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let pipes = (self.0.stdout.take(), self.0.stderr.take());
+        let (mut out, mut err) = (pipes.0.context("a pipe")?, pipes.1.context("a pipe")?);
+        tokio::try_join!(out.read_to_end(&mut stdout), err.read_to_end(&mut stderr))?;
+        Ok(Output {
+            status: self.0.wait().await?,
+            stdout,
+            stderr,
+        })
+    }
+
+    fn descendants(&self) -> Vec<u32> {
+        let mut all: Vec<u32> = self.0.id().into_iter().collect();
+        let mut at = 0;
+        while let Some(process) = all.get(at) {
+            let threads = std::fs::read_dir(format!("/proc/{process}/task"));
+            for thread in threads.into_iter().flatten().flatten() {
+                let children = std::fs::read_to_string(thread.path().join("children"));
+                let children = children.unwrap_or_default();
+                all.extend(children.split_whitespace().flat_map(str::parse::<u32>));
+            }
+            at += 1;
+        }
+        all.drain(..1.min(at));
+        all
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Whoever is killed first starts no further ones.
+        let all = self.descendants();
+        let _ = self.0.start_kill();
+        for process in all {
+            let _ = kill(Pid::from_raw(process as i32), Signal::SIGKILL);
+        }
+    }
+}
 
 async fn load(name: &str, arguments: &str) -> Result<(Output, Value, String)> {
     let _machine = machine::alone().await?;
@@ -21,13 +75,11 @@ async fn load(name: &str, arguments: &str) -> Result<(Output, Value, String)> {
         .arg(&json)
         .arg("--svg")
         .arg(&svg)
-        .args(arguments.split_whitespace())
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+        .args(arguments.split_whitespace());
     if !arguments.contains("--seconds") {
         command.args(["--seconds", "2"]);
     }
-    let output = command.output().await?;
+    let output = Run::start(&mut command)?.output().await?;
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     println!("{said}{complained}");
@@ -157,7 +209,7 @@ async fn replay(file: &Path) -> Result<(String, bool)> {
     let svg = file.with_extension("svg");
     let mut command = Command::new(env!("CARGO_BIN_EXE_load"));
     command.arg("replay").arg(file).arg("--svg").arg(&svg);
-    let output = command.stdin(Stdio::null()).output().await?;
+    let output = Run::start(&mut command)?.output().await?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     println!("{said}{}", String::from_utf8_lossy(&output.stderr));
     let curves = std::fs::read_to_string(&svg)?.matches("<polyline").count();
@@ -224,15 +276,9 @@ async fn rooms_are_held_and_a_table_made_of_them() -> Result<()> {
     let _machine = machine::alone().await?;
     let dir = artefacts::fresh("load-tool-held")?;
     let json = dir.join("rows.json");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_load"));
-    command
-        .args([
-            "held", "--only", "1 to 500", "--only", "meeting", "--one-in", "100",
-        ])
-        .args(["--seconds", "1", "--raw-rounds", "20", "--visitors", "2"])
-        .args(["--log", "load-tool-held/runs", "--json"])
-        .arg(&json);
-    let output = command.stdin(Stdio::null()).output().await?;
+    let output = Run::start(held(&json).args(["--only", "meeting"]))?
+        .output()
+        .await?;
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}{}", String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "it complained");
@@ -264,9 +310,59 @@ async fn rooms_are_held_and_a_table_made_of_them() -> Result<()> {
     Ok(())
 }
 
+/// A command for rooms of few, each for a second.
+fn held(json: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_load"));
+    command
+        .args(["held", "--only", "1 to 500", "--one-in", "100"])
+        .args(["--seconds", "1", "--raw-rounds", "20", "--visitors", "2"])
+        .args(["--log", "load-tool-held/runs", "--json"])
+        .arg(json);
+    command
+}
+
+#[tokio::test]
+async fn a_room_that_cannot_be_held_has_its_row_and_the_next_is_held() -> Result<()> {
+    let _machine = machine::alone().await?;
+    let json = artefacts::fresh("load-tool-not-held")?.join("rows.json");
+    let mut command = held(&json);
+    let output = Run::start(command.env("FERRITE_BIN", "/none"))?.output();
+    let output = output.await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(!output.status.success(), "it did not complain: {said}");
+    let rows: Value = serde_json::from_str(&std::fs::read_to_string(json)?)?;
+    let rows = rows["rows"].as_array().context("rows")?;
+    for (row, name) in rows.iter().zip(["1 to 500", "1 to 500, two shards"]) {
+        ensure!(row["room"] == name, "{row}");
+        ensure!(row["complaints"][0].is_string(), "{row}");
+        ensure!(said.contains(&format!("| {name} | - |")), "{said}");
+    }
+    ensure!(rows.len() == 2, "{rows:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_a_run_that_is_given_up_nothing_goes_on() -> Result<()> {
+    let _machine = machine::alone().await?;
+    let json = artefacts::fresh("load-tool-given-up")?.join("rows.json");
+    let run = Run::start(&mut held(&json))?;
+    let descendants = async || Ok(run.descendants());
+    // The run of a row, and its server.
+    let both = |all: &Vec<u32>| all.len() >= 2;
+    let all = wait::until("a server", wait::PATIENCE, descendants, both).await?;
+    drop(run);
+    let is_left = |process: &&u32| {
+        let state = std::fs::read_to_string(format!("/proc/{process}/stat"));
+        state.is_ok_and(|state| !state.contains(") Z "))
+    };
+    let left = async || Ok(all.iter().filter(is_left).count());
+    wait::until("all to end", wait::PATIENCE, left, |left| *left == 0).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn bytes_reach_members_in_order_beside_media() -> Result<()> {
-    let arguments = "--rooms 2 --subscribers 2 --data-per-second 60 --data-members 3 --seconds 3";
+    let arguments = "--rooms 2 --subscribers 10 --data-per-second 60 --data-members 3 --seconds 3";
     let (output, figures, _) = load("data", arguments).await?;
     ensure!(output.status.success(), "it complained");
     for channel in ["reliable", "lossy"] {
@@ -283,9 +379,11 @@ async fn bytes_reach_members_in_order_beside_media() -> Result<()> {
         ensure!(of("latencyMs.p50")? > 0.0, "{figures}");
     }
     ensure!(number(&figures, "data.reliable.lost")? == 0.0, "{figures}");
+    // What the members who send data take is in the memory, too.
+    ensure!(figures["kBPerSubscriber"].is_null(), "{figures}");
     // What it says meanwhile is for people.
     let said = String::from_utf8_lossy(&output.stderr);
-    let tells = |line: &&str| line.contains("6 of 6 in") && line.contains("us each");
+    let tells = |line: &&str| line.contains("22 of 22 in") && line.contains("us each");
     ensure!(said.lines().filter(tells).count() >= 3, "{said}");
     Ok(())
 }

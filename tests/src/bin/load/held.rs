@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use clap::Parser;
 use ferrite_tests::artefacts;
 use serde_json::{Value, json};
@@ -129,7 +129,8 @@ pub(crate) async fn main() -> Result<ExitCode> {
     ensure!(!rooms.is_empty(), "none of them has such a name");
     let (mut rows, mut all_held) = (Vec::new(), true);
     for (room, at) in rooms.into_iter().zip(1..) {
-        let (mut figures, held) = hold(room, at, &options).await?;
+        let held = hold(room, at, &options).await;
+        let (mut figures, held) = held.unwrap_or_else(|error| (not_held(room, &error), false));
         all_held &= held;
         let beside = figures.as_object_mut().and_then(|it| it.remove("beside"));
         rows.push(figures);
@@ -166,11 +167,19 @@ async fn hold(room: &Room, at: usize, options: &Options) -> Result<(Value, bool)
         .kill_on_drop(true)
         .status()
         .await?;
-    let figures = std::fs::read(&json).with_context(|| format!("{} has no figures", room.name))?;
+    let figures = std::fs::read(&json);
+    let figures = figures.with_context(|| format!("it ended with {status} and no figures"))?;
     let mut figures: Value = serde_json::from_slice(&figures)?;
     figures["room"] = room.name.into();
     figures["command"] = arguments.join(" ").into();
     Ok((figures, status.success()))
+}
+
+/// The row of one that could not be held.
+fn not_held(room: &Room, error: &Error) -> Value {
+    let complaint = format!("{error:#}");
+    println!("FAILED: {complaint}");
+    json!({ "room": room.name, "complaints": [complaint] })
 }
 
 /// A column's name, and what it shows of a row.
