@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use ferrite_tests::machine;
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -52,6 +52,14 @@ async fn its_own_end_and_its_clients_find_back() -> Result<()> {
 #[tokio::test]
 async fn floods_of_rooms_that_cost_their_other_members_nothing() -> Result<()> {
     endurance("room-floods --members 8 --seconds 1 --datagrams 1000").await
+}
+
+#[tokio::test]
+async fn what_compares_several_rounds_is_refused_for_one() -> Result<()> {
+    let refused = endurance("room-floods --percent 5").await;
+    let refused = refused.err().context("it ran")?.to_string();
+    ensure!(refused.contains("--rounds"), "{refused}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -83,6 +83,8 @@ impl Figures {
 }
 
 pub(crate) async fn run(options: &Options, log: &str) -> Result<Complaints> {
+    let is_compared = options.percent.is_none() || options.rounds > 1;
+    ensure!(is_compared, "--percent is for several --rounds");
     let key = format!("{}:{}", KEY.0, KEY.1);
     let subject = Subject::start(log, &["--token-key", &key]).await?;
     let media = SocketAddrV4::new(Ipv4Addr::LOCALHOST, subject.server.media_port());
