@@ -13,8 +13,9 @@ const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
 /// A device is looked at for eight seconds before anything is concluded, and pictures grow a step every ten.
 const LONG: Duration = Duration::from_secs(90);
 
-/// From when `isWeak` is true on, the browser says of every picture that comes that it drops one for every two that it
-/// decodes. What the server says limits pictures is noted.
+/// What the browser says of the pictures that it drops is made up, so that it decides nothing how busy this machine is:
+/// none, and from when `isWeak` is true on one for every two that it decodes. What the server says limits pictures is
+/// noted.
 const WEAKEN: &str = "
     window.limits = [];
     window.WebSocket = class extends WebSocket {
@@ -33,11 +34,12 @@ const WEAKEN: &str = "
         const report = await getStats.apply(this, all);
         const said = [...report.values()].map((it) => {
             if (it.type !== 'inbound-rtp' || it.kind !== 'video') return it;
-            const { framesDecoded, framesDropped } = it;
-            const before = dropped.get(it.id) ?? { framesDecoded, more: 0 };
-            const more = before.more + (isWeak ? (framesDecoded - before.framesDecoded) / 2 : 0);
-            dropped.set(it.id, { framesDecoded, more });
-            return { ...it, framesDropped: framesDropped + more };
+            const { framesDecoded } = it;
+            const before = dropped.get(it.id) ?? { framesDecoded, framesDropped: 0 };
+            const more = isWeak ? (framesDecoded - before.framesDecoded) / 2 : 0;
+            const framesDropped = before.framesDropped + more;
+            dropped.set(it.id, { framesDecoded, framesDropped });
+            return { ...it, framesDropped };
         });
         return new Map(said.map((it) => [it.id, it]));
     };";
