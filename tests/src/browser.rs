@@ -265,6 +265,16 @@ impl Browser {
         Ok(&self.console)
     }
 
+    /// Keeps what the current page looks like in the end, and all lines of the console.
+    pub async fn keep_evidence(&mut self) -> Result<()> {
+        self.screenshot("end").await?;
+        let lines = self.console().await?.iter();
+        let text: String = lines
+            .map(|line| format!("{} {}\n", line.level, line.message))
+            .collect();
+        Ok(std::fs::write(self.dir.join("console.log"), text)?)
+    }
+
     /// Ends the browser.
     pub async fn close(&self) -> Result<()> {
         Ok(self.client.clone().close().await?)

@@ -84,15 +84,6 @@ impl Scene {
         self.console_may_complain = true;
     }
 
-    async fn keep_evidence(&mut self) -> Result<()> {
-        self.browser.screenshot("end").await?;
-        let lines = self.browser.console().await?.iter();
-        let text: String = lines
-            .map(|line| format!("{} {}\n", line.level, line.message))
-            .collect();
-        Ok(std::fs::write(self.dir.join("console.log"), text)?)
-    }
-
     async fn check_console(&mut self) -> Result<()> {
         let quiet = self.console_may_complain;
         let lines = self.browser.console().await?.iter();
@@ -140,7 +131,7 @@ pub async fn scene_on(
     };
     let played = AssertUnwindSafe(play(&mut scene)).catch_unwind().await;
     let played = played.unwrap_or_else(|panic| Err(anyhow!("panicked: {}", said(&*panic))));
-    let kept = scene.keep_evidence().await;
+    let kept = scene.browser.keep_evidence().await;
     let checked = scene.check_console().await;
     let closed = scene.browser.close().await;
     let outcome = played.and(kept).and(checked).and(closed);

@@ -140,7 +140,7 @@ mod over_a_network {
     use anyhow::ensure;
     use ferrite_tests::network::{self, Roaming, WIFI, roaming};
     use ferrite_tests::witness::now;
-    use ferrite_tests::{Browser, BrowserOptions, Scene, Server, artefacts, scene_on, wait};
+    use ferrite_tests::{Browser, Scene, Server, artefacts, scene_on, wait};
 
     use super::*;
 
@@ -172,21 +172,19 @@ mod over_a_network {
             );
             let mut options = RoomPage::windows();
             options.flags.push(secure);
-            let of_bo = dir.join("bo");
-            std::fs::create_dir(&of_bo)?;
-            let start = async || Browser::start(&of_bo, &options).await;
-            let bo = networks.at_server(start).await?;
-            let options = BrowserOptions {
-                no_loopback: true,
-                ..options
-            };
+            let of_bo = options.clone();
+            options.no_loopback = true;
             let play = async |scene: &mut Scene| {
                 scene.expect_console_errors();
-                goes_and_comes(scene, networks, &bo).await
+                let dir = scene.dir.join("bo");
+                std::fs::create_dir(&dir)?;
+                let start = async || Browser::start(&dir, &of_bo).await;
+                let mut bo = networks.at_server(start).await?;
+                let played = goes_and_comes(scene, networks, &bo).await;
+                let end = async || bo.keep_evidence().await.and(bo.close().await);
+                played.and(networks.at_server(end).await)
             };
-            let played = scene_on(server, dir, &options, play).await;
-            let close = async || bo.close().await;
-            played.and(networks.at_server(close).await)
+            scene_on(server, dir, &options, play).await
         })
     }
 
