@@ -3,15 +3,15 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `gcm` | AES-128-GCM, which nearly everybody agrees to: ours, because every packet goes through it |
-//! | `library` | everything else: the library's |
+//! | `aes_cm` | everything else: the library's |
 //! | `limits` | how much of each is remembered |
 //! | `window`, `sources` | indices and replay protection; what is kept per SSRC |
 //!
 //! Either way a packet that fails authentication leaves no state behind, however many SSRCs a
 //! stranger tries, and the number of authentic SSRCs is limited.
 
+mod aes_cm;
 mod gcm;
-mod library;
 mod limits;
 mod sources;
 mod window;
@@ -27,8 +27,8 @@ use rtc::srtp::config::{Config, LABEL_EXTRACTOR_DTLS_SRTP};
 use rtc::srtp::protection_profile::ProtectionProfile;
 
 use crate::media::rtp::header::Header;
+use aes_cm::Contexts;
 use gcm::Master;
-use library::Contexts;
 pub use limits::{MAX_LIBRARY_SSRCS, MAX_SENT_SSRCS, MAX_SSRCS, MAX_SSRCS_IN_LIFE};
 
 /// The two directions of one peer.
