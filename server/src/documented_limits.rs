@@ -223,6 +223,10 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ),
         ("participants of a room", vec![n(limits.participants, " (")]),
         (
+            "what changes in a room",
+            vec![n(room::AT_ONCE, ";"), ms(room::LONGEST_GATHER)],
+        ),
+        (
             "offer ",
             vec![
                 n(sdp::MAX_SECTIONS, " sections"),

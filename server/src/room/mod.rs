@@ -38,6 +38,8 @@ pub(crate) use log::{MAX_BYTES, MAX_CHAT, MAX_CHAT_BYTES, MAX_MESSAGES};
 pub use registry::Rooms;
 #[doc(hidden)]
 pub use seat::Seat;
+#[cfg(test)]
+pub(crate) use seat::{AT_ONCE, LONGEST_GATHER};
 #[doc(hidden)]
 pub use slots::{Assigned, SlotKind, assign};
 #[cfg(test)]

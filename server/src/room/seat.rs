@@ -1,12 +1,13 @@
 //! A participant's place in a room: what it may see and do there. Giving it up, by dropping it, is leaving.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ferrite_protocol::{
     ClientData, ParticipantId, ParticipantState, PublicationId, RoomId, RoomMessage,
 };
 use tokio::sync::watch;
+use tokio::time::sleep_until;
 
 use super::inbox::Inbox;
 use super::log::{Forgotten, Said};
@@ -15,6 +16,20 @@ use super::state::{Moderator, NewPublication, Newcomer, Removal, RoomError, Room
 use super::view::View;
 use crate::auth::Grants;
 use crate::media::{Gathering, TrackId, Voice};
+
+/// Rooms of so many are shown each change at once. Each change costs everybody a look at everybody, so in larger ones
+/// changes gather: for a millisecond for each member above that, and for [`LONGEST_GATHER`] at the most.
+pub(crate) const AT_ONCE: usize = 32;
+
+/// Half of what is kept of somebody's sound from before they were chosen to be heard (`forward::lead_in`): nobody's first
+/// syllable is lost by it.
+pub(crate) const LONGEST_GATHER: Duration = Duration::from_millis(100);
+
+/// How long changes of a room of so many gather.
+fn gather(members: usize) -> Duration {
+    let above = members.saturating_sub(AT_ONCE);
+    Duration::from_millis(above as u64).min(LONGEST_GATHER)
+}
 
 /// A place in a room, and the view from it.
 #[derive(Debug)]
@@ -25,6 +40,8 @@ pub struct Seat {
     serial: u64,
     participant: ParticipantId,
     view: watch::Receiver<Arc<View>>,
+    /// Until when changes gather.
+    next_look: Option<Instant>,
     inbox: Arc<Inbox>,
 }
 
@@ -41,6 +58,7 @@ impl Seat {
             rooms: rooms.clone(),
             id,
             view: room.watch(),
+            next_look: None,
             room,
             serial,
             participant,
@@ -80,11 +98,19 @@ impl Seat {
 
     /// The room as it is now.
     pub fn view(&mut self) -> Arc<View> {
-        self.view.borrow_and_update().clone()
+        let view = self.view.borrow_and_update().clone();
+        let gather = gather(view.members.len());
+        self.next_look = (!gather.is_zero()).then(|| Instant::now() + gather);
+        view
     }
 
-    /// Waits until the room is no longer as [`view`](Self::view) last said.
+    /// Waits until the room is no longer as [`view`](Self::view) last said, and in a large one until a look at it is worth
+    /// what it costs: a tenth of a second after the last, at the most.
     pub async fn changed(&mut self) {
+        // First: what wakes one meanwhile need not.
+        if let Some(next) = self.next_look {
+            sleep_until(next.into()).await;
+        }
         // A room outlives its seats: this one is in it.
         if self.view.changed().await.is_err() {
             std::future::pending::<()>().await;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ferrite_protocol::{
     Idle, LeaveCause, MediaKind, Participant, ParticipantState, Priority, PublicationId, Source,
     Watch,
 };
+use futures_util::FutureExt;
 
 use super::*;
 use crate::auth::Grants;
@@ -448,3 +450,41 @@ fn a_program_sees_who_is_hidden_and_no_room_that_has_ended() {
 mod large;
 mod loudest;
 mod muting;
+
+/// Has one who sits in a room of so many look at it, while somebody changes it without a pause. Returns how often they
+/// looked, and the time that this took.
+async fn look_on(members: usize, changes: usize) -> (usize, Duration) {
+    let rooms = rooms(RoomLimits {
+        participants: members,
+        ..LIMITS
+    });
+    let others = (1..members).map(|n| sit(&rooms, "r", &n.to_string()));
+    let others: Vec<_> = others.collect();
+    let mut looker = sit(&rooms, "r", "looker");
+    looker.view();
+    let (began, mut looks) = (Instant::now(), 0);
+    for n in 1..=changes {
+        others[0].update(Some(n.to_string()), None).unwrap();
+        if looker.changed().now_or_never().is_some() {
+            looker.view();
+            looks += 1;
+        }
+    }
+    let took = began.elapsed();
+    if looks < changes {
+        looker.changed().await;
+    }
+    let seen = participants(&mut looker).swap_remove(0);
+    assert_eq!(seen.name, Some(changes.to_string()));
+    (looks, took)
+}
+
+#[tokio::test]
+async fn small_rooms_are_shown_each_change_and_large_ones_what_gathered() {
+    assert_eq!(look_on(32, 20).await.0, 20);
+    let (looks, took) = look_on(150, 1000).await;
+    assert!(
+        looks as u128 <= took.as_millis() / 100,
+        "{looks} in {took:?}"
+    );
+}
