@@ -8,7 +8,7 @@ use ferrite_tests::{artefacts, readme, server};
 const CONFIGURATION: &str = "server/docs/configuration.md";
 
 /// Every document that is no source code's.
-const DOCUMENTS: [&str; 15] = [
+const DOCUMENTS: [&str; 16] = [
     "README.md",
     "CONTRIBUTING.md",
     CONFIGURATION,
@@ -16,6 +16,7 @@ const DOCUMENTS: [&str; 15] = [
     "server/docs/diagnosis.md",
     "server/docs/networks.md",
     "server/docs/limits.md",
+    "server/docs/performance.md",
     "server/docs/reverse-proxy.md",
     "server/docs/tokens.md",
     "server/docs/traces.md",
