@@ -22,6 +22,14 @@ fn lines<'a>(log: &'a str, words: &[&str]) -> Vec<&'a str> {
     log.lines().filter(has_all).collect()
 }
 
+/// Ends the server, and returns the one line of its log that has all of these.
+async fn said_once(server: Running, words: &[&str]) -> String {
+    let (_, _, log) = server.end("-TERM").await;
+    let said = lines(&log, words);
+    assert_eq!(said.len(), 1, "{words:?}: {log}");
+    said[0].to_owned()
+}
+
 #[tokio::test]
 async fn why_an_offer_was_refused() {
     let server = Running::start(&["--log", "debug"]).await;
@@ -32,14 +40,8 @@ async fn why_an_offer_was_refused() {
         panic!("{refused:?}");
     };
     assert_eq!(code, ErrorCode::BadOffer);
-    let (_, _, log) = server.end("-TERM").await;
-    let said = lines(&log, &["refused an offer", "session{id="]);
-    assert_eq!(said.len(), 1, "{log}");
-    assert!(
-        said[0].contains(&message),
-        "{message} is not in {}",
-        said[0]
-    );
+    let said = said_once(server, &["refused an offer", "session{id="]).await;
+    assert!(said.contains(&message), "{message} is not in {said}");
 }
 
 #[tokio::test]
@@ -50,14 +52,8 @@ async fn who_was_refused_for_a_limit_and_which() {
     next.send_text(r#"{"type":"hello","version":1}"#).await;
     let (_, code, message) = next.error().await;
     assert_eq!(code, ErrorCode::LimitExceeded);
-    let (_, _, log) = server.end("-TERM").await;
-    let said = lines(&log, &["INFO", "refused a client", "127.0.0.1"]);
-    assert_eq!(said.len(), 1, "{log}");
-    assert!(
-        said[0].contains(&message),
-        "{message} is not in {}",
-        said[0]
-    );
+    let said = said_once(server, &["INFO", "refused a client", "127.0.0.1"]).await;
+    assert!(said.contains(&message), "{message} is not in {said}");
 }
 
 /// Also of a session that was let in and then asked for more than it may.
@@ -70,16 +66,12 @@ async fn that_a_session_ended_for_a_limit_and_which() {
     }
     let (_, code, message) = client.error().await;
     assert_eq!(code, ErrorCode::LimitExceeded);
-    let (_, _, log) = server.end("-TERM").await;
-    let said = lines(&log, &["INFO", "closed", &message]);
-    assert_eq!(said.len(), 1, "{message}: {log}");
+    said_once(server, &["INFO", "closed", &message]).await;
 }
 
 /// What the kernel did not take, and what found no room on its way to another thread.
 #[tokio::test]
 async fn what_was_not_sent() {
     let server = Running::start(&[]).await;
-    let (_, _, log) = server.end("-TERM").await;
-    let said = lines(&log, &["since the start", "unsent=0", "uncrossed=0"]);
-    assert_eq!(said.len(), 1, "{log}");
+    said_once(server, &["since the start", "unsent=0", "uncrossed=0"]).await;
 }
