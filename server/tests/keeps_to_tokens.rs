@@ -6,9 +6,8 @@
 )]
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use ferrite_protocol::{ErrorCode, Idle, Participant, ServerMessage, Slot, Source};
@@ -18,6 +17,7 @@ use ferrite_server::config::NewRooms;
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::support::background::Background;
 use crate::support::keys::closed;
 use crate::support::native::Native;
 use crate::support::{Client, PATIENCE};
@@ -35,8 +35,7 @@ struct Member {
     frames: Arc<Mutex<HashMap<String, usize>>>,
     /// How often it found nothing to read.
     idle_steps: Arc<AtomicUsize>,
-    is_over: Arc<AtomicBool>,
-    media: Option<JoinHandle<()>>,
+    media: Background,
 }
 
 impl Member {
@@ -45,13 +44,17 @@ impl Member {
         let (mut client, _) = Client::greeted(server).await;
         join(&mut client, token).await;
         client.joined().await;
+        Self::calling(client).await
+    }
+
+    /// Somebody who has entered calls.
+    async fn calling(client: Client) -> Self {
         let mut member = Self {
             client,
             slots: Vec::new(),
             frames: Arc::default(),
             idle_steps: Arc::default(),
-            is_over: Arc::default(),
-            media: None,
+            media: Background::default(),
         };
         member.call().await;
         member
@@ -59,7 +62,7 @@ impl Member {
 
     /// Makes another peer connection.
     async fn call(&mut self) {
-        self.end();
+        self.media.end();
         let mut native = Native::new();
         let (sdp, mids) = native.offer_member(SLOTS);
         let mut tracks = json!({
@@ -77,17 +80,13 @@ impl Member {
             _ => None,
         });
         native.take_answer(&answer.await);
-        (self.is_over, self.frames) = (Arc::default(), Arc::default());
-        self.idle_steps = Arc::default();
-        let (is_over, frames) = (self.is_over.clone(), self.frames.clone());
-        let idle_steps = self.idle_steps.clone();
-        self.media = Some(std::thread::spawn(move || {
-            while !is_over.load(Ordering::Relaxed) {
-                native.step();
-                frames.lock().unwrap().clone_from(&native.frames_on);
-                idle_steps.store(native.idle_steps, Ordering::Release);
-            }
-        }));
+        (self.frames, self.idle_steps) = (Arc::default(), Arc::default());
+        let (frames, idle_steps) = (self.frames.clone(), self.idle_steps.clone());
+        self.media = Background::repeat(move || {
+            native.step();
+            frames.lock().unwrap().clone_from(&native.frames_on);
+            idle_steps.store(native.idle_steps, Ordering::Release);
+        });
     }
 
     async fn authorize(&mut self, token: &str) {
@@ -128,19 +127,6 @@ impl Member {
             assert!(since.elapsed() < PATIENCE, "there is always more");
             std::thread::sleep(Duration::from_millis(2));
         }
-    }
-
-    fn end(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        let ended = self.media.take().map(JoinHandle::join);
-        assert!(ended.is_none_or(|ended| ended.is_ok()));
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        let _ = self.media.take().map(JoinHandle::join);
     }
 }
 
@@ -339,15 +325,7 @@ async fn a_token_that_runs_out_ends_nothing_and_can_be_replaced() {
         unreachable!("there is always more time")
     };
     let token = timeout(PATIENCE, entering).await.expect("she gets in");
-    let mut ann = Member {
-        client: ann,
-        slots: Vec::new(),
-        frames: Arc::default(),
-        idle_steps: Arc::default(),
-        is_over: Arc::default(),
-        media: None,
-    };
-    ann.call().await;
+    let mut ann = Member::calling(ann).await;
     let slot = ann.watches("dan/mic", None).await;
     let expiry = async {
         loop {

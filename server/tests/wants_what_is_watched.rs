@@ -4,14 +4,11 @@
     reason = "a test may panic, and so may its helpers"
 )]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-
 use ferrite_protocol::{ResumeToken, ServerMessage};
 use ferrite_server::Server;
 use serde_json::{Value, json};
 
+use crate::support::background::Background;
 use crate::support::native::Native;
 use crate::support::{Client, config, start, with};
 
@@ -23,8 +20,7 @@ struct Member {
     id: String,
     token: ResumeToken,
     mid: String,
-    is_over: Arc<AtomicBool>,
-    media: Option<JoinHandle<()>>,
+    media: Background,
 }
 
 impl Member {
@@ -37,8 +33,7 @@ impl Member {
             id,
             token: welcome.token,
             mid: String::new(),
-            is_over: Arc::default(),
-            media: None,
+            media: Background::default(),
         };
         member.call(rids).await;
         member
@@ -46,7 +41,7 @@ impl Member {
 
     /// Makes another peer connection.
     async fn call(&mut self, rids: &[&str]) {
-        self.end();
+        self.media.end();
         let mut native = Native::new();
         let sdp = native.offer_pictures(rids);
         let mid = sdp.lines().find_map(|line| line.strip_prefix("a=mid:"));
@@ -66,13 +61,7 @@ impl Member {
             }
         };
         native.take_answer(&answer);
-        self.is_over = Arc::default();
-        let is_over = self.is_over.clone();
-        self.media = Some(std::thread::spawn(move || {
-            while !is_over.load(Ordering::Relaxed) {
-                native.step();
-            }
-        }));
+        self.media = Background::repeat(move || native.step());
     }
 
     async fn watch(&mut self, other: &Self, width: u16, paused: bool) {
@@ -96,19 +85,6 @@ impl Member {
                 return layers.unwrap_or_default();
             }
         }
-    }
-
-    fn end(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        let ended = self.media.take().map(JoinHandle::join);
-        assert!(ended.is_none_or(|ended| ended.is_ok()));
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        let _ = self.media.take().map(JoinHandle::join);
     }
 }
 

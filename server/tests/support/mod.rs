@@ -23,6 +23,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_a
 
 use self::native::Native;
 
+pub mod background;
 pub mod http;
 pub mod keys;
 pub mod native;

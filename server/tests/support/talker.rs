@@ -4,13 +4,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ferrite_protocol::{ClientData, ErrorCode, ServerData, ServerMessage};
 use ferrite_server::Server;
 use serde_json::json;
 
+use super::background::Background;
 use super::native::Native;
 use super::{Client, PATIENCE};
 
@@ -33,7 +33,6 @@ struct Shared {
     came: Mutex<Vec<Came>>,
     channels: AtomicUsize,
     stands_still: AtomicBool,
-    is_over: AtomicBool,
 }
 
 /// Somebody in a room.
@@ -41,7 +40,7 @@ pub struct Talker {
     pub client: Client,
     pub id: String,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    media: Background,
 }
 
 impl Talker {
@@ -55,7 +54,7 @@ impl Talker {
             client,
             id,
             shared: Arc::default(),
-            thread: None,
+            media: Background::default(),
         };
         talker.call().await;
         talker
@@ -63,7 +62,7 @@ impl Talker {
 
     /// Makes another peer connection.
     pub async fn call(&mut self) {
-        self.end();
+        self.media.end();
         let mut native = Native::new();
         let offer = json!({"type": "offer", "sdp": native.offer_channels(), "tracks": {}});
         self.client.send_text(&offer.to_string()).await;
@@ -75,7 +74,7 @@ impl Talker {
         native.take_answer(&answer);
         self.shared = Arc::default();
         let shared = self.shared.clone();
-        self.thread = Some(std::thread::spawn(move || run(native, &shared)));
+        self.media = Background::repeat(move || turn(&mut native, &shared));
         self.until("its channels", |talker| {
             talker.shared.channels.load(Ordering::Relaxed) == 2
         });
@@ -88,12 +87,6 @@ impl Talker {
                 ..
             }
         ) {}
-    }
-
-    fn end(&mut self) {
-        self.shared.is_over.store(true, Ordering::Relaxed);
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(ended.is_none_or(|ended| ended.is_ok()));
     }
 
     pub fn stand_still(&self, still: bool) {
@@ -147,41 +140,33 @@ impl Talker {
     }
 }
 
-impl Drop for Talker {
-    fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Relaxed);
-        let _ = self.thread.take().map(JoinHandle::join);
+/// Sends what is to be sent, and keeps what came.
+fn turn(native: &mut Native, shared: &Shared) {
+    if shared.stands_still.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(2));
+        return;
     }
-}
-
-fn run(mut native: Native, shared: &Shared) {
-    while !shared.is_over.load(Ordering::Relaxed) {
-        if shared.stands_still.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(2));
-            continue;
+    shared.channels.store(native.channels(), Ordering::Relaxed);
+    while let Some((label, message)) = next(shared) {
+        if !native.send_on(label, &message) {
+            shared.to_send.lock().unwrap().push_front((label, message));
+            break;
         }
-        shared.channels.store(native.channels(), Ordering::Relaxed);
-        while let Some((label, message)) = next(shared) {
-            if !native.send_on(label, &message) {
-                shared.to_send.lock().unwrap().push_front((label, message));
-                break;
-            }
-        }
-        native.step();
-        let came = native.came.drain(..).map(|(label, message)| {
-            let message = ServerData::decode(&message).unwrap();
-            Came {
-                label,
-                from: message.from.to_owned(),
-                is_private: message.is_private,
-                topic: message.topic.to_owned(),
-                payload: message.payload.to_vec(),
-            }
-        });
-        let came: Vec<_> = came.collect();
-        native.messages.clear();
-        shared.came.lock().unwrap().extend(came);
     }
+    native.step();
+    let came = native.came.drain(..).map(|(label, message)| {
+        let message = ServerData::decode(&message).unwrap();
+        Came {
+            label,
+            from: message.from.to_owned(),
+            is_private: message.is_private,
+            topic: message.topic.to_owned(),
+            payload: message.payload.to_vec(),
+        }
+    });
+    let came: Vec<_> = came.collect();
+    native.messages.clear();
+    shared.came.lock().unwrap().extend(came);
 }
 
 fn next(shared: &Shared) -> Option<(&'static str, Vec<u8>)> {
