@@ -31,6 +31,11 @@ use crate::harness::{Bare, FarEnd, address};
 
 const STEP: Duration = Duration::from_millis(5);
 
+/// The steps until this much time has passed.
+fn steps(span: Duration) -> std::ops::Range<u128> {
+    0..span.as_millis().div_ceil(STEP.as_millis())
+}
+
 const SECTIONS: [Section; 2] = [
     Section::Audio {
         mid: "0",
@@ -236,14 +241,11 @@ impl Call {
     }
 
     fn run_for(&mut self, span: Duration) {
-        let end = self.now + span;
-        while self.now < end {
-            self.now += STEP;
-            self.step();
-        }
+        steps(span).for_each(|_| self.step());
     }
 
     fn step(&mut self) {
+        self.now += STEP;
         if self.far.poll_timeout().is_some_and(|due| due <= self.now) {
             self.far.handle_timeout(self.now);
         }
@@ -401,14 +403,11 @@ impl Room {
     }
 
     fn run_for(&mut self, span: Duration) {
-        let end = self.now + span;
-        while self.now < end {
-            self.now += STEP;
-            self.step();
-        }
+        steps(span).for_each(|_| self.step());
     }
 
     fn step(&mut self) {
+        self.now += STEP;
         let now = self.now;
         self.sent.send(now, &mut self.publisher);
         let mut sent = Vec::new();
