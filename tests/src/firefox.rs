@@ -148,18 +148,11 @@ pub fn firefox_lab(
     name: &str,
     play: impl AsyncFnOnce(&Firefox) -> Result<()> + Send,
 ) -> Result<()> {
-    network::apart(async || {
-        let _turn = ONE_AT_A_TIME.acquire().await?;
-        let _machine = machine::shared().await?;
-        let dir = artefacts::fresh(name)?;
-        let server = Server::start(&dir, &[]).await?;
-        let firefox = Firefox::start(&dir).await?;
+    apart(name, &[], async |dir, server| {
+        let firefox = Firefox::start(dir).await?;
         firefox.open_lab(&server.url("/healthz")).await?;
         let played = play(&firefox).await;
-        let closed = firefox.close().await;
-        played
-            .and(closed)
-            .with_context(|| format!("see {}", dir.display()))
+        played.and(firefox.close().await)
     })
 }
 
@@ -170,18 +163,12 @@ pub fn firefox_and_chromium(
     options: &BrowserOptions,
     play: impl AsyncFnOnce(&Firefox, &Browser, &Server) -> Result<()> + Send,
 ) -> Result<()> {
-    network::apart(async || {
-        let _turn = ONE_AT_A_TIME.acquire().await?;
-        let _machine = machine::shared().await?;
-        let dir = artefacts::fresh(name)?;
-        let server = Server::start(&dir, flags).await?;
-        let firefox = Firefox::start(&dir).await?;
-        let chromium = Browser::start(&dir, options).await?;
-        let played = play(&firefox, &chromium, &server).await;
+    apart(name, flags, async |dir, server| {
+        let firefox = Firefox::start(dir).await?;
+        let chromium = Browser::start(dir, options).await?;
+        let played = play(&firefox, &chromium, server).await;
         let closed = chromium.close().await.and(firefox.close().await);
-        played
-            .and(closed)
-            .with_context(|| format!("see {}", dir.display()))
+        played.and(closed)
     })
 }
 
@@ -194,11 +181,7 @@ pub fn firefoxes_and_chromiums(
     tones: [u32; 2],
     play: impl AsyncFnOnce([&Firefox; 2], [&Browser; 2], &Server) -> Result<()> + Send,
 ) -> Result<()> {
-    network::apart(async || {
-        let _turn = ONE_AT_A_TIME.acquire().await?;
-        let _machine = machine::shared().await?;
-        let dir = artefacts::fresh(name)?;
-        let server = Server::start(&dir, flags).await?;
+    apart(name, flags, async |dir, server| {
         let (mut firefoxes, mut chromiums) = (Vec::new(), Vec::new());
         for hertz in tones {
             let dir = dir.join(hertz.to_string());
@@ -208,14 +191,14 @@ pub fn firefoxes_and_chromiums(
         }
         let two_firefoxes = [&firefoxes[0], &firefoxes[1]];
         let two_chromiums = [&chromiums[0], &chromiums[1]];
-        let mut outcome = play(two_firefoxes, two_chromiums, &server).await;
+        let mut outcome = play(two_firefoxes, two_chromiums, server).await;
         for chromium in chromiums {
             outcome = outcome.and(chromium.close().await);
         }
         for firefox in firefoxes {
             outcome = outcome.and(firefox.close().await);
         }
-        outcome.with_context(|| format!("see {}", dir.display()))
+        outcome
     })
 }
 
@@ -225,17 +208,38 @@ pub fn firefox_on_the_move(
     play: impl AsyncFnOnce(&Firefox, &Server, &Roaming) -> Result<()> + Send,
 ) -> Result<()> {
     network::roaming(async |networks| {
-        let _turn = ONE_AT_A_TIME.acquire().await?;
-        let _machine = machine::shared().await?;
-        let dir = artefacts::fresh(name)?;
-        let server = Server::start_beyond(networks, &dir, &[]).await?;
-        let firefox = Firefox::start(&dir).await?;
-        let played = play(&firefox, &server, networks).await;
-        let closed = firefox.close().await;
-        played
-            .and(closed)
-            .with_context(|| format!("see {}", dir.display()))
+        in_turn(name, async |dir| {
+            let server = Server::start_beyond(networks, dir, &[]).await?;
+            let firefox = Firefox::start(dir).await?;
+            let played = play(&firefox, &server, networks).await;
+            played.and(firefox.close().await)
+        })
+        .await
     })
+}
+
+/// Runs `play` on a fresh server with these flags, in a network of their own, in its turn.
+fn apart(
+    name: &str,
+    flags: &[&str],
+    play: impl AsyncFnOnce(&Path, &Server) -> Result<()> + Send,
+) -> Result<()> {
+    network::apart(async || {
+        in_turn(name, async |dir| {
+            let server = Server::start(dir, flags).await?;
+            play(dir, &server).await
+        })
+        .await
+    })
+}
+
+/// Waits until nobody else's browsers run here, and runs `play` with a directory for its artefacts.
+async fn in_turn(name: &str, play: impl AsyncFnOnce(&Path) -> Result<()>) -> Result<()> {
+    let _turn = ONE_AT_A_TIME.acquire().await?;
+    let _machine = machine::shared().await?;
+    let dir = artefacts::fresh(name)?;
+    let played = play(&dir).await;
+    played.with_context(|| format!("see {}", dir.display()))
 }
 
 fn preferences(hertz: u32) -> String {
