@@ -277,7 +277,7 @@ async fn lossy_bytes_never_grow_old() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_browser_sends_is_kept_and_a_browser_shows_it_again() -> Result<()> {
     let code = readme::javascript("A room in forty lines")?;
-    let program = cargo::build(&["-p", "ferrite-tests", "--example", "native_room"]).await?;
+    let program = cargo::build(&["--workspace", "--example", "native_room"]).await?;
     scene("native_meets_browser", async |scene| {
         scene.open_lab().await?;
         scene.browser.paste(&code).await?;
