@@ -2,6 +2,8 @@
 //! that are there, at once; Chromium on a list that is made anew seconds later (see
 //! `calls_outlive_hiccups`). So this shows what page and server take for it. And a call that nobody
 //! repairs, over a path that breaks and mends.
+//!
+//! Alone: a second is what the last of them may take.
 
 mod over_a_network {
     use std::time::Duration;

@@ -1,5 +1,7 @@
 //! A camera's layers in a room of real browsers: those that nobody watches are not sent, and are back as soon as
 //! somebody does.
+//!
+//! Alone: a browser that is starved sends fewer layers.
 
 use anyhow::Result;
 use fantoccini::wd::WindowHandle;

@@ -1,5 +1,7 @@
 //! Sound and picture of one person are one stream, and are played at the same time, also where the network delays each
 //! packet by a time of its own.
+//!
+//! Alone: who is starved plays them apart.
 
 mod over_a_network {
     use anyhow::{Context, Result, ensure};

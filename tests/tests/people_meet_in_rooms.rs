@@ -1,5 +1,7 @@
 //! People meet in a room's page, in a real browser: they see and read each other, and see who mutes, leaves
 //! and comes back.
+//!
+//! Alone: a browser that is starved sends fewer layers.
 
 use std::collections::BTreeMap;
 

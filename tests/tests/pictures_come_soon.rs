@@ -1,5 +1,7 @@
 //! How long it takes until somebody sees a picture: of somebody else than before, of somebody who was there before
 //! them, and on the room's page.
+//!
+//! Alone: it measures times.
 
 use anyhow::{Context, Result, ensure};
 use ferrite_tests::{RoomPage, Scene, scene_with};

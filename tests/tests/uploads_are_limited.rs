@@ -1,4 +1,6 @@
 //! A real browser sends no more into a room than its members may.
+//!
+//! Alone: a browser that is starved sends fewer layers.
 
 use std::cell::Cell;
 

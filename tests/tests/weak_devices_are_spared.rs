@@ -1,5 +1,7 @@
 //! A device that drops a share of the pictures it is shown is shown smaller ones, and larger ones again when it keeps up.
 //! Nobody else is shown anything else.
+//!
+//! Alone: a device that is starved is weak, too.
 
 use std::time::Duration;
 
