@@ -25,6 +25,7 @@ use crate::media::event::PeerEvent;
 use crate::media::handle::{PeerHandle, new_credentials};
 use crate::media::id::PeerId;
 use crate::media::net::candidates::{Interfaces, host_candidates, offered};
+use crate::media::net::dtls::association::DtlsError;
 use crate::media::net::guest::Guest;
 use crate::media::net::sockets::{Opened, Port, TRIES, open, probe, warn_of_a_small_buffer};
 use crate::media::net::tls::Secured;
@@ -36,7 +37,7 @@ use crate::media::shard::mailbox::Mail;
 use crate::media::shard::resident::Resident;
 use crate::media::shard::shards::Shards;
 use crate::media::shard::thread::Prepared;
-use crate::media::transport::dtls::{DtlsError, Identity};
+use crate::media::transport::dtls::Identity;
 use crate::random;
 
 /// The largest data channel message taken, in bytes.

@@ -6,6 +6,7 @@
 //! | `sockets`, `tcp`, `udp` | the IO that a shard has done for it: opening, ICE-TCP, sending in batches |
 //! | `steering` | which socket the kernel gives a datagram to |
 //! | `tls` | what is sealed on a TCP connection of TURN's |
+//! | `dtls` | an association of DTLS |
 //! | `outbox`, `departures` | what a peer, and what a shard sends within one turn |
 //! | `framing`, `demux` | datagrams on a stream; what a datagram's first byte says |
 //! | `stun` | STUN messages as bytes |
@@ -19,6 +20,7 @@ pub mod buffers;
 pub mod candidates;
 pub mod demux;
 pub mod departures;
+pub mod dtls;
 pub mod framing;
 pub mod guest;
 pub mod outbox;

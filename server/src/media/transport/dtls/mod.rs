@@ -1,15 +1,13 @@
-//! DTLS 1.2 for one peer (RFC 6347): a thin wrapper over `rtc::dtls` that adds what WebRTC asks of
-//! it: the certificate is checked against the session description's fingerprints (RFC 8122 §6.2),
-//! and the handshake keys SRTP (RFC 5764).
+//! DTLS 1.2 for one peer (RFC 6347): an association with what WebRTC asks of it: the certificate is
+//! checked against the session description's fingerprints (RFC 8122 §6.2), and the handshake keys
+//! SRTP (RFC 5764).
 //!
 //! Sans-IO. It does not know addresses: ICE decides where its datagrams go.
 
-pub mod gate;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,17 +16,13 @@ use ferrite_protocol::diagnosis::{DtlsEvidence, DtlsFate};
 use rtc::crypto::RTCCryptoProvider;
 use rtc::dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
 use rtc::dtls::crypto::Certificate;
-use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
+use rtc::dtls::endpoint::EndpointEvent;
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::dtls::signature_hash_algorithm::SignatureScheme;
-use rtc::dtls::state::State;
-use rtc::shared::TransportProtocol;
-use rtc::shared::error::Error;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use crate::media::resend::Resend;
+use crate::media::net::dtls::association::{Association, DtlsError, End, NAME, is_data};
 use crate::media::sdp::{DtlsRole, Fingerprint, HashAlgorithm};
-use crate::media::transport::dtls::gate::{Gate, only_protected};
 use crate::media::transport::srtp::Srtp;
 
 /// How long a handshake may take, from the first datagram.
@@ -48,10 +42,6 @@ pub const SIGNATURES: [SignatureScheme; 5] = [
 /// Why a handshake failed that somebody else answered.
 const OTHER_CERTIFICATE: &str =
     "the certificate does not match the fingerprint of the session description";
-
-/// `Endpoint` tells associations apart by address. Each peer has its own, with one association
-/// that keeps its name when the path changes.
-const ASSOCIATION: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
 
 /// What the server proves who it is with: one self-signed certificate for the whole process.
 #[derive(Clone)]
@@ -87,7 +77,7 @@ impl Identity {
                 // The library sends one, and would take an address, which is none (RFC 6066 §3). A short one, for
                 // what is sent to an address that is not yet proven is counted.
                 .with_server_name("f".to_owned())
-                .build(is_client, Some(ASSOCIATION))
+                .build(is_client, Some(NAME))
                 .map(Arc::new)
                 .map_err(DtlsError::of)
         };
@@ -97,6 +87,14 @@ impl Identity {
             fingerprint,
             provider,
         })
+    }
+
+    fn association(&self, role: DtlsRole) -> Association {
+        let end = match role {
+            DtlsRole::Client => End::Client(self.client.clone()),
+            DtlsRole::Server => End::Server(self.server.clone()),
+        };
+        Association::new(end, self.provider.clone())
     }
 }
 
@@ -110,17 +108,6 @@ pub enum DtlsEvent {
     Closed,
     /// The handshake cannot succeed any more.
     Failed(DtlsError),
-}
-
-/// Why DTLS failed, in words for the log and for the user.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("DTLS: {0}")]
-pub struct DtlsError(String);
-
-impl DtlsError {
-    fn of(error: impl std::fmt::Debug) -> Self {
-        Self(format!("{error:?}"))
-    }
 }
 
 /// `RTCDtlsTransportState`.
@@ -140,18 +127,12 @@ pub enum DtlsState {
 
 /// The DTLS association of one peer.
 pub struct Dtls {
-    endpoint: Endpoint,
+    association: Association,
     identity: Identity,
-    role: DtlsRole,
     fingerprints: Vec<Fingerprint>,
     state: DtlsState,
     deadline: Option<Instant>,
-    gate: Gate,
-    resend: Resend,
     events: VecDeque<DtlsEvent>,
-    /// When the other end used its keys, with the number of the record: the handshake can be
-    /// forgotten.
-    confirmed: Option<(Instant, u64)>,
     /// What the handshake came to so far, and since when it comes to no more.
     evidence: DtlsEvidence,
     quiet_since: Option<Instant>,
@@ -160,18 +141,13 @@ pub struct Dtls {
 impl Dtls {
     /// An association that waits for [`Self::start`] or, as the server, for a ClientHello.
     pub fn new(identity: Identity, role: DtlsRole, fingerprints: Vec<Fingerprint>) -> Self {
-        let server = (role == DtlsRole::Server).then(|| identity.server.clone());
         Self {
-            endpoint: Endpoint::new(ASSOCIATION, TransportProtocol::UDP, server),
+            association: identity.association(role),
             identity,
-            role,
             fingerprints,
             state: DtlsState::New,
             deadline: None,
-            gate: Gate::default(),
-            resend: Resend::default(),
             events: VecDeque::new(),
-            confirmed: None,
             evidence: DtlsEvidence {
                 begins_here: role == DtlsRole::Client,
                 ..DtlsEvidence::default()
@@ -187,7 +163,10 @@ impl Dtls {
 
     /// This end's part in the handshake.
     pub fn role(&self) -> DtlsRole {
-        self.role
+        match self.association.is_client() {
+            true => DtlsRole::Client,
+            false => DtlsRole::Server,
+        }
     }
 
     /// There is a path: as the client, send the ClientHello; as the server, wait for it, but not for
@@ -197,22 +176,14 @@ impl Dtls {
             return;
         }
         self.quiet_since.get_or_insert(now);
-        if self.role == DtlsRole::Server {
+        if self.role() == DtlsRole::Server {
             self.deadline.get_or_insert(now + HANDSHAKE_TIMEOUT);
             return;
         }
         self.begin(now);
-        let client = self.identity.client.clone();
-        if let Err(error) = self.endpoint.connect(now, ASSOCIATION, client, None) {
-            self.fail(now, DtlsError::of(error));
+        if let Err(error) = self.association.begin(now) {
+            self.fail(now, error);
         }
-        self.note_flight(now);
-    }
-
-    /// Takes note of a flight that may have been sent.
-    fn note_flight(&mut self, now: Instant) {
-        let library = self.endpoint.poll_timeout(&ASSOCIATION);
-        self.resend.note(now, library);
     }
 
     fn begin(&mut self, now: Instant) {
@@ -227,50 +198,34 @@ impl Dtls {
             DtlsState::New => self.begin(now),
             DtlsState::Connecting | DtlsState::Connected => {}
         }
-        let admitted = self.admit(now, datagram);
-        if admitted.is_empty() {
-            return false;
-        }
-        let newest = only_protected(&admitted);
-        let read = self.endpoint.read(now, ASSOCIATION, None, admitted);
-        self.note_flight(now);
-        match read {
+        match self.read(now, datagram) {
             Ok(events) => {
                 let is_alive = self.state == DtlsState::Connected && events.iter().any(is_data);
-                self.confirm(now, newest, &events);
                 events
                     .into_iter()
                     .for_each(|event| self.handle_event(now, event));
-                return is_alive;
+                is_alive
             }
-            Err(error) if self.state == DtlsState::Connecting => {
-                self.fail(now, DtlsError::of(error));
+            Err(error) => {
+                self.fail(now, error);
+                false
             }
-            // Now that alerts are authentic, they are believed.
-            Err(Error::ErrAlertFatalOrClose) => {
-                let why = "the other end reported an error and gave up";
-                self.fail(now, DtlsError(why.to_owned()));
-            }
-            // After the handshake a bad record is dropped in silence (RFC 6347 §4.1.2.7).
-            Err(_) => {}
         }
-        false
     }
 
-    fn admit(&mut self, now: Instant, datagram: &[u8]) -> BytesMut {
-        let is_done = self.state == DtlsState::Connected;
-        if is_done {
-            return self.gate.admit(datagram, true);
+    fn read(&mut self, now: Instant, datagram: &[u8]) -> Result<Vec<EndpointEvent>, DtlsError> {
+        if self.state == DtlsState::Connected {
+            return self.association.read(now, datagram);
         }
-        let before = self.gate.progress();
-        let admitted = self.gate.admit(datagram, false);
-        if self.gate.progress() > before {
+        let before = self.association.progress();
+        let read = self.association.read(now, datagram);
+        if self.association.progress() > before {
             self.quiet_since = Some(now);
         }
         let evidence = &mut self.evidence;
         evidence.received = evidence.received.saturating_add(1);
         evidence.longest.0 = evidence.longest.0.max(size(datagram));
-        admitted
+        read
     }
 
     /// What the handshake came to so far.
@@ -285,7 +240,7 @@ impl Dtls {
                 DtlsState::Failed => self.evidence.fate.clone(),
             },
             quiet_ms: u32::try_from(quiet).unwrap_or(u32::MAX),
-            gap: self.gate.gap(),
+            gap: self.association.gap(),
             ..self.evidence.clone()
         }
     }
@@ -316,44 +271,9 @@ impl Dtls {
         }
     }
 
-    /// Takes note of the first data: whoever sends it has got our last flight.
-    fn confirm(&mut self, now: Instant, newest: Option<u64>, events: &[EndpointEvent]) {
-        if self.state == DtlsState::Connected
-            && !self.gate.is_settled()
-            && events.iter().any(is_data)
-        {
-            self.confirmed = newest.map(|newest| (now, newest));
-        }
-    }
-
-    /// Goes on with nothing but the keys: what the library keeps of a handshake, to repeat its end,
-    /// is half of what a quiet peer's memory would be. The library's memory of records that came is
-    /// lost, too, so none is taken that is older than the newest.
-    fn forget_handshake(&mut self, now: Instant, newest: u64) {
-        let Some(Ok(state)) =
-            (self.endpoint.get_connection_state(ASSOCIATION)).map(State::marshal_binary)
-        else {
-            return;
-        };
-        let is_client = self.role == DtlsRole::Client;
-        let mut keys = State::new(self.identity.provider.clone(), is_client);
-        let mut endpoint = Endpoint::new(ASSOCIATION, TransportProtocol::UDP, None);
-        // The library goes on with an earlier state in the client's name only. Which end this is
-        // says the state; the association's name is for handshakes.
-        let config = self.identity.client.clone();
-        if keys.unmarshal_binary(&state).is_ok()
-            && endpoint
-                .connect(now, ASSOCIATION, config, Some(keys))
-                .is_ok()
-        {
-            self.endpoint = endpoint;
-            self.gate.settle(newest);
-        }
-    }
-
     fn complete(&self) -> Result<Srtp, DtlsError> {
-        let state = (self.endpoint.get_connection_state(ASSOCIATION))
-            .ok_or_else(|| DtlsError("no association".to_owned()))?;
+        let state =
+            (self.association.state()).ok_or_else(|| DtlsError("no association".to_owned()))?;
         self.check_certificate(&state.peer_certificates)?;
         Srtp::from_dtls(state, &self.identity.provider).map_err(DtlsError::of)
     }
@@ -378,8 +298,8 @@ impl Dtls {
     }
 
     fn fail(&mut self, now: Instant, error: DtlsError) {
-        // The other end learns at once what it would else learn from silence. Nothing is left to fail.
-        let _ = self.endpoint.close(now);
+        // The other end learns at once what it would else learn from silence.
+        self.association.close(now);
         // Whoever gives up after the handshake has ended the call, and no handshake failed.
         self.evidence.fate = match (self.state, error.0.as_str()) {
             (DtlsState::Connected, _) => DtlsFate::Closed,
@@ -394,16 +314,14 @@ impl Dtls {
     /// Encrypts one record of application data. Before the handshake is done it is dropped.
     pub fn send(&mut self, now: Instant, data: &[u8]) {
         if self.state == DtlsState::Connected {
-            // Fails only without an association, which `Connected` rules out.
-            let _ = self.endpoint.write(now, ASSOCIATION, data);
+            self.association.write(now, data);
         }
     }
 
     /// Sends close_notify (RFC 5246 §7.2.1).
     pub fn close(&mut self, now: Instant) {
         if matches!(self.state, DtlsState::Connecting | DtlsState::Connected) {
-            // Sends what the association queued; nothing is left to fail.
-            let _ = self.endpoint.close(now);
+            self.association.close(now);
         }
         self.state = DtlsState::Closed;
         self.deadline = None;
@@ -411,13 +329,7 @@ impl Dtls {
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<BytesMut> {
-        let transmit = self.endpoint.poll_transmit();
-        if transmit.is_none()
-            && let Some((now, newest)) = self.confirmed.take()
-        {
-            self.forget_handshake(now, newest);
-        }
-        let message = transmit?.message;
+        let message = self.association.poll_transmit()?;
         if self.state != DtlsState::Connected {
             let evidence = &mut self.evidence;
             evidence.sent = evidence.sent.saturating_add(1);
@@ -434,7 +346,8 @@ impl Dtls {
     /// When [`Self::handle_timeout`] next has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadline?;
-        Some(self.resend.due().map_or(deadline, |at| at.min(deadline)))
+        let resend = self.association.poll_timeout();
+        Some(resend.map_or(deadline, |at| at.min(deadline)))
     }
 
     /// Retransmits a flight (RFC 6347 §4.2.4), or gives up.
@@ -446,29 +359,12 @@ impl Dtls {
             self.fail(now, DtlsError("the handshake took too long".to_owned()));
             return;
         }
-        let Some(library) = self.resend.take(now) else {
-            return;
-        };
-        if self.endpoint.get_connection_state(ASSOCIATION).is_none() {
-            return;
-        }
-        match self.endpoint.handle_timeout(ASSOCIATION, library) {
-            Ok(()) => {
-                let library = self.endpoint.poll_timeout(&ASSOCIATION);
-                self.resend.note_sent(now, library);
-            }
-            Err(error) => {
-                let why = format!("the other end stopped answering ({error:?})");
-                self.fail(now, DtlsError(why));
-            }
+        if let Err(error) = self.association.handle_timeout(now) {
+            self.fail(now, error);
         }
     }
 }
 
 fn size(datagram: &[u8]) -> u16 {
     u16::try_from(datagram.len()).unwrap_or(u16::MAX)
-}
-
-fn is_data(event: &EndpointEvent) -> bool {
-    matches!(event, EndpointEvent::ApplicationData(_))
 }

@@ -178,15 +178,15 @@ fn who_gives_up_after_the_handshake_has_closed() {
 #[test]
 fn the_handshake_is_kept_until_the_other_end_uses_its_keys() {
     let mut pair = Pair::connected();
-    assert!(!pair.server.gate.is_settled());
+    assert!(!pair.server.association.is_settled());
     let hello = pair.write(&["hello"]);
     assert_eq!(pair.read(&hello[0]).as_deref(), Some(&b"hello"[..]));
-    assert!(pair.server.gate.is_settled());
-    assert!(!pair.client.gate.is_settled());
+    assert!(pair.server.association.is_settled());
+    assert!(!pair.client.association.is_settled());
     pair.server.send(pair.now, b"you too");
     while pair.step() {}
     assert_eq!(data(&mut pair.client).as_deref(), Some(&b"you too"[..]));
-    assert!(pair.client.gate.is_settled());
+    assert!(pair.client.association.is_settled());
     // With new keys for old, and numbers that go on.
     for message in ["one", "two", "three"] {
         let sent = pair.write(&[message]);
@@ -199,7 +199,7 @@ fn no_record_counts_twice_whenever_the_handshake_is_forgotten() {
     let mut pair = Pair::connected();
     let sent = pair.write(&["late", "first", "second"]);
     assert!(pair.read(&sent[1]).is_some());
-    assert!(pair.server.gate.is_settled());
+    assert!(pair.server.association.is_settled());
     assert!(pair.read(&sent[1]).is_none());
     assert!(pair.read(&sent[2]).is_some());
     assert!(pair.read(&sent[2]).is_none());
