@@ -17,7 +17,7 @@ use crate::ledger::{book, keeper, projects};
 use crate::media::ceilings;
 use crate::media::forward::lead_in;
 use crate::media::ingest::{loss, table};
-use crate::media::net::dtls::gate;
+use crate::media::net::dtls::{gate, hello, server as dtls_server};
 use crate::media::net::{budget, framing, tcp};
 use crate::media::peer::streams;
 use crate::media::shard::{gatherings, mailbox, moves, receive, talking};
@@ -388,6 +388,34 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             "data from a peer while nothing",
             vec![mib(peer::MAX_UNANSWERED)],
         ),
+        (
+            "associations of DTLS of a media",
+            vec![
+                n(dtls_server::MAX_ASSOCIATIONS, ", of which"),
+                n(dtls_server::MAX_PER_ADDRESS, " of one"),
+            ],
+        ),
+        (
+            "handshakes of DTLS at `--turns-port` under",
+            vec![
+                n(dtls_server::MAX_HANDSHAKES, ", of which"),
+                n(dtls_server::MAX_HANDSHAKES_PER_ADDRESS, " of one"),
+                s(dtls_server::HANDSHAKE_TIME),
+            ],
+        ),
+        (
+            "handshakes of DTLS at `--turns-port` of",
+            vec![
+                n(dtls_server::HANDSHAKES.0, " a second"),
+                n(dtls_server::HANDSHAKES.1, " at once"),
+            ],
+        ),
+        (
+            "what a handshake of DTLS keeps",
+            vec![n(gate::MAX_FRAGMENTS, " fragments"), kib(gate::MAX_BYTES)],
+        ),
+        ("cookie of a ClientHello", vec![s(hello::COOKIE_LIFETIME)]),
+        ("association of DTLS without", vec![s(dtls_server::SILENCE)]),
         (
             "ICE-TCP and TURN connections",
             vec![

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::OptionFuture;
+use socket2::Type;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -20,7 +21,8 @@ use crate::http::{self, App, TurnApi};
 use crate::ledger::{DataError, Ledger};
 use crate::media::ceilings::Ceilings;
 use crate::media::net::candidates::Interfaces;
-use crate::media::net::sockets::{TRIES, open_listener};
+use crate::media::net::sockets::{Port, TRIES, open_listener, try_bind_kind};
+use crate::media::plane::DtlsPort;
 use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
 use crate::room::Rooms;
 use crate::signalling::Signalling;
@@ -73,10 +75,12 @@ pub enum Security {
 #[derive(Debug, Error)]
 pub enum StartError {
     /// A port is taken.
-    #[error("{flag}: TCP port {port} is in use; stop what uses it, or choose another port")]
+    #[error("{flag}: {what} port {port} is in use; stop what uses it, or choose another port")]
     InUse {
         /// The setting that asks for it.
         flag: &'static str,
+        /// `TCP` or `UDP`.
+        what: &'static str,
         /// The port asked for.
         port: u16,
     },
@@ -140,14 +144,15 @@ impl Server {
         let (listener, addr) = listen(config.http.listen).await?;
         let (turns_listeners, turns_port) = listen_for_turns(&config, tls.is_some())?;
         let turns = tls.as_ref().map(|tls| Turns {
-            port: turns_port.unwrap_or(addr.port()),
+            port: turns_port.as_ref().map_or(addr.port(), |port| port.number),
             at: turns_port.is_none().then(|| addr.ip()),
             certificates: tls.certificates.clone(),
         });
+        let dtls = dtls_port(tls.as_ref(), turns_port.clone());
         let turn = Arc::new(TurnServers::new(turn_config(&config, &external, turns)?));
         let ledger = open_ledger(&config, &turn)?;
         let traces = open_traces(&config)?;
-        let media_config = media_config(&config, &external);
+        let media_config = media_config(&config, &external, dtls);
         let media =
             MediaPlane::start_with(media_config, |port, shard| Some(turn.guest(port, shard)))?;
         let signalling = Arc::new(Signalling::new(
@@ -167,20 +172,15 @@ impl Server {
             turns: turns_listeners,
             tls: tls.as_ref().map(|tls| tls.config.clone().into()),
         };
-        let serving = serve(
-            ports,
-            router,
-            media.clone(),
-            config.clone(),
-            stop_http.clone(),
-        );
+        let (stop, served) = (stop_http.clone(), config.clone());
+        let serving = serve(ports, router, media.clone(), served, stop);
         let http = look_after(serving, tls, ledger.clone(), &stop_http);
         Ok(Self {
             config,
             external,
             addr,
             security,
-            turns_port,
+            turns_port: turns_port.map(|port| port.number),
             media,
             turn,
             signalling,
@@ -226,7 +226,7 @@ impl Server {
         self.media.port()
     }
 
-    /// The TCP port of TURN over TLS, where it has one of its own.
+    /// The port of TURN over TLS and DTLS, where it has one of its own.
     #[must_use]
     pub fn turns_port(&self) -> Option<u16> {
         self.turns_port
@@ -317,6 +317,15 @@ fn secure(config: &Config, external: &External) -> Result<(Option<Tls>, Security
     Ok((tls, security))
 }
 
+/// The port for DTLS, if there is one, with the certificate of HTTPS.
+fn dtls_port(tls: Option<&Tls>, port: Option<Port>) -> Option<DtlsPort> {
+    let (tls, port) = tls.zip(port)?;
+    Some(DtlsPort {
+        port,
+        certificates: tls.certificates.clone(),
+    })
+}
+
 /// Serves HTTP, follows its certificate, and tells webhooks, until `stop`.
 fn look_after(
     serving: impl Future<Output = ()> + Send + 'static,
@@ -361,7 +370,7 @@ fn open_traces(config: &Config) -> Result<Option<Arc<Traces>>, StartError> {
     }
 }
 
-fn media_config(config: &Config, external: &External) -> MediaConfig {
+fn media_config(config: &Config, external: &External, dtls: Option<DtlsPort>) -> MediaConfig {
     MediaConfig {
         port: external.port,
         listen: config.media.listen.clone(),
@@ -370,6 +379,7 @@ fn media_config(config: &Config, external: &External) -> MediaConfig {
         interfaces: config.media.interfaces.clone(),
         ceilings: ceilings(&config.limits),
         shards: config.media.shards,
+        dtls,
     }
 }
 
@@ -435,11 +445,11 @@ async fn listen(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), StartErr
     bound(listener).map_err(|source| refusal("--listen", asked, source))
 }
 
-/// The listeners of `--turns-port`, and which that is.
+/// The listeners of `--turns-port`, and where its UDP port is free, too.
 fn listen_for_turns(
     config: &Config,
     has_tls: bool,
-) -> Result<(Vec<TcpListener>, Option<u16>), StartError> {
+) -> Result<(Vec<TcpListener>, Option<Port>), StartError> {
     let Some(port) = config.turn.turns_port else {
         return Ok((Vec::new(), None));
     };
@@ -448,7 +458,7 @@ fn listen_for_turns(
     }
     for _ in 1..TRIES {
         match listen_for_turns_at(port, config) {
-            // Free in one family only: any other will do as well.
+            // Free for some, but not for all: any other will do as well.
             Err(StartError::InUse { .. }) if port == 0 => {}
             listening => return listening,
         }
@@ -457,17 +467,26 @@ fn listen_for_turns(
 }
 
 fn listen_for_turns_at(
-    mut port: u16,
+    mut number: u16,
     config: &Config,
-) -> Result<(Vec<TcpListener>, Option<u16>), StartError> {
-    let mut listeners = Vec::new();
+) -> Result<(Vec<TcpListener>, Option<Port>), StartError> {
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     let mut listen = |ip| {
-        let asked = SocketAddr::new(ip, port);
+        let asked = SocketAddr::new(ip, number);
         let listener = open_listener(asked).and_then(TcpListener::from_std);
         let (listener, addr) =
             bound(listener).map_err(|source| refusal("--turns-port", asked, source))?;
-        port = addr.port();
+        try_bind_kind("UDP", addr, Type::DGRAM).map_err(|error| match error {
+            PortError::InUse { what, port } => StartError::InUse {
+                flag: "--turns-port",
+                what,
+                port,
+            },
+            PortError::Bind { source, .. } => refusal("--turns-port", addr, source),
+        })?;
+        number = addr.port();
         listeners.push(listener);
+        addresses.push(ip);
         Ok(())
     };
     config
@@ -484,7 +503,7 @@ fn listen_for_turns_at(
             Err(error) => tracing::debug!(%error, "no IPv6"),
         }
     }
-    Ok((listeners, Some(port)))
+    Ok((listeners, Some(Port { number, addresses })))
 }
 
 fn bound(listener: io::Result<TcpListener>) -> io::Result<(TcpListener, SocketAddr)> {
@@ -516,7 +535,11 @@ fn advice(error: &MediaError) -> String {
 fn refusal(flag: &'static str, asked: SocketAddr, source: io::Error) -> StartError {
     let (addr, port) = (asked.ip(), asked.port());
     match source.kind() {
-        io::ErrorKind::AddrInUse => StartError::InUse { flag, port },
+        io::ErrorKind::AddrInUse => StartError::InUse {
+            flag,
+            what: "TCP",
+            port,
+        },
         io::ErrorKind::AddrNotAvailable => StartError::NotOurs { flag, addr },
         _ => StartError::Listen {
             flag,

@@ -31,7 +31,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
 
 /// coturn's client, relaying through a server's port for a while; `None` where it is not installed.
 pub fn relaying(port: u16, arguments: &[&str]) -> Result<Option<Child>> {
-    let Some(mut command) = at(port, arguments) else {
+    let Some(mut command) = at("127.0.0.1", port, arguments) else {
         return Ok(None);
     };
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -49,17 +49,22 @@ pub async fn natdiscovery(port: u16, arguments: &[&str]) -> Result<Option<String
     Ok(Some(said(command).await?))
 }
 
-fn at(port: u16, arguments: &[&str]) -> Option<Command> {
+fn at(host: &str, port: u16, arguments: &[&str]) -> Option<Command> {
     let mut command = Command::new(program("turnutils_uclient")?);
     command.args(arguments);
-    command.args(["-p", &port.to_string(), "127.0.0.1"]);
+    command.args(["-p", &port.to_string(), host]);
     command.kill_on_drop(true);
     Some(command)
 }
 
 /// What coturn's client says of a server's port; `None` where it is not installed.
 pub async fn uclient(port: u16, arguments: &[&str]) -> Result<Option<String>> {
-    let Some(command) = at(port, arguments) else {
+    uclient_at("127.0.0.1", port, arguments).await
+}
+
+/// The same of a server at another address.
+pub async fn uclient_at(host: &str, port: u16, arguments: &[&str]) -> Result<Option<String>> {
+    let Some(command) = at(host, port, arguments) else {
         return Ok(None);
     };
     Ok(Some(said(command).await?))

@@ -2,7 +2,7 @@
 //! else does, at a port of their own or at the page's.
 
 use anyhow::{Context, Result, ensure};
-use ferrite_tests::coturn::{mirror, uclient};
+use ferrite_tests::coturn::{mirror, uclient, uclient_at};
 use ferrite_tests::{BrowserOptions, Scene, Server, artefacts, scene_with, wait};
 
 /// For certificates that nobody vouches for.
@@ -95,7 +95,7 @@ async fn relaying_server(name: &str) -> Result<Server> {
         ["--tls", "self-signed"],
         ["--turns-port", "0"],
         ["--turn-shared-secret", "north"],
-        ["--turn-allow", "127.0.0.1"],
+        ["--turn-allow", "127.0.0.1,::1"],
     ];
     Server::start(&artefacts::fresh(name)?, flags.as_flattened()).await
 }
@@ -127,25 +127,50 @@ async fn coturns_client_gets_everything_back_over_tls() -> Result<()> {
 
 #[tokio::test]
 async fn coturns_client_is_refused_over_tls_with_a_wrong_secret() -> Result<()> {
-    let server = relaying_server("coturn_tls_refused").await?;
+    refused_with_a_wrong_secret("coturn_tls_refused", &["-t"]).await
+}
+
+async fn refused_with_a_wrong_secret(name: &str, how: &[&str]) -> Result<()> {
+    let server = relaying_server(name).await?;
     let port = server.turns_port().context("a port")?;
-    let wrong = [
-        "-t",
-        "-S",
-        "-v",
-        "-c",
-        "-u",
-        "me",
-        "-W",
-        "south",
-        "-e",
-        "127.0.0.1",
-        "-n",
-        "2",
-    ];
-    let Some(said) = uclient(port, &wrong).await? else {
+    let who = ["-u", "me", "-W", "south", "-e", "127.0.0.1"];
+    let what = ["-S", "-v", "-c", "-n", "2"];
+    let Some(said) = uclient(port, &[how, &who, &what].concat()).await? else {
         return Ok(());
     };
     ensure!(said.contains("Cannot complete Allocation"), "{said}");
     Ok(())
+}
+
+#[tokio::test]
+async fn coturns_client_gets_everything_back_over_dtls() -> Result<()> {
+    let server = relaying_server("coturn_dtls").await?;
+    let port = server.turns_port().context("a port")?;
+    // By channels and by indications; two clients at once; to a peer by IPv6, and all of it by IPv6.
+    for (host, to, how) in [
+        ("127.0.0.1", "127.0.0.1", &[][..]),
+        ("127.0.0.1", "127.0.0.1", &["-s"]),
+        ("127.0.0.1", "::1", &["-x"]),
+        ("::1", "::1", &["-x"]),
+    ] {
+        let Ok(peer) = mirror(to).await else {
+            eprintln!("left out: this machine has no IPv6");
+            return Ok(());
+        };
+        let peer = peer.to_string();
+        let common = ["-S", "-u", "me", "-W", "north", "-e", to, "-r", &peer];
+        let amount = ["-c", "-n", "10", "-m", "2", "-l", "200"];
+        let arguments = [how, &common, &amount].concat();
+        let Some(said) = uclient_at(host, port, &arguments).await? else {
+            return Ok(());
+        };
+        let all = "tot_send_msgs=20, tot_recv_msgs=20";
+        ensure!(said.contains(all), "{host} {to} {how:?}: {said}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn coturns_client_is_refused_over_dtls_with_a_wrong_secret() -> Result<()> {
+    refused_with_a_wrong_secret("coturn_dtls_refused", &[]).await
 }

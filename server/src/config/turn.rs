@@ -23,8 +23,8 @@ settings! {
         /// A file with further such secrets, one in each line
         pub shared_secret_file: SecretsFile = SecretsFile::default(), "turn-shared-secret-file", "FILE";
 
-        /// A TCP port for TURN over TLS, at the addresses of --media-listen; 0 takes any that is free. It needs a
-        /// certificate, as HTTPS does; where there is one, --listen takes TURN over TLS, too
+        /// A port for TURN over TLS (TCP) and DTLS (UDP), at the addresses of --media-listen; 0 takes any that is
+        /// free. It needs a certificate, as HTTPS does; where there is one, --listen takes TURN over TLS, too
         pub turns_port: Option<u16> = None, "turns-port", "PORT";
 
         /// A secretKey of the REST API that makes, lists and counts TURN credentials; without any there is no

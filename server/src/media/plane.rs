@@ -26,8 +26,11 @@ use crate::media::handle::{PeerHandle, new_credentials};
 use crate::media::id::PeerId;
 use crate::media::net::candidates::{Interfaces, host_candidates, offered};
 use crate::media::net::dtls::association::DtlsError;
+use crate::media::net::dtls::server::DtlsServer;
 use crate::media::net::guest::Guest;
-use crate::media::net::sockets::{Opened, Port, TRIES, open, probe, warn_of_a_small_buffer};
+use crate::media::net::sockets::{
+    Opened, Port, TRIES, open, open_beside, probe, warn_of_a_small_buffer,
+};
 use crate::media::net::tls::Secured;
 use crate::media::peer::{Peer, PeerConfig};
 use crate::media::rtp::clock::Clock;
@@ -35,10 +38,12 @@ use crate::media::sdp::Local;
 use crate::media::shard::gauges::MediaGauges;
 use crate::media::shard::mailbox::Mail;
 use crate::media::shard::resident::Resident;
+use crate::media::shard::sealed::Sealed;
 use crate::media::shard::shards::Shards;
 use crate::media::shard::thread::Prepared;
 use crate::media::transport::dtls::Identity;
 use crate::random;
+use crate::tls::Certificates;
 
 /// The largest data channel message taken, in bytes.
 pub const MAX_MESSAGE_SIZE: u32 = 262_144;
@@ -66,6 +71,31 @@ pub struct MediaConfig {
     pub ceilings: Ceilings,
     /// Worker threads. 0 means one per core.
     pub shards: usize,
+    /// Where the guests' clients may come by DTLS, if they may.
+    pub dtls: Option<DtlsPort>,
+}
+
+/// A UDP port for DTLS.
+#[derive(Clone, Debug)]
+pub struct DtlsPort {
+    /// The port, which is free.
+    pub port: Port,
+    /// The certificate that is shown there.
+    pub certificates: Arc<Certificates>,
+}
+
+impl DtlsPort {
+    /// As each of so many shards has it.
+    fn open(&self, shards: usize) -> Result<Vec<Sealed>, MediaError> {
+        let (port, key) = (self.port.number, rand::random());
+        let bind = |source| MediaError::Bind { port, source };
+        let opened = open_beside(&self.port, shards).map_err(bind)?;
+        let sealed = opened.into_iter().map(|sockets| {
+            let server = DtlsServer::new(Instant::now(), self.certificates.clone(), &key)?;
+            Ok(Sealed::new(port, sockets, server))
+        });
+        sealed.collect()
+    }
 }
 
 /// Why the media plane did not start.
@@ -166,11 +196,16 @@ impl MediaPlane {
             source,
         };
         let dropped = Arc::new(AtomicU64::new(0));
+        let sealed = config.dtls.map(|dtls| dtls.open(shards)).transpose()?;
+        let mut sealed = sealed.into_iter().flatten();
         let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
         for (index, opened) in opened.into_iter().enumerate() {
             let (mut shard, mailbox) = Prepared::new(opened, number).map_err(bind)?;
             if let Some(guest) = invite(&port, index) {
                 shard.host(guest, dropped.clone()).map_err(bind)?;
+            }
+            if let Some(sealed) = sealed.next() {
+                shard.seal(sealed).map_err(bind)?;
             }
             prepared.push(shard);
             mailboxes.push(mailbox);

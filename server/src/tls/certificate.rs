@@ -124,6 +124,16 @@ impl Certificates {
         Self(RwLock::new(Arc::new(first)))
     }
 
+    /// One that nobody vouches for, for this machine's names.
+    pub fn self_signed(addresses: &[IpAddr], now: SystemTime) -> Result<Self, CertificateError> {
+        Certificate::self_signed(addresses, now).map(Self::new)
+    }
+
+    /// The one that newcomers are shown.
+    pub(crate) fn shown(&self) -> Arc<CertifiedKey> {
+        self.current().key()
+    }
+
     /// Where clients reach whoever has it, if it says so.
     pub(crate) fn host(&self) -> Option<String> {
         self.current().host().map(str::to_owned)
@@ -147,7 +157,7 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current().key())
+        Some(self.shown())
     }
 }
 

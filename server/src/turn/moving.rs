@@ -16,8 +16,8 @@ use crate::media::net::stun::attribute::{LIFETIME, MOBILITY_TICKET, NONCE};
 use crate::media::net::stun::{Message, Method};
 
 impl Turn {
-    /// What a new allocation with a port moves by, if its client asks for it. Over TCP it does not: there an
-    /// allocation ends with its connection (RFC 8656 §3.2).
+    /// What a new allocation with a port moves by, if its client asks for it. Over TCP and DTLS it does not:
+    /// there an allocation ends with its connection (RFC 8656 §3.2).
     pub(super) fn mobility(
         &self,
         client: &FourTuple,

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use ring::hmac;
 use subtle::ConstantTimeEq as _;
 
-use crate::media::net::path::{FourTuple, Transport};
+use crate::media::net::path::FourTuple;
 
 /// How long a nonce is good. A client that uses it longer is given another, and asks again.
 pub const NONCE_LIFETIME: u64 = 3600;
@@ -58,7 +58,7 @@ impl Nonces {
     fn seal(&self, time: u32, client: &FourTuple) -> [u8; SEAL] {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(&time.to_be_bytes());
-        context.update(&[u8::from(client.transport == Transport::Tcp)]);
+        context.update(&[client.transport as u8]);
         match client.remote.ip() {
             std::net::IpAddr::V4(ip) => context.update(&ip.octets()),
             std::net::IpAddr::V6(ip) => context.update(&ip.octets()),
@@ -77,6 +77,7 @@ fn time(nonce: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::net::path::Transport;
 
     fn client(transport: Transport, remote: &str) -> FourTuple {
         FourTuple {
@@ -99,6 +100,7 @@ mod tests {
             client(Transport::Udp, "192.0.2.3:5000"),
             client(Transport::Udp, "[2001:db8::1]:5000"),
             client(Transport::Tcp, "192.0.2.2:5000"),
+            client(Transport::Dtls, "192.0.2.2:5000"),
         ] {
             assert!(!is_good(1_000_000, &other));
         }

@@ -160,7 +160,7 @@ fn wrap(
             // Padding is for streams (RFC 8656 §12.5).
             let padding = match client.transport {
                 Transport::Tcp => data.len().next_multiple_of(4) - data.len(),
-                Transport::Udp | Transport::Relayed => 0,
+                Transport::Udp | Transport::Dtls | Transport::Relayed => 0,
             };
             let len = CHANNEL_HEADER + data.len() + padding;
             write(clients, client, len, expires, |out| {

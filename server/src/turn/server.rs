@@ -25,7 +25,7 @@ use super::ports::{Lease, Ports};
 use super::quota::{Quota, Quotas};
 use super::ticket::Tickets;
 use crate::media::net::outbox::{Outbox, Transmit};
-use crate::media::net::path::{FourTuple, Transport};
+use crate::media::net::path::FourTuple;
 use crate::rate::{Rate, Sources};
 
 /// How often it is looked for allocations that are over, and meters are told what the others carried.
@@ -246,7 +246,7 @@ impl Turn {
             .allocations
             .iter()
             .map(|(_, allocation)| allocation.client);
-        let connections = clients.filter(|client| client.transport == Transport::Tcp);
+        let connections = clients.filter(|client| client.transport.is_connected());
         self.introductions.clear();
         self.introductions.extend(connections);
     }
@@ -262,7 +262,7 @@ impl Turn {
 
     pub(super) fn insert(&mut self, allocation: Allocation) {
         let (client, port) = (allocation.client, allocation.relayed.port());
-        if client.transport == Transport::Tcp {
+        if client.transport.is_connected() {
             self.introductions.push(client);
         }
         let key = self.allocations.insert(allocation);

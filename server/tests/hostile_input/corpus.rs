@@ -149,6 +149,11 @@ fn a_handshake_takes_any_message() {
     explore("dtls", 1000);
 }
 
+#[test]
+fn strangers_at_the_port_of_dtls_are_answered_with_less() {
+    explore("dtls_server", 1000);
+}
+
 /// `FERRITE_INPUT=sdp_offer:FILE` runs one input.
 #[test]
 fn one_input() {

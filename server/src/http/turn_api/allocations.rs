@@ -40,7 +40,7 @@ fn show(book: &Book, number: u64, relay: &LiveRelay) -> Value {
         None => None,
     };
     let transport = match relay.transport {
-        Transport::Udp | Transport::Relayed => "udp",
+        Transport::Udp | Transport::Dtls | Transport::Relayed => "udp",
         Transport::Tcp => "tcp",
     };
     json!({

@@ -81,7 +81,7 @@ impl Outbox {
     /// Adds a datagram.
     pub fn push(&mut self, path: &FourTuple, datagram: BytesMut) {
         match path.transport {
-            Transport::Udp | Transport::Relayed => {
+            Transport::Udp | Transport::Dtls | Transport::Relayed => {
                 let written: Result<(), ()> = self.write(path, datagram.len(), None, |out| {
                     out.extend_from_slice(&datagram);
                     Ok(())

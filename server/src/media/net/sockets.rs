@@ -152,26 +152,44 @@ pub fn open(port: &Port, shards: usize) -> io::Result<Vec<Opened>> {
     Ok(opened)
 }
 
+/// Opens a port that serves no media, UDP alone, for this many shards.
+pub fn open_beside(port: &Port, shards: usize) -> io::Result<Vec<Vec<Socket>>> {
+    let (opened, bound) = open_for_each(port, shards)?;
+    let mut steered = bound.iter().map(|raw| steer(raw, shards, Sockets::OfMedia));
+    if let Some(error) = steered.find_map(Result::err) {
+        tracing::debug!(%error, "the system chooses the shard of a path");
+    }
+    Ok(opened)
+}
+
 /// Opens what congestion feedback comes to, and has it come there. All or nothing, since the kernel counts
 /// the sockets of an address.
 fn open_feedback(port: &Port, shards: usize) -> io::Result<Vec<Vec<Socket>>> {
-    let mut opened: Vec<_> = (0..shards).map(|_| Vec::new()).collect();
-    let mut bound = Vec::new();
-    for ip in &port.addresses {
-        let address = SocketAddr::new(*ip, port.number);
-        for shard in &mut opened {
-            let raw = bind_shared(address, Type::DGRAM)?;
-            bound.push(raw.try_clone()?);
-            shard.push(made_of(raw, address)?);
-        }
-    }
-    // The last of each address stands for them all.
-    let addresses = || bound.iter().skip(shards - 1).step_by(shards);
-    let steered = addresses().try_for_each(|raw| steer(raw, shards, Sockets::OfMediaAndFeedback));
+    let (opened, bound) = open_for_each(port, shards)?;
+    let mut steered = bound.iter();
+    let steered = steered.try_for_each(|raw| steer(raw, shards, Sockets::OfMediaAndFeedback));
     if steered.is_err() {
-        addresses().try_for_each(|raw| steer(raw, shards, Sockets::OfMedia))?;
+        let mut bound = bound.iter();
+        bound.try_for_each(|raw| steer(raw, shards, Sockets::OfMedia))?;
     }
     steered.map(|()| opened)
+}
+
+/// A UDP socket at each address for each shard. And the last of each address, which stands for them all.
+fn open_for_each(port: &Port, shards: usize) -> io::Result<(Vec<Vec<Socket>>, Vec<RawSocket>)> {
+    let mut opened: Vec<_> = (0..shards).map(|_| Vec::new()).collect();
+    let mut last = Vec::new();
+    for ip in &port.addresses {
+        let address = SocketAddr::new(*ip, port.number);
+        let mut bound = None;
+        for shard in &mut opened {
+            let raw = bind_shared(address, Type::DGRAM)?;
+            bound = Some(raw.try_clone()?);
+            shard.push(made_of(raw, address)?);
+        }
+        last.extend(bound);
+    }
+    Ok((opened, last))
 }
 
 fn open_one(port: &Port) -> io::Result<Opened> {

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `shards` | all of them, as each and the control plane sees them |
 //! | `thread` | the loop around one core: polls, reads, sends |
+//! | `wires` | what leaves it, and by what |
+//! | `sealed` | the port of TURN over DTLS |
 //! | `receive`, `pace` | what it reads, and how often |
 //! | `feedback` | how often it reads the congestion feedback that was put aside |
 //! | `mailbox`, `listeners` | how it is told things, and whom it tells |
@@ -42,6 +44,7 @@ mod peers;
 pub mod receive;
 pub mod resident;
 pub mod routes;
+pub mod sealed;
 pub mod shards;
 pub mod talking;
 #[cfg(test)]
@@ -50,3 +53,4 @@ pub mod thread;
 mod timers;
 mod turn;
 mod watched;
+mod wires;

@@ -10,11 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
-use crate::media::event::PeerEvent;
-use crate::media::id::PeerId;
 use crate::media::net::buffers;
 use crate::media::net::demux::is_guests;
 use crate::media::net::departures::Departures;
@@ -24,7 +21,6 @@ use crate::media::net::path::{FourTuple, Transport};
 use crate::media::net::sockets::Opened;
 use crate::media::net::tcp::{FIRST_TOKEN, Received, Tcp};
 use crate::media::net::udp::Socket;
-use crate::media::shard::command::Command;
 use crate::media::shard::core::{SWEEP_INTERVAL, ShardCore};
 use crate::media::shard::feedback::FeedbackPace;
 use crate::media::shard::gauges::MediaGauges;
@@ -32,7 +28,9 @@ use crate::media::shard::mailbox::{self, Inbox, Mail, Mailbox};
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::pace::Pace;
 use crate::media::shard::receive::Receive;
+use crate::media::shard::sealed::Sealed;
 use crate::media::shard::shards::Shards;
+use crate::media::shard::wires::Wires;
 
 const MAILBOX_TOKEN: Token = Token(usize::MAX);
 
@@ -45,6 +43,7 @@ pub struct Prepared {
     sockets: Vec<Socket>,
     feedback: Vec<Socket>,
     tcp: Tcp,
+    sealed: Option<Sealed>,
     inbox: Inbox,
     port: u16,
     guest: Option<Box<dyn Guest>>,
@@ -68,6 +67,7 @@ impl Prepared {
             poll,
             sockets,
             feedback,
+            sealed: None,
             inbox,
             port,
             guest: None,
@@ -82,18 +82,31 @@ impl Prepared {
         Ok(())
     }
 
+    /// Clients may come by DTLS.
+    pub fn seal(&mut self, mut sealed: Sealed) -> io::Result<()> {
+        let first = self.sockets.len() + self.feedback.len();
+        watch(self.poll.registry(), sealed.sockets_mut(), first)?;
+        self.sealed = Some(sealed);
+        Ok(())
+    }
+
     /// Serves until told to shut down.
     pub fn run(self, index: usize, shards: Shards, dropped: Arc<AtomicU64>) {
         let now = Instant::now();
         let core = ShardCore::new(now, index, shards.len(), shards.directory.clone());
         let mut thread = Thread {
-            receive: Receive::new(self.port, self.sockets.iter().chain(&self.feedback)),
+            receive: {
+                let sealed = self.sealed.iter().flat_map(Sealed::sockets);
+                let own = self.sockets.iter().chain(&self.feedback);
+                Receive::new(self.port, own.chain(sealed))
+            },
             feedback: self.feedback,
             feedback_pace: FeedbackPace::new(now),
             out: Wires {
                 sockets: self.sockets,
                 departures: Departures::default(),
                 tcp: self.tcp.within(core.budget()),
+                sealed: self.sealed,
                 shards,
                 dropped,
                 relayed: Vec::new(),
@@ -186,6 +199,8 @@ impl Thread {
         let next = guests.map_or(next, |guests| guests.min(next));
         let feedback = self.feedback_pace.poll_timeout();
         let next = feedback.map_or(next, |feedback| feedback.min(next));
+        let sealed = (self.out.sealed.as_ref()).and_then(Sealed::poll_timeout);
+        let next = sealed.map_or(next, |sealed| sealed.min(next));
         next.saturating_duration_since(Instant::now())
     }
 
@@ -209,7 +224,7 @@ impl Thread {
                 Mail::Connection(secured) => self.out.tcp.adopt(now, secured),
                 // Nobody waits any more: it took too long.
                 Mail::Count(answer) => drop(answer.send(MediaGauges {
-                    connections: self.out.tcp.len(),
+                    connections: self.out.connections(),
                     relays: self.guest.as_ref().map_or(0, |guest| guest.relays()),
                     ..self.core.gauges()
                 })),
@@ -230,10 +245,11 @@ impl Thread {
                 self.out.tcp.handle_event(now, event, &mut received);
             }
         }
-        self.take_tcp(now, &received);
+        self.take(now, &received);
     }
 
-    fn take_tcp(&mut self, now: Instant, received: &Received) {
+    /// Takes what came by connections.
+    fn take(&mut self, now: Instant, received: &Received) {
         // As mostly, over UDP. For nothing the core would take two turns.
         if received.is_empty() {
             return;
@@ -260,6 +276,7 @@ impl Thread {
             self.pace.note(arrived);
         }
         self.receive_feedback();
+        self.receive_sealed();
         self.receive.has_unread()
     }
 
@@ -287,6 +304,31 @@ impl Thread {
         if let Err(error) = changed {
             tracing::error!(%error, shard = self.index, "nothing wakes a shard for congestion feedback");
             self.feedback_pace.gather(now);
+        }
+    }
+
+    /// Reads what is sealed by DTLS, but not for ever.
+    fn receive_sealed(&mut self) {
+        let first = self.out.sockets.len() + self.feedback.len();
+        let count = self.out.sealed.iter().flat_map(Sealed::sockets).count();
+        for at in 0..count * RECEIVE_ROUNDS {
+            let (at, mut received) = (at % count, Received::default());
+            let Some(sealed) = &mut self.out.sealed else {
+                return;
+            };
+            if let Some(socket) = sealed.sockets().get(at)
+                && self.receive.is_unread(first + at)
+            {
+                self.receive.read(first + at, socket);
+                self.pace.note(self.receive.arrived());
+                let now = Instant::now();
+                for (path, datagram) in self.receive.datagrams() {
+                    sealed.open(now, path, datagram, &mut received);
+                }
+                self.take(now, &received);
+                self.serve_guest(now);
+                self.out.flush();
+            }
         }
     }
 
@@ -341,18 +383,14 @@ impl Thread {
         }
         guest.send();
         while let Some(transmit) = guest.poll_transmit() {
-            let Transmit { path, expires, .. } = transmit;
-            match path.transport {
-                Transport::Tcp => _ = self.out.tcp.send(now, &path, transmit.data, expires),
-                Transport::Udp | Transport::Relayed => self.out.send_udp(transmit),
-            }
+            self.out.send_guests(now, transmit);
         }
         while let Some((shard, path, data)) = guest.poll_handed_over() {
             // Full: lost, like any datagram can be.
             let _ = self.out.shards.send(shard, Mail::Guest { path, data });
         }
         while let Some(path) = guest.poll_introduction() {
-            self.out.tcp.introduce(now, &path);
+            self.out.introduce(now, &path);
         }
     }
 
@@ -361,12 +399,15 @@ impl Thread {
         if let Some(guest) = &mut self.guest {
             guest.handle_timeout(now);
         }
+        let mut received = Received::default();
+        if let Some(sealed) = &mut self.out.sealed {
+            sealed.handle_timeout(now, &mut received);
+        }
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP_INTERVAL;
-            let mut received = Received::default();
-            self.out.tcp.sweep(now, &mut received);
-            self.take_tcp(now, &received);
+            self.out.sweep(now, &mut received);
         }
+        self.take(now, &received);
     }
 }
 
@@ -401,85 +442,5 @@ fn for_peers<'a>(
     move |(path, datagram)| match guest {
         Some(guest) if is_guests(datagram) => guest.take(now, &path, datagram),
         Some(_) | None => Some((path, datagram)),
-    }
-}
-
-/// The thread's answer to what its core asks for.
-struct Wires {
-    sockets: Vec<Socket>,
-    departures: Departures,
-    tcp: Tcp,
-    shards: Shards,
-    dropped: Arc<AtomicU64>,
-    /// What is for a guest to send on.
-    relayed: Vec<Transmit>,
-}
-
-impl Wires {
-    /// Has another shard's guest send datagrams on.
-    fn relay_each(&mut self, shard: usize, transmit: &Transmit) {
-        for datagram in transmit.datagrams() {
-            self.relay(shard, transmit.path, BytesMut::from(datagram));
-        }
-    }
-}
-
-impl Wires {
-    /// Sends what gathered in this turn.
-    fn flush(&mut self) {
-        self.departures.flush(&self.sockets, &self.dropped);
-        self.tcp.flush(Instant::now());
-    }
-}
-
-impl Outlet for Wires {
-    fn send_udp(&mut self, transmit: Transmit) {
-        if transmit.path.transport == Transport::Relayed {
-            return self.relayed.push(transmit);
-        }
-        (self.departures).push(&self.sockets, transmit, &self.dropped);
-    }
-
-    fn has_connection(&self, path: &FourTuple) -> bool {
-        self.tcp.has(path)
-    }
-
-    fn send_tcp(
-        &mut self,
-        now: Instant,
-        path: &FourTuple,
-        data: BytesMut,
-        expires: Option<Instant>,
-    ) -> bool {
-        self.tcp.send(now, path, data, expires)
-    }
-
-    fn introduce(&mut self, now: Instant, path: &FourTuple) {
-        self.tcp.introduce(now, path);
-    }
-
-    fn dismiss(&mut self, now: Instant, path: &FourTuple) {
-        self.tcp.dismiss(now, path);
-    }
-
-    fn relay(&mut self, shard: usize, path: FourTuple, data: BytesMut) {
-        // Full: lost, like any datagram can be.
-        let _ = self.shards.send(shard, Mail::Relay { path, data });
-    }
-
-    fn command(&mut self, shard: usize, command: Command) -> Result<(), Command> {
-        self.shards.command(shard, command)
-    }
-
-    fn tell(&mut self, id: PeerId, event: PeerEvent) -> Result<(), PeerEvent> {
-        self.shards.listeners.tell(id, event)
-    }
-
-    fn listens(&self, id: PeerId) -> bool {
-        self.shards.listeners.listens(id)
-    }
-
-    fn forget(&mut self, id: PeerId) {
-        self.shards.listeners.forget(id);
     }
 }

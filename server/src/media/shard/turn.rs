@@ -176,6 +176,8 @@ fn send_all(now: Instant, resident: &mut Resident, paths: &Paths, out: &mut impl
     while let Some(transmit) = resident.peer.poll_transmit() {
         match transmit.path.transport {
             Transport::Udp | Transport::Relayed => out.send_udp(transmit),
+            // No peer is reached so.
+            Transport::Dtls => {}
             Transport::Tcp => {
                 has_changed = true;
                 send_tcp(now, resident, transmit, paths, out);

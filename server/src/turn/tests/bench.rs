@@ -270,8 +270,8 @@ impl Client {
         }
     }
 
-    pub(super) fn over_tcp(mut self) -> Self {
-        self.path.transport = Transport::Tcp;
+    pub(super) fn over(mut self, transport: Transport) -> Self {
+        self.path.transport = transport;
         self
     }
 

@@ -1,7 +1,7 @@
 //! Who is let in, and what strangers can make the server do.
 
 use super::bench::*;
-use crate::media::net::path::Transport;
+use crate::media::net::path::{FourTuple, Transport};
 use crate::media::net::stun::attribute::*;
 use crate::media::net::stun::{Method, Writer};
 use crate::turn::nonce::NONCE_LIFETIME;
@@ -11,7 +11,11 @@ use crate::turn::server::ANSWERS_AT_ONCE;
 fn a_client_is_told_its_address() {
     let mut bench = Bench::new();
     let client = Client::new("198.51.100.7:4000");
-    for path in [client.path, client.over_tcp().path] {
+    let transports = [Transport::Udp, Transport::Tcp, Transport::Dtls];
+    for path in transports.map(|transport| FourTuple {
+        transport,
+        ..client.path
+    }) {
         let request = bare(&mut bench, Method::Binding);
         let answer = bench.ask(&path, &request);
         assert_eq!(answer.message().typ(), Method::Binding.success());

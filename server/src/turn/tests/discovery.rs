@@ -106,11 +106,13 @@ fn where_there_is_no_second_address_nothing_is_said_of_one_and_no_answer_changes
         let (from, answer) = ask(bench, (to, MEDIA_PORT), change).remove(0);
         assert_eq!((from, answer.code()), (format!("{to}:{MEDIA_PORT}"), 420));
     }
-    // Nor over a stream, which goes where it came from.
+    // Nor over a connection, which goes where it came from.
     let mut bench = bench();
-    let path = Client::new(CLIENT).over_tcp().path;
-    let answer = bench.ask(&path, &request(change));
-    assert_eq!(answer.code(), 420);
+    for transport in [Transport::Tcp, Transport::Dtls] {
+        let path = Client::new(CLIENT).over(transport).path;
+        let answer = bench.ask(&path, &request(change));
+        assert_eq!(answer.code(), 420);
+    }
 }
 
 #[test]

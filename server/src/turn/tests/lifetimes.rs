@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bench::*;
+use crate::media::net::path::Transport;
 use crate::media::net::stun::attribute::*;
 use crate::media::net::stun::{Method, Writer};
 use crate::turn::quota::{MAX_PER_SOURCE, MAX_PER_USER};
@@ -131,15 +132,17 @@ fn a_sessions_relay_ends_with_the_session() {
 
 #[test]
 fn a_connections_relay_keeps_it_and_ends_with_it() {
-    let mut bench = Bench::new();
-    let mut client = Client::new("198.51.100.7:4000").over_tcp();
-    client.relay(&mut bench);
-    assert_eq!(bench.turn.poll_introduction(), Some(client.path));
-    assert_eq!(bench.turn.poll_introduction(), None);
-    bench.pass(SECOND);
-    assert_eq!(bench.turn.poll_introduction(), Some(client.path));
-    bench.turn.handle_closed(&client.path, &mut bench.machine);
-    assert!(bench.turn.is_empty() && bench.shared.quotas.is_empty());
+    for transport in [Transport::Tcp, Transport::Dtls] {
+        let mut bench = Bench::new();
+        let mut client = Client::new("198.51.100.7:4000").over(transport);
+        client.relay(&mut bench);
+        assert_eq!(bench.turn.poll_introduction(), Some(client.path));
+        assert_eq!(bench.turn.poll_introduction(), None);
+        bench.pass(SECOND);
+        assert_eq!(bench.turn.poll_introduction(), Some(client.path));
+        bench.turn.handle_closed(&client.path, &mut bench.machine);
+        assert!(bench.turn.is_empty() && bench.shared.quotas.is_empty());
+    }
 }
 
 #[test]

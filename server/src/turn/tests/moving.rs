@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bench::*;
+use crate::media::net::path::Transport;
 use crate::media::net::stun::attribute::*;
 use crate::media::net::stun::{Method, Writer};
 use crate::turn::account::Reach;
@@ -196,12 +197,15 @@ fn who_has_a_relay_already_takes_none_over() {
 }
 
 #[test]
-fn only_who_asks_for_one_has_a_ticket_and_over_a_stream_nobody() {
+fn only_who_asks_for_one_has_a_ticket_and_over_a_connection_nobody() {
     let mut bench = Bench::new();
     assert_eq!(Client::new(HOME).allocate(&mut bench).ticket(), None);
-    let mut stream = Client::new(AWAY).over_tcp();
-    let answer = stream.allocate_mobile(&mut bench);
-    assert_eq!((answer.code(), answer.ticket()), (0, None));
+    let connections = [Transport::Tcp, Transport::Dtls];
+    for transport in connections {
+        let mut connected = Client::new(AWAY).over(transport);
+        let answer = connected.allocate_mobile(&mut bench);
+        assert_eq!((answer.code(), answer.ticket()), (0, None));
+    }
     let fill = |writer: &mut Writer<'_>| {
         writer.add(REQUESTED_TRANSPORT, &UDP);
         writer.add(MOBILITY_TICKET, b"mine");
@@ -211,8 +215,10 @@ fn only_who_asks_for_one_has_a_ticket_and_over_a_stream_nobody() {
     // Nor does a connection take over what began over UDP.
     let mut client = Client::new("198.51.100.8:4000");
     let ticket = client.allocate_mobile(&mut bench).ticket().unwrap();
-    let mut stream = client.at("192.0.2.79:7000").over_tcp();
-    assert_eq!(stream.show(&mut bench, &ticket).code(), 437);
+    for transport in connections {
+        let mut connected = client.at("192.0.2.79:7000").over(transport);
+        assert_eq!(connected.show(&mut bench, &ticket).code(), 437);
+    }
 }
 
 #[test]

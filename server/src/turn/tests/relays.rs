@@ -114,7 +114,7 @@ fn what_lies_together_leaves_together() {
 #[test]
 fn over_a_stream_channel_data_is_padded() {
     let mut bench = Bench::new();
-    let mut client = Client::new("198.51.100.7:4000").over_tcp();
+    let mut client = Client::new("198.51.100.7:4000").over(Transport::Tcp);
     let port = client.relay(&mut bench).port();
     assert_eq!(client.bind(&mut bench, 0x4000, PEER), 0);
     for len in 0..8 {

@@ -32,6 +32,26 @@ pub fn dtls(input: &[u8]) {
     assert_eq!(end.dtls.state(), DtlsState::Failed, "who was there?");
 }
 
+/// RFC 6347 §4.2.2, with a cookie, a few suites and any extensions.
+pub(super) fn client_hello(input: &mut Input<'_>, random: u8, cookie: &[u8]) -> Vec<u8> {
+    let mut hello = vec![254, 253];
+    hello.extend([random; 32]);
+    hello.push(0);
+    hello.push(cookie.len() as u8);
+    hello.extend(cookie);
+    let suites = match input.u8() {
+        0 => &[0xC0, 0x2B, 0xC0, 0x2F, 0xC0, 0x0A, 0xC0, 0x14][..],
+        count => input.take(usize::from(count) * 2),
+    };
+    hello.extend((suites.len() as u16).to_be_bytes());
+    hello.extend(suites);
+    hello.extend([1, 0]);
+    let extensions = input.piece();
+    hello.extend((extensions.len() as u16).to_be_bytes());
+    hello.extend(extensions);
+    hello
+}
+
 struct End {
     now: Instant,
     dtls: Dtls,
@@ -64,7 +84,7 @@ impl End {
                 self.say(kind, input.piece());
             }
             3 => {
-                let hello = self.client_hello(input);
+                let hello = client_hello(input, 7, &self.cookie);
                 self.say(CLIENT_HELLO, &hello);
             }
             4 => {
@@ -105,26 +125,6 @@ impl End {
         let datagram = Record { sequence, ..record }.write();
         self.dtls.handle_datagram(self.now, &datagram);
         self.drain();
-    }
-
-    /// RFC 6347 §4.2.2, with the server's cookie, a few suites and any extensions.
-    fn client_hello(&self, input: &mut Input<'_>) -> Vec<u8> {
-        let mut hello = vec![254, 253];
-        hello.extend([7; 32]);
-        hello.push(0);
-        hello.push(self.cookie.len() as u8);
-        hello.extend(&self.cookie);
-        let suites = match input.u8() {
-            0 => &[0xC0, 0x2B, 0xC0, 0x2F, 0xC0, 0x0A, 0xC0, 0x14][..],
-            count => input.take(usize::from(count) * 2),
-        };
-        hello.extend((suites.len() as u16).to_be_bytes());
-        hello.extend(suites);
-        hello.extend([1, 0]);
-        let extensions = input.piece();
-        hello.extend((extensions.len() as u16).to_be_bytes());
-        hello.extend(extensions);
-        hello
     }
 
     /// Takes what is sent, and the cookie if it has one.

@@ -6,6 +6,7 @@
 
 pub mod datagram;
 mod dtls;
+mod dtls_server;
 mod framing;
 pub mod input;
 mod rest;
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     ("dcep", sctp::dcep),
     ("sctp", sctp::sctp),
     ("dtls", dtls::dtls),
+    ("dtls_server", dtls_server::dtls_server),
     ("turn_new", turn::new),
     ("turn_allocated", turn::allocated),
     ("turn_moved", turn::moved),

@@ -18,13 +18,14 @@ pub const MAX_BYTES: usize = 64 * 1024;
 /// Record types (RFC 6347 §4.3.1).
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
+/// Handshake messages.
+pub const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
 /// The record header: type, version, epoch, sequence number, length.
-const RECORD_HEADER: usize = 13;
+pub const RECORD_HEADER: usize = 13;
 /// The handshake header: type, length, message sequence, fragment offset and length.
-const HANDSHAKE_HEADER: usize = 12;
+pub const HANDSHAKE_HEADER: usize = 12;
 
 /// A part of a handshake message: the message's number, the part's place and length, and the length of the whole.
 type Fragment = (u16, u32, u32, u32);
@@ -183,13 +184,18 @@ pub fn only_protected(datagram: &[u8]) -> Option<u64> {
     records.next().is_none().then_some(record.number)
 }
 
-struct Record<'a> {
-    kind: u8,
-    epoch: u16,
-    number: u64,
-    body: &'a [u8],
+/// A record of a datagram.
+pub struct Record<'a> {
+    /// Its content's type.
+    pub kind: u8,
+    /// Which keys it is under.
+    pub epoch: u16,
+    /// Its number, within the epoch.
+    pub number: u64,
+    /// What is in it.
+    pub body: &'a [u8],
     /// Header and body.
-    bytes: &'a [u8],
+    pub bytes: &'a [u8],
 }
 
 impl Record<'_> {
@@ -199,7 +205,7 @@ impl Record<'_> {
 }
 
 /// Iterates over the records of a datagram; a cut-off one ends it.
-struct Records<'a>(&'a [u8]);
+pub struct Records<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;

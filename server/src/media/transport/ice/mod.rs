@@ -554,6 +554,7 @@ fn arrivals(evidence: &mut IceEvidence, transport: Transport) -> &mut Arrivals {
     match transport {
         Transport::Udp => &mut evidence.udp,
         Transport::Tcp => &mut evidence.tcp,
-        Transport::Relayed => &mut evidence.relayed,
+        // No check comes by DTLS.
+        Transport::Dtls | Transport::Relayed => &mut evidence.relayed,
     }
 }

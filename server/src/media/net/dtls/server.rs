@@ -1,0 +1,332 @@
+//! The DTLS server of STUN and TURN (RFC 7350, RFC 8656 §2.1) on one shard: the associations of its clients. What is in
+//! their records is for others.
+//!
+//! Nothing is kept of who has not shown, by a cookie, that it receives what is sent to its address. Sans-IO.
+
+use std::collections::hash_map::Entry as MapEntry;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use rtc::dtls::config::HandshakeConfig;
+use rtc::dtls::endpoint::EndpointEvent;
+use rustls::sign::CertifiedKey;
+
+use crate::media::net::dtls::association::{Association, DtlsError, End};
+use crate::media::net::dtls::certified::{self, Cookied};
+use crate::media::net::dtls::hello::{COOKIE, ClientHello, Cookies, hello_verify_request};
+use crate::media::net::outbox::{Outbox, Transmit};
+use crate::media::net::path::FourTuple;
+use crate::media::net::tcp::Received;
+use crate::media::seeded::{SeededMap, SeededSet};
+use crate::rate::{Rate, Sources};
+use crate::shares::{Share, Shares};
+use crate::tls::Certificates;
+
+/// Associations of one shard. Who asks for another one gets no answer.
+pub const MAX_ASSOCIATIONS: usize = 4096;
+
+/// Associations of one shard that one address (an IPv4 address, or an IPv6 /64) may have.
+pub const MAX_PER_ADDRESS: usize = 512;
+
+/// Handshakes under way at a time. Each may keep up to [`MAX_BYTES`](super::gate::MAX_BYTES).
+pub const MAX_HANDSHAKES: usize = 512;
+
+/// Those of one address.
+pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 64;
+
+/// Handshakes of an address a second, and at once after a quiet time, as over TLS.
+pub const HANDSHAKES: (u32, u32) = (20, 400);
+
+/// How long a handshake may take.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(20);
+
+/// How long an association may stay after the last record of data, unless somebody has an allocation over it.
+pub const SILENCE: Duration = Duration::from_secs(60);
+
+/// A client's association.
+struct Client {
+    association: Association,
+    /// What its ClientHello has drawn.
+    random: [u8; 32],
+    /// It ends then, unless it is used.
+    until: Instant,
+    /// Given back when its handshake is done.
+    shaking: Option<Share>,
+    _share: Share,
+}
+
+/// The associations.
+pub struct DtlsServer {
+    certificates: Arc<Certificates>,
+    /// What newcomers agree on, and the certificate that it is for. One that is of no use is tried once.
+    config: Option<(Arc<CertifiedKey>, Option<Arc<HandshakeConfig>>)>,
+    provider: Arc<Cookied>,
+    cookies: Cookies,
+    clients: SeededMap<FourTuple, Client>,
+    shaking: SeededSet<FourTuple>,
+    shares: Shares,
+    handshakes: Shares,
+    rate: Sources,
+    /// No flight is to be repeated before this.
+    next: Option<Instant>,
+    out: Outbox,
+}
+
+impl DtlsServer {
+    /// With a key that nobody else has, for cookies.
+    pub fn new(
+        now: Instant,
+        certificates: Arc<Certificates>,
+        key: &[u8; 32],
+    ) -> Result<Self, DtlsError> {
+        let provider = rtc::crypto::default_provider().map_err(DtlsError::of)?;
+        Ok(Self {
+            certificates,
+            config: None,
+            provider: Arc::new(Cookied::new(provider)),
+            cookies: Cookies::new(now, key),
+            clients: SeededMap::default(),
+            shaking: SeededSet::default(),
+            shares: Shares::new(MAX_PER_ADDRESS),
+            handshakes: Shares::new(MAX_HANDSHAKES_PER_ADDRESS),
+            rate: Sources::new(Rate::new(HANDSHAKES.0, HANDSHAKES.1)),
+            next: None,
+            out: Outbox::default(),
+        })
+    }
+
+    /// How many associations there are.
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// Takes a datagram.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        path: &FourTuple,
+        datagram: &[u8],
+        received: &mut Received,
+    ) {
+        match ClientHello::read(datagram) {
+            Some(hello) if !self.is_known(path, &hello) => {
+                self.greet(now, path, &hello, datagram, received);
+            }
+            Some(_) | None => self.read(now, path, datagram, received),
+        }
+    }
+
+    /// Whether an association has begun with this one.
+    fn is_known(&self, path: &FourTuple, hello: &ClientHello<'_>) -> bool {
+        let client = self.clients.get(path);
+        hello.cookie().is_some() && client.is_some_and(|client| client.random == hello.random)
+    }
+
+    /// Answers with a cookie, or, where that has come back, begins.
+    fn greet(
+        &mut self,
+        now: Instant,
+        path: &FourTuple,
+        hello: &ClientHello<'_>,
+        datagram: &[u8],
+        received: &mut Received,
+    ) {
+        let Some(cookie) = self.cookies.check(now, path, hello) else {
+            let cookie = self.cookies.make(now, path, hello);
+            let answer = hello_verify_request(cookie);
+            return self.out.push(path, BytesMut::from(&answer[..]));
+        };
+        if !hello.is_second() || !self.rate.admit(now, path.remote.ip()) {
+            return;
+        }
+        // Whoever was there is there no more: a cookie shows who receives what is sent there now (RFC 6347 §4.2.8).
+        self.remove(path, received);
+        if self.begin(now, path, hello, cookie) {
+            self.read(now, path, datagram, received);
+        }
+    }
+
+    /// Makes an association that knows of the cookie. Returns whether there is one now.
+    fn begin(
+        &mut self,
+        now: Instant,
+        path: &FourTuple,
+        hello: &ClientHello<'_>,
+        cookie: [u8; COOKIE],
+    ) -> bool {
+        let Some((share, shaking)) = self.place_for(path.remote.ip()) else {
+            return false;
+        };
+        let Some(config) = self.config() else {
+            return false;
+        };
+        let mut association = Association::new(End::Server(config), self.provider.clone());
+        self.provider.set(Some(cookie));
+        let first = association.read(now, &hello.without_cookie());
+        self.provider.set(None);
+        // The library asks for the cookie, unless it cannot agree; the client has answered that already.
+        if first.is_err() || association.poll_transmit().is_none() {
+            self.send_off(now, path, association);
+            return false;
+        }
+        let client = Client {
+            association,
+            random: hello.random,
+            until: now + HANDSHAKE_TIME,
+            shaking: Some(shaking),
+            _share: share,
+        };
+        self.clients.insert(*path, client);
+        self.shaking.insert(*path);
+        true
+    }
+
+    fn place_for(&self, address: IpAddr) -> Option<(Share, Share)> {
+        let has_room = self.clients.len() < MAX_ASSOCIATIONS && self.shaking.len() < MAX_HANDSHAKES;
+        has_room
+            .then(|| self.shares.take(address).zip(self.handshakes.take(address)))
+            .flatten()
+    }
+
+    /// What is agreed on with the certificate that newcomers are shown.
+    fn config(&mut self) -> Option<Arc<HandshakeConfig>> {
+        let shown = self.certificates.shown();
+        let known = self.config.take();
+        let (_, config) = self.config.insert(match known {
+            Some((key, config)) if Arc::ptr_eq(&key, &shown) => (key, config),
+            Some(_) | None => {
+                let config = certified::config(shown.clone(), self.provider.clone());
+                if let Err(error) = &config {
+                    tracing::warn!(%error, "there is no TURN over DTLS with this certificate");
+                }
+                (shown, config.ok())
+            }
+        });
+        config.clone()
+    }
+
+    /// Takes records of an association.
+    fn read(&mut self, now: Instant, path: &FourTuple, datagram: &[u8], received: &mut Received) {
+        let Some(client) = self.clients.get_mut(path) else {
+            return;
+        };
+        let read = client.association.read(now, datagram);
+        let mut is_over = read.is_err();
+        for event in read.unwrap_or_default() {
+            if let EndpointEvent::ApplicationData(data) = event {
+                client.until = now + SILENCE;
+                received.datagrams.push((*path, data.to_vec()));
+            } else if let EndpointEvent::PeerClosed = event {
+                is_over = true;
+            }
+        }
+        if client.association.is_done() && client.shaking.take().is_some() {
+            client.until = now + SILENCE;
+            self.shaking.remove(path);
+        }
+        let due = client.association.poll_timeout();
+        self.next = self.next.into_iter().chain(due).min();
+        match is_over {
+            true => self.end(now, path, received),
+            false => drain(path, &mut client.association, &mut self.out),
+        }
+    }
+
+    /// Seals data for a client.
+    pub fn send(&mut self, now: Instant, transmit: &Transmit) {
+        let path = &transmit.path;
+        if let Some(client) = self.clients.get_mut(path) {
+            for datagram in transmit.datagrams() {
+                client.association.write(now, datagram);
+            }
+            drain(path, &mut client.association, &mut self.out);
+        }
+    }
+
+    /// The next datagrams to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.pop()
+    }
+
+    /// Somebody has an allocation over an association: it may stay.
+    pub fn introduce(&mut self, now: Instant, path: &FourTuple) {
+        if let Some(client) = self.clients.get_mut(path) {
+            client.until = now + SILENCE;
+        }
+    }
+
+    /// When [`Self::handle_timeout`] next has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Repeats flights of handshakes.
+    pub fn handle_timeout(&mut self, now: Instant, received: &mut Received) {
+        if self.next.is_none_or(|next| now < next) {
+            return;
+        }
+        let (mut failed, mut next) = (Vec::new(), None);
+        for path in &self.shaking {
+            if let Some(client) = self.clients.get_mut(path) {
+                if client.association.handle_timeout(now).is_err() {
+                    failed.push(*path);
+                }
+                drain(path, &mut client.association, &mut self.out);
+                next = next
+                    .into_iter()
+                    .chain(client.association.poll_timeout())
+                    .min();
+            }
+        }
+        self.next = next;
+        for path in failed {
+            self.end(now, &path, received);
+        }
+    }
+
+    /// Ends the associations that took too long or are silent.
+    pub fn sweep(&mut self, now: Instant, received: &mut Received) {
+        let late = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.until <= now);
+        let late: Vec<_> = late.map(|(path, _)| *path).collect();
+        for path in late {
+            self.end(now, &path, received);
+        }
+    }
+
+    /// Ends an association, and says so.
+    fn end(&mut self, now: Instant, path: &FourTuple, received: &mut Received) {
+        if let Some(client) = self.remove(path, received) {
+            self.send_off(now, path, client.association);
+        }
+    }
+
+    fn send_off(&mut self, now: Instant, path: &FourTuple, mut association: Association) {
+        association.close(now);
+        drain(path, &mut association, &mut self.out);
+    }
+
+    fn remove(&mut self, path: &FourTuple, received: &mut Received) -> Option<Client> {
+        let MapEntry::Occupied(client) = self.clients.entry(*path) else {
+            return None;
+        };
+        self.shaking.remove(path);
+        received.closed.push(*path);
+        Some(client.remove())
+    }
+}
+
+fn drain(path: &FourTuple, association: &mut Association, out: &mut Outbox) {
+    while let Some(datagram) = association.poll_transmit() {
+        out.push(path, datagram);
+    }
+}
