@@ -104,11 +104,12 @@ async fn a_server_that_is_well_is_ok_in_every_row() {
     ] {
         assert_eq!(statuses(&report, what).len(), 1, "{what}");
     }
-    assert_eq!(statuses(&report, "port").len(), 4);
+    assert_eq!(statuses(&report, "port").len(), 5);
     let addresses = statuses(&report, "udp").len();
     assert!(addresses > 0);
     assert_eq!(statuses(&report, "tcp").len(), addresses);
     assert_eq!(statuses(&report, "turns").len(), addresses);
+    assert_eq!(statuses(&report, "dtls").len(), addresses);
     // It would be made, and was not.
     assert!(!PathBuf::from(data).exists());
 }

@@ -9,6 +9,7 @@
 //! | `target` | the server that is asked, and where |
 //! | `relaying` | an allocation, and a packet through it and back |
 //! | `sealed` | TLS's handshake, and the certificate that is shown |
+//! | `dtls` | DTLS's handshake |
 //! | `front` | the front door |
 //! | `machine` | clock, files, sockets and directory |
 //!
@@ -16,6 +17,7 @@
 
 use crate::{Config, Server, StartError};
 
+mod dtls;
 mod front;
 mod machine;
 mod ports;

@@ -79,7 +79,9 @@ fn ports(config: &Config) -> Vec<Asked> {
         ask("--media-port", "TCP", &everywhere, media),
     ];
     let turns = config.turn.turns_port;
-    asked.extend(turns.map(|port| ask("--turns-port", "TCP", &everywhere, port)));
+    for transport in ["TCP", "UDP"] {
+        asked.extend(turns.map(|port| ask("--turns-port", transport, &everywhere, port)));
+    }
     asked
 }
 

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 
+use super::dtls::over_dtls;
 use super::relaying::{User, relay};
 use super::report::Row;
 use super::sealed::shake_hands;
@@ -31,6 +32,8 @@ pub struct Target {
     /// Those of them that a NAT gives.
     external: Vec<IpAddr>,
     turns: Vec<SocketAddr>,
+    /// Where it is spoken over DTLS, too.
+    dtls: Vec<SocketAddr>,
     relay: Relaying,
 }
 
@@ -126,6 +129,10 @@ impl Target {
             has_tls,
             media: at(port).collect(),
             external,
+            dtls: match turns {
+                Some(_) if has_tls => sealed.clone(),
+                Some(_) | None => Vec::new(),
+            },
             turns: if has_tls { sealed } else { Vec::new() },
             relay,
         }
@@ -143,17 +150,23 @@ impl Target {
             .iter()
             .map(async |at| verdicts::tcp(*at, is_external(at), &asking::over_tcp(*at).await));
         let turns = self.turns.iter().map(|at| self.turns(*at));
-        let (front, udp, tcp, turns, relay) = tokio::join!(
+        let dtls = self
+            .dtls
+            .iter()
+            .map(async |at| verdicts::dtls(*at, is_external(at), &over_dtls(*at).await));
+        let (front, udp, tcp, turns, dtls, relay) = tokio::join!(
             self.front(),
             join_all(udp),
             join_all(tcp),
             join_all(turns),
+            join_all(dtls),
             self.relay()
         );
         let mut rows = front;
         rows.extend(udp);
         rows.extend(tcp);
         rows.extend(turns);
+        rows.extend(dtls);
         if self.turns.is_empty() {
             rows.push(verdicts::no_turns());
         }

@@ -151,6 +151,11 @@ pub(super) fn turns(
     media("turns", "TCP", at, is_external, answered)
 }
 
+/// TURN over DTLS.
+pub(super) fn dtls(at: SocketAddr, is_external: bool, answered: &Result<Duration, Failure>) -> Row {
+    media("dtls", "UDP", at, is_external, answered)
+}
+
 fn media(
     what: &'static str,
     transport: &str,
