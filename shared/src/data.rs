@@ -9,18 +9,24 @@ use crate::limits::{MAX_DATA_BYTES, MAX_KEY_BYTES, MAX_NAME_BYTES};
 /// The label of the channel on which everything comes, in order.
 pub const RELIABLE_CHANNEL: &str = "ferrite.reliable";
 
+/// The label of another such channel: what is on its way when a peer connection ends comes on the next.
+pub const REPLAYED_CHANNEL: &str = "ferrite.replayed";
+
 /// The label of the channel on which the newest counts.
 pub const LOSSY_CHANNEL: &str = "ferrite.lossy";
 
 /// The version of the layout: the first byte of every message.
 const VERSION: u8 = 1;
 
-/// The second byte: who a message is for, or whom it comes from and whether others got it, too.
+/// The second byte: who a message is for, or whom it comes from and whether others got it, too; or that it counts
+/// others.
 mod kind {
     pub(super) const TO_ALL: u8 = 1;
     pub(super) const TO_SOME: u8 = 2;
     pub(super) const FROM_TO_ALL: u8 = 3;
     pub(super) const FROM_TO_SOME: u8 = 4;
+    pub(super) const RECEIVED: u8 = 5;
+    pub(super) const NEXT: u8 = 6;
 }
 
 /// What a client sends.
@@ -45,6 +51,15 @@ pub struct ServerData<'a> {
     pub topic: &'a str,
     /// What was sent.
     pub payload: &'a [u8],
+}
+
+/// What both ends say of messages on the replayed channel, which have numbers from 1 on. These have none themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// All up to this number came.
+    Received(u64),
+    /// The next one on this channel has this number.
+    Next(u64),
 }
 
 /// Why bytes are no message, or a message cannot be written.
@@ -160,6 +175,42 @@ impl<'a> ServerData<'a> {
         put_text(&mut bytes, "the topic", self.topic, MAX_KEY_BYTES)?;
         put_payload(&mut bytes, self.payload)?;
         Ok(bytes)
+    }
+}
+
+impl Count {
+    /// Its length.
+    pub const BYTES: usize = 10;
+
+    /// Reads it, where it is one and not some other message.
+    ///
+    /// # Errors
+    /// When it is not as long as it should be.
+    pub fn decode(bytes: &[u8]) -> Result<Option<Self>, DataError> {
+        let is_received = match bytes {
+            [VERSION, kind::RECEIVED, ..] => true,
+            [VERSION, kind::NEXT, ..] => false,
+            _ => return Ok(None),
+        };
+        check("a count", bytes.len(), Self::BYTES)?;
+        let number = bytes.last_chunk().filter(|_| bytes.len() == Self::BYTES);
+        let number = u64::from_be_bytes(*number.ok_or(DataError::Short)?);
+        Ok(Some(match is_received {
+            true => Self::Received(number),
+            false => Self::Next(number),
+        }))
+    }
+
+    /// Writes it.
+    #[must_use]
+    pub fn encode(self) -> [u8; Self::BYTES] {
+        let (kind, number) = match self {
+            Self::Received(number) => (kind::RECEIVED, number),
+            Self::Next(number) => (kind::NEXT, number),
+        };
+        let mut bytes = [VERSION, kind, 0, 0, 0, 0, 0, 0, 0, 0];
+        bytes[2..].copy_from_slice(&number.to_be_bytes());
+        bytes
     }
 }
 

@@ -33,12 +33,15 @@ pub mod file;
 pub mod id;
 pub mod limits;
 pub mod message;
+pub mod replay;
 pub mod room;
 pub mod session;
 pub mod version;
 
 pub use candidate::{IceCandidate, IceServer};
-pub use data::{ClientData, DataError, LOSSY_CHANNEL, RELIABLE_CHANNEL, ServerData};
+pub use data::{
+    ClientData, Count, DataError, LOSSY_CHANNEL, RELIABLE_CHANNEL, REPLAYED_CHANNEL, ServerData,
+};
 pub use decode::{DecodeError, DecodeErrorKind};
 pub use description::{SdpType, SessionDescription};
 pub use diagnosis::{Cause, ClientEvidence};

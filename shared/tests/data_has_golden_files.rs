@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use ferrite_protocol::limits::{MAX_DATA_BYTES, MAX_KEY_BYTES, MAX_NAME_BYTES};
-use ferrite_protocol::{ClientData, DataError, ServerData};
+use ferrite_protocol::{ClientData, Count, DataError, ServerData};
 use proptest::prelude::*;
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
@@ -48,6 +48,38 @@ fn server_messages() -> [(&'static str, ServerData<'static>); 3] {
     ]
 }
 
+fn counts() -> [(&'static str, Count); 2] {
+    [
+        ("count.received", Count::Received(300)),
+        ("count.next", Count::Next(1)),
+    ]
+}
+
+#[test]
+fn what_both_count_is_what_it_was_and_nothing_else_is_taken_for_it() {
+    for (name, count) in counts() {
+        let bytes = golden(name);
+        assert_eq!(count.encode().as_slice(), bytes, "{name}");
+        assert_eq!(Count::decode(&bytes), Ok(Some(count)), "{name}");
+        for length in 2..bytes.len() {
+            assert_eq!(Count::decode(&bytes[..length]), Err(DataError::Short));
+        }
+        let longer = Count::decode(&[&bytes[..], &[7]].concat());
+        assert!(matches!(longer, Err(DataError::TooLong { .. })));
+        let kind = bytes[1];
+        assert_eq!(ClientData::decode(&bytes), Err(DataError::Kind(kind)));
+        assert_eq!(ServerData::decode(&bytes), Err(DataError::Kind(kind)));
+    }
+    for (name, _) in client_messages() {
+        assert_eq!(Count::decode(&golden(name)), Ok(None), "{name}");
+    }
+    for (name, _) in server_messages() {
+        assert_eq!(Count::decode(&golden(name)), Ok(None), "{name}");
+    }
+    assert_eq!(Count::decode(&[]), Ok(None));
+    assert_eq!(Count::decode(&[2, 5]), Ok(None));
+}
+
 #[test]
 fn what_a_client_sends_is_what_it_was() {
     for (name, message) in client_messages() {
@@ -68,7 +100,8 @@ fn what_a_server_sends_is_what_it_was() {
 fn each_file_is_read_by_a_test_and_shown_on_the_page() {
     let client = client_messages().map(|(name, _)| name);
     let server = server_messages().map(|(name, _)| name);
-    let names: BTreeSet<_> = client.into_iter().chain(server).collect();
+    let counts = counts().map(|(name, _)| name);
+    let names: BTreeSet<_> = client.into_iter().chain(server).chain(counts).collect();
     let files = std::fs::read_dir(folder()).unwrap();
     let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     // Those have a test of their own.

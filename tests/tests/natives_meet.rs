@@ -230,6 +230,50 @@ async fn bytes_reach_all_or_one_in_order() -> Result<()> {
     cy.leave().await
 }
 
+/// Both of two members get and send bytes while one of them changes peer connections, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn reliable_bytes_outlive_peer_connections() -> Result<()> {
+    const ROUNDS: u32 = 4;
+    const EACH: u32 = 150;
+    let dir = artefacts::fresh("natives_call_again")?;
+    let server = Server::start(&dir, &["--shards", "2"]).await?;
+    let at = server.address();
+    let mut ann = NativeRoom::enter_for_data(at, "tea", "Ann", None).await?;
+    let mut bob = NativeRoom::enter_for_data(at, "tea", "Bob", None).await?;
+    let message = |number: u32| {
+        let mut message = number.to_be_bytes().to_vec();
+        message.resize(2000, number as u8);
+        message
+    };
+    for round in 0..ROUNDS {
+        for number in round * EACH..(round + 1) * EACH {
+            for room in [&ann, &bob] {
+                let message = message(number);
+                let sent = room.send_data(Delivery::Reliable, None, "t", &message);
+                sent.await?;
+            }
+        }
+        // Some of it came, and some of it is on its way.
+        bob.call_again(at).await?;
+    }
+    for room in [&mut ann, &mut bob] {
+        for number in 0..ROUNDS * EACH {
+            let data = bytes(room).await?;
+            let came = data.payload.first_chunk().map(|it| u32::from_be_bytes(*it));
+            ensure!(data.payload == message(number), "{came:?} for {number}");
+        }
+    }
+    // Nothing comes again after that.
+    let sent = ann.send_data(Delivery::Reliable, None, "t", b"last");
+    sent.await?;
+    ensure!(bytes(&mut bob).await?.payload == b"last");
+    let sent = bob.send_data(Delivery::Reliable, None, "t", b"last");
+    sent.await?;
+    ensure!(bytes(&mut ann).await?.payload == b"last");
+    ann.leave().await?;
+    bob.leave().await
+}
+
 /// What the server takes of them from a client (server/docs/limits.md): so many at once, and so many a second.
 const LOSSY: (f64, f64) = (250.0, 500.0);
 

@@ -11,7 +11,7 @@ use ferrite_protocol::{
 };
 use ferrite_server::media::sdp::{CodecKind, Format};
 use ferrite_server::room::{
-    Change, NewPublication, Newcomer, RoomLimits, Rooms, Said, Seat, SlotKind, View, assign,
+    Change, Keep, NewPublication, Newcomer, RoomLimits, Rooms, Said, Seat, SlotKind, View, assign,
     changes,
 };
 
@@ -164,7 +164,7 @@ fn sit(rooms: &Arc<Rooms>, name: &str) -> Seat {
     };
     let seat = Seat::take(rooms, "tea".into(), newcomer).unwrap();
     let _ = seat.publish((0..4).map(publication).collect());
-    seat.inbox().set_open(true);
+    seat.inbox().keep(Keep::Untaken);
     seat
 }
 

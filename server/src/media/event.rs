@@ -26,11 +26,8 @@ pub enum PeerEvent {
     },
     /// What tells why the peer is not connected, where its session asked, and where DTLS failed.
     Evidence(Box<(IceEvidence, DtlsEvidence)>),
-    /// The channel for reliable messages of a room opened or closed.
-    Channel {
-        /// It is open now.
-        is_open: bool,
-    },
+    /// The channel for reliable messages of a room is another than before.
+    Channel(Reliable),
     /// There is no room on the path for what is shown on these sections: all of them, by index.
     Paused(Vec<usize>),
     /// What is watched of what comes on these sections, by index: all that come in layers.
@@ -48,6 +45,17 @@ pub enum PeerEvent {
     Messages(Vec<Bytes>),
     /// What the session sent last is on its way, and the next may come.
     Sent,
+}
+
+/// The channel for reliable messages of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reliable {
+    /// There is none.
+    Closed,
+    /// What is on its way when it closes is lost.
+    Open,
+    /// What is on its way when it closes comes on the next.
+    Replayed,
 }
 
 /// The way to a peer's session. What it has no room for comes back.

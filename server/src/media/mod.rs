@@ -47,7 +47,7 @@ pub mod seeded;
 pub mod shard;
 pub mod transport;
 
-pub use event::PeerEvent;
+pub use event::{PeerEvent, Reliable};
 pub use forward::track::Watched;
 pub use handle::{Answered, Busy, PeerHandle, SdpError};
 pub use id::TrackId;

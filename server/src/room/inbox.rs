@@ -1,10 +1,11 @@
 //! What reliable messages wait for somebody in a room: a queue of each member's own, so that nobody waits
-//! for anybody. Whoever lets too much of it come together is told, and has lost it in the end.
+//! for anybody. Whoever lets too much of it come together is told, and has lost it in the end. Where its client says what
+//! it received, messages stay until then, and can be taken once more.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use ferrite_protocol::replay::{Kept, NeverSent};
 use tokio::sync::Notify;
 
 use crate::media::net::budget::{Budget, Holding};
@@ -14,6 +15,10 @@ pub(crate) const MAX_WAITING: usize = 4096;
 
 /// Their bytes, at most. With half of either a reader is slow, and told so.
 pub(crate) const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
+
+/// What was given to a channel and did not come yet, besides: a batch on its way to the peer, and what SCTP has that is
+/// not acknowledged (`signalling::BATCH_BYTES`, `talking::MAX_RELIABLE_UNDER_WAY`).
+const UNDER_WAY_BYTES: usize = 768 * 1024;
 
 /// Their bytes, where those of all members are more than the budget.
 pub(crate) const LEAST_WAITING_BYTES: usize = 256 * 1024;
@@ -34,6 +39,17 @@ pub struct Waiting {
     pub is_late: bool,
 }
 
+/// How long a message is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// It is not: nobody takes what comes.
+    Nothing,
+    /// Until somebody takes it.
+    Untaken,
+    /// Until the client has it.
+    Unreceived,
+}
+
 /// A member's queue.
 #[derive(Debug)]
 pub struct Inbox {
@@ -43,9 +59,8 @@ pub struct Inbox {
 
 #[derive(Debug)]
 struct Queue {
-    /// Somebody takes what comes. Else it is not kept.
-    is_open: bool,
-    messages: VecDeque<Bytes>,
+    keep: Keep,
+    messages: Kept<Bytes>,
     bytes: usize,
     holding: Holding,
     /// It was slow since it last had read everything.
@@ -59,8 +74,8 @@ impl Inbox {
     /// A queue in which nothing is kept yet. What is counts in `budget`.
     pub(super) fn new(budget: &Arc<Budget>) -> Self {
         let queue = Queue {
-            is_open: false,
-            messages: VecDeque::new(),
+            keep: Keep::Nothing,
+            messages: Kept::default(),
             bytes: 0,
             holding: Holding::new(budget),
             was_late: false,
@@ -78,13 +93,35 @@ impl Inbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody takes what comes from now on, or nobody does.
-    pub fn set_open(&self, is_open: bool) {
+    /// How long what comes is kept from now on. What there is already goes where it would not have been kept.
+    pub fn keep(&self, keep: Keep) {
         let mut queue = self.queue();
-        queue.is_open = is_open;
-        if !is_open {
+        if std::mem::replace(&mut queue.keep, keep) != keep && keep != Keep::Unreceived {
             queue.clear();
         }
+    }
+
+    /// The number of the last message that the client was given in another room: the next has that after it.
+    pub fn go_on_after(&self, number: u64) {
+        self.queue().messages = Kept::after(number);
+    }
+
+    /// The client has all up to this number.
+    ///
+    /// # Errors
+    /// When it was not given them.
+    pub fn settle(&self, number: u64) -> Result<(), NeverSent> {
+        self.queue().settle(number)
+    }
+
+    /// All that the client does not have can be taken again: what comes after this number.
+    pub fn begin(&self) -> u64 {
+        let mut queue = self.queue();
+        queue.messages.begin();
+        let number = queue.messages.last_given();
+        drop(queue);
+        self.news.notify_one();
+        number
     }
 
     /// Leaves a message.
@@ -113,12 +150,12 @@ impl Inbox {
 
 impl Queue {
     fn is_ready(&self, takes: bool) -> bool {
-        self.is_overrun || self.is_late || takes && !self.messages.is_empty()
+        self.is_overrun || self.is_late || takes && self.messages.waiting() > 0
     }
 
     /// Returns whether somebody is to look.
     fn push(&mut self, message: &Bytes) -> bool {
-        if !self.is_open || self.is_overrun {
+        if self.keep == Keep::Nothing || self.is_overrun {
             return false;
         }
         let bytes = self.bytes + message.len();
@@ -126,18 +163,29 @@ impl Queue {
             true => LEAST_WAITING_BYTES,
             false => MAX_WAITING_BYTES,
         };
-        if bytes > most || self.messages.len() >= MAX_WAITING {
-            self.clear();
+        if self.is_past(bytes, most, MAX_WAITING) {
+            self.lose();
             self.is_overrun = true;
             return true;
         }
-        self.messages.push_back(message.clone());
+        self.messages.push(message.clone());
         self.set_bytes(bytes);
-        let is_much = bytes > MAX_WAITING_BYTES / 2 || self.messages.len() > MAX_WAITING / 2;
+        let is_much = self.is_past(bytes, MAX_WAITING_BYTES / 2, MAX_WAITING / 2 + 1);
         if is_much && !std::mem::replace(&mut self.was_late, true) {
             self.is_late = true;
         }
         true
+    }
+
+    /// Whether so many bytes, or the messages there are, are more than that. What is on its way to the client is besides.
+    fn is_past(&self, bytes: usize, most: usize, messages: usize) -> bool {
+        let under_way = match self.keep {
+            Keep::Unreceived => UNDER_WAY_BYTES,
+            Keep::Nothing | Keep::Untaken => 0,
+        };
+        bytes > most + under_way
+            || self.messages.waiting() >= messages
+            || self.messages.len() >= messages + MAX_WAITING
     }
 
     fn take(&mut self, most: usize) -> Result<Waiting, Overrun> {
@@ -146,19 +194,42 @@ impl Queue {
         }
         let (mut messages, mut bytes) = (Vec::new(), 0);
         while bytes < most
-            && let Some(message) = self.messages.pop_front()
+            && let Some(message) = self.messages.peek()
         {
             bytes += message.len();
-            messages.push(message);
+            messages.push(message.clone());
+            self.messages.was_given();
         }
-        self.set_bytes(self.bytes - bytes);
-        self.was_late &= !self.messages.is_empty();
+        if self.keep == Keep::Untaken {
+            // It is lost where it goes from here.
+            let given = self.messages.last_given();
+            let _ = self.settle(given);
+        }
         let is_late = std::mem::take(&mut self.is_late);
         Ok(Waiting { messages, is_late })
     }
 
+    fn settle(&mut self, number: u64) -> Result<(), NeverSent> {
+        let mut bytes = self.bytes;
+        while let Some(message) = self.messages.settle(number)? {
+            bytes -= message.len();
+        }
+        self.set_bytes(bytes);
+        // Half of what makes it slow: else who reads as fast as others send would be told all the time.
+        self.was_late &= self.is_past(bytes, MAX_WAITING_BYTES / 4, MAX_WAITING / 4 + 1);
+        Ok(())
+    }
+
+    /// More came than is kept. The numbers of what is lost by that are not those of what comes next.
+    fn lose(&mut self) {
+        while self.messages.peek().is_some() {
+            self.messages.was_given();
+        }
+        self.clear();
+    }
+
     fn clear(&mut self) {
-        self.messages = VecDeque::new();
+        while self.messages.forget().is_some() {}
         self.set_bytes(0);
         (self.was_late, self.is_late, self.is_overrun) = (false, false, false);
     }
@@ -175,7 +246,7 @@ mod tests {
 
     fn inbox(budget: usize) -> Inbox {
         let inbox = Inbox::new(&Budget::new(budget));
-        inbox.set_open(true);
+        inbox.keep(Keep::Untaken);
         inbox
     }
 
@@ -188,9 +259,9 @@ mod tests {
         let inbox = inbox(usize::MAX);
         push(&inbox, MAX_WAITING_BYTES + 1);
         assert!(inbox.queue().is_ready(false) && inbox.take(1).is_err());
-        inbox.set_open(false);
+        inbox.keep(Keep::Nothing);
         assert!(!inbox.queue().is_ready(true));
-        inbox.set_open(true);
+        inbox.keep(Keep::Untaken);
         push(&inbox, 1);
         assert_eq!(inbox.take(1).unwrap().messages.len(), 1);
     }
@@ -207,9 +278,9 @@ mod tests {
         assert_eq!(lengths(1), [3]);
         assert_eq!(lengths(0), [0; 0]);
         assert_eq!(lengths(100), [4, 5]);
-        inbox.set_open(false);
+        inbox.keep(Keep::Nothing);
         push(&inbox, 1);
-        inbox.set_open(true);
+        inbox.keep(Keep::Untaken);
         assert_eq!(lengths(100), [0; 0], "nobody took what came");
     }
 
@@ -253,6 +324,51 @@ mod tests {
         assert!(scarce.take(0).is_ok());
         push(&scarce, 1);
         assert_eq!(scarce.take(0), Err(Overrun));
+    }
+
+    fn lengths(inbox: &Inbox) -> Vec<usize> {
+        let waiting = inbox.take(usize::MAX).unwrap();
+        waiting.messages.iter().map(Bytes::len).collect()
+    }
+
+    #[test]
+    fn what_the_client_has_not_received_is_taken_again_on_another_channel() {
+        let inbox = inbox(usize::MAX);
+        inbox.keep(Keep::Unreceived);
+        inbox.go_on_after(7);
+        (1..=5).for_each(|bytes| push(&inbox, bytes));
+        assert_eq!(lengths(&inbox), [1, 2, 3, 4, 5]);
+        assert_eq!((lengths(&inbox), inbox.queue().bytes), (vec![], 15));
+        inbox.settle(9).unwrap();
+        assert_eq!(inbox.queue().bytes, 12);
+        assert_eq!(inbox.settle(13), Err(NeverSent(13, 12)));
+        push(&inbox, 6);
+        assert_eq!(inbox.begin(), 9);
+        assert_eq!(lengths(&inbox), [3, 4, 5, 6]);
+        inbox.settle(13).unwrap();
+        assert_eq!((inbox.begin(), inbox.queue().bytes), (13, 0));
+    }
+
+    #[test]
+    fn as_much_again_may_be_under_way_and_numbers_of_what_is_lost_are_not_used_again() {
+        let inbox = inbox(usize::MAX);
+        inbox.keep(Keep::Unreceived);
+        let mut told = 0;
+        for _ in 0..2 * MAX_WAITING {
+            push(&inbox, 1);
+            told += usize::from(inbox.take(1).unwrap().is_late);
+        }
+        assert_eq!(told, 1);
+        push(&inbox, 1);
+        assert_eq!(inbox.take(0), Err(Overrun));
+        inbox.keep(Keep::Nothing);
+        inbox.keep(Keep::Unreceived);
+        assert_eq!(inbox.begin(), 2 * MAX_WAITING as u64);
+        assert_eq!(lengths(&inbox), [0; 0]);
+        push(&inbox, MAX_WAITING_BYTES + UNDER_WAY_BYTES);
+        assert!(inbox.take(0).is_ok());
+        push(&inbox, 1);
+        assert_eq!(inbox.take(0), Err(Overrun));
     }
 
     #[tokio::test]

@@ -28,7 +28,7 @@ mod tests;
 mod view;
 
 #[doc(hidden)]
-pub use inbox::{Inbox, Overrun, Waiting};
+pub use inbox::{Inbox, Keep, Overrun, Waiting};
 #[cfg(test)]
 pub(crate) use inbox::{LEAST_WAITING_BYTES, MAX_WAITING, MAX_WAITING_BYTES, WAITING_BUDGET};
 #[doc(hidden)]

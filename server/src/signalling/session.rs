@@ -36,7 +36,7 @@ use crate::clock::unix_time;
 use crate::media::PeerEvent;
 use crate::media::peer::quality::Quality;
 use crate::rate::Bucket;
-use crate::room::Seat;
+use crate::room::{Inbox, Seat};
 
 /// One client, for as long as it is one.
 #[derive(Debug)]
@@ -239,7 +239,7 @@ impl Session {
         // A room's name may be all that one needs to get in.
         debug!(room = %seat.room(), "room");
         info!(participant = %seat.participant(), "joined a room");
-        seat.inbox().set_open(self.messages.is_open());
+        self.messages.sit(seat.inbox());
         let joined = self.room.insert(Membership::new(seat)).welcome(id);
         self.show_state();
         let refused = self.publish(id);
@@ -289,13 +289,14 @@ impl Session {
 
     /// Gives the media plane what is due: a plan, and messages.
     pub(super) fn carry_out(&mut self) {
+        let now = Instant::now();
+        self.messages.let_go(now, inbox(self.room.as_ref()));
         let Some(peer) = &self.peer else {
             return;
         };
         if self.plan_is_due {
             self.plan_is_due = !peer.follow(self.sections.plan());
         }
-        let now = Instant::now();
         self.messages.carry_out(peer, now);
         if self.vigil.is_due(now) {
             self.vigil.was_put(now, peer.testify());
@@ -304,15 +305,16 @@ impl Session {
 
     /// When [`carry_out`](Self::carry_out) is to be tried, if so; `None` is soon.
     pub(super) fn due(&self) -> Option<Option<Instant>> {
-        self.peer.as_ref()?;
-        match self.plan_is_due {
-            true => Some(None),
-            false => match (self.messages.due(), self.vigil.due()) {
-                (Some(Some(at)), Some(due)) => Some(Some(at.min(due))),
-                (Some(due), _) => Some(due),
-                (None, due) => due.map(Some),
-            },
+        let kept = self.messages.kept_until();
+        if self.peer.is_none() {
+            return kept.map(Some);
         }
+        let messages = self.messages.due();
+        if self.plan_is_due || messages == Some(None) {
+            return Some(None);
+        }
+        let dues = [messages.flatten(), self.vigil.due(), kept];
+        dues.into_iter().flatten().min().map(Some)
     }
 
     /// When [`tell_speaking`](Self::tell_speaking) is to be asked again, if so.
@@ -352,21 +354,24 @@ impl Session {
 
     /// Passes on what waits for the client. Says so where that is much.
     pub(super) fn pass_messages_on(&mut self) -> Result<Option<ServerMessage>, Gone> {
-        let (Some(room), Some(peer)) = (&self.room, &self.peer) else {
+        let Some(room) = &self.room else {
             return Ok(None);
         };
-        self.messages.pass_on(room.seat().inbox(), peer)
+        (self.messages).pass_on(room.seat().inbox(), self.peer.as_ref())
     }
 
     /// There is another peer connection, or none: what was said over the one before, or of it, is of no use.
     fn forget_peer(&mut self) {
-        self.messages = Messages::new(Instant::now());
+        let until = self.keeps_messages_until();
+        self.messages.lose_peer(until, inbox(self.room.as_ref()));
         self.sections.note_watched(Vec::new());
         self.wanted = wanted::Told::default();
         self.quality = None;
-        if let Some(room) = &self.room {
-            room.seat().inbox().set_open(false);
-        }
+    }
+
+    /// How long what others send is kept for a client that loses its channel now.
+    fn keeps_messages_until(&self) -> Instant {
+        Instant::now() + self.signalling.config.signalling.resume_time
     }
 
     fn leave(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
@@ -391,6 +396,7 @@ impl Session {
             self.lose_peer();
             return self.vigil.lose_peer().into_iter().collect();
         };
+        let until = self.keeps_messages_until();
         let Some(peer) = &mut self.peer else {
             return Vec::new();
         };
@@ -427,11 +433,9 @@ impl Session {
                 }
                 Vec::new()
             }
-            PeerEvent::Channel { is_open } => {
-                self.messages.set_open(is_open);
-                if let Some(seat) = seat {
-                    seat.inbox().set_open(is_open);
-                }
+            PeerEvent::Channel(reliable) => {
+                let inbox = inbox(self.room.as_ref());
+                self.messages.change(reliable, until, inbox);
                 Vec::new()
             }
             PeerEvent::Messages(messages) => {
@@ -441,7 +445,7 @@ impl Session {
                 refused
             }
             PeerEvent::Sent => {
-                self.messages.sent();
+                self.messages.sent(peer);
                 Vec::new()
             }
         }
@@ -502,6 +506,11 @@ impl Session {
         }
         self.follow_room();
     }
+}
+
+/// Where others' messages wait for who is in a room.
+fn inbox(room: Option<&Membership>) -> Option<&Inbox> {
+    room.map(|room| &**room.seat().inbox())
 }
 
 /// Unlike any other, here or on another server.

@@ -12,7 +12,7 @@ use ferrite_server::media::shard::talking::{
     LEAST_RELIABLE_UNDER_WAY, LOSSY_RATE, MAX_LOSSY_UNDER_WAY, MAX_LOSSY_WAITING,
     MAX_RELIABLE_UNDER_WAY, MAX_UNHEARD,
 };
-use ferrite_server::media::{Gathering, PeerEvent, Plan, Talk};
+use ferrite_server::media::{Gathering, PeerEvent, Plan, Reliable, Talk};
 
 use crate::harness::caller::{LOSSY, RELIABLE, Talker};
 use crate::harness::seed;
@@ -38,7 +38,7 @@ impl Room {
         }
         room.world.run_for(3 * SECOND);
         for member in 0..members {
-            let is_open = [PeerEvent::Channel { is_open: true }];
+            let is_open = [PeerEvent::Channel(Reliable::Open)];
             assert_eq!(room.world.told(member), is_open, "{member}");
         }
         room

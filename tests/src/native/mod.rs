@@ -6,6 +6,7 @@
 //! | `room` | a place in a room: the WebSocket, and the peer connection beside it |
 //! | `peer` | the peer connection: what goes out on it, and what comes in |
 //! | `data` | its data channels |
+//! | `replay` | reliable bytes, over one peer connection and the next |
 //! | `incoming` | what comes over either |
 //! | `clip` | sound or pictures as frames with times |
 //! | `files` | a clip in a file: Ogg or IVF |
@@ -25,6 +26,7 @@ mod ivf;
 mod ogg;
 mod packets;
 mod peer;
+mod replay;
 mod room;
 
 pub use clip::{Clip, Frame};

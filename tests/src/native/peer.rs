@@ -28,8 +28,9 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit}
 
 use super::clip::{Clip, clock_rate};
 use super::data::Channels;
-use super::incoming::{Delivery, Incoming};
+use super::incoming::{Data, Delivery, Incoming};
 use super::packets::{begins_keyframe, packets};
+use super::replay::Replay;
 
 /// What comes in may wait so long for whoever reads it. Then its track waits.
 const WAITING: usize = 1000;
@@ -42,8 +43,7 @@ pub(super) struct Peer {
     connection: Box<dyn PeerConnection>,
     incoming: mpsc::Receiver<Result<Incoming>>,
     sending: Vec<(MediaKind, Arc<dyn TrackLocal>)>,
-    /// How many there are.
-    slots: usize,
+    slots: Vec<MediaKind>,
     channels: Channels,
 }
 
@@ -54,6 +54,22 @@ impl Peer {
         server: &str,
         publishes: &[MediaKind],
         slots: &[MediaKind],
+    ) -> Result<Self> {
+        Self::with(server, publishes, slots, Replay::default()).await
+    }
+
+    /// Another one, which goes on with the messages of this, that is of no use any more.
+    pub(super) async fn again(&self, server: &str) -> Result<Self> {
+        let publishes: Vec<_> = self.sending.iter().map(|(kind, _)| *kind).collect();
+        let replay = self.channels.replay().clone();
+        Self::with(server, &publishes, &self.slots, replay).await
+    }
+
+    async fn with(
+        server: &str,
+        publishes: &[MediaKind],
+        slots: &[MediaKind],
+        replay: Replay,
     ) -> Result<Self> {
         let (news, incoming) = mpsc::channel(WAITING);
         let mut engine = MediaEngine::default();
@@ -89,12 +105,12 @@ impl Peer {
                 .add_transceiver_from_kind(kind, Some(init))
                 .await?;
         }
-        let channels = Channels::open(&connection, &news).await?;
+        let channels = Channels::open(&connection, &news, replay).await?;
         Ok(Self {
             connection: Box::new(connection),
             incoming,
             sending,
-            slots: slots.len(),
+            slots: slots.to_vec(),
             channels,
         })
     }
@@ -107,7 +123,10 @@ impl Peer {
         let offer = self.connection.local_description().await;
         let sdp = offer.context("a description")?.sdp;
         let tracks = tracks(&sdp);
-        ensure!(tracks.len() == self.sending.len() + self.slots, "{sdp}");
+        ensure!(
+            tracks.len() == self.sending.len() + self.slots.len(),
+            "{sdp}"
+        );
         Ok((sdp, tracks))
     }
 
@@ -120,6 +139,18 @@ impl Peer {
     pub(super) async fn next(&mut self) -> Result<Incoming> {
         let next = self.incoming.recv().await;
         next.context("the peer connection is gone")?
+    }
+
+    /// Takes no more of others' bytes. Returns what came of them already.
+    pub(super) async fn detach(&mut self) -> Result<Vec<Data>> {
+        self.channels.replay().detach().await;
+        let mut came = Vec::new();
+        while let Ok(incoming) = self.incoming.try_recv() {
+            if let Incoming::Data(data) = incoming? {
+                came.push(data);
+            }
+        }
+        Ok(came)
     }
 
     /// Sends a clip as fast as it is to be seen or heard.

@@ -145,6 +145,17 @@ impl NativeRoom {
         Ok(())
     }
 
+    /// Makes another peer connection, as one does after the network has changed. Bytes that were on their way over the
+    /// one before, which is given up without a word, come over this one.
+    pub async fn call_again(&mut self, server: &str) -> Result<()> {
+        let came = self.peer.detach().await?;
+        self.waiting.extend(came.into_iter().map(News::Data));
+        let peer = self.peer.again(server).await?;
+        let before = std::mem::replace(&mut self.peer, peer);
+        self.call().await?;
+        before.close().await
+    }
+
     /// What the connection says. What the server says meanwhile waits.
     async fn incoming(&mut self) -> Result<Incoming> {
         loop {

@@ -13,10 +13,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ferrite_protocol::limits::MAX_LOSSY_BYTES;
-use ferrite_protocol::{ClientData, LOSSY_CHANNEL, RELIABLE_CHANNEL, ServerData};
+use ferrite_protocol::{ClientData, LOSSY_CHANNEL, RELIABLE_CHANNEL, REPLAYED_CHANNEL, ServerData};
 
 use crate::media::data::{ChannelId, LEAST_HIGH_WATER, MessageKind};
-use crate::media::event::{PeerEvent, Tell};
+use crate::media::event::{PeerEvent, Reliable, Tell};
 use crate::media::peer::{MESSAGE_COST, Peer};
 use crate::media::plan::Talk;
 use crate::media::shard::gatherings::{Gatherings, Lossy};
@@ -51,9 +51,12 @@ pub const LOSSY_RECEIVERS: usize = 50;
 pub struct Talking {
     talk: Option<Arc<Talk>>,
     reliable: Option<ChannelId>,
+    /// What comes on that is counted by both ends.
+    is_replayed: bool,
     lossy: Option<ChannelId>,
-    /// The session knows the reliable channel to be open.
-    told_open: bool,
+    /// How often the reliable channel became another, and how often when the session was last told.
+    changes: u32,
+    told: u32,
     /// Came, and the session was not told yet.
     unheard: Vec<Bytes>,
     /// The session was told some, and has not said that it heard them.
@@ -77,15 +80,30 @@ impl Talking {
     /// A channel is open. Where several have one label, the newest counts.
     pub fn opened(&mut self, channel: ChannelId, label: &str) {
         match label {
-            RELIABLE_CHANNEL => self.reliable = Some(channel),
+            RELIABLE_CHANNEL => self.go_over(Some(channel), false),
+            REPLAYED_CHANNEL => self.go_over(Some(channel), true),
             LOSSY_CHANNEL => self.lossy = Some(channel),
             _ => {}
         }
     }
 
+    /// There is another channel for reliable messages, or none.
+    fn go_over(&mut self, reliable: Option<ChannelId>, is_replayed: bool) {
+        if self.is_replayed || is_replayed {
+            // What has its number on one channel means nothing beside another, and comes again there.
+            self.unsent.clear();
+            let unheard = std::mem::take(&mut self.unheard);
+            self.unheard_bytes -= cost(&unheard);
+        }
+        (self.reliable, self.is_replayed) = (reliable, is_replayed);
+        self.changes = self.changes.wrapping_add(1);
+    }
+
     /// A channel is closed.
     pub fn closed(&mut self, channel: ChannelId) {
-        self.reliable.take_if(|reliable| *reliable == channel);
+        if self.reliable == Some(channel) {
+            self.go_over(None, false);
+        }
         self.lossy.take_if(|lossy| *lossy == channel);
     }
 
@@ -177,7 +195,10 @@ impl Talking {
         tell: &mut impl Tell,
     ) -> bool {
         if !peer.has_data() {
-            (self.reliable, self.lossy) = (None, None);
+            if self.reliable.is_some() {
+                self.go_over(None, false);
+            }
+            self.lossy = None;
         }
         self.tell_session(tell);
         self.send_on(now, peer, tell);
@@ -186,14 +207,21 @@ impl Talking {
     }
 
     fn tell_session(&mut self, tell: &mut impl Tell) {
-        let is_open = self.reliable.is_some();
-        if is_open != self.told_open && tell(PeerEvent::Channel { is_open }).is_ok() {
-            self.told_open = is_open;
+        if self.changes != self.told {
+            let reliable = match self.reliable {
+                None => Reliable::Closed,
+                Some(_) if self.is_replayed => Reliable::Replayed,
+                Some(_) => Reliable::Open,
+            };
+            if tell(PeerEvent::Channel(reliable)).is_err() {
+                return;
+            }
+            self.told = self.changes;
         }
         if self.is_told {
             return;
         }
-        self.unheard_bytes = self.unheard.iter().map(|it| it.len() + MESSAGE_COST).sum();
+        self.unheard_bytes = cost(&self.unheard);
         if self.unheard.is_empty() {
             return;
         }
@@ -231,6 +259,11 @@ impl Talking {
             }
         }
     }
+}
+
+/// What these are, for the limit.
+fn cost(messages: &[Bytes]) -> usize {
+    messages.iter().map(|it| it.len() + MESSAGE_COST).sum()
 }
 
 /// Bytes of reliable messages below which another may be on its way.
@@ -301,6 +334,55 @@ mod tests {
             talking.take(now, channel, message.clone(), Some(&talk));
         }
         talking.said().count()
+    }
+
+    /// What the session is told.
+    fn told(talking: &mut Talking) -> Vec<PeerEvent> {
+        let mut told = Vec::new();
+        talking.tell_session(&mut |event| {
+            told.push(event);
+            Ok(())
+        });
+        told
+    }
+
+    #[test]
+    fn what_has_its_number_on_one_channel_is_not_taken_for_anothers() {
+        let (mut talking, now) = (Talking::default(), Instant::now());
+        let message = |byte| Bytes::from(vec![byte]);
+        let channel = PeerEvent::Channel;
+        for (label, reliable) in [
+            (REPLAYED_CHANNEL, Reliable::Replayed),
+            (RELIABLE_CHANNEL, Reliable::Open),
+        ] {
+            talking.opened(ChannelId(1), label);
+            talking.take(now, ChannelId(1), message(1), None);
+            let first = [channel(reliable), PeerEvent::Messages(vec![message(1)])];
+            assert_eq!(told(&mut talking), first);
+            talking.take(now, ChannelId(1), message(2), None);
+            talking.heard();
+            talking.closed(ChannelId(1));
+            let closed = channel(Reliable::Closed);
+            match reliable {
+                Reliable::Open => {
+                    let left = PeerEvent::Messages(vec![message(2)]);
+                    assert_eq!(told(&mut talking), [closed, left]);
+                    talking.heard();
+                }
+                Reliable::Replayed | Reliable::Closed => {
+                    assert_eq!(told(&mut talking), [closed]);
+                }
+            }
+            assert!(told(&mut talking).is_empty());
+            assert_eq!(talking.unheard_bytes, 0);
+        }
+        // Whatever was told of those before: the last counts.
+        for number in [1, 2, 2] {
+            talking.opened(ChannelId(number), REPLAYED_CHANNEL);
+            talking.take(now, ChannelId(number), message(number as u8), None);
+        }
+        let last = PeerEvent::Messages(vec![message(2)]);
+        assert_eq!(told(&mut talking), [channel(Reliable::Replayed), last]);
     }
 
     #[test]

@@ -356,7 +356,7 @@ impl Cinema {
                 PeerEvent::Paused(sections) => viewer.paused.push((now, sections)),
                 PeerEvent::Quality(quality) => viewer.quality = quality,
                 PeerEvent::State { .. }
-                | PeerEvent::Channel { .. }
+                | PeerEvent::Channel(_)
                 | PeerEvent::Watched(_)
                 | PeerEvent::Evidence(_)
                 | PeerEvent::Voice { .. }

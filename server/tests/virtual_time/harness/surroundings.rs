@@ -145,7 +145,7 @@ impl Outlet for Surroundings {
     fn tell(&mut self, id: PeerId, event: PeerEvent) -> Result<(), PeerEvent> {
         match event {
             PeerEvent::State { .. } => {}
-            PeerEvent::Channel { .. }
+            PeerEvent::Channel(_)
             | PeerEvent::Voice { .. }
             | PeerEvent::Messages(_)
             | PeerEvent::Sent

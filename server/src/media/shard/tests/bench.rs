@@ -59,7 +59,7 @@ impl Lists {
         events
             .filter_map(|event| match event {
                 PeerEvent::State { ice, reason, .. } => Some((ice, reason)),
-                PeerEvent::Channel { .. }
+                PeerEvent::Channel(_)
                 | PeerEvent::Voice { .. }
                 | PeerEvent::Messages(_)
                 | PeerEvent::Sent
