@@ -216,8 +216,11 @@ pub(crate) struct Clock {
 
 /// Milliseconds, rounded up: a timer that fires too early would find nothing to do.
 fn until(now: Duration, deadline: Duration) -> u32 {
-    let left = deadline.saturating_sub(now).as_nanos().div_ceil(1_000_000);
-    u32::try_from(left).unwrap_or(u32::MAX)
+    let left = deadline.saturating_sub(now);
+    // Not of all its nanoseconds: dividing 128 bits is a kilobyte of the download.
+    let milliseconds = left.as_secs().saturating_mul(1000);
+    let milliseconds = milliseconds.saturating_add(left.subsec_nanos().div_ceil(1_000_000).into());
+    u32::try_from(milliseconds).unwrap_or(u32::MAX)
 }
 
 fn problem(why: Why) -> Problem {

@@ -440,11 +440,14 @@ impl Room {
 
     /// What is said of slots, of what they carry.
     fn by_publication<T>(&self, slots: BTreeMap<String, T>) -> BTreeMap<PublicationId, T> {
-        let carried = |mid: &str| Some(self.carried.get(mid)?.publication.clone());
-        let slots = slots.into_iter();
-        slots
-            .filter_map(|(mid, it)| Some((carried(&mid)?, it)))
-            .collect()
+        let mut shown = BTreeMap::new();
+        // One by one: collecting a map sorts first, which would be the only sorting in the download.
+        for (mid, it) in slots {
+            if let Some(carried) = self.carried.get(&mid) {
+                shown.insert(carried.publication.clone(), it);
+            }
+        }
+        shown
     }
 
     fn left(
