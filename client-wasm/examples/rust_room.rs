@@ -38,6 +38,9 @@ pub async fn run() -> Result<(), JsValue> {
             RoomEvent::Status(phase, problem) => {
                 write(&document, &problem.unwrap_or(format!("{phase:?}")))?;
             }
+            RoomEvent::Muted(_, why) => {
+                write(&document, &why.unwrap_or_else(|| "muted".to_owned()))?;
+            }
             RoomEvent::Refused(words) => write(&document, &words)?,
             RoomEvent::Ended(why) => write(&document, &format!("{why:?}"))?,
         }

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
-use ferrite_protocol::{ClientMessage, CloseCode, IceServer, RoomMessage, ServerMessage};
+use ferrite_protocol::{
+    ClientMessage, CloseCode, IceServer, PublicationId, RoomMessage, ServerMessage,
+};
 use js_sys::Function;
 use wasm_bindgen::JsValue;
 use web_sys::{MediaStreamTrack, RtcPeerConnection, RtcTrackEvent, console};
@@ -123,6 +125,8 @@ pub(crate) enum Event {
     Said(RoomMessage),
     /// Something in the room could not be done; the server's own words.
     Complaint(String),
+    /// Somebody else muted what this client publishes, and perhaps said why.
+    Muted(PublicationId, Option<String>),
     /// What became of what was asked under this number.
     Settled(u32, Result<(), Undone>),
     /// This client is not in the room any more.
@@ -342,6 +346,11 @@ impl Client {
                 events.push(Event::Said(message));
             }
             Effect::Complain(words) => events.push(Event::Complaint(words)),
+            Effect::ShowMuted(publication, reason) => {
+                // That it is muted shows first.
+                self.look(events);
+                events.push(Event::Muted(publication, reason));
+            }
             Effect::Settle(ticket, it) => events.push(Event::Settled(ticket, it)),
             Effect::End(ending) => events.push(Event::Ended(ending)),
             Effect::MakeOffer => self.with_peer(Peer::make_offer),

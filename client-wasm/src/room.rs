@@ -27,6 +27,8 @@ pub enum RoomEvent {
     Status(Phase, Option<String>),
     /// Somebody said something, perhaps this program.
     Said(RoomMessage),
+    /// Somebody else muted what this program publishes, and perhaps said why.
+    Muted(PublicationId, Option<String>),
     /// Something asked for was not done, in the server's words.
     Refused(String),
     /// The server did not let this program in, or made it leave.
@@ -176,6 +178,9 @@ impl Room {
             }
             Event::Said(message) => self.events.push_back(RoomEvent::Said(message)),
             Event::Complaint(words) => self.events.push_back(RoomEvent::Refused(words)),
+            Event::Muted(publication, reason) => {
+                self.events.push_back(RoomEvent::Muted(publication, reason));
+            }
             Event::Ended(ending) => {
                 self.events.push_back(RoomEvent::Ended(ending));
                 self.command(Command::HangUp);

@@ -145,8 +145,7 @@ fn why(reason: Option<&Reason>) -> String {
 pub(crate) fn ending(ending: &Ending) -> String {
     match ending {
         Ending::Refused(code, words) => fill("{}: {}.", &[&refusal(*code), words]),
-        Ending::MadeToLeave(cause, None) => fill("{}.", &[&farewell(*cause)]),
-        Ending::MadeToLeave(cause, Some(reason)) => fill("{}: {}", &[&farewell(*cause), reason]),
+        Ending::MadeToLeave(cause, reason) => fate(&farewell(*cause), reason.as_deref()),
     }
 }
 
@@ -173,6 +172,23 @@ fn farewell(cause: LeaveCause) -> String {
         LeaveCause::RoomEnded => say("The room was ended"),
         LeaveCause::JoinedElsewhere => say("You joined this room from somewhere else"),
         LeaveCause::Other => say("You had to leave the room"),
+    }
+}
+
+/// Somebody else muted what this client publishes.
+pub(crate) fn muted(sound: bool, reason: Option<&str>) -> String {
+    let muted = match sound {
+        true => say("Somebody muted your microphone"),
+        false => say("Somebody switched off what you show"),
+    };
+    fate(&muted, reason)
+}
+
+/// What became of somebody, and why, where that was said.
+fn fate(what: &str, reason: Option<&str>) -> String {
+    match reason {
+        None => fill("{}.", &[what]),
+        Some(reason) => fill("{}: {}", &[what, reason]),
     }
 }
 

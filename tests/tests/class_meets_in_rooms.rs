@@ -10,7 +10,7 @@ const PROGRAMS: &str = r"
     await init();
     const { rejected, expect } = lab;
     const KINDS = ['joined', 'participantJoined', 'participantChanged', 'participantLeft', 'published',
-        'publicationChanged', 'unpublished', 'shown', 'said', 'complaint', 'left'];
+        'publicationChanged', 'unpublished', 'shown', 'said', 'complaint', 'muted', 'left'];
     const program = () => {
         const client = new FerriteClient();
         const heard = [];
@@ -122,7 +122,9 @@ const MODERATION: &str = r"
     expect('the refusal', [refusal.name, refusal.code], ['FerriteError', 'notAllowed']);
     if (!refusal.message) throw new Error('no words for a refusal');
 
-    await ada.client.mutePublication(mic);
+    await ada.client.mutePublication(mic, 'there is an echo');
+    await told(ben, 'that it is muted', (it) => it.of('muted').length);
+    expect('why', ben.of('muted'), [{ publication: mic, reason: 'there is an echo' }]);
     await told(ada, 'silence', (it) => it.shown(mic) === null);
     const sender = () => ben.client.peerConnection.getSenders().find((it) => it.track?.kind === 'audio');
     await lab.until('nothing sent', () => !sender());

@@ -1,6 +1,6 @@
 //! What befalls people in a room, and how they find each other again by themselves: a WebSocket that is cut, a
-//! network from which nothing comes for a while, a server that is killed and comes back, and somebody who makes them
-//! leave.
+//! network from which nothing comes for a while, a server that is killed and comes back, and somebody who mutes them or
+//! makes them leave.
 
 use anyhow::Result;
 use ferrite_tests::proxy::Proxy;
@@ -106,6 +106,33 @@ async fn who_is_made_to_leave_reads_why() -> Result<()> {
                 .await?;
             app.shows("#prejoin", true).await?;
             app.shows("#room", false).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn whom_others_mute_reads_why() -> Result<()> {
+    scene_with("room_muted", &[], &RoomPage::windows(), async |scene| {
+        scene.browser.open(&scene.server.url(ROOM)).await?;
+        scene.run(HOST).await?;
+        let page = RoomPage(&scene.browser);
+        page.enter("Ada").await?;
+        page.shows(&["Ada", "Guest"]).await?;
+        for (key, words, control) in [
+            ("mic", "Somebody muted your microphone: There is an echo", "mute"),
+            ("cam", "Somebody switched off what you show: There is an echo", "camera"),
+        ] {
+            let send = format!(
+                "const {{ participant }} = document.querySelector('[data-self]').dataset;
+                host.send(JSON.stringify({{ type: 'mutePublication', publication: `${{participant}}/{key}`,
+                    reason: 'There is an echo' }}));"
+            );
+            scene.run(&send).await?;
+            scene.app().text("#error-text", |text| text == words).await?;
+            let pressed = format!("document.querySelector('#{control}').getAttribute('aria-pressed')");
+            scene.browser.until("it to be off", &pressed, |it| it == "true").await?;
         }
         Ok(())
     })

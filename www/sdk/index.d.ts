@@ -195,6 +195,11 @@ export interface RoomEvents {
    */
   file: IncomingFile;
   complaint: string;
+  /**
+   * Somebody else muted what this client publishes, and perhaps said why; `mute()` and `unmute()` of its track say otherwise.
+   * After a cut it may be told once more.
+   */
+  muted: { publication: Publication; reason?: string };
   left: FerriteLeft;
 }
 
@@ -285,7 +290,7 @@ export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Rec
   /** Removes somebody, if this client may. */
   kick(participant: Participant | string, reason?: string): Promise<void>;
   /** Mutes what somebody else publishes, if this client may, until they unmute it. */
-  mutePublication(publication: Publication | string): Promise<void>;
+  mutePublication(publication: Publication | string, reason?: string): Promise<void>;
   /** Ends the room for everybody, if this client may. */
   end(reason?: string): Promise<void>;
 }

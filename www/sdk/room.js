@@ -141,8 +141,8 @@ export class Room extends Emitter {
     return this.#inside().kick(participant.id ?? participant, reason);
   }
 
-  mutePublication(publication) {
-    return this.#inside().mutePublication(publication.id ?? publication);
+  mutePublication(publication, reason) {
+    return this.#inside().mutePublication(publication.id ?? publication, reason);
   }
 
   end(reason) {
@@ -250,6 +250,7 @@ export class Room extends Emitter {
       channelClose: () => this.#transfers.closed(),
       message: (data) => this.#take(data),
       complaint: (words) => this.emit("complaint", words),
+      muted: ({ publication, reason }) => this.emit("muted", { publication: of({ id: publication }), reason }),
       left: (why) => {
         this.#id = this.#own = undefined;
         this.#finish(client);

@@ -176,6 +176,9 @@ impl Instance {
             Event::Room => self.on_room(),
             Event::Said(message) => self.emit("said", &shapes::said(&message)),
             Event::Complaint(words) => self.emit("complaint", &words.into()),
+            Event::Muted(publication, reason) => {
+                self.emit("muted", &shapes::muted(&publication, reason.as_deref()));
+            }
             Event::Settled(ticket, result) => self.place.settle(ticket, result),
             Event::Ended(ending) => {
                 self.place.end(ending);

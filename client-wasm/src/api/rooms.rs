@@ -171,8 +171,12 @@ impl FerriteClient {
 
     /// Mutes what somebody else publishes, if this client may, until they unmute it.
     #[wasm_bindgen(js_name = mutePublication, unchecked_return_type = "Promise<void>")]
-    pub fn mute_publication(&self, publication: String) -> Promise {
-        self.request(Request::MutePublication(PublicationId(publication)))
+    pub fn mute_publication(&self, publication: String, reason: Option<String>) -> Promise {
+        let publication = PublicationId(publication);
+        self.request(Request::MutePublication {
+            publication,
+            reason,
+        })
     }
 
     /// Ends the room for everybody, if this client may.

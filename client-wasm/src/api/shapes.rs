@@ -92,9 +92,13 @@ struct SectionsDto<'a> {
     slots: &'a BTreeMap<String, Slot>,
 }
 
+/// What became of this client, or of what it publishes.
 #[derive(Serialize)]
-struct LeftDto<'a> {
-    cause: &'a str,
+struct FateDto<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publication: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
@@ -221,6 +225,15 @@ pub(super) fn said(message: &RoomMessage) -> JsValue {
     object(message)
 }
 
+/// `FerriteMuted`.
+pub(super) fn muted(publication: &PublicationId, reason: Option<&str>) -> JsValue {
+    object(&FateDto {
+        cause: None,
+        publication: Some(&publication.0),
+        reason,
+    })
+}
+
 /// `FerriteLeft`.
 pub(super) fn left(ending: Option<&Ending>) -> JsValue {
     let (cause, reason) = match ending {
@@ -229,7 +242,11 @@ pub(super) fn left(ending: Option<&Ending>) -> JsValue {
         Some(Ending::MadeToLeave(cause, reason)) => (cause_name(*cause), reason.as_ref()),
     };
     let reason = reason.map(String::as_str);
-    object(&LeftDto { cause, reason })
+    object(&FateDto {
+        cause: Some(cause),
+        publication: None,
+        reason,
+    })
 }
 
 fn cause_name(cause: LeaveCause) -> &'static str {

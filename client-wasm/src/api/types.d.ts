@@ -204,6 +204,13 @@ export interface FerriteRoomMessage {
   text: string;
 }
 
+/** That somebody else muted what this client publishes. */
+export interface FerriteMuted {
+  publication: string;
+  /** In the words of whoever did it. */
+  reason?: string;
+}
+
 /** Why this client is in the room no more. */
 export interface FerriteLeft {
   /** `asked`: by this program. `refused`: it had to join anew, and the server did not let it. */
@@ -293,6 +300,8 @@ export interface FerriteEvents {
   said: FerriteRoomMessage;
   /** Something in the room could not be done that nobody waits for; the server's words. */
   complaint: string;
+  /** Somebody else muted what this client publishes; `unmute` ends that. After a cut it may be told once more. */
+  muted: FerriteMuted;
   /** This client is in the room no more. All that was in it is told to be gone before this. */
   left: FerriteLeft;
 }

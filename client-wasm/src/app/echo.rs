@@ -325,6 +325,7 @@ impl Echo {
             Event::Room
             | Event::Said(_)
             | Event::Complaint(_)
+            | Event::Muted(..)
             | Event::Settled(..)
             | Event::Ended(_) => {}
         }

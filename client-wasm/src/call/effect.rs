@@ -114,7 +114,10 @@ pub(crate) enum Request {
         participant: ParticipantId,
         reason: Option<String>,
     },
-    MutePublication(PublicationId),
+    MutePublication {
+        publication: PublicationId,
+        reason: Option<String>,
+    },
     EndRoom {
         reason: Option<String>,
     },
@@ -173,6 +176,8 @@ pub(crate) enum Effect {
     Hear(RoomMessage),
     /// Show why something in the room could not be done.
     Complain(String),
+    /// Show that somebody else muted what this client publishes, and perhaps why.
+    ShowMuted(PublicationId, Option<String>),
     /// Tell who asked under this number what became of it.
     Settle(u32, Result<(), Undone>),
     /// Show why one is not in the room any more.

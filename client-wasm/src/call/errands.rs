@@ -38,7 +38,9 @@ impl Errand {
             Request::Say { to, topic, text } => {
                 (to, topic, text) == (&message.to, &message.topic, &message.text)
             }
-            Request::Kick { .. } | Request::MutePublication(_) | Request::EndRoom { .. } => false,
+            Request::Kick { .. } | Request::MutePublication { .. } | Request::EndRoom { .. } => {
+                false
+            }
         }
     }
 }
@@ -127,10 +129,13 @@ fn message(request: &Request, id: Option<RequestId>) -> ClientMessage {
             participant,
             reason,
         },
-        Request::MutePublication(publication) => ClientMessage::MutePublication {
+        Request::MutePublication {
+            publication,
+            reason,
+        } => ClientMessage::MutePublication {
             id,
             publication,
-            reason: None,
+            reason,
         },
         Request::EndRoom { reason } => ClientMessage::EndRoom { id, reason },
     }

@@ -392,15 +392,17 @@ impl Room {
                 slots,
                 arrives,
             } => {
-                let shown = self.by_publication(slots);
-                self.quality = Quality::new(bits_per_second, shown, arrives);
+                self.quality = Quality::new(bits_per_second, self.by_publication(slots), arrives);
             }
             ServerMessage::Said { message } => self.hear(message, out),
             ServerMessage::Done { id } => self.done(id, out),
             // Of a room the server would have told before it answered this.
             ServerMessage::Pong { .. } if self.state == State::Returning => self.forget(out),
             // The update before it shows it.
-            ServerMessage::Muted { .. } => {}
+            ServerMessage::Muted {
+                publication,
+                reason,
+            } => out.push(Effect::ShowMuted(publication, reason)),
             // These are about other things than the room.
             ServerMessage::Welcome { .. }
             | ServerMessage::IceServers { .. }

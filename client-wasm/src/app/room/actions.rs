@@ -217,7 +217,11 @@ impl RoomApp {
         let sound = sound.filter(|it| it.kind == MediaKind::Audio && !it.muted);
         let sound: Vec<PublicationId> = sound.map(|it| it.id.clone()).collect();
         for publication in sound {
-            self.ask(Request::MutePublication(publication));
+            let reason = None;
+            self.ask(Request::MutePublication {
+                publication,
+                reason,
+            });
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the client and the devices tell a room's page.
 
-use ferrite_protocol::{CHAT, RoomMessage};
+use ferrite_protocol::{CHAT, PublicationId, RoomMessage};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
 use web_sys::{MediaStream, RtcTrackEvent};
@@ -148,6 +148,7 @@ impl RoomApp {
                 }
             }
             Event::Complaint(words) => self.notify(Some(words::complaint(&words))),
+            Event::Muted(publication, reason) => self.on_muted(&publication, reason.as_deref()),
             Event::Ended(ending) => self.on_ended(&ending),
             Event::PeerConnection(_) | Event::PeerClosed => {
                 self.files.closed();
@@ -198,6 +199,20 @@ impl RoomApp {
         self.show_devices();
         self.show_people();
         self.watch();
+    }
+
+    /// Somebody who may muted this. The microphone is off already.
+    fn on_muted(&mut self, publication: &PublicationId, reason: Option<&str>) {
+        let key = publication.parts().map(|(_, key)| key);
+        // Said again after the WebSocket was cut, and switched on meanwhile.
+        if key.is_some_and(|key| !self.client.room().is_muted(key)) {
+            return;
+        }
+        if key == Some(CAMERA) {
+            self.devices.release(Kind::Video);
+            self.publish();
+        }
+        self.notify(Some(words::muted(key == Some(MICROPHONE), reason)));
     }
 
     fn meet(&mut self) {

@@ -46,6 +46,7 @@ fn no_order_of_events_breaks_the_rules() {
                     | Effect::RestartIce => assert!(peer, "seed {seed}: no peer for {effect:?}"),
                     Effect::Hear(_)
                     | Effect::Complain(_)
+                    | Effect::ShowMuted(..)
                     | Effect::Settle(..)
                     | Effect::End(_)
                     | Effect::Arm(..)
