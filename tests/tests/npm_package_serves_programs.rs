@@ -241,13 +241,13 @@ const camera = room.publish(picture, options);
 const key: string = camera.options.key;
 room.publish(picture, { key, simulcast: false, maxBitrate: 1e6, source: "screen" });
 room.publish(picture, { encodings: [{ rid: "h" }, { rid: "f" }] });
-room.publish(picture, { stereo: true, dtx: true });
+room.publish(picture, { stereo: true, dtx: true, red: true });
 // @ts-expect-error
 room.publish(picture, { codecs: ["VP7"] });
 // @ts-expect-error
 room.publish(picture, { simulcast: 3 });
 // @ts-expect-error
-room.publish(picture, { red: true });
+room.publish(picture, { red: "twice" });
 const { bitrate, why, report } = await camera.getStats();
 const rate: number = bitrate ?? 0;
 const isMuted: boolean = why === "muted";

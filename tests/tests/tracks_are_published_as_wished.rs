@@ -74,6 +74,34 @@ const CODECS: &str = r"
 ";
 
 #[tokio::test]
+async fn sound_is_sent_with_what_came_before() -> Result<()> {
+    play("wished_red", RED).await
+}
+
+const RED: &str = r"
+    const [plain, redundant] = [ada.publish(lab.tone(440)), ada.publish(lab.tone(440), { key: 'red', red: true })];
+    await meet();
+    // Statistics call the codec Opus either way, so what tells is how much is in a packet.
+    const bytesAPacket = async (local) => {
+        const count = async () => {
+            const [stream] = sender(local) ? await sent(local) : [];
+            return [stream?.packetsSent ?? 0, stream?.bytesSent ?? 0];
+        };
+        await until('a packet', async () => (await count())[0]);
+        const before = await count();
+        const now = await until('a hundred packets', async () => {
+            const now = await count();
+            return now[0] >= before[0] + 100 && now;
+        });
+        return (now[1] - before[1]) / (now[0] - before[0]);
+    };
+    const [one, two] = [await bytesAPacket(plain), await bytesAPacket(redundant)];
+    if (two < 1.5 * one) throw new Error(`${two} bytes a packet, and ${one} without`);
+    await coming('red');
+    await leave();
+";
+
+#[tokio::test]
 async fn what_cannot_be_published_takes_nothing_else_with_it() -> Result<()> {
     scene("wished_wrongly", async |scene| {
         // What the browser does not take is said there.

@@ -4,7 +4,7 @@
 // `sent` has for each transceiver how what it sends is published; the others play what comes.
 export async function describe(connection, sent, stereo) {
   const sounds = connection.getTransceivers().map((transceiver, at) => {
-    if (sent[at]?.codecs) prefer(transceiver, sent[at].codecs);
+    if (sent[at]) prefer(transceiver, sent[at]);
     return sent[at] ?? { stereo };
   });
   if (!sounds.some(({ stereo, dtx }) => stereo || dtx)) return connection.setLocalDescription();
@@ -12,14 +12,16 @@ export async function describe(connection, sent, stereo) {
   return connection.setLocalDescription({ type, sdp: written(sdp, sounds) });
 }
 
-export const capabilities = () => RTCRtpReceiver.getCapabilities?.("video")?.codecs ?? [];
+export const capabilities = (kind) => RTCRtpReceiver.getCapabilities?.(kind)?.codecs ?? [];
 
 // What the browser lacks is passed over, and one that cannot keeps its own order.
-function prefer(transceiver, codecs) {
-  if (transceiver.receiver.track.kind !== "video") return;
-  const wanted = codecs.map((codec) => `VIDEO/${codec.toUpperCase()}`);
-  const place = ({ mimeType }) => [...wanted, mimeType.toUpperCase()].indexOf(mimeType.toUpperCase());
-  transceiver.setCodecPreferences?.(capabilities().toSorted((one, other) => place(one) - place(other)));
+function prefer(transceiver, { codecs, red }) {
+  const { kind } = transceiver.receiver.track;
+  const wanted = kind === "video" ? (codecs ?? []) : red ? ["red"] : [];
+  if (wanted.length === 0) return;
+  const names = wanted.map((codec) => `${kind}/${codec}`.toUpperCase());
+  const place = ({ mimeType }) => [...names, mimeType.toUpperCase()].indexOf(mimeType.toUpperCase());
+  transceiver.setCodecPreferences?.(capabilities(kind).toSorted((one, other) => place(one) - place(other)));
 }
 
 // Sections for media come in the order of their transceivers (RFC 9429 §5.2).

@@ -81,8 +81,7 @@ export interface SimulcastLayer {
 }
 
 /**
- * How to publish a track. A server forwards sound in Opus and nothing beside it, so that there is no `red` to ask for:
- * Opus has error correction of its own. It passes on one layer of a picture to each
+ * How to publish a track. A server passes on one layer of a picture to each
  * participant, and does not take scalable codings (SVC) apart: so that nobody is sent more than they see, there is
  * simulcast, also in VP9 and AV1.
  */
@@ -104,6 +103,11 @@ export interface PublishOptions extends Partial<FerritePublish> {
   stereo?: boolean;
   /** Of sound: next to nothing is sent while it is silent. */
   dtx?: boolean;
+  /**
+   * Of sound: each packet has the one before it, too, where the browser can (RED, RFC 2198). It takes twice as much, and
+   * no loss of a single packet is heard by those who take it so; the others get it as it would else be.
+   */
+  red?: boolean;
   /** What it is: `speech` or `music`, `motion`, `detail` or `text`. Also of a track that replaces it. */
   contentHint?: string;
 }

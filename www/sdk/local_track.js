@@ -96,9 +96,9 @@ export class LocalTrack {
   get sent() { return this.#sent; }
 }
 
-function sent({ key, source, label, codecs, stereo, dtx, ...options }, track, { codec }) {
+function sent({ key, source, label, codecs, stereo, dtx, red, ...options }, track, { codec }) {
   const { width = 0, height = 0 } = track.getSettings();
   const said = { source: source ?? "camera", kind: track.kind, size: Math.max(width, height) };
-  const first = chosen(codecs ?? [codec].filter(Boolean), capabilities());
-  return { key, source, label, codecs, stereo, dtx, encodings: encodings(options, { ...said, codec: first }) };
+  const first = chosen(codecs ?? [codec].filter(Boolean), capabilities("video"));
+  return { key, source, label, codecs, stereo, dtx, red, encodings: encodings(options, { ...said, codec: first }) };
 }
