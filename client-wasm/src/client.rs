@@ -278,7 +278,7 @@ impl Client {
             PeerEvent::NegotiationNeeded => call::Input::NegotiationNeeded,
             PeerEvent::OfferMade(result) => call::Input::OfferMade(result),
             PeerEvent::AnswerApplied(result) => {
-                self.with_peer(Peer::go_on);
+                self.with_peer(Peer::take_answer_up);
                 call::Input::AnswerApplied(result)
             }
             PeerEvent::Closed => call::Input::PeerClosed,

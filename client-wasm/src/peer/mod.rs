@@ -225,7 +225,7 @@ impl Peer {
 
     /// Goes on after an answer: watches the transport that the first one brought, and switches layers that could
     /// not be switched before.
-    pub(crate) fn go_on(&mut self) {
+    pub(crate) fn take_answer_up(&mut self) {
         self.watch_transport();
         if let Some(sections) = &mut self.sections {
             sections.switch_all();

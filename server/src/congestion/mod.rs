@@ -404,7 +404,7 @@ impl Estimator {
     }
 
     /// The packets go over another path from now on: nothing is known of that. Numbers go on.
-    pub fn go_on(&mut self, now: Instant) {
+    pub fn change_path(&mut self, now: Instant) {
         let next = std::mem::replace(&mut self.history, History::new(now));
         let (wanted, mut trace) = (self.wanted, self.trace.take());
         if let Some(trace) = &mut trace {

@@ -67,7 +67,7 @@ impl ReceiverPath {
     }
 
     /// Everything goes over another path: nothing was said of that.
-    pub fn go_on(&mut self) {
+    pub fn change_path(&mut self) {
         self.0 = None;
     }
 }

@@ -177,7 +177,7 @@ impl ReceiverEstimator {
             return;
         };
         if let Some(filling) = &mut self.filling {
-            filling.go_on(now, said.min(MAX_PROBE), bytes);
+            filling.advance(now, said.min(MAX_PROBE), bytes);
             if filling.is_vain(now, said) {
                 self.filling = None;
                 self.next_filling = Some(now + self.interval);
@@ -224,7 +224,7 @@ impl Filling {
         said < FELL * self.best || now >= self.grew + FILL_PATIENCE
     }
 
-    fn go_on(&mut self, now: Instant, rate: f64, bytes: u64) {
+    fn advance(&mut self, now: Instant, rate: f64, bytes: u64) {
         let elapsed = now.saturating_duration_since(self.looked).as_secs_f64();
         let sent = bytes.saturating_sub(self.bytes) as f64;
         let missing = self.missing + rate * elapsed / 8.0 - sent;

@@ -76,7 +76,7 @@ struct Newcomer {
 impl Newcomer {
     async fn proceed(self, message: ClientMessage, verdict: Verdict<Claim>) {
         match verdict {
-            Verdict::Greeted(Admission::Resumed(claim)) => self.go_on(claim, &message),
+            Verdict::Greeted(Admission::Resumed(claim)) => self.hand_over(claim, &message),
             Verdict::Greeted(Admission::New) => self.hello(&message, None).await,
             Verdict::Greeted(Admission::ResumeFailed) => {
                 self.hello(&message, Some(resume_failed())).await;
@@ -89,7 +89,7 @@ impl Newcomer {
     }
 
     /// The session's own task takes over.
-    fn go_on(self, claim: Claim, hello: &ClientMessage) {
+    fn hand_over(self, claim: Claim, hello: &ClientMessage) {
         let last_message = if let ClientMessage::Hello { last_message, .. } = hello {
             *last_message
         } else {

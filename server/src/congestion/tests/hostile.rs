@@ -187,7 +187,7 @@ fn another_path_begins_anew_and_its_numbers_go_on() {
     let mut estimator = Estimator::new(start);
     second(&mut estimator, start, |at| Some(at + 50_000));
     let last = estimator.send(start, 1200, Purpose::Media);
-    estimator.go_on(start);
+    estimator.change_path(start);
     assert_eq!(estimator.estimate(), None);
     let next = estimator.send(start, 1200, Purpose::Media);
     assert_eq!(next, last.wrapping_add(1));

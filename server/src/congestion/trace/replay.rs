@@ -184,7 +184,7 @@ impl Stage {
                 self.compare_estimate(known);
             }
             Event::WentOn => {
-                self.estimator.go_on(now);
+                self.estimator.change_path(now);
                 self.delays = Delays::default();
             }
             Event::Fitted {

@@ -55,7 +55,7 @@ impl ArrivalRecorder {
         if let Some((last, at)) = self.last.replace((sequence, now)) {
             let missing = sequence_diff(sequence, last).max(1) - 1;
             if is_hole(now.saturating_duration_since(at), missing as usize) {
-                self.go_on();
+                self.change_path();
             }
         }
         if self.arrivals.len() < MAX_PACKETS {
@@ -67,7 +67,7 @@ impl ArrivalRecorder {
     /// The packets come over another path from now on, or the path was broken. What did not come then
     /// says nothing of the path now, and libwebrtc sends again at once what is reported as lost: all the
     /// packets of a second, before anything new.
-    pub fn go_on(&mut self) {
+    pub fn change_path(&mut self) {
         self.arrivals.clear();
         self.next_base = None;
     }
@@ -264,7 +264,7 @@ mod tests {
         recorder.record(at(100), 1);
         recorder.feedback(at(100)).unwrap();
         recorder.record(at(110), 3);
-        recorder.go_on();
+        recorder.change_path();
         recorder.record(at(400), 9);
         let (base, arrivals) = decode(&recorder.feedback(at(400)).unwrap());
         assert_eq!((base, &arrivals[..]), (9, &[Some(400)][..]));

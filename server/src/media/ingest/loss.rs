@@ -64,7 +64,7 @@ pub struct LossTracker {
 
 impl LossTracker {
     /// Nothing that is missing now, or before the next packet, is asked for any more.
-    pub fn go_on(&mut self) {
+    pub fn change_path(&mut self) {
         self.missing.clear();
         self.due = None;
         self.goes_on = true;
@@ -99,7 +99,7 @@ impl LossTracker {
         let gap = ahead as usize - 1;
         if is_hole(now.saturating_duration_since(at), gap) || gap + self.missing.len() > MAX_MISSING
         {
-            self.go_on();
+            self.change_path();
             return Arrival::Restart;
         }
         let ask_at = now + REORDER_TOLERANCE;
@@ -204,7 +204,7 @@ mod tests {
         let mut tracker = LossTracker::default();
         tracker.record(start, 1);
         tracker.record(start, 3);
-        tracker.go_on();
+        tracker.change_path();
         // Sent again to probe the new path.
         let again = tracker.record_retransmission(start, 6);
         assert_eq!(again, Arrival::Newest);

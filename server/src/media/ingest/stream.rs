@@ -133,8 +133,8 @@ impl Ingest {
 
     /// The stream goes on over another path. What was lost on the old one is not asked for: it would
     /// come late, and before the keyframe that makes up for it.
-    pub fn go_on(&mut self, now: Instant) {
-        self.loss.go_on();
+    pub fn change_path(&mut self, now: Instant) {
+        self.loss.change_path();
         self.want_keyframe(now);
     }
 
@@ -328,7 +328,7 @@ mod tests {
         let mut ingest = Ingest::new(start, 9, 0, 0, MediaKind::Video, 90_000);
         ingest.record(start, &header(1, 0));
         ingest.record(start, &header(3, 0));
-        ingest.go_on(start);
+        ingest.change_path(start);
         assert!(ingest.take_keyframe_request(start));
         assert!(ingest.record(start, &header(9, 0)));
         assert_eq!(ingest.poll_timeout(), None);

@@ -9,7 +9,7 @@ use ferrite_protocol::Pressure;
 use super::allocation::Room;
 use super::pressure::Relief;
 use super::quality::Sent;
-use super::streams::Streams;
+use super::streams::MediaStreams;
 use super::{Peer, PeerOutput};
 use crate::congestion::trace::Trace;
 use crate::congestion::{Estimator, MAX_RATE, PathEstimator, Sink};
@@ -447,7 +447,7 @@ impl Peer {
     /// The other end moved. What was sent over the path it left is lost, and too much of it to be
     /// sent again: video goes on sooner with a keyframe.
     pub(super) fn resume_video(&mut self, now: Instant) {
-        self.streams.go_on(now);
+        self.streams.change_path(now);
         self.unfit();
     }
 
@@ -501,7 +501,7 @@ fn time(now: Instant, outgoing: &Outgoing<'_>, clock: Clock) -> Stamp<'static> {
 }
 
 /// What is written of the path, where somebody wants to know.
-fn trace(streams: &mut Streams) -> Option<&mut Trace> {
+fn trace(streams: &mut MediaStreams) -> Option<&mut Trace> {
     streams.estimator_mut()?.trace()
 }
 

@@ -36,7 +36,7 @@ use crate::media::net::budget::Budget;
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
-use crate::media::peer::streams::Streams;
+use crate::media::peer::streams::MediaStreams;
 use crate::media::rtp::clock::Clock;
 use crate::media::sdp::{Section, Session};
 use crate::media::transport::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
@@ -76,7 +76,7 @@ pub struct Peer {
     /// What the data held counts in: the shard's, once the peer is on one.
     budget: Arc<Budget>,
     session: Option<Arc<Session>>,
-    streams: Streams,
+    streams: MediaStreams,
     fitting: Fitting,
     relief: Relief,
     /// It is sent no more, in bits per second.
@@ -118,7 +118,7 @@ impl Peer {
             sctp: None,
             budget: Budget::new(usize::MAX),
             session: None,
-            streams: Streams::new(now, config.clock, config.cname, config.seed),
+            streams: MediaStreams::new(now, config.clock, config.cname, config.seed),
             fitting: Fitting::default(),
             relief: Relief::default(),
             max_download: None,

@@ -104,7 +104,10 @@ impl Resident {
             }
             // What is read then may be more to pass on.
             let is_in_a_room = matches!(*self.plan.plan, Plan::Room { .. });
-            if !self.talking.go_on(now, &mut self.peer, is_in_a_room, tell) {
+            if !self
+                .talking
+                .proceed(now, &mut self.peer, is_in_a_room, tell)
+            {
                 break;
             }
         }

@@ -187,7 +187,7 @@ impl Talking {
     }
 
     /// Moves on what can move. Returns whether there may be more to take then.
-    pub fn go_on(
+    pub fn proceed(
         &mut self,
         now: Instant,
         peer: &mut Peer,

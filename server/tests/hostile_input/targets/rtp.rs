@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use ferrite_server::media::PeerOutput;
 use ferrite_server::media::egress::{Outgoing, Wanted};
 use ferrite_server::media::forward::cache::Cache;
-use ferrite_server::media::peer::streams::{MAX_COMPOUND, MAX_RETRANSMISSIONS, Streams};
+use ferrite_server::media::peer::streams::{MAX_COMPOUND, MAX_RETRANSMISSIONS, MediaStreams};
 use ferrite_server::media::rtp::clock::Clock;
 use ferrite_server::media::rtp::header::{Header, sequence_diff};
 use ferrite_server::media::rtp::packet::MediaPacket;
@@ -59,7 +59,7 @@ fn hear(input: &[u8], mut media: Media) {
 
 struct Media {
     now: Instant,
-    streams: Streams,
+    streams: MediaStreams,
     ours: Srtp,
     far: Srtp,
     packets: Packets,
@@ -76,7 +76,7 @@ impl Media {
     fn new() -> Self {
         let now = Instant::now();
         let clock = Clock::new(now, UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-        let mut streams = Streams::new(now, clock, "fuzz".to_owned(), 0x1234_5678_9ABC_DEF0);
+        let mut streams = MediaStreams::new(now, clock, "fuzz".to_owned(), 0x1234_5678_9ABC_DEF0);
         streams.set_session(&sessions()[0]);
         let (ours, far) = srtp();
         Self {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use super::Streams;
+use super::MediaStreams;
 use super::deadlines::REPORT_INTERVAL;
 use crate::media::ingest::stream::Ingest;
 use crate::media::ingest::table::SILENCE;
@@ -23,7 +23,7 @@ const MAX_NAMED: usize = 32;
 /// Packets asked for again at one time, of all streams; what more are missing have their turn next.
 pub const MAX_REQUESTS: usize = 512;
 
-impl Streams {
+impl MediaStreams {
     /// Wants a keyframe of what arrives on a section.
     pub fn request_keyframe(&mut self, now: Instant, section: usize) {
         let bit = u32::try_from(section)

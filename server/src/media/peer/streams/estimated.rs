@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
-use super::Streams;
+use super::MediaStreams;
 use crate::congestion::{ReceiverEstimator, ReceiverPath};
 use crate::media::egress::Egress;
 use crate::media::rtp::rtcp::ReportBlock;
 use crate::media::sdp::MediaKind;
 
-impl Streams {
+impl MediaStreams {
     /// Whether the other end's estimates count: where all pictures are sent without transport-wide numbers.
     pub(super) fn agree_on_estimates(&mut self) {
         let egresses = self.egresses.iter().flatten();

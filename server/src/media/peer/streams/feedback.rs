@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::Streams;
+use super::MediaStreams;
 use crate::media::ingest::table::Role;
 use crate::media::peer::PeerOutput;
 use crate::media::rtp::packet::SourceClock;
@@ -50,7 +50,7 @@ impl Heard {
     }
 }
 
-impl Streams {
+impl MediaStreams {
     /// Notes a compound packet.
     pub fn receive_rtcp(
         &mut self,

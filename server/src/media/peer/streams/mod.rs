@@ -37,7 +37,7 @@ pub use feedback::{Heard, MAX_ASKED, MAX_RETRANSMISSIONS};
 const UNLIMITED: u64 = 1 << 32;
 
 /// All streams of one peer.
-pub struct Streams {
+pub struct MediaStreams {
     clock: Clock,
     cname: String,
     /// The SSRC of reports while no stream is sent.
@@ -63,7 +63,7 @@ pub struct Streams {
     lost: Vec<u16>,
 }
 
-impl Streams {
+impl MediaStreams {
     /// Without sections yet.
     pub fn new(now: Instant, clock: Clock, cname: String, seed: u64) -> Self {
         Self {
@@ -344,16 +344,16 @@ impl Streams {
     }
 
     /// Everything received goes on over another path, with a keyframe.
-    pub fn go_on(&mut self, now: Instant) {
-        self.arrivals.go_on();
+    pub fn change_path(&mut self, now: Instant) {
+        self.arrivals.change_path();
         if let Some(estimator) = self.estimator.get_mut() {
-            estimator.go_on(now);
+            estimator.change_path(now);
         }
         if let Some(estimated) = &mut self.estimated {
-            estimated.go_on();
+            estimated.change_path();
         }
         let ingests = self.ingests.iter_mut();
-        ingests.for_each(|ingest| ingest.go_on(now));
+        ingests.for_each(|ingest| ingest.change_path(now));
         self.due.by(Some(now));
     }
 }

@@ -22,7 +22,7 @@ const MID: u8 = 1;
 /// A peer's streams, and what it and its other end do with them.
 struct Scene {
     now: Instant,
-    streams: Streams,
+    streams: MediaStreams,
     ours: Srtp,
     theirs: Srtp,
     session: Session,
@@ -33,7 +33,7 @@ impl Scene {
     fn new(sections: usize) -> Self {
         let now = Instant::now();
         let clock = Clock::new(now, UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-        let mut streams = Streams::new(now, clock, "test".to_owned(), 7);
+        let mut streams = MediaStreams::new(now, clock, "test".to_owned(), 7);
         let session = session(sections);
         streams.set_session(&session);
         let provider = rtc::crypto::default_provider().unwrap();
