@@ -404,10 +404,19 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         (
-            "handshakes of DTLS at `--turns-port` of",
+            "handshakes of DTLS at `--turns-port` of an address",
             vec![
                 n(dtls_server::HANDSHAKES.0, " a second"),
                 n(dtls_server::HANDSHAKES.1, " at once"),
+            ],
+        ),
+        (
+            "handshakes of DTLS at `--turns-port` of all",
+            vec![
+                n(dtls_server::ALL_HANDSHAKES.0, " a second"),
+                n(dtls_server::ALL_HANDSHAKES.1, " at once"),
+                n(dtls_server::MAX_BEGUN, " begin"),
+                n(dtls_server::MAX_STEPS, " datagrams"),
             ],
         ),
         (

@@ -43,6 +43,11 @@ impl Sealed {
         self.server.len()
     }
 
+    /// Others had their turn.
+    pub(super) fn begin_turn(&mut self) {
+        self.server.begin_turn();
+    }
+
     /// Takes what came to one of the sockets. Peers are not reached this way: what is not for the server of STUN and
     /// TURN is dropped.
     pub(super) fn open(

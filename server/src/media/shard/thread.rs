@@ -311,6 +311,7 @@ impl Thread {
     fn receive_sealed(&mut self) {
         let first = self.out.sockets.len() + self.feedback.len();
         let count = self.out.sealed.iter().flat_map(Sealed::sockets).count();
+        self.out.sealed.iter_mut().for_each(Sealed::begin_turn);
         for at in 0..count * RECEIVE_ROUNDS {
             let (at, mut received) = (at % count, Received::default());
             let Some(sealed) = &mut self.out.sealed else {

@@ -20,7 +20,7 @@ use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::FourTuple;
 use crate::media::net::tcp::Received;
 use crate::media::seeded::{SeededMap, SeededSet};
-use crate::rate::{Rate, Sources};
+use crate::rate::{Bucket, Rate, Sources};
 use crate::shares::{Share, Shares};
 use crate::tls::Certificates;
 
@@ -30,14 +30,26 @@ pub const MAX_ASSOCIATIONS: usize = 4096;
 /// Associations of one shard that one address (an IPv4 address, or an IPv6 /64) may have.
 pub const MAX_PER_ADDRESS: usize = 512;
 
-/// Handshakes under way at a time. Each may keep up to [`MAX_BYTES`](super::gate::MAX_BYTES).
+/// Handshakes under way at a time. Each may keep up to [`MAX_BYTES`](super::gate::MAX_BYTES). A further one ends the
+/// oldest, which [`ALL_HANDSHAKES`] makes eight seconds old at least.
 pub const MAX_HANDSHAKES: usize = 512;
 
 /// Those of one address.
 pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 64;
 
-/// Handshakes of an address a second, and at once after a quiet time, as over TLS.
-pub const HANDSHAKES: (u32, u32) = (20, 400);
+/// Handshakes of an address a second, and at once after a quiet time. Of many clients behind one address some come at
+/// their next try: who has no answer asks again (RFC 6347 §4.2.4).
+pub const HANDSHAKES: (u32, u32) = (20, 20);
+
+/// Handshakes of all addresses together. Each takes a key and a signature of the thread that has the media: a millisecond
+/// with an RSA key of 2048 bits. So they take a twentieth of its time.
+pub const ALL_HANDSHAKES: (u32, u32) = (50, 100);
+
+/// Handshakes that begin in one turn, while media waits. Who is dropped asks again.
+pub const MAX_BEGUN: usize = 4;
+
+/// Datagrams that bring handshakes on in one turn: one of them has the server compute the keys.
+pub const MAX_STEPS: usize = 16;
 
 /// How long a handshake may take.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(20);
@@ -57,6 +69,13 @@ struct Client {
     _share: Share,
 }
 
+/// What was done for handshakes since others had their turn.
+#[derive(Default)]
+struct Turn {
+    begun: usize,
+    steps: usize,
+}
+
 /// The associations.
 pub struct DtlsServer {
     certificates: Arc<Certificates>,
@@ -69,6 +88,8 @@ pub struct DtlsServer {
     shares: Shares,
     handshakes: Shares,
     rate: Sources,
+    all: Bucket,
+    turn: Turn,
     /// No flight is to be repeated before this.
     next: Option<Instant>,
     out: Outbox,
@@ -92,6 +113,8 @@ impl DtlsServer {
             shares: Shares::new(MAX_PER_ADDRESS),
             handshakes: Shares::new(MAX_HANDSHAKES_PER_ADDRESS),
             rate: Sources::new(Rate::new(HANDSHAKES.0, HANDSHAKES.1)),
+            all: Bucket::new(now),
+            turn: Turn::default(),
             next: None,
             out: Outbox::default(),
         })
@@ -105,6 +128,11 @@ impl DtlsServer {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.clients.is_empty()
+    }
+
+    /// Others had their turn: as much may be done for handshakes as in each.
+    pub fn begin_turn(&mut self) {
+        self.turn = Turn::default();
     }
 
     /// Takes a datagram.
@@ -143,14 +171,25 @@ impl DtlsServer {
             let answer = hello_verify_request(cookie);
             return self.out.push(path, BytesMut::from(&answer[..]));
         };
-        if !hello.is_second() || !self.rate.admit(now, path.remote.ip()) {
+        if !hello.is_second() || !self.admit(now, path.remote.ip()) {
             return;
         }
         // Whoever was there is there no more: a cookie shows who receives what is sent there now (RFC 6347 §4.2.8).
         self.remove(path, received);
-        if self.begin(now, path, hello, cookie) {
+        if self.begin(now, path, hello, cookie, received) {
             self.read(now, path, datagram, received);
         }
+    }
+
+    /// Whether one more handshake may begin.
+    fn admit(&mut self, now: Instant, address: IpAddr) -> bool {
+        let all = Rate::new(ALL_HANDSHAKES.0, ALL_HANDSHAKES.1);
+        let admitted = self.turn.begun < MAX_BEGUN
+            && self.turn.steps < MAX_STEPS
+            && self.rate.admit(now, address)
+            && self.all.take(all, 1, now);
+        self.turn.begun += usize::from(admitted);
+        admitted
     }
 
     /// Makes an association that knows of the cookie. Returns whether there is one now.
@@ -160,8 +199,9 @@ impl DtlsServer {
         path: &FourTuple,
         hello: &ClientHello<'_>,
         cookie: [u8; COOKIE],
+        received: &mut Received,
     ) -> bool {
-        let Some((share, shaking)) = self.place_for(path.remote.ip()) else {
+        let Some((share, shaking)) = self.place_for(now, path.remote.ip(), received) else {
             return false;
         };
         let Some(config) = self.config() else {
@@ -188,11 +228,28 @@ impl DtlsServer {
         true
     }
 
-    fn place_for(&self, address: IpAddr) -> Option<(Share, Share)> {
-        let has_room = self.clients.len() < MAX_ASSOCIATIONS && self.shaking.len() < MAX_HANDSHAKES;
-        has_room
-            .then(|| self.shares.take(address).zip(self.handshakes.take(address)))
-            .flatten()
+    fn place_for(
+        &mut self,
+        now: Instant,
+        address: IpAddr,
+        received: &mut Received,
+    ) -> Option<(Share, Share)> {
+        let shares = self
+            .shares
+            .take(address)
+            .zip(self.handshakes.take(address))?;
+        if self.shaking.len() >= MAX_HANDSHAKES {
+            self.end_the_oldest(now, received);
+        }
+        (self.clients.len() < MAX_ASSOCIATIONS).then_some(shares)
+    }
+
+    /// Makes room for a handshake: whoever could have gone on has done so.
+    fn end_the_oldest(&mut self, now: Instant, received: &mut Received) {
+        let until = |path: &&FourTuple| self.clients.get(path).map(|client| client.until);
+        if let Some(oldest) = self.shaking.iter().min_by_key(until).copied() {
+            self.end(now, &oldest, received);
+        }
     }
 
     /// What is agreed on with the certificate that newcomers are shown.
@@ -217,7 +274,14 @@ impl DtlsServer {
         let Some(client) = self.clients.get_mut(path) else {
             return;
         };
+        let is_shaking = client.shaking.is_some();
+        if is_shaking && self.turn.steps >= MAX_STEPS {
+            return;
+        }
+        let before = client.association.progress();
         let read = client.association.read(now, datagram);
+        let has_moved = client.association.progress() > before;
+        self.turn.steps += usize::from(is_shaking && has_moved);
         let mut is_over = read.is_err();
         for event in read.unwrap_or_default() {
             if let EndpointEvent::ApplicationData(data) = event {
