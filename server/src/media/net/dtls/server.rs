@@ -54,7 +54,7 @@ pub const MAX_STEPS: usize = 16;
 /// How long a handshake may take.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(20);
 
-/// How long an association may stay after the last record of data, unless somebody has an allocation over it.
+/// How long an association may stay after its handshake, and after somebody had an allocation over it.
 pub const SILENCE: Duration = Duration::from_secs(60);
 
 /// A client's association.
@@ -62,7 +62,7 @@ struct Client {
     association: Association,
     /// What its ClientHello has drawn.
     random: [u8; 32],
-    /// It ends then, unless it is used.
+    /// It ends then, unless somebody has an allocation over it.
     until: Instant,
     /// Given back when its handshake is done.
     shaking: Option<Share>,
@@ -285,7 +285,6 @@ impl DtlsServer {
         let mut is_over = read.is_err();
         for event in read.unwrap_or_default() {
             if let EndpointEvent::ApplicationData(data) = event {
-                client.until = now + SILENCE;
                 received.datagrams.push((*path, data.to_vec()));
             } else if let EndpointEvent::PeerClosed = event {
                 is_over = true;

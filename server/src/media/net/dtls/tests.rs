@@ -352,7 +352,7 @@ fn a_handshake_that_is_one_too_many_ends_the_oldest() {
 }
 
 #[test]
-fn silence_ends_an_association_unless_there_is_an_allocation() {
+fn an_association_ends_unless_there_is_an_allocation() {
     let mut world = World::new();
     let (idle, used) = (path(1, 1000), path(1, 1001));
     let mut silent = Client::connected(&mut world, idle);
@@ -361,6 +361,11 @@ fn silence_ends_an_association_unless_there_is_an_allocation() {
     for _ in 0..3 {
         world.pass(SILENCE / 2);
         world.server.introduce(world.now, &used);
+        // Whatever it says: anybody can.
+        silent.association.write(world.now, b"still here");
+        for datagram in silent.sent() {
+            world.give(&idle, &datagram);
+        }
     }
     assert_eq!(world.closed(), [idle]);
     assert_eq!(world.server.len(), 1);
@@ -369,6 +374,9 @@ fn silence_ends_an_association_unless_there_is_an_allocation() {
         silent.take(world.now, &datagram);
     }
     assert!(silent.is_over, "and nobody told it");
+    // The other's allocation is over.
+    world.pass(SILENCE);
+    assert_eq!(world.closed(), [used]);
 }
 
 #[test]
