@@ -112,6 +112,11 @@ pub enum StartError {
         "--nat-discovery: media has to be received at both addresses; leave --media-listen out"
     )]
     NotAtBoth,
+    /// What clients find out about their NATs by has the port of TURN over DTLS.
+    #[error(
+        "--nat-discovery-port: UDP port {0} is that of --turns-port, too; choose another for either"
+    )]
+    NotForBoth(u16),
     /// TLS cannot be had.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -456,6 +461,10 @@ fn listen_for_turns(
     if !has_tls {
         return Err(TlsError::Needed.into());
     }
+    let has_another = !config.turn.nat_discovery.is_empty();
+    if has_another && port != 0 && port == config.turn.nat_discovery_port {
+        return Err(StartError::NotForBoth(port));
+    }
     for _ in 1..TRIES {
         match listen_for_turns_at(port, config) {
             // Free for some, but not for all: any other will do as well.
@@ -526,6 +535,7 @@ fn advice(error: &MediaError) -> String {
         MediaError::Port(PortError::Bind { .. }) => format!("--media-port: {error}"),
         // Every thread has sockets of its own on the port.
         MediaError::Bind { .. } => format!("--shards: {error}"),
+        MediaError::BindDtls { .. } => format!("--turns-port: {error}"),
         MediaError::Thread(_) => format!("--shards: {error}"),
         MediaError::Certificate(_) => error.to_string(),
     }

@@ -205,6 +205,21 @@ async fn a_media_port_in_use_is_named() {
     );
 }
 
+/// Both are UDP ports, one of which is 3479 by default.
+#[tokio::test]
+async fn a_port_for_two_things_is_named() {
+    let flags = ["--listen", "127.0.0.1:0", "--tls", "self-signed"];
+    let both = [
+        "--turns-port",
+        "3479",
+        "--nat-discovery",
+        "127.0.0.1,127.0.0.2",
+    ];
+    let text = refusal(ferrite(&[&flags[..], &both].concat())).await;
+    let is_named = text.contains("--turns-port") && text.contains("--nat-discovery-port");
+    assert!(is_named && text.contains("3479"), "{text}");
+}
+
 #[tokio::test]
 async fn an_address_of_another_machine_is_named() {
     // Set aside for documentation (RFC 5737): no machine has it.

@@ -88,7 +88,7 @@ impl DtlsPort {
     /// As each of so many shards has it.
     fn open(&self, shards: usize) -> Result<Vec<Sealed>, MediaError> {
         let (port, key) = (self.port.number, rand::random());
-        let bind = |source| MediaError::Bind { port, source };
+        let bind = |source| MediaError::BindDtls { port, source };
         let opened = open_beside(&self.port, shards).map_err(bind)?;
         let sealed = opened.into_iter().map(|sockets| {
             let server = DtlsServer::new(Instant::now(), self.certificates.clone(), &key)?;
@@ -107,6 +107,14 @@ pub enum MediaError {
     /// The threads' sockets cannot be had.
     #[error("the media threads cannot open port {port}: {source}")]
     Bind {
+        /// The port asked for.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Those at DTLS's port cannot be had.
+    #[error("the media threads cannot open UDP port {port}: {source}")]
+    BindDtls {
         /// The port asked for.
         port: u16,
         /// What the system says.
