@@ -52,6 +52,8 @@ fn request(method: Method, username: Option<&str>) -> BytesMut {
 struct Client {
     socket: UdpSocket,
     association: Association,
+    /// The server said goodbye.
+    is_over: bool,
 }
 
 impl Client {
@@ -68,6 +70,7 @@ impl Client {
         let mut client = Self {
             socket,
             association,
+            is_over: false,
         };
         let begun = Instant::now();
         while !client.association.is_done() {
@@ -96,6 +99,10 @@ impl Client {
         let events = self.association.read(Instant::now(), &buffer[..len]);
         events.unwrap().into_iter().find_map(|event| match event {
             EndpointEvent::ApplicationData(data) => Some(data.to_vec()),
+            EndpointEvent::PeerClosed => {
+                self.is_over = true;
+                None
+            }
             _ => None,
         })
     }
@@ -178,6 +185,19 @@ async fn newcomers_are_shown_the_new_certificate_and_nobody_is_disconnected() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     before.ask(&request(Method::Binding, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_told_that_the_server_ends() {
+    let server = start(sealed(self_signed)).await;
+    let mut client = Client::connect(&server, Ipv4Addr::LOCALHOST.into());
+    client.ask(&request(Method::Binding, None));
+    server.shutdown().await;
+    let begun = Instant::now();
+    while !client.is_over {
+        client.hear();
+        assert!(begun.elapsed() < PATIENCE, "nobody said so");
+    }
 }
 
 /// OpenSSL's client agrees with certificates of every kind of key that is served, and gets an answer.

@@ -95,6 +95,11 @@ impl Sealed {
         self.server.handle_timeout(now, received);
     }
 
+    /// Ends every association. What they had is let go by whoever had it.
+    pub(super) fn end_all(&mut self, now: Instant) {
+        self.server.end_all(now, &mut Received::default());
+    }
+
     pub(super) fn sweep(&mut self, now: Instant, received: &mut Received) {
         self.server.sweep(now, received);
     }

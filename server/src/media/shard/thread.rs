@@ -128,6 +128,8 @@ impl Prepared {
                 if let Some(guest) = &mut thread.guest {
                     guest.start_over();
                 }
+                // Their allocations are gone.
+                thread.out.end_sealed(Instant::now());
             }
         }
     }
@@ -230,6 +232,7 @@ impl Thread {
                 })),
                 Mail::Shutdown => {
                     self.core.shut_down(now, &mut self.out);
+                    self.out.end_sealed(now);
                     self.running = false;
                 }
             }

@@ -74,6 +74,13 @@ impl Wires {
         }
     }
 
+    /// Ends the associations of DTLS.
+    pub(super) fn end_sealed(&mut self, now: Instant) {
+        if let Some(sealed) = &mut self.sealed {
+            sealed.end_all(now);
+        }
+    }
+
     /// How many connections there are.
     pub(super) fn connections(&self) -> usize {
         self.tcp.len() + self.sealed.as_ref().map_or(0, Sealed::len)

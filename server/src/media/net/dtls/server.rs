@@ -5,10 +5,12 @@
 
 use std::collections::hash_map::Entry as MapEntry;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use rtc::crypto::RTCCryptoProvider;
 use rtc::dtls::config::HandshakeConfig;
 use rtc::dtls::endpoint::EndpointEvent;
 use rustls::sign::CertifiedKey;
@@ -103,7 +105,17 @@ impl DtlsServer {
         key: &[u8; 32],
     ) -> Result<Self, DtlsError> {
         let provider = rtc::crypto::default_provider().map_err(DtlsError::of)?;
-        Ok(Self {
+        Ok(Self::with_provider(now, certificates, key, provider))
+    }
+
+    /// The same with another's cryptography.
+    pub(super) fn with_provider(
+        now: Instant,
+        certificates: Arc<Certificates>,
+        key: &[u8; 32],
+        provider: Arc<dyn RTCCryptoProvider>,
+    ) -> Self {
+        Self {
             certificates,
             config: None,
             provider: Arc::new(Cookied::new(provider)),
@@ -117,7 +129,7 @@ impl DtlsServer {
             turn: Turn::default(),
             next: None,
             out: Outbox::default(),
-        })
+        }
     }
 
     /// How many associations there are.
@@ -135,7 +147,7 @@ impl DtlsServer {
         self.turn = Turn::default();
     }
 
-    /// Takes a datagram.
+    /// Takes a datagram. A panic costs the client whose it is.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -143,6 +155,15 @@ impl DtlsServer {
         datagram: &[u8],
         received: &mut Received,
     ) {
+        if survive(|| self.take(now, path, datagram, received)).is_none() {
+            self.provider.set(None);
+            // Not even a goodbye can be expected of it.
+            let client = self.remove(path, received);
+            survive(|| drop(client));
+        }
+    }
+
+    fn take(&mut self, now: Instant, path: &FourTuple, datagram: &[u8], received: &mut Received) {
         match ClientHello::read(datagram) {
             Some(hello) if !self.is_known(path, &hello) => {
                 self.greet(now, path, &hello, datagram, received);
@@ -306,10 +327,16 @@ impl DtlsServer {
     pub fn send(&mut self, now: Instant, transmit: &Transmit) {
         let path = &transmit.path;
         if let Some(client) = self.clients.get_mut(path) {
-            for datagram in transmit.datagrams() {
-                client.association.write(now, datagram);
+            let sealed = survive(|| {
+                for datagram in transmit.datagrams() {
+                    client.association.write(now, datagram);
+                }
+                drain(path, &mut client.association, &mut self.out);
+            });
+            if sealed.is_none() {
+                // The next sweep ends it.
+                client.until = now;
             }
-            drain(path, &mut client.association, &mut self.out);
         }
     }
 
@@ -338,10 +365,14 @@ impl DtlsServer {
         let (mut failed, mut next) = (Vec::new(), None);
         for path in &self.shaking {
             if let Some(client) = self.clients.get_mut(path) {
-                if client.association.handle_timeout(now).is_err() {
+                let repeated = survive(|| {
+                    let repeated = client.association.handle_timeout(now);
+                    drain(path, &mut client.association, &mut self.out);
+                    repeated.is_ok()
+                });
+                if repeated != Some(true) {
                     failed.push(*path);
                 }
-                drain(path, &mut client.association, &mut self.out);
                 next = next
                     .into_iter()
                     .chain(client.association.poll_timeout())
@@ -366,6 +397,15 @@ impl DtlsServer {
         }
     }
 
+    /// Ends every association, as nobody is served any more.
+    pub fn end_all(&mut self, now: Instant, received: &mut Received) {
+        self.provider.set(None);
+        let all: Vec<_> = self.clients.keys().copied().collect();
+        for path in all {
+            self.end(now, &path, received);
+        }
+    }
+
     /// Ends an association, and says so.
     fn end(&mut self, now: Instant, path: &FourTuple, received: &mut Received) {
         if let Some(client) = self.remove(path, received) {
@@ -374,8 +414,11 @@ impl DtlsServer {
     }
 
     fn send_off(&mut self, now: Instant, path: &FourTuple, mut association: Association) {
-        association.close(now);
-        drain(path, &mut association, &mut self.out);
+        survive(|| {
+            association.close(now);
+            drain(path, &mut association, &mut self.out);
+            drop(association);
+        });
     }
 
     fn remove(&mut self, path: &FourTuple, received: &mut Received) -> Option<Client> {
@@ -392,4 +435,13 @@ fn drain(path: &FourTuple, association: &mut Association, out: &mut Outbox) {
     while let Some(datagram) = association.poll_transmit() {
         out.push(path, datagram);
     }
+}
+
+/// Does something for one client, whose fault a panic is.
+fn survive<T>(act: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(act));
+    if done.is_err() {
+        tracing::error!("an association of DTLS panicked and ends");
+    }
+    done.ok()
 }

@@ -9,8 +9,10 @@ use crate::media::net::path::{FourTuple, Transport};
 use crate::media::net::tcp::Received;
 use crate::tls::Certificates;
 use bytes::BytesMut;
+use rtc::crypto::{CryptoError, RTCCrypto, RTCCryptoProvider, RTCRandom};
 use rtc::dtls::endpoint::EndpointEvent;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 fn certificates() -> Arc<Certificates> {
@@ -25,6 +27,33 @@ fn path(host: u8, port: u16) -> FourTuple {
     }
 }
 
+/// Cryptography that panics when it is told to: in the midst of what the library does.
+struct Touchy {
+    provider: Arc<dyn RTCCryptoProvider>,
+    panics: AtomicBool,
+}
+
+impl RTCCryptoProvider for Touchy {
+    fn name(&self) -> &'static str {
+        self.provider.name()
+    }
+
+    fn crypto(&self) -> &dyn RTCCrypto {
+        self.provider.crypto()
+    }
+
+    fn random(&self) -> &dyn RTCRandom {
+        self
+    }
+}
+
+impl RTCRandom for Touchy {
+    fn fill(&self, output: &mut [u8]) -> Result<(), CryptoError> {
+        assert!(!self.panics.load(Ordering::Relaxed), "as it was told");
+        self.provider.random().fill(output)
+    }
+}
+
 /// A server, and what it gave out.
 struct World {
     now: Instant,
@@ -34,10 +63,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(rtc::crypto::default_provider().unwrap())
+    }
+
+    fn with(provider: Arc<dyn RTCCryptoProvider>) -> Self {
         let now = Instant::now();
         Self {
             now,
-            server: DtlsServer::new(now, certificates(), &[7; 32]).unwrap(),
+            server: DtlsServer::with_provider(now, certificates(), &[7; 32], provider),
             received: Received::default(),
         }
     }
@@ -451,4 +484,60 @@ fn a_hello_that_cannot_be_agreed_with_leaves_nothing_behind() {
         assert!(sent.iter().all(|(_, datagram)| datagram[0] == 21));
         assert!(world.server.is_empty());
     }
+}
+
+#[test]
+fn a_panic_costs_the_client_that_caused_it() {
+    let touchy = Arc::new(Touchy {
+        provider: rtc::crypto::default_provider().unwrap(),
+        panics: AtomicBool::new(false),
+    });
+    let mut world = World::with(touchy.clone());
+    let (good, bad) = (path(1, 1000), path(1, 1001));
+    let mut client = Client::connected(&mut world, good);
+    let panicking = |act: &mut dyn FnMut()| {
+        touchy.panics.store(true, Ordering::Relaxed);
+        act();
+        touchy.panics.store(false, Ordering::Relaxed);
+    };
+    // Before there is an association.
+    let (mut other, _, second) = Client::hellos(&mut world, bad);
+    panicking(&mut || world.give(&bad, &second));
+    assert!(world.closed().is_empty() && world.server.len() == 1);
+    // In its handshake.
+    world.give(&bad, &second);
+    for (_, datagram) in world.sent() {
+        other.take(world.now, &datagram);
+    }
+    let last = other.sent();
+    panicking(&mut || last.iter().for_each(|last| world.give(&bad, last)));
+    assert_eq!(world.closed(), [bad]);
+    // Where something is sealed for it.
+    Client::connected(&mut world, bad);
+    let transmit = Transmit::one(bad, BytesMut::from(&b"data"[..]));
+    panicking(&mut || world.server.send(world.now, &transmit));
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.closed(), [bad]);
+    world.sent();
+    client.say(&mut world, b"still here");
+    assert_eq!(world.data(), [(good, b"still here".to_vec())]);
+}
+
+#[test]
+fn everybody_is_told_when_nobody_is_served_any_more() {
+    let mut world = World::new();
+    let mut clients = [1, 2].map(|host| Client::connected(&mut world, path(host, 1)));
+    let (_, _, second) = Client::hellos(&mut world, path(3, 1));
+    world.give(&path(3, 1), &second);
+    world.sent();
+    world.server.end_all(world.now, &mut world.received);
+    assert!(world.server.is_empty());
+    assert_eq!(world.closed().len(), 3);
+    for (path, datagram) in world.sent() {
+        let client = clients.iter_mut().find(|client| client.path == path);
+        if let Some(client) = client {
+            client.take(world.now, &datagram);
+        }
+    }
+    assert!(clients.iter().all(|client| client.is_over));
 }
