@@ -3,6 +3,7 @@
 //! sent to its address arrives there.
 //!
 //! A ClientHello in several records is none: to put it together would be to keep a part of it for who has shown nothing.
+//! Nor is one with a session id: the library misreads it, and no session is resumed.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,6 +19,9 @@ pub const COOKIE_LIFETIME: Duration = Duration::from_secs(20);
 
 /// The length of a cookie. It is that of the library's own.
 pub const COOKIE: usize = 20;
+
+/// Where a record's number begins, within its epoch.
+const NUMBER: usize = 5;
 
 /// Bytes of the time in it.
 const TIME: usize = 4;
@@ -45,7 +49,8 @@ pub struct ClientHello<'a> {
     /// What is before the cookie and its length, and what follows it.
     around: [&'a [u8]; 2],
     version: [u8; 2],
-    number: u64,
+    /// The number of its record. The answer's is the same (RFC 6347 §4.2.1).
+    pub number: u64,
     message: u16,
 }
 
@@ -65,8 +70,10 @@ impl<'a> ClientHello<'a> {
             return None;
         }
         let (_, random) = hello.get(..BEGIN)?.split_last_chunk()?;
-        let session = usize::from(*hello.get(BEGIN)?);
-        let (before, rest) = hello.split_at_checked(BEGIN + 1 + session)?;
+        let (before, rest) = hello.split_at_checked(BEGIN + 1)?;
+        if before.last() != Some(&0) {
+            return None;
+        }
         let (cookie, rest) = rest.split_first()?;
         let (cookie, after) = rest.split_at_checked(usize::from(*cookie))?;
         (after.len() >= LEAST_REST).then_some(Self {
@@ -101,11 +108,24 @@ impl<'a> ClientHello<'a> {
 
 /// What a client without a cookie is answered. It is shorter than any ClientHello.
 ///
-/// Its record is always the first. The library, which goes on from there, would number it so, and who is told the
-/// same again has had it (RFC 6347 §4.1.2.6).
-pub fn hello_verify_request(cookie: [u8; COOKIE]) -> Vec<u8> {
+/// Its record has the number of the ClientHello's: who is told the same again takes another number for new, and the same
+/// for what it has had (RFC 6347 §4.1.2.6, §4.2.1).
+pub fn hello_verify_request(hello: &ClientHello<'_>, cookie: [u8; COOKIE]) -> Vec<u8> {
     let request = [&VERSION[..], &[COOKIE as u8], &cookie].concat();
-    message(HELLO_VERIFY_REQUEST, VERSION, 0, &request)
+    message(HELLO_VERIFY_REQUEST, VERSION, hello.number, &request)
+}
+
+/// Numbers the plaintext records of a datagram as many higher. No keys protect their numbers.
+pub fn renumber(datagram: &mut [u8], by: u64) {
+    let mut start = 0;
+    while let Some(record) = datagram.get(start..).and_then(|rest| Records(rest).next()) {
+        let (epoch, length) = (record.epoch, record.bytes.len());
+        let number = (record.number.wrapping_add(by)).to_be_bytes();
+        if epoch == 0 {
+            datagram[start + NUMBER..start + NUMBER + 6].copy_from_slice(&number[2..]);
+        }
+        start += length;
+    }
 }
 
 /// A record with a handshake message that is its sender's first.
@@ -202,11 +222,11 @@ mod tests {
         }
     }
 
-    /// A ClientHello with a session id, one cipher suite and no extension.
+    /// A ClientHello with one cipher suite and no extension.
     fn hello(random: u8, cookie: &[u8]) -> Vec<u8> {
         let mut body = vec![254, 253];
         body.extend([random; RANDOM]);
-        body.extend([3, 1, 2, 3, cookie.len() as u8]);
+        body.extend([0, cookie.len() as u8]);
         body.extend(cookie);
         body.extend([0, 2, 0xC0, 0x2B, 1, 0]);
         let mut bytes = message(CLIENT_HELLO, [254, 255], 7, &body);
@@ -273,16 +293,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_shorter_than_what_asks_for_it() {
-        let answer = hello_verify_request([9; COOKIE]);
-        let mut least = hello(1, &[]);
-        // No session id.
-        let at = RECORD_HEADER + HANDSHAKE_HEADER + BEGIN;
-        least.drain(at..at + 3);
-        least[at] = 0;
-        for length in [12, RECORD_HEADER + 3, RECORD_HEADER + 11] {
-            least[length] -= 3;
-        }
-        assert!(ClientHello::read(&least).is_some());
+        let least = hello(1, &[]);
+        let read = ClientHello::read(&least).unwrap();
+        let answer = hello_verify_request(&read, [9; COOKIE]);
         assert!(answer.len() < least.len());
         for len in 0..least.len() {
             assert!(ClientHello::read(&least[..len]).is_none(), "{len}");
@@ -302,6 +315,32 @@ mod tests {
             assert!(change(at, to), "{at}");
         }
         let session = RECORD_HEADER + HANDSHAKE_HEADER + BEGIN;
-        assert!(change(session, 255) && change(session + 4, 255));
+        // A session id, which the library misreads; and a cookie that is longer than what is left.
+        assert!(change(session, 1) && change(session, 255) && change(session + 1, 255));
+    }
+
+    #[test]
+    fn an_answer_has_the_number_of_what_it_answers() {
+        let mut asked = hello(1, &[]);
+        let asked_at = |asked: &[u8]| {
+            let hello = ClientHello::read(asked).unwrap();
+            let answer = hello_verify_request(&hello, [9; COOKIE]);
+            Records(&answer).next().unwrap().number
+        };
+        assert_eq!(asked_at(&asked), 7);
+        asked[NUMBER + 5] = 8;
+        assert_eq!(asked_at(&asked), 8);
+    }
+
+    #[test]
+    fn only_plaintext_is_numbered_anew() {
+        let plain = message(CLIENT_HELLO, VERSION, 300, &[7; 5]);
+        let mut sealed = plain.clone();
+        sealed[4] = 1;
+        let mut datagram = [&plain[..], &sealed, &plain, &[22]].concat();
+        renumber(&mut datagram, 2);
+        let numbers: Vec<_> = Records(&datagram).map(|record| record.number).collect();
+        assert_eq!(numbers, [302, 300, 302]);
+        assert_eq!(datagram.len(), 3 * plain.len() + 1);
     }
 }

@@ -17,7 +17,9 @@ use rustls::sign::CertifiedKey;
 
 use crate::media::net::dtls::association::{Association, DtlsError, End};
 use crate::media::net::dtls::certified::{self, Cookied};
-use crate::media::net::dtls::hello::{COOKIE, ClientHello, Cookies, hello_verify_request};
+use crate::media::net::dtls::hello::{
+    COOKIE, ClientHello, Cookies, hello_verify_request, renumber,
+};
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::FourTuple;
 use crate::media::net::tcp::Received;
@@ -64,6 +66,9 @@ struct Client {
     association: Association,
     /// What its ClientHello has drawn.
     random: [u8; 32],
+    /// How much higher its plaintext records are numbered than the library numbers them: its first has the ClientHello's
+    /// number, lest the client take it for one that it has had (RFC 6347 §4.2.1).
+    higher: u64,
     /// It ends then, unless somebody has an allocation over it.
     until: Instant,
     /// Given back when its handshake is done.
@@ -189,7 +194,7 @@ impl DtlsServer {
     ) {
         let Some(cookie) = self.cookies.check(now, path, hello) else {
             let cookie = self.cookies.make(now, path, hello);
-            let answer = hello_verify_request(cookie);
+            let answer = hello_verify_request(hello, cookie);
             return self.out.push(path, BytesMut::from(&answer[..]));
         };
         if !hello.is_second() || !self.admit(now, path.remote.ip()) {
@@ -234,12 +239,14 @@ impl DtlsServer {
         self.provider.set(None);
         // The library asks for the cookie, unless it cannot agree; the client has answered that already.
         if first.is_err() || association.poll_transmit().is_none() {
-            self.send_off(now, path, association);
+            self.send_off(now, path, association, hello.number.saturating_sub(1));
             return false;
         }
         let client = Client {
             association,
             random: hello.random,
+            // The library asked for the cookie with the first.
+            higher: hello.number.saturating_sub(1),
             until: now + HANDSHAKE_TIME,
             shaking: Some(shaking),
             _share: share,
@@ -319,7 +326,7 @@ impl DtlsServer {
         self.next = self.next.into_iter().chain(due).min();
         match is_over {
             true => self.end(now, path, received),
-            false => drain(path, &mut client.association, &mut self.out),
+            false => drain(path, &mut client.association, client.higher, &mut self.out),
         }
     }
 
@@ -331,7 +338,7 @@ impl DtlsServer {
                 for datagram in transmit.datagrams() {
                     client.association.write(now, datagram);
                 }
-                drain(path, &mut client.association, &mut self.out);
+                drain(path, &mut client.association, client.higher, &mut self.out);
             });
             if sealed.is_none() {
                 // The next sweep ends it.
@@ -367,7 +374,7 @@ impl DtlsServer {
             if let Some(client) = self.clients.get_mut(path) {
                 let repeated = survive(|| {
                     let repeated = client.association.handle_timeout(now);
-                    drain(path, &mut client.association, &mut self.out);
+                    drain(path, &mut client.association, client.higher, &mut self.out);
                     repeated.is_ok()
                 });
                 if repeated != Some(true) {
@@ -409,14 +416,20 @@ impl DtlsServer {
     /// Ends an association, and says so.
     fn end(&mut self, now: Instant, path: &FourTuple, received: &mut Received) {
         if let Some(client) = self.remove(path, received) {
-            self.send_off(now, path, client.association);
+            self.send_off(now, path, client.association, client.higher);
         }
     }
 
-    fn send_off(&mut self, now: Instant, path: &FourTuple, mut association: Association) {
+    fn send_off(
+        &mut self,
+        now: Instant,
+        path: &FourTuple,
+        mut association: Association,
+        higher: u64,
+    ) {
         survive(|| {
             association.close(now);
-            drain(path, &mut association, &mut self.out);
+            drain(path, &mut association, higher, &mut self.out);
             drop(association);
         });
     }
@@ -431,8 +444,11 @@ impl DtlsServer {
     }
 }
 
-fn drain(path: &FourTuple, association: &mut Association, out: &mut Outbox) {
-    while let Some(datagram) = association.poll_transmit() {
+fn drain(path: &FourTuple, association: &mut Association, higher: u64, out: &mut Outbox) {
+    while let Some(mut datagram) = association.poll_transmit() {
+        if higher > 0 {
+            renumber(&mut datagram, higher);
+        }
         out.push(path, datagram);
     }
 }

@@ -263,6 +263,38 @@ fn a_flight_that_was_lost_is_sent_again() {
     assert!(client.association.is_done());
 }
 
+/// A client takes no record twice (RFC 6347 §4.1.2.6): a question that is asked again has another number, and so has what
+/// follows it.
+#[test]
+fn an_answer_that_was_lost_is_given_again() {
+    let mut world = World::new();
+    let me = path(1, 1000);
+    let mut client = Client::begin(world.now, me);
+    let first = client.sent().remove(0);
+    world.give(&me, &first);
+    // Both of these reach the client, the second with the next number.
+    let (_, question) = world.sent().remove(0);
+    world.pass(Duration::from_secs(1));
+    let _ = client.association.handle_timeout(world.now);
+    let again = client.sent().remove(0);
+    world.give(&me, &again);
+    let (_, repeated) = world.sent().remove(0);
+    let number = |datagram: &[u8]| datagram[10];
+    assert_eq!(number(&question), number(&first));
+    assert_eq!(number(&repeated), number(&again));
+    assert_ne!(number(&again), number(&first));
+    client.take(world.now, &repeated);
+    let second = client.sent().remove(0);
+    world.give(&me, &second);
+    let sent = world.sent();
+    assert_eq!(number(&sent[0].1), number(&second));
+    for (_, datagram) in sent {
+        client.take(world.now, &datagram);
+    }
+    world.settle(&mut client);
+    assert!(client.association.is_done());
+}
+
 #[test]
 fn handshakes_have_an_end_and_a_bound_for_each_address() {
     let mut world = World::new();
