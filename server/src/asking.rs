@@ -66,7 +66,7 @@ impl Question {
         Self { transaction, bytes }
     }
 
-    fn is_answered_by(&self, datagram: &[u8]) -> bool {
+    pub(crate) fn is_answered_by(&self, datagram: &[u8]) -> bool {
         Message::read(datagram).is_some_and(|answer| answer.transaction() == self.transaction)
     }
 }
