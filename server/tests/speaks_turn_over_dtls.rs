@@ -13,17 +13,23 @@ use ferrite_server::config::MadeCertificate;
 use ferrite_server::media::net::dtls::association::{Association, End};
 use ferrite_server::media::net::dtls::certified;
 use ferrite_server::media::net::stun::attribute::{
-    ERROR_CODE, REQUESTED_TRANSPORT, USERNAME, XOR_MAPPED_ADDRESS, read_address,
+    ERROR_CODE, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME, XOR_MAPPED_ADDRESS, read_address,
 };
+use ferrite_server::media::net::stun::integrity::md5_key;
 use ferrite_server::media::net::stun::{Message, Method, TransactionId, Writer};
+use ferrite_server::turn::credentials::{self, SharedSecret};
 use ferrite_server::{Config, Server};
 use rtc::dtls::endpoint::EndpointEvent;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::process::{ferrite, run};
-use crate::support::tls::Pem;
+use crate::support::tls::{Pem, connect};
 use crate::support::{PATIENCE, start, with};
 
 mod support;
+
+/// What is known to whoever makes credentials, and to whoever asks what there is.
+const SECRET: &str = "north-star-of-the-account";
 
 fn sealed(change: impl FnOnce(&mut Config)) -> Config {
     with(|config| {
@@ -185,6 +191,59 @@ async fn newcomers_are_shown_the_new_certificate_and_nobody_is_disconnected() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     before.ask(&request(Method::Binding, None));
+}
+
+/// The relays that there are, as the REST API tells of them.
+async fn relays(server: &Server) -> u64 {
+    let mut stream = connect(server.addr(), &["http/1.1"]).await;
+    let request = format!(
+        "GET /api/v2/turn/allocations HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         authorization: Bearer {SECRET}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    body["total"].as_u64().unwrap()
+}
+
+/// Who says goodbye waits for no lifetime to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_allocation_ends_with_its_association() {
+    let keys = ["--turn-api-key", SECRET, "--turn-shared-secret", SECRET];
+    let flags = ["ferrite"].into_iter().chain(keys).map(Into::into);
+    let loaded = Config::load(flags).unwrap();
+    let server = start(sealed(|config| {
+        self_signed(config);
+        config.turn.shared_secret = loaded.turn.shared_secret.clone();
+        config.turn.api_key = loaded.turn.api_key.clone();
+    }))
+    .await;
+    let mut client = Client::connect(&server, Ipv4Addr::LOCALHOST.into());
+    let challenge = client.ask(&request(Method::Allocate, None));
+    let nonce = Message::read(&challenge).unwrap().get(NONCE).unwrap();
+    let name = "9999999999:me";
+    let password = credentials::time_limited(&SharedSecret(SECRET.to_owned()), name);
+    let mut allocate = BytesMut::new();
+    let transaction = TransactionId([8; 12]);
+    let mut writer = Writer::new(&mut allocate, Method::Allocate.request(), transaction);
+    writer.add(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+    writer.add(USERNAME, name.as_bytes());
+    writer.add(REALM, credentials::REALM.as_bytes());
+    writer.add(NONCE, nonce);
+    writer.integrity(&md5_key(name, credentials::REALM, &password));
+    writer.finish();
+    let allocated = client.ask(&allocate);
+    let typ = Message::read(&allocated).map(|answer| answer.typ());
+    assert_eq!(typ, Some(Method::Allocate.success()));
+    assert_eq!(relays(&server).await, 1);
+    client.association.close(Instant::now());
+    let begun = Instant::now();
+    while relays(&server).await > 0 {
+        client.hear();
+        assert!(begun.elapsed() < PATIENCE, "it is still there");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
