@@ -19,8 +19,10 @@ use wasm_bindgen_cli_support::{Bindgen, Output};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const WASM_PROFILE: &str = "wasm-release";
-/// SHA-256 of files in a loop instead of unrolled: a browser waits for the disk and the network anyway.
-const WASM_FLAGS: &str = "--cfg=sha2_backend=\"soft\"\x1f--cfg=sha2_backend_soft=\"compact\"";
+/// SHA-256 of files in a loop instead of unrolled: a browser waits for the disk and the network anyway. And the
+/// server's messages are read without serde's way to find a tag.
+const WASM_FLAGS: &str = "--cfg=sha2_backend=\"soft\"\x1f--cfg=sha2_backend_soft=\"compact\"\x1f\
+    --cfg=ferrite_reads_tags";
 /// What a visitor has to download at most: wasm and glue, gzipped.
 const SIZE_LIMIT: usize = 250_000;
 const CLIENT: &str = "ferrite_client";

@@ -22,6 +22,7 @@ pub async fn run() -> Result<(), JsValue> {
         name: query.get("name"),
         metadata: None,
         token: None,
+        voices: None,
     };
     let server = query.get("server").unwrap_or_default();
     let room = Room::enter(&server, entry);

@@ -4,6 +4,7 @@
 //! Whoever embeds it (the page's loop or the JavaScript class) feeds every [`Input`] of its queue
 //! into [`Client::handle`] and acts on the [`Event`]s that come out.
 
+mod messages;
 mod surroundings;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ use crate::call::{
 };
 use crate::codec::VideoCodec;
 use crate::dom::{self, Interval, Listener, Post, Timeout};
-use crate::peer::{ChannelEvent, Outgoing, Outlet, Peer, PeerEvent, PeerOptions, SendError, warn};
+use crate::peer::{Outgoing, Outlet, Peer, PeerEvent, PeerOptions, warn};
+use crate::replay::Replay;
 use crate::signalling::{Signalling, SocketEvent};
 use crate::stats::{self, Report, Stats};
 use surroundings::Sign;
@@ -114,7 +116,10 @@ pub(crate) enum Event {
     /// A track comes from the server.
     Track(RtcTrackEvent),
     /// The data channel can be used.
-    ChannelOpen,
+    ChannelOpen {
+        /// What was under way on the one before comes on this one.
+        resumed: bool,
+    },
     /// The data channel cannot be used any more.
     ChannelClosed,
     /// A string or an `ArrayBuffer` came over the data channel.
@@ -145,6 +150,7 @@ pub(crate) struct Client {
     post: Post<Input>,
     signalling: Option<Signalling>,
     peer: Option<Peer>,
+    replay: Replay,
     tracks: Vec<MediaStreamTrack>,
     /// Once it went into a room.
     outlets: Option<Vec<Outlet>>,
@@ -174,6 +180,7 @@ impl Client {
             post,
             signalling: None,
             peer: None,
+            replay: Replay::default(),
             tracks: Vec::new(),
             outlets: None,
             seen: 0,
@@ -295,22 +302,6 @@ impl Client {
         self.advance(input, events);
     }
 
-    fn on_channel(&mut self, event: ChannelEvent, events: &mut Vec<Event>) {
-        match event {
-            ChannelEvent::Opened => events.push(Event::ChannelOpen),
-            ChannelEvent::Closed => {
-                events.push(Event::ChannelClosed);
-                self.advance(call::Input::ChannelClosed, events);
-            }
-            ChannelEvent::Message(data) => events.push(Event::Message(data)),
-            ChannelEvent::Drained => {
-                if let Some(peer) = &mut self.peer {
-                    peer.drain();
-                }
-            }
-        }
-    }
-
     fn advance(&mut self, input: call::Input, events: &mut Vec<Event>) {
         for effect in self.call.handle(input, clock()) {
             self.perform(effect, events);
@@ -339,7 +330,9 @@ impl Client {
             Effect::CreatePeer(ice_servers) => self.create_peer(&ice_servers, events),
             Effect::ClosePeer => self.close_peer(events),
             Effect::Receive(slots) => self.with_peer(|peer| warn(peer.receive(slots))),
-            Effect::Want(layers) => self.with_peer(|peer| peer.want(layers)),
+            Effect::Want(wanted) => self.with_peer(|peer| peer.want(wanted)),
+            Effect::ForgetMessages => self.forget_messages(),
+            Effect::BeginSession => self.begin_session(),
             Effect::Hear(message) => {
                 // Who says something is there first.
                 self.look(events);
@@ -421,6 +414,7 @@ impl Client {
         self.sample = None;
         self.look = None;
         self.peer_number = self.peer_number.wrapping_add(1);
+        self.replay.close();
         if self.peer.take().is_some() {
             events.push(Event::PeerClosed);
         }
@@ -458,13 +452,6 @@ impl Client {
     fn carry(&mut self, outlets: Vec<Outlet>) {
         self.with_peer(|peer| warn(peer.carry(&outlets)));
         self.outlets = Some(outlets);
-    }
-
-    fn send(&mut self, message: Outgoing) {
-        match &mut self.peer {
-            Some(peer) => peer.send(message),
-            None => message.finish(Err(SendError::NotOpen)),
-        }
     }
 
     fn take_sample(&mut self, events: &mut Vec<Event>) {

@@ -1,6 +1,6 @@
 //! What `web-sys` lacks, or binds without `catch` although it throws.
 
-use js_sys::{Array, Object, Promise, Reflect};
+use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
@@ -113,6 +113,22 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = type)]
     pub(crate) fn kind(this: &Network) -> Option<String>;
 
+    /// `MediaStreamTrack` of a browser that may be older.
+    #[wasm_bindgen(extends = MediaStreamTrack, js_name = MediaStreamTrack)]
+    type Track;
+
+    /// `getCapabilities`, which older browsers lack.
+    #[wasm_bindgen(method, catch, js_name = getCapabilities)]
+    fn capabilities(this: &Track) -> Result<JsValue, JsValue>;
+
+    /// What was asked of it so far.
+    #[wasm_bindgen(method, js_name = getConstraints)]
+    fn constraints(this: &Track) -> Object;
+
+    /// `applyConstraints`, which forgets what was asked before.
+    #[wasm_bindgen(method, js_name = applyConstraints)]
+    fn apply(this: &Track, constraints: &Object) -> Promise;
+
     /// `MediaDevices` that know screens, which those of phones do not.
     #[wasm_bindgen(extends = MediaDevices, js_name = MediaDevices)]
     pub(crate) type Screens;
@@ -120,6 +136,34 @@ extern "C" {
     /// `getDisplayMedia`.
     #[wasm_bindgen(method, catch, js_name = getDisplayMedia)]
     pub(crate) fn get_display_media(this: &Screens, options: &Object) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = showSaveFilePicker)]
+    fn show_save_file_picker(options: &Object) -> Result<Promise, JsValue>;
+
+    /// `FileSystemFileHandle`: a place for a file.
+    #[wasm_bindgen(js_name = FileSystemFileHandle)]
+    pub(crate) type FileHandle;
+
+    /// Begins to write there: a [`WritableFile`].
+    #[wasm_bindgen(method, js_name = createWritable)]
+    pub(crate) fn create_writable(this: &FileHandle) -> Promise;
+
+    /// `FileSystemWritableFileStream`: what is written is in the file once it was closed.
+    #[wasm_bindgen(js_name = FileSystemWritableFileStream)]
+    #[derive(Debug)]
+    pub(crate) type WritableFile;
+
+    /// Writes what comes next.
+    #[wasm_bindgen(method)]
+    pub(crate) fn write(this: &WritableFile, bytes: &Uint8Array) -> Promise;
+
+    /// Has all of it in the file.
+    #[wasm_bindgen(method)]
+    pub(crate) fn close(this: &WritableFile) -> Promise;
+
+    /// Has nothing of it in the file.
+    #[wasm_bindgen(method)]
+    pub(crate) fn abort(this: &WritableFile) -> Promise;
 
     /// `Response`, of which only this is wanted.
     #[wasm_bindgen(js_name = Response)]
@@ -147,6 +191,19 @@ pub(crate) async fn fetch(url: &str, options: &Object) -> Result<Answer, JsValue
     Ok(answer.unchecked_into())
 }
 
+/// Whether pages may write to files of the user's (File System Access).
+pub(crate) fn has_files() -> bool {
+    let window: JsValue = web_sys::window().into();
+    Reflect::has(&window, &"showSaveFilePicker".into()).unwrap_or(false)
+}
+
+/// Asks the user where to have a file. Fails where they do not want it any more, or the page may not ask.
+pub(crate) async fn choose_file(name: &str) -> Result<FileHandle, JsValue> {
+    let options = Object::new();
+    Reflect::set(&options, &"suggestedName".into(), &name.into())?;
+    Ok(show_save_file_picker(&options)?.await?.unchecked_into())
+}
+
 /// What the browser tells of its network.
 pub(crate) fn network(window: &Window) -> Option<Network> {
     let network = Reflect::get(&window.navigator(), &"connection".into()).ok()?;
@@ -172,6 +229,29 @@ pub(crate) fn size_of(track: &MediaStreamTrack) -> Option<(u16, u16)> {
 pub(crate) fn device_of(track: &MediaStreamTrack) -> String {
     let id = Reflect::get(&track.get_settings(), &"deviceId".into());
     id.ok().and_then(|id| id.as_string()).unwrap_or_default()
+}
+
+const BLUR: &str = "backgroundBlur";
+
+/// Whether the browser blurs the background of a camera's picture, where it can do that and leave it (W3C
+/// mediacapture-extensions, "backgroundBlur").
+pub(crate) fn blur_of(track: &MediaStreamTrack) -> Option<bool> {
+    let capabilities = track.unchecked_ref::<Track>().capabilities().ok()?;
+    let choice: Array = Reflect::get(&capabilities, &BLUR.into())
+        .ok()?
+        .dyn_into()
+        .ok()?;
+    let has = |value: bool| choice.includes(&value.into(), 0);
+    let now = Reflect::get(&track.get_settings(), &BLUR.into()).ok()?;
+    (has(true) && has(false)).then_some(now.as_bool()?)
+}
+
+/// Has the browser blur the background of a camera's picture, or not.
+pub(crate) async fn blur(track: &MediaStreamTrack, blurred: bool) -> Result<(), JsValue> {
+    let track: &Track = track.unchecked_ref();
+    let constraints = Object::assign(&Object::new(), &track.constraints());
+    Reflect::set(&constraints, &BLUR.into(), &blurred.into())?;
+    track.apply(&constraints).await.map(drop)
 }
 
 /// The SDP of a description, or nothing.

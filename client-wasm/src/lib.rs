@@ -7,6 +7,7 @@
 //! * `api`: the JavaScript-facing class, and the loop behind each instance.
 //! * `room`: a room for programs in Rust.
 //! * `client`: one session: the rules of `call` joined to `signalling` and `peer`.
+//! * `replay`: a room's reliable messages, over however many peer connections.
 //! * `call`, `stats`, `codec`, `chat`, `decimal`, `language`, `words`: pure, tested natively.
 //! * `media`, `signalling`, `peer`, `settings`, `view`: the browser, piece by piece.
 //! * `dom`: listeners, timers and tasks that end when dropped, and the queue they post to.
@@ -31,6 +32,7 @@ mod media;
 mod panic;
 mod peer;
 mod qr;
+mod replay;
 mod room;
 mod settings;
 mod signalling;
@@ -42,7 +44,7 @@ mod words;
 pub use api::{
     FerriteClient, FerriteJoin, FerriteOptions, FerritePublish, FerriteSay, FerriteViews,
 };
-pub use call::{Ending, Entry, Phase};
+pub use call::{Ending, Entry, MAX_VOICES, Phase};
 pub use ferrite_protocol as protocol;
 pub use room::{BadAddress, Room, RoomEvent};
 

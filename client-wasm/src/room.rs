@@ -188,7 +188,7 @@ impl Room {
             // The browser's own, and what nobody here asks for.
             Event::ServerState { .. }
             | Event::PeerConnection(_)
-            | Event::ChannelOpen
+            | Event::ChannelOpen { .. }
             | Event::ChannelClosed
             | Event::Message(_)
             | Event::Settled(..)

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) resolution: String,
     /// Echo cancellation and what goes with it.
     pub(crate) processing: bool,
+    /// Whether to blur the background of the picture, once that was chosen.
+    pub(crate) blur: Option<bool>,
     /// What others in a room are to call one.
     pub(crate) name: String,
     /// Rooms of late, the last one first.
@@ -41,6 +43,7 @@ impl Default for Settings {
             codec: String::new(),
             resolution: "720".to_owned(),
             processing: true,
+            blur: None,
             name: String::new(),
             rooms: Vec::new(),
         }
@@ -107,7 +110,8 @@ impl Settings {
         Wish {
             audio: wanted(Kind::Audio)
                 .then(|| AudioWish::new(self.microphone.clone(), self.processing)),
-            video: wanted(Kind::Video).then(|| VideoWish::new(self.camera.clone(), self.size())),
+            video: wanted(Kind::Video)
+                .then(|| VideoWish::new(self.camera.clone(), self.size(), self.blur)),
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) enum Failure {
     Broken(String),
     /// What came back is not what was asked for.
     Strange(String),
+    /// An error response (RFC 8489 §14.8): its code, and what is said with it.
+    Said(u16, String),
 }
 
 impl From<io::Error> for Failure {

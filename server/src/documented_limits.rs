@@ -11,6 +11,7 @@ use ferrite_protocol::limits::{
 
 use crate::Config;
 use crate::auth;
+use crate::calling;
 use crate::congestion;
 use crate::http::{door, serve, turn_api};
 use crate::ledger::{book, keeper, projects};
@@ -18,16 +19,24 @@ use crate::media::ceilings;
 use crate::media::forward::lead_in;
 use crate::media::ingest::{loss, table};
 use crate::media::net::dtls::{gate, hello, server as dtls_server};
+use crate::media::net::relayed::{
+    allocation as relay_allocation, channels, client, permissions, request,
+};
 use crate::media::net::{budget, framing, tcp};
 use crate::media::peer::streams;
-use crate::media::shard::{gatherings, mailbox, moves, receive, talking};
+use crate::media::rtp::{dependency, spatial};
+use crate::media::shard::{allocated, gatherings, mailbox, moves, receive, talking};
 use crate::media::transport::{dtls, ice, srtp};
 use crate::media::{MAX_MESSAGE_SIZE, data, egress, peer, sdp};
+use crate::provider;
 use crate::rate;
 use crate::room;
 use crate::signalling::{self, EXPLANATIONS, GLIMPSES, OFFERS, metered};
 use crate::traces;
-use crate::turn::{self, allocation, mobility, nonce, quota, server};
+use crate::turn::{
+    self, allocation, attempts, bandwidth, carrying, connections, mobility, names, nonce, quota,
+    server, sharing, tenancy,
+};
 use crate::webhook;
 
 const LIMITS: &str = include_str!("../docs/limits.md");
@@ -238,6 +247,21 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ),
         ("simulcast layers", vec![n(sdp::MAX_LAYERS, " |")]),
         (
+            "temporal layers told apart",
+            vec![
+                n(congestion::ALL_TEMPORAL + 1, ";"),
+                n(dependency::MAX_TEMPLATES, " |"),
+            ],
+        ),
+        (
+            "spatial layers of a stream",
+            vec![n(spatial::MAX_SPATIAL, " |")],
+        ),
+        (
+            "a picture that was lowered",
+            vec![s(congestion::MAX_HOLD), s(congestion::MAX_PAUSED_HOLD)],
+        ),
+        (
             "peer without a connection",
             vec![
                 s(ice::CONSENT_EXPIRES_AFTER) + " for its first check",
@@ -310,6 +334,14 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         (
+            "pictures that wait",
+            vec![
+                ms(congestion::MAX_DELAY),
+                kib(congestion::MAX_BYTES),
+                n(congestion::MAX_PACKETS, " packets"),
+            ],
+        ),
+        (
             "trace of congestion",
             vec![
                 kib(congestion::trace::BLOCK),
@@ -376,7 +408,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             ],
         ),
         (
-            "data and unsent bytes",
+            "data, unsent bytes and waiting",
             vec![
                 mib(budget::SHARD_BUDGET),
                 kib(data::INITIAL_WINDOW) + " unread",
@@ -458,6 +490,13 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![n(quota::MAX_PER_USER, ";"), n(quota::MAX_PER_STORED, " ")],
         ),
         ("relays of a source", vec![n(quota::MAX_PER_SOURCE, " |")]),
+        (
+            "what all relays of a credential carry",
+            vec![
+                n(bandwidth::BURST.as_millis(), " ms'"),
+                kib(bandwidth::LEAST_BURST),
+            ],
+        ),
         ("ports tried for", vec![n(turn::MAX_TRIES, " |")]),
         (
             "relay |",
@@ -476,6 +515,101 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![
                 n(allocation::MAX_CHANNELS, ","),
                 s(allocation::CHANNEL_LIFETIME),
+            ],
+        ),
+        (
+            "peers that a relay at a port",
+            vec![
+                n(tenancy::MAX_CLAIMS, ";"),
+                n(sharing::MAX_ENTRIES, " of either"),
+                n(names::MAX_NAMES, " and"),
+                n(names::MAX_OF_ALL, " |"),
+            ],
+        ),
+        (
+            "connections of a relay of TCP;",
+            vec![
+                n(connections::MAX_PER_RELAY, ","),
+                n(connections::MAX_ARRIVED, " that peers"),
+                n(connections::MAX_PER_USER, ","),
+                n(connections::MAX_PER_STORED, " with"),
+                n(connections::MAX_PER_SOURCE, ";"),
+                n(connections::MAX_CONNECTIONS, " |"),
+            ],
+        ),
+        (
+            "connections that the relays of a source try",
+            vec![
+                n(connections::ATTEMPTS.0, " a second"),
+                n(connections::ATTEMPTS.1, " at once"),
+                n(connections::ATTEMPTS_OF_STORED.0, " and"),
+                n(connections::ATTEMPTS_OF_STORED.1, " with"),
+                s(connections::PATIENCE),
+                n(attempts::MAX_USERS, " names"),
+            ],
+        ),
+        (
+            "connections of peers that a relay of TCP takes",
+            vec![
+                n(connections::ARRIVALS.0, " a second"),
+                n(connections::ARRIVALS.1, " at once"),
+                n(turn::streams::MAX_HEARD, " in one turn"),
+                n(turn::streams::MAX_ACCEPTS, " of one relay"),
+            ],
+        ),
+        (
+            "silence of a connection of a relay of TCP",
+            vec![s(carrying::LAST_SILENCE), s(carrying::GONE)],
+        ),
+        (
+            "connection of a relay of TCP that waits",
+            vec![
+                s(connections::UNBOUND),
+                n(server::ANSWERS, " a second"),
+                n(server::ANSWERS_AT_ONCE, " at once"),
+            ],
+        ),
+        (
+            "what a connection of a relay of TCP",
+            vec![kib(carrying::SOCKET_BUFFER), kib(carrying::BUFFER)],
+        ),
+        (
+            "addresses that a TURN server",
+            vec![
+                n(permissions::MAX_OF_PEER, " of a client"),
+                n(permissions::MAX_OF_SITE, " that the clients of one"),
+                n(permissions::MAX_OF_NETWORK, " those of one IPv6"),
+                n(permissions::MAX_NAMED, " that are only named"),
+                n(permissions::MAX_PERMISSIONS, " in all"),
+                s(permissions::REMEMBERED),
+            ],
+        ),
+        (
+            "peers that have a channel there",
+            vec![
+                n(channels::MAX_CHANNELS, ";"),
+                n(relay_allocation::MAX_REQUESTS, " |"),
+                s(relay_allocation::AGAIN),
+            ],
+        ),
+        (
+            "TURN servers of the settings",
+            vec![n(client::MAX_SERVERS, " |")],
+        ),
+        (
+            "unsent bytes of a connection to one",
+            vec![kib(framing::MAX_QUEUED), ms(allocated::STALE)],
+        ),
+        (
+            "silence of such a server",
+            vec![
+                s(request::PATIENCE),
+                n(request::SENDS, " times"),
+                s(relay_allocation::KEEP_ALIVE),
+                s(relay_allocation::SILENCE),
+                s(client::PAUSES[0]),
+                s(client::PAUSES[1]),
+                s(client::STEADY),
             ],
         ),
         ("port kept", vec![s(server::RESERVED_FOR)]),
@@ -517,9 +651,17 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             "calls of webhooks",
             vec![
                 n(webhook::MAX_AT_ONCE, " at a time"),
-                s(webhook::PATIENCE),
+                s(calling::PATIENCE),
                 n(webhook::MAX_TRIES, " tries"),
                 s(webhook::LONGEST_WAIT),
+            ],
+        ),
+        (
+            "what a provider's answer has",
+            vec![
+                n(provider::MAX_BYTES, " bytes"),
+                n(provider::MAX_URLS, " URLs"),
+                s(calling::PATIENCE),
             ],
         ),
         ("least quota", vec![n(turn_api::LEAST_QUOTA, " bytes")]),

@@ -7,6 +7,7 @@
 //! | [`server`] | starting and stopping everything in order |
 //! | `check` | whether what was started can be reached, and has what it needs |
 //! | `external` | which addresses a NAT gives this machine |
+//! | `provider` | which ICE servers a provider hands out |
 //! | `http` | the app, `/ws`, health |
 //! | [`origin`] | which web pages may open a session |
 //! | `interface` | which interfaces clients are told of |
@@ -22,7 +23,9 @@
 //! | [`room`] | who is where: plain data |
 //! | `ledger` | stored TURN credentials, and what each relayed |
 //! | `turn` | STUN and TURN on the media port |
+//! | `webhook` | who is told that a quota runs out |
 //! | `asking` | STUN as a client speaks it |
+//! | `calling` | HTTP as a client speaks it |
 //! | `tls` | the server's certificate |
 //! | `media` | the sans-IO media plane, and the threads that run it |
 //! | `traces` | files of what was known of paths, and decided |
@@ -87,13 +90,13 @@
 //!
 //! # A packet's way
 //!
-//! 1. `media::shard::thread` reads it with others.
-//! 2. `ShardCore` (`media::shard::core`) finds the peer that it is for.
-//! 3. `Peer` (`media::peer`) opens it, and its ingest reads it, once for everybody.
-//! 4. `Router` (`media::forward::router`) shows it to every section that shows its track: to the
-//!    same peer's, where an `Echo` (`behaviour`) sits opposite.
-//! 5. `media::egress` rewrites it for one of them, and seals it.
-//! 6. `media::net::outbox` sends it with others.
+//! 1. [`shard::thread`](../src/ferrite_server/media/shard/thread.rs.html) reads it with others.
+//! 2. [`ShardCore`](../src/ferrite_server/media/shard/core.rs.html) finds the peer that it is for.
+//! 3. [`Peer`](../src/ferrite_server/media/peer/mod.rs.html) opens it, and its ingest reads it, once for everybody.
+//! 4. [`Router`](../src/ferrite_server/media/forward/router.rs.html) shows it to every section that shows its track: to
+//!    the same peer's, where an echo sits opposite.
+//! 5. [`egress`](../src/ferrite_server/media/egress/mod.rs.html) rewrites it for one of them, and seals it.
+//! 6. [`outbox`](../src/ferrite_server/media/net/outbox.rs.html) sends it with others.
 //!
 //! # Threads and channels
 //!
@@ -113,6 +116,7 @@ mod asking;
 pub mod auth;
 #[doc(hidden)]
 pub mod behaviour;
+mod calling;
 #[doc(hidden)]
 pub mod check;
 mod clock;
@@ -131,6 +135,7 @@ pub mod media;
 mod network;
 pub mod origin;
 mod prefetch;
+mod provider;
 mod random;
 mod rate;
 pub mod room;

@@ -146,7 +146,9 @@ fn announce(server: &Server, format: LogFormat, rooms_are_open: bool) {
             "listening on {url} (media UDP and TCP {media_port}{})\n\
              Ferrite {version} is ready: open {}\n\
              {}{about_rooms}",
-            turns.map_or_else(String::new, |port| format!(", TURN over TLS {port}")),
+            turns.map_or_else(String::new, |port| format!(
+                ", TURN over TLS and DTLS {port}"
+            )),
             url_to_open(server),
             about_certificate(server),
         ),

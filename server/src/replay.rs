@@ -142,7 +142,7 @@ fn json(replay: &Replay) -> String {
             "sentBytes": moment.sent,
             "paddingBytes": moment.padding,
             "delayMs": moment.delay.map(|delay| 1000.0 * delay.as_secs_f64()),
-            "layers": moment.given,
+            "layers": moment.given.iter().map(|(id, point)| json!([id, point.map(|it| it.to_string())])).collect::<Vec<_>>(),
         })
     });
     let differences = replay

@@ -33,10 +33,14 @@ pub(crate) fn main() -> ExitCode {
     };
     // As many files as the server has.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    match runtime() {
-        Ok(runtime) => show(&runtime.block_on(check(config)), wish.get_flag("json")),
-        Err(error) => refuse(&error),
-    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&error),
+    };
+    let report = runtime.block_on(check(config));
+    // The system may still be asking for a name that nobody waits for any more.
+    runtime.shutdown_background();
+    show(&report, wish.get_flag("json"))
 }
 
 fn command() -> Command {

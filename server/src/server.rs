@@ -6,31 +6,37 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ferrite_protocol::IceServer;
 use futures_util::future::OptionFuture;
 use socket2::Type;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Limits, MadeCertificate};
-use crate::external::{self, External};
+use crate::config::{Config, Limits, MadeCertificate, TcpRelays};
+use crate::external::{self, External, relayed};
 use crate::http::serve::{Ports, serve};
 use crate::http::{self, App, TurnApi};
 use crate::ledger::{DataError, Ledger};
 use crate::media::ceilings::Ceilings;
 use crate::media::net::candidates::Interfaces;
+use crate::media::net::relayed::permissions::Admission;
 use crate::media::net::sockets::{Port, TRIES, open_listener, try_bind_kind};
 use crate::media::plane::DtlsPort;
 use crate::media::{MediaConfig, MediaError, MediaPlane, PortError};
+use crate::provider::{self, Follower};
 use crate::room::Rooms;
 use crate::signalling::Signalling;
 use crate::tls::{Tls, TlsError};
 use crate::traces::Traces;
 use crate::turn::access::Access;
+use crate::turn::bandwidth::Bandwidth;
 use crate::turn::credentials::{Credentials, SharedSecret};
 use crate::turn::second_port::SecondPort;
+use crate::turn::shared_port::SharedPort;
 use crate::turn::start::{TurnConfig, TurnServers, Turns};
 use crate::webhook;
 
@@ -107,6 +113,12 @@ pub enum StartError {
         "--external-ip: auto asks STUN servers; name one, such as --ice-servers '{{\"urls\": \"stun:HOST:3478\"}}'"
     )]
     NobodyToAsk,
+    /// No TURN server is known that could give a relayed address.
+    #[error(
+        "--relayed-candidate: always asks a TURN server; name one, such as --ice-servers '{{\"urls\": \
+         \"turn:HOST:3478\", \"username\": \"NAME\", \"credential\": \"PASSWORD\"}}'"
+    )]
+    NobodyToRelay,
     /// Clients cannot find out about their NATs at two addresses where media is received at one.
     #[error(
         "--nat-discovery: media has to be received at both addresses; leave --media-listen out"
@@ -143,8 +155,7 @@ impl Server {
     /// When a port cannot be had.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let found = external::find(&config).await.map_err(MediaError::Port)?;
-        let external = found.ok_or(StartError::NobodyToAsk)?;
+        let (others, external) = Others::find(&config).await?;
         let (tls, security) = secure(&config, &external)?;
         let (listener, addr) = listen(config.http.listen).await?;
         let (turns_listeners, turns_port) = listen_for_turns(&config, tls.is_some())?;
@@ -154,10 +165,12 @@ impl Server {
             certificates: tls.certificates.clone(),
         });
         let dtls = dtls_port(tls.as_ref(), turns_port.clone());
-        let turn = Arc::new(TurnServers::new(turn_config(&config, &external, turns)?));
+        let turn_config = turn_config(&config, &external, turns, others.known.clone())?;
+        let turn = Arc::new(TurnServers::new(turn_config));
         let ledger = open_ledger(&config, &turn)?;
         let traces = open_traces(&config)?;
-        let media_config = media_config(&config, &external, dtls);
+        let admission = others.give_an_address.then(|| relayed::admission(&config));
+        let media_config = media_config(&config, &external, dtls, admission);
         let media =
             MediaPlane::start_with(media_config, |port, shard| Some(turn.guest(port, shard)))?;
         let signalling = Arc::new(Signalling::new(
@@ -179,7 +192,8 @@ impl Server {
         };
         let (stop, served) = (stop_http.clone(), config.clone());
         let serving = serve(ports, router, media.clone(), served, stop);
-        let http = look_after(serving, tls, ledger.clone(), &stop_http);
+        let others = others.look_after(media.clone(), stop_http.clone());
+        let http = look_after(serving, others, tls, ledger.clone(), &stop_http);
         Ok(Self {
             config,
             external,
@@ -260,6 +274,7 @@ impl Server {
     /// Logs how many of everything the server holds, and what it lost.
     pub async fn log_holdings(&self) {
         let (held, media) = (self.signalling.holdings(), self.media.holdings().await);
+        let (unowned, unclaimed) = self.turn.astray();
         tracing::info!(
             websockets = held.websockets,
             sessions = held.sessions,
@@ -275,14 +290,20 @@ impl Server {
             tracks = media.tracks,
             connections = media.connections,
             relays = media.relays,
+            waited = media.waited,
+            longest_wait_ms = media.longest_wait.as_millis() as u64,
             tasks = Handle::current().metrics().num_alive_tasks(),
             "holding"
         );
-        // Datagrams that the kernel did not take, its buffers full or a path gone; and media that did not
-        // cross to another thread, which was busy.
+        // Datagrams that the kernel did not take, its buffers full or a path gone; media that did not cross to
+        // another thread, which was busy; bytes that were more than a credential may relay; and datagrams at the
+        // port that relays share that were nobody's, and that none of them may send.
         tracing::info!(
             unsent = self.media.dropped(),
             uncrossed = media.uncrossed,
+            held_back = self.turn.held_back(),
+            unowned,
+            unclaimed,
             "since the start"
         );
     }
@@ -304,6 +325,44 @@ impl Server {
         if let Some(ledger) = &self.ledger {
             ledger.close().await;
         }
+    }
+}
+
+/// Other STUN and TURN servers.
+struct Others {
+    known: watch::Receiver<Vec<IceServer>>,
+    /// Who asks a provider for more of them.
+    follower: Option<Follower>,
+    /// One of them is to give this server a relayed address.
+    give_an_address: bool,
+}
+
+impl Others {
+    /// With what they say of where this machine is.
+    async fn find(config: &Config) -> Result<(Self, External), StartError> {
+        let (known, follower) = provider::others(config).await;
+        let servers = known.borrow().clone();
+        let found = external::find(config, &servers).await;
+        let external = found.map_err(MediaError::Port)?;
+        let external = external.ok_or(StartError::NobodyToAsk)?;
+        let relaying = relayed::wanted(config, &servers, &external);
+        let relaying = relaying.map_err(|relayed::NoServer| StartError::NobodyToRelay)?;
+        let others = Self {
+            known,
+            follower,
+            give_an_address: relaying.is_some(),
+        };
+        Ok((others, external))
+    }
+
+    /// Asks for more of them, and tells the media plane where they are, until `stop`.
+    async fn look_after(self, media: MediaPlane, stop: CancellationToken) {
+        let asking = self.follower.map(|follower| follower.run(stop.clone()));
+        let known = self.known;
+        let relaying = self
+            .give_an_address
+            .then(|| relayed::look_after(known, media, stop));
+        tokio::join!(OptionFuture::from(asking), OptionFuture::from(relaying));
     }
 }
 
@@ -331,16 +390,17 @@ fn dtls_port(tls: Option<&Tls>, port: Option<Port>) -> Option<DtlsPort> {
     })
 }
 
-/// Serves HTTP, follows its certificate, and tells webhooks, until `stop`.
+/// Serves HTTP, looks after other servers, follows its certificate, and tells webhooks, until `stop`.
 fn look_after(
     serving: impl Future<Output = ()> + Send + 'static,
+    others: impl Future<Output = ()> + Send + 'static,
     tls: Option<Tls>,
     ledger: Option<Arc<Ledger>>,
     stop: &CancellationToken,
 ) -> JoinHandle<()> {
     let following = OptionFuture::from(tls.map(|tls| tls.follow(stop.clone())));
     let telling = OptionFuture::from(ledger.map(|ledger| webhook::tell(ledger, stop.clone())));
-    tokio::spawn(async { _ = tokio::join!(serving, following, telling) })
+    tokio::spawn(async { _ = tokio::join!(serving, others, following, telling) })
 }
 
 /// Stored credentials, if there may be any.
@@ -375,7 +435,12 @@ fn open_traces(config: &Config) -> Result<Option<Arc<Traces>>, StartError> {
     }
 }
 
-fn media_config(config: &Config, external: &External, dtls: Option<DtlsPort>) -> MediaConfig {
+fn media_config(
+    config: &Config,
+    external: &External,
+    dtls: Option<DtlsPort>,
+    relayed: Option<Admission>,
+) -> MediaConfig {
     MediaConfig {
         port: external.port,
         listen: config.media.listen.clone(),
@@ -384,6 +449,7 @@ fn media_config(config: &Config, external: &External, dtls: Option<DtlsPort>) ->
         interfaces: config.media.interfaces.clone(),
         ceilings: ceilings(&config.limits),
         shards: config.media.shards,
+        relayed,
         dtls,
     }
 }
@@ -401,6 +467,7 @@ fn turn_config(
     config: &Config,
     external: &External,
     turns: Option<Turns>,
+    others: watch::Receiver<Vec<IceServer>>,
 ) -> Result<TurnConfig, StartError> {
     Ok(TurnConfig {
         secrets: config
@@ -410,6 +477,9 @@ fn turn_config(
             .map(SharedSecret)
             .collect(),
         relay_ports: config.turn.relay_ports.0.clone(),
+        shared_port: open_shared_port(config)?,
+        tcp_relays: config.turn.tcp_relays == TcpRelays::On,
+        bandwidth: Bandwidth::kilobits(config.turn.bandwidth),
         access: Access {
             allow: config.turn.allow.clone(),
             deny: config.turn.deny.clone(),
@@ -417,8 +487,27 @@ fn turn_config(
         external_ips: external.all(),
         interfaces: config.media.interfaces.clone(),
         turns,
-        others: config.turn.ice_servers(),
+        others,
         second_port: open_second_port(config)?,
+    })
+}
+
+/// The port that all relays of datagrams share, if they do.
+fn open_shared_port(config: &Config) -> Result<Option<SharedPort>, StartError> {
+    const FLAG: &str = "--relay-port-shared";
+    let Some(port) = config.turn.relay_port_shared else {
+        return Ok(None);
+    };
+    let opened = SharedPort::open(&config.media.listen, port);
+    opened.map(Some).map_err(|(addr, source)| {
+        if source.kind() != io::ErrorKind::AddrInUse {
+            return refusal(FLAG, addr, source);
+        }
+        StartError::InUse {
+            flag: FLAG,
+            what: "UDP",
+            port,
+        }
     })
 }
 

@@ -2,13 +2,17 @@
 // Clippy knows only the tests themselves to be tests, not what they call.
 #![allow(clippy::unwrap_used)]
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::Value;
+use ferrite_server::turn::credentials::{SharedSecret, time_limited};
+use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 
+use crate::support::PATIENCE;
 use crate::support::process::{Running, ferrite, limited, run};
+use crate::support::tls::Pem;
 
 mod support;
 
@@ -239,6 +243,150 @@ async fn a_server_that_runs_is_asked_itself() {
         (Some(0), vec!["skipped"]),
         "{report}"
     );
+}
+
+/// What time-limited credentials of this secret open for a while.
+fn login(secret: &str) -> [String; 2] {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let name = format!("{}:check", now.unwrap().as_secs() + 3600);
+    let password = time_limited(&SharedSecret(secret.to_owned()), &name);
+    [name, password]
+}
+
+/// Whatever is said of these URLs with these credentials, by those who trust whom this certificate is of.
+async fn told(pem: &Pem, urls: &[String], [username, credential]: [String; 2]) -> Vec<Value> {
+    let servers = json!([{"urls": urls, "username": username, "credential": credential}]);
+    let flags = ["check", "--json", "--ice-servers", &servers.to_string()];
+    let mut command = ferrite(&[&flags[..], &FREE].concat());
+    command
+        .env("SSL_CERT_FILE", pem.cert())
+        .env_remove("SSL_CERT_DIR");
+    let output = run(command).await;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(!report.to_string().contains(&credential), "{report}");
+    let rows = report["rows"].as_array().unwrap();
+    let rows: Vec<_> = (rows.iter())
+        .filter(|row| row["what"] == "ice-server")
+        .cloned()
+        .collect();
+    let at: Vec<_> = rows.iter().map(|row| row["at"].as_str().unwrap()).collect();
+    assert_eq!(at, urls);
+    let is_bad = |row: &Value| row["status"] == "bad";
+    let code = Some(i32::from(rows.iter().any(is_bad)));
+    assert_eq!(output.status.code(), code, "{report}");
+    rows
+}
+
+/// The same, asked again while an answer took too long: a machine may be that busy.
+async fn answered(pem: &Pem, urls: &[String], login: [String; 2]) -> Vec<Value> {
+    let begun = Instant::now();
+    loop {
+        let rows = told(pem, urls, login.clone()).await;
+        let mut said = rows.iter().map(|row| row["says"].as_str().unwrap());
+        if begun.elapsed() > PATIENCE || !said.any(|says| says.contains("not answered")) {
+            return rows;
+        }
+    }
+}
+
+#[tokio::test]
+async fn servers_of_the_settings_are_asked_over_whatever_they_are_named_with() {
+    let (pem, _) = Pem::new("check_others", "localhost");
+    let (cert, key) = (pem.cert(), pem.key());
+    let server = Running::start(&[
+        "--media-listen",
+        "127.0.0.1",
+        "--turn-shared-secret",
+        "north",
+        "--turn-allow",
+        "127.0.0.1",
+        "--tls-cert",
+        cert.to_str().unwrap(),
+        "--tls-key",
+        key.to_str().unwrap(),
+    ])
+    .await;
+    let (media, tls) = (server.media_port, server.addr.port());
+    let urls = [
+        format!("stun:127.0.0.1:{media}"),
+        format!("turn:127.0.0.1:{media}"),
+        format!("turn:localhost:{media}?transport=tcp"),
+        format!("turns:localhost:{tls}?transport=tcp"),
+    ];
+    for row in answered(&pem, &urls, login("north")).await {
+        assert_eq!(row["status"], "ok", "{row}");
+        assert!(row["says"].as_str().unwrap().ends_with(" ms"), "{row}");
+    }
+    // Who shares no secret with it.
+    let rows = answered(&pem, &urls, login("south")).await;
+    assert_eq!(rows[0]["status"], "ok", "{rows:?}");
+    for row in &rows[1..] {
+        assert_eq!(row["status"], "bad", "{row}");
+        let (says, advice) = (row["says"].as_str(), row["advice"].as_str());
+        assert!(says.unwrap().contains("401"), "{row}");
+        assert!(advice.unwrap().contains("credential"), "{row}");
+    }
+}
+
+/// Ports where nobody listens, and which nobody else gets for as long as these are kept.
+fn unheard() -> (UdpSocket, TcpSocket) {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    // Connected to itself: nothing that others send is for it.
+    let udp = UdpSocket::bind(any).unwrap();
+    udp.connect(udp.local_addr().unwrap()).unwrap();
+    let tcp = TcpSocket::new_v4().unwrap();
+    tcp.bind(any).unwrap();
+    (udp, tcp)
+}
+
+#[tokio::test]
+async fn servers_of_the_settings_that_cannot_be_asked_are_told_of_with_the_reason() {
+    let (pem, _) = Pem::new("check_wrong_others", "localhost");
+    let (others, _) = Pem::new("check_wrong_others_root", "localhost");
+    let (cert, key) = (pem.cert(), pem.key());
+    let tls = [
+        "--tls-cert",
+        cert.to_str().unwrap(),
+        "--tls-key",
+        key.to_str().unwrap(),
+    ];
+    let server = Running::start(&[&["--media-listen", "127.0.0.1"], &tls[..]].concat()).await;
+    let port = server.addr.port();
+    let (udp, tcp) = unheard();
+    let (silent, nobody) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
+    // Connections come, and are not answered.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let deaf_at = deaf.local_addr().unwrap();
+    let expected = [
+        (
+            format!("turn:{deaf_at}?transport=tcp"),
+            "bad",
+            "not answered",
+        ),
+        (format!("turns:127.0.0.1:{port}"), "bad", "for localhost"),
+        (
+            format!("turn:{nobody}?transport=tcp"),
+            "bad",
+            "nobody listens",
+        ),
+        (format!("turn:{silent}"), "bad", "nobody listens"),
+        ("turn:turn.invalid".to_owned(), "bad", "name"),
+        (
+            "turns:turn.invalid?transport=udp".to_owned(),
+            "skipped",
+            "DTLS",
+        ),
+    ];
+    let urls = expected.each_ref().map(|(url, ..)| url.clone());
+    let rows = told(&pem, &urls, login("north")).await;
+    for (row, (_, status, says)) in rows.iter().zip(expected) {
+        assert_eq!(row["status"], status, "{row}");
+        assert!(row["says"].as_str().unwrap().contains(says), "{row}");
+    }
+    let url = format!("turns:localhost:{port}");
+    let rows = told(&others, &[url], login("north")).await;
+    let says = rows[0]["says"].as_str().unwrap();
+    assert!(says.contains("nobody whom this machine trusts"), "{says}");
 }
 
 #[tokio::test]

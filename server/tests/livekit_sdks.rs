@@ -139,7 +139,7 @@ fn takes_what_it_mints(sdk: &Sdk) {
 
     let token = sdk.mint(&json!({}), &json!({ "roomAdmin": true, "room": ROOM }));
     assert_eq!(
-        keys().verify(&token, ROOM, now),
+        keys().verify(&token, ROOM, SystemTime::now()),
         Err(TokenError::MayNotJoin)
     );
 }

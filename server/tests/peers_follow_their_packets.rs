@@ -40,7 +40,7 @@ const OFFER: &str = "v=0\r\n\
     a=sctp-port:5000\r\n";
 
 /// Only a failure takes this long.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Caller {
     plane: MediaPlane,

@@ -49,7 +49,7 @@ async fn left(client: &mut Client) {
 #[tokio::test]
 async fn others_come_before_they_expire_and_an_open_relay_goes_on() {
     let short = |config: &mut ferrite_server::Config| {
-        config.turn.credential_time = Duration::from_secs(2);
+        config.turn.credential_time = Duration::from_secs(6);
     };
     let server = start(with(short)).await;
     let (mut client, first) = greeted(&server).await;

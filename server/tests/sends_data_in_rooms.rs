@@ -287,8 +287,8 @@ async fn who_reads_lossy_messages_slowly_gets_the_newest_and_nobody_waits() {
     }
     let last = |talker: &Talker| talker.last().as_ref().map(number);
     fast.until("the last", |talker| last(talker) == Some(COUNT - 1));
-    // On loopback hardly anything is lost.
-    assert!(fast.count() as u32 > COUNT * 9 / 10, "{}", fast.count());
+    // On loopback hardly anything is lost, but where the machine is busy with something else the other one is slow, too.
+    assert!(fast.count() as u32 > COUNT / 2, "{}", fast.count());
     slow.stand_still(false);
     slow.until("the last", |talker| last(talker) == Some(COUNT - 1));
     let came = slow.take();

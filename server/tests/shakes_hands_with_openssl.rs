@@ -19,7 +19,7 @@ use rtc::dtls::signature_hash_algorithm::SignatureScheme;
 use rtc::srtp::context::Context;
 use rtc::srtp::protection_profile::ProtectionProfile;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const LABEL: &str = "EXTRACTOR-dtls_srtp";
 
 /// What a packet's payload is.

@@ -41,7 +41,7 @@ mod checker;
 mod offer;
 
 /// Only a failure takes this long.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the caller's system holds for it, unread.
 const RECEIVE_BUFFER: usize = 64 * 1024;

@@ -277,7 +277,12 @@ const MUCH: u64 = 20 * 1024 * 1024;
 
 #[tokio::test]
 async fn who_reads_too_slowly_is_let_go_and_nobody_waits_for_them() {
-    let server = start(with(|config| config.limits.message_rate = 1_000_000)).await;
+    let config = with(|config| {
+        config.limits.message_rate = 1_000_000;
+        // Who reads nothing answers no ping, and is not to be let go for that.
+        config.signalling.ping_interval = PATIENCE;
+    });
+    let server = start(config).await;
     let (mut ann, _) = Client::greeted(&server).await;
     let (mut bob, _) = Client::greeted(&server).await;
     let socket = TcpSocket::new_v4().unwrap();

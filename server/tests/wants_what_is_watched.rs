@@ -43,7 +43,10 @@ impl Member {
     async fn call(&mut self, rids: &[&str]) {
         self.media.end();
         let mut native = Native::new();
-        let sdp = native.offer_pictures(rids);
+        let sdp = match rids {
+            [ONE_STREAM] => with_vp9_first(&native.offer_one_picture()),
+            _ => native.offer_pictures(rids),
+        };
         let mid = sdp.lines().find_map(|line| line.strip_prefix("a=mid:"));
         mid.unwrap().clone_into(&mut self.mid);
         let publish =
@@ -77,10 +80,19 @@ impl Member {
         self.client.send_text(&watch.to_string()).await;
     }
 
+    /// How often its one stream may be halved, as is told next.
+    async fn halvings(&mut self) -> u8 {
+        loop {
+            if let ServerMessage::Wanted { halvings, .. } = self.client.receive_message().await {
+                return halvings["cam"];
+            }
+        }
+    }
+
     /// The layers that are wanted next.
     async fn wanted(&mut self) -> String {
         loop {
-            if let ServerMessage::Wanted { layers } = self.client.receive_message().await {
+            if let ServerMessage::Wanted { layers, .. } = self.client.receive_message().await {
                 let layers = layers.get("cam").map(|layers| layers.concat());
                 return layers.unwrap_or_default();
             }
@@ -89,6 +101,28 @@ impl Member {
 }
 
 const LAYERS: [&str; 3] = ["q", "h", "f"];
+/// In no layers that have names.
+const ONE_STREAM: &str = "";
+
+/// An offer whose pictures come in VP9 before all others.
+fn with_vp9_first(sdp: &str) -> String {
+    let is_vp9 = |line: &&str| line.ends_with(" VP9/90000");
+    let map = sdp.lines().find(is_vp9).unwrap();
+    let number = map.strip_prefix("a=rtpmap:").unwrap();
+    let number = number.split(' ').next().unwrap();
+    let lines = sdp.lines().map(|line| {
+        if !line.starts_with("m=video") {
+            return format!("{line}\r\n");
+        }
+        let words: Vec<_> = line.split(' ').collect();
+        let (head, formats) = words.split_at(3);
+        let others = formats.iter().filter(|it| **it != number);
+        let all = head.iter().chain([&number]).chain(others);
+        let all: Vec<_> = all.copied().collect();
+        all.join(" ") + "\r\n"
+    });
+    lines.collect()
+}
 
 #[tokio::test]
 async fn who_publishes_is_told_the_layers_that_somebody_watches() {
@@ -114,6 +148,25 @@ async fn who_publishes_is_told_the_layers_that_somebody_watches() {
     cid.wish(&Value::Null).await;
     cid.watch(&ann, 1280, false).await;
     assert_eq!(ann.wanted().await, "fhq");
+}
+
+#[tokio::test]
+async fn who_publishes_in_one_stream_is_told_how_large_somebody_watches() {
+    let server = start(with(|config| config.media.shards = 2)).await;
+    let mut ann = Member::enter(&server, &[ONE_STREAM]).await;
+    assert_eq!(ann.halvings().await, 0, "at first");
+    assert_eq!(ann.halvings().await, 2, "nobody is there");
+    let mut bob = Member::enter(&server, &[]).await;
+    assert_eq!(ann.halvings().await, 0, "the server fills his slot");
+    let mut cid = Member::enter(&server, &[]).await;
+    for (watcher, width) in [(&mut cid, 320), (&mut bob, 640)] {
+        watcher.watch(&ann, width, false).await;
+    }
+    assert_eq!(ann.halvings().await, 1);
+    bob.watch(&ann, 1280, false).await;
+    assert_eq!(ann.halvings().await, 0);
+    bob.watch(&ann, 1280, true).await;
+    assert_eq!(ann.halvings().await, 2);
 }
 
 #[tokio::test]

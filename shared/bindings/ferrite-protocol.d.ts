@@ -211,12 +211,16 @@ export type ServerMessage =
     active?: ParticipantId | null,
     /** Those who speak right now, at most eight; who has spoken longest or loudest comes first. It may be this client. */
     participants: Array<ParticipantId>, }
-  /** Which simulcast layers of what this client publishes somebody watches, or may at any moment: the whole map
-   * whenever it changes, by the publication's key. What is not there is to be sent as it is. */
+  /** Which simulcast layers of what this client publishes somebody watches, or may at any moment, and how large what
+   * it publishes in one stream: the whole of both maps whenever they change, by the publication's key. What is not
+   * there is to be sent as it is. */
   | { "type": "wanted",
     /** The `rid`s of those layers, best first. Of the others nothing need be sent: a client that cannot leave
      * them out does no harm. */
-    layers: { [key in string]: Array<string> }, }
+    layers: { [key in string]: Array<string> },
+    /** Of a picture in one stream whose codec may have spatial layers: how many times its width and height may be
+     * halved, at most twice, and it is still as large as anybody watches it. Layers above that need not be sent. */
+    halvings?: { [key in string]: number }, }
   /** How well this client's media does, as the server sees it: all of it, at most once a second, and only where it
    * is otherwise than was said. */
   | { "type": "quality",
@@ -641,6 +645,9 @@ export type SlotQuality = {
     wished: number,
     /** The layer that goes out; left out while none does. */
     sent?: number | null,
+    /** The highest temporal layer of it that goes out, where those above it are left out for want of room: 0 is the
+     * lowest, and each further one doubles the frames in a second. */
+    temporalLayer?: number | null,
     /** Why that is less than is wished for, where it has been for a while. */
     limit?: Limit | null, };
 

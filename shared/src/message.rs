@@ -207,11 +207,9 @@ pub enum ClientMessage {
 /// What the server sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+// The browser client's reader finds the tag itself: serde's way takes 16 kB more to download (`dom/value.rs`).
+#[cfg_attr(not(ferrite_reads_tags), serde(tag = "type"))]
 pub enum ServerMessage {
     /// Answers a `hello`.
     Welcome {
@@ -312,12 +310,17 @@ pub enum ServerMessage {
         /// Those who speak right now, at most eight; who has spoken longest or loudest comes first. It may be this client.
         participants: Vec<ParticipantId>,
     },
-    /// Which simulcast layers of what this client publishes somebody watches, or may at any moment: the whole map
-    /// whenever it changes, by the publication's key. What is not there is to be sent as it is.
+    /// Which simulcast layers of what this client publishes somebody watches, or may at any moment, and how large what
+    /// it publishes in one stream: the whole of both maps whenever they change, by the publication's key. What is not
+    /// there is to be sent as it is.
     Wanted {
         /// The `rid`s of those layers, best first. Of the others nothing need be sent: a client that cannot leave
         /// them out does no harm.
         layers: BTreeMap<String, Vec<String>>,
+        /// Of a picture in one stream whose codec may have spatial layers: how many times its width and height may be
+        /// halved, at most twice, and it is still as large as anybody watches it. Layers above that need not be sent.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        halvings: BTreeMap<String, u8>,
     },
     /// How well this client's media does, as the server sees it: all of it, at most once a second, and only where it
     /// is otherwise than was said.

@@ -22,8 +22,10 @@ pub struct Kept<M> {
     settled: u64,
     /// Those after it.
     messages: VecDeque<M>,
-    /// How many of those were given to the channel. The others have no numbers yet.
+    /// How many of those were given to the channel.
     given: usize,
+    /// The number of the last that was given to any channel. Those after it have no numbers yet.
+    numbered: u64,
 }
 
 /// The other end says that it has what was never sent.
@@ -45,6 +47,7 @@ impl<M> Kept<M> {
             settled: number,
             messages: VecDeque::new(),
             given: 0,
+            numbered: number,
         }
     }
 
@@ -71,7 +74,7 @@ impl<M> Kept<M> {
         self.messages.len() - self.given
     }
 
-    /// The number of the last that was given to a channel.
+    /// The number of the last that was given to this channel.
     #[must_use]
     pub fn last_given(&self) -> u64 {
         self.settled + self.given as u64
@@ -85,23 +88,23 @@ impl<M> Kept<M> {
     /// The next has a number from now on.
     pub fn was_given(&mut self) {
         self.given += usize::from(self.given < self.messages.len());
+        self.numbered = self.numbered.max(self.last_given());
     }
 
     /// The other end has all up to this number: they are let go. Returns the next of them; there are no more when it
-    /// returns nothing.
+    /// returns nothing. Where that is more than was given to this channel, [`Kept::begin`] says what comes next on it.
     ///
     /// # Errors
     /// When it cannot have them.
     pub fn settle(&mut self, number: u64) -> Result<Option<M>, NeverSent> {
-        let last = self.last_given();
-        if number > last {
-            return Err(NeverSent(number, last));
+        if number > self.numbered {
+            return Err(NeverSent(number, self.numbered));
         }
         if number <= self.settled {
             return Ok(None);
         }
         self.settled += 1;
-        self.given -= 1;
+        self.given = self.given.saturating_sub(1);
         Ok(self.messages.pop_front())
     }
 
@@ -111,10 +114,10 @@ impl<M> Kept<M> {
         Count::Next(self.settled + 1)
     }
 
-    /// Nothing of this is wanted any more. What was given has had its number. Returns the next of them, as
-    /// [`Kept::settle`] does.
+    /// Nothing of this is wanted any more. What was given has had its number, on whichever channel: on the one that there
+    /// is, [`Kept::begin`] says what comes next. Returns the next of them, as [`Kept::settle`] does.
     pub fn forget(&mut self) -> Option<M> {
-        self.settled = self.last_given();
+        self.settled = self.numbered;
         self.given = 0;
         self.messages.pop_front()
     }
@@ -148,9 +151,21 @@ impl Came {
         Count::Received(self.last)
     }
 
+    /// Whether messages before that number are kept no more and did not come.
+    #[must_use]
+    pub fn misses(&self, next: u64) -> bool {
+        next > self.last.saturating_add(1)
+    }
+
     /// The other end says which number the next has.
     pub fn expect(&mut self, next: u64) {
         self.next = Some(next);
+    }
+
+    /// Whether that was said.
+    #[must_use]
+    pub fn is_numbered(&self) -> bool {
+        self.next.is_some()
     }
 
     /// A message of so many bytes came. Returns whether it did for the first time.

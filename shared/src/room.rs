@@ -277,6 +277,10 @@ pub struct SlotQuality {
     /// The layer that goes out; left out while none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<u8>,
+    /// The highest temporal layer of it that goes out, where those above it are left out for want of room: 0 is the
+    /// lowest, and each further one doubles the frames in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temporal_layer: Option<u8>,
     /// Why that is less than is wished for, where it has been for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,

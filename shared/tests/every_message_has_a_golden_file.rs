@@ -336,12 +336,14 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
             "server.wanted",
             M::Wanted {
                 layers: BTreeMap::from([("cam".to_owned(), vec!["h".to_owned(), "q".to_owned()])]),
+                halvings: BTreeMap::from([("slides".to_owned(), 1)]),
             },
         ),
         (
             "server.wanted.least",
             M::Wanted {
                 layers: BTreeMap::new(),
+                halvings: BTreeMap::new(),
             },
         ),
         (
@@ -353,6 +355,7 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
                     SlotQuality {
                         wished: 0,
                         sent: Some(1),
+                        temporal_layer: Some(1),
                         limit: Some(Limit::Download),
                     },
                 )]),
@@ -615,7 +618,7 @@ fn add_unknown_fields(value: &mut Value) {
                         slots.values_mut().for_each(add_unknown_fields);
                     }
                     // Its keys are publications, and what they hold has no fields.
-                    ("layers" | "arrives", Value::Object(_)) => {}
+                    ("layers" | "arrives" | "halvings", Value::Object(_)) => {}
                     ("tracks", Value::Object(tracks)) => {
                         let uses = tracks.values_mut().filter_map(Value::as_object_mut);
                         uses.flat_map(|track| track.values_mut())

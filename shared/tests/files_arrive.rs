@@ -68,7 +68,13 @@ impl World {
         self.send();
         while let Some((_, message)) = self.there.pop_front_if(|(at, _)| *at <= self.now) {
             let message = FileMessage::decode(&message).unwrap();
-            if let (None, FileMessage::Offer { file, size, name }) = (&self.receiving, message) {
+            if let (
+                None,
+                FileMessage::Offer {
+                    file, size, name, ..
+                },
+            ) = (&self.receiving, message)
+            {
                 let mut receiving = Receiving::offered(file, size, name);
                 receiving.accept(self.now);
                 self.receiving = Some(receiving);
@@ -197,6 +203,26 @@ fn what_is_lost_without_anybody_noticing_is_asked_for_after_a_while() {
 }
 
 #[test]
+fn nothing_is_sent_twice_where_what_was_under_way_comes_on_another_channel() {
+    let size = 3_000_000;
+    for steps in [12, 20, 60, 100] {
+        let mut world = World::new(size);
+        (0..steps).for_each(|_| world.step());
+        // Longer than a receiver waits for a sender that says nothing.
+        world.now += Duration::from_secs(25);
+        let now = world.now;
+        let receiving = world.receiving.as_mut().unwrap();
+        receiving.resumed(now);
+        for (at, _) in world.there.iter_mut().chain(&mut world.back) {
+            *at = now + DELAY;
+        }
+        world.run_until_over();
+        world.has_arrived();
+        assert_eq!(world.sent, size as u64, "{steps}");
+    }
+}
+
+#[test]
 fn either_end_may_stop_it_and_the_other_hears_of_it_whatever_is_lost() {
     let stopped = Transfer::Cancelled(CancelReason::Stopped);
     for (by_sender, is_cut) in [(true, false), (true, true), (false, false), (false, true)] {
@@ -237,6 +263,148 @@ fn a_receiver_that_stops_it_while_it_is_cut_off_says_so_when_it_is_back() {
     world.run_until_over();
     let stopped = Transfer::Cancelled(CancelReason::Stopped);
     assert_eq!(world.transfers(), (stopped, stopped));
+}
+
+#[test]
+fn who_takes_its_time_holds_up_the_sender() {
+    let now = Duration::ZERO;
+    let mut receiving = Receiving::offered(ID, 10_000_000, "tea.bin");
+    receiving.used(now, 0);
+    receiving.accept(now);
+    let mut sending = Sending::new(ID, 10_000_000, "tea.bin");
+    let (mut used, mut came) = (0, 0);
+    let chunk = vec![7; CHUNK_BYTES];
+    // Until neither has anything to say.
+    let mut go_on = |receiving: &mut Receiving, now| loop {
+        let mut is_quiet = true;
+        while let Some(message) = receiving.step() {
+            is_quiet = false;
+            sending.receive(&FileMessage::decode(&message).unwrap());
+        }
+        while let Some(step) = sending.step(true) {
+            is_quiet = false;
+            match step {
+                Step::Read { offset, length } => sending.read(offset, &chunk[..length]),
+                Step::Send(message) => {
+                    let message = FileMessage::decode(&message).unwrap();
+                    came += receiving.receive(now, &message).len() as u64;
+                }
+            }
+        }
+        if is_quiet {
+            return came;
+        }
+    };
+    while used < 10_000_000 {
+        let came = go_on(&mut receiving, now);
+        assert!(
+            came <= used + WINDOW_BYTES + CHUNK_BYTES as u64,
+            "{came} of {used}"
+        );
+        // However long nobody uses anything, only one more window is asked for.
+        for seconds in 1..60 {
+            receiving.handle_timeout(Duration::from_secs(seconds));
+        }
+        let came = go_on(&mut receiving, now);
+        assert!(came > used && came - used < 2 * WINDOW_BYTES + CHUNK_BYTES as u64);
+        used = came;
+        receiving.used(now, used);
+    }
+    go_on(&mut receiving, now);
+    assert!(receiving.is_compared());
+    assert_eq!(receiving.transfer(), Transfer::Active);
+}
+
+/// A file of one chunk that came and is not written yet, and its sender.
+fn compared() -> (Receiving, Sending) {
+    let now = Duration::ZERO;
+    let mut receiving = Receiving::offered(ID, 10, "tea.bin");
+    receiving.used(now, 0);
+    receiving.accept(now);
+    let mut sending = Sending::new(ID, 10, "tea.bin");
+    talk(&mut receiving, &mut sending);
+    assert!(receiving.is_compared());
+    (receiving, sending)
+}
+
+/// Until neither has anything to say.
+fn talk(receiving: &mut Receiving, sending: &mut Sending) {
+    loop {
+        if let Some(message) = receiving.step() {
+            sending.receive(&FileMessage::decode(&message).unwrap());
+        } else if let Some(step) = sending.step(true) {
+            match step {
+                Step::Read { offset, length } => sending.read(offset, &[7; 10][..length]),
+                Step::Send(message) => {
+                    receiving.receive(Duration::ZERO, &FileMessage::decode(&message).unwrap());
+                }
+            }
+        } else {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_sender_is_told_that_it_is_there_when_it_was_written() {
+    let (mut receiving, mut sending) = compared();
+    let active = (Transfer::Active, Transfer::Active);
+    assert_eq!((receiving.transfer(), sending.transfer()), active);
+    // However often it asks, nothing comes twice.
+    for _ in 0..2 {
+        sending.reconnected();
+        receiving.used(Duration::ZERO, 10);
+        talk(&mut receiving, &mut sending);
+        assert_eq!((receiving.transfer(), sending.transfer()), active);
+        assert_eq!(receiving.progress(), (10, 10));
+        assert_eq!(receiving.poll_timeout(), None);
+    }
+    receiving.kept();
+    talk(&mut receiving, &mut sending);
+    let complete = (Transfer::Complete, Transfer::Complete);
+    assert_eq!((receiving.transfer(), sending.transfer()), complete);
+}
+
+#[test]
+fn what_cannot_be_written_to_its_end_is_no_file_that_arrived() {
+    let (mut receiving, mut sending) = compared();
+    receiving.cancel(CancelReason::Failed);
+    receiving.kept();
+    talk(&mut receiving, &mut sending);
+    let failed = Transfer::Cancelled(CancelReason::Failed);
+    assert_eq!((receiving.transfer(), sending.transfer()), (failed, failed));
+}
+
+#[test]
+fn a_sender_that_stops_what_is_being_written_is_too_late() {
+    let (mut receiving, mut sending) = compared();
+    sending.cancel(CancelReason::Stopped);
+    talk(&mut receiving, &mut sending);
+    receiving.kept();
+    assert_eq!(receiving.transfer(), Transfer::Complete);
+}
+
+#[test]
+fn a_sender_that_keeps_to_no_window_is_given_up() {
+    let now = Duration::ZERO;
+    let mut receiving = Receiving::offered(ID, 10_000_000, "x");
+    receiving.used(now, 0);
+    receiving.accept(now);
+    let (file, bytes) = (ID, &[7; CHUNK_BYTES][..]);
+    let mut offset = 0;
+    while receiving.transfer() == Transfer::Active {
+        let chunk = FileMessage::Chunk {
+            file,
+            offset,
+            bytes,
+        };
+        offset += receiving.receive(now, &chunk).len() as u64;
+        assert!(offset <= 2 * WINDOW_BYTES + CHUNK_BYTES as u64);
+    }
+    assert_eq!(
+        receiving.transfer(),
+        Transfer::Cancelled(CancelReason::Failed)
+    );
 }
 
 #[test]
@@ -314,8 +482,14 @@ fn a_sender_that_lies_is_given_up_and_nothing_piles_up_for_it() {
         assert_eq!(receiving.receive(now, &chunk(offset)), b"");
     }
     for _ in 0..100 {
-        let (size, name) = (10, "x");
-        receiving.receive(now, &FileMessage::Offer { file, size, name });
+        let (size, name, topic) = (10, "x", "");
+        let offer = FileMessage::Offer {
+            file,
+            size,
+            name,
+            topic,
+        };
+        receiving.receive(now, &offer);
     }
     let messages = std::iter::from_fn(|| receiving.step());
     assert!(messages.count() <= 2);
@@ -325,7 +499,7 @@ fn a_sender_that_lies_is_given_up_and_nothing_piles_up_for_it() {
     assert_eq!(receiving.transfer(), different);
 }
 
-fn messages() -> [(&'static str, FileMessage<'static>); 7] {
+fn messages() -> [(&'static str, FileMessage<'static>); 8] {
     let file = FileId(0x0102_0304_0506_0708);
     [
         (
@@ -334,6 +508,16 @@ fn messages() -> [(&'static str, FileMessage<'static>); 7] {
                 file,
                 size: 300,
                 name: "Tee.txt",
+                topic: "",
+            },
+        ),
+        (
+            "offerAbout",
+            FileMessage::Offer {
+                file,
+                size: 300,
+                name: "Tee.txt",
+                topic: "recipe",
             },
         ),
         ("accept", FileMessage::Accept { file, offset: 256 }),
@@ -385,6 +569,30 @@ fn the_messages_are_what_they_were_and_the_page_shows_them() {
         let bytes = bytes.join(" ");
         let row = format!("| [`{name}`](tests/golden_data/file.{name}.bin) | `{bytes}` |");
         assert!(page.contains(&row), "{row}");
+    }
+}
+
+#[test]
+fn a_topic_is_said_with_each_offer_and_no_longer_than_it_may_be() {
+    let long = "\u{e9}".repeat(40);
+    for (topic, expected) in [("", ""), ("recipe", "recipe"), (&long, &long[..64])] {
+        let mut sending = Sending::new(ID, 3, "Tee.txt").about(topic);
+        for _ in 0..2 {
+            let Some(Step::Send(message)) = sending.step(true) else {
+                panic!("no offer");
+            };
+            let Ok(FileMessage::Offer { topic, name, .. }) = FileMessage::decode(&message) else {
+                panic!("not that");
+            };
+            assert_eq!((topic, name), (expected, "Tee.txt"));
+            assert_eq!(sending.step(true), None);
+            sending.reconnected();
+        }
+    }
+    let head = [&[1][..], &[0; 16]].concat();
+    for topic in [&[][..], &[0xff], &[b'x'; 65]] {
+        let bytes = [&head[..], b"tea\0", topic].concat();
+        assert_eq!(FileMessage::decode(&bytes), Err(FileError::Topic));
     }
 }
 
@@ -441,4 +649,22 @@ proptest! {
             prop_assert_eq!(message.encode(), bytes);
         }
     }
+}
+
+#[test]
+fn who_said_that_this_was_all_waits_for_an_answer_however_little_it_heard_of() {
+    let file = ID;
+    let mut sending = Sending::new(file, 3, "tea.bin");
+    assert!(sending.awaits_answer());
+    sending.receive(&FileMessage::Accept { file, offset: 0 });
+    assert!(!sending.awaits_answer());
+    assert!(matches!(sending.step(true), Some(Step::Read { .. })));
+    sending.read(0, b"tea");
+    for said_all in [false, true] {
+        assert!(matches!(sending.step(true), Some(Step::Send(_))));
+        assert_eq!(sending.awaits_answer(), said_all);
+    }
+    assert_eq!(sending.progress(), (0, 3));
+    sending.receive(&FileMessage::Verified { file });
+    assert!(!sending.awaits_answer());
 }

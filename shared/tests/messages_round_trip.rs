@@ -248,9 +248,11 @@ fn slot_quality() -> impl Strategy<Value = SlotQuality> {
         Limit::Interrupted,
         Limit::Other,
     ]));
-    (any::<u8>(), option::of(any::<u8>()), limit).prop_map(|(wished, sent, limit)| SlotQuality {
+    let layers = (any::<u8>(), option::of(any::<u8>()), option::of(0..4_u8));
+    (layers, limit).prop_map(|((wished, sent, temporal_layer), limit)| SlotQuality {
         wished,
         sent,
+        temporal_layer,
         limit,
     })
 }
@@ -456,8 +458,11 @@ fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
                 participants,
             })
             .boxed(),
-        "wanted" => btree_map(key(), vec(key(), 0..4), 0..4)
-            .prop_map(|layers| M::Wanted { layers })
+        "wanted" => (
+            btree_map(key(), vec(key(), 0..4), 0..4),
+            btree_map(key(), any::<u8>(), 0..4),
+        )
+            .prop_map(|(layers, halvings)| M::Wanted { layers, halvings })
             .boxed(),
         "quality" => (
             option::of(any::<u32>()),

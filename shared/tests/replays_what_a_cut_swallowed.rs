@@ -30,6 +30,8 @@ struct Link {
     ends: [End; 2],
     /// What is on its way to each end, by channel.
     under_way: Vec<[VecDeque<Vec<u8>>; 2]>,
+    /// The client sends nothing before it knows what the server has.
+    waits: bool,
 }
 
 const CLIENT: usize = 0;
@@ -64,10 +66,11 @@ fn number(to: usize, bytes: &[u8]) -> u32 {
 }
 
 impl Link {
-    fn new() -> Self {
+    fn new(waits: bool) -> Self {
         let mut link = Self {
             ends: [End::default(), End::default()],
             under_way: Vec::new(),
+            waits,
         };
         link.cut();
         link
@@ -84,7 +87,7 @@ impl Link {
         self.under_way.push(Default::default());
         let channel = self.under_way.len() - 1;
         let client = &mut self.ends[CLIENT];
-        client.channel = Some((channel, true));
+        client.channel = Some((channel, !self.waits));
         let counts = [client.came.begin(), client.kept.begin()];
         (counts.iter()).for_each(|count| self.put(CLIENT, count.encode().to_vec()));
         self.give(CLIENT);
@@ -133,8 +136,10 @@ impl Link {
         while end.kept.settle(number).unwrap().is_some() {}
         if let Some((_, may @ false)) = &mut end.channel {
             *may = true;
-            let counts = [end.came.begin(), end.kept.begin()];
-            (counts.iter()).for_each(|count| self.put(at, count.encode().to_vec()));
+            let received = (at == SERVER).then(|| end.came.begin());
+            let counts = received.into_iter().chain([end.kept.begin()]);
+            let counts: Vec<_> = counts.map(Count::encode).collect();
+            (counts.iter()).for_each(|count| self.put(at, count.to_vec()));
             self.give(at);
         }
     }
@@ -172,8 +177,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn all_comes_in_order_and_nothing_twice_wherever_it_is_cut(steps in steps()) {
-        let mut link = Link::new();
+    fn all_comes_in_order_and_nothing_twice_wherever_it_is_cut(steps in steps(), waits in any::<bool>()) {
+        let mut link = Link::new(waits);
         for step in steps {
             match step {
                 Step::Send(end, count) => (0..count).for_each(|_| link.send(end)),
@@ -199,8 +204,8 @@ proptest! {
 
 #[test]
 fn a_single_cut_at_each_point_costs_nothing() {
-    for deliveries in 0..150 {
-        let mut link = Link::new();
+    for (deliveries, waits) in (0..150).flat_map(|at| [(at, false), (at, true)]) {
+        let mut link = Link::new(waits);
         for _ in 0..70 {
             (0..2).for_each(|end| link.send(end));
         }
@@ -254,6 +259,23 @@ fn what_is_not_wanted_any_more_had_its_number_where_it_was_given() {
 }
 
 #[test]
+fn what_was_given_to_a_channel_before_keeps_its_number() {
+    let mut kept = Kept::default();
+    (1..=4).for_each(|at| kept.push(at));
+    (0..3).for_each(|_| kept.was_given());
+    assert_eq!(kept.begin(), Count::Next(1));
+    kept.was_given();
+    // The other end has more of it than was given anew.
+    assert_eq!(kept.settle(4), Err(NeverSent(4, 3)));
+    let settled = std::iter::from_fn(|| kept.settle(2).unwrap());
+    assert_eq!(settled.collect::<Vec<_>>(), [1, 2]);
+    assert_eq!((kept.begin(), kept.peek()), (Count::Next(3), Some(&mut 3)));
+    // Nobody else gets the third's number.
+    while kept.forget().is_some() {}
+    assert_eq!(kept.begin(), Count::Next(4));
+}
+
+#[test]
 fn the_other_end_is_told_after_so_many_messages_or_bytes() {
     let mut came = Came::default();
     came.expect(1);
@@ -268,4 +290,14 @@ fn the_other_end_is_told_after_so_many_messages_or_bytes() {
     due(1, COUNTED_MESSAGES);
     due(COUNTED_BYTES, 1);
     due(COUNTED_BYTES / 2, 2);
+}
+
+#[test]
+fn what_is_kept_no_more_shows_in_the_number_of_the_next() {
+    let mut came = Came::default();
+    assert!(!came.is_numbered() && !came.misses(1) && came.misses(2));
+    came.expect(1);
+    assert_eq!((came.is_numbered(), came.take(1)), (true, Ok(true)));
+    came.begin();
+    assert!(!came.is_numbered() && !came.misses(2) && came.misses(3));
 }

@@ -1,7 +1,7 @@
 // A peer in plain JavaScript that knows two messages, `offer` and `candidate`, and the
 // measurements the tests take in the page. Loaded into the page as the global `lab`.
 
-const until = async (what, probe, patience = 20000) => {
+const until = async (what, probe, patience = 60_000) => {
   const deadline = performance.now() + patience;
   for (;;) {
     const seen = await probe();

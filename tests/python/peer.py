@@ -36,7 +36,7 @@ from aiortc import (
 )
 from av import AudioFrame, VideoFrame
 
-PATIENCE = 20
+PATIENCE = 60
 TONE = 440
 RATE = 48000
 WIDTH, HEIGHT = 320, 240

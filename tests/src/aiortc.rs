@@ -12,7 +12,7 @@ use crate::process::Process;
 use crate::{Server, artefacts, network};
 
 /// More than the peer's own patience, so that it says itself what it waited for.
-const CALL: Duration = Duration::from_secs(90);
+const CALL: Duration = Duration::from_secs(240);
 
 /// Calls a fresh server in a network of their own, and returns what the peer saw.
 pub fn aiortc_call(test: &str, options: &Value) -> Result<Value> {

@@ -33,7 +33,7 @@ const FLAGS: [&str; 11] = [
     "--window-size=1280,900",
 ];
 
-const SCRIPT: Duration = Duration::from_secs(60);
+const SCRIPT: Duration = Duration::from_secs(180);
 
 /// What the person in front of the browser answers when a page asks for camera and microphone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +59,14 @@ pub struct BrowserOptions {
 }
 
 impl BrowserOptions {
+    /// The same with the pages of this address taken for secure: only those from loopback and over HTTPS get a camera.
+    #[must_use]
+    pub fn trusting(mut self, url: &str) -> Self {
+        let flag = format!("--unsafely-treat-insecure-origin-as-secure={url}");
+        self.flags.push(flag);
+        self
+    }
+
     /// The same for somebody who reads German.
     #[must_use]
     pub fn in_german(mut self) -> Self {
@@ -77,6 +85,27 @@ pub struct ConsoleLine {
     pub message: String,
 }
 
+/// Starts a driver. It takes any port of IPv6 and then wants the same of IPv4, which may be somebody's: it ends then, and
+/// another takes another.
+async fn start_driver(dir: &Path) -> Result<(Process, u16)> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").arg("--log-level=WARNING");
+        let mut driver = Process::spawn(&mut command, &dir.join("chromedriver.log"))?;
+        let port = driver.line("chromedriver to listen", wait::PATIENCE, driver_port);
+        match port.await {
+            Ok(port) => return Ok((driver, port)),
+            Err(_) if tries < DRIVERS && driver.output()?.contains("Address already in use") => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Drivers that are started at most until one has a port.
+const DRIVERS: u32 = 5;
+
 /// A running browser, and the driver it hangs on.
 #[derive(Debug)]
 pub struct Browser {
@@ -91,12 +120,7 @@ pub struct Browser {
 impl Browser {
     /// Starts a driver and a browser. Their logs and screenshots go to `dir`.
     pub async fn start(dir: &Path, options: &BrowserOptions) -> Result<Self> {
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0").arg("--log-level=WARNING");
-        let mut driver = Process::spawn(&mut command, &dir.join("chromedriver.log"))?;
-        let port = driver
-            .line("chromedriver to listen", wait::PATIENCE, driver_port)
-            .await?;
+        let (driver, port) = start_driver(dir).await?;
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(options))
             .connect(&format!("http://127.0.0.1:{port}"))

@@ -20,9 +20,9 @@ use crate::{Server, artefacts, machine, network, wait};
 /// Two browsers that encode video at once starve each other on two cores.
 static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 
-const SCRIPT: Duration = Duration::from_secs(60);
+const SCRIPT: Duration = Duration::from_secs(180);
 
-const END: Duration = Duration::from_secs(10);
+const END: Duration = Duration::from_secs(60);
 
 /// What the fake microphone hears, in hertz.
 const TONE: u32 = 440;
@@ -127,6 +127,36 @@ impl Firefox {
         let parameters = json!({ "script": script, "args": args });
         let result = self.command("WebDriver:ExecuteScript", parameters).await?;
         Ok(result["value"].clone())
+    }
+
+    /// Presses and releases a key, wherever the focus is. Special keys have WebDriver's codes.
+    pub async fn press(&self, key: char) -> Result<()> {
+        let keys = ["keyDown", "keyUp"].map(|how| json!({ "type": how, "value": key }));
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": keys });
+        let actions = json!({ "actions": [keyboard] });
+        self.command("WebDriver:PerformActions", actions)
+            .await
+            .map(drop)
+    }
+
+    /// Types into an element: into one for files, a path.
+    pub async fn type_into(&self, css: &str, text: &str) -> Result<()> {
+        let by = json!({ "using": "css selector", "value": css });
+        let found = self.command("WebDriver:FindElement", by).await?;
+        // WebDriver §12.2.
+        let id = &found["value"]["element-6066-11e4-a52e-4f735466cecf"];
+        let keys = json!({ "id": id, "text": text });
+        self.command("WebDriver:ElementSendKeys", keys)
+            .await
+            .map(drop)
+    }
+
+    /// Sets the size of the window, as far as it can be so small.
+    pub async fn resize(&self, width: u32, height: u32) -> Result<()> {
+        let size = json!({ "width": width, "height": height });
+        self.command("WebDriver:SetWindowRect", size)
+            .await
+            .map(drop)
     }
 
     /// Ends Firefox, and forgets its profile.

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use crate::process::{Process, installed};
 use crate::wait;
 
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// What it loads, of all that Debian has for it.
 const PLUGIN: (&str, &str) = ("plugins", "libjanus_videoroom.so");

@@ -170,6 +170,9 @@ pub const OUTSIDE: &str = "203.0.113.7";
 /// The client's address beside a NAT.
 pub const BESIDE: &str = "203.0.113.9";
 
+/// Another address there, for somebody else's relay.
+pub const RELAY: &str = "203.0.113.10";
+
 /// The NAT, which gives the server an address of its own (RFC 4787 §6: with hairpinning). From outside nothing else
 /// leads in.
 const NAT: [(&str, &str); 4] = [
@@ -221,6 +224,7 @@ impl Natted {
         let client = current()?;
         lay("outside", &nat)?;
         addressed("outside", &format!("{BESIDE}/24"))?;
+        addressed("outside", &format!("{RELAY}/32"))?;
         command("ip", "route add default via 203.0.113.1")?;
         let natted = Self {
             client,
@@ -251,6 +255,23 @@ impl Natted {
     pub fn stop_hairpinning(&self) -> Result<()> {
         let rule = "-t raw -A PREROUTING -i inside -d 203.0.113.7 -j DROP";
         self.at_nat(|| command("iptables", rule))
+    }
+
+    /// From here on, nothing leads in that was not asked for from inside, but TCP to this port.
+    pub fn forward_only(&self, port: u16) -> Result<()> {
+        let begins = "-A FORWARD -i outside -m conntrack --ctstate NEW";
+        self.at_nat(|| {
+            command("iptables", &format!("{begins} -p udp -j DROP"))?;
+            command(
+                "iptables",
+                &format!("{begins} -p tcp ! --dport {port} -j DROP"),
+            )
+        })
+    }
+
+    /// From here on, nothing gets out by UDP.
+    pub fn block_udp(&self) -> Result<()> {
+        self.at_nat(|| command("iptables", "-I FORWARD -i inside -p udp -j DROP"))
     }
 
     /// Does something in the server's network, such as to start it.

@@ -17,7 +17,7 @@ use crate::{artefacts, cargo, wait};
 /// A port chosen by the system, not reachable from outside the machine.
 const ANY_PORT: &str = "127.0.0.1:0";
 
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(60);
 
 /// A running server. Dropping it kills the process.
 #[derive(Debug)]
@@ -57,6 +57,20 @@ impl Server {
         Ok(nat.at_server(start).await?.reached_at(INSIDE, OUTSIDE))
     }
 
+    /// The same of one that trusts whom this file vouches for, and nobody else.
+    pub async fn start_trusting(
+        nat: &Natted,
+        dir: &Path,
+        flags: &[&str],
+        vouching: &Path,
+    ) -> Result<Self> {
+        let listen = format!("{INSIDE}:0");
+        let mut command = command().await?;
+        command.env("SSL_CERT_FILE", vouching);
+        let start = async || Self::launch_as(command, dir, &listen, 0, flags).await;
+        Ok(nat.at_server(start).await?.reached_at(INSIDE, OUTSIDE))
+    }
+
     /// The same, if it listens at the first of these hosts and is reached at the other.
     #[must_use]
     pub fn reached_at(mut self, inside: &str, outside: &str) -> Self {
@@ -65,7 +79,17 @@ impl Server {
     }
 
     async fn launch(dir: &Path, listen: &str, media_port: u16, flags: &[&str]) -> Result<Self> {
-        let mut command = command().await?;
+        let command = command().await?;
+        Self::launch_as(command, dir, listen, media_port, flags).await
+    }
+
+    async fn launch_as(
+        mut command: Command,
+        dir: &Path,
+        listen: &str,
+        media_port: u16,
+        flags: &[&str],
+    ) -> Result<Self> {
         let media_port = media_port.to_string();
         command.args(["--listen", listen, "--media-port", &media_port]);
         // All peers of a test come from one address.
@@ -213,13 +237,13 @@ struct Listening {
     turns_port: Option<u16>,
 }
 
-/// Reads `listening on https://127.0.0.1:41234 (media UDP and TCP 40000, TURN over TLS 40001)`.
+/// Reads `listening on https://127.0.0.1:41234 (media UDP and TCP 40000, TURN over TLS and DTLS 40001)`.
 fn listening(line: &str) -> Option<Listening> {
     let (_, rest) = line.split_once("listening on ")?;
     let (scheme, rest) = rest.split_once("://")?;
     let (address, rest) = rest.split_once(" (media UDP and TCP ")?;
     let (ports, _) = rest.split_once(')')?;
-    let (media_port, turns_port) = match ports.split_once(", TURN over TLS ") {
+    let (media_port, turns_port) = match ports.split_once(", TURN over TLS and DTLS ") {
         Some((media, turns)) => (media, Some(turns.parse().ok()?)),
         None => (ports, None),
     };

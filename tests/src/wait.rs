@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How long a condition may take on a busy two-core machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const POLL: Duration = Duration::from_millis(50);
 

@@ -19,15 +19,7 @@ fn at(
     network::apart(async || {
         let dir = artefacts::fresh(name)?;
         let server = Server::start_at(&dir, &format!("{host}:0"), &[]).await?;
-        // Only loopback and HTTPS get a camera.
-        let secure = format!(
-            "--unsafely-treat-insecure-origin-as-secure={}",
-            server.url("")
-        );
-        let options = BrowserOptions {
-            flags: vec![secure],
-            ..BrowserOptions::default()
-        };
+        let options = BrowserOptions::default().trusting(&server.url(""));
         scene_on(server, dir, &options, play).await
     })
 }

@@ -209,15 +209,9 @@ mod over_a_network {
         roaming(async |networks| {
             let dir = artefacts::fresh(name)?;
             let server = Server::start_beyond(networks, &dir, flags).await?;
-            // Only loopback and HTTPS get a camera.
-            let secure = format!(
-                "--unsafely-treat-insecure-origin-as-secure={}",
-                server.url("")
-            );
             let options = BrowserOptions {
                 no_loopback: true,
-                flags: vec![secure],
-                ..BrowserOptions::default()
+                ..BrowserOptions::default().trusting(&server.url(""))
             };
             let play = async |scene: &mut Scene| {
                 scene.expect_console_errors();

@@ -161,6 +161,7 @@ const NONSENSE: &str = r"
         await thrown(() => ada.client.publishTrack(lab.picture(), { key: 'a/b' })),
         await thrown(() => ada.client.publishTrack(lab.picture(), { key: '' })),
         await thrown(() => ada.client.watch({ publication: 'a/cam' })),
+        ...await Promise.all([0, 33, 1.5, '5', null].map((voices) => thrown(() => new FerriteClient({ voices })))),
     ];
     for (const error of errors) {
         if (!(error instanceof TypeError) || !error.message) throw new Error(`threw ${error}`);

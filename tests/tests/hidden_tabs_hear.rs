@@ -6,6 +6,11 @@ use ferrite_tests::{RoomPage, Scene, scene_with};
 /// Two layers, of 640 and 320 pixels: all browsers encode on the same few cores.
 const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8";
 
+/// What it takes in the middle at most, on a machine several times slower than the goal is for. That shows that a picture
+/// comes because somebody looks, by the keyframe that is asked for then: no browser sends one by itself. Whether anything
+/// waits for a second on the way it does not show, and how soon it comes is only printed.
+const SOON_MS: f64 = 4000.0;
+
 /// How often it is hidden, and looked at again.
 const ROUNDS: usize = 5;
 
@@ -50,7 +55,12 @@ async fn a_hidden_tab_hears_and_its_pictures_come_back() -> Result<()> {
             page.plays("Ada", 10).await?;
         }
         times.sort_by(f64::total_cmp);
-        println!("pictures were back after {times:.0?} ms");
+        println!("pictures were back after {times:.0?} ms (goal 500)");
+        // All encode and decode on the same few cores, so the goal is no verdict.
+        anyhow::ensure!(
+            times[ROUNDS / 2] < SOON_MS,
+            "pictures came back late: {times:.0?} ms"
+        );
         Ok(())
     })
     .await

@@ -12,7 +12,7 @@ use syn::{Attribute, Ident, Item, Visibility};
 use crate::sources::{Imports, Sources};
 
 /// The parts of the server, from the top: each imports only what comes after it.
-const PARTS: [&str; 26] = [
+const PARTS: [&str; 28] = [
     "check",
     "server",
     "external",
@@ -20,11 +20,13 @@ const PARTS: [&str; 26] = [
     "signalling",
     "room",
     "behaviour",
+    "provider",
     "webhook",
     "ledger",
     "turn",
     "asking",
     "media",
+    "calling",
     "tls",
     "traces",
     "congestion",

@@ -265,6 +265,22 @@ async fn who_has_a_narrow_link_comes_down_to_a_smaller_layer() -> Result<()> {
     Ok(())
 }
 
+/// Of 600 kbit/s half is of the highest temporal layer.
+#[tokio::test]
+async fn who_has_a_narrow_link_is_sent_fewer_frames_that_need_no_other() -> Result<()> {
+    let arguments =
+        "--svc L1T3 --subscribers 2 --bitrate 600 --rate 420 --packets-per-frame 3 --seconds 8";
+    let (output, figures, _) = load("temporal", arguments).await?;
+    ensure!(output.status.success(), "it complained");
+    ensure!(number(&figures, "thinnedPackets")? > 50.0, "{figures}");
+    ensure!(number(&figures, "decodableFrames")? > 50.0, "{figures}");
+    let (output, figures, _) =
+        load("temporal-wide", "--svc L1T3 --subscribers 2 --seconds 4").await?;
+    ensure!(output.status.success(), "it complained");
+    ensure!(number(&figures, "thinnedPackets")? == 0.0, "{figures}");
+    Ok(())
+}
+
 /// Largest first.
 fn by_layer(figures: &Value, key: &str) -> Result<[f64; 3]> {
     let of = |rid| number(figures, &format!("{key}.{rid}"));

@@ -277,18 +277,19 @@ async fn a_page_without_a_bundler_takes_it_either_way() -> Result<()> {
     )?;
     let site = Site::of(&dir).await?;
     at(&site, "npm_modules", async |scene| {
-        for module in ["ferrite_client.js", "inline.js"] {
+        // Who left may be seen for a moment by who comes next.
+        for (module, room) in [("ferrite_client.js", "kitchen"), ("inline.js", "hall")] {
             scene.browser.open(site.origin()).await?;
             let join = r"
-                const [module, url] = args;
+                const [module, url, name] = args;
                 const { default: init, FerriteClient } = await import(`/ferrite-client/${module}`);
                 await init();
                 const client = new FerriteClient({ url });
-                const room = await client.join({ room: 'kitchen', name: 'Ada' });
+                const room = await client.join({ room: name, name: 'Ada' });
                 client.close();
                 return room.participants.map(({ name }) => name);
             ";
-            let args = vec![json!(module), json!(scene.server.url("/"))];
+            let args = vec![json!(module), json!(scene.server.url("/")), json!(room)];
             let names = scene.browser.run(join, args).await?;
             ensure!(names == json!(["Ada"]), "{module}: {names}");
         }

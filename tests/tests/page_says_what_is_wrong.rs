@@ -1,9 +1,7 @@
 //! What the page says when something is wrong, and the way out that it offers.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
-use ferrite_tests::{BrowserOptions, Permission, Server, scene, scene_with};
+use ferrite_tests::{BrowserOptions, Permission, Server, scene, scene_with, wait};
 use serde_json::json;
 
 #[tokio::test]
@@ -59,7 +57,7 @@ async fn when_the_server_goes_and_comes_back() -> Result<()> {
         scene.expect_console_errors();
         scene.open_app("?resolution=360").await?.call().await?;
         let address = scene.server.url("").replace("http://", "");
-        let status = scene.server.stop(Duration::from_secs(2)).await?;
+        let status = scene.server.stop(wait::PATIENCE).await?;
         ensure!(status.success(), "the server ended with {status}");
         scene
             .app()

@@ -162,14 +162,7 @@ mod over_a_network {
             let dir = artefacts::fresh("connection_test_udp_blocked")?;
             let listen = format!("{}:0", network::IPV4);
             let server = ferrite_tests::Server::start_at(&dir, &listen, &[]).await?;
-            let secure = format!(
-                "--unsafely-treat-insecure-origin-as-secure={}",
-                server.url("")
-            );
-            let options = BrowserOptions {
-                flags: vec![secure],
-                ..BrowserOptions::default()
-            };
+            let options = BrowserOptions::default().trusting(&server.url(""));
             scene_on(server, dir, &options, async |scene| {
                 network::drop_udp("")?;
                 open(scene).await?;

@@ -23,11 +23,12 @@ const PUBLISHERS: &str = r"
     }
     return clients.map(({ room }) => `${room.own}/cam`);";
 
-/// One who plays what is shown, or only this of it, and waits for a frame in which a colour's part is the largest.
+/// One who plays what is shown of one publication, and waits for a frame in which a colour's part is the largest. Until
+/// they say what they watch, everybody is shown to them.
 const WATCHER: &str = r"
     const { default: init, FerriteClient } = await import('/ferrite_client.js');
     await init();
-    window.enter = async (only) => {
+    window.enter = async () => {
         const client = new FerriteClient();
         const player = Object.assign(document.createElement('video'), { muted: true, autoplay: true });
         document.body.append(player);
@@ -39,10 +40,17 @@ const WATCHER: &str = r"
             connection.addEventListener('icegatheringstatechange', () => note(`gathering ${connection.iceGatheringState}`));
             connection.addEventListener('signalingstatechange', () => note(connection.signalingState));
         });
-        client.on('shown', ({ publication, track }) => {
-            if (!track || only && publication !== only) return;
+        const shown = new Map();
+        let played;
+        const play = (publication = played) => {
+            const track = shown.get(played = publication);
+            if (!track) return;
             note('shown');
             if (player.srcObject?.getTracks()[0] !== track) player.srcObject = new MediaStream([track]);
+        };
+        client.on('shown', ({ publication, track }) => {
+            shown.set(publication, track);
+            play();
         });
         const sees = (part) => new Promise((seen) => {
             const look = () => player.requestVideoFrameCallback((now) => {
@@ -52,7 +60,7 @@ const WATCHER: &str = r"
             });
             look();
         });
-        return { client, player, notes, note, sees };
+        return { client, player, play, notes, note, sees };
     };";
 
 /// Opens a window for those who publish and one for who watches, and returns what is published.
@@ -108,13 +116,15 @@ async fn another_publication_is_seen_soon_after_it_is_wished_for() -> Result<()>
 }
 
 const WATCHES: &str = r"
-    const { client, sees } = await enter();
+    const { client, play, sees } = await enter();
     await client.join({ room: 'kitchen' });
     const times = [];
     for (let round = 0; round <= rounds; round += 1) {
         const seen = sees(round % 2);
         const began = performance.now();
-        client.watch([{ publication: published[round % 2], width: 640, height: 360 }]);
+        const publication = published[round % 2];
+        play(publication);
+        client.watch([{ publication, width: 640, height: 360 }]);
         times.push(await seen - began);
         // A publisher is asked for keyframes so often and no more (every 400 ms): each wish is to find that over.
         await new Promise((later) => setTimeout(later, 600));
@@ -145,7 +155,8 @@ const JOINS: &str = r"
     const times = [];
     const steps = {};
     for (let round = 0; round < rounds; round += 1) {
-        const { client, player, notes, note, sees } = await enter(ada);
+        const { client, player, play, notes, note, sees } = await enter();
+        play(ada);
         const seen = sees(0);
         const began = performance.now();
         const joined = client.join({ room: 'kitchen' }).then(() => note('joined'));

@@ -30,7 +30,9 @@ const STATS: &str = r"
     const first = await camera.getStats();
     expect('what there is', Object.keys(first).sort(), names);
     expect('a rate, the first time', first.bitrate, null);
-    const known = (it, wanted) => wanted.every((name) => it[name] !== null) && it.bitrate > 500;
+    // A browser that was held up by others says so for a moment, and catches up at more frames than there are.
+    const likely = ({ bitrate, loss, framesPerSecond, why }) => bitrate > 500 && bitrate < 5e6 && loss <= 1 && framesPerSecond <= 25 && why === null;
+    const known = (it, wanted) => wanted.every((name) => it[name] !== null) && likely(it);
     const all = async (what, ask, wanted) => {
         let seen;
         return until(`${what}'s numbers`, async () => (seen = await ask(), known(seen, wanted) && seen), 40_000)
@@ -41,8 +43,7 @@ const STATS: &str = r"
     const sent = await all('what is sent', () => camera.getStats(), video);
     const came = await all('what comes', () => picture.getStats(), video);
     for (const it of [sent, came]) {
-        expect('a picture', [it.codec, it.width, it.height, it.why], ['VP9', 320, 240, null]);
-        if (it.framesPerSecond > 25 || it.bitrate > 5e6 || it.loss > 1) throw new Error(JSON.stringify(it));
+        expect('a picture', [it.codec, it.width, it.height], ['VP9', 320, 240]);
         if (![...it.report.values()].some(({ type }) => type === 'candidate-pair')) throw new Error('no report');
     }
     expect('how many layers are sent', sent.layers, 1);
@@ -50,7 +51,7 @@ const STATS: &str = r"
     const ear = await all('the sound that comes', () => heard.getStats(), both);
     for (const it of [own, ear]) {
         expect('sound', [it.codec, it.width, it.layer], ['opus', null, null]);
-        if (it.bitrate < 500 || it.bitrate > 200_000) throw new Error(`${it.bitrate} bit/s`);
+        if (it.bitrate > 200_000) throw new Error(`${it.bitrate} bit/s`);
     }
 
     picture.pause();

@@ -122,6 +122,24 @@ fn links(text: &str) -> Vec<&str> {
         .collect()
 }
 
+/// `cargo doc` shows sources beside what it says of them, and checks no link to one.
+#[test]
+fn every_source_that_the_documentation_leads_to_is_there() -> Result<()> {
+    let sources = artefacts::repository().join("server/src");
+    let first = std::fs::read_to_string(sources.join("lib.rs"))?;
+    let mut steps = 0;
+    for link in links(&first) {
+        let Some(source) = link.strip_prefix("../src/ferrite_server/") else {
+            continue;
+        };
+        let source = source.strip_suffix(".html").context("a page of a source")?;
+        ensure!(sources.join(source).is_file(), "there is no {source}");
+        steps += 1;
+    }
+    ensure!(steps == 6, "a packet's way has {steps} steps");
+    Ok(())
+}
+
 #[test]
 fn every_document_is_held_to_its_word() -> Result<()> {
     for directory in [".", "server/docs", "shared", "client-wasm"] {

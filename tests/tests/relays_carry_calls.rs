@@ -177,6 +177,69 @@ async fn coturns_client_gets_everything_back_over_udp_and_tcp() -> Result<()> {
     Ok(())
 }
 
+/// All relays at one port, each with a peer of its own.
+#[tokio::test]
+async fn coturns_clients_share_a_port_and_get_everything_back() -> Result<()> {
+    let flags = ["--turn-shared-secret", "north", "--turn-allow", "127.0.0.1"];
+    let shared = ["--relay-port-shared", "0"];
+    let directory = artefacts::fresh("coturn_shared_port")?;
+    let server = Server::start(&directory, &[&flags[..], &shared].concat()).await?;
+    let relay = async |how: &[&str], peer: u16| {
+        let peer = peer.to_string();
+        let common = ["-u", "me", "-W", "north", "-e", "127.0.0.1", "-r", &peer];
+        let amount = ["-c", "-n", "10", "-m", "1", "-l", "200"];
+        uclient(server.media_port(), &[how, &common, &amount].concat()).await
+    };
+    for how in [&[][..], &["-s"], &["-t"], &["-t", "-s"]] {
+        let (first, second) = (mirror("127.0.0.1").await?, mirror("127.0.0.1").await?);
+        let (first, second) = tokio::join!(relay(how, first), relay(how, second));
+        let (Some(first), Some(second)) = (first?, second?) else {
+            return Ok(());
+        };
+        for said in [first, second] {
+            let all = "tot_send_msgs=10, tot_recv_msgs=10";
+            ensure!(said.contains(all), "{how:?}: {said}");
+        }
+    }
+    let open = open_udp_ports(server.pid()?)?;
+    ensure!(open == 2, "{open} UDP ports: media's and the relays'");
+    Ok(())
+}
+
+#[tokio::test]
+async fn coturns_client_gets_no_more_back_than_its_credential_may_relay() -> Result<()> {
+    let flags = ["--turn-shared-secret", "north", "--turn-allow", "127.0.0.1"];
+    let limit = ["--turn-bandwidth", "50"];
+    let directory = artefacts::fresh("coturn_bandwidth")?;
+    let mut server = Server::start(&directory, &[&flags[..], &limit].concat()).await?;
+    let peer = mirror("127.0.0.1").await?.to_string();
+    let common = ["-u", "me", "-W", "north", "-e", "127.0.0.1", "-r", &peer];
+    // Forty may come at once, and eight in a second.
+    let amount = ["-c", "-n", "200", "-m", "1", "-l", "800", "-z", "5"];
+    let Some(said) = uclient(server.media_port(), &[&common[..], &amount].concat()).await? else {
+        return Ok(());
+    };
+    ensure!(said.contains("tot_send_msgs=200"), "{said}");
+    let received = said.rsplit("tot_recv_msgs=").next().unwrap_or_default();
+    let digits = received.split(|c: char| !c.is_ascii_digit()).next();
+    let received: usize = digits.unwrap_or_default().parse()?;
+    ensure!((40..200).contains(&received), "{said}");
+    let is_told = |log: &str| {
+        let told = log.rsplit_once("held_back=");
+        told.is_some_and(|(_, told)| !told.starts_with('0'))
+    };
+    // Relays tell of it once a second.
+    let log = async || {
+        server.holdings().await?;
+        server.output()
+    };
+    wait::until("what was held back", wait::PATIENCE, log, |log| {
+        is_told(log)
+    })
+    .await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn coturns_client_reaches_peers_by_ipv6() -> Result<()> {
     let Ok(peer) = mirror("::1").await else {

@@ -1,9 +1,7 @@
 //! What keeps somebody from talking in a room is told in words, each with what to do.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use ferrite_tests::{BrowserOptions, Permission, RoomPage, Scene, scene_with};
+use ferrite_tests::{BrowserOptions, Permission, RoomPage, Scene, scene_with, wait};
 use serde_json::json;
 
 const ROOM: &str = "/r/kitchen?resolution=360&codec=VP8&processing=off";
@@ -66,7 +64,7 @@ async fn the_server_goes(scene: &mut Scene) -> Result<()> {
     // The browser itself logs every WebSocket that does not open.
     scene.expect_console_errors();
     RoomPage(&scene.browser).enter("Ada").await?;
-    scene.server.stop(Duration::from_secs(2)).await?;
+    scene.server.stop(wait::PATIENCE).await?;
     let says = |text: &str| text.contains("server");
     scene.app().text("#error-text", says).await?;
     scene.browser.screenshot("server-away").await

@@ -118,6 +118,38 @@ const DEVICES: &str = r"
 ";
 
 #[tokio::test]
+async fn as_many_are_heard_as_was_said() -> Result<()> {
+    play("objects_voices", VOICES).await
+}
+
+const VOICES: &str = r"
+    const connections = [];
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(...args) {
+            super(...args);
+            connections.push(this);
+        }
+    };
+    const mics = new Map([[ada, ada.publish(lab.tone(440))], [ben, ben.publish(lab.tone(880))]]);
+    await meet();
+    const before = await until('two connections', () => connections.length >= 2 && connections.length);
+    const cem = new Room({ voices: 1 });
+    await cem.connect({ room: 'kitchen', name: 'Cem' });
+    const heard = () => [ada, ben].filter((it) => of(cem, it, 'mic')?.track);
+    await until('a voice', () => heard().length === 1);
+    const [one] = heard();
+    mics.get(one).mute();
+    await until('the other', () => heard().length === 1 && heard()[0] !== one);
+    const kinds = connections[before].getTransceivers().map((it) => it.receiver.track.kind);
+    const count = (kind) => kinds.filter((it) => it === kind).length;
+    expect('slots', [count('audio'), count('video')], [1, 4]);
+    const refused = await rejected(new Room({ voices: 33 }).connect({ room: 'kitchen' }));
+    expect('too many', [refused instanceof TypeError, refused.message], [true, 'FerriteOptions.voices is not 1 to 32']);
+    await cem.leave();
+    await leave();
+";
+
+#[tokio::test]
 async fn its_definitions_name_what_it_has() -> Result<()> {
     play("objects_definitions", MEMBERS).await
 }

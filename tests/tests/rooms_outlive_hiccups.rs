@@ -139,6 +139,36 @@ async fn whom_others_mute_reads_why() -> Result<()> {
     .await
 }
 
+#[tokio::test]
+async fn a_screen_that_others_muted_is_not_when_it_is_shown_again() -> Result<()> {
+    let options = RoomPage::windows();
+    scene_with("room_screen_muted", &[], &options, async |scene| {
+        scene.browser.open(&scene.server.url(ROOM)).await?;
+        scene.run(HOST).await?;
+        scene.run(NOTE_SCREENS).await?;
+        RoomPage(&scene.browser).enter("Ada").await?;
+        scene.browser.click("#screen").await?;
+        let is_shown = "window.seen?.muted === false";
+        scene.holds("a screen", is_shown).await?;
+        let mute = "host.send(JSON.stringify({ type: 'mutePublication', publication: seen.id }));";
+        scene.run(mute).await?;
+        scene.holds("it to be muted", "seen.muted").await?;
+        scene.browser.click("#screen").await?;
+        scene.holds("no screen", "!seen").await?;
+        scene.browser.click("#screen").await?;
+        scene.holds("another", is_shown).await
+    })
+    .await
+}
+
+/// What the host sees of somebody's screen.
+const NOTE_SCREENS: &str = "
+    host.addEventListener('message', ({ data }) => {
+        const { publications } = JSON.parse(data).participant ?? {};
+        const screen = publications?.find(({ source }) => source === 'screen');
+        if (publications) window.seen = screen && { id: screen.id, muted: screen.muted ?? false };
+    });";
+
 const HOST: &str = "
     window.host = new WebSocket(new URL('../ws', location).href.replace('http', 'ws'));
     await new Promise((opened) => { host.onopen = opened; });
@@ -192,13 +222,7 @@ mod over_a_network {
         roaming(async |networks| {
             let dir = artefacts::fresh("room_network_gone")?;
             let server = Server::start_beyond(networks, &dir, &["--shards", "1"]).await?;
-            // Only loopback and HTTPS get a camera.
-            let secure = format!(
-                "--unsafely-treat-insecure-origin-as-secure={}",
-                server.url("")
-            );
-            let mut options = RoomPage::windows();
-            options.flags.push(secure);
+            let mut options = RoomPage::windows().trusting(&server.url(""));
             let of_bo = options.clone();
             options.no_loopback = true;
             let play = async |scene: &mut Scene| {

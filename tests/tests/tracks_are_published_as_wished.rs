@@ -98,6 +98,9 @@ const RED: &str = r"
     const [one, two] = [await bytesAPacket(plain), await bytesAPacket(redundant)];
     if (two < 1.5 * one) throw new Error(`${two} bytes a packet, and ${one} without`);
     await coming('red');
+    redundant.unpublish();
+    const three = await bytesAPacket(ada.publish(lab.tone(440), { key: 'red' }));
+    if (three > 1.5 * one) throw new Error(`${three} bytes a packet of what is published without, and ${one} of another`);
     await leave();
 ";
 
@@ -147,6 +150,17 @@ const LAYERS: &str = r"
     expect('none', shape({ simulcast: false, maxFramerate: 5 }), [[undefined, undefined, undefined, 5, undefined]]);
     expect('in VP9', shape({ maxBitrate: 7 }, { codec: 'VP9' }).length, 1);
     expect('in VP9, asked for', shape({ simulcast: true }, { codec: 'VP9' })[0], ['q', 4, undefined, undefined, 'L1T1']);
+    expect('temporal layers', shape({ scalabilityMode: 'L1T3' }, { size: 640 }).map((it) => it[4]), ['L1T3', 'L1T3']);
+    expect('of VP9', shape({ scalabilityMode: 'L1T2' }, { codec: 'VP9' }), [[undefined, undefined, undefined, undefined, 'L1T2']]);
+    expect('of one layer', shape({ simulcast: [{ scalabilityMode: 'L1T2' }, {}] }).map((it) => it[4]), [undefined, 'L1T2']);
+    expect('no mode', (await rejected((async () => shape({ scalabilityMode: 'L3T4' }))()) instanceof TypeError), true);
+    expect('spatial layers', shape({ scalabilityMode: 'L3T3_KEY' }, { codec: 'VP9' }), [[undefined, undefined, undefined, undefined, 'L3T3_KEY']]);
+    for (const [options, about] of [
+        [{ scalabilityMode: 'L1T1_KEY' }, { codec: 'VP9' }], [{ scalabilityMode: 'L3T3' }, {}],
+        [{ scalabilityMode: 'L3T3' }, { codec: 'AV1' }], [{ scalabilityMode: 'L3T3', simulcast: true }, { codec: 'VP9' }],
+    ]) {
+        expect('what does not work', (await rejected((async () => shape(options, about))())) instanceof TypeError, true);
+    }
     const own = [{ maxBitrate: 5, maxFramerate: 30 }, { scaleResolutionDownBy: 3 }];
     expect('one by one', shape({ simulcast: own, maxFramerate: 15 }), [['h', 3, undefined, 15, undefined], ['f', 1, 5, 30, undefined]]);
     for (const simulcast of [[], Array(4).fill({})]) {
@@ -173,7 +187,8 @@ const LAYERS: &str = r"
     };
     await until('frames', async () => (await sent(plain))[0].framesEncoded > 10);
     const [bits, frames] = await rate();
-    if (bits > 200_000 || frames > 12) throw new Error(`${bits} bit/s and ${frames} frames/s`);
+    // Where the machine is short of time the encoder is further from what it is asked for. Unasked it sends over a million.
+    if (bits > 400_000 || frames > 12) throw new Error(`${bits} bit/s and ${frames} frames/s`);
     await until('both layers', async () => (await sent(layered)).filter((it) => it.framesEncoded > 5).length === 2);
 
     // The same again is the same section; what is wished for otherwise takes another.
@@ -186,6 +201,29 @@ const LAYERS: &str = r"
     await until('it otherwise', () => sender(other) && encodings(other)[0].maxBitrate === 80_000);
     expect('how many sections', connections[0].getTransceivers().length, sections + 1);
     await until('it as another publication sees it', () => coming('plain'));
+    await leave();
+";
+
+#[tokio::test]
+async fn a_mode_that_the_browser_refuses_is_left_out() -> Result<()> {
+    play("wished_mode_refused", REFUSED).await
+}
+
+const REFUSED: &str = r"
+    const refused = [];
+    const add = RTCPeerConnection.prototype.addTransceiver;
+    RTCPeerConnection.prototype.addTransceiver = function addTransceiver(track, init = {}) {
+        if (init.sendEncodings?.some((it) => it.scalabilityMode)) {
+            refused.push(init.sendEncodings.length);
+            throw new DOMException('no such mode', 'OperationError');
+        }
+        return add.call(this, track, init);
+    };
+    const camera = ada.publish(lab.picture(), { scalabilityMode: 'L1T3', maxBitrate: 100_000 });
+    await meet();
+    await coming('cam');
+    expect('what is sent instead', encodings(camera).map((it) => it.maxBitrate), [100_000]);
+    expect('how many it refused', refused, [1]);
     await leave();
 ";
 

@@ -11,6 +11,9 @@ const SAID = ["", "offer", "accept", "chunk", "progress", "done", "verified", "c
 const WITH_NUMBER = ["offer", "accept", "chunk", "progress"];
 
 const NAME_BYTES = 255;
+export const TOPIC_BYTES = 64;
+
+export const isTopic = (topic) => new TextEncoder().encode(topic).length <= TOPIC_BYTES;
 
 // What a file may be called. Whoever saves it does so where its user says.
 export function isName(name) {
@@ -30,11 +33,18 @@ export function asName(name) {
   return isName(taken) ? taken : "file";
 }
 
-// Nothing, where these bytes are no name.
-export function nameIn(bytes) {
+// What an offer says besides: a name and, after a zero byte, what it is about.
+export function offered(name, topic) {
+  return new TextEncoder().encode(topic ? `${name}\0${topic}` : name);
+}
+
+// Nothing, where these bytes are neither.
+export function offerIn(bytes) {
   try {
-    const name = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    return isName(name) ? name : null;
+    const said = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const end = said.indexOf("\0");
+    const [name, topic] = end < 0 ? [said, ""] : [said.slice(0, end), said.slice(end + 1)];
+    return isName(name) && (end < 0 || (topic && isTopic(topic))) ? { name, topic } : null;
   } catch {
     return null;
   }

@@ -26,6 +26,15 @@ export const openDevices = (constraints) => open("getUserMedia", constraints);
 
 export const openScreen = (options) => open("getDisplayMedia", options);
 
+// Asks a track for these besides what it was asked for.
+export async function applied(track, constraints) {
+  try {
+    await track.applyConstraints({ ...track.getConstraints(), ...constraints });
+  } catch (error) {
+    throw new DeviceError(code(error), error);
+  }
+}
+
 async function open(how, what) {
   const { mediaDevices } = navigator;
   if (!mediaDevices) throw new DeviceError("insecure");

@@ -1,11 +1,11 @@
 // The rules of both ends of a file's way, without a room, a clock or a file: PROTOCOL.md, "Files". What is to be done comes
 // out of `step`; time comes in, in milliseconds.
 
-import { said } from "./data.js";
+import { heard, offered, said } from "./data.js";
 import { Sha256 } from "./sha256.js";
 
 const CHUNK_BYTES = 48 * 1024;
-const WINDOW_BYTES = 1024 * 1024;
+export const WINDOW_BYTES = 1024 * 1024;
 const REPORT_BYTES = WINDOW_BYTES / 4;
 const PATIENCE_MS = 10_000;
 const REASONS = ["", "refused", "stopped", "failed", "different"];
@@ -17,13 +17,17 @@ class End {
   messages = [];
   since = 0;
 
-  constructor(id, size, name) {
+  constructor(id, size, name, topic = "") {
     this.id = id;
     this.size = size;
     this.name = name;
+    this.topic = topic;
   }
 
   get isOver() { return this.state !== "offered" && this.state !== "active"; }
+
+  // The channel is back, and goes on with what was under way.
+  resumed(now) { this.since = now; }
 
   // One answer to a question is enough, however often that was asked: nothing piles up.
   say(what, number, rest) {
@@ -65,7 +69,7 @@ export class Sending extends End {
   offer() {
     if (this.isOver) return;
     this.messages = [];
-    this.say("offer", this.size, new TextEncoder().encode(this.name));
+    this.say("offer", this.size, offered(this.name, this.topic));
   }
 
   hear({ what, number, rest }, now) {
@@ -130,8 +134,36 @@ export class Receiving extends End {
   #hash = new Sha256();
   #sum = null;
   #hasAsked = false;
+  // So far the sender was let.
+  #granted = 0;
+  // All of it is here, and is what was sent.
+  isCompared = false;
+  // It is not complete before it is `kept`.
+  isHeld = false;
+  // When something of the file last came, or the sender was last let go further. That it is asked again is neither.
+  #moved = 0;
 
-  step() { return this.messages.shift() ?? null; }
+  // What may be on its way. Of a sender that sends nothing for long nothing is.
+  underWay(now) {
+    return this.state === "active" && now - this.#moved < PATIENCE_MS ? Math.max(0, this.#granted - this.received) : 0;
+  }
+
+  // The next message, unless more would be on its way then than there is room for. Nobody waits to say what lets nobody
+  // go further.
+  step(room = Infinity, now = 0) {
+    const [message] = this.messages;
+    if (!message) return null;
+    const { number } = heard(message);
+    if (number !== undefined) {
+      const granted = Math.min(this.size, number + WINDOW_BYTES);
+      if (granted > this.#granted) {
+        if (granted - this.received > room) return null;
+        this.#granted = granted;
+        this.#moved = now;
+      }
+    }
+    return this.messages.shift();
+  }
 
   accept(now) {
     if (this.state !== "offered") return;
@@ -139,10 +171,31 @@ export class Receiving extends End {
     this.#ask(now);
   }
 
+  // All of it was compared, and is where it is to stay.
+  kept() {
+    if (!this.isCompared || this.isOver) return;
+    this.state = "complete";
+    this.#repeat();
+  }
+
+  // Who stops it then is too late.
+  cancelled(rest) {
+    if (!this.isCompared) super.cancelled(rest);
+  }
+
+  // All that was on its way may come now.
+  resumed(now) {
+    super.resumed(now);
+    this.#moved = now;
+  }
+
   reconnected(now) {
     this.messages = [];
-    if (this.state === "active") this.#ask(now);
-    else this.#repeat();
+    if (this.state !== "active") return this.#repeat();
+    if (this.isCompared) return;
+    // It is all sent again from where this one asks for it.
+    this.#moved = now;
+    this.#ask(now);
   }
 
   // What is new of the file, if anything: it comes in order, and each byte once.
@@ -171,7 +224,7 @@ export class Receiving extends End {
 
   tick(now) {
     const isFull = this.received - this.#reported >= WINDOW_BYTES;
-    if (this.state === "active" && !isFull && now - this.since >= PATIENCE_MS) this.#ask(now);
+    if (this.state === "active" && !this.isCompared && !isFull && now - this.since >= PATIENCE_MS) this.#ask(now);
   }
 
   #ask(now) {
@@ -199,7 +252,7 @@ export class Receiving extends End {
     this.#hash.update(fresh);
     this.received += fresh.length;
     this.#hasAsked = false;
-    this.since = now;
+    this.since = this.#moved = now;
     return fresh;
   }
 
@@ -207,8 +260,8 @@ export class Receiving extends End {
     if (this.received < this.size) return this.#ask(now);
     this.#sum ??= this.#hash.finish();
     if (!this.#sum.every((byte, at) => byte === sum[at])) return this.cancel("different");
-    this.state = "complete";
-    this.#repeat();
+    this.isCompared = true;
+    if (!this.isHeld) this.kept();
   }
 
   #repeat() {

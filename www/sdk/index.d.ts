@@ -78,12 +78,14 @@ export interface SimulcastLayer {
   maxFramerate?: number;
   /** By what width and height are divided, instead. */
   scaleResolutionDownBy?: number;
+  /** {@link PublishOptions.scalabilityMode} of this one. */
+  scalabilityMode?: "L1T1" | "L1T2" | "L1T3";
 }
 
 /**
  * How to publish a track. A server passes on one layer of a picture to each
- * participant, and does not take scalable codings (SVC) apart: so that nobody is sent more than they see, there is
- * simulcast, also in VP9 and AV1.
+ * participant, or one spatial layer of a stream that has such (SVC), and leaves temporal layers of it out where there is no
+ * room for them.
  */
 export interface PublishOptions extends Partial<FerritePublish> {
   /** Default: `mic` or `cam`. */
@@ -97,6 +99,13 @@ export interface PublishOptions extends Partial<FerritePublish> {
   maxBitrate?: number;
   /** Frames per second. */
   maxFramerate?: number;
+  /**
+   * Of a picture: in how many temporal layers each of its layers is sent. Whoever has no room for all is sent half the
+   * frames of two, and a half or a quarter of three. In VP9 also spatial layers: `L3T3_KEY` is three sizes of one
+   * stream, of which everybody is sent the one that fits. Not with simulcast. Where the browser does not know it, or refuses it, it is sent as if
+   * it was not said. Default: the browser's own, which is three in Chromium for simulcast in VP8.
+   */
+  scalabilityMode?: `L${1 | 2 | 3}T${1 | 2 | 3}` | `L${2 | 3}T${1 | 2 | 3}_KEY`;
   /** The codecs of a picture: the browser sends the first that it has. Default: that of the room's options. */
   codecs?: FerriteVideoCodec[];
   /** Of sound: in two channels, where the track has two. Who listens in Chromium needs {@link RoomOptions.stereo}. */
@@ -148,13 +157,18 @@ export interface FileEvents {
 declare class FileTransfer extends Emitter<FileEvents> {
   readonly participant: Participant;
   readonly name: string;
+  /** What its sender says that it is about; empty where they said nothing, as a room's page does. */
+  readonly topic: string;
   readonly size: number;
   readonly received: number;
   readonly state: "offered" | "active" | "complete" | "refused" | "stopped" | "failed" | "different";
   readonly isOver: boolean;
-  /** Resolves when all of it came and was compared, and rejects with a {@link FileError} where it does not. */
+  /**
+   * Resolves when all of it came and was compared, and, where it is written to a disk, that was closed. Rejects with a
+   * {@link FileError} where it does not.
+   */
   readonly done: Promise<void>;
-  /** Declines or stops it. */
+  /** Declines or stops it. A sender's comes too late for what was compared: the other end may have it all the same. */
   cancel(): void;
 }
 
@@ -169,9 +183,16 @@ export declare class IncomingFile extends FileTransfer {
   private constructor();
   /**
    * Takes it. What is not read of the stream holds up its sender: a megabyte or two wait. The stream ends when all of
-   * it was compared, and fails where it does not come; whoever cancels it stops the file.
+   * it was compared, which the sender is told at once, and fails where it does not come; whoever cancels it stops the file.
    */
   accept(): ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * Takes it into a stream, such as that of a file on a disk (`createWritable()`). What that has not taken holds up the
+   * sender as above. It resolves when all was compared and the stream closed, which is when the sender's `done` does.
+   * Where it does not come, or was answered before, the stream is aborted, and where the stream fails the file is stopped:
+   * then it rejects.
+   */
+  saveTo(stream: WritableStream<Uint8Array<ArrayBuffer>>): Promise<void>;
 }
 
 /**
@@ -270,13 +291,19 @@ export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Rec
   /** Says something to all, or to some. Resolves when the server took it. */
   say(text: string, options?: { topic?: string; to?: (Participant | string)[] }): Promise<void>;
   /**
-   * Sends bytes, at most 60 KiB, to all or some, over the reliable channel. Resolves when the browser took them, so
-   * await it, and nothing piles up here. Nobody waits for a reader who is slow: the server tells them that they are, and
-   * then has them begin anew. What need not be waited for is small, or is a file.
+   * Sends bytes, at most 60 KiB (64 with the ids of whom they are for), to all or some, over the reliable channel. Resolves
+   * when the browser took them, so await it, and nothing piles up here: while the network is gone, and while 2 MiB are not received, it waits. They come in
+   * order and once, also over a cut, for as long as the session goes on; when that does not, the call fails (`status`: the
+   * phase `failed`), or the room is left, what waits rejects with `notOpen`, and what was under way may be lost. Nobody waits for a
+   * reader who is slow: the server tells them that they are, and then ends their session. They connect again, if they want to.
+   * What need not be waited for is small, or is a file.
    */
   sendBytes(data: ArrayBuffer | ArrayBufferView<ArrayBuffer>, options?: { topic?: string; to?: (Participant | string)[] }): Promise<void>;
-  /** Offers a file to somebody. Its name is no path: slashes and control characters become `_`. */
-  sendFile(file: Blob, options: { to: Participant | string; name?: string; signal?: AbortSignal }): OutgoingFile;
+  /**
+   * Offers a file to somebody. Its name is no path: slashes and control characters become `_`. A topic says what it is
+   * about, in at most 64 bytes: the one at the other end is the same.
+   */
+  sendFile(file: Blob, options: { to: Participant | string; name?: string; topic?: string; signal?: AbortSignal }): OutgoingFile;
   /**
    * Calls a method of somebody. Resolves with its result, and rejects with an {@link RpcError}, or a `FerriteError` where
    * the server does not pass it on. It runs once, also where the connection is cut meanwhile.
@@ -436,6 +463,13 @@ export declare class LocalTrack {
   replace(track: MediaStreamTrack): void;
   /** Another camera or microphone, and stops the old one. Rejects with a {@link DeviceError}, and keeps the old one then. */
   setDevice(deviceId: string): Promise<void>;
+  /**
+   * Whether the browser blurs the background of a camera's picture. Undefined where one cannot choose: few browsers do it
+   * themselves, and only with some cameras.
+   */
+  readonly backgroundBlur: boolean | undefined;
+  /** Blurs it, or not; `setDevice` asks another camera for the same. Rejects with a {@link DeviceError}, `unfit` where one cannot choose. */
+  setBackgroundBlur(isBlurred: boolean): Promise<void>;
   /** Of its publication. */
   getStats(): Promise<PublicationStats>;
   /** Publishes it no more; the track goes on running. */

@@ -2,7 +2,7 @@
 
 import { chosen, encodings } from "./encodings.js";
 import { capabilities } from "./describe.js";
-import { openDevices } from "./devices.js";
+import { applied, DeviceError, openDevices } from "./devices.js";
 
 export class LocalTrack {
   #room;
@@ -56,6 +56,20 @@ export class LocalTrack {
     const old = this.#track;
     this.replace(track);
     old.stop();
+  }
+
+  // Whether the browser blurs the background of a camera's picture; undefined where it cannot, or does nothing else
+  // (W3C mediacapture-extensions).
+  get backgroundBlur() {
+    const choice = this.#track.getCapabilities?.().backgroundBlur ?? [];
+    return choice.includes(true) && choice.includes(false) ? this.#track.getSettings().backgroundBlur : undefined;
+  }
+
+  // Another device is asked for the same, as far as it can.
+  async setBackgroundBlur(backgroundBlur) {
+    this.#check();
+    if (this.backgroundBlur === undefined) throw new DeviceError("unfit", { message: "it does not blur", constraint: "backgroundBlur" });
+    await applied(this.#track, { backgroundBlur });
   }
 
   async getStats() {

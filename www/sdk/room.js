@@ -111,12 +111,12 @@ export class Room extends Emitter {
   }
 
   // A file on its way to somebody.
-  sendFile(file, { to, name = file.name ?? "file", signal }) {
+  sendFile(file, { to, name = file.name ?? "file", topic = "", signal }) {
     signal?.throwIfAborted();
     this.#inside();
     const participant = this.#participants.get(to.id ?? to);
     if (!participant || participant.isLocal) throw new DOMException("a file goes to somebody else in the room", "NotFoundError");
-    const sent = this.#transfers.offer(file, name, participant);
+    const sent = this.#transfers.offer(file, { name, topic }, participant);
     const stop = () => sent.cancel();
     signal?.addEventListener("abort", stop);
     sent.once("over", () => signal?.removeEventListener("abort", stop));
@@ -246,7 +246,7 @@ export class Room extends Emitter {
       speaking: (speaking) => this.#hear(speaking),
       quality: (quality) => this.#rate(quality),
       said: (message) => this.#read(message),
-      channelOpen: () => this.#transfers.opened(),
+      channelOpen: ({ resumed }) => this.#transfers.opened(resumed),
       channelClose: () => this.#transfers.closed(),
       message: (data) => this.#take(data),
       complaint: (words) => this.emit("complaint", words),

@@ -1,8 +1,8 @@
 // Files on their way: joins the rules to a room's data channel, a clock, files and streams.
 
-import { asName, heard, nameIn, packed, said, unpacked } from "./data.js";
+import { asName, heard, isTopic, offerIn, packed, said, TOPIC_BYTES, unpacked } from "./data.js";
 import { Emitter } from "./emitter.js";
-import { Receiving, Sending } from "./files.js";
+import { Receiving, Sending, WINDOW_BYTES } from "./files.js";
 
 const TOPIC = "file";
 const TICK_MS = 500;
@@ -10,6 +10,9 @@ const TICK_MS = 500;
 const TRANSFERS = 64;
 const OFFERS = 8;
 const HELD_BYTES = 256 * 1024;
+// What may be on its way here of all files together: a server keeps 4 MiB for who is away or slow, and what is asked for
+// again is there twice.
+const COMING_BYTES = 2 * WINDOW_BYTES;
 // Why a transfer is refused that there is no handle for.
 const REFUSED = 1;
 const STOPPED = 2;
@@ -29,6 +32,7 @@ class Transfer extends Emitter {
   }
 
   get name() { return this.end.name; }
+  get topic() { return this.end.topic; }
   get size() { return this.end.size; }
   get received() { return this.end.received; }
   get state() { return this.end.state; }
@@ -82,6 +86,7 @@ export class OutgoingFile extends Transfer {
 
 export class IncomingFile extends Transfer {
   #controller = null;
+  #isClosed = false;
 
   accept() {
     if (this.state !== "offered") throw new DOMException("it was answered before", "InvalidStateError");
@@ -95,6 +100,27 @@ export class IncomingFile extends Transfer {
     return stream;
   }
 
+  // All of it into a stream, which is closed when all was compared, and aborted where that does not come. The sender is
+  // told that it is here when the stream was closed.
+  async saveTo(stream) {
+    let all = null;
+    try {
+      all = this.accept();
+      this.end.isHeld = true;
+      await all.pipeTo(stream, { preventCancel: true });
+    } catch (error) {
+      // Who answered before goes on with that.
+      if (all) this.stop("failed");
+      stream.abort?.(error).catch(() => {});
+      throw error;
+    }
+    this.end.kept();
+    this.settle();
+    this.wake();
+    // It may have been stopped here while the stream was closed.
+    await this.done;
+  }
+
   // The rest is for the room, and not for users.
 
   take(bytes) {
@@ -102,9 +128,18 @@ export class IncomingFile extends Transfer {
     this.#use();
   }
 
+  settle() {
+    if (this.end.isCompared) this.#close();
+    super.settle();
+  }
+
   over(error) {
     if (error) this.#controller?.error(error);
-    else this.#controller.close();
+  }
+
+  #close() {
+    if (!this.#isClosed) this.#controller.close();
+    this.#isClosed = true;
   }
 
   // What is held here waits for a reader, and the sender with it.
@@ -131,12 +166,13 @@ export class Transfers {
     this.#told = told;
   }
 
-  offer(file, name, participant) {
+  offer(file, { name, topic }, participant) {
+    if (!isTopic(topic)) throw new RangeError(`a topic has at most ${TOPIC_BYTES} bytes`);
     // What others offer does not count before it is wanted.
     const isOn = (it) => it.state === "active" || (it.state === "offered" && it instanceof OutgoingFile);
     if ([...this.#all.values()].filter(isOn).length >= TRANSFERS) throw new FileError("full");
     const id = new DataView(crypto.getRandomValues(new Uint8Array(8)).buffer).getBigUint64(0);
-    const end = new Sending(id, file.size, asName(name));
+    const end = new Sending(id, file.size, asName(name), topic);
     end.since = performance.now();
     return this.#add(new OutgoingFile(file, end, participant, () => this.#pump()), participant.id, id);
   }
@@ -153,9 +189,13 @@ export class Transfers {
     return null;
   }
 
-  opened() {
+  // What was on its way on the channel before comes on this one, or may be lost.
+  opened(resumed) {
     this.#isOpen = true;
-    for (const { end } of this.#all.values()) end.reconnected(performance.now());
+    for (const { end } of this.#all.values()) {
+      if (resumed) end.resumed(performance.now());
+      else end.reconnected(performance.now());
+    }
     this.#pump();
   }
 
@@ -177,9 +217,9 @@ export class Transfers {
     const theirs = [...this.#all.values()].filter((it) => it.participant === participant && it.state === "offered");
     // Whoever offers more will say it again.
     if (theirs.length >= OFFERS || this.#all.size >= 4 * TRANSFERS) return;
-    const name = nameIn(rest);
-    if (name === null) return this.#refuse(participant.id, id, REFUSED);
-    const end = new Receiving(id, number, name);
+    const offer = offerIn(rest);
+    if (!offer) return this.#refuse(participant.id, id, REFUSED);
+    const end = new Receiving(id, number, offer.name, offer.topic);
     const transfer = this.#add(new IncomingFile(end, participant, () => this.#pump()), participant.id, id);
     if (!this.#told(transfer)) transfer.cancel();
   }
@@ -235,11 +275,18 @@ export class Transfers {
   }
 
   async #step(transfer) {
-    const step = this.#isOpen && transfer.end.step();
+    const now = performance.now();
+    const step = this.#isOpen && transfer.end.step(this.#room(transfer.end, now), now);
     if (!step) return false;
     if (step instanceof Uint8Array) await this.#send(packed(TOPIC, step, [transfer.participant.id]));
     else await piece(transfer, step);
     return true;
+  }
+
+  // What may come of a file beside the others.
+  #room(end, now) {
+    const others = [...this.#all.values()].filter((it) => it instanceof IncomingFile && it.end !== end);
+    return others.reduce((room, it) => room - it.end.underWay(now), COMING_BYTES);
   }
 
   #wind() {
@@ -253,6 +300,8 @@ export class Transfers {
   }
 
   #tick() {
+    // Without a channel nothing can be missed.
+    if (!this.#isOpen) return;
     for (const { end } of this.#all.values()) end.tick(performance.now());
     this.#pump();
     this.#wind();

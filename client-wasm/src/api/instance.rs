@@ -39,6 +39,8 @@ pub(super) enum Ask {
 
 pub(super) struct Instance {
     client: Client,
+    /// How many others are heard at a time.
+    voices: Option<usize>,
     glance: Rc<Glance>,
     /// Whether messages can be sent.
     channel_open: bool,
@@ -56,6 +58,7 @@ impl Instance {
         *glance.status.borrow_mut() = translate::status(client.status());
         Self {
             client,
+            voices: options.voices,
             glance,
             channel_open: false,
             place: Place::default(),
@@ -128,7 +131,8 @@ impl Instance {
         let outlets = self.place.outlets(self.client.room());
         self.command(Command::Carry(outlets));
         self.command(Command::ShowAny);
-        self.command(Command::Enter(entry));
+        let voices = self.voices;
+        self.command(Command::Enter(Entry { voices, ..entry }));
     }
 
     /// Has the room get what is published now; outside it waits for the next one.
@@ -163,15 +167,17 @@ impl Instance {
                 *self.glance.connection.borrow_mut() = None;
                 // That the room is different is told after this.
                 self.place.unplug();
-                self.on_channel(false);
+                self.emit_channel(false, &JsValue::UNDEFINED);
             }
             Event::Track(event) => {
                 self.place.plug(&event);
                 self.emit("track", &event);
                 self.look();
             }
-            Event::ChannelOpen => self.on_channel(true),
-            Event::ChannelClosed => self.on_channel(false),
+            Event::ChannelOpen { resumed } => {
+                self.emit_channel(true, &shapes::channel(resumed));
+            }
+            Event::ChannelClosed => self.emit_channel(false, &JsValue::UNDEFINED),
             Event::Message(data) => self.emit("message", &data),
             Event::Room => self.on_room(),
             Event::Said(message) => self.emit("said", &shapes::said(&message)),
@@ -216,10 +222,10 @@ impl Instance {
         }
     }
 
-    fn on_channel(&mut self, open: bool) {
+    fn emit_channel(&mut self, open: bool, detail: &JsValue) {
         self.channel_open = open;
         let event = if open { "channelOpen" } else { "channelClose" };
-        self.emit(event, &JsValue::UNDEFINED);
+        self.emit(event, detail);
         self.settle();
     }
 

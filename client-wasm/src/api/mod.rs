@@ -111,7 +111,14 @@ impl FerriteClient {
 
     /// Sends a message over the data channel. Resolves when the browser has taken it, which it
     /// does not while too much waits to leave: await it, and nothing piles up. Rejects when the
-    /// channel is not open, or the message larger than the server takes.
+    /// message is larger than the server takes, or the channel not open.
+    ///
+    /// In a room that is no obstacle: what the server has not received when a channel ends goes on
+    /// the next, in order and once, and what is sent meanwhile waits for that. At most 2 MiB, in 4096
+    /// messages, are under way; what is more waits, and 256 messages that nobody awaited do so before
+    /// one is `full`. It rejects with `notOpen` outside and while the phase is `failed`, and what waits
+    /// does so when the room is left, the call fails or the session does not go on: then nothing of it
+    /// is sent any more.
     #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
     pub fn send(
         &self,

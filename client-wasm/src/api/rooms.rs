@@ -84,6 +84,8 @@ impl FerriteClient {
             name: join.name,
             metadata: join.metadata,
             token: join.token,
+            // The client was told that from the start.
+            voices: None,
         };
         self.ask(move |reply| Ask::Join(entry, reply), |room| room)
     }

@@ -81,6 +81,8 @@ struct ShownQualityDto<'a> {
     wished: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     sent: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "temporalLayer")]
+    temporal_layer: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Limit>,
 }
@@ -90,6 +92,12 @@ struct ShownQualityDto<'a> {
 struct SectionsDto<'a> {
     tracks: Tracks,
     slots: &'a BTreeMap<String, Slot>,
+}
+
+/// A data channel, beside the one before.
+#[derive(Serialize)]
+struct ChannelDto {
+    resumed: bool,
 }
 
 /// What became of this client, or of what it publishes.
@@ -189,6 +197,7 @@ pub(super) fn quality(it: &Quality) -> JsValue {
         publication: &publication.0,
         wished: it.wished,
         sent: it.sent,
+        temporal_layer: it.temporal_layer,
         limit: it.limit,
     });
     object(&QualityDto {
@@ -232,6 +241,11 @@ pub(super) fn muted(publication: &PublicationId, reason: Option<&str>) -> JsValu
         publication: Some(&publication.0),
         reason,
     })
+}
+
+/// What `channelOpen` tells.
+pub(super) fn channel(resumed: bool) -> JsValue {
+    object(&ChannelDto { resumed })
 }
 
 /// `FerriteLeft`.

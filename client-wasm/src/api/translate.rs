@@ -6,7 +6,7 @@ use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::outcome::Failure;
-use crate::call::{Problem, Reason, Status, Undone};
+use crate::call::{MAX_VOICES, Problem, Reason, Status, Undone};
 use crate::codec::VideoCodec;
 use crate::gaps;
 use crate::peer::{Payload, SendError};
@@ -21,6 +21,8 @@ pub(super) struct Options {
     pub(super) codec: Option<VideoCodec>,
     /// What sets offers.
     pub(super) describe: Option<Function>,
+    /// How many others are heard at a time.
+    pub(super) voices: Option<usize>,
 }
 
 /// What a client is told from the start.
@@ -40,7 +42,23 @@ pub(super) fn options(options: &JsValue) -> Result<Options, JsValue> {
         url,
         codec,
         describe: describe.and_then(|it| it.dyn_into().ok()),
+        voices: voices(options)?,
     })
+}
+
+fn voices(options: &JsValue) -> Result<Option<usize>, JsValue> {
+    let said = Reflect::get(options, &"voices".into()).unwrap_or_default();
+    if said.is_undefined() {
+        return Ok(None);
+    }
+    // What is no number is not within.
+    let number = said.as_f64().unwrap_or(0.0);
+    let is_good = number.fract() == 0.0 && (1.0..=MAX_VOICES as f64).contains(&number);
+    let words = || format!("FerriteOptions.voices is not 1 to {MAX_VOICES}");
+    match is_good {
+        true => Ok(Some(number as usize)),
+        false => Err(js_sys::TypeError::new(&words()).into()),
+    }
 }
 
 /// Text or bytes.
@@ -171,6 +189,7 @@ fn send_error(error: SendError) -> (&'static str, String) {
         SendError::NotOpen => ("notOpen", "The data channel is not open."),
         SendError::TooLarge => ("tooLarge", "The server takes no message of this size."),
         SendError::Full => ("full", "Too many messages wait to be sent."),
+        SendError::BadData => ("badData", "In a room this is no message."),
     };
     (code, message.to_owned())
 }

@@ -14,6 +14,11 @@ export interface FerriteOptions {
    * Default: `connection.setLocalDescription()`.
    */
   describe?: (connection: RTCPeerConnection, sent: (FerritePublish | undefined)[]) => Promise<void>;
+  /**
+   * How many others are heard at a time in a room, from 1 to 32: where more publish sound, those who speak or spoke last.
+   * Anything else is a `TypeError`. Default: five, but all of up to eight.
+   */
+  voices?: number;
 }
 
 /** A codec that servers forward. */
@@ -126,8 +131,8 @@ export interface FerritePublish {
   label?: string;
   /**
    * How it is encoded: layers by their `rid`s, `q`, `h` and `f`, of which `f` is the largest, smallest first; or one
-   * without. A server passes on one layer to each; of scalable codings (`scalabilityMode`) with more than one spatial
-   * layer it drops nothing, so that everybody gets all of it. Default: two or three layers of a camera's pictures in VP8
+   * without. A server passes on one layer to each, or one spatial layer of one without a `rid` (`scalabilityMode`), and
+   * without some of its temporal layers where there is no room for them. A mode that the browser refuses is left out. Default: two or three layers of a camera's pictures in VP8
    * that are at least 640 pixels wide, else one.
    */
   encodings?: RTCRtpEncodingParameters[];
@@ -169,12 +174,14 @@ export interface FerriteQuality {
   /** What the way to this client carries, once that is known. */
   bitsPerSecond?: number;
   /** Of the pictures of others that are shown: the layer that would be best for its size, the one that comes (0 is the
-   * best there is, each further one has half the width and height), and why that is less than is wished for, where it
-   * has been for a while: the way to this client is too narrow; its publisher sends less; nothing comes from them. */
+   * best there is, each further one has half the width and height), the highest temporal layer of it that does, where
+   * those above are left out (0 is the lowest, each further one doubles the frames in a second), and why that is less
+   * than is wished for, where it has been for a while: the way to this client is too narrow; its publisher sends less; nothing comes from them. */
   shown: {
     publication: string;
     wished: number;
     sent?: number;
+    temporalLayer?: number;
     limit?: "download" | "cpu" | "upload" | "interrupted" | "other";
   }[];
   /** What comes at the server of each layer of the pictures that this client publishes, by key, best first, in bits per second. */
@@ -270,11 +277,19 @@ export interface FerriteEvents {
   peerConnection: RTCPeerConnection;
   /** A track comes from the server. */
   track: RTCTrackEvent;
-  /** {@link FerriteClient.send} works from now on. */
-  channelOpen: undefined;
-  /** {@link FerriteClient.send} works no more. The client calls anew, at most once a minute, as soon as the call is up and the server in reach. */
+  /**
+   * There is a data channel, and in a room the server has said what it kept. `resumed`: what was on its way on the one
+   * before comes on this one, in both directions, in order and once. Else nobody knows what of it came.
+   */
+  channelOpen: { resumed: boolean };
+  /**
+   * There is none: in a room, what {@link FerriteClient.send} is given waits for the next, and outside it rejects, as it
+   * does while the phase is `failed`. The client calls anew, as soon as the call is up and the server in reach: at most
+   * once a minute, and twice as long after the last time, up to 16 minutes, where the next does not stay open for a minute.
+   * {@link FerriteClient.retry} and a new call begin with that again.
+   */
   channelClose: undefined;
-  /** A message came over the data channel, in a call outside of rooms. */
+  /** A message came over the data channel: what was sent, outside of rooms; in one, bytes of others. */
   message: string | ArrayBuffer;
   /** This client is in the room; again, where it came back as another participant. */
   joined: FerriteRoom;

@@ -18,6 +18,8 @@ pub(super) enum News {
     Ended(Option<MediaStreamTrack>),
     /// What one may choose is another now.
     Listed(Listed),
+    /// The camera's picture is another one.
+    Configured,
     /// Nothing yet.
     Nothing,
 }
@@ -88,6 +90,11 @@ impl Devices {
 
     pub(super) fn picture(&self) -> Option<&MediaStream> {
         self.media.picture()
+    }
+
+    /// Whether the background of the picture is blurred, where one can choose.
+    pub(super) fn blur(&self) -> Option<bool> {
+        self.media.blur()
     }
 
     /// Whether anybody reads how loud the microphone is.
@@ -175,6 +182,7 @@ impl Devices {
             Choice::Device(kind) => self.acquire(&[kind]),
             Choice::Resolution => self.acquire(&[Kind::Video]),
             Choice::Processing => self.acquire(&[Kind::Audio]),
+            Choice::Blur => self.media.set_blur(value == "true"),
             Choice::Codec => {}
         }
     }
@@ -188,6 +196,8 @@ impl Devices {
                 Choice::Codec => settings.codec = value,
                 Choice::Resolution => settings.resolution = value,
                 Choice::Processing => settings.processing = value == "true",
+                // It is once the browser did it.
+                Choice::Blur => {}
             }
         });
     }
@@ -210,6 +220,14 @@ impl Devices {
                 self.media.release(kind);
                 self.media.list();
                 News::Ended(track)
+            }
+            MediaEvent::Configured => News::Configured,
+            MediaEvent::Blurred(blurred) => {
+                if self.media.has_blurred(blurred) {
+                    self.settings
+                        .change(|settings| settings.blur = Some(blurred));
+                }
+                News::Configured
             }
             MediaEvent::Changed => {
                 self.media.list();

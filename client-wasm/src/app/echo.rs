@@ -264,6 +264,7 @@ impl Echo {
                 setup.devices(&listed.devices, self.devices.settings());
                 self.show_devices();
             }
+            News::Configured => self.show_devices(),
             News::Nothing => {}
         }
     }
@@ -313,7 +314,7 @@ impl Echo {
                 self.on_channel_closed();
             }
             Event::Track(event) => self.on_track(&event),
-            Event::ChannelOpen => self.view.log.enable(true),
+            Event::ChannelOpen { .. } => self.view.log.enable(true),
             Event::ChannelClosed => self.on_channel_closed(),
             Event::Message(data) => {
                 if let Some(text) = data.as_string() {
@@ -397,6 +398,7 @@ impl Echo {
             (picture, None)
         };
         self.view.prejoin.setup.preview(preview, &words);
+        self.view.prejoin.setup.blur(self.devices.blur());
         self.view.stage.local(local);
         let mute = self.muted || self.devices.track(Kind::Audio).is_none();
         let stage = &self.view.stage;

@@ -10,6 +10,8 @@ pub(super) const MICROPHONE: &str = "mic";
 pub(super) const CAMERA: &str = "cam";
 const SCREEN: &str = "screen";
 const SCREEN_AUDIO: &str = "screen-audio";
+/// What of a screen is published while one is shown.
+pub(super) const OF_SCREENS: [&str; 2] = [SCREEN, SCREEN_AUDIO];
 
 /// All of it: microphone and camera always, and a screen while one is shown.
 pub(super) fn all(

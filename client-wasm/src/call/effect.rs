@@ -9,7 +9,7 @@ use ferrite_protocol::{
 };
 
 use super::flow::Traffic;
-use super::slots::Sight;
+use super::slots::{Sight, SlotCounts};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -66,6 +66,8 @@ pub(crate) enum Input {
     Saw(Box<ClientEvidence>),
     /// The server closed the peer connection.
     PeerClosed,
+    /// The data channel is open.
+    ChannelOpened,
     /// The data channel closed, and this end did not close it.
     ChannelClosed,
     /// A timer set with [`Effect::Arm`] fired.
@@ -83,6 +85,9 @@ pub struct Entry {
     pub metadata: Option<String>,
     /// Who this is and what they may do, where the server has keys.
     pub token: Option<JoinToken>,
+    /// How many others are heard at a time, from 1 to [`MAX_VOICES`](crate::MAX_VOICES): where more publish sound, those who
+    /// speak or spoke last. What is beyond is taken for the nearest. Without, that is five, but all of up to eight.
+    pub voices: Option<usize>,
 }
 
 /// Why one is not in the room although one wanted to be.
@@ -92,6 +97,15 @@ pub enum Ending {
     Refused(ErrorCode, String),
     /// This client was made to leave, and perhaps whoever did it said why.
     MadeToLeave(LeaveCause, Option<String>),
+}
+
+/// What somebody watches of what is published here.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Wanted {
+    /// These layers, by their `rid`s.
+    Layers(Vec<String>),
+    /// What is left of one stream when its width and height are halved so often.
+    Halved(u8),
 }
 
 /// Something to ask.
@@ -155,11 +169,10 @@ pub(crate) enum Effect {
     CreatePeer(Vec<IceServer>),
     /// Close the peer connection.
     ClosePeer,
-    /// Have so many slots for pictures, and as many for sound as go with them; the peer connection will ask for
-    /// negotiation.
-    Receive(usize),
-    /// Send these layers of what is published, by key, and no others.
-    Want(BTreeMap<String, Vec<String>>),
+    /// Have so many slots of each kind; the peer connection will ask for negotiation.
+    Receive(SlotCounts),
+    /// Send what is wanted of what is published, by key, and no more.
+    Want(BTreeMap<String, Wanted>),
     /// Make an offer and set it as local description.
     MakeOffer,
     /// Set the remote description.
@@ -172,6 +185,10 @@ pub(crate) enum Effect {
     GatherWith(Vec<IceServer>),
     /// Have the next offer restart ICE; the peer connection will ask for negotiation.
     RestartIce,
+    /// Send nothing more of what was sent to others in the room: it is for nobody elsewhere.
+    ForgetMessages,
+    /// The server has another session: it knows nothing of what was sent and came before.
+    BeginSession,
     /// Show what somebody in the room said.
     Hear(RoomMessage),
     /// Show why something in the room could not be done.

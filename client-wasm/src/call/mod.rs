@@ -13,6 +13,7 @@ mod flow;
 mod link;
 mod negotiation;
 mod path;
+mod recall;
 mod room;
 mod slots;
 mod status;
@@ -22,14 +23,14 @@ mod summary;
 mod tests;
 mod told;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
     ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, RequestId, ServerMessage,
 };
 
-pub(crate) use effect::{Effect, Errand, Input, Offer, Request, Timer, Undone};
+pub(crate) use effect::{Effect, Errand, Input, Offer, Request, Timer, Undone, Wanted};
 pub use effect::{Ending, Entry};
 use flow::Flow;
 pub(crate) use flow::Traffic;
@@ -37,16 +38,15 @@ pub(crate) use link::Clock;
 use link::{Link, LinkEvent};
 use negotiation::Negotiation;
 use path::{Path, Repair};
+use recall::Recall;
 pub(crate) use room::{Quality, Room, Speaking};
-pub(crate) use slots::{Sight, sounds};
+pub use slots::MAX_VOICES;
+pub(crate) use slots::{Sight, SlotCounts};
 pub use status::Phase;
 pub(crate) use status::{LinkState, Problem, Reason, Status};
 use strain::Strain;
 use summary::Summary;
 use told::Ids;
-
-/// A call is made anew for its data channel no more often than this.
-const CALL_ANEW_AFTER: Duration = Duration::from_secs(60);
 
 /// Something to do with the link, and what it means.
 type LinkAct = fn(&mut Link, Clock, &mut Vec<Effect>) -> Option<LinkEvent>;
@@ -69,8 +69,7 @@ pub(crate) struct Call {
     failure: Option<Problem>,
     /// The data channel closed, and only another peer connection brings one back.
     channel_gone: bool,
-    /// When that was last the reason for one.
-    called_anew: Option<Duration>,
+    recall: Recall,
     room: Room,
     ids: Ids,
 }
@@ -89,7 +88,7 @@ impl Call {
             other_servers: false,
             failure: None,
             channel_gone: false,
-            called_anew: None,
+            recall: Recall::default(),
             room: Room::new(),
             ids: Ids::default(),
         }
@@ -110,6 +109,11 @@ impl Call {
         &self.room
     }
 
+    /// Whether what is sent to others in the room reaches them, now or with the next channel.
+    pub(crate) fn takes_messages(&self) -> bool {
+        self.failure.is_none() && self.room.takes_messages()
+    }
+
     fn step(&mut self, input: Input, clock: Clock, out: &mut Vec<Effect>) {
         match input {
             Input::Connect => self.with_link(Link::open, clock, out),
@@ -120,7 +124,7 @@ impl Call {
             }
             Input::Mute(key, muted) => self.room.mute(key, muted),
             Input::Show(sights) => self.room.show(sights),
-            Input::Ask(errand) => self.room.ask(errand, out),
+            Input::Ask(errand) => self.ask(errand, out),
             Input::RestartIce => self.restart_ice(out),
             Input::HangUp => self.hang_up(out),
             Input::Close => self.close(clock, out),
@@ -165,6 +169,7 @@ impl Call {
             Input::Traffic(traffic) => self.traffic(traffic, clock, out),
             Input::Saw(seen) => self.ask_why(*seen, out),
             Input::PeerClosed => self.lost(out),
+            Input::ChannelOpened => self.recall.opened(clock.now),
             Input::ChannelClosed => self.channel_closed(clock),
             Input::Fired(timer) => self.fired(timer, clock, out),
         }
@@ -173,14 +178,16 @@ impl Call {
     /// Compares what is wanted with what there is.
     fn want(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         // While the server cannot be called, a call without a channel is better than none.
-        if self.channel_gone && self.path.is_connected() && self.link.is_ready() {
-            self.called_anew = Some(clock.now);
+        let recalls = self.channel_gone && self.recall.is_due(clock.now);
+        if recalls && self.path.is_connected() && self.link.is_ready() {
+            self.recall.begins(clock.now);
             self.drop_peer(out);
         }
         let missing = self.wanted && self.failure.is_none() && self.peer.is_none();
         if missing && self.link.is_ready() {
             self.peer = Some(Negotiation::new());
             self.path.replaced();
+            self.recall.replaced();
             self.flow = Flow::new();
             self.strain = Strain::new();
             self.other_servers = false;
@@ -189,6 +196,11 @@ impl Call {
         if self.link.is_ready() {
             self.room.want(self.peer.is_some(), &mut self.ids, out);
         }
+    }
+
+    fn channel_closed(&mut self, clock: Clock) {
+        self.recall.closed(clock.now);
+        self.channel_gone = self.peer.is_some();
     }
 
     fn start(&mut self, clock: Clock, out: &mut Vec<Effect>) {
@@ -204,6 +216,7 @@ impl Call {
         self.room.leave(out);
         self.wanted = false;
         self.failure = None;
+        self.recall = Recall::default();
         self.drop_peer(out);
     }
 
@@ -252,6 +265,7 @@ impl Call {
 
     fn retry(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         self.path.forgive();
+        self.recall = Recall::default();
         if self.failure.take().is_some() || self.path.is_slow() {
             self.drop_peer(out);
         }
@@ -279,8 +293,14 @@ impl Call {
             ServerMessage::EndOfCandidates {} => self.remote_candidate(None, out),
             ServerMessage::PeerState { state, reason } => self.server_sees(state, reason, out),
             ServerMessage::IceServers { ice_servers } => self.told_servers(ice_servers, out),
-            ServerMessage::Wanted { layers } => {
-                out.extend(self.peer.is_some().then_some(Effect::Want(layers)));
+            ServerMessage::Wanted { layers, halvings } => {
+                let layers = layers.into_iter();
+                let layers = layers.map(|(key, rids)| (key, Wanted::Layers(rids)));
+                let halvings = halvings.into_iter();
+                let halvings = halvings.map(|(key, times)| (key, Wanted::Halved(times)));
+                let mut wanted = BTreeMap::new();
+                wanted.extend(layers.chain(halvings));
+                out.extend(self.peer.is_some().then_some(Effect::Want(wanted)));
             }
             ServerMessage::Explained { cause, text, .. } => self.path.explain(cause, text),
             ServerMessage::Error { id, code, message } => self.refused(id, code, message, out),
@@ -320,13 +340,21 @@ impl Call {
             }) => self.link_up(resumed, ice_servers, out),
             Some(LinkEvent::Down) => {
                 self.peer.iter_mut().for_each(|peer| peer.suspend(out));
+                if self.link.state() == LinkState::Stopped {
+                    // There is no session to come back to.
+                    self.begin_session(out);
+                    self.room.ask_nothing(out);
+                }
             }
         }
     }
 
     fn link_up(&mut self, resumed: bool, ice_servers: Vec<IceServer>, out: &mut Vec<Effect>) {
         self.note_servers(ice_servers);
-        self.room.linked(resumed, out);
+        match resumed {
+            true => self.room.resumed(),
+            false => self.begin_session(out),
+        }
         let known = self.peer.as_ref().is_some_and(Negotiation::is_offered);
         if known && !resumed {
             // The server has forgotten its end, so nothing this end holds is of use.
@@ -338,6 +366,19 @@ impl Call {
                 self.repair(Some(repair), out);
             }
         }
+    }
+
+    /// Nobody is in a room, and whoever waits for something there is told.
+    fn ask(&mut self, errand: Errand, out: &mut Vec<Effect>) {
+        self.room.ask(errand, out);
+        if self.link.state() == LinkState::Stopped {
+            self.room.ask_nothing(out);
+        }
+    }
+
+    fn begin_session(&mut self, out: &mut Vec<Effect>) {
+        self.room.lost(out);
+        out.push(Effect::BeginSession);
     }
 
     fn note_servers(&mut self, ice_servers: Vec<IceServer>) {
@@ -410,13 +451,6 @@ impl Call {
             Repair::GiveUp => Repair::GiveUp,
         };
         self.repair(Some(repair), out);
-    }
-
-    /// An SCTP association that was aborted begins again only on another peer connection, which costs
-    /// media a moment. A server on which the new one's channel closes, too, is left alone.
-    fn channel_closed(&mut self, clock: Clock) {
-        let again = |at| clock.now.saturating_sub(at) < CALL_ANEW_AFTER;
-        self.channel_gone = self.peer.is_some() && !self.called_anew.is_some_and(again);
     }
 
     fn refused(
@@ -510,6 +544,8 @@ impl Call {
         if self.wanted {
             self.failure = Some(problem);
             self.drop_peer(out);
+            // Only the user brings a channel back.
+            self.room.forget_messages(out);
         }
     }
 

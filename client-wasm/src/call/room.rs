@@ -128,6 +128,11 @@ impl Room {
         }
     }
 
+    /// Whether what is sent to others is for who is there.
+    pub(super) fn takes_messages(&self) -> bool {
+        self.is_in() && self.own.is_some() && !self.is_elsewhere()
+    }
+
     /// Who this client is.
     pub(crate) fn own(&self) -> Option<&ParticipantId> {
         self.own.as_ref()
@@ -205,6 +210,7 @@ impl Room {
         self.errands.drop_all(out);
         if self.wanted.take().is_some() {
             self.changes += 1;
+            self.forget_messages(out);
         }
     }
 
@@ -231,6 +237,11 @@ impl Room {
         }
     }
 
+    /// Nobody is there to ask, until somebody begins anew.
+    pub(super) fn ask_nothing(&mut self, out: &mut Vec<Effect>) {
+        self.errands.drop_all(out);
+    }
+
     /// Whether this device keeps up with what it is shown.
     pub(super) fn press(&mut self, pressure: Pressure) {
         self.pressure = pressure;
@@ -238,11 +249,14 @@ impl Room {
 
     // What becomes of the connections.
 
-    /// The link is there. Unless the session goes on, nobody is in a room.
-    pub(super) fn linked(&mut self, resumed: bool, out: &mut Vec<Effect>) {
-        if !resumed {
-            self.forget(out);
-        }
+    /// The session does not go on: nobody is in a room.
+    pub(super) fn lost(&mut self, out: &mut Vec<Effect>) {
+        self.forget(out);
+        self.resumed();
+    }
+
+    /// The link is there, and the session goes on.
+    pub(super) fn resumed(&mut self) {
         self.state = match self.state {
             State::Out | State::Asking(_) => State::Out,
             State::In | State::Returning => State::Returning,
@@ -254,6 +268,7 @@ impl Room {
 
     fn forget(&mut self, out: &mut Vec<Effect>) {
         self.errands.drop_asked(out);
+        self.forget_messages(out);
         self.state = State::Out;
         self.speaking = Speaking::default();
         self.quality = Quality::default();
@@ -262,6 +277,13 @@ impl Room {
         self.watching = Told::NOTHING;
         self.pressing = Told::of(Pressure::Nominal);
         self.changes += 1;
+    }
+
+    /// What was sent to others here is for nobody elsewhere.
+    pub(super) fn forget_messages(&self, out: &mut Vec<Effect>) {
+        if self.is_in() {
+            out.push(Effect::ForgetMessages);
+        }
     }
 
     /// The peer connection is gone, and its slots with it.
@@ -310,7 +332,7 @@ impl Room {
         let needed = needed.max(self.published(MediaKind::Video));
         if has_peer
             && self.is_wanted()
-            && let Some(slots) = self.slots.grow(needed)
+            && let Some(slots) = self.slots.grow(needed, self.voices())
         {
             out.push(Effect::Receive(slots));
         }
@@ -339,6 +361,11 @@ impl Room {
             out.push(Effect::Send(ClientMessage::Pressure { id, state }));
         }
         self.errands.ask(ids, out);
+    }
+
+    /// How many are to be heard at a time, where that is said.
+    fn voices(&self) -> Option<usize> {
+        self.wanted.as_ref()?.voices
     }
 
     /// How much others publish of a kind.

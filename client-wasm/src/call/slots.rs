@@ -7,17 +7,33 @@ use ferrite_protocol::{MediaKind, Priority, PublicationId, TrackUse, Tracks, Wat
 
 /// Offered to begin with, for sound and for pictures each.
 const FIRST: usize = 4;
-/// Beyond these, nobody could tell one tile from another.
+/// Beyond these, nobody could tell one tile from another, nor one voice.
 const MOST: usize = 32;
+/// At most so many others are heard at a time, if that is asked for.
+pub const MAX_VOICES: usize = MOST;
 
 /// In a room with more than so many others nobody can follow all who speak.
 const FEW: usize = 8;
 /// So many of those who speak are heard there: the server chooses the loudest.
 const LOUDEST: usize = 5;
 
-/// How many slots for sound go with so many for pictures.
-pub(crate) fn sounds(slots: usize) -> usize {
-    if slots > FEW { LOUDEST } else { slots }
+/// How many slots there should be of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotCounts {
+    pub(crate) pictures: usize,
+    pub(crate) sounds: usize,
+}
+
+impl SlotCounts {
+    /// With so many for pictures, where at most so many `voices` are to be heard, if that is said.
+    fn of(pictures: usize, voices: Option<usize>) -> Self {
+        let sounds = match voices {
+            Some(voices) => voices.clamp(1, MAX_VOICES).min(pictures),
+            None if pictures > FEW => LOUDEST,
+            None => pictures,
+        };
+        Self { pictures, sounds }
+    }
 }
 
 /// A picture that the page has a place for.
@@ -49,7 +65,7 @@ pub(super) type Wish = BTreeMap<String, Option<Watch>>;
 
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    /// So many were asked for, of each kind.
+    /// So many were asked for, for pictures.
     asked: usize,
     /// Those of the offer that is not answered yet.
     offered: Vec<String>,
@@ -62,11 +78,11 @@ pub(super) struct Slots {
 impl Slots {
     /// The number of slots there should be of each kind, if that is more than there are: in steps, so
     /// that many who come one after the other cost one offer.
-    pub(super) fn grow(&mut self, needed: usize) -> Option<usize> {
+    pub(super) fn grow(&mut self, needed: usize, voices: Option<usize>) -> Option<SlotCounts> {
         let wanted = needed.next_power_of_two().clamp(FIRST, MOST);
         (wanted > self.asked).then(|| {
             self.asked = wanted;
-            wanted
+            SlotCounts::of(wanted, voices)
         })
     }
 
@@ -162,17 +178,23 @@ mod tests {
     #[test]
     fn there_are_more_only_in_steps_and_no_more_than_one_can_look_at() {
         let mut slots = Slots::default();
-        assert_eq!(slots.grow(0), Some(4));
-        assert_eq!((1..=4).find_map(|needed| slots.grow(needed)), None);
-        assert_eq!(slots.grow(5), Some(8));
-        assert_eq!(slots.grow(3), None);
-        assert_eq!(slots.grow(500), Some(32));
-        assert_eq!(slots.grow(5_000), None);
+        let mut grow = |needed| slots.grow(needed, None).map(|it| it.pictures);
+        assert_eq!(grow(0), Some(4));
+        assert_eq!((1..=4).find_map(&mut grow), None);
+        assert_eq!(grow(5), Some(8));
+        assert_eq!(grow(3), None);
+        assert_eq!(grow(500), Some(32));
+        assert_eq!(grow(5_000), None);
     }
 
     #[test]
-    fn in_a_small_room_everybody_is_heard_and_in_a_big_one_the_loudest() {
-        assert_eq!([4, 8, 16, 32].map(sounds), [4, 8, 5, 5]);
+    fn in_a_small_room_everybody_is_heard_and_in_a_big_one_the_loudest_or_as_many_as_was_said() {
+        let sounds = |voices| [4, 8, 16, 32].map(|it| SlotCounts::of(it, voices).sounds);
+        assert_eq!(sounds(None), [4, 8, 5, 5]);
+        assert_eq!(sounds(Some(2)), [2; 4]);
+        assert_eq!(sounds(Some(12)), [4, 8, 12, 12]);
+        assert_eq!(sounds(Some(0)), [1; 4]);
+        assert_eq!(sounds(Some(usize::MAX)), [4, 8, 16, 32]);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 
 use std::fmt;
 
-use js_sys::{Array, JsString, Object};
+use js_sys::{Array, JsString, Object, Reflect};
 use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
-use serde::de::{Deserializer, Error, IntoDeserializer, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, VariantAccess, Visitor,
+};
 use serde::{Deserialize, forward_to_deserialize_any};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -43,6 +45,11 @@ struct Value(JsValue);
 impl Value {
     fn is_nothing(&self) -> bool {
         self.0.is_null() || self.0.is_undefined()
+    }
+
+    /// Which variant of an enum an object is.
+    fn tag(&self) -> Option<String> {
+        Reflect::get(&self.0, &"type".into()).ok()?.as_string()
     }
 }
 
@@ -93,15 +100,15 @@ impl<'de> Deserializer<'de> for Value {
         visitor.visit_newtype_struct(self)
     }
 
-    /// Only names: what else an enum may be is read as a value of any type, with its tag inside.
+    /// A name, or an object with the name in it. What derives `tag = "type"` does not come by here, but is read as
+    /// any value first and picked apart then: that works, and takes more code.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unfit> {
-        let name = self.0.as_string().ok_or(Unfit)?;
-        visitor.visit_enum(StringDeserializer::new(name))
+        visitor.visit_enum(self)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
@@ -134,4 +141,41 @@ fn members(object: &Object) -> impl Iterator<Item = (String, Value)> {
         let value = Value(entry.get(1));
         (!value.0.is_undefined()).then(|| (String::from(name), value))
     })
+}
+
+impl<'de> EnumAccess<'de> for Value {
+    type Error = Unfit;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Unfit> {
+        let name = self.0.as_string().or_else(|| self.tag()).ok_or(Unfit)?;
+        let name: StringDeserializer<Unfit> = name.into_deserializer();
+        Ok((seed.deserialize(name)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Value {
+    type Error = Unfit;
+
+    /// A name, and no object: the fields of one would be lost.
+    fn unit_variant(self) -> Result<(), Unfit> {
+        self.0.is_string().then_some(()).ok_or(Unfit)
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, _: S) -> Result<S::Value, Unfit> {
+        Err(Unfit)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Unfit> {
+        Err(Unfit)
+    }
+
+    /// The tag among its fields is one that is not known, and left out like others.
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unfit> {
+        self.deserialize_any(visitor)
+    }
 }

@@ -49,6 +49,9 @@ pub(crate) struct VideoWish {
     width: u32,
     height: u32,
     frame_rate: u32,
+    /// Nothing is asked of it until the user chose: the system may have been told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    background_blur: Option<bool>,
 }
 
 impl AudioWish {
@@ -64,12 +67,17 @@ impl AudioWish {
 }
 
 impl VideoWish {
-    pub(crate) fn new(device_id: String, (width, height): (u32, u32)) -> Self {
+    pub(crate) fn new(
+        device_id: String,
+        (width, height): (u32, u32),
+        background_blur: Option<bool>,
+    ) -> Self {
         Self {
             device_id: Exactly::new(device_id),
             width,
             height,
             frame_rate: 30,
+            background_blur,
         }
     }
 }

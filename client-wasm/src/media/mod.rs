@@ -25,6 +25,10 @@ pub(crate) enum MediaEvent {
     Acquired(Box<Acquired>),
     /// A track ended by itself.
     Ended(Kind),
+    /// The browser does something else with a camera's picture, or may.
+    Configured,
+    /// The answer to [`Media::set_blur`] with this.
+    Blurred(bool),
     /// A device was plugged in or out.
     Changed,
     /// The answer to [`Media::list`].
@@ -42,8 +46,8 @@ pub(crate) struct Device {
 }
 
 struct Held {
-    // Before the capture: a stopped track's listener has nothing to say.
-    _ended: Listener,
+    // Before the capture: a stopped track's listeners have nothing to say.
+    _listeners: [Listener; 2],
     capture: Capture,
     stream: MediaStream,
     /// A track that has ended does not tell any more.
@@ -60,6 +64,8 @@ pub(crate) struct Media {
     /// Somebody reads how loud it is.
     metered: bool,
     listing: Option<Task>,
+    /// What the browser is asked to do with the background of the picture.
+    blurring: Option<(bool, Task)>,
     /// Numbers requests, so that a late answer to an old one is recognised.
     request: [u32; 2],
     _changed: Option<Listener>,
@@ -82,6 +88,7 @@ impl Media {
             level: None,
             metered: true,
             listing: None,
+            blurring: None,
             request: [0, 0],
             _changed: changed,
         }
@@ -129,7 +136,7 @@ impl Media {
                 self.level = None;
                 self.audio = None;
             }
-            Kind::Video => self.video = None,
+            Kind::Video => (self.video, self.blurring) = (None, None),
         }
     }
 
@@ -163,6 +170,32 @@ impl Media {
     /// The picture alone, to be shown to its owner: nobody wants to hear himself twice.
     pub(crate) fn picture(&self) -> Option<&MediaStream> {
         self.video.as_ref().map(|held| &held.stream)
+    }
+
+    /// Whether the background of the picture is blurred, or about to be, where one can choose.
+    pub(crate) fn blur(&self) -> Option<bool> {
+        let now = gaps::blur_of(self.track(Kind::Video)?)?;
+        Some(self.blurring.as_ref().map_or(now, |(wished, _)| *wished))
+    }
+
+    /// Blurs the background of the picture, or not; the answer comes as [`MediaEvent::Blurred`].
+    pub(crate) fn set_blur(&mut self, blurred: bool) {
+        let Some(track) = self.track(Kind::Video).cloned() else {
+            return;
+        };
+        let post = self.post.clone();
+        let blurring = Task::new(async move {
+            // Whether it did shows in what is set.
+            let _ = gaps::blur(&track, blurred).await;
+            post.send(MediaEvent::Blurred(blurred));
+        });
+        self.blurring = Some((blurred, blurring));
+    }
+
+    /// The browser was asked this, and answered. Returns whether it did it.
+    pub(crate) fn has_blurred(&mut self, blurred: bool) -> bool {
+        self.blurring = None;
+        self.blur() == Some(blurred)
     }
 
     /// How loud the microphone is, 0 to 1.
@@ -199,10 +232,16 @@ impl Media {
     }
 
     fn hold(&mut self, kind: Kind, capture: Capture) {
-        let post = self.post.clone();
-        let ended = Listener::new(&capture.0, "ended", move |_| {
-            post.send(MediaEvent::Ended(kind));
-        });
+        let (post, changed) = (self.post.clone(), self.post.clone());
+        let listeners = [
+            Listener::new(&capture.0, "ended", move |_| {
+                post.send(MediaEvent::Ended(kind));
+            }),
+            // The system has switches of its own for what is done with a picture.
+            Listener::new(&capture.0, "configurationchange", move |_| {
+                changed.send(MediaEvent::Configured);
+            }),
+        ];
         let Ok(stream) = MediaStream::new() else {
             return;
         };
@@ -211,7 +250,7 @@ impl Media {
             self.level = Level::of(&capture.0, self.metered).ok();
         }
         let held = Some(Held {
-            _ended: ended,
+            _listeners: listeners,
             id: gaps::device_of(&capture.0),
             capture,
             stream,

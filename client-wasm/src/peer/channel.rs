@@ -1,8 +1,9 @@
 //! The data channel: messages out under back-pressure, messages in as they come. Knows nothing of
-//! what is said on it.
+//! what is said on it, nor what becomes of a room's messages when it closes.
 
 use std::collections::VecDeque;
 
+use ferrite_protocol::REPLAYED_CHANNEL;
 use futures_channel::oneshot;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType};
@@ -13,6 +14,9 @@ use crate::gaps::Connection;
 /// Chromium closes a channel whose send buffer it finds too full, so ours stays well below.
 const HIGH_WATER: u32 = 1024 * 1024;
 const LOW_WATER: u32 = 256 * 1024;
+/// In a room this end also says there what it received, which is not to stand behind much else.
+const ROOM_HIGH_WATER: u32 = 32 * 1024;
+const ROOM_LOW_WATER: u32 = 16 * 1024;
 /// Messages that wait for room, beyond the browser's own buffer.
 const WAITING: usize = 256;
 
@@ -38,6 +42,8 @@ pub(crate) enum SendError {
     TooLarge,
     /// Too many messages wait.
     Full,
+    /// In a room it would be something else than a message.
+    BadData,
 }
 
 /// What to send.
@@ -45,6 +51,21 @@ pub(crate) enum SendError {
 pub(crate) enum Payload {
     Text(String),
     Bytes(Vec<u8>),
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self::Bytes(Vec::new())
+    }
+}
+
+impl Payload {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 /// A message and who waits for its departure.
@@ -56,8 +77,13 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// Tells whoever waits.
-    pub(crate) fn finish(self, result: Result<(), SendError>) {
-        if let Some(done) = self.done {
+    pub(crate) fn finish(mut self, result: Result<(), SendError>) {
+        self.depart(result);
+    }
+
+    /// The same, where what is left of it stays.
+    pub(crate) fn depart(&mut self, result: Result<(), SendError>) {
+        if let Some(done) = self.done.take() {
             // Nobody has to wait.
             let _ = done.send(result);
         }
@@ -71,6 +97,10 @@ impl Outgoing {
     }
 }
 
+/// Whose messages come back, outside of rooms.
+pub(super) const ECHO: (&str, u32) = ("chat", LOW_WATER);
+pub(super) const ROOM: (&str, u32) = (REPLAYED_CHANNEL, ROOM_LOW_WATER);
+
 pub(super) struct Channel {
     channel: RtcDataChannel,
     waiting: VecDeque<Outgoing>,
@@ -80,12 +110,12 @@ pub(super) struct Channel {
 impl Channel {
     pub(super) fn open(
         connection: &Connection,
-        label: &str,
+        (label, low_water): (&str, u32),
         post: &Post<ChannelEvent>,
     ) -> Result<Self, JsValue> {
         let channel = connection.create_channel(label)?;
         channel.set_binary_type(RtcDataChannelType::Arraybuffer);
-        channel.set_buffered_amount_low_threshold(LOW_WATER);
+        channel.set_buffered_amount_low_threshold(low_water);
         let listeners = listeners(&channel, post);
         Ok(Self {
             channel,
@@ -106,6 +136,17 @@ impl Channel {
             self.waiting.push_back(message);
             self.drain();
         }
+    }
+
+    /// Sends now, if there is room. Returns whether that was so.
+    pub(super) fn give(&self, bytes: &[u8]) -> bool {
+        self.channel.buffered_amount() < ROOM_HIGH_WATER && self.say(bytes)
+    }
+
+    /// Sends now. Returns whether the channel took it.
+    pub(super) fn say(&self, bytes: &[u8]) -> bool {
+        self.channel.ready_state() == RtcDataChannelState::Open
+            && self.channel.send_with_u8_array(bytes).is_ok()
     }
 
     /// Sends what fits.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use ferrite_protocol::diagnosis::MAX_GATHERING_ERRORS;
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
-    ClientEvidence, IceCandidate, IceServer, RELIABLE_CHANNEL, SdpType, SessionDescription, Tracks,
+    ClientEvidence, Count, IceCandidate, IceServer, SdpType, SessionDescription, Tracks,
 };
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -29,14 +29,11 @@ use sections::Sections;
 pub(crate) use sections::{Outlet, Switched};
 use sender::{codec_names, prefer, quietly, replace};
 
-use crate::call::{Offer, Traffic};
+use crate::call::{Offer, SlotCounts, Traffic, Wanted};
 use crate::codec::{self, VideoCodec};
 use crate::dom::{self, Listener, Post, Task};
 use crate::gaps::{self, Connection};
 use crate::stats::Report;
-
-/// Whose messages come back, outside of rooms.
-const ECHO_CHANNEL: &str = "chat";
 
 /// What became of the peer connection.
 #[derive(Debug)]
@@ -108,8 +105,8 @@ impl Peer {
     pub(crate) fn new(options: &PeerOptions<'_>, post: &Post<PeerEvent>) -> Result<Self, JsValue> {
         let connection = connect(options.ice_servers)?;
         let listeners = listeners(&connection, post);
-        let label = options.outlets.map_or(ECHO_CHANNEL, |_| RELIABLE_CHANNEL);
-        let channel = Channel::open(&connection, label, &post.map(PeerEvent::Channel))?;
+        let kind = options.outlets.map_or(channel::ECHO, |_| channel::ROOM);
+        let channel = Channel::open(&connection, kind, &post.map(PeerEvent::Channel))?;
         let switched = post.map(PeerEvent::Switched);
         let sections = options
             .outlets
@@ -172,10 +169,10 @@ impl Peer {
         sections.map_or(Ok(()), |sections| sections.publish(outlets))
     }
 
-    /// Sends these layers of what is published, by key, and no others.
-    pub(crate) fn want(&mut self, layers: BTreeMap<String, Vec<String>>) {
+    /// Sends what is wanted of what is published, by key, and no more.
+    pub(crate) fn want(&mut self, wanted: BTreeMap<String, Wanted>) {
         if let Some(sections) = &mut self.sections {
-            sections.want(layers);
+            sections.want(wanted);
         }
     }
 
@@ -187,7 +184,7 @@ impl Peer {
     }
 
     /// Has so many slots of each kind.
-    pub(crate) fn receive(&mut self, slots: usize) -> Result<(), JsValue> {
+    pub(crate) fn receive(&mut self, slots: SlotCounts) -> Result<(), JsValue> {
         let sections = self.sections.as_mut();
         sections.map_or(Ok(()), |sections| sections.receive(slots))
     }
@@ -205,7 +202,7 @@ impl Peer {
             let set = set_offer(&connection, described).await;
             let offer = set.map(|_| Offer {
                 sdp: gaps::sdp_of(connection.local_description()),
-                tracks: sections.as_ref().map(Sections::tracks),
+                tracks: sections.as_ref().map(Sections::offered),
             });
             post.send(PeerEvent::OfferMade(offer.map_err(|e| dom::words(&e))));
         }));
@@ -273,6 +270,21 @@ impl Peer {
         self.connection.restart_ice();
     }
 
+    /// Whether it was made for a room.
+    pub(crate) fn is_in_room(&self) -> bool {
+        self.sections.is_some()
+    }
+
+    /// Sends a room's message now, if the data channel has room. Returns whether that was so.
+    pub(crate) fn give(&self, bytes: &[u8]) -> bool {
+        self.channel.give(bytes)
+    }
+
+    /// Says this on the data channel now. What is lost with it is said on the next.
+    pub(crate) fn count(&self, count: Count) {
+        self.channel.say(&count.encode());
+    }
+
     /// Sends on the data channel; `done` hears how it went.
     pub(crate) fn send(&mut self, message: Outgoing) {
         let limit = self.connection.sctp().map(|sctp| sctp.max_message_size());
@@ -294,8 +306,11 @@ impl Peer {
         }));
     }
 
-    /// Looks how much went each way; it comes as [`PeerEvent::Traffic`].
+    /// Looks how much went each way, which comes as [`PeerEvent::Traffic`], and whether layers are to be switched.
     pub(crate) fn look(&mut self) {
+        if let Some(sections) = &mut self.sections {
+            sections.switch_due();
+        }
         let promise = self.connection.get_stats();
         let post = self.post.clone();
         self.looking = Some(Task::new(async move {

@@ -1,7 +1,9 @@
 //! What the media sections of a peer connection in a room are for: one per publication, and the slots.
 //! Owns their transceivers; decides neither what is published nor how many slots there are.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use ferrite_protocol::{MediaKind, Source, TrackUse, Tracks};
 use js_sys::{Array, Object, Reflect};
@@ -9,9 +11,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MediaStreamTrack, RtcRtpTransceiverDirection as Direction};
 
 use super::layers;
-use super::sender::{activate, prefer, replace};
+use super::sender::{prefer, reduce, replace, scales};
 use super::switching::Switching;
-use crate::call::sounds;
+use crate::call::{SlotCounts, Wanted};
 use crate::codec::VideoCodec;
 use crate::dom::Post;
 use crate::gaps::{self, Connection, Transceiver};
@@ -53,6 +55,10 @@ struct Publication {
     label: Option<String>,
     manner: Option<String>,
     transceiver: Transceiver,
+    /// What is published, although it may be muted.
+    track: Option<MediaStreamTrack>,
+    /// How large the last offer said that is.
+    said: Rc<Cell<Option<(u16, u16)>>>,
     /// While that is under way its parameters are not to be set again.
     switching: Switching,
 }
@@ -64,10 +70,15 @@ pub(super) struct Sections {
     codec: Option<VideoCodec>,
     publications: Vec<Publication>,
     slots: Vec<(MediaKind, Transceiver)>,
-    /// The layers that are wanted, by the publication's key; of what is not there all.
-    wanted: BTreeMap<String, Vec<String>>,
+    /// What is wanted, by the publication's key; of what is not there all.
+    wanted: BTreeMap<String, Wanted>,
     post: Post<Switched>,
+    /// How often it was looked whether anything is due.
+    looks: u8,
 }
+
+/// Every so many looks, which is once a second, all is gone through.
+const LOOKS: u8 = 5;
 
 impl Sections {
     pub(super) fn new(
@@ -82,11 +93,12 @@ impl Sections {
             slots: Vec::new(),
             wanted: BTreeMap::new(),
             post: post.clone(),
+            looks: 0,
         }
     }
 
-    /// Sends these layers, by the publication's key, and no others.
-    pub(super) fn want(&mut self, wanted: BTreeMap<String, Vec<String>>) {
+    /// Sends what is wanted, by the publication's key, and no more.
+    pub(super) fn want(&mut self, wanted: BTreeMap<String, Wanted>) {
         self.wanted = wanted;
         self.switch_all();
     }
@@ -96,15 +108,35 @@ impl Sections {
         (0..self.publications.len()).for_each(|at| self.switch(at));
     }
 
-    /// A publication's layers were switched, or could not be. That is tried again after the next answer; what is
-    /// wanted since is tried at once.
+    /// Switches once a second what has another size by now, or was refused. It is asked for whenever traffic is looked at.
+    pub(super) fn switch_due(&mut self) {
+        self.looks = (self.looks + 1) % LOOKS;
+        if self.looks > 0 {
+            return;
+        }
+        (0..self.publications.len()).for_each(|at| self.switch_if_due(at));
+    }
+
+    fn switch_if_due(&mut self, at: usize) {
+        let publication = self.publications.get(at);
+        let is_due = publication.is_some_and(|it| {
+            let wanted = it.wanted(&self.wanted);
+            wanted.is_some_and(|wanted| it.switching.is_due(&wanted))
+        });
+        if is_due {
+            self.switch(at);
+        }
+    }
+
+    /// A publication's layers were switched, or could not be. That is tried again once, a while later, and after the next
+    /// answer; what is wanted since is tried at once.
     pub(super) fn switched(&mut self, switched: Switched) {
         let at = switched.publication;
         let Some(publication) = self.publications.get_mut(at) else {
             return;
         };
-        let wanted = self.wanted.get(&publication.key);
-        if publication.switching.end(switched.is_done, wanted) {
+        let wanted = publication.wanted(&self.wanted);
+        if (publication.switching).end(switched.is_done, wanted.as_ref()) {
             self.switch(at);
         }
     }
@@ -116,12 +148,14 @@ impl Sections {
         if publication.switching.is_under_way() {
             return;
         }
-        let Some(wanted) = self.wanted.get(&publication.key) else {
+        let Some(wanted) = publication.wanted(&self.wanted) else {
             return;
         };
+        publication.switching.look(&wanted);
         let sender = publication.transceiver.sender();
-        if let Some(promise) = activate(&sender, wanted) {
-            publication.switching.begin(wanted);
+        let said = parsed(publication.manner.as_deref()).unwrap_or_default();
+        if let Some(promise) = reduce(&sender, &wanted, &said) {
+            publication.switching.begin(&wanted);
             let post = self.post.clone();
             wasm_bindgen_futures::spawn_local(async move {
                 let is_done = promise.await.is_ok();
@@ -147,8 +181,8 @@ impl Sections {
     }
 
     fn carry(&mut self, outlet: &Outlet) -> Result<(), JsValue> {
-        let mut publications = self.publications.iter();
-        let Some(known) = publications.find(|it| it.is_of(outlet)) else {
+        let mut publications = self.publications.iter_mut().enumerate();
+        let Some((at, known)) = publications.find(|(_, it)| it.is_of(outlet)) else {
             return match &outlet.track {
                 Some(track) => self.add(outlet, track),
                 None => Ok(()),
@@ -161,6 +195,8 @@ impl Sections {
         if known.transceiver.direction() != Direction::Sendonly {
             known.transceiver.set_direction(Direction::Sendonly);
         }
+        known.track.clone_from(&outlet.track);
+        self.switch_if_due(at);
         Ok(())
     }
 
@@ -172,7 +208,13 @@ impl Sections {
             _ => encodings(outlet.source, self.codec, track)?,
         };
         Reflect::set(&init, &"sendEncodings".into(), &encodings)?;
-        let transceiver = self.connection.add_transceiver(track, &init)?;
+        let transceiver = (self.connection.add_transceiver(track, &init)).or_else(|refused| {
+            // Sent otherwise is better than not at all.
+            match forgets_modes(&encodings) {
+                true => self.connection.add_transceiver(track, &init),
+                false => Err(refused),
+            }
+        })?;
         let transceiver: Transceiver = transceiver.unchecked_into();
         if let (Some(codec), "video") = (self.codec, track.kind().as_str()) {
             prefer(&transceiver, codec);
@@ -186,19 +228,21 @@ impl Sections {
             label: outlet.label.clone(),
             manner: outlet.manner.clone(),
             transceiver,
+            track: Some(track.clone()),
+            said: Rc::default(),
             switching: Switching::default(),
         });
         self.switch(self.publications.len() - 1);
         Ok(())
     }
 
-    /// Has so many slots for pictures, and as many for sound as that takes.
-    pub(super) fn receive(&mut self, slots: usize) -> Result<(), JsValue> {
+    /// Has so many slots of each kind.
+    pub(super) fn receive(&mut self, slots: SlotCounts) -> Result<(), JsValue> {
         let kinds = [
-            (MediaKind::Audio, "audio", sounds(slots)),
-            (MediaKind::Video, "video", slots),
+            (MediaKind::Audio, "audio", slots.sounds),
+            (MediaKind::Video, "video", slots.pictures),
         ];
-        for at in 0..slots {
+        for at in 0..slots.pictures {
             for (kind, name, wanted) in kinds {
                 let there = self.slots.iter().filter(|(it, _)| *it == kind).count();
                 if at < there || there >= wanted {
@@ -222,6 +266,15 @@ impl Sections {
         };
         let transceivers = self.connection.get_transceivers();
         transceivers.iter().map(said).collect::<Array>().into()
+    }
+
+    /// The same as [`tracks`](Self::tracks) for an offer, which says how large all is by now. What is switched off is as
+    /// large as it was.
+    pub(super) fn offered(&self) -> Tracks {
+        for it in &self.publications {
+            it.said.set(it.size().or(it.said.get()));
+        }
+        self.tracks()
     }
 
     /// What the sections of the local description are for, by `mid`.
@@ -253,9 +306,26 @@ impl Publication {
             && outlet.track.as_ref().is_none_or(fits)
     }
 
+    /// How large it is sent, where all of it is.
+    fn size(&self) -> Option<(u16, u16)> {
+        let size = gaps::size_of(self.track.as_ref()?)?;
+        let said = parsed(self.manner.as_deref()).unwrap_or_default();
+        Some(layers::scaled(size, scales(&said)))
+    }
+
+    /// What is wanted of it. How often it may be halved is counted from the size that was said: of another track, a phone
+    /// that was turned, or a window that is larger by now, all is sent until an offer says their size.
+    fn wanted(&self, wanted: &BTreeMap<String, Wanted>) -> Option<Wanted> {
+        let wanted = wanted.get(&self.key)?;
+        let is_other = || self.track.is_some() && self.size() != self.said.get();
+        Some(match wanted {
+            Wanted::Halved(1..) if is_other() => Wanted::Halved(0),
+            Wanted::Halved(_) | Wanted::Layers(_) => wanted.clone(),
+        })
+    }
+
     fn as_use(&self) -> TrackUse {
-        let size = self.transceiver.sender().track();
-        let size = size.and_then(|track| gaps::size_of(&track));
+        let size = self.said.get();
         TrackUse::Publish {
             key: self.key.clone(),
             source: self.source,
@@ -281,6 +351,18 @@ fn encodings(
         true => Ok(JsValue::UNDEFINED),
         false => gaps::object_from(&encodings).map(Into::into),
     }
+}
+
+/// Takes scalability modes out of encodings. Returns whether there were any.
+fn forgets_modes(encodings: &JsValue) -> bool {
+    let mode = JsValue::from_str("scalabilityMode");
+    let encodings = encodings
+        .dyn_ref::<Array>()
+        .into_iter()
+        .flat_map(Array::iter);
+    let encodings = encodings.filter_map(|it| it.dyn_into::<Object>().ok());
+    let with_one = encodings.filter(|it| Reflect::has(it, &mode).unwrap_or(false));
+    with_one.fold(false, |_, it| Reflect::delete_property(&it, &mode).is_ok())
 }
 
 fn direction(name: &str) -> Result<Object, JsValue> {

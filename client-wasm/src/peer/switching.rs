@@ -1,9 +1,14 @@
 //! Whether the layers of one publication are being switched, to which, and when to go on with others. Pure.
 
+use crate::call::Wanted;
+
 /// The layers that are being switched to, while they are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Switching {
-    tried: Option<Vec<String>>,
+    tried: Option<Wanted>,
+    /// What was looked at last, and how often in a row it was refused.
+    last: Option<Wanted>,
+    refusals: u8,
 }
 
 impl Switching {
@@ -12,15 +17,33 @@ impl Switching {
     }
 
     /// These are being switched to.
-    pub(super) fn begin(&mut self, wanted: &[String]) {
-        self.tried = Some(wanted.to_vec());
+    pub(super) fn begin(&mut self, wanted: &Wanted) {
+        self.tried = Some(wanted.clone());
+        self.look(wanted);
     }
 
-    /// That is done, or was refused. Returns whether to look again at what is wanted: what was refused is not worth
-    /// another try at once, but what is wanted by now may be something else.
-    pub(super) fn end(&mut self, is_done: bool, wanted: Option<&Vec<String>>) -> bool {
+    /// These were looked at: where nothing is begun, nothing is to be done for them.
+    pub(super) fn look(&mut self, wanted: &Wanted) {
+        if self.last.as_ref() != Some(wanted) {
+            self.refusals = 0;
+            self.last = Some(wanted.clone());
+        }
+    }
+
+    /// Whether to look at these from time to time: they are others than were looked at, or were refused once.
+    pub(super) fn is_due(&self, wanted: &Wanted) -> bool {
+        !self.is_under_way() && (self.last.as_ref() != Some(wanted) || self.refusals == 1)
+    }
+
+    /// That is done, or was refused. Returns whether to look again at what is wanted at once: neither at what was refused,
+    /// nor at what a browser says it did and does not show, but what is wanted by now may be something else.
+    pub(super) fn end(&mut self, is_done: bool, wanted: Option<&Wanted>) -> bool {
         let tried = self.tried.take();
-        is_done || tried.as_ref() != wanted
+        self.refusals = match is_done {
+            true => 0,
+            false => self.refusals.saturating_add(1),
+        };
+        tried.as_ref() != wanted
     }
 }
 
@@ -28,9 +51,13 @@ impl Switching {
 mod tests {
     use super::*;
 
+    fn all_and_few() -> [Wanted; 2] {
+        [vec!["q".to_owned(), "h".to_owned()], vec!["q".to_owned()]].map(Wanted::Layers)
+    }
+
     #[test]
-    fn what_is_wanted_since_is_tried_although_what_was_tried_is_refused() {
-        let [all, few] = [vec!["q".to_owned(), "h".to_owned()], vec!["q".to_owned()]];
+    fn what_is_wanted_since_is_tried_at_once_and_what_was_tried_is_not() {
+        let [all, few] = all_and_few();
         let mut switching = Switching::default();
         let mut goes_on = |is_done, wanted| {
             switching.begin(&few);
@@ -39,9 +66,34 @@ mod tests {
             assert!(!switching.is_under_way());
             goes_on
         };
-        assert!(!goes_on(false, Some(&few)), "refused once is enough");
+        assert!(!goes_on(false, Some(&few)));
         assert!(goes_on(false, Some(&all)));
         assert!(goes_on(true, Some(&all)));
-        assert!(goes_on(true, Some(&few)));
+        assert!(
+            !goes_on(true, Some(&few)),
+            "although the browser may show something else"
+        );
+    }
+
+    #[test]
+    fn what_is_refused_is_tried_once_more_a_while_later() {
+        let [all, few] = all_and_few();
+        let mut switching = Switching::default();
+        assert!(switching.is_due(&all));
+        switching.look(&all);
+        assert!(!switching.is_due(&all), "nothing is to be done");
+        for is_due_again in [true, false, false] {
+            switching.begin(&few);
+            assert!(!switching.is_due(&few), "it is under way");
+            switching.end(false, Some(&few));
+            assert_eq!(switching.is_due(&few), is_due_again);
+            assert!(switching.is_due(&all));
+        }
+        switching.begin(&all);
+        switching.end(false, Some(&all));
+        assert!(switching.is_due(&all), "of others it is the first time");
+        switching.begin(&all);
+        switching.end(true, Some(&all));
+        assert!(!switching.is_due(&all));
     }
 }

@@ -159,6 +159,7 @@ pub(crate) enum Choice {
     Codec,
     Resolution,
     Processing,
+    Blur,
 }
 
 /// The switches of the echo. Pressed means off: muted, no camera, silent.

@@ -4,7 +4,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement, MediaStream};
 
 use super::action::{Choice, PageAction};
-use super::element::{Finder, Missing, Tile, on, set_level, value_of};
+use super::element::{Finder, Missing, Tile, on, set_level, show, value_of};
 use crate::codec::VideoCodec;
 use crate::dom::{Listener, Post};
 use crate::media::{Device, Kind};
@@ -20,6 +20,8 @@ pub(crate) struct Setup {
     codec: HtmlSelectElement,
     resolution: HtmlSelectElement,
     processing: HtmlInputElement,
+    blur_choice: HtmlElement,
+    blur: HtmlInputElement,
     _listeners: Vec<Listener>,
 }
 
@@ -33,6 +35,8 @@ impl Setup {
             codec: find.get("codec")?,
             resolution: find.get("resolution")?,
             processing: find.get("processing")?,
+            blur_choice: find.get("blur-choice")?,
+            blur: find.get("blur")?,
             _listeners: Vec::new(),
         };
         setup._listeners = setup.listeners(post);
@@ -51,6 +55,7 @@ impl Setup {
             choose(&self.codec, Choice::Codec),
             choose(&self.resolution, Choice::Resolution),
             choose(&self.processing, Choice::Processing),
+            choose(&self.blur, Choice::Blur),
         ]
     }
 
@@ -105,6 +110,12 @@ impl Setup {
     pub(crate) fn preview(&self, stream: Option<&MediaStream>, words: &str) {
         self.tile.play(stream);
         self.tile.cover(stream.is_none().then_some(words));
+    }
+
+    /// Whether the background is blurred, where one can choose.
+    pub(crate) fn blur(&self, blurred: Option<bool>) {
+        show(&self.blur_choice, blurred.is_some());
+        self.blur.set_checked(blurred == Some(true));
     }
 
     /// How loud the microphone is, 0 to 1.

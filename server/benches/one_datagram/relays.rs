@@ -12,9 +12,12 @@ use ferrite_server::media::net::stun::attribute::{
 use ferrite_server::media::net::stun::integrity::md5_key;
 use ferrite_server::media::net::stun::{Method, TransactionId, Writer};
 use ferrite_server::turn::access::Access;
+use ferrite_server::turn::allocation::RelayedTransport;
+use ferrite_server::turn::connections::ConnectionId;
 use ferrite_server::turn::credentials::{self, Credentials, SharedSecret, time_limited};
 use ferrite_server::turn::nonce::Nonces;
 use ferrite_server::turn::ports::Ports;
+use ferrite_server::turn::refusal::Refusal;
 use ferrite_server::turn::server::{Host, Shared, Turn};
 
 use crate::{Sample, Table};
@@ -59,11 +62,21 @@ impl Host for Machine {
         own == IpAddr::from([203, 0, 113, 1])
     }
 
-    fn open(&mut self, _: SocketAddr) -> bool {
+    fn is_here(&self, own: IpAddr) -> bool {
+        self.is_own(own)
+    }
+
+    fn open(&mut self, _: SocketAddr, _: RelayedTransport) -> bool {
         true
     }
 
-    fn close(&mut self, _: SocketAddr) {}
+    fn connect(&mut self, _: ConnectionId, _: SocketAddr, _: SocketAddr) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn end(&mut self, _: ConnectionId) {}
+
+    fn close(&mut self, _: SocketAddr, _: RelayedTransport) {}
 }
 
 struct World {

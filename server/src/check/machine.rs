@@ -8,9 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::report::Row;
 use super::verdicts;
-use crate::config::Config;
+use crate::config::{Config, TcpRelays};
 use crate::http::door::MAX_CONNECTIONS;
 use crate::media::net::sockets::socket_limits;
+use crate::turn::connections;
 
 /// Both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,12 @@ impl Clock {
 /// How many files the settings let clients open.
 #[must_use]
 pub fn files_wanted(config: &Config) -> u64 {
-    (config.limits.sessions + MAX_CONNECTIONS) as u64
+    let streams = match config.turn.tcp_relays {
+        // One with the peer, and one with the client.
+        TcpRelays::On => 2 * connections::MAX_CONNECTIONS,
+        TcpRelays::Off => 0,
+    };
+    (config.limits.sessions + MAX_CONNECTIONS + streams) as u64
 }
 
 /// Looks at all of it. `before` is when the test began.
@@ -82,6 +88,14 @@ fn try_to_write(directory: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_of_relays_are_files_where_there_are_such_relays() {
+        let mut config = Config::default();
+        let without = files_wanted(&config);
+        config.turn.tcp_relays = TcpRelays::On;
+        assert_eq!(files_wanted(&config) - without, 4096);
+    }
 
     #[test]
     fn what_can_be_written_is_told_and_nothing_is_left_there() {

@@ -7,19 +7,26 @@
 //! | `verdicts` | what a finding means, and what to do about it. Pure |
 //! | `ports` | whether the ports of the settings can be had, and who has them |
 //! | `target` | the server that is asked, and where |
+//! | `line` | what a server is spoken to over: datagrams or a stream |
 //! | `relaying` | an allocation, and a packet through it and back |
 //! | `sealed` | TLS's handshake, and the certificate that is shown |
 //! | `dtls` | DTLS's handshake |
+//! | `others` | the servers of the settings and of their provider |
 //! | `front` | the front door |
 //! | `machine` | clock, files, sockets and directory |
 //!
-//! All that it sends goes to this server's own addresses.
+//! All that it sends goes to this server's own addresses, to the STUN and TURN servers of its settings, and to
+//! the provider that names such.
+
+use ferrite_protocol::IceServer;
 
 use crate::{Config, Server, StartError};
 
 mod dtls;
 mod front;
+mod line;
 mod machine;
+mod others;
 mod ports;
 mod relaying;
 mod report;
@@ -33,6 +40,7 @@ pub use self::target::Target;
 
 use self::machine::Clock;
 use self::ports::{Found, Ports};
+use crate::provider::Provider;
 
 /// Tests a server with these settings: the one that runs on its ports, or else one that is started for it.
 pub async fn check(config: Config) -> Report {
@@ -52,9 +60,12 @@ pub async fn check(config: Config) -> Report {
 /// Tests a server that runs.
 async fn of_that(config: &Config) -> Vec<Row> {
     let mut rows = Target::running(config).test().await;
+    let (named, provider) = named(config).await;
+    rows.extend(provider);
     if config.media.asks_for_its_address() {
         rows.push(verdicts::unknown_external());
     }
+    rows.extend(ice_servers(&named).await);
     rows
 }
 
@@ -66,14 +77,38 @@ async fn of_another(config: &Config) -> Vec<Row> {
     match Server::start(config.clone()).await {
         Ok(server) => {
             let mut rows = Target::of(&server).test().await;
+            let (named, provider) = named(&config).await;
+            rows.extend(provider);
             if config.media.asks_for_its_address() {
                 rows.push(verdicts::external(server.external()));
             }
+            rows.extend(ice_servers(&named).await);
             server.shutdown().await;
             rows
         }
         Err(error) => not_started(&error),
     }
+}
+
+/// The servers of the settings, with those that their provider names now, and what is found of it, if there is one.
+async fn named(config: &Config) -> (Vec<IceServer>, Option<Row>) {
+    let mut named = config.turn.ice_servers();
+    let Some(provider) = Provider::new(config) else {
+        return (named, None);
+    };
+    let found = provider.fetch().await;
+    let row = verdicts::provider(&found);
+    named.extend(found.into_iter().flatten());
+    (named, Some(row))
+}
+
+/// What each of their URLs gives.
+async fn ice_servers(named: &[IceServer]) -> Vec<Row> {
+    let tried = others::ask(named).await;
+    let rows = tried
+        .iter()
+        .map(|it| verdicts::ice_server(it.url, it.over, &it.found));
+    rows.collect()
 }
 
 fn not_started(error: &StartError) -> Vec<Row> {

@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ferrite_protocol::IceServer;
+
 use super::ports::{Asked, Bound, Found};
 use super::relaying::{Lost, Relayed};
 use super::report::{Row, Status};
@@ -16,6 +18,7 @@ use crate::asking::Failure;
 use crate::external::External;
 use crate::ledger::calendar::Day;
 use crate::media::net::sockets::SocketLimits;
+use crate::provider::ProviderError;
 
 const DAY: i64 = 24 * 3600;
 
@@ -41,6 +44,7 @@ fn why(failure: &Failure) -> String {
         Failure::Refused => "nobody listens there".to_owned(),
         Failure::Broken(error) => error.clone(),
         Failure::Strange(said) => format!("it says: {said}"),
+        Failure::Said(code, reason) => format!("it says: {code} {reason}"),
     }
 }
 
@@ -271,7 +275,7 @@ pub(super) fn relayed(at: SocketAddr, relayed: &Relayed) -> Vec<Row> {
             format!("a packet went there and back in {}", took(*time)),
         ),
         Some(Err(lost)) => row(Status::Bad, "relay", lost_where(lost))
-            .advise("open UDP --relay-ports in this machine's firewall, for itself, too"),
+            .advise("open UDP --relay-ports, or --relay-port-shared, in this machine's firewall, for itself, too"),
         None if relayed.allocated.is_err() => row(
             Status::Skipped,
             "relay",
@@ -285,6 +289,19 @@ pub(super) fn relayed(at: SocketAddr, relayed: &Relayed) -> Vec<Row> {
         .advise("which is well; to try it, start the server with --turn-allow of this address"),
     };
     vec![allocated, passed]
+}
+
+/// What a provider hands out.
+pub(super) fn provider(found: &Result<Vec<IceServer>, ProviderError>) -> Row {
+    let row = |status, says: String| Row::new(status, "provider", says).at("--ice-servers-url");
+    match found {
+        Ok(servers) if servers.is_empty() => row(Status::Warn, "it names no server".to_owned())
+            .advise("has the account run out, or is the key another's?"),
+        Ok(servers) if servers.len() == 1 => row(Status::Ok, "it names a server".to_owned()),
+        Ok(servers) => row(Status::Ok, format!("it names {} servers", servers.len())),
+        Err(error) => row(Status::Bad, error.to_string())
+            .advise("are the URL and its key the right ones, and is HTTPS let out?"),
+    }
 }
 
 fn lost_where(lost: &Lost) -> String {
@@ -407,6 +424,10 @@ pub(super) fn data(directory: &Path, written: io::Result<()>) -> Row {
 pub(super) fn no_data() -> Row {
     Row::new(Status::Skipped, "data", "without --data nothing is kept")
 }
+
+mod ice_servers;
+
+pub(super) use self::ice_servers::ice_server;
 
 #[cfg(test)]
 mod tests;

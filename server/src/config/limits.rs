@@ -51,7 +51,7 @@ settings! {
     clippy::trivially_copy_pass_by_ref,
     reason = "a rule is given the value as it is"
 )]
-fn is_none_or_enough(kbits: &u32) -> Result<(), String> {
+pub(super) fn is_none_or_enough(kbits: &u32) -> Result<(), String> {
     match kbits {
         0 | MIN_KBITS.. => Ok(()),
         _ => Err(format!(

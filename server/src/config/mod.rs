@@ -28,6 +28,7 @@ mod error;
 mod file;
 mod flags;
 mod http;
+mod ice_servers;
 mod limits;
 mod log;
 mod media;
@@ -40,13 +41,15 @@ mod value;
 pub use self::data::Data;
 pub use self::error::ConfigError;
 pub use self::http::Http;
+pub(crate) use self::ice_servers::read_servers;
+pub use self::ice_servers::{IceServers, IceServersFile, ProviderUrl};
 pub use self::limits::Limits;
 pub use self::log::{Log, LogAddresses, LogFormat};
 pub use self::media::{ExternalIp, Media};
 pub use self::signalling::Signalling;
 pub use self::tls::{MadeCertificate, Tls};
 pub use self::tokens::{KeyFile, NewRooms, Tokens};
-pub use self::turn::{IceServers, IceServersFile, PortRange, Secrets, SecretsFile, Turn};
+pub use self::turn::{PortRange, RelayedCandidate, Secrets, SecretsFile, TcpRelays, Turn};
 pub use crate::interface::InterfaceRule;
 
 /// Everything the server is told from outside.

@@ -10,6 +10,8 @@ use ferrite_protocol::IceServer;
 use ipnet::IpNet;
 
 use super::declare::settings;
+use super::ice_servers::{IceServers, IceServersFile, ProviderUrl};
+use super::limits::is_none_or_enough;
 use super::value::{Single, Value, seconds, within};
 
 settings! {
@@ -40,8 +42,19 @@ settings! {
         // Credentials end at whole seconds.
         pub credential_time: Duration = seconds(3600), "turn-credential-time", "TIME", within(seconds(2), seconds(24 * 3600));
 
-        /// The ports of relays to peers, UDP; relays to this server itself open none
+        /// The ports of relays to peers, UDP and TCP; relays to this server itself open none
         pub relay_ports: PortRange = PortRange::default(), "relay-ports", "FROM-TO";
+
+        /// A UDP port at which all relays of datagrams to peers are, instead of each at one of --relay-ports; 0 takes any
+        /// that is free. No two of them reach the same address and port of a peer at a time
+        pub relay_port_shared: Option<u16> = None, "relay-port-shared", "PORT";
+
+        /// Whether relays may carry streams, too (RFC 6062): `off`, or `on`, where whoever has credentials that lead to
+        /// peers can have TCP connections made from this machine
+        pub tcp_relays: TcpRelays = TcpRelays::Off, "turn-tcp-relays", "off|on";
+
+        /// What all relays of one credential together carry, in kbit/s each way; 0 sets no limit
+        pub bandwidth: u32 = 0, "turn-bandwidth", "KBITS", is_none_or_enough;
 
         /// Networks that relays may reach though they are not public, such as 10.1.0.0/16
         pub allow: Vec<IpNet> = Vec::new(), "turn-allow", "NETWORK";
@@ -56,12 +69,31 @@ settings! {
         /// The second UDP port that this takes, at both of them; 0 takes any that is free
         pub nat_discovery_port: u16 = 3479, "nat-discovery-port", "PORT";
 
+        /// Whether clients that cannot reach this machine are offered a relayed address of its own at one of the TURN
+        /// servers of --ice-servers: `never`, `always`, or `auto`, where --external-ip auto finds no address that
+        /// is proved
+        pub relayed_candidate: RelayedCandidate = RelayedCandidate::Auto, "relayed-candidate", "never|auto|always";
+
         /// Further STUN and TURN servers for browsers, as a provider hands them out: JSON, an object with
         /// urls, username and credential, or an array of such; in the file, tables
         pub others: IceServers = IceServers::default(), "ice-servers", "JSON";
 
         /// A file with further such servers, as JSON
         pub others_file: IceServersFile = IceServersFile::default(), "ice-servers-file", "FILE";
+
+        /// A URL at which a provider hands further such servers out, which this server fetches by itself. Others on this
+        /// machine can see a command line: where the URL has a key in it, better use the variable
+        pub provider: Option<ProviderUrl> = None, "ice-servers-url", "URL";
+
+        /// The key for that, where it is asked for as `Authorization: Bearer`. Better use the variable, or
+        /// --ice-servers-key-file
+        pub provider_key: Secrets = Secrets::default(), "ice-servers-key", "SECRET", Secrets::is_one;
+
+        /// A file with that key
+        pub provider_key_file: SecretsFile = SecretsFile::default(), "ice-servers-key-file", "FILE", |file| file.0.is_one();
+
+        /// How often they are fetched: less than the time for which the provider's credentials are good
+        pub provider_every: Duration = seconds(600), "ice-servers-every", "TIME", within(seconds(1), seconds(24 * 3600));
     }
 }
 
@@ -69,8 +101,15 @@ impl Turn {
     /// The servers of both.
     #[must_use]
     pub fn ice_servers(&self) -> Vec<IceServer> {
-        let file = self.others_file.0.0.iter();
-        self.others.0.iter().chain(file).cloned().collect()
+        let file = self.others_file.servers();
+        self.others.servers().chain(file).cloned().collect()
+    }
+
+    /// The key of the provider, if it has one that is not in its URL.
+    #[must_use]
+    pub fn provider_key(&self) -> Option<String> {
+        let file = self.provider_key_file.0.0.iter();
+        self.provider_key.0.iter().chain(file).next().cloned()
     }
 
     /// The secrets of both.
@@ -100,6 +139,64 @@ fn are_two_of_a_family(ips: &Vec<IpAddr>) -> Result<(), String> {
             Ok(())
         }
         _ => Err("give two addresses of this machine, both IPv4 or both IPv6".to_owned()),
+    }
+}
+
+/// When there is a relayed address of this machine's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayedCandidate {
+    /// Not at all.
+    Never,
+    /// Where this machine is to find out its address, and finds none that leads here.
+    Auto,
+    /// In any case.
+    Always,
+}
+
+impl Single for RelayedCandidate {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "never" => Ok(Self::Never),
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            _ => Err("give never, auto or always".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        let name = match self {
+            Self::Never => "never",
+            Self::Auto => "auto",
+            Self::Always => "always",
+        };
+        name.to_owned()
+    }
+}
+
+/// Whether there are relays of TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpRelays {
+    /// None.
+    Off,
+    /// For whoever may reach peers.
+    On,
+}
+
+impl Single for TcpRelays {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "on" => Ok(Self::On),
+            _ => Err("give off or on".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        let name = match self {
+            Self::Off => "off",
+            Self::On => "on",
+        };
+        name.to_owned()
     }
 }
 
@@ -143,6 +240,13 @@ impl fmt::Debug for Secrets {
 const MIN_API_KEY_BYTES: usize = 16;
 
 impl Secrets {
+    fn is_one(&self) -> Result<(), String> {
+        match self.0.len() {
+            0 | 1 => Ok(()),
+            several => Err(format!("{several} keys: give one")),
+        }
+    }
+
     fn are_long(&self) -> Result<(), String> {
         match self
             .0
@@ -201,119 +305,6 @@ fn some<'a>(written: impl Iterator<Item = &'a str>) -> Result<Secrets, String> {
     }
 }
 
-/// Servers of a flag, a variable, or tables.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct IceServers(Vec<IceServer>);
-
-impl fmt::Debug for IceServers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let urls = self.0.iter().flat_map(|server| &server.urls);
-        f.debug_list().entries(urls).finish()
-    }
-}
-
-impl Value for IceServers {
-    const SEVERAL: bool = true;
-    const TABLES: bool = true;
-
-    fn read(texts: &[&str]) -> Result<Self, String> {
-        let mut servers = Vec::new();
-        for (at, text) in texts.iter().enumerate() {
-            let read = read_servers(text);
-            servers.extend(read.map_err(|problem| format!("entry {}: {problem}", at + 1))?);
-        }
-        Ok(Self(servers))
-    }
-
-    fn show(&self) -> Option<String> {
-        None
-    }
-}
-
-/// Servers of a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IceServersFile(IceServers);
-
-impl Value for IceServersFile {
-    fn read(texts: &[&str]) -> Result<Self, String> {
-        let [path] = texts else {
-            return Err(format!("{} values: give one", texts.len()));
-        };
-        let unreadable = |error| format!("{path} cannot be read: {error}");
-        let text = fs::read_to_string(path).map_err(unreadable)?;
-        let servers = read_servers(&text).map_err(|problem| format!("{path}: {problem}"))?;
-        Ok(Self(IceServers(servers)))
-    }
-
-    fn show(&self) -> Option<String> {
-        None
-    }
-}
-
-const EXAMPLE: &str = r#"give JSON such as {"urls": ["turn:HOST:3478"], "username": "NAME", "credential": "PASSWORD"}"#;
-
-/// One server or several, whose `urls` may be a single one, as browsers take them.
-fn read_servers(text: &str) -> Result<Vec<IceServer>, String> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Several<T> {
-        Many(Vec<T>),
-        One(T),
-    }
-    impl<T> Several<T> {
-        fn all(self) -> Vec<T> {
-            match self {
-                Self::Many(many) => many,
-                Self::One(one) => vec![one],
-            }
-        }
-    }
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Server {
-        urls: Several<String>,
-        username: Option<String>,
-        credential: Option<String>,
-    }
-    // What serde says would show what was written.
-    let servers: Several<Server> = serde_json::from_str(text).map_err(|_| EXAMPLE)?;
-    servers
-        .all()
-        .into_iter()
-        .map(|server| {
-            check(IceServer {
-                urls: server.urls.all(),
-                username: server.username,
-                credential: server.credential,
-            })
-        })
-        .collect()
-}
-
-/// A browser refuses all servers for one that is wrong.
-fn check(server: IceServer) -> Result<IceServer, String> {
-    let scheme = |url: &String| url.split_once(':').map(|(scheme, _)| scheme.to_owned());
-    let schemes: Option<Vec<_>> = server.urls.iter().map(scheme).collect();
-    let schemes = schemes
-        .filter(|schemes| !schemes.is_empty())
-        .ok_or(EXAMPLE)?;
-    if let Some(other) = schemes
-        .iter()
-        .find(|scheme| !SCHEMES.contains(&scheme.as_str()))
-    {
-        return Err(format!(
-            "{other}: is none of stun:, stuns:, turn: and turns:"
-        ));
-    }
-    let is_turn = schemes.iter().any(|scheme| scheme.starts_with("turn"));
-    if is_turn && (server.username.is_none() || server.credential.is_none()) {
-        return Err("a turn: server needs username and credential".to_owned());
-    }
-    Ok(server)
-}
-
-const SCHEMES: [&str; 4] = ["stun", "stuns", "turn", "turns"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,32 +335,6 @@ mod tests {
             "192.0.2.1,192.0.2.2,192.0.2.3",
         ] {
             assert!(!read(wrong), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn servers_are_written_as_browsers_take_them() {
-        let read = |text| read_servers(text).unwrap();
-        let one = read(r#"{"urls": "stun:a:80"}"#);
-        assert_eq!(
-            (one.len(), &one[0].urls[..]),
-            (1, &["stun:a:80".to_owned()][..])
-        );
-        let two = read(
-            r#"[{"urls": "stun:a"}, {"urls": ["turn:a", "turns:a"], "username": "u", "credential": "c"}]"#,
-        );
-        assert_eq!((two.len(), two[1].username.as_deref()), (2, Some("u")));
-        for wrong in [
-            "",
-            "stun:a",
-            "{}",
-            r#"{"urls": []}"#,
-            r#"{"urls": "http://a"}"#,
-            r#"{"urls": "turn:a"}"#,
-            r#"{"urls": "turn:a", "username": "u"}"#,
-            r#"{"urls": "stun:a", "password": "c"}"#,
-        ] {
-            assert!(read_servers(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -59,6 +59,11 @@ impl Loss {
         self.limit
     }
 
+    /// When it was last lowered.
+    pub(super) fn cut(&self) -> Option<Instant> {
+        self.cut
+    }
+
     /// A packet arrived, or is said to be lost. One that `was_lost` was counted already.
     pub(super) fn count(&mut self, arrived: bool, was_lost: bool) {
         if was_lost {

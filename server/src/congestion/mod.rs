@@ -18,7 +18,11 @@
 //! | `loss` | the rate that losses allow |
 //! | `probes` | a moment's worth of more, to see whether that arrives |
 //! | `allocation` | who gets what of it |
+//! | `point` | what there is to be given: a layer, and how much of it |
+//! | `patience` | how long something waits before it is raised again |
 //! | `limits` | between what an estimate is |
+//! | `limit` | whether the path has shown how much it carries |
+//! | `pacer` | when what is sent leaves where it has |
 //! | `idleness` | whether less is sent than could be |
 //! | `arrival_clock` | the other end's clock |
 //! | `path` | when an estimator begins |
@@ -31,9 +35,13 @@ mod estimate;
 mod groups;
 mod history;
 mod idleness;
+mod limit;
 mod limits;
 mod loss;
+mod pacer;
 mod path;
+mod patience;
+mod point;
 mod probes;
 mod rate;
 mod receiver;
@@ -54,10 +62,14 @@ use groups::Groups;
 use history::{Answered, History};
 pub use history::{MAX_AGE, MAX_SENT};
 use idleness::Idleness;
+use limit::Limit;
 use limits::BETA;
 pub use limits::{MAX_RATE, MIN_RATE};
 use loss::Loss;
+pub use pacer::{MAX_BYTES, MAX_DELAY, MAX_PACKETS, Pacer, Urgency, Waits};
 pub use path::{PathEstimator, ReceiverPath};
+pub use patience::{MAX_HOLD, MAX_PAUSED_HOLD};
+pub use point::{ALL_TEMPORAL, OperatingPoint};
 pub use probes::{CLUSTER_TIME, MAX_CLUSTER_TIME, MAX_WAIT};
 use probes::{Probed, Probes};
 use rate::{Rate, Seen};
@@ -103,6 +115,7 @@ pub struct Estimator {
     acknowledged: Acknowledged,
     rate: Rate,
     loss: Loss,
+    limit: Limit,
     idleness: Idleness,
     probes: Probes,
     /// In bits per second: what would be sent if there was room for it.
@@ -136,6 +149,7 @@ impl Estimator {
             acknowledged: Acknowledged::default(),
             rate: Rate::new(now, START_RATE),
             loss: Loss::new(now),
+            limit: Limit::default(),
             idleness: Idleness::new(now),
             probes: Probes::default(),
             wanted: 0.0,
@@ -204,6 +218,11 @@ impl Estimator {
             loss: self.loss.share() as f32,
             round_trip: self.round_trip,
         })
+    }
+
+    /// What the path carries, in bits per second, where it has shown that it is not much more than what is known of it.
+    pub fn limit(&self) -> Option<f64> {
+        (self.is_known && self.limit.is_shown()).then(|| self.bits())
     }
 
     fn bits(&self) -> f64 {
@@ -291,10 +310,15 @@ impl Estimator {
             round_trip: self.round_trip,
             is_idle: self.idleness.look(now, self.bits()),
         };
+        let before = self.bits();
         self.rate.update(now, &seen);
         let least = BETA * seen.acknowledged.unwrap_or(0.0);
         self.loss
             .update(now, self.round_trip, self.rate.bits(), least);
+        if self.rate.decreased() == Some(now) || self.loss.cut() == Some(now) {
+            self.limit.show(before);
+        }
+        self.limit.look(self.bits());
         if let Some(probed) = self.probes.take_result() {
             self.learn(now, probed);
         }
@@ -315,6 +339,10 @@ impl Estimator {
         let is_much_more = probed.bits > WORTH_ANOTHER * self.bits();
         self.rate.raise(now, probed.bits);
         self.loss.raise(probed.bits);
+        self.limit.look(self.bits());
+        if probed.filled {
+            self.limit.show(self.bits());
+        }
         let fills = probed.bits >= PROBE_FILLS * probed.target;
         match fills && is_much_more && self.probe_target().is_some() {
             true => self.next_probe = Some(now),

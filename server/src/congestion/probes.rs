@@ -53,6 +53,8 @@ pub(super) struct Probed {
     pub(super) target: f64,
     /// The rate it arrived at.
     pub(super) bits: f64,
+    /// The path carries no more.
+    pub(super) filled: bool,
 }
 
 /// One cluster at a time.
@@ -152,10 +154,7 @@ impl Probes {
     /// What the cluster shows, once enough of it arrived. Asked for once for each report.
     pub(super) fn take_result(&mut self) -> Option<Probed> {
         let cluster = self.cluster.take_if(|cluster| cluster.is_complete())?;
-        Some(Probed {
-            target: cluster.rate,
-            bits: cluster.measure()?,
-        })
+        cluster.measure()
     }
 }
 
@@ -190,7 +189,7 @@ impl Cluster {
 
     /// The rate it arrived at, or was sent at, if that is less. The last packet's end is not seen where it
     /// was sent, nor the first one's beginning where it arrived.
-    fn measure(&self) -> Option<f64> {
+    fn measure(&self) -> Option<Probed> {
         let rate = |but: u16, micros: i64| {
             let bits = 8 * self.arrived_bytes.saturating_sub(but.into());
             (micros > 0 && micros < MAX_WAIT.as_micros() as i64)
@@ -204,9 +203,14 @@ impl Cluster {
         if arrived > MAX_GAIN * sent {
             return None;
         }
-        Some(match arrived < FILLED * sent {
-            true => AFTER_FILLING * arrived,
-            false => arrived.min(sent),
+        let filled = arrived < FILLED * sent;
+        Some(Probed {
+            target: self.rate,
+            bits: match filled {
+                true => AFTER_FILLING * arrived,
+                false => arrived.min(sent),
+            },
+            filled,
         })
     }
 }

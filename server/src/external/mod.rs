@@ -20,9 +20,10 @@ use crate::media::net::framing::MAX_FRAME;
 use crate::media::net::sockets::{Port, PortError, open_plain, probe};
 
 mod finder;
+pub(crate) mod relayed;
 
 /// Where STUN is spoken unless it is said (RFC 7064 §3.2).
-const STUN_PORT: u16 = 3478;
+pub(crate) const STUN_PORT: u16 = 3478;
 
 /// What a NAT gives this machine.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +45,11 @@ impl External {
     }
 }
 
-/// Reads the settings, and asks if they want that. `None` if they name nobody to ask.
-pub(crate) async fn find(config: &Config) -> Result<Option<External>, PortError> {
+/// Reads the settings, and asks these servers if they want that. `None` if nobody is named whom to ask.
+pub(crate) async fn find(
+    config: &Config,
+    servers: &[IceServer],
+) -> Result<Option<External>, PortError> {
     let mut external = External {
         sure: config.media.literal_ips(),
         unsure: Vec::new(),
@@ -55,9 +59,9 @@ pub(crate) async fn find(config: &Config) -> Result<Option<External>, PortError>
     if !config.media.asks_for_its_address() {
         return Ok(Some(external));
     }
-    let hosts = stun_hosts(&config.turn.ice_servers());
+    let hosts = stun_hosts(servers);
     if hosts.is_empty() {
-        return Ok(None);
+        return Ok(without_asking(config, external));
     }
     let port = probe(config.media.port, &config.media.listen)?;
     external.port = port.number;
@@ -74,6 +78,13 @@ pub(crate) async fn find(config: &Config) -> Result<Option<External>, PortError>
             .extend(found.unproved.into_iter().filter(is_new));
     }
     Ok(Some(external))
+}
+
+/// A provider that is down keeps no server from starting.
+fn without_asking(config: &Config, external: External) -> Option<External> {
+    config.turn.provider.as_ref()?;
+    tracing::warn!("--external-ip auto: nobody is asked, as the provider names no server yet");
+    Some(external)
 }
 
 fn tell(found: &Found) {
@@ -209,17 +220,21 @@ fn stun_host(url: &str) -> Option<(String, u16)> {
     if query.contains("transport=tcp") {
         return None;
     }
-    let (host, port) = match host.strip_prefix('[') {
+    host_and_port(host, STUN_PORT)
+}
+
+pub(crate) fn host_and_port(text: &str, unless_said: u16) -> Option<(String, u16)> {
+    let (host, port) = match text.strip_prefix('[') {
         // IPv6.
         Some(host) => {
             let (host, rest) = host.split_once(']')?;
             (host, rest.strip_prefix(':'))
         }
-        None => host
+        None => text
             .split_once(':')
-            .map_or((host, None), |(host, port)| (host, Some(port))),
+            .map_or((text, None), |(host, port)| (host, Some(port))),
     };
-    let port = port.map_or(Ok(STUN_PORT), str::parse).ok()?;
+    let port = port.map_or(Ok(unless_said), str::parse).ok()?;
     (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 

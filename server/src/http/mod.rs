@@ -340,12 +340,15 @@ mod tests {
         let turn = Arc::new(TurnServers::new(TurnConfig {
             secrets: Vec::new(),
             relay_ports: 50_000..=50_000,
+            tcp_relays: false,
+            bandwidth: None,
+            shared_port: None,
             access: Access::default(),
             external_ips: Vec::new(),
             interfaces: Vec::new(),
             turns: None,
             second_port: None,
-            others: Vec::new(),
+            others: tokio::sync::watch::channel(Vec::new()).1,
         }));
         let signalling = Arc::new(Signalling::new(config.clone(), media.clone(), turn, None));
         let router = router(App::new(config, signalling.clone()), None);

@@ -33,7 +33,7 @@ pub enum PeerEvent {
     /// What is watched of what comes on these sections, by index: all that come in layers.
     Watched(Vec<(usize, Watched)>),
     /// How well its pictures do.
-    Quality(Quality),
+    Quality(Box<Quality>),
     /// Somebody is heard on a section: they began to speak or stopped, or still speak.
     Voice {
         /// Its index.
@@ -43,6 +43,8 @@ pub enum PeerEvent {
     },
     /// Messages came on it. No more come until the session has said that it heard these.
     Messages(Vec<Bytes>),
+    /// The server's own candidates are others than before.
+    Candidates,
     /// What the session sent last is on its way, and the next may come.
     Sent,
 }

@@ -2,28 +2,38 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 use ferrite_protocol::IceCandidate;
+use tokio::sync::watch;
 
 pub use crate::media::sdp::SdpError;
 pub use crate::media::shard::shards::Busy;
 
 use crate::media::id::PeerId;
+use crate::media::net::candidates::{relayed_candidate, translated_candidates};
+use crate::media::net::relayed::allocation::Granted;
 use crate::media::plan::{Agreement, Plan, Revision};
 use crate::media::sdp::{self, Local, Session};
+use crate::media::shard::allocated::HOST;
 use crate::media::shard::command::Command;
+use crate::media::shard::mailbox::Mail;
 use crate::media::shard::resident::Resident;
 use crate::media::shard::shards::Shards;
 use crate::media::transport::ice::Credentials;
 use crate::random;
 
+/// Addresses taken of one message of a client's. Which of them are of use, and how many it may have, is for others to say.
+const MAX_NAMED_AT_ONCE: usize = 32;
+
 /// One peer connection. Dropping it closes it.
 pub struct PeerHandle {
     id: PeerId,
     shards: Shards,
+    relayed: watch::Receiver<Option<Granted>>,
     negotiation: Mutex<Negotiation>,
 }
 
@@ -49,6 +59,8 @@ pub struct Answered {
 
 struct Negotiation {
     local: Local,
+    /// How many of its candidates do not change: the first.
+    hosts: usize,
     session: Option<Arc<Session>>,
     /// How many agreements there were.
     agreements: u64,
@@ -68,11 +80,18 @@ impl Negotiation {
 
 impl PeerHandle {
     /// The handle of a peer that waits for its first offer.
-    pub(super) fn new(resident: Resident, local: Local, shards: Shards) -> Self {
+    pub(super) fn new(
+        resident: Resident,
+        local: Local,
+        shards: Shards,
+        relayed: watch::Receiver<Option<Granted>>,
+    ) -> Self {
         Self {
             id: resident.id,
             shards,
+            relayed,
             negotiation: Mutex::new(Negotiation {
+                hosts: local.candidates.len(),
                 local,
                 session: None,
                 agreements: 0,
@@ -96,11 +115,13 @@ impl PeerHandle {
         &self,
         offer: &str,
         streams: &HashMap<String, String>,
-        plan: impl FnOnce(&Session) -> Arc<Plan>,
+        plan: impl FnOnce(&Arc<Session>) -> Arc<Plan>,
     ) -> Result<Answered, SdpError> {
         let negotiation = &mut *self.negotiation();
         let previous = negotiation.session.as_deref();
         let mut local = negotiation.local.clone();
+        local.candidates.truncate(negotiation.hosts);
+        local.candidates.extend(self.relayed_attribute());
         local.streams.clone_from(streams);
         let mut random = rand::random;
         let mut answer = sdp::answer(offer, &local, previous, &mut random)?;
@@ -231,6 +252,39 @@ impl PeerHandle {
         to_init(&local.candidates, &local.ice_ufrag)
     }
 
+    /// The same as who has IPv6 alone may reach them.
+    pub fn translated_candidates(&self) -> Vec<IceCandidate> {
+        let local = &self.negotiation().local;
+        to_init(&translated_candidates(&local.candidates), &local.ice_ufrag)
+    }
+
+    /// That of them which may change: the relayed one, if there is one now.
+    pub fn relayed_candidate(&self) -> Option<IceCandidate> {
+        let relayed: Vec<_> = self.relayed_attribute().into_iter().collect();
+        to_init(&relayed, &self.negotiation().local.ice_ufrag).pop()
+    }
+
+    fn relayed_attribute(&self) -> Option<String> {
+        let granted = (*self.relayed.borrow())?;
+        Some(relayed_candidate(granted.relayed))
+    }
+
+    /// Whether further candidates may follow.
+    pub fn trickles(&self) -> bool {
+        self.negotiation().local.trickles
+    }
+
+    /// The client, whose WebSocket comes from there, says that it is at these addresses: they are let in where the server is
+    /// relayed. What a full mailbox does not take, checks by another way make up for.
+    pub fn permit(&self, client: IpAddr, named: impl Iterator<Item = IpAddr>) {
+        if !self.trickles() {
+            return;
+        }
+        let (id, named) = (self.id, distinct(named));
+        let mail = Mail::Permit { id, client, named };
+        let _ = self.shards.send(HOST, mail);
+    }
+
     fn negotiation(&self) -> MutexGuard<'_, Negotiation> {
         // Every change is whole: a panic elsewhere leaves nothing half done.
         (self.negotiation.lock()).unwrap_or_else(PoisonError::into_inner)
@@ -258,6 +312,20 @@ impl Drop for PeerHandle {
     }
 }
 
+/// Each section of a description names the same addresses.
+fn distinct(named: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for address in named {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+        if addresses.len() == MAX_NAMED_AT_ONCE {
+            break;
+        }
+    }
+    addresses
+}
+
 fn to_init(candidates: &[String], ufrag: &str) -> Vec<IceCandidate> {
     let init = |candidate: &String| IceCandidate {
         candidate: candidate.clone(),
@@ -274,5 +342,18 @@ pub(super) fn new_credentials() -> Credentials {
     Credentials {
         ufrag: random::text(8),
         pwd: random::text(24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_section_names_is_taken_once_and_of_many_addresses_some() {
+        let ip = |at: u8| IpAddr::from([192, 0, 2, at]);
+        let sections = (0..40).map(|at| ip(at % 3));
+        assert_eq!(distinct(sections), [ip(0), ip(1), ip(2)]);
+        assert_eq!(distinct((0..200).map(ip)).len(), MAX_NAMED_AT_ONCE);
     }
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ferrite_protocol::Pressure;
 
+use crate::congestion::ALL_TEMPORAL;
 use crate::media::id::TrackId;
+use crate::media::rtp::spatial::Spatial;
 use crate::media::sdp::Session;
 use crate::media::transport::ice::Credentials;
 
@@ -42,6 +44,19 @@ impl Plan {
 /// The priority of a screen, but for what is wished: in the lower three bytes. No picture has it.
 pub const SCREEN: u32 = 0xFF_FFFF;
 
+/// A layer this much larger than it is shown still fits it: what is shown is seldom exactly a layer's size.
+const SLACK: f32 = 1.25;
+
+/// Whether a picture of a size is not too large where it is shown so.
+pub fn fits(own: (f32, f32), shown: (Option<u16>, Option<u16>)) -> bool {
+    let within =
+        |own: f32, shown: Option<u16>| shown.is_none_or(|shown| own <= f32::from(shown) * SLACK);
+    within(own.0, shown.0) && within(own.1, shown.1)
+}
+
+/// A picture in one stream is halved no oftener: no more spatial layers are told apart by their modes.
+pub const MAX_HALVINGS: u8 = 2;
+
 /// What is shown on a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
@@ -49,6 +64,16 @@ pub struct Shown {
     pub track: TrackId,
     /// The best simulcast layer to be sent, by index (0 is the best there is).
     pub best_layer: u8,
+    /// The best that is watched, for who publishes it: a simulcast layer, or of one stream how many times its width and
+    /// height may be halved for that ([`MAX_HALVINGS`]).
+    pub watched: u8,
+    /// Of that layer, the highest temporal layer to be sent; [`ALL_TEMPORAL`] is all there are.
+    pub temporal: u8,
+    /// The path has no room for a better layer: of one that goes out until this begins the lowest temporal layer is all.
+    pub is_pressed: bool,
+    /// Of a picture with spatial layers in one stream, the width and height it is watched at, where that is said: none
+    /// that is larger is sent.
+    pub size: (Option<u16>, Option<u16>),
     /// What is greater gets its layer first, where not all fits.
     pub priority: u32,
     /// It need not begin with a keyframe: whoever is sent it is there from its first packet on.
@@ -61,8 +86,31 @@ impl Shown {
         Self {
             track,
             best_layer: 0,
+            watched: 0,
+            temporal: ALL_TEMPORAL,
+            is_pressed: false,
+            size: (None, None),
             priority: 0,
             from_the_start: false,
+        }
+    }
+
+    /// The best layer of a stream with spatial layers that is to be sent, by its name.
+    pub fn best_spatial(&self, spatial: &Spatial) -> u8 {
+        self.best_layer.max(self.watched_layer(spatial))
+    }
+
+    /// The one of such a stream for the size that it is watched at.
+    pub fn watched_layer(&self, spatial: &Spatial) -> u8 {
+        spatial.best(|(width, height)| fits((width.into(), height.into()), self.size))
+    }
+
+    /// The same, with all temporal layers of what goes out.
+    pub fn whole(self) -> Self {
+        Self {
+            temporal: ALL_TEMPORAL,
+            is_pressed: false,
+            ..self
         }
     }
 

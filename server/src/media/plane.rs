@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ferrite_protocol::SessionId;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use crate::media::net::sockets::PortError;
 pub use crate::media::transport::dtls::DtlsState as DtlsTransportState;
@@ -28,6 +28,9 @@ use crate::media::net::candidates::{Interfaces, host_candidates, offered};
 use crate::media::net::dtls::association::DtlsError;
 use crate::media::net::dtls::server::DtlsServer;
 use crate::media::net::guest::Guest;
+use crate::media::net::relayed::account::TurnServer;
+use crate::media::net::relayed::allocation::Granted;
+use crate::media::net::relayed::permissions::Admission;
 use crate::media::net::sockets::{
     Opened, Port, TRIES, open, open_beside, probe, warn_of_a_small_buffer,
 };
@@ -35,6 +38,7 @@ use crate::media::net::tls::Secured;
 use crate::media::peer::{Peer, PeerConfig};
 use crate::media::rtp::clock::Clock;
 use crate::media::sdp::Local;
+use crate::media::shard::allocated::{HOST, Hosting};
 use crate::media::shard::gauges::MediaGauges;
 use crate::media::shard::mailbox::Mail;
 use crate::media::shard::resident::Resident;
@@ -54,6 +58,9 @@ const COUNT_TIME: Duration = Duration::from_millis(100);
 /// How long the shards have to close their peers.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(1);
 
+/// How long each of them waits for what the others' peers say at their end.
+const FAREWELL: Duration = Duration::from_millis(700);
+
 /// What the media plane has to know before it starts.
 #[derive(Clone, Debug, Default)]
 pub struct MediaConfig {
@@ -71,6 +78,8 @@ pub struct MediaConfig {
     pub ceilings: Ceilings,
     /// Worker threads. 0 means one per core.
     pub shards: usize,
+    /// Whom a TURN server is asked to let in, where an allocation at one is to be had.
+    pub relayed: Option<Admission>,
     /// Where the guests' clients may come by DTLS, if they may.
     pub dtls: Option<DtlsPort>,
 }
@@ -164,6 +173,9 @@ struct Inner {
     next_id: AtomicU64,
     next_shard: AtomicUsize,
     dropped: Arc<AtomicU64>,
+    granted: Arc<watch::Sender<Option<Granted>>>,
+    /// There may be an allocation at a TURN server.
+    is_relayed: bool,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -206,11 +218,23 @@ impl MediaPlane {
         let dropped = Arc::new(AtomicU64::new(0));
         let sealed = config.dtls.map(|dtls| dtls.open(shards)).transpose()?;
         let mut sealed = sealed.into_iter().flatten();
+        let granted = Arc::new(watch::Sender::new(None));
+        let is_relayed = config.relayed.is_some();
+        let mut hosting = config.relayed.map(|admission| Hosting {
+            listen: config.listen.clone(),
+            admission,
+            granted: granted.clone(),
+        });
         let (mut prepared, mut mailboxes) = (Vec::new(), Vec::new());
         for (index, opened) in opened.into_iter().enumerate() {
             let (mut shard, mailbox) = Prepared::new(opened, number).map_err(bind)?;
             if let Some(guest) = invite(&port, index) {
                 shard.host(guest, dropped.clone()).map_err(bind)?;
+            }
+            if index == HOST
+                && let Some(hosting) = hosting.take()
+            {
+                shard.allocate(hosting);
             }
             if let Some(sealed) = sealed.next() {
                 shard.seal(sealed).map_err(bind)?;
@@ -230,6 +254,8 @@ impl MediaPlane {
             next_id: AtomicU64::new(1),
             next_shard: AtomicUsize::new(0),
             dropped,
+            granted,
+            is_relayed,
             threads: Mutex::default(),
         }));
         Ok((plane, prepared))
@@ -264,6 +290,17 @@ impl MediaPlane {
         offered(&self.0.port, &self.0.external_ips, &own)
     }
 
+    /// The allocation there is at a TURN server.
+    pub fn granted(&self) -> watch::Receiver<Option<Granted>> {
+        self.0.granted.subscribe()
+    }
+
+    /// Has an allocation at one of these TURN servers from now on. Returns whether there was room to say so.
+    pub fn set_turn_servers(&self, servers: Vec<TurnServer>) -> bool {
+        let mail = Mail::TurnServers(servers);
+        self.0.shards.send(HOST, mail).is_ok()
+    }
+
     /// The number of peers that have made an offer.
     pub fn peers(&self) -> usize {
         self.0.shards.directory.len()
@@ -291,6 +328,7 @@ impl MediaPlane {
             ice_pwd: credentials.pwd.clone(),
             fingerprint: inner.identity.fingerprint,
             candidates,
+            trickles: inner.is_relayed,
             // RFC 9429 §5.2.1: 63 random bits.
             session_id: rand::random::<u64>() >> 1,
             max_message_size: MAX_MESSAGE_SIZE,
@@ -312,7 +350,7 @@ impl MediaPlane {
         let mut resident = Resident::new(id, options.session, peer, options.behaviour);
         resident.ceilings = inner.ceilings;
         let receiver = inner.shards.listeners.listen(id);
-        let handle = PeerHandle::new(resident, local, inner.shards.clone());
+        let handle = PeerHandle::new(resident, local, inner.shards.clone(), self.granted());
         (handle, receiver)
     }
 
@@ -359,15 +397,19 @@ impl MediaPlane {
 
 impl Inner {
     fn shut_down(&self) -> usize {
-        let deadline = Instant::now() + SHUTDOWN_TIME;
+        let began = Instant::now();
+        let deadline = began + SHUTDOWN_TIME;
         let mut untold: Vec<_> = (0..self.shards.len()).collect();
-        wait_until(deadline, || {
-            // A full mailbox is being emptied, or its shard hangs. No other shard waits for that.
-            untold.retain(|shard| self.shards.send(*shard, Mail::Shutdown).is_err());
-            untold.is_empty()
-        });
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        wait_until(deadline, || threads.iter().all(JoinHandle::is_finished));
+        let mut have_ended = || {
+            // A full mailbox is being emptied, or its shard hangs. Nothing waits for that but the shard itself.
+            untold.retain(|shard| self.shards.send(*shard, Mail::Shutdown).is_err());
+            threads.iter().all(JoinHandle::is_finished)
+        };
+        wait_until(began + FAREWELL, &mut have_ended);
+        // One that hangs holds none of the others up.
+        self.shards.release();
+        wait_until(deadline, &mut have_ended);
         let mut left_behind = 0;
         for thread in threads.drain(..) {
             if !thread.is_finished() {

@@ -29,7 +29,7 @@ mod tests {
     }
 
     /// Where a hash without a seed is used, and what for: numbers of this end's own.
-    const UNSEEDED: [(&str, &str); 7] = [
+    const UNSEEDED: [(&str, &str); 8] = [
         ("media/forward/router.rs", "names of tracks"),
         ("media/net/relays.rs", "ports of ours"),
         ("media/net/tcp.rs", "connections' numbers"),
@@ -37,6 +37,7 @@ mod tests {
         ("media/shard/others.rs", "names of tracks"),
         ("media/shard/peers.rs", "names of peers"),
         ("turn/server.rs", "ports of ours"),
+        ("turn/streams.rs", "connections' numbers"),
     ];
 
     #[test]

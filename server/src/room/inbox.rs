@@ -96,8 +96,11 @@ impl Inbox {
     /// How long what comes is kept from now on. What there is already goes where it would not have been kept.
     pub fn keep(&self, keep: Keep) {
         let mut queue = self.queue();
-        if std::mem::replace(&mut queue.keep, keep) != keep && keep != Keep::Unreceived {
-            queue.clear();
+        match (std::mem::replace(&mut queue.keep, keep), keep) {
+            // What comes from now on is lost, too, if anything does.
+            (Keep::Unreceived, Keep::Nothing) => queue.lose(),
+            (before, Keep::Nothing | Keep::Untaken) if before != keep => queue.clear(),
+            (Keep::Nothing | Keep::Untaken | Keep::Unreceived, _) => {}
         }
     }
 
@@ -220,8 +223,12 @@ impl Queue {
         Ok(())
     }
 
-    /// More came than is kept. The numbers of what is lost by that are not those of what comes next.
+    /// Nothing is kept any more, of what comes meanwhile either. The numbers of what is lost by that are not those of what
+    /// comes next, and there is one at least.
     fn lose(&mut self) {
+        if !self.is_overrun {
+            self.messages.push(Bytes::new());
+        }
         while self.messages.peek().is_some() {
             self.messages.was_given();
         }
@@ -363,12 +370,29 @@ mod tests {
         assert_eq!(inbox.take(0), Err(Overrun));
         inbox.keep(Keep::Nothing);
         inbox.keep(Keep::Unreceived);
-        assert_eq!(inbox.begin(), 2 * MAX_WAITING as u64);
+        assert_eq!(inbox.begin(), 2 * MAX_WAITING as u64 + 1);
         assert_eq!(lengths(&inbox), [0; 0]);
         push(&inbox, MAX_WAITING_BYTES + UNDER_WAY_BYTES);
         assert!(inbox.take(0).is_ok());
         push(&inbox, 1);
         assert_eq!(inbox.take(0), Err(Overrun));
+    }
+
+    #[test]
+    fn that_nothing_was_kept_for_a_while_shows_in_the_numbers() {
+        for waiting in [0, 2] {
+            let inbox = inbox(usize::MAX);
+            inbox.keep(Keep::Unreceived);
+            push(&inbox, 1);
+            assert_eq!(lengths(&inbox), [1]);
+            inbox.settle(1).unwrap();
+            (0..waiting).for_each(|_| push(&inbox, 1));
+            inbox.keep(Keep::Nothing);
+            push(&inbox, 1);
+            inbox.keep(Keep::Unreceived);
+            assert_eq!(inbox.begin(), 1 + waiting + 1);
+            assert_eq!(inbox.settle(1), Ok(()));
+        }
     }
 
     #[tokio::test]

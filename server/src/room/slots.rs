@@ -8,11 +8,8 @@ use ferrite_protocol::{Idle, MediaKind, Priority, Publication, PublicationId, So
 
 use super::view::{Carried, View};
 use crate::media::Shown;
-use crate::media::plan::SCREEN;
-use crate::media::sdp::Format;
-
-/// A layer this much larger than it is shown still fits it: what is shown is seldom exactly a layer's size.
-const SLACK: f32 = 1.25;
+use crate::media::plan::{MAX_HALVINGS, SCREEN, fits};
+use crate::media::sdp::{CodecKind, Format};
 
 /// How large pictures are taken to be whose publisher does not say.
 const USUAL_SIZE: (u16, u16) = (1280, 720);
@@ -219,9 +216,15 @@ fn shown(
     {
         return Err(Idle::Codec);
     }
+    let best_layer = best_layer(publication, carried.layers, size);
     Ok(Shown {
-        best_layer: best_layer(publication, carried.layers, size),
+        best_layer,
+        watched: match carried.layers {
+            0 | 1 => halvings((publication, carried), size),
+            _ => best_layer,
+        },
         priority: priority(wished, publication.source, size),
+        size,
         ..Shown::at_best(carried.track)
     })
 }
@@ -247,14 +250,22 @@ fn best_layer(publication: &Publication, layers: u8, size: (Option<u16>, Option<
         publication.height.unwrap_or(USUAL_SIZE.1),
     );
     let fits = |layer: u8| {
-        let within = |own: u16, shown: Option<u16>| {
-            let layer = f32::from(own) / f32::from(1_u16 << layer.min(15));
-            shown.is_none_or(|shown| layer <= f32::from(shown) * SLACK)
-        };
-        within(own.0, size.0) && within(own.1, size.1)
+        let side = |own: u16| f32::from(own) / f32::from(1_u16 << layer.min(15));
+        fits((side(own.0), side(own.1)), size)
     };
     let last = layers.saturating_sub(1);
     (0..last).find(|layer| fits(*layer)).unwrap_or(last)
+}
+
+/// How many times what is published in one stream may be halved, where it is said how large that is, and it comes in a codec
+/// that has spatial layers.
+fn halvings((publication, carried): Candidate<'_>, size: (Option<u16>, Option<u16>)) -> u8 {
+    let first = carried.formats.first();
+    let has_them = first.is_some_and(|it| matches!(it.kind, CodecKind::Vp9 | CodecKind::Av1));
+    match (publication.width, publication.height) {
+        (Some(_), Some(_)) if has_them => best_layer(publication, MAX_HALVINGS + 1, size),
+        _ => 0,
+    }
 }
 
 #[cfg(test)]

@@ -414,6 +414,35 @@ fn the_largest_layer_that_fits_is_sent() {
 }
 
 #[test]
+fn who_publishes_in_one_stream_is_told_how_much_smaller_it_may_be() {
+    let mut me = Subscriber::new(&["a"], 1);
+    let one = |size, codecs: [CodecKind; 2]| NewPublication {
+        layers: 1,
+        size,
+        formats: codecs.map(|it| Format::of(it, "")).to_vec(),
+        ..publication("one", Source::Camera)
+    };
+    let vp9 = [CodecKind::Vp9, CodecKind::Vp8];
+    let vp8 = [CodecKind::Vp8, CodecKind::Vp9];
+    for (own, codecs, expected) in [
+        ((Some(1280), Some(720)), vp9, [0, 0, 0, 1, 1, 2, 2]),
+        ((Some(320), Some(180)), vp9, [0, 0, 0, 0, 0, 0, 2]),
+        ((None, None), vp9, [0; 7]),
+        ((Some(1280), Some(720)), vp8, [0; 7]),
+    ] {
+        me.seat("a").publish(vec![one(own, codecs)]).unwrap();
+        let sizes = [120, 80, 69, 40, 32, 20, 1];
+        let watched = sizes.map(|size| {
+            me.watch("v0", "a/one", Some(size));
+            let shown = me.assigned()["v0"].state.unwrap();
+            assert_eq!(shown.best_layer, 0);
+            shown.watched
+        });
+        assert_eq!(watched, expected, "{own:?} {codecs:?}");
+    }
+}
+
+#[test]
 fn tracks_of_all_rooms_are_different() {
     let rooms = rooms(LIMITS);
     let seats = ["a", "b"].map(|room| sit(&rooms, room, "ann"));

@@ -97,7 +97,7 @@ impl Newcomer {
         };
         claim.send(Box::new(Resumption {
             socket: self.socket,
-            loopback: self.caller.loopback,
+            caller: self.caller,
             last_message,
         }));
     }

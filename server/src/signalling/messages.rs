@@ -385,6 +385,10 @@ mod tests {
         let lost = error(ErrorCode::LimitExceeded, LOST.to_owned());
         assert_eq!(told, [lost]);
         assert!(messages.kept_until().is_none());
-        assert_eq!(given, MAX_WAITING as u64, "the next shows what is missing");
+        assert_eq!(
+            given,
+            MAX_WAITING as u64 + 1,
+            "the next shows what is missing"
+        );
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Who has said nothing yet holds no place among the sessions, so it is to hold next to nothing else. A
 //! longer first message, such as the offer of a client that says no `hello`, takes one of few places.
-//! It knows nothing of frames: whoever does says when the first message came, and what came before it.
+//! It knows nothing of frames: whoever does says when the first message came, and what came before it, and what of all
+//! that came was taken.
 
 use std::io;
 use std::pin::Pin;
@@ -34,6 +35,8 @@ pub(super) struct Metered<S> {
     stream: S,
     places: Arc<Semaphore>,
     allowance: Allowance,
+    /// Bytes that came and were not taken.
+    left: usize,
 }
 
 #[derive(Debug)]
@@ -54,7 +57,18 @@ impl<S> Metered<S> {
             stream,
             places,
             allowance: Allowance::Free(FIRST_MESSAGE_BYTES),
+            left: 0,
         }
+    }
+
+    /// So many bytes that came were taken.
+    pub(super) fn take(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+
+    /// Whether all that came was taken.
+    pub(super) fn is_spent(&self) -> bool {
+        self.left == 0
     }
 
     /// What came was no message.
@@ -97,6 +111,7 @@ impl<S> Metered<S> {
     }
 
     fn count(&mut self, bytes: usize) {
+        self.left += bytes;
         if let Allowance::Free(left) = &mut self.allowance {
             *left = left.saturating_sub(bytes);
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `door` | from a request to a WebSocket |
 //! | `socket` | bytes to messages, limits, pings, the closing handshake |
+//! | `websocket` | frames, and no memory between them |
 //! | `metered` | how many bytes may come before the first message |
 //! | `greeting` | the first message: a new session, or an earlier one that goes on |
 //! | `session` | what a client asked for and is told: the rules |
@@ -47,6 +48,7 @@ mod speaking;
 mod task;
 mod vigil;
 mod wanted;
+mod websocket;
 
 #[cfg(test)]
 pub(crate) use askers::GLIMPSES;

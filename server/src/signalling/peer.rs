@@ -8,12 +8,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ferrite_protocol::diagnosis::{DtlsEvidence, IceEvidence, ServerEvidence};
 use ferrite_protocol::{PeerConnectionState, RequestId, ServerMessage, SessionId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use super::vigil;
 use crate::behaviour::Echo;
 use crate::congestion::Sink;
+use crate::media::net::candidates::{addresses_in, may_be_translated};
+use crate::media::net::relayed::allocation::Granted;
 use crate::media::{
     DtlsTransportState, IceConnectionState, MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan,
     SdpError, Session,
@@ -24,8 +26,14 @@ use crate::media::{
 pub(super) struct Peer {
     handle: PeerHandle,
     events: mpsc::Receiver<PeerEvent>,
+    /// The server's relayed address.
+    relayed: watch::Receiver<Option<Granted>>,
     /// An offer was answered, and the candidates were sent after it.
     answered: bool,
+    /// The client's ICE username fragment of the last offer: another one begins another generation.
+    ufrag: Option<String>,
+    /// The candidates of this generation were sent as behind a translator, too.
+    translated: bool,
     state: Option<State>,
     was_connected: bool,
     is_silent: bool,
@@ -54,7 +62,10 @@ impl Peer {
         Self {
             handle,
             events,
+            relayed: media.granted(),
             answered: false,
+            ufrag: None,
+            translated: false,
             state: None,
             was_connected: false,
             is_silent: false,
@@ -68,7 +79,7 @@ impl Peer {
 
     /// Answers an offer. The first answer is followed by the candidates: a browser takes none
     /// before it has a remote description. Every answer has them inside, too, so those that a
-    /// broken WebSocket swallows are not missed. `streams` names the MediaStreams of what is sent, by mid,
+    /// broken WebSocket swallows are not missed. Where one of them may change they have no end. `streams` names the MediaStreams of what is sent, by mid,
     /// and `plan` says what the sections are for that were agreed on. Returns whether the media plane took
     /// that plan, too.
     pub(super) fn offer(
@@ -76,16 +87,28 @@ impl Peer {
         id: Option<RequestId>,
         sdp: &str,
         streams: &HashMap<String, String>,
-        plan: impl FnOnce(&Session) -> Arc<Plan>,
+        plan: impl FnOnce(&Arc<Session>) -> Arc<Plan>,
     ) -> Result<(Vec<ServerMessage>, bool), SdpError> {
         let answered = self.handle.offer(sdp, streams, plan)?;
-        let sdp = answered.sdp;
-        let mut messages = vec![ServerMessage::Answer { id, sdp }];
-        if !self.answered {
-            self.answered = true;
+        let answer = answered.sdp;
+        let mut messages = vec![ServerMessage::Answer { id, sdp: answer }];
+        // An ICE restart leaves nothing of the candidates before (RFC 8445 §9).
+        let ufrag = ufrag(sdp);
+        if self.ufrag.as_deref() != ufrag {
+            self.ufrag = ufrag.map(str::to_owned);
+            self.translated = false;
+        }
+        let is_first = !std::mem::replace(&mut self.answered, true);
+        if is_first {
             let candidates = self.handle.candidates().into_iter();
             messages.extend(candidates.map(|candidate| ServerMessage::Candidate { candidate }));
+        }
+        if is_first && !self.handle.trickles() {
+            // What the client names comes later, and nothing after the end has to be taken.
+            messages.extend(self.translate());
             messages.push(ServerMessage::EndOfCandidates {});
+        } else {
+            messages.extend(self.note_named(addresses_in(sdp)));
         }
         Ok((messages, answered.has_plan))
     }
@@ -130,9 +153,44 @@ impl Peer {
     /// Waits for the media plane to say something. `None` means that the peer is gone.
     pub(super) async fn event(peer: &mut Option<Self>) -> Option<PeerEvent> {
         match peer {
-            Some(peer) => peer.events.recv().await,
+            Some(peer) => tokio::select! {
+                event = peer.events.recv() => event,
+                Ok(()) = peer.relayed.changed() => Some(PeerEvent::Candidates),
+            },
             None => pending().await,
         }
+    }
+
+    /// The relayed candidate, which may be another than before.
+    pub(super) fn relayed_candidate(&self) -> Option<ServerMessage> {
+        let candidate = self.handle.relayed_candidate()?;
+        Some(ServerMessage::Candidate { candidate })
+    }
+
+    /// The client names these addresses. One of IPv6 may be all that it has, and the server at the other side of a
+    /// translator.
+    pub(super) fn note_named(
+        &mut self,
+        mut named: impl Iterator<Item = IpAddr>,
+    ) -> Vec<ServerMessage> {
+        match self.translated || !self.answered || !named.any(may_be_translated) {
+            true => Vec::new(),
+            false => self.translate(),
+        }
+    }
+
+    /// The server's candidates as behind a translator.
+    fn translate(&mut self) -> Vec<ServerMessage> {
+        self.translated = true;
+        let candidates = self.handle.translated_candidates().into_iter();
+        candidates
+            .map(|candidate| ServerMessage::Candidate { candidate })
+            .collect()
+    }
+
+    /// The client, whose WebSocket comes from there, says that it is at these addresses.
+    pub(super) fn permit(&self, client: IpAddr, named: impl Iterator<Item = IpAddr>) {
+        self.handle.permit(client, named);
     }
 
     /// Has the peer sent messages of its room. What there is no room for comes back.
@@ -192,4 +250,10 @@ impl Peer {
             .as_ref()
             .is_some_and(|state| state.connection == PeerConnectionState::Closed)
     }
+}
+
+/// A description's ICE username fragment (RFC 8839 §5.4): all that are bundled have the same.
+fn ufrag(sdp: &str) -> Option<&str> {
+    sdp.lines()
+        .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
 }

@@ -89,9 +89,12 @@ mod tests {
 
         fn is_good(&self, login: &Login) -> bool {
             let Login { username, .. } = login;
-            let found = self
-                .credentials
-                .find(self.now.unix, username, Algorithm::Md5, |_| true);
+            let found = self.credentials.find(
+                (self.now.instant, self.now.unix),
+                username,
+                Algorithm::Md5,
+                |_| true,
+            );
             found.is_some()
         }
     }

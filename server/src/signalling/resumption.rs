@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::random::hex;
 
+use super::place::Caller;
 use super::socket::Socket;
 
 /// Clients that came back and whose session has not noticed: one, and those that it was before.
@@ -23,7 +24,8 @@ const MAX_ARRIVALS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Resumption {
     pub(super) socket: Box<Socket>,
-    pub(super) loopback: bool,
+    /// Where it is now.
+    pub(super) caller: Caller,
     /// The number of the last room message that the client has.
     pub(super) last_message: Option<u64>,
 }

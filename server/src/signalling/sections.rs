@@ -9,7 +9,7 @@ use ferrite_protocol::{
     TrackUse, Tracks, Watch,
 };
 
-use super::wanted::Layered;
+use super::wanted::{Form, Layered};
 use crate::media::peer::quality::Quality;
 use crate::media::sdp::{Format, MediaKind as SectionKind, Section};
 use crate::media::{MediaSection, Plan, Session, Shown, Talk, TrackId, Watched};
@@ -98,9 +98,9 @@ pub(super) fn streams(tracks: Option<&Tracks>, sdp: &str) -> HashMap<String, Str
 
 impl Sections {
     /// Takes what an offer says and its answer agreed on.
-    pub(super) fn agree(&mut self, tracks: Option<Tracks>, session: &Session) {
+    pub(super) fn agree(&mut self, tracks: Option<Tracks>, session: &Arc<Session>) {
         self.tracks = tracks;
-        self.agreed = Some(Arc::new(session.clone()));
+        self.agreed = Some(Arc::clone(session));
         self.published.clear();
         self.starved.clear();
     }
@@ -122,11 +122,14 @@ impl Sections {
             let TrackUse::Publish { key, .. } = track else {
                 return None;
             };
-            let rids = &section.rids[..];
+            let form = match &section.rids[..] {
+                rids @ [_, _, ..] if section.direction.recv => Form::Layers(rids),
+                _ if section.may_have_spatial_layers() => Form::OneStream,
+                _ => return None,
+            };
             let known = self.watched.iter().find(|(known, _)| *known == at);
             let watched = known.map_or(Some(0), |(_, watched)| *watched);
-            let is_layered = section.direction.recv && rids.len() > 1;
-            is_layered.then_some(Layered { key, rids, watched })
+            Some(Layered { key, form, watched })
         })
     }
 
@@ -406,6 +409,7 @@ mod tests {
             ice_pwd: "thepasswordofourownend".to_owned(),
             fingerprint: [7; 32],
             candidates: Vec::new(),
+            trickles: false,
             session_id: 1,
             max_message_size: 1 << 18,
             cname: "test".to_owned(),
@@ -414,7 +418,7 @@ mod tests {
         let session = answer(&offer, &local, None, &mut || 7).unwrap().session;
         let uses = ["a", "b"].map(|mid| (mid.to_owned(), TrackUse::Receive(MediaKind::Video)));
         let mut sections = Sections::default();
-        sections.agree(Some(uses.into()), &session);
+        sections.agree(Some(uses.into()), &Arc::new(session));
         let slot = |idle| Slot {
             publication: "p/cam".into(),
             idle,

@@ -79,6 +79,15 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// The client goes on from there: another network, perhaps, from which its peer is let in, too.
+    pub(super) fn come_from(&mut self, caller: Caller) {
+        self.address = caller.address;
+        self.loopback = caller.loopback;
+        if let Some(peer) = &self.peer {
+            peer.permit(self.address, std::iter::empty());
+        }
+    }
+
     pub(super) fn new(signalling: Arc<Signalling>, id: SessionId, caller: Caller) -> Self {
         Self {
             id,
@@ -164,6 +173,7 @@ impl Session {
         }
         let state = self.peer.as_ref().and_then(Peer::state);
         messages.extend(state.or_else(|| self.ended.clone()));
+        messages.extend(self.peer.as_ref().and_then(Peer::relayed_candidate));
         messages.extend(self.tell_speaking());
         self.wanted.doubt();
         messages.extend(self.tell_wanted());
@@ -424,7 +434,7 @@ impl Session {
                 self.sections.note_watched(sections);
                 self.tell_wanted().into_iter().collect()
             }
-            PeerEvent::Quality(quality) => self.tell_quality(quality).into_iter().collect(),
+            PeerEvent::Quality(quality) => self.tell_quality(*quality).into_iter().collect(),
             PeerEvent::Voice { section, voice } => {
                 if let Some(seat) = seat
                     && let Some(track) = self.sections.track(section)
@@ -444,6 +454,7 @@ impl Session {
                 self.messages.carry_out(peer, now);
                 refused
             }
+            PeerEvent::Candidates => peer.relayed_candidate().into_iter().collect(),
             PeerEvent::Sent => {
                 self.messages.sent(peer);
                 Vec::new()

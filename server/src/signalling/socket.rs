@@ -9,19 +9,18 @@ use std::time::{Duration, Instant};
 use ferrite_protocol::limits::{MAX_MESSAGE_BYTES, MAX_SERVER_MESSAGE_BYTES};
 use ferrite_protocol::session::{Due, Received as Verdict, ServerSession};
 use ferrite_protocol::{ClientMessage, CloseCode, ErrorCode, ResumeToken, ServerMessage};
-use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{sleep_until, timeout};
-use tokio_tungstenite::WebSocketStream;
 use tracing::{debug, trace};
 use tungstenite::Message;
 use tungstenite::error::{Error as WebSocketError, ProtocolError};
-use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 
 use super::metered::{Metered, TooMuch};
 use super::place::Place;
+use super::websocket::WebSocket;
 use crate::config::Config;
 use crate::rate::{Bucket, Rate};
 
@@ -38,15 +37,15 @@ const CLOSING_TIME: Duration = Duration::from_millis(500);
 /// What a control frame of a client has besides its payload (RFC 6455 §5.2: two bytes and the mask).
 const CONTROL_HEADER: usize = 6;
 
-/// What lies below a WebSocket.
-pub(super) type Connection = Metered<TokioIo<Upgraded>>;
+type Stream = TokioIo<Upgraded>;
 
-type WebSocket = WebSocketStream<Connection>;
+/// What lies below a WebSocket.
+pub(super) type Connection = Metered<Stream>;
 
 /// One client's WebSocket.
 #[derive(Debug)]
 pub(super) struct Socket {
-    websocket: WebSocket,
+    websocket: WebSocket<Stream>,
     /// No frame can be read any more. Bytes can.
     failed: bool,
     /// The protocol's rules for this end, which count time from `opened`.
@@ -100,8 +99,7 @@ impl fmt::Display for Gone {
 
 impl Socket {
     pub(super) async fn new(connection: Connection, config: &Config, place: Place) -> Self {
-        let websocket = WebSocket::from_raw_socket(connection, Role::Server, Some(limits()));
-        let websocket = websocket.await;
+        let websocket = WebSocket::new(connection, limits()).await;
         let opened = Instant::now();
         let per_second = config.limits.message_rate;
         let at_once = per_second.saturating_mul(BURST_SECONDS);
@@ -160,8 +158,9 @@ impl Socket {
             Message::Binary(_) => not_text(),
             // The library answers pings; both have been heard.
             Message::Ping(payload) | Message::Pong(payload) => {
-                let connection = self.websocket.get_mut();
-                connection.refund(CONTROL_HEADER + payload.len());
+                if let Some(connection) = self.websocket.connection_mut() {
+                    connection.refund(CONTROL_HEADER + payload.len());
+                }
                 return Ok(None);
             }
             Message::Close(frame) => {
@@ -170,16 +169,18 @@ impl Socket {
             // Only written, never read.
             Message::Frame(_) => return Ok(None),
         };
-        match &received {
-            Received::Message(_) => self.websocket.get_mut().lift(),
-            Received::Nonsense(_) => self.websocket.get_mut().begin_again(),
+        if let Some(connection) = self.websocket.connection_mut() {
+            match &received {
+                Received::Message(_) => connection.lift(),
+                Received::Nonsense(_) => connection.begin_again(),
+            }
         }
         Ok(Some(received))
     }
 
     /// When a first message that is long has to be there.
     fn first_message_due(&self) -> Option<Instant> {
-        self.websocket.get_ref().deadline()
+        self.websocket.connection()?.deadline()
     }
 
     fn too_many(&self) -> Gone {
@@ -233,7 +234,7 @@ impl Socket {
 
     async fn within_patience(
         &mut self,
-        step: impl AsyncFnOnce(&mut WebSocket) -> Result<(), WebSocketError>,
+        step: impl AsyncFnOnce(&mut WebSocket<Stream>) -> Result<(), WebSocketError>,
     ) -> Result<(), Gone> {
         match timeout(self.patience, step(&mut self.websocket)).await {
             Ok(Ok(())) => Ok(()),
@@ -286,7 +287,7 @@ impl Socket {
             }
             while let Some(Ok(_)) = self.websocket.next().await {}
             if self.failed {
-                let connection = self.websocket.get_mut();
+                let connection = self.websocket.connection_mut()?;
                 connection.lift();
                 while connection.read(&mut [0; 1024]).await.ok()? > 0 {}
             }
@@ -366,8 +367,6 @@ fn limits() -> WebSocketConfig {
     WebSocketConfig::default()
         .max_message_size(Some(READ_LIMIT))
         .max_frame_size(Some(READ_LIMIT))
-        // It is allocated at once, and 128 kB by default. Longer frames are read in pieces.
-        .read_buffer_size(2 * 1024)
         .write_buffer_size(16 * 1024)
         .max_write_buffer_size(MAX_SERVER_MESSAGE_BYTES)
 }

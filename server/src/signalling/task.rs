@@ -7,7 +7,10 @@ use std::future::pending;
 use std::sync::Arc;
 
 use ferrite_protocol::session::Received as Verdict;
-use ferrite_protocol::{ClientMessage, CloseCode, ResumeToken, ServerMessage, SessionId};
+use ferrite_protocol::{
+    ClientMessage, CloseCode, IceServer, ResumeToken, ServerMessage, SessionId,
+};
+use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 use tracing::info;
 
@@ -58,6 +61,8 @@ pub(super) struct Task {
     session: Session,
     /// Of a client that said hello, and so has a token.
     mailbox: Option<Mailbox>,
+    /// Other servers, of which the client is told when they change.
+    other_servers: watch::Receiver<Vec<IceServer>>,
     /// The client spoke since the latest welcome: it has the token.
     confirmed: bool,
     _place: Place,
@@ -89,7 +94,7 @@ enum Event {
     Speaking,
     /// A layer that nobody watches may be wanted no more.
     Wanted,
-    /// What the client may open relays with expires, or is good no more.
+    /// What the client may open relays with expires, or is good no more; or a provider names others.
     IceServers,
 }
 
@@ -103,6 +108,7 @@ impl Task {
         Self {
             session: Session::new(signalling.clone(), id.clone(), caller),
             id,
+            other_servers: signalling.turn.others(),
             signalling,
             mailbox: None,
             confirmed: false,
@@ -161,18 +167,18 @@ impl Task {
                 },
             };
             socket = resumption.socket;
-            began = (self.resumed(&mut socket, resumption.loopback, resumption.last_message)).await;
+            began = (self.resumed(&mut socket, resumption.caller, resumption.last_message)).await;
         }
     }
 
     async fn resumed(
         &mut self,
         socket: &mut Socket,
-        loopback: bool,
+        caller: Caller,
         last_message: Option<u64>,
     ) -> Result<(), Gone> {
         info!("resumed");
-        self.session.loopback = loopback;
+        self.session.come_from(caller);
         let welcome = self.welcome(true);
         let state = self.session.state(last_message);
         send(socket, [welcome].into_iter().chain(state)).await
@@ -180,6 +186,8 @@ impl Task {
 
     fn welcome(&mut self, resumed: bool) -> ServerMessage {
         let token = self.token();
+        // It brings those that there are.
+        self.other_servers.mark_unchanged();
         self.session.welcome(token, resumed)
     }
 
@@ -235,6 +243,8 @@ impl Task {
             () = wait(speaking) => Event::Speaking,
             () = wait(wanted) => Event::Wanted,
             () = wait(ice_servers) => Event::IceServers,
+            // Who was told none is told none of these, either.
+            Ok(()) = self.other_servers.changed(), if ice_servers.is_some() => Event::IceServers,
         }
     }
 

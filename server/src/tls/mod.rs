@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `certificate` | a certificate with its key, read or made; the one that is shown |
 //! | `source` | what the settings say of it; the files that it is read from again |
+//! | `trust` | whom this machine trusts, where it is the client |
 //!
 //! It knows no connection: those are `http`'s, and the media plane's once they carry TURN.
 
@@ -16,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 mod certificate;
 mod source;
+mod trust;
 
 pub use self::certificate::{CertificateError, Certificates};
 pub use self::source::TlsError;
 use self::source::{Follower, Source};
+pub(crate) use self::trust::trusting;
 use crate::config;
 
 /// What is spoken in TLS (RFC 7301): HTTP, and what RFC 7443 has for STUN and TURN. Which of them it is, the

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::bandwidth::Allowance;
 use super::meter::{Meter, Payer};
 
 /// Where a user's relays lead.
@@ -27,15 +28,23 @@ pub struct Account {
     pub expires: Option<u64>,
     /// Where the bytes that it relays are counted; the server's own test has none.
     pub meter: Option<Arc<Meter>>,
+    /// What it may relay, if there is a limit.
+    pub allowance: Option<Arc<Allowance>>,
     revoked: AtomicBool,
 }
 
 impl Account {
-    pub(super) fn new(reach: Reach, expires: Option<u64>, meter: Option<Arc<Meter>>) -> Arc<Self> {
+    pub(super) fn new(
+        reach: Reach,
+        expires: Option<u64>,
+        meter: Option<Arc<Meter>>,
+        allowance: Option<Arc<Allowance>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             reach,
             expires,
             meter,
+            allowance,
             revoked: AtomicBool::new(false),
         })
     }

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::account::Account;
+use super::bandwidth::{Allowance, Direction};
+use super::connections::Connections;
 use super::credentials::Key;
 use super::live::Listed;
 use super::mobility::Mobility;
 use super::ports::Lease;
 use super::quota::Quota;
+use super::tenancy::Tenancy;
 use crate::media::net::path::FourTuple;
 use crate::media::net::stun::TransactionId;
 
@@ -33,11 +36,22 @@ pub const MAX_PERMISSIONS: usize = 64;
 /// Channels of one allocation.
 pub const MAX_CHANNELS: usize = 64;
 
+/// What a relay carries, to peers and from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayedTransport {
+    /// Datagrams.
+    Udp,
+    /// Streams (RFC 6062).
+    Tcp,
+}
+
 /// Where what is sent to a peer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// To this server's own media port, which needs no socket.
     Ourselves,
+    /// To another relay at the port that relays share, which needs no socket, either.
+    Neighbour,
     /// Out.
     Peer,
 }
@@ -60,16 +74,35 @@ pub struct OwnPorts {
     pub media: u16,
     /// Where relays are.
     pub relays: RangeInclusive<u16>,
+    /// Where those of datagrams are, if they share one.
+    pub shared: Option<u16>,
+}
+
+impl OwnPorts {
+    /// Whether relays of this kind are, or may be, at a port.
+    fn has_relays(&self, port: u16, transport: RelayedTransport) -> bool {
+        match (transport, self.shared) {
+            (RelayedTransport::Udp, Some(shared)) => port == shared,
+            (RelayedTransport::Udp, None) | (RelayedTransport::Tcp, _) => {
+                self.relays.contains(&port)
+            }
+        }
+    }
 }
 
 impl Ways {
-    /// The way to a port of the address, if one leads there.
-    pub fn to(self, port: u16, own: &OwnPorts) -> Option<Way> {
+    /// The way to a port of the address for what a relay carries, if one leads there.
+    pub fn to(self, port: u16, own: &OwnPorts, transport: RelayedTransport) -> Option<Way> {
         if self.ourselves && port == own.media {
             return Some(Way::Ourselves);
         }
-        let is_relay = self.relays && own.relays.contains(&port);
-        (self.peers || is_relay).then_some(Way::Peer)
+        let is_relay = self.relays && own.has_relays(port, transport);
+        match transport {
+            RelayedTransport::Udp if is_relay && own.shared.is_some() => Some(Way::Neighbour),
+            RelayedTransport::Udp | RelayedTransport::Tcp => {
+                (self.peers || is_relay).then_some(Way::Peer)
+            }
+        }
     }
 
     /// Whether none leads anywhere there.
@@ -113,7 +146,9 @@ pub struct Allocation {
     pub relayed: SocketAddr,
     /// The same where this machine has it.
     pub bound: SocketAddr,
-    /// Whether there is a socket.
+    /// What it is called on paths to this server itself: no other is called so, also where relays share a port.
+    pub name: SocketAddr,
+    /// Whether there is a socket of its own.
     pub is_open: bool,
     /// What made it: the same request again gets the same answer.
     pub transaction: TransactionId,
@@ -121,11 +156,20 @@ pub struct Allocation {
     pub token: Option<[u8; 8]>,
     /// It ends then.
     pub expires: Instant,
+    /// What its account may relay. It lies here, as every packet asks.
+    allowance: Option<Arc<Allowance>>,
     /// Bytes of packets, both ways, that its account's meter does not know yet.
     unmetered: u64,
+    /// Those that were too much, and that nobody was told of yet.
+    held_back: u64,
     permissions: Vec<Permission>,
     channels: Vec<Channel>,
-    _lease: Lease,
+    /// Those with its peers, if it is one of TCP. They leave the table of all before the port is given back, or its
+    /// next owner's entry would be removed for its own.
+    pub(super) connections: Option<Box<Connections>>,
+    /// Its place at the port that relays share, if it is there. That is given back before the number, too.
+    pub(super) tenancy: Option<Box<Tenancy>>,
+    lease: Lease,
     pub(super) quota: Quota,
     pub(super) listed: Listed,
     /// How its client moves, if it asked for that.
@@ -154,7 +198,9 @@ pub(super) struct Grounds {
     pub expires: Instant,
     /// See [`Allocation`].
     pub is_open: bool,
-    /// Its port.
+    /// The port that it is reached at.
+    pub port: u16,
+    /// Its number, which that is where it has a port of its own.
     pub lease: Lease,
     /// Its place among its user's.
     pub quota: Quota,
@@ -162,6 +208,10 @@ pub(super) struct Grounds {
     pub listed: Listed,
     /// See [`Allocation`].
     pub mobility: Option<Box<Mobility>>,
+    /// See [`Allocation`].
+    pub connections: Option<Box<Connections>>,
+    /// See [`Allocation`].
+    pub tenancy: Option<Box<Tenancy>>,
 }
 
 /// However it ends, what it carried is counted.
@@ -177,37 +227,65 @@ impl Drop for Allocation {
 impl Allocation {
     /// One that nobody may send to yet.
     pub(super) fn new(grounds: Grounds) -> Self {
-        let port = grounds.lease.port();
+        let (port, number) = (grounds.port, grounds.lease.port());
         Self {
             client: grounds.client,
             username: grounds.username,
             key: grounds.key,
+            allowance: grounds.account.allowance.clone(),
             account: grounds.account,
             relayed: SocketAddr::new(grounds.relayed, port),
             bound: SocketAddr::new(grounds.bound, port),
+            name: SocketAddr::new(grounds.relayed, number),
             is_open: grounds.is_open,
             transaction: grounds.transaction,
             token: grounds.token,
             expires: grounds.expires,
             unmetered: 0,
+            held_back: 0,
             permissions: Vec::new(),
             channels: Vec::new(),
-            _lease: grounds.lease,
+            tenancy: grounds.tenancy,
+            lease: grounds.lease,
             quota: grounds.quota,
             listed: grounds.listed,
             mobility: grounds.mobility,
+            connections: grounds.connections,
         }
     }
 
-    /// Counts a packet, whichever way it goes. This is all that a packet pays for it.
-    pub fn count(&mut self, bytes: usize) {
-        self.unmetered += bytes as u64;
+    /// What its shard knows it by: no other one has it.
+    pub fn number(&self) -> u16 {
+        self.lease.port()
+    }
+
+    /// What it carries.
+    pub fn transport(&self) -> RelayedTransport {
+        match self.connections {
+            Some(_) => RelayedTransport::Tcp,
+            None => RelayedTransport::Udp,
+        }
+    }
+
+    /// Whether a packet is within what its account may relay. It is counted, as carried or as held back. This is all
+    /// that a packet pays for it.
+    pub fn carries(&mut self, now: Instant, direction: Direction, bytes: usize) -> bool {
+        let allowance = self.allowance.as_ref();
+        let is_within = allowance.is_none_or(|allowance| allowance.take(now, direction, bytes));
+        match is_within {
+            true => self.unmetered += bytes as u64,
+            false => self.held_back += bytes as u64,
+        }
+        is_within
     }
 
     /// Tells the account's meter what was counted.
     pub fn meter(&mut self) {
-        let bytes = std::mem::take(&mut self.unmetered);
+        let streams = self.connections.as_deref_mut();
+        let streams = streams.map_or(0, Connections::take_carried);
+        let bytes = std::mem::take(&mut self.unmetered) + streams;
         self.listed.add(bytes);
+        self.listed.hold_back(std::mem::take(&mut self.held_back));
         if let Some(meter) = &self.account.meter {
             meter.add(bytes);
         }
@@ -250,7 +328,7 @@ impl Allocation {
             .iter()
             .find(|known| known.address == peer.ip());
         let ways = known.filter(|known| now < known.expires)?.ways;
-        ways.to(peer.port(), own)
+        ways.to(peer.port(), own, self.transport())
     }
 
     /// Whether a channel can be bound.
@@ -261,6 +339,13 @@ impl Allocation {
             true => Err(Taken),
             false => Ok(()),
         }
+    }
+
+    /// Whether there is room for a channel.
+    pub fn has_room(&self, now: Instant, number: u16, peer: SocketAddr) -> bool {
+        let is_it = |known: &&Channel| known.number == number || known.peer == peer;
+        let living = self.channels.iter().filter(|known| now < known.expires);
+        living.filter(|known| !is_it(known)).count() < MAX_CHANNELS
     }
 
     /// Binds a channel, for a while from now on.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::account::Account;
+use super::asked::Asked;
 use super::credentials::{Algorithm, Key, MAX_USERNAME, REALM};
 use super::refusal::Refusal;
 use super::server::{Host, Turn};
@@ -37,8 +38,10 @@ pub(super) enum Done {
     Refreshed(u32),
     /// And this one's client has moved.
     Moved(usize, u32),
-    /// Peers may send, a channel is bound.
+    /// Peers may send, a channel is bound, a connection joined.
     Granted,
+    /// It is said when the peer has accepted, or has not.
+    Connecting,
 }
 
 impl Turn {
@@ -72,6 +75,10 @@ impl Turn {
         datagram: &'a [u8],
         host: &mut impl Host,
     ) -> Option<(FourTuple, &'a [u8])> {
+        if client.transport == Transport::Relayed {
+            self.take_handed_on(now, client, datagram);
+            return None;
+        }
         match self.concerns(now, client, datagram) {
             true => self.take(now, client, datagram, host),
             false => None,
@@ -92,11 +99,13 @@ impl Turn {
         if message.typ() == Method::Send.indication() {
             return self.handle_send(now, client, &message);
         }
-        const SERVED: [Method; 4] = [
+        const SERVED: [Method; 6] = [
             Method::Allocate,
             Method::Refresh,
             Method::CreatePermission,
             Method::ChannelBind,
+            Method::Connect,
+            Method::ConnectionBind,
         ];
         let served = SERVED
             .into_iter()
@@ -117,7 +126,7 @@ impl Turn {
         message: &Message<'_>,
         host: &mut impl Host,
     ) {
-        let user = match self.authenticate(client, message, host.unix_time()) {
+        let user = match self.authenticate((now, host.unix_time()), client, message) {
             Ok(user) => user,
             Err(refusal) => {
                 return self.refuse_stranger(now, client, method, message, &refusal, host);
@@ -138,9 +147,9 @@ impl Turn {
     /// RFC 8489 §9.2.4.
     fn authenticate(
         &self,
+        (now, unix): (Instant, u64),
         client: &FourTuple,
         message: &Message<'_>,
-        unix: u64,
     ) -> Result<User, Refusal> {
         let is_sha256 = message.has(MESSAGE_INTEGRITY_SHA256);
         if !is_sha256 && !message.has(MESSAGE_INTEGRITY) {
@@ -162,9 +171,10 @@ impl Turn {
             false => message.is_by(key.bytes()),
         };
         let known = self.known(client, message, username, &is_by);
+        let known = known.or_else(|| self.holder_of(message, username, &is_by));
         let found = known.or_else(|| {
             let credentials = &self.shared.credentials;
-            credentials.find(unix, username, algorithm, is_by)
+            credentials.find((now, unix), username, algorithm, is_by)
         });
         let (key, account) = found.ok_or(Refusal::Unauthorized)?;
         Ok(User {
@@ -227,6 +237,7 @@ impl Turn {
     ) {
         let typ = method.success();
         match done {
+            Done::Connecting => {}
             Done::Granted => self.write(client, typ, message, Some(key), |_| {}),
             Done::Refreshed(seconds) => self.write(client, typ, message, Some(key), |writer| {
                 writer.add(LIFETIME, &seconds.to_be_bytes());
@@ -268,20 +279,21 @@ impl Turn {
         &mut self,
         client: &FourTuple,
         typ: MessageType,
-        message: &Message<'_>,
+        asked: impl Into<Asked>,
         key: Option<&Key>,
         fill: impl FnOnce(&mut Writer<'_>),
     ) {
+        let asked = asked.into();
         let mut out = BytesMut::with_capacity(256);
-        let mut writer = Writer::new(&mut out, typ, message.transaction());
+        let mut writer = Writer::new(&mut out, typ, asked.transaction);
         fill(&mut writer);
         if let Some(key) = key {
-            match message.has(MESSAGE_INTEGRITY_SHA256) {
+            match asked.is_sha256 {
                 true => writer.integrity_sha256(key.bytes()),
                 false => writer.integrity(key.bytes()),
             }
         }
-        if message.has_fingerprint() {
+        if asked.has_fingerprint {
             writer.fingerprint();
         }
         writer.finish();

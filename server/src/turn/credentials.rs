@@ -9,12 +9,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 
 use super::account::{Account, Password, Reach};
+use super::bandwidth::{Allowance, Allowances, Bandwidth};
 use super::meter::{Meter, Payer};
 use super::stored::Stored;
 use crate::media::net::stun::integrity::{md5_key, sha256_key};
@@ -82,6 +84,10 @@ pub struct Credentials {
     of_sessions: Arc<Meter>,
     /// What those with time-limited credentials did.
     of_time_limited: Arc<Meter>,
+    /// What each may relay.
+    bandwidth: Option<Bandwidth>,
+    /// Those of who has time-limited ones.
+    allowances: Allowances,
 }
 
 #[derive(Debug)]
@@ -94,8 +100,15 @@ struct SessionCredential {
 impl Credentials {
     /// With these secrets, of which each is as good, no session, and none that is stored.
     pub fn new(secrets: Vec<SharedSecret>) -> Self {
-        let stored = Arc::<Stored>::default();
+        Self::within(secrets, None)
+    }
+
+    /// The same, of which each relays no more than that.
+    pub fn within(secrets: Vec<SharedSecret>, bandwidth: Option<Bandwidth>) -> Self {
+        let stored = Arc::new(Stored::within(bandwidth));
         Self {
+            bandwidth,
+            allowances: Allowances::default(),
             secrets,
             sessions: Mutex::default(),
             of_sessions: stored.meters().meter(Payer::Sessions),
@@ -113,11 +126,11 @@ impl Credentials {
     pub fn issue_for(self: &Arc<Self>, reach: Reach) -> Issued {
         let name = random::text(16);
         let secret = SharedSecret(random::text(24));
-        let meter = match reach {
-            Reach::Ourselves | Reach::Peers => Some(self.of_sessions.clone()),
-            Reach::Only(_) => None,
+        let (meter, bandwidth) = match reach {
+            Reach::Ourselves | Reach::Peers => (Some(self.of_sessions.clone()), self.bandwidth),
+            Reach::Only(_) => (None, None),
         };
-        let account = Account::new(reach, None, meter);
+        let account = Account::new(reach, None, meter, bandwidth.map(Allowance::new));
         let session = SessionCredential {
             secret: secret.clone(),
             account: account.clone(),
@@ -134,7 +147,7 @@ impl Credentials {
     /// Who has this name, and the key with which `is_by` says that it speaks.
     pub fn find(
         &self,
-        unix: u64,
+        (now, unix): (Instant, u64),
         username: &str,
         algorithm: Algorithm,
         is_by: impl Fn(&Key) -> bool,
@@ -157,7 +170,10 @@ impl Credentials {
             .map(|secret| time_limited(secret, username));
         let key = passwords.find_map(|password| good(&password))?;
         let meter = Some(self.of_time_limited.clone());
-        Some((key, Account::new(Reach::Peers, None, meter)))
+        let allowances = &self.allowances;
+        let allowance =
+            (self.bandwidth).map(|bandwidth| allowances.of(now, user_of(username), bandwidth));
+        Some((key, Account::new(Reach::Peers, None, meter, allowance)))
     }
 
     /// Those that are stored.
@@ -267,7 +283,8 @@ mod tests {
 
     fn find(credentials: &Credentials, unix: u64, name: &str, password: &str) -> Option<Reach> {
         let wanted = Key::new(Algorithm::Md5, name, password);
-        let found = credentials.find(unix, name, Algorithm::Md5, |key| *key == wanted);
+        let at = (Instant::now(), unix);
+        let found = credentials.find(at, name, Algorithm::Md5, |key| *key == wanted);
         found.map(|(_, account)| account.reach)
     }
 

@@ -26,6 +26,8 @@ pub struct LiveRelay {
     pub created: u64,
     /// What it has carried, both ways.
     bytes: AtomicU64,
+    /// What was too much.
+    held_back: AtomicU64,
 }
 
 impl LiveRelay {
@@ -44,6 +46,7 @@ impl LiveRelay {
             relayed,
             created,
             bytes: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
         }
     }
 
@@ -51,11 +54,20 @@ impl LiveRelay {
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
+
+    /// What it has not carried, as its user had relayed as much as it may.
+    pub fn held_back(&self) -> u64 {
+        self.held_back.load(Ordering::Relaxed)
+    }
 }
 
 /// All of them, by numbers that grow.
 #[derive(Debug, Default)]
-pub struct LiveRelays(Mutex<Relays>);
+pub struct LiveRelays {
+    relays: Mutex<Relays>,
+    /// What was too much of all, also of those that are over.
+    held_back: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Relays {
@@ -101,9 +113,14 @@ impl LiveRelays {
         }
     }
 
+    /// What relays have not carried since the start, as their users had relayed as much as they may.
+    pub fn held_back(&self) -> u64 {
+        self.held_back.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Relays> {
         // Every change is one insertion or removal.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.relays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,6 +139,7 @@ impl Listed {
             username: self.relay.username.clone(),
             client,
             bytes: AtomicU64::new(self.relay.bytes()),
+            held_back: AtomicU64::new(self.relay.held_back()),
             ..*self.relay
         });
         self.relay = relay.clone();
@@ -131,6 +149,14 @@ impl Listed {
     /// Adds what it has carried since.
     pub(super) fn add(&self, bytes: u64) {
         self.relay.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Adds what it has not carried since.
+    pub(super) fn hold_back(&self, bytes: u64) {
+        if bytes > 0 {
+            self.relay.held_back.fetch_add(bytes, Ordering::Relaxed);
+            self.all.held_back.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 }
 

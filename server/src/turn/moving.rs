@@ -106,21 +106,24 @@ impl Turn {
         }
         match self.refresh(now, key, message, host)? {
             Done::Refreshed(seconds @ 1..) => Ok(Done::Moved(key, seconds)),
-            done @ (Done::Refreshed(_) | Done::Allocated(_) | Done::Granted | Done::Moved(..)) => {
-                Ok(done)
-            }
+            done @ (Done::Refreshed(_)
+            | Done::Allocated(_)
+            | Done::Granted
+            | Done::Connecting
+            | Done::Moved(..)) => Ok(done),
         }
     }
 
     /// A client is at another path from now on, and needs another ticket for the next one.
     fn move_to(&mut self, now: Instant, key: usize, path: &FourTuple) -> Result<(), Refusal> {
         let allocation = self.allocations.get_mut(key).ok_or(Refusal::Mismatch)?;
+        let number = allocation.number();
         let mobility = allocation.mobility.as_mut().ok_or(Refusal::Mismatch)?;
         let is_counted = (self.shared.quotas).move_to(&mut allocation.quota, path.remote.ip());
         if !is_counted {
             return Err(Refusal::Quota);
         }
-        let ticket = self.shared.tickets.make(allocation.relayed.port());
+        let ticket = self.shared.tickets.make(number);
         // Back where it was, it is there already.
         let is_back = allocation.client == *path;
         let elsewhere = &self.shared.elsewhere;

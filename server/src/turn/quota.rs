@@ -15,19 +15,37 @@ pub const MAX_PER_STORED: usize = 4096;
 pub const MAX_PER_SOURCE: usize = 1024;
 
 /// The counts.
-#[derive(Default)]
+#[derive(Debug)]
 pub struct Quotas {
     users: Counts<Box<str>>,
     sources: Counts<IpAddr>,
+    /// What each source may have.
+    most_of_source: usize,
+}
+
+/// Those of allocations.
+impl Default for Quotas {
+    fn default() -> Self {
+        Self::of_sources(MAX_PER_SOURCE)
+    }
 }
 
 impl Quotas {
+    /// Nobody has any yet, and a source may have so many.
+    pub fn of_sources(most: usize) -> Self {
+        Self {
+            users: Counts::default(),
+            sources: Counts::default(),
+            most_of_source: most,
+        }
+    }
+
     /// One more for a user, who may have so many, and a source, if both may have one more.
     pub fn take(&self, user: &str, most: usize, source: IpAddr) -> Option<Quota> {
         let site = end_site(source);
         Some(Quota {
             _user: self.users.take(user.into(), most)?,
-            _source: self.sources.take(site, MAX_PER_SOURCE)?,
+            _source: self.sources.take(site, self.most_of_source)?,
             site,
         })
     }
@@ -38,7 +56,7 @@ impl Quotas {
         if source == quota.site {
             return true;
         }
-        let Some(taken) = self.sources.take(source, MAX_PER_SOURCE) else {
+        let Some(taken) = self.sources.take(source, self.most_of_source) else {
             return false;
         };
         (quota.site, quota._source) = (source, taken);
@@ -57,6 +75,7 @@ impl Quotas {
 }
 
 /// One allocation's. Dropping it gives it back.
+#[derive(Debug)]
 pub struct Quota {
     _user: Count<Box<str>>,
     _source: Count<IpAddr>,

@@ -1,4 +1,5 @@
-//! Why a request is refused, and what that is called (RFC 8489 §14.8, RFC 8656 §19).
+//! Why a request is refused, and what that is called (RFC 8489 §14.8, RFC 8656 §19,
+//! RFC 6062 §6.3).
 
 /// Why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +20,14 @@ pub enum Refusal {
     Family,
     /// The allocation is somebody else's.
     WrongCredentials,
-    /// There are UDP relays only.
+    /// There are relays of UDP and TCP only.
     Transport,
     /// The peer is of another family than the relay.
     PeerFamily,
+    /// There is a connection to the peer already, or there will be.
+    Connected,
+    /// The peer cannot be reached, or does not answer.
+    Unreachable,
     /// The user, or its address, has as many as it may have.
     Quota,
     /// There is no port left, or no socket.
@@ -43,6 +48,8 @@ impl Refusal {
             Self::WrongCredentials => (441, "Wrong Credentials"),
             Self::Transport => (442, "Unsupported Transport Protocol"),
             Self::PeerFamily => (443, "Peer Address Family Mismatch"),
+            Self::Connected => (446, "Connection Already Exists"),
+            Self::Unreachable => (447, "Connection Timeout or Failure"),
             Self::Quota => (486, "Allocation Quota Reached"),
             Self::Capacity => (508, "Insufficient Capacity"),
         }

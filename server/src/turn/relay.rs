@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::allocation::{Allocation, Way};
+use super::allocation::{Allocation, RelayedTransport, Way};
+use super::bandwidth::Direction;
 use super::server::Turn;
 use crate::media::net::framing::MAX_FRAME;
 use crate::media::net::outbox::{Outbox, Transmit};
@@ -35,8 +36,7 @@ impl Turn {
         let key = self.sender(client)?;
         let allocation = self.allocations.get_mut(key)?;
         let (peer, way) = allocation.peer_of(now, number)?;
-        allocation.count(data.len());
-        pass_on(&mut self.peers, allocation, peer, way, data)
+        self.pass(now, key, peer, way, data)
     }
 
     /// Takes a Send indication of a client.
@@ -50,8 +50,37 @@ impl Turn {
         let allocation = self.allocations.get_mut(key)?;
         let peer = read_address(message.get(XOR_PEER_ADDRESS)?, message.transaction())?;
         let data = message.get(DATA)?;
+        if allocation.transport() == RelayedTransport::Tcp {
+            return None;
+        }
         let way = allocation.way(now, peer, &self.shared.own)?;
-        allocation.count(data.len());
+        // A channel has its peer already.
+        if way == Way::Peer && !self.may_send(now, key, peer) {
+            return None;
+        }
+        self.pass(now, key, peer, way, data)
+    }
+
+    /// Passes on what a client sends by its relay.
+    fn pass<'a>(
+        &mut self,
+        now: Instant,
+        key: usize,
+        peer: SocketAddr,
+        way: Way,
+        data: &'a [u8],
+    ) -> Option<Own<'a>> {
+        if way == Way::Neighbour {
+            self.pass_to_neighbour(now, key, peer, data);
+            return None;
+        }
+        let allocation = self.allocations.get_mut(key)?;
+        if !allocation.carries(now, Direction::Up, data.len()) {
+            return None;
+        }
+        if let Some(tenancy) = &mut allocation.tenancy {
+            tenancy.note_check(now, data);
+        }
         pass_on(&mut self.peers, allocation, peer, way, data)
     }
 
@@ -66,8 +95,10 @@ impl Turn {
             return;
         };
         // What claims to come from our own port did not, or it would not have come this way.
-        if allocation.way(now, peer, &self.shared.own) == Some(Way::Peer) {
-            allocation.count(datagram.len());
+        if allocation.way(now, peer, &self.shared.own) == Some(Way::Peer)
+            && allocation.transport() == RelayedTransport::Udp
+            && allocation.carries(now, Direction::Down, datagram.len())
+        {
             let indications = &mut self.indications;
             wrap(
                 now,
@@ -88,22 +119,22 @@ impl Turn {
         let Some(allocation) = key.and_then(|key| self.allocations.get_mut(*key)) else {
             return;
         };
-        let is_its = allocation.relayed == remote;
+        let is_its = allocation.name == remote && allocation.transport() == RelayedTransport::Udp;
         if is_its && allocation.way(now, local, &self.shared.own) == Some(Way::Ourselves) {
-            allocation.count(transmit.data.len());
             let (out, indications) = (&mut self.clients, &mut self.indications);
             for datagram in transmit.datagrams() {
-                wrap(
-                    now,
-                    out,
-                    allocation,
-                    local,
-                    datagram,
-                    transmit.expires,
-                    indications,
-                );
+                if allocation.carries(now, Direction::Down, datagram.len()) {
+                    let expires = transmit.expires;
+                    wrap(now, out, allocation, local, datagram, expires, indications);
+                }
             }
         }
+    }
+
+    /// Another indication's transaction.
+    pub(super) fn next_indication(&mut self) -> TransactionId {
+        self.indications += 1;
+        indication(self.indications)
     }
 
     /// The shard whose allocation has a relayed address.
@@ -128,11 +159,11 @@ fn pass_on<'a>(
             FourTuple {
                 transport: Transport::Relayed,
                 local: peer,
-                remote: allocation.relayed,
+                remote: allocation.name,
             },
             data,
         )),
-        Way::Peer => {
+        Way::Neighbour | Way::Peer => {
             let path = FourTuple {
                 transport: Transport::Udp,
                 local: allocation.bound,
@@ -145,7 +176,7 @@ fn pass_on<'a>(
 }
 
 /// Sends a peer's datagram to the client: on its channel, or as an indication.
-fn wrap(
+pub(super) fn wrap(
     now: Instant,
     clients: &mut Outbox,
     allocation: &Allocation,
@@ -160,7 +191,7 @@ fn wrap(
             // Padding is for streams (RFC 8656 §12.5).
             let padding = match client.transport {
                 Transport::Tcp => data.len().next_multiple_of(4) - data.len(),
-                Transport::Udp | Transport::Dtls | Transport::Relayed => 0,
+                Transport::Udp | Transport::Dtls | Transport::Relayed | Transport::Allocated => 0,
             };
             let len = CHANNEL_HEADER + data.len() + padding;
             write(clients, client, len, expires, |out| {

@@ -111,6 +111,11 @@ impl Reader {
         }
     }
 
+    /// Any may hold something: what was noted is forgotten.
+    pub(super) fn start_over(&mut self) {
+        self.0.iter_mut().for_each(|it| it.2 = true);
+    }
+
     /// Whether any may have more to read.
     pub(super) fn has_unread(&self) -> bool {
         self.0.iter().any(|(_, _, unread)| *unread)

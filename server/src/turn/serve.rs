@@ -1,33 +1,36 @@
-//! What is done for a client that has shown who it is: allocations made, kept and ended, peers permitted,
-//! channels bound (RFC 8656 §7 to §12).
+//! What is done for a client that has shown who it is: allocations made, kept and ended (RFC 8656 §7, §8). What of
+//! peers is for `permits`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::account::{Account, Reach};
-use super::allocation::{Allocation, DEFAULT_LIFETIME, Full, Grounds, MAX_LIFETIME, Taken, Ways};
+use super::allocation::{Allocation, DEFAULT_LIFETIME, Grounds, MAX_LIFETIME, RelayedTransport};
 use super::answer::{Done, User};
+use super::connections::Connections;
 use super::credentials::user_of;
 use super::live::LiveRelay;
 use super::ports::{Lease, Parity};
 use super::quota::{MAX_PER_STORED, MAX_PER_USER, Quota};
 use super::refusal::Refusal;
 use super::server::{Host, RESERVED_FOR, Reservation, Turn};
+use super::sharing::{self, Sharing};
+use super::tenancy::Tenancy;
+use super::tenant::Holder;
 use crate::media::net::path::FourTuple;
 use crate::media::net::stun::attribute::{
-    CHANNEL_NUMBER, DONT_FRAGMENT, EVEN_PORT, LIFETIME, MOBILITY_TICKET, NONCE, PASSWORD_ALGORITHM,
-    REALM, REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, RESERVATION_TOKEN, USERNAME,
-    XOR_PEER_ADDRESS, read_address,
+    CHANNEL_NUMBER, CONNECTION_ID, DONT_FRAGMENT, EVEN_PORT, LIFETIME, MOBILITY_TICKET, NONCE,
+    PASSWORD_ALGORITHM, REALM, REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, RESERVATION_TOKEN,
+    USERNAME, XOR_PEER_ADDRESS,
 };
 use crate::media::net::stun::{Message, Method};
 
-/// Numbers of channels. RFC 8656 §12 ends at 0x4fff, but clients of RFC 5766 go on.
-const CHANNELS: std::ops::RangeInclusive<u16> = 0x4000..=0x7ffe;
-
-/// UDP's number (RFC 8656 §18.7).
+/// UDP's number (RFC 8656 §18.7), and TCP's.
 const UDP: u8 = 17;
+const TCP: u8 = 6;
 
-const UNDERSTOOD: [u16; 12] = [
+const UNDERSTOOD: [u16; 13] = [
     USERNAME,
     REALM,
     NONCE,
@@ -41,6 +44,7 @@ const UNDERSTOOD: [u16; 12] = [
     DONT_FRAGMENT,
     CHANNEL_NUMBER,
     XOR_PEER_ADDRESS,
+    CONNECTION_ID,
 ];
 
 /// Ports tried for one allocation: another program's sockets may be on some.
@@ -87,6 +91,9 @@ impl Turn {
         if method == Method::Allocate {
             return self.allocate(now, client, key, message, user, host);
         }
+        if method == Method::ConnectionBind {
+            return self.bind_connection(now, client, message, &user);
+        }
         if method == Method::Refresh && message.get(MOBILITY_TICKET).is_some() {
             return self.refresh_by_ticket(now, client, key, message, &user, host);
         }
@@ -95,9 +102,13 @@ impl Turn {
             Method::Refresh => self.refresh(now, key, message, host),
             Method::CreatePermission => self.permit(now, key, message, host),
             Method::ChannelBind => self.bind(now, key, message, host),
-            Method::Binding | Method::Allocate | Method::Send | Method::Data => {
-                Err(Refusal::BadRequest)
-            }
+            Method::Connect => self.connect(now, key, message, &user.key, host),
+            Method::Binding
+            | Method::Allocate
+            | Method::Send
+            | Method::Data
+            | Method::ConnectionBind
+            | Method::ConnectionAttempt => Err(Refusal::BadRequest),
         }
     }
 
@@ -122,40 +133,40 @@ impl Turn {
         host: &mut impl Host,
     ) -> Result<Done, Refusal> {
         if let Some(known) = known {
-            let is_again =
-                |allocation: &Allocation| allocation.transaction == message.transaction();
-            return match self.allocations.get(known).is_some_and(is_again) {
-                true => Ok(Done::Allocated(known)),
-                false => Err(Refusal::Mismatch),
-            };
+            return self.allocated(known, message);
         }
-        match message.get(REQUESTED_TRANSPORT) {
-            Some([UDP, ..]) => {}
-            Some([_, ..]) => return Err(Refusal::Transport),
-            Some([]) | None => return Err(Refusal::BadRequest),
-        }
+        let transport = self.relayed_transport(client, message, &user)?;
         // It is empty as long as there is none (RFC 8016 §3.1.2).
-        if message
-            .get(MOBILITY_TICKET)
-            .is_some_and(|ticket| !ticket.is_empty())
-        {
+        let ticket = message.get(MOBILITY_TICKET);
+        if ticket.is_some_and(|ticket| !ticket.is_empty()) {
             return Err(Refusal::BadRequest);
         }
         let place = match message.get(RESERVATION_TOKEN) {
             Some(token) => self.reserved(now, message, &user, token, host)?,
-            None => self.new_place(now, client, message, &user, host)?,
+            None => self.new_place(now, client, transport, message, &user, host)?,
         };
         let transaction = message.transaction();
-        let is_open = needs_socket(&user);
+        let shared = self.shared_by(&user, transport).cloned();
+        let is_open = needs_socket(&user) && shared.is_none();
+        let number = place.lease.port();
+        let port = shared.as_ref().map_or(number, |shared| shared.port());
         let lifetime = lifetime(message, &user.account, host);
         let payer = user.account.meter.as_ref().map(|meter| meter.payer());
         let listed = self.shared.live.enter(LiveRelay::new(
             (&user.username, payer),
             (client.remote, client.transport),
-            SocketAddr::new(place.relayed, place.lease.port()),
+            SocketAddr::new(place.relayed, port),
             host.unix_time(),
         ));
-        let mobility = self.mobility(client, message, place.lease.port());
+        let mobility = self.mobility(client, message, number);
+        let connections = (transport == RelayedTransport::Tcp).then(|| {
+            let at = [place.relayed, place.bound].map(|at| SocketAddr::new(at, port));
+            Box::new(Connections::new(now, &self.shared.connections, at))
+        });
+        let tenancy = shared.map(|shared| {
+            let tenant = (shared.tenant(self.shard, number), holder(&user, client));
+            Box::new(Tenancy::new(&shared, tenant, place.bound))
+        });
         self.insert(Allocation::new(Grounds {
             client: *client,
             username: user.username.into(),
@@ -167,19 +178,32 @@ impl Turn {
             token: place.token,
             is_open,
             expires: now + lifetime,
+            port,
             lease: place.lease,
             quota: place.quota,
             listed,
             mobility,
+            connections,
+            tenancy,
         }));
         let key = self.by_client.get(client).ok_or(Refusal::Capacity)?;
         Ok(Done::Allocated(*key))
+    }
+
+    /// What is asked for a second time has been given; a client has no other allocation.
+    fn allocated(&self, known: usize, message: &Message<'_>) -> Result<Done, Refusal> {
+        let is_again = |allocation: &Allocation| allocation.transaction == message.transaction();
+        match self.allocations.get(known).is_some_and(is_again) {
+            true => Ok(Done::Allocated(known)),
+            false => Err(Refusal::Mismatch),
+        }
     }
 
     fn new_place(
         &self,
         now: Instant,
         client: &FourTuple,
+        transport: RelayedTransport,
         message: &Message<'_>,
         user: &User,
         host: &mut impl Host,
@@ -194,13 +218,17 @@ impl Turn {
             Some([flags, ..]) if flags & 0x80 != 0 => Parity::Pair,
             Some(_) => Parity::Even,
         };
+        let shared = self.shared_by(user, transport);
+        if shared.is_some_and(|shared| !suits(shared.port(), parity)) {
+            return Err(Refusal::Capacity);
+        }
         let address = host.address(client.local.ip(), is_ipv6);
         let (relayed, bound) = address.ok_or(Refusal::Family)?;
         let quota = self.quota(user, client)?;
         let second = (parity == Parity::Pair)
             .then(|| self.quota(user, client))
             .transpose()?;
-        let (lease, next) = self.lease(user, parity, bound, host)?;
+        let (lease, next) = self.lease(user, parity, (bound, transport), host)?;
         let token = next.zip(second).map(|(lease, quota)| {
             let mut token = [0; 8];
             host.random(&mut token);
@@ -229,24 +257,33 @@ impl Turn {
         &self,
         user: &User,
         parity: Parity,
-        bound: IpAddr,
+        (bound, transport): (IpAddr, RelayedTransport),
         host: &mut impl Host,
     ) -> Result<(Lease, Option<Lease>), Refusal> {
-        let ports = match user.account.reach {
-            Reach::Ourselves => &self.shared.numbers,
-            Reach::Peers | Reach::Only(_) => &self.shared.ports,
+        // Where there is no socket of its own, no port is taken from those that need one.
+        let needs_none = !needs_socket(user) || self.shared_by(user, transport).is_some();
+        let ports = match needs_none {
+            true => &self.shared.numbers,
+            false => &self.shared.ports,
         };
         for _ in 0..MAX_TRIES {
             let mut seed = [0; 4];
             host.random(&mut seed);
             let leases = ports.take(self.shard, parity, u32::from_be_bytes(seed));
             let (lease, next) = leases.ok_or(Refusal::Capacity)?;
-            let is_had = !needs_socket(user) || host.open(SocketAddr::new(bound, lease.port()));
+            let bound = SocketAddr::new(bound, lease.port());
+            let is_had = needs_none || host.open(bound, transport);
             if is_had {
                 return Ok((lease, next));
             }
         }
         Err(Refusal::Capacity)
+    }
+
+    /// The port that a user's relay shares with others, if it does. One to this server itself is a number alone.
+    fn shared_by(&self, user: &User, transport: RelayedTransport) -> Option<&Arc<Sharing>> {
+        let sharing = self.shared.sharing.as_ref();
+        sharing.filter(|_| needs_socket(user) && transport == RelayedTransport::Udp)
     }
 
     fn quota(&self, user: &User, client: &FourTuple) -> Result<Quota, Refusal> {
@@ -279,7 +316,8 @@ impl Turn {
             return Err(Refusal::Capacity);
         }
         let kept = reservations.remove(&token).ok_or(Refusal::Capacity)?;
-        if needs_socket(user) && !host.open(SocketAddr::new(kept.bound, kept.lease.port())) {
+        let bound = SocketAddr::new(kept.bound, kept.lease.port());
+        if needs_socket(user) && !host.open(bound, RelayedTransport::Udp) {
             return Err(Refusal::Capacity);
         }
         Ok(Place {
@@ -316,96 +354,43 @@ impl Turn {
         Ok(Done::Refreshed(lifetime.as_secs() as u32))
     }
 
-    /// RFC 8656 §10.2. Of peers that may not all be reached, none; of more than there is room for, the first.
-    fn permit(
-        &mut self,
-        now: Instant,
-        key: usize,
+    /// What the relay is to carry, if it may.
+    fn relayed_transport(
+        &self,
+        client: &FourTuple,
         message: &Message<'_>,
-        host: &impl Host,
-    ) -> Result<Done, Refusal> {
-        let mut granted = Vec::new();
-        let peers = message
-            .covered()
-            .filter(|(typ, _)| *typ == XOR_PEER_ADDRESS);
-        for (_, value) in peers {
-            let peer = read_address(value, message.transaction()).ok_or(Refusal::BadRequest)?;
-            granted.push((peer.ip(), self.ways(key, peer, host)?));
-        }
-        if granted.is_empty() {
-            return Err(Refusal::BadRequest);
-        }
-        for (address, ways) in granted {
-            self.grant(now, key, address, ways)?;
-        }
-        Ok(Done::Granted)
-    }
-
-    /// RFC 8656 §12.2.
-    fn bind(
-        &mut self,
-        now: Instant,
-        key: usize,
-        message: &Message<'_>,
-        host: &impl Host,
-    ) -> Result<Done, Refusal> {
-        let peer = message.get(XOR_PEER_ADDRESS);
-        let peer = peer.and_then(|value| read_address(value, message.transaction()));
-        let (Some([a, b, ..]), Some(peer)) = (message.get(CHANNEL_NUMBER), peer) else {
-            return Err(Refusal::BadRequest);
-        };
-        let number = u16::from_be_bytes([*a, *b]);
-        if !CHANNELS.contains(&number) {
-            return Err(Refusal::BadRequest);
-        }
-        let ways = self.ways(key, peer, host)?;
-        let allocation = self.allocations.get(key).ok_or(Refusal::Mismatch)?;
-        let checked = allocation.check_channel(now, number, peer);
-        checked.map_err(|Taken| Refusal::BadRequest)?;
-        let way = ways.to(peer.port(), &self.shared.own);
-        let way = way.ok_or(Refusal::Forbidden)?;
-        self.grant(now, key, peer.ip(), ways)?;
-        let allocation = self.allocations.get_mut(key).ok_or(Refusal::Mismatch)?;
-        let bound = allocation.bind(now, number, peer, way);
-        bound.map_err(|Full| Refusal::Capacity)?;
-        Ok(Done::Granted)
-    }
-
-    /// The ways to a peer's address, of which there must be one.
-    fn ways(&self, key: usize, peer: SocketAddr, host: &impl Host) -> Result<Ways, Refusal> {
-        let allocation = self.allocations.get(key).ok_or(Refusal::Mismatch)?;
-        if peer.is_ipv4() != allocation.relayed.is_ipv4() {
-            return Err(Refusal::PeerFamily);
-        }
-        let (is_own, access) = (host.is_own(peer.ip()), &self.shared.access);
-        let (is_admitted, is_allowed) = match allocation.account.reach {
-            Reach::Ourselves => (false, false),
-            Reach::Peers => (access.admits(peer.ip()), access.allows(peer.ip())),
-            Reach::Only(one) => (false, one == peer.ip()),
-        };
-        let ways = Ways {
-            ourselves: is_own,
-            relays: is_own && is_admitted,
-            // What comes from here passes this machine's firewall: its services are for nobody, unless said so.
-            peers: is_allowed || is_admitted && !is_own,
-        };
-        match ways.is_none() {
-            true => Err(Refusal::Forbidden),
-            false => Ok(ways),
+        user: &User,
+    ) -> Result<RelayedTransport, Refusal> {
+        match message.get(REQUESTED_TRANSPORT) {
+            Some([UDP, ..]) => Ok(RelayedTransport::Udp),
+            Some([TCP, ..]) if self.shared.has_streams => {
+                Self::check_stream_request(client, message, user)?;
+                Ok(RelayedTransport::Tcp)
+            }
+            Some([_, ..]) => Err(Refusal::Transport),
+            Some([]) | None => Err(Refusal::BadRequest),
         }
     }
+}
 
-    /// Permits an address.
-    fn grant(
-        &mut self,
-        now: Instant,
-        key: usize,
-        address: IpAddr,
-        ways: Ways,
-    ) -> Result<(), Refusal> {
-        let allocation = self.allocations.get_mut(key).ok_or(Refusal::Mismatch)?;
-        let permitted = allocation.permit(now, address, ways);
-        permitted.map_err(|Full| Refusal::Capacity)
+/// Who pays for what a relay has at a port that relays share.
+fn holder(user: &User, client: &FourTuple) -> Holder {
+    Holder {
+        user: user_of(&user.username).into(),
+        most: match user.account.is_stored() {
+            true => sharing::MAX_PER_STORED,
+            false => sharing::MAX_PER_USER,
+        },
+        source: client.remote.ip(),
+    }
+}
+
+/// Whether a port that relays share is what is asked for. Nobody has it to itself, nor the next one.
+fn suits(port: u16, parity: Parity) -> bool {
+    match parity {
+        Parity::Any => true,
+        Parity::Even => port.is_multiple_of(2),
+        Parity::Pair => false,
     }
 }
 

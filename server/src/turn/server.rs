@@ -15,7 +15,9 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::access::Access;
-use super::allocation::{Allocation, OwnPorts};
+use super::allocation::{Allocation, OwnPorts, RelayedTransport};
+use super::attempts::Attempts;
+use super::connections::{self, AllConnections, ConnectionId, JoinedLink};
 use super::credentials::Credentials;
 use super::live::LiveRelays;
 use super::mobility::{Elsewhere, HandedOver};
@@ -23,6 +25,8 @@ use super::nonce::Nonces;
 use super::places::Places;
 use super::ports::{Lease, Ports};
 use super::quota::{Quota, Quotas};
+use super::refusal::Refusal;
+use super::sharing::Sharing;
 use super::ticket::Tickets;
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::FourTuple;
@@ -56,11 +60,26 @@ pub trait Host {
     /// Whether an address, with the media port, is this server.
     fn is_own(&self, address: IpAddr) -> bool;
 
-    /// Opens a relay's socket.
-    fn open(&mut self, bound: SocketAddr) -> bool;
+    /// Whether what is sent to an address from here arrives at this machine, whoever listens there.
+    fn is_here(&self, address: IpAddr) -> bool;
+
+    /// Opens a relay's socket; one that peers connect to, where it carries streams.
+    fn open(&mut self, bound: SocketAddr, transport: RelayedTransport) -> bool;
 
     /// Closes it.
-    fn close(&mut self, bound: SocketAddr);
+    fn close(&mut self, bound: SocketAddr, transport: RelayedTransport);
+
+    /// Begins to connect a relay with a peer. What comes of it [is said](Turn::handle_connected) later, unless nothing
+    /// comes of it at once.
+    fn connect(
+        &mut self,
+        id: ConnectionId,
+        bound: SocketAddr,
+        peer: SocketAddr,
+    ) -> Result<(), Refusal>;
+
+    /// Closes such a connection, or one that came from a peer, and the client's that it is joined with.
+    fn end(&mut self, id: ConnectionId);
 }
 
 /// What the servers of all shards share.
@@ -73,13 +92,23 @@ pub struct Shared {
     pub quotas: Quotas,
     /// Where.
     pub ports: Ports,
-    /// Where those are that lead to this server alone: numbers without sockets. However many sessions there are, they
-    /// take no port from the others.
+    /// Where those are that need no socket of their own, as they lead to this server alone, or share a port. However
+    /// many there are, they take no port from the others.
     pub numbers: Ports,
+    /// Those between relays and their peers.
+    pub connections: Arc<AllConnections>,
+    /// How many of them.
+    pub connection_quotas: Quotas,
+    /// How often they are tried to be opened.
+    pub(super) attempts: Mutex<Attempts>,
+    /// Whether there are relays of TCP.
+    pub(super) has_streams: bool,
     /// What requests are challenged with.
     pub nonces: Nonces,
     /// This server's own ports.
     pub own: OwnPorts,
+    /// The one that relays of datagrams share, if they do.
+    pub(super) sharing: Option<Arc<Sharing>>,
     /// The relays there are now.
     pub live: Arc<LiveRelays>,
     /// Where clients find out about their NATs, if they can.
@@ -112,6 +141,7 @@ impl Shared {
         let own = OwnPorts {
             media: media_port,
             relays: ports.range(),
+            shared: None,
         };
         let numbers = ports.beside();
         numbers.leave_out(media_port);
@@ -120,10 +150,15 @@ impl Shared {
             access,
             credentials,
             quotas: Quotas::default(),
+            connections: Arc::default(),
+            connection_quotas: Quotas::of_sources(connections::MAX_PER_SOURCE),
+            attempts: Mutex::default(),
+            has_streams: false,
             ports,
             tickets: Tickets::new(&nonces.derive(b"tickets")),
             nonces,
             own,
+            sharing: None,
             live: Arc::default(),
             elsewhere: Arc::default(),
             places: None,
@@ -135,6 +170,33 @@ impl Shared {
     #[must_use]
     pub fn discovering(self, places: Option<Places>) -> Self {
         Self { places, ..self }
+    }
+
+    /// With relays of TCP, or without.
+    #[must_use]
+    pub fn carrying_streams(self, has_streams: bool) -> Self {
+        Self {
+            has_streams,
+            ..self
+        }
+    }
+
+    /// Relays of datagrams share a port. Each has a number of those that need no socket.
+    #[must_use]
+    pub fn sharing(mut self, port: Option<u16>) -> Self {
+        // It is the address of all.
+        if let Some(port) = port {
+            self.numbers.leave_out(port);
+        }
+        self.own.shared = port;
+        self.sharing = port.map(Sharing::new);
+        self
+    }
+
+    /// Datagrams that came to the port that relays share and were nobody's, and those that were not sent from there.
+    pub fn astray(&self) -> (u64, u64) {
+        let sharing = self.sharing.as_ref();
+        sharing.map_or((0, 0), |sharing| (sharing.unowned(), sharing.unsent()))
     }
 
     pub(super) fn reservations(&self) -> MutexGuard<'_, HashMap<[u8; 8], Reservation>> {
@@ -152,6 +214,10 @@ pub struct Turn {
     pub(super) by_port: FxHashMap<u16, usize>,
     /// How often those are answered who have shown no credentials.
     pub(super) strangers: Sources,
+    /// How often those are heard who would join a connection with a peer's.
+    pub(super) joiners: Sources,
+    /// Clients' connections that are joined with peers'.
+    pub(super) joined: VecDeque<(FourTuple, ConnectionId, JoinedLink)>,
     /// To clients.
     pub(super) clients: Outbox,
     /// To peers, from relays.
@@ -175,6 +241,8 @@ impl Turn {
             by_client: HashMap::default(),
             by_port: FxHashMap::default(),
             strangers: Sources::new(Rate::new(ANSWERS, ANSWERS_AT_ONCE)),
+            joiners: Sources::new(Rate::new(ANSWERS, ANSWERS_AT_ONCE)),
+            joined: VecDeque::new(),
             clients: Outbox::default(),
             peers: Outbox::default(),
             indications: 0,
@@ -233,11 +301,18 @@ impl Turn {
             return;
         }
         self.next_sweep = now + SWEEP_INTERVAL;
+        if let Some(sharing) = &self.shared.sharing {
+            sharing.lock().handle_timeout(now);
+        }
         let over = |(key, allocation): (usize, &Allocation)| allocation.is_over(now).then_some(key);
         let over: Vec<_> = self.allocations.iter().filter_map(over).collect();
         over.into_iter().for_each(|key| self.remove(key, host));
-        for (_, allocation) in &mut self.allocations {
-            allocation.meter();
+        let all: Vec<_> = self.allocations.iter().map(|(key, _)| key).collect();
+        for key in all {
+            self.expire_connections(now, key, host);
+            if let Some(allocation) = self.allocations.get_mut(key) {
+                allocation.meter();
+            }
         }
         self.shared
             .reservations()
@@ -254,14 +329,12 @@ impl Turn {
     /// Ends them all.
     pub fn close_all(self, host: &mut impl Host) {
         for (_, allocation) in self.allocations {
-            if allocation.is_open {
-                host.close(allocation.bound);
-            }
+            close(allocation, host);
         }
     }
 
     pub(super) fn insert(&mut self, allocation: Allocation) {
-        let (client, port) = (allocation.client, allocation.relayed.port());
+        let (client, port) = (allocation.client, allocation.number());
         if client.transport.is_connected() {
             self.introductions.push(client);
         }
@@ -279,9 +352,18 @@ impl Turn {
         if let Some(path) = arriving.and_then(|mobility| mobility.arriving()) {
             self.by_client.remove(path);
         }
-        self.by_port.remove(&allocation.relayed.port());
-        if allocation.is_open {
-            host.close(allocation.bound);
-        }
+        self.by_port.remove(&allocation.number());
+        close(allocation, host);
+    }
+}
+
+/// Closes what an allocation has open.
+fn close(allocation: Allocation, host: &mut impl Host) {
+    let connections = allocation.connections.iter();
+    connections
+        .flat_map(|connections| connections.ids())
+        .for_each(|id| host.end(id));
+    if allocation.is_open {
+        host.close(allocation.bound, allocation.transport());
     }
 }

@@ -6,8 +6,10 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use ferrite_protocol::IceServer;
+use tokio::sync::watch;
 
 use super::access::Access;
+use super::bandwidth::Bandwidth;
 use super::credentials::{Credentials, Login, SharedSecret};
 use super::guest::{Addresses, TurnGuest};
 use super::live::LivePage;
@@ -15,6 +17,8 @@ use super::nonce::Nonces;
 use super::ports::Ports;
 use super::second_port::SecondPort;
 use super::server::Shared;
+use super::shared_port::SharedPort;
+use super::streams::HeldStreams;
 use crate::interface::InterfaceRule;
 use crate::media::net::candidates::Interfaces;
 use crate::media::net::guest::Guest;
@@ -28,6 +32,12 @@ pub struct TurnConfig {
     pub secrets: Vec<SharedSecret>,
     /// The relays' ports.
     pub relay_ports: RangeInclusive<u16>,
+    /// The one that all relays of datagrams share, if they do.
+    pub shared_port: Option<SharedPort>,
+    /// Whether there are relays of TCP, too.
+    pub tcp_relays: bool,
+    /// How much the relays of one credential carry, if that is limited.
+    pub bandwidth: Option<Bandwidth>,
     /// Whom they may reach.
     pub access: Access,
     /// What a 1:1 NAT makes of this machine's addresses.
@@ -36,8 +46,8 @@ pub struct TurnConfig {
     pub interfaces: Vec<InterfaceRule>,
     /// Where TURN is spoken over TLS, if it is.
     pub turns: Option<Turns>,
-    /// Other servers that clients may use.
-    pub others: Vec<IceServer>,
+    /// Other servers that clients may use; a provider may name others later.
+    pub others: watch::Receiver<Vec<IceServer>>,
     /// By what clients find out about their NATs, if they can.
     pub second_port: Option<SecondPort>,
 }
@@ -57,6 +67,8 @@ pub struct Turns {
 pub struct TurnServers {
     config: TurnConfig,
     credentials: Arc<Credentials>,
+    /// Connections between relays and their peers.
+    held: Arc<HeldStreams>,
     made: OnceLock<(Arc<Shared>, Arc<Addresses>)>,
 }
 
@@ -70,8 +82,12 @@ impl TurnServers {
     /// None yet.
     pub fn new(config: TurnConfig) -> Self {
         Self {
-            credentials: Arc::new(Credentials::new(config.secrets.clone())),
+            credentials: Arc::new(Credentials::within(
+                config.secrets.clone(),
+                config.bandwidth,
+            )),
             config,
+            held: Arc::new(HeldStreams::new()),
             made: OnceLock::new(),
         }
     }
@@ -95,8 +111,13 @@ impl TurnServers {
         };
         let ours = Some(ours).filter(|ours| !ours.urls.is_empty());
         ours.into_iter()
-            .chain(self.config.others.iter().cloned())
+            .chain(self.config.others.borrow().iter().cloned())
             .collect()
+    }
+
+    /// The other servers of [`ice_servers`](Self::ice_servers), and when they change.
+    pub fn others(&self) -> watch::Receiver<Vec<IceServer>> {
+        self.config.others.clone()
     }
 
     /// Where relays of this server's are had, for calls with anybody. `loopback` as above.
@@ -136,12 +157,26 @@ impl TurnServers {
         live.unwrap_or_default().page(before, count)
     }
 
+    /// Bytes that relays have not carried since the start, as their users had relayed as much as they may.
+    pub fn held_back(&self) -> u64 {
+        let made = self.made.get();
+        made.map_or(0, |(shared, _)| shared.live.held_back())
+    }
+
+    /// Datagrams that came to the port that relays share and were nobody's, and those that were not sent from there,
+    /// since the start.
+    pub fn astray(&self) -> (u64, u64) {
+        let made = self.made.get();
+        made.map_or((0, 0), |(shared, _)| shared.astray())
+    }
+
     /// A shard's.
     pub fn guest(&self, port: &Port, shard: usize) -> Box<dyn Guest> {
         let (shared, addresses) = self.made.get_or_init(|| self.share(port));
         let second_port = self.config.second_port.clone();
-        let guest = TurnGuest::new(shared.clone(), addresses.clone(), shard);
-        Box::new(guest.with_second_port(second_port))
+        let guest = TurnGuest::new(shared.clone(), self.held.clone(), addresses.clone(), shard);
+        let guest = guest.with_second_port(second_port);
+        Box::new(guest.with_shared_port(self.config.shared_port.clone()))
     }
 
     fn share(&self, port: &Port) -> (Arc<Shared>, Arc<Addresses>) {
@@ -160,6 +195,9 @@ impl TurnServers {
         let second_port = self.config.second_port.as_ref();
         let places = second_port.map(|second| second.places(port.number));
         let shared = shared.discovering(places);
+        let shared = shared.carrying_streams(self.config.tcp_relays);
+        let shared_port = self.config.shared_port.as_ref();
+        let shared = shared.sharing(shared_port.map(SharedPort::number));
         (Arc::new(shared), Arc::new(addresses))
     }
 }

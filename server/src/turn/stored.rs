@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use sha2::{Digest as _, Sha256};
 
 use super::account::{Account, Password, Reach};
+use super::bandwidth::{Allowance, Bandwidth};
 use super::meter::{Meters, Owner, Payer};
 
 /// One that may be used.
@@ -36,6 +37,8 @@ impl fmt::Debug for StoredUser {
 pub struct Stored {
     table: RwLock<Table>,
     meters: Arc<Meters>,
+    /// What each may relay.
+    bandwidth: Option<Bandwidth>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +51,14 @@ struct Table {
 type Hash = [u8; 32];
 
 impl Stored {
+    /// None, and each that comes relays no more than that.
+    pub(super) fn within(bandwidth: Option<Bandwidth>) -> Self {
+        Self {
+            bandwidth,
+            ..Self::default()
+        }
+    }
+
     /// What relays carried: theirs, and all others that are counted.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters
@@ -57,7 +68,8 @@ impl Stored {
     pub fn put(&self, user: StoredUser) {
         self.remove(&user.username);
         let meter = self.meters.meter(Payer::Stored(user.owner));
-        let account = Account::new(Reach::Peers, user.expires, Some(meter));
+        let allowance = self.bandwidth.map(Allowance::new);
+        let account = Account::new(Reach::Peers, user.expires, Some(meter), allowance);
         let user = Arc::new(user);
         let mut table = self.write();
         table.by_api_key.insert(hash(&user.api_key), user.clone());

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `schedule` | when each is told, and told again. No clock, no network |
 //! | `letter` | what is told, and its signature |
-//! | `post` | one call over HTTP or HTTPS |
+//! | `post` | one call |
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -27,8 +27,6 @@ use letter::Letter;
 use post::{Post, Undelivered};
 use schedule::{Fate, Schedule};
 
-#[cfg(test)]
-pub(crate) use post::PATIENCE;
 #[cfg(test)]
 pub(crate) use schedule::{LONGEST_WAIT, MAX_AT_ONCE, MAX_TRIES};
 

@@ -95,6 +95,11 @@ fn a_user_of_a_relay_who_moves_reaches_nobody_inside_either() {
 }
 
 #[test]
+fn a_user_of_a_relay_of_tcp_is_connected_with_nobody_inside() {
+    explore("turn_streams", 3000);
+}
+
+#[test]
 fn an_offer_is_refused_or_answered_soundly() {
     explore("sdp_offer", 300);
 }

@@ -51,6 +51,8 @@ pub struct Native {
     pub idle_steps: usize,
     /// Messages that came back.
     pub messages: Vec<Vec<u8>>,
+    /// Alerts of DTLS that came (RFC 6347 §4.1): when all is well, the other end says goodbye.
+    pub alerts: usize,
 }
 
 impl Native {
@@ -99,6 +101,7 @@ impl Native {
             frames_on: HashMap::new(),
             idle_steps: 0,
             messages: Vec::new(),
+            alerts: 0,
         }
     }
 
@@ -160,14 +163,22 @@ impl Native {
 
     /// Offers pictures to be sent in these layers, smallest first; without any, to be received.
     pub fn offer_pictures(&mut self, rids: &[&str]) -> String {
-        let mut changes = self.rtc.sdp_api();
         let mut simulcast = Simulcast::new();
         let layers = rids.iter().map(|rid| SimulcastLayer::new(rid));
         simulcast.send = layers.collect();
-        let (direction, simulcast) = match rids {
-            [] => (Direction::RecvOnly, None),
-            _ => (Direction::SendOnly, Some(simulcast)),
-        };
+        match rids {
+            [] => self.offer_video(Direction::RecvOnly, None),
+            _ => self.offer_video(Direction::SendOnly, Some(simulcast)),
+        }
+    }
+
+    /// An offer to send a picture in one stream.
+    pub fn offer_one_picture(&mut self) -> String {
+        self.offer_video(Direction::SendOnly, None)
+    }
+
+    fn offer_video(&mut self, direction: Direction, simulcast: Option<Simulcast>) -> String {
+        let mut changes = self.rtc.sdp_api();
         changes.add_media(MediaKind::Video, direction, None, None, simulcast);
         let (offer, pending) = changes.apply().unwrap();
         self.pending = Some(pending);
@@ -240,6 +251,8 @@ impl Native {
         };
         match &received {
             Ok((length, source)) => {
+                const ALERT: u8 = 21;
+                self.alerts += usize::from(buffer[..*length].first() == Some(&ALERT));
                 let to = self.local;
                 let datagram =
                     Receive::new(Protocol::Udp, *source, to, &buffer[..*length]).unwrap();
@@ -249,7 +262,10 @@ impl Native {
             Err(error) => assert!(
                 matches!(
                     error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::ConnectionRefused
+                    ErrorKind::WouldBlock
+                        | ErrorKind::TimedOut
+                        | ErrorKind::ConnectionRefused
+                        | ErrorKind::Interrupted
                 ),
                 "{error}"
             ),

@@ -1,7 +1,6 @@
 //! A TURN client on a socket of its own, with a channel to the server itself.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use ferrite_server::media::net::stun::attribute::{
@@ -11,6 +10,8 @@ use ferrite_server::media::net::stun::attribute::{
 use ferrite_server::media::net::stun::integrity::md5_key;
 use ferrite_server::media::net::stun::{Message, Method, TransactionId, Writer};
 use ferrite_server::turn::credentials::{self, Issued};
+
+use super::PATIENCE;
 
 const CHANNEL: [u8; 2] = [0x40, 0];
 
@@ -46,8 +47,7 @@ impl Relay {
         let server = SocketAddr::from(([127, 0, 0, 1], port));
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
-        let patience = Some(Duration::from_secs(5));
-        socket.set_read_timeout(patience).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut relay = Self {
             socket,
             relayed: server,

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ferrite_server::congestion::Sink;
 use ferrite_server::congestion::trace::{Ending, Replay, replay};
+use ferrite_server::congestion::{OperatingPoint, Sink};
 
 use crate::harness::cinema::{Cinema, PICTURE};
 use crate::harness::seed;
@@ -77,8 +77,8 @@ fn it_shows_what_was_known_and_what_was_given() {
     assert_eq!(
         [10, 20, 30].map(|it| at(it).given.clone()),
         [
-            vec![(PICTURE, Some(0))],
-            vec![(PICTURE, Some(1))],
+            vec![(PICTURE, Some(OperatingPoint::whole(0)))],
+            vec![(PICTURE, Some(OperatingPoint::whole(1)))],
             vec![(PICTURE, None)],
         ]
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{CancelReason, FileId, FileMessage, REPORT_BYTES, Transfer};
+use super::{CHUNK_BYTES, CancelReason, FileId, FileMessage, REPORT_BYTES, Transfer, WINDOW_BYTES};
 
 /// With nothing new for so long, the rest is asked for again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,11 +20,17 @@ pub struct Receiving {
     messages: VecDeque<Vec<u8>>,
     /// So much of it is here.
     received: u64,
-    /// So much of it the sender knows to be here.
+    /// So much of it is used up, where that takes its time.
+    used: Option<u64>,
+    /// From here on the sender has a window.
     reported: u64,
     hash: Sha256,
     /// The rest was asked for, and nothing of it has come.
     has_asked: bool,
+    /// The rest is to be asked for when there is place.
+    is_owed: bool,
+    /// All of it is here, and is what was sent.
+    is_compared: bool,
     /// When to ask again.
     ask_at: Option<Duration>,
 }
@@ -40,9 +46,12 @@ impl Receiving {
             transfer: Transfer::Offered,
             messages: VecDeque::new(),
             received: 0,
+            used: None,
             reported: 0,
             hash: Sha256::new(),
             has_asked: false,
+            is_owed: false,
+            is_compared: false,
             ask_at: None,
         }
     }
@@ -73,6 +82,33 @@ impl Receiving {
         }
     }
 
+    /// Whether all of it is here and is what was sent. Then nothing more is needed of the sender.
+    #[must_use]
+    pub fn is_compared(&self) -> bool {
+        self.is_compared
+    }
+
+    /// So much of it, from the start, was written to a disk, say. From the first of these on the sender waits for that:
+    /// what is not used up is at most two windows and a chunk, and it is complete only once it is [kept](Self::kept).
+    pub fn used(&mut self, now: Duration, bytes: u64) {
+        self.used = Some(bytes);
+        if self.transfer != Transfer::Active {
+            return;
+        }
+        if self.is_owed {
+            self.ask(now);
+        }
+        self.report();
+    }
+
+    /// All of it was compared, and is where it is to stay.
+    pub fn kept(&mut self) {
+        if self.is_compared && self.transfer == Transfer::Active {
+            self.transfer = Transfer::Complete;
+            self.confirm();
+        }
+    }
+
     /// Ends it.
     pub fn cancel(&mut self, reason: CancelReason) {
         if !self.transfer.is_over() {
@@ -88,15 +124,20 @@ impl Receiving {
     pub fn reconnected(&mut self, now: Duration) {
         self.messages.clear();
         match self.transfer {
-            Transfer::Active => self.ask(now),
+            Transfer::Active if !self.is_compared => self.ask(now),
             Transfer::Complete => self.confirm(),
             // The sender may know nothing of it, and wait for ever.
             Transfer::Cancelled(reason) => {
                 let file = self.file;
                 self.say(FileMessage::Cancel { file, reason });
             }
-            Transfer::Offered => {}
+            Transfer::Offered | Transfer::Active => {}
         }
+    }
+
+    /// The channel was closed, and what was on its way comes on another: the time without one was no silence.
+    pub fn resumed(&mut self, now: Duration) {
+        self.ask_at = self.ask_at.map(|at| at.max(now + PATIENCE));
     }
 
     /// Takes what the sender says. Returns what of the file is new: it comes in order, and each byte once.
@@ -122,7 +163,9 @@ impl Receiving {
                 let file = self.file;
                 self.say(FileMessage::Cancel { file, reason });
             }
-            (FileMessage::Cancel { reason, .. }, Transfer::Offered | Transfer::Active) => {
+            (FileMessage::Cancel { reason, .. }, Transfer::Offered | Transfer::Active)
+                if !self.is_compared =>
+            {
                 self.transfer = Transfer::Cancelled(reason);
                 self.messages.clear();
                 self.ask_at = None;
@@ -159,16 +202,35 @@ impl Receiving {
             self.cancel(CancelReason::Different);
             return &[];
         }
+        // So much comes where one holds to the window, and each byte of it waits in memory.
+        let most = 2 * WINDOW_BYTES + CHUNK_BYTES as u64;
+        if self.unused() + new.len() as u64 > most {
+            self.cancel(CancelReason::Failed);
+            return &[];
+        }
         self.hash.update(new);
         self.received += new.len() as u64;
         self.has_asked = false;
         self.ask_at = Some(now + PATIENCE);
-        if self.received - self.reported >= REPORT_BYTES || self.received == self.size {
-            self.reported = self.received;
-            let (file, received) = (self.file, self.received);
+        self.report();
+        new
+    }
+
+    /// Lets the sender go on, now and then.
+    fn report(&mut self) {
+        let received = self.received - self.unused();
+        let is_due = received >= self.reported + REPORT_BYTES || received == self.size;
+        if is_due && received > self.reported {
+            self.reported = received;
+            let file = self.file;
             self.say(FileMessage::Progress { file, received });
         }
-        new
+    }
+
+    /// Bytes that are here and not used up.
+    fn unused(&self) -> u64 {
+        let used = self.used.unwrap_or(self.received);
+        self.received.saturating_sub(used)
     }
 
     fn compare(&mut self, now: Duration, sha256: [u8; 32]) {
@@ -177,9 +239,11 @@ impl Receiving {
         }
         match self.hash.clone().finalize()[..] == sha256 {
             true => {
-                self.transfer = Transfer::Complete;
+                self.is_compared = true;
                 self.ask_at = None;
-                self.confirm();
+                if self.used.is_none() {
+                    self.kept();
+                }
             }
             false => self.cancel(CancelReason::Different),
         }
@@ -212,6 +276,11 @@ impl Receiving {
     fn ask(&mut self, now: Duration) {
         self.has_asked = true;
         self.ask_at = Some(now + PATIENCE);
+        // Where it is asked for there is a window from there on, which there has to be place for.
+        self.is_owed = self.received < self.size && self.unused() >= WINDOW_BYTES;
+        if self.is_owed {
+            return;
+        }
         self.reported = self.received;
         let (file, offset) = (self.file, self.received);
         self.say(FileMessage::Accept { file, offset });

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sha2::{Digest as _, Sha256};
 
-use super::wire::as_name;
+use super::wire::{as_name, as_topic};
 use super::{CHUNK_BYTES, CancelReason, FileId, FileMessage, Transfer, WINDOW_BYTES};
 
 /// What a sender does next.
@@ -27,6 +27,7 @@ pub struct Sending {
     file: FileId,
     size: u64,
     name: String,
+    topic: String,
     transfer: Transfer,
     /// To be sent before anything is read.
     messages: VecDeque<Vec<u8>>,
@@ -51,6 +52,7 @@ impl Sending {
             file,
             size,
             name: as_name(name),
+            topic: String::new(),
             transfer: Transfer::Offered,
             messages: VecDeque::new(),
             position: 0,
@@ -64,6 +66,14 @@ impl Sending {
         sending
     }
 
+    /// Says what it is about, in an application's own word of at most 64 bytes.
+    #[must_use]
+    pub fn about(mut self, topic: &str) -> Self {
+        self.topic = as_topic(topic);
+        self.reconnected();
+        self
+    }
+
     /// How far it is.
     #[must_use]
     pub fn transfer(&self) -> Transfer {
@@ -74,6 +84,16 @@ impl Sending {
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
         (self.received, self.size)
+    }
+
+    /// Whether it is for the receiver to answer: it was asked whether it takes the file, or told that this was all.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        match self.transfer {
+            Transfer::Offered => true,
+            Transfer::Active => self.said_done,
+            Transfer::Complete | Transfer::Cancelled(_) => false,
+        }
     }
 
     /// The channel was closed and is open again: what was sent last may be lost. Also for who got no answer
@@ -211,6 +231,7 @@ impl Sending {
             file: self.file,
             size: self.size,
             name: &self.name,
+            topic: &self.topic,
         };
         self.messages.push_back(message.encode());
     }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::limits::MAX_KEY_BYTES;
+
 /// Bytes of a file in one message, at most.
 pub const CHUNK_BYTES: usize = 48 * 1024;
 
@@ -33,6 +35,8 @@ pub enum FileMessage<'a> {
         size: u64,
         /// What the file is called: no path.
         name: &'a str,
+        /// What it is about; empty where nobody said. An application's own.
+        topic: &'a str,
     },
     /// The receiver wants it from here on.
     Accept {
@@ -90,6 +94,9 @@ pub enum FileError {
     /// The name is none, or a path.
     #[error("the name of a file is no name")]
     Name,
+    /// What it is about is not said as it should be.
+    #[error("the topic of a file is none")]
+    Topic,
 }
 
 const OFFER: u8 = 1;
@@ -99,6 +106,9 @@ const PROGRESS: u8 = 4;
 const DONE: u8 = 5;
 const VERIFIED: u8 = 6;
 const CANCEL: u8 = 7;
+
+/// After a name, in which it cannot be.
+const TOPIC_FOLLOWS: u8 = 0;
 
 /// The longest name. What file systems take.
 const MAX_NAME_BYTES: usize = 255;
@@ -148,11 +158,14 @@ impl<'a> FileMessage<'a> {
         let file = FileId(file);
         let message = match *kind {
             OFFER => {
-                let (size, name) = number(rest)?;
-                let name = std::str::from_utf8(name).map_err(|_| FileError::Name)?;
-                let name = Some(name).filter(|name| is_name(name));
-                let name = name.ok_or(FileError::Name)?;
-                return Ok(Self::Offer { file, size, name });
+                let (size, rest) = number(rest)?;
+                let (name, topic) = name_and_topic(rest)?;
+                return Ok(Self::Offer {
+                    file,
+                    size,
+                    name,
+                    topic,
+                });
             }
             CHUNK => {
                 let (offset, bytes) = number(rest)?;
@@ -196,8 +209,16 @@ impl<'a> FileMessage<'a> {
         let (kind, file) = (self.kind(), self.file().0.to_be_bytes());
         let head = [&[kind][..], &file];
         match *self {
-            Self::Offer { size, name, .. } => {
-                [head[0], head[1], &size.to_be_bytes(), name.as_bytes()].concat()
+            Self::Offer {
+                size, name, topic, ..
+            } => {
+                let end: &[u8] = if topic.is_empty() {
+                    &[]
+                } else {
+                    &[TOPIC_FOLLOWS]
+                };
+                let rest = [name.as_bytes(), end, topic.as_bytes()].concat();
+                [head[0], head[1], &size.to_be_bytes(), &rest].concat()
             }
             Self::Accept { offset: number, .. }
             | Self::Progress {
@@ -229,6 +250,25 @@ impl<'a> FileMessage<'a> {
 fn number(bytes: &[u8]) -> Result<(u64, &[u8]), FileError> {
     let (number, rest) = bytes.split_first_chunk().ok_or(FileError::Length)?;
     Ok((u64::from_be_bytes(*number), rest))
+}
+
+/// What a file is called and, where that is said, what it is about.
+fn name_and_topic(bytes: &[u8]) -> Result<(&str, &str), FileError> {
+    let mut parts = bytes.splitn(2, |byte| *byte == TOPIC_FOLLOWS);
+    let name = std::str::from_utf8(parts.next().unwrap_or_default());
+    let name = name.ok().filter(|name| is_name(name));
+    let name = name.ok_or(FileError::Name)?;
+    let Some(topic) = parts.next() else {
+        return Ok((name, ""));
+    };
+    let topic = std::str::from_utf8(topic).ok();
+    let topic = topic.filter(|topic| (1..=MAX_KEY_BYTES).contains(&topic.len()));
+    Ok((name, topic.ok_or(FileError::Topic)?))
+}
+
+/// The same topic as far as it is one.
+pub(super) fn as_topic(topic: &str) -> String {
+    topic[..topic.floor_char_boundary(MAX_KEY_BYTES)].to_owned()
 }
 
 /// A number and nothing else.

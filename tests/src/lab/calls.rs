@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 
+use super::nat64;
 use super::place::{INSIDE, Place, SERVER, SERVER_V6, inside};
-use super::rows::{Expected, Firewall, Row, SEALED, Site, UDP};
+use super::rows::{Expected, Firewall, Nat, Row, SEALED, Site, UDP};
 use crate::load::percentile;
 use crate::native::NativeRoom;
 use crate::{Browser, BrowserOptions, Firefox, Scene, Server, artefacts, machine, scene_on, wait};
@@ -36,16 +37,22 @@ impl Caller {
                 Expected::Connects(_, ways) => ways != SEALED && !row.moves,
                 Expected::Fails(_) => false,
             },
-            Self::Native => by_udp && row.has_ipv4 && !row.moves,
+            Self::Native => by_udp && row.has_ipv4 && row.nat != Nat::Six && !row.moves,
         }
     }
 }
 
+/// What a page has at first, one after the other, until it has a data channel.
+const STEPS: [&str; 4] = ["WebSocket", "answer", "ICE", "DTLS"];
+
+/// When it had each of them, since it began. Without those that it was not seen to have.
+type Steps = [Option<Duration>; STEPS.len()];
+
 /// One call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
-    /// It connected by this way, after this time; or, where the client moved, went on after it.
-    Connected(String, Duration),
+    /// It connected by this way, after this time and with these steps; or, where the client moved, went on after it.
+    Connected(String, Duration, Steps),
     /// It did not, for this cause, which people were told with these words.
     Failed(String, String),
 }
@@ -63,7 +70,7 @@ impl Outcome {
     pub fn ways(&self) -> Vec<&str> {
         let mut ways: Vec<_> = (self.calls.iter())
             .map(|call| match call {
-                Call::Connected(way, _) => way.as_str(),
+                Call::Connected(way, ..) => way.as_str(),
                 Call::Failed(cause, _) => cause.as_str(),
             })
             .collect();
@@ -76,11 +83,41 @@ impl Outcome {
     #[must_use]
     pub fn within(&self, percent: usize) -> Option<Duration> {
         let times = self.calls.iter().map(|call| match call {
-            Call::Connected(_, time) => Some(*time),
+            Call::Connected(_, time, _) => Some(*time),
             Call::Failed(..) => None,
         });
         let times: Vec<_> = times.collect::<Option<_>>()?;
         Some(percentile(&times, percent))
+    }
+
+    /// How long each step took of those calls that had all of them, and the data channel after it: the share of them
+    /// that was as fast.
+    #[must_use]
+    pub fn steps_within(&self, percent: usize) -> Vec<(&'static str, Duration)> {
+        let whole = self.calls.iter().filter_map(|call| match call {
+            Call::Connected(_, time, steps) => {
+                let mut at: Vec<_> = steps.iter().copied().collect::<Option<_>>()?;
+                at.push(*time);
+                Some(at)
+            }
+            Call::Failed(..) => None,
+        });
+        let whole: Vec<_> = whole.collect();
+        if whole.is_empty() {
+            return Vec::new();
+        }
+        let names = STEPS.into_iter().chain(["channel"]).enumerate();
+        let times = names.map(|(step, name)| {
+            let took = |at: &Vec<Duration>| {
+                let before = step
+                    .checked_sub(1)
+                    .map_or(Duration::ZERO, |before| at[before]);
+                at[step].saturating_sub(before)
+            };
+            let times: Vec<_> = whole.iter().map(took).collect();
+            (name, percentile(&times, percent))
+        });
+        times.collect()
     }
 
     /// What people were told, where it did not connect.
@@ -176,22 +213,25 @@ async fn start(row: &Row, place: &Place, dir: &Path) -> Result<Server> {
     let (listen, flags) = (format!("{own}:{port}"), [tls, external].concat());
     let start = async || Server::start_at(dir, &listen, &flags).await;
     let server = place.at_server(start).await?;
-    Ok(server.reached_at(INSIDE, SERVER))
+    let server = server.reached_at(INSIDE, SERVER);
+    Ok(match row.nat {
+        // As a resolver of such a network would have it (RFC 6147).
+        Nat::Six => {
+            let own = nat64::mapped(SERVER.parse()?);
+            server.reached_at(SERVER, &format!("[{own}]"))
+        }
+        _ => server,
+    })
 }
 
 fn chromium(server: &Server) -> BrowserOptions {
-    let secure = server.url("");
-    let flags = [
-        // Only loopback and HTTPS get a microphone.
-        &format!("--unsafely-treat-insecure-origin-as-secure={secure}"),
+    let options = BrowserOptions {
         // The certificate is the server's own; nobody vouches for it.
-        "--ignore-certificate-errors",
-    ];
-    BrowserOptions {
-        flags: flags.map(str::to_owned).into(),
+        flags: vec!["--ignore-certificate-errors".to_owned()],
         no_loopback: true,
         ..BrowserOptions::default()
-    }
+    };
+    options.trusting(&server.url(""))
 }
 
 /// A page of the server's with the client in it, and nothing else.
@@ -245,11 +285,15 @@ impl Page {
     }
 }
 
-/// What a call in a page returns: `[way, ms]`, or `[cause, words]`.
+/// What a call in a page returns: `[way, ms, [ms of each step]]`, or `[cause, words]`.
 fn read(said: &Value) -> Result<Call> {
     let text = |at: usize| said[at].as_str().map(str::to_owned);
     match (text(0), said[1].as_f64(), text(1)) {
-        (Some(way), Some(ms), _) => Ok(Call::Connected(way, Duration::from_secs_f64(ms / 1000.0))),
+        (Some(way), Some(took), _) => {
+            let ms = |ms: f64| Duration::from_secs_f64(ms / 1000.0);
+            let steps = std::array::from_fn(|at| said[2][at].as_f64().map(ms));
+            Ok(Call::Connected(way, ms(took), steps))
+        }
         (Some(cause), _, Some(words)) => Ok(Call::Failed(cause, words)),
         _ => bail!("the page said {said}"),
     }
@@ -257,10 +301,23 @@ fn read(said: &Value) -> Result<Call> {
 
 /// The way is the kind of candidate and the protocol at this end.
 const CLIENT: &str = r"
+    // When the call that began last had each step first.
+    let began = 0, steps = [];
+    const note = (step) => steps[step] ??= performance.now() - began;
+    window.WebSocket = class extends WebSocket {
+        constructor(...given) {
+            super(...given);
+            this.addEventListener('open', () => note(0));
+        }
+    };
     window.RTCPeerConnection = class extends RTCPeerConnection {
         constructor(configuration) {
             super(configuration);
             window.connection = this;
+            const has = (state) => ['connected', 'completed'].includes(state);
+            this.addEventListener('signalingstatechange', () => this.remoteDescription && note(1));
+            this.addEventListener('iceconnectionstatechange', () => has(this.iceConnectionState) && note(2));
+            this.addEventListener('connectionstatechange', () => has(this.connectionState) && note(3));
         }
     };
     const { default: init, FerriteClient } = await import('/ferrite_client.js');
@@ -280,15 +337,16 @@ const CLIENT: &str = r"
     };
     const cause = ({ why, code, message }) => [why ?? code, message];
     window.call = async () => {
-        const began = performance.now();
+        [began, steps] = [performance.now(), []];
         const client = new FerriteClient();
         // What is told first is what people see.
         const told = new Promise((resolve) =>
             client.on('status', ({ problem }) => problem?.why && resolve(cause(problem))));
-        const connected = client.start().then(() => performance.now() - began);
+        const called = began;
+        const connected = client.start().then(() => performance.now() - called);
         try {
             const took = await Promise.race([connected, told]);
-            return typeof took === 'number' ? [await way(), took] : took;
+            return typeof took === 'number' ? [await way(), took, [...steps]] : took;
         } catch (error) {
             return cause(error);
         } finally {
@@ -336,7 +394,7 @@ async fn natively(server: &Server) -> Call {
             let took = began.elapsed();
             // It has what it came for.
             drop(room.leave().await);
-            Call::Connected("host udp".to_owned(), took)
+            Call::Connected("host udp".to_owned(), took, Steps::default())
         }
         Ok(Err(error)) => Call::Failed("failed".to_owned(), format!("{error:#}")),
         Err(_) => Call::Failed("nothing".to_owned(), "does not connect".to_owned()),

@@ -6,6 +6,7 @@
 //! | `rows` | the networks by name, and what must come of a call in each |
 //! | `place` | one of them, built: a client, its router or two, and a server |
 //! | `link` | what happens to packets on the link, as rules |
+//! | `nat64` | the translator between IPv6 and IPv4, where a client has only the one and its server the other |
 //! | `tunnel` | the link at work, between two TUN devices |
 //! | `calls` | calls over it, and what they say of it |
 //!
@@ -19,6 +20,7 @@
 
 mod calls;
 mod link;
+mod nat64;
 mod place;
 mod rows;
 mod tunnel;

@@ -1,11 +1,14 @@
 //! One network of the laboratory, built. Only root may build them; they end with the thread that did.
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 
 use anyhow::{Result, ensure};
 use nix::sched::{CloneFlags, setns};
 use tokio::task::JoinHandle;
+use tokio_tun::Tun;
 
+use super::nat64;
 use super::rows::{Nat, Row, Site};
 use super::tunnel::{self, UPLINK};
 use crate::network::{
@@ -32,7 +35,8 @@ pub struct Place {
     server: File,
     /// A network ends with whoever names it last.
     _routers: [File; 2],
-    carrying: JoinHandle<Result<()>>,
+    /// The link, and what translates between the versions of IP.
+    carrying: Vec<JoinHandle<Result<()>>>,
     /// Which address the client has.
     at: usize,
 }
@@ -51,10 +55,13 @@ pub(super) fn inside(
             let mut place = Place::build(row)?;
             let played = play(&mut place).await;
             // A link that stopped is why the rest failed.
-            if place.carrying.is_finished() {
-                (&mut place.carrying).await??;
+            for carrying in place.carrying.drain(..) {
+                if carrying.is_finished() {
+                    carrying.await??;
+                } else {
+                    carrying.abort();
+                }
             }
-            place.carrying.abort();
             played
         })
     })
@@ -63,12 +70,16 @@ pub(super) fn inside(
 impl Place {
     fn build(row: &Row) -> Result<Self> {
         leave()?;
-        let (server, far) = (current()?, tunnel::open()?);
+        let (server, far) = (current()?, tunnel::open(UPLINK)?);
         at_server(row)?;
         leave()?;
         // The carrier's network, or the only router's.
-        let (outer, near) = (current()?, tunnel::open()?);
+        let (outer, near) = (current()?, tunnel::open(UPLINK)?);
         at_router(row)?;
+        let mut carrying = Vec::new();
+        if row.nat == Nat::Six {
+            carrying.push(tokio::spawn(nat64::translate(translator()?)));
+        }
         if row.nat == Nat::Double {
             leave()?;
             lay("wan", &outer)?;
@@ -86,7 +97,7 @@ impl Place {
         let client = current()?;
         lay("lan", &router)?;
         at_client(row, &client, &router)?;
-        let carrying = tokio::spawn(tunnel::carry([near, far], row.link));
+        carrying.push(tokio::spawn(tunnel::carry([near, far], row.link)));
         Ok(Self {
             client,
             server,
@@ -168,28 +179,41 @@ fn at_router(row: &Row) -> Result<()> {
         .try_for_each(|(table, rule)| command(table, rule))
 }
 
+/// In the router's network, with routes that lead to it.
+fn translator() -> Result<Tun> {
+    let device = tunnel::open(nat64::DEVICE)?;
+    command("sysctl", "-qw net.ipv6.conf.all.forwarding=1")?;
+    let (prefix, client) = (nat64::mapped(Ipv4Addr::UNSPECIFIED), nat64::CLIENT.1);
+    let device_name = nat64::DEVICE;
+    command("ip", &format!("-6 route add {prefix}/96 dev {device_name}"))?;
+    command("ip", &format!("route add {client}/32 dev {device_name}"))?;
+    Ok(device)
+}
+
 fn at_client(row: &Row, client: &File, router: &File) -> Result<()> {
     let (own, gateway) = match row.nat {
         Nat::None => (OPEN, "198.51.100.1"),
         _ => (CLIENT[0], "10.0.0.1"),
     };
     let network = |host| format!("{host}/24");
+    let has_ipv4 = row.has_ipv4 && row.nat != Nat::Six;
+    let has_ipv6 = row.has_ipv6 || row.nat == Nat::Six;
     setns(router, CloneFlags::CLONE_NEWNET)?;
     addressed("lan", &network(gateway))?;
-    if row.has_ipv6 {
+    if has_ipv6 {
         command("ip", "address add 2001:db8:1::1/64 dev lan nodad")?;
     }
     setns(client, CloneFlags::CLONE_NEWNET)?;
     // A link-local address would be checked for a second or two (RFC 4862 §5.4), and then be one more change.
     command("ip", "link set lan addrgenmode none")?;
-    if row.has_ipv4 {
+    if has_ipv4 {
         addressed("lan", &network(own))?;
         command("ip", &format!("route add default via {gateway}"))?;
     } else {
         command("ip", "link set lo up")?;
         command("ip", "link set lan up")?;
     }
-    if row.has_ipv6 {
+    if has_ipv6 {
         command("ip", "address add 2001:db8:1::2/64 dev lan nodad")?;
         command("ip", "-6 route add default via 2001:db8:1::1")?;
     }

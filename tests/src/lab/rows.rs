@@ -19,6 +19,8 @@ pub enum Nat {
     Symmetric,
     /// One behind another, as with mobile carriers (RFC 6888).
     Double,
+    /// The client has IPv6 alone, and the rest IPv4 (RFC 6146), as with others of them.
+    Six,
 }
 
 impl Nat {
@@ -36,7 +38,7 @@ impl Nat {
                 "-t nat -A PREROUTING -i uplink -p udp -m recent --name known --rsource --rcheck \
                  -j DNAT --to-destination 10.0.0.2",
             ],
-            Self::PortRestricted | Self::Double => {
+            Self::PortRestricted | Self::Double | Self::Six => {
                 &["-t nat -A POSTROUTING -o uplink -j MASQUERADE"]
             }
             Self::Symmetric => &["-t nat -A POSTROUTING -o uplink -j MASQUERADE --random-fully"],
@@ -202,7 +204,7 @@ const fn by(ways: &'static [&'static str]) -> Expected {
 }
 
 /// All of them.
-pub const ROWS: [Row; 20] = [
+pub const ROWS: [Row; 21] = [
     OPEN,
     behind("full cone NAT", Nat::FullCone),
     behind("address-restricted NAT", Nat::AddressRestricted),
@@ -232,6 +234,7 @@ pub const ROWS: [Row; 20] = [
         has_ipv6: true,
         ..OPEN
     },
+    behind("IPv6 only, with NAT64", Nat::Six),
     Row {
         name: "dual stack, IPv6 broken",
         has_ipv6: true,

@@ -13,9 +13,9 @@ const LONGEST: usize = 65_536;
 /// The device's name, in the network of either end.
 pub(super) const UPLINK: &str = "uplink";
 
-/// A device in the network of this thread.
-pub(super) fn open() -> Result<Tun> {
-    let made = Tun::builder().name(UPLINK).up().build();
+/// A device of this name in the network of this thread.
+pub(super) fn open(name: &str) -> Result<Tun> {
+    let made = Tun::builder().name(name).up().build();
     made.context("making a TUN device")?
         .pop()
         .context("a TUN device")

@@ -1,24 +1,27 @@
 //! The files that go to and come from others in a room: one transfer for each file and participant, by the
 //! protocol's rules, over whatever channel there is at the time. Knows neither the page nor the channel.
 
+mod disk;
 mod event;
 mod incoming;
+mod one;
 mod outgoing;
 
-use std::time::Duration;
-
 use ferrite_protocol::file::{CancelReason, FILE_TOPIC, FileId, FileMessage, Transfer};
-use ferrite_protocol::{ClientData, ParticipantId, ServerData};
+use ferrite_protocol::{ParticipantId, ServerData};
 use futures_channel::oneshot;
 use web_sys::File;
 
 use crate::call::Room;
 use crate::dom::{Interval, Post, Task};
-use crate::peer::{Outgoing as Message, Payload};
+use crate::peer::Outgoing as Message;
 use crate::view::FileLine;
 use crate::words;
+use disk::Disk;
+use event::Chosen;
 pub(super) use event::Event;
 use incoming::Incoming;
+use one::{KEPT_BYTES, One, Way, envelope, time};
 use outgoing::Outgoing;
 
 /// Transfers at a time, those that are over and still shown included.
@@ -27,34 +30,8 @@ const TRANSFERS: usize = 64;
 const OFFERS: usize = 8;
 /// Files that come at a time. The window of each is 1 MiB, and a server complains when 2 MiB wait.
 const COMING: usize = 2;
-/// Bytes of files that are kept here until they are cleared away, all together.
-const KEPT_BYTES: u64 = 1024 * 1024 * 1024;
-
-/// The largest picture that is shown beside its name.
-const SHOWN_BYTES: u64 = 32 * 1024 * 1024;
 
 const TICK_MS: u32 = 500;
-
-enum Way {
-    Out(Outgoing),
-    In(Incoming),
-}
-
-struct One {
-    number: u32,
-    id: FileId,
-    with: ParticipantId,
-    /// What the other one is called.
-    who: String,
-    name: String,
-    way: Way,
-    /// The user wants it, and it waits for others to be there first.
-    is_wanted: bool,
-    /// The other one is not in the room any more.
-    is_gone: bool,
-    /// The user is done with it. It is forgotten once the other one was told that it is over.
-    is_hidden: bool,
-}
 
 pub(super) struct Files {
     all: Vec<One>,
@@ -111,8 +88,39 @@ impl Files {
         let fits = |one: &One, kept: u64| kept.saturating_add(one.size()) <= KEPT_BYTES;
         let kept = self.kept();
         let found = self.all.iter_mut().find(|one| one.number == number);
-        if let Some(one) = found.filter(|one| one.can_take() && fits(one, kept)) {
+        let Some(one) = found.filter(|one| one.can_take()) else {
+            return;
+        };
+        if one.is_for_disk() {
+            one.choosing = Some(disk::ask(number, one.name.clone(), self.post.clone()));
+        } else if fits(one, kept) {
             one.is_wanted = true;
+        }
+    }
+
+    fn chose(&mut self, number: u32, chosen: Chosen) {
+        let (is_unfit, stays_here) = match &chosen {
+            Chosen::File(_) | Chosen::Nothing => (false, false),
+            Chosen::Unfit => (true, false),
+            Chosen::Unavailable => (false, true),
+        };
+        // Where it is of no use any more, nothing is written to it.
+        let disk = match chosen {
+            Chosen::File(file) => Some(Disk::new(file, number, self.post.clone())),
+            Chosen::Nothing | Chosen::Unfit | Chosen::Unavailable => None,
+        };
+        let mut all = self.all.iter_mut();
+        let Some(one) = all.find(|one| one.number == number) else {
+            return;
+        };
+        one.choosing = None;
+        (one.is_unfit, one.stays_here) = (is_unfit, stays_here);
+        if let (Some(disk), true, Way::In(it)) = (disk, one.can_take(), &mut one.way) {
+            it.write_to(disk);
+            one.is_wanted = true;
+        }
+        if stays_here {
+            self.take(number);
         }
     }
 
@@ -135,8 +143,9 @@ impl Files {
         self.all.iter_mut().for_each(One::lose);
     }
 
+    /// Forgets all but what is about to be there.
     pub(super) fn clear(&mut self) {
-        self.all.clear();
+        self.all.retain(One::is_all_but_there);
         self.unknown.clear();
     }
 
@@ -151,11 +160,13 @@ impl Files {
         }
     }
 
-    /// There is a channel; what went over the one before may be lost.
-    pub(super) fn opened(&mut self, now: f64) {
+    /// There is a channel. Unless it goes on with what went over the one before, that may be lost.
+    pub(super) fn opened(&mut self, resumed: bool, now: f64) {
         self.is_open = true;
         for one in &mut self.all {
             match &mut one.way {
+                Way::Out(it) if resumed => it.resumed(now),
+                Way::In(it) if resumed => it.receiving_mut().resumed(time(now)),
                 Way::Out(it) => it.sending_mut().reconnected(),
                 Way::In(it) => it.receiving_mut().reconnected(time(now)),
             }
@@ -185,7 +196,12 @@ impl Files {
                 one.is_gone = false;
                 one.hear(&message, now);
             }
-            (None, FileMessage::Offer { file, size, name }) => {
+            (
+                None,
+                FileMessage::Offer {
+                    file, size, name, ..
+                },
+            ) => {
                 self.offered(data.from, file, size, name, room);
             }
             // What was begun with who this participant, or this client, was before.
@@ -213,7 +229,7 @@ impl Files {
             return;
         };
         let waiting = self.all.iter().filter(|one| one.with == *with);
-        let waiting = waiting.filter(|one| one.can_take()).count();
+        let waiting = waiting.filter(|one| one.is_asked()).count();
         // Whoever offers more will say it again.
         if waiting < OFFERS && self.make_place(1) {
             let way = Way::In(Incoming::new(id, size, name));
@@ -230,7 +246,17 @@ impl Files {
                     }
                 }
             }
+            Event::Chose { number, chosen } => self.chose(number, chosen),
+            Event::Wrote { number, wrote } => {
+                let mut all = self.all.iter_mut();
+                let one = all.find(|one| one.number == number);
+                if let Some(Way::In(it)) = one.map(|one| &mut one.way) {
+                    it.wrote(&wrote, time(now));
+                }
+            }
             Event::Departed => self.departing = None,
+            // Without a channel nothing can be missed.
+            Event::Tick if !self.is_open => {}
             Event::Tick => {
                 for one in &mut self.all {
                     match &mut one.way {
@@ -274,7 +300,9 @@ impl Files {
 
     /// Begins with what the user wants, a few at a time.
     fn begin_wanted(&mut self, now: f64) {
-        let is_coming = |one: &&One| one.is_incoming() && one.transfer() == Transfer::Active;
+        // What the browser is about to close asks for nothing more.
+        let is_active = |one: &One| one.is_incoming() && one.transfer() == Transfer::Active;
+        let is_coming = |one: &&One| is_active(one) && !one.is_all_but_there();
         let coming = self.all.iter().filter(is_coming).count();
         let wanted = self.all.iter_mut().filter(|one| one.waits());
         for one in wanted.take(COMING.saturating_sub(coming)) {
@@ -324,6 +352,9 @@ impl Files {
             name,
             way,
             is_wanted: false,
+            choosing: None,
+            stays_here: false,
+            is_unfit: false,
             is_gone: false,
             is_hidden: false,
         });
@@ -347,175 +378,11 @@ impl Files {
     }
 }
 
-impl One {
-    fn hear(&mut self, message: &FileMessage<'_>, now: f64) {
-        match &mut self.way {
-            Way::Out(it) => it.hear(message, now),
-            Way::In(it) => it.hear(message, time(now)),
-        }
-    }
-
-    /// What it has to say, in the envelope of a room.
-    fn messages(&mut self) -> Vec<Message> {
-        let mut messages = Vec::new();
-        while let Some(payload) = self.step() {
-            messages.extend(envelope(&self.with, &payload));
-        }
-        messages
-    }
-
-    fn step(&mut self) -> Option<Vec<u8>> {
-        match &mut self.way {
-            Way::Out(it) => it.step(),
-            Way::In(it) => it.receiving_mut().step(),
-        }
-    }
-
-    /// Nobody has to do with it any more.
-    fn is_forgotten(&self) -> bool {
-        let has_messages = match &self.way {
-            Way::Out(it) => it.sending().has_messages(),
-            Way::In(it) => it.receiving().has_messages(),
-        };
-        self.is_hidden && (self.is_gone || !has_messages)
-    }
-
-    fn transfer(&self) -> Transfer {
-        match &self.way {
-            Way::Out(it) => it.sending().transfer(),
-            Way::In(it) => it.receiving().transfer(),
-        }
-    }
-
-    fn progress(&self) -> (u64, u64) {
-        match &self.way {
-            Way::Out(it) => it.sending().progress(),
-            Way::In(it) => it.receiving().progress(),
-        }
-    }
-
-    fn size(&self) -> u64 {
-        self.progress().1
-    }
-
-    fn url(&self) -> Option<&str> {
-        match &self.way {
-            Way::Out(_) => None,
-            Way::In(it) => it.url(),
-        }
-    }
-
-    fn is_incoming(&self) -> bool {
-        matches!(self.way, Way::In(_))
-    }
-
-    fn is_over(&self) -> bool {
-        self.transfer().is_over()
-    }
-
-    /// The user can take it, or leave it.
-    fn can_take(&self) -> bool {
-        self.is_incoming() && self.transfer() == Transfer::Offered && !self.is_wanted
-    }
-
-    /// It was taken, and has not begun.
-    fn waits(&self) -> bool {
-        self.is_wanted && self.transfer() == Transfer::Offered
-    }
-
-    /// It takes place here.
-    fn is_kept(&self) -> bool {
-        self.is_incoming()
-            && match self.transfer() {
-                Transfer::Offered => self.is_wanted,
-                Transfer::Active | Transfer::Complete => true,
-                Transfer::Cancelled(_) => false,
-            }
-    }
-
-    fn cancel(&mut self) {
-        let is_refused = self.can_take();
-        match &mut self.way {
-            Way::Out(it) => it.sending_mut().cancel(CancelReason::Stopped),
-            Way::In(it) if is_refused => it.cancel(CancelReason::Refused),
-            Way::In(it) => it.cancel(CancelReason::Stopped),
-        }
-    }
-
-    /// The other one is not there any more.
-    fn lose(&mut self) {
-        if !self.is_over() {
-            self.cancel();
-            self.is_gone = true;
-        }
-    }
-
-    fn state(&self) -> &'static str {
-        match self.transfer() {
-            Transfer::Offered if self.is_wanted => "waiting",
-            Transfer::Offered => "offered",
-            Transfer::Active => "active",
-            Transfer::Complete => "complete",
-            Transfer::Cancelled(_) => "cancelled",
-        }
-    }
-
-    fn line(&self, kept: u64) -> FileLine<'_> {
-        let (done, size) = self.progress();
-        let fits = kept.saturating_add(size) <= KEPT_BYTES;
-        let (transfer, incoming) = (self.transfer(), self.is_incoming());
-        let note = match self.is_gone {
-            true => words::gone(&self.who),
-            false if self.can_take() && !fits => words::too_large(&self.who, size),
-            false => words::file(transfer, incoming, &self.who, (done, size)),
-        };
-        FileLine {
-            number: self.number,
-            name: &self.name,
-            note,
-            state: self.state(),
-            incoming,
-            progress: done as f64 / size.max(1) as f64,
-            can_take: self.can_take() && fits,
-            drop: words::drop_file(transfer, self.can_take()),
-            url: self.url(),
-            is_picture: size <= SHOWN_BYTES && names_a_picture(&self.name),
-        }
-    }
-}
-
-/// A message for one participant, as a room carries it.
-fn envelope(to: &ParticipantId, payload: &[u8]) -> Option<Message> {
-    let data = ClientData {
-        to: Some(vec![&to.0]),
-        topic: FILE_TOPIC,
-        payload,
-    };
-    // The server's ids fit, and so do the protocol's messages.
-    let bytes = data.encode().ok()?;
-    Some(Message {
-        payload: Payload::Bytes(bytes),
-        done: None,
-    })
-}
-
 /// Everybody but this client, and what they are called.
 pub(super) fn others(room: &Room) -> impl Iterator<Item = (&ParticipantId, &str)> {
     let people = room.people().iter();
     let others = people.filter(|it| Some(&it.id) != room.own());
     others.map(|it| (&it.id, it.name.as_deref().unwrap_or(words::NAMELESS)))
-}
-
-/// Whether a name is one of a picture. What is in it the browser sees for itself: without a type of its own it takes
-/// nothing for a picture that could run a program.
-fn names_a_picture(name: &str) -> bool {
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let known = ["png", "jpg", "jpeg", "gif", "webp", "avif", "bmp"];
-    known.iter().any(|it| ending.eq_ignore_ascii_case(it))
-}
-
-fn time(now: f64) -> Duration {
-    Duration::from_secs_f64(now.max(0.0) / 1_000.0)
 }
 
 /// One that was not used before: another page of the same participant has no part in it.

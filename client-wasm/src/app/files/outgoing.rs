@@ -1,6 +1,6 @@
 //! A file of the user's on its way to one participant. Reads it piece by piece, as the protocol asks.
 
-use ferrite_protocol::file::{FileId, FileMessage, Sending, Step, Transfer};
+use ferrite_protocol::file::{FileId, FileMessage, Sending, Step};
 use js_sys::Uint8Array;
 use web_sys::File;
 
@@ -45,6 +45,11 @@ impl Outgoing {
         self.sending.receive(message);
     }
 
+    /// There is a channel again, and nothing was lost with the one before.
+    pub(super) fn resumed(&mut self, now: f64) {
+        self.since = now;
+    }
+
     pub(super) fn read(&mut self, offset: u64, bytes: &[u8]) {
         self.sending.read(offset, bytes);
     }
@@ -78,13 +83,7 @@ impl Outgoing {
 
     /// Lets time pass. While pieces are under way it is for the receiver to miss them.
     pub(super) fn tick(&mut self, now: f64) {
-        let (received, size) = self.sending.progress();
-        let waits = match self.sending.transfer() {
-            Transfer::Offered => true,
-            Transfer::Active => received == size,
-            Transfer::Complete | Transfer::Cancelled(_) => false,
-        };
-        if waits && now - self.since >= PATIENCE_MS {
+        if self.sending.awaits_answer() && now - self.since >= PATIENCE_MS {
             self.since = now;
             self.sending.reconnected();
         }

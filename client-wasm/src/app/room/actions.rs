@@ -126,6 +126,7 @@ impl RoomApp {
             name: name.filter(|name| !name.is_empty()),
             metadata: None,
             token: self.token.clone(),
+            voices: None,
         }));
         self.show_devices();
         let post = self.post.clone();

@@ -150,9 +150,9 @@ impl App for RoomApp {
             Input::Screen(event) => self.on_screen(event),
             Input::View(action) => self.on_action(action),
             Input::Files(event) => {
-                let is_time = matches!(event, files::Event::Tick);
+                let shows = matches!(event, files::Event::Tick | files::Event::Chose { .. });
                 self.files.on_event(event, dom::now());
-                self.move_files(is_time);
+                self.move_files(shows);
             }
             Input::Meter => self.measure(),
             Input::Look => self.look_around(),

@@ -39,6 +39,7 @@ impl RoomApp {
         let picture = self.devices.picture().filter(|_| !self.inside);
         let words = words::no_picture(self.devices.are_pending());
         self.view.door.setup.preview(picture, &words);
+        self.view.door.setup.blur(self.devices.blur());
         let silent = self.muted || self.devices.track(Kind::Audio).is_none();
         let dark = self.devices.track(Kind::Video).is_none();
         (self.view.controls).show(silent, dark, self.screen.is_some());

@@ -34,7 +34,7 @@ impl RoomApp {
                     self.go_in();
                 }
             }
-            News::Ended(_) => {}
+            News::Ended(_) | News::Configured => {}
             News::Listed(listed) => return self.on_devices(listed),
             News::Nothing => return,
         }
@@ -97,6 +97,10 @@ impl RoomApp {
                 let screen = Screen::new(stream, &self.post.map(Input::Screen));
                 // Whoever left meanwhile shows nothing.
                 self.screen = self.inside.then_some(screen);
+                // Whoever muted the one before had that one in mind, and may have been told of late.
+                for key in outlets::OF_SCREENS {
+                    self.command(Command::Mute(key.into(), false));
+                }
             }
             ScreenEvent::Answered(Err(trouble)) => return self.notify(words::screen(&trouble)),
             ScreenEvent::Ended => self.screen = None,
@@ -157,8 +161,8 @@ impl RoomApp {
                 self.show_tiles();
             }
             Event::Track(event) => self.on_track(&event),
-            Event::ChannelOpen => {
-                self.files.opened(dom::now());
+            Event::ChannelOpen { resumed } => {
+                self.files.opened(resumed, dom::now());
                 self.move_files(false);
             }
             Event::ChannelClosed => self.files.closed(),

@@ -7,15 +7,20 @@ use ferrite_protocol::{
 };
 
 use super::*;
-use crate::call::{Ending, Entry, Errand, Request, Room, Sight, Undone};
+use crate::call::{Ending, Entry, Errand, Request, Room, Sight, SlotCounts, Undone, Wanted};
 
-fn entry() -> Entry {
+pub(super) fn entry() -> Entry {
     Entry {
         room: "kitchen".into(),
         name: Some("Ada".to_owned()),
         metadata: None,
         token: None,
+        voices: None,
     }
+}
+
+fn slots(pictures: usize, sounds: usize) -> SlotCounts {
+    SlotCounts { pictures, sounds }
 }
 
 fn person(id: &str, muted: bool) -> Participant {
@@ -37,7 +42,11 @@ fn person(id: &str, muted: bool) -> Participant {
     }
 }
 
-fn joined(id: Option<RequestId>, people: &[&str], messages: Vec<RoomMessage>) -> ServerMessage {
+pub(super) fn joined(
+    id: Option<RequestId>,
+    people: &[&str],
+    messages: Vec<RoomMessage>,
+) -> ServerMessage {
     ServerMessage::Joined {
         id,
         participant: "me".into(),
@@ -123,19 +132,19 @@ fn offer_with_a_slot() -> Offer {
 }
 
 /// Up to the join, whose id is returned.
-fn joining() -> (Rig, Option<RequestId>) {
+pub(super) fn joining() -> (Rig, Option<RequestId>) {
     let mut rig = Rig::new();
     rig.feed(Input::Enter(entry()));
     rig.feed(Input::SocketOpened);
     let effects = rig.hear(welcome(false));
     assert_eq!(sent(&effects), ["join"]);
-    assert!(effects.contains(&Effect::Receive(4)));
+    assert!(effects.contains(&Effect::Receive(slots(4, 4))));
     let id = id_of(&effects);
     (rig, id)
 }
 
 /// Up to media.
-fn in_the_room(people: &[&str]) -> Rig {
+pub(super) fn in_the_room(people: &[&str]) -> Rig {
     let (mut rig, id) = joining();
     rig.hear(joined(id, people, Vec::new()));
     answered(&mut rig);
@@ -165,8 +174,23 @@ fn slots_are_added_in_steps_as_more_is_published() {
     let come = |name: &str| ServerMessage::ParticipantJoined {
         participant: person(name, false),
     };
-    assert_eq!(grown(&rig.hear(come("e"))), Some(8));
+    assert_eq!(grown(&rig.hear(come("e"))), Some(slots(8, 8)));
     assert_eq!(grown(&rig.hear(come("f"))), None);
+}
+
+#[test]
+fn as_many_voices_are_asked_for_as_was_said() {
+    let mut rig = Rig::new();
+    rig.feed(Input::Enter(Entry {
+        voices: Some(6),
+        ..entry()
+    }));
+    rig.feed(Input::SocketOpened);
+    let effects = rig.hear(welcome(false));
+    assert!(effects.contains(&Effect::Receive(slots(4, 4))));
+    let names = ["me", "a", "b", "c", "d", "e"];
+    let effects = rig.hear(joined(id_of(&effects), &names, Vec::new()));
+    assert!(effects.contains(&Effect::Receive(slots(8, 6))));
 }
 
 #[test]
@@ -238,7 +262,7 @@ fn in_a_new_session_everything_is_said_again() {
     rig.feed(Input::SocketClosed { code: 1006 });
     let effects = rig.relink(false);
     assert_eq!(sent(&effects), ["join"]);
-    assert!(effects.contains(&create()) && effects.contains(&Effect::Receive(4)));
+    assert!(effects.contains(&create()) && effects.contains(&Effect::Receive(slots(4, 4))));
     let effects = rig.hear(joined(id_of(&effects), &["me", "a"], Vec::new()));
     assert_eq!(sent(&effects), ["mute"]);
     assert_eq!(sent(&answered(&mut rig)), ["watch"]);
@@ -367,6 +391,7 @@ fn what_keeps_a_picture_from_being_better_is_known_by_its_name() {
     let slow = SlotQuality {
         wished: 0,
         sent: Some(1),
+        temporal_layer: None,
         limit: Some(Limit::Upload),
     };
     let slots = ["3", "5"].map(|mid| (mid.to_owned(), slow.clone()));
@@ -414,11 +439,17 @@ fn the_server_is_told_once_that_this_device_cannot_keep_up() {
 #[test]
 fn the_layers_that_the_server_wants_are_sent() {
     let mut rig = in_the_room(&["me", "a"]);
-    let layers = BTreeMap::from([("cam".to_owned(), vec!["q".to_owned()])]);
+    let layers = vec!["q".to_owned()];
     let effects = rig.hear(ServerMessage::Wanted {
-        layers: layers.clone(),
+        layers: BTreeMap::from([("cam".to_owned(), layers.clone())]),
+        halvings: BTreeMap::from([("slides".to_owned(), 1)]),
     });
-    assert_eq!(effects, [Effect::Want(layers)]);
+    let wanted = [
+        ("cam", Wanted::Layers(layers)),
+        ("slides", Wanted::Halved(1)),
+    ];
+    let wanted = wanted.map(|(key, wanted)| (key.to_owned(), wanted));
+    assert_eq!(effects, [Effect::Want(wanted.into())]);
 }
 
 #[test]
@@ -445,6 +476,21 @@ fn kick(ticket: Option<u32>) -> Input {
         },
         ticket,
     })
+}
+
+#[test]
+fn who_is_sent_away_for_good_asks_nobody() {
+    let mut rig = in_the_room(&["me", "a"]);
+    rig.feed(Input::SocketClosed { code: 1006 });
+    // While there is no link it waits.
+    assert_eq!(settled(&rig.feed(kick(Some(7)))), []);
+    rig.relink(true);
+    rig.feed(kick(Some(8)));
+    let code = CloseCode::LimitExceeded as u16;
+    let effects = rig.feed(Input::SocketClosed { code });
+    let outside = |ticket| (ticket, Err(Undone::Outside));
+    assert_eq!(settled(&effects), [outside(7), outside(8)]);
+    assert_eq!(settled(&rig.feed(kick(Some(9)))), [outside(9)]);
 }
 
 #[test]

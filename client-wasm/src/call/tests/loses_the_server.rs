@@ -19,7 +19,8 @@ fn a_server_that_forgot_the_session_gets_a_new_peer() {
     let mut rig = Rig::connected();
     rig.feed(Input::SocketClosed { code: 1006 });
     // No hang-up: there is nothing the server could hang up.
-    assert_eq!(rig.relink(false), [Effect::ClosePeer, create()]);
+    let effects = [Effect::BeginSession, Effect::ClosePeer, create()];
+    assert_eq!(rig.relink(false), effects);
     assert_eq!(rig.phase(), Phase::Reconnecting);
 }
 
@@ -87,7 +88,7 @@ fn a_page_that_is_refused_is_told_so_and_does_not_try_again() {
         message: "not from there".to_owned(),
     };
     let leave = Effect::Disconnect(CloseCode::Normal);
-    assert_eq!(rig.hear(refusal), [leave]);
+    assert_eq!(rig.hear(refusal), [leave, Effect::BeginSession]);
     assert_eq!(rig.phase(), Phase::Failed);
     assert_eq!(rig.call.status().link, LinkState::Stopped);
     let words = "not from there".to_owned();

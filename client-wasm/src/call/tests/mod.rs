@@ -8,6 +8,7 @@ mod loses_the_server;
 mod negotiates;
 mod rebuilds_the_peer;
 mod repairs_the_path;
+mod sends_to_others;
 mod stands_disorder;
 
 use std::collections::BTreeMap;
@@ -104,7 +105,7 @@ impl Rig {
         rig
     }
 
-    /// A new peer connection, up to media.
+    /// A new peer connection, up to media. Its channel is not open.
     fn reconnects(&mut self) {
         self.feed(Input::NegotiationNeeded);
         let id = offered(&self.feed(Input::OfferMade(Ok(offer("offer")))));

@@ -13,7 +13,7 @@ fn a_call_goes_from_start_to_media() {
         hello[..],
         [Effect::Send(ClientMessage::Hello { .. })]
     ));
-    assert_eq!(rig.hear(welcome(false)), [create()]);
+    assert_eq!(rig.hear(welcome(false)), [Effect::BeginSession, create()]);
     assert_eq!(rig.phase(), Phase::Negotiating);
     assert_eq!(rig.feed(Input::NegotiationNeeded), [Effect::MakeOffer]);
     let id = offered(&rig.feed(Input::OfferMade(Ok(offer("offer")))));

@@ -44,7 +44,9 @@ fn no_order_of_events_breaks_the_rules() {
                     | Effect::Investigate
                     | Effect::GatherWith(_)
                     | Effect::RestartIce => assert!(peer, "seed {seed}: no peer for {effect:?}"),
-                    Effect::Hear(_)
+                    Effect::ForgetMessages
+                    | Effect::BeginSession
+                    | Effect::Hear(_)
                     | Effect::Complain(_)
                     | Effect::ShowMuted(..)
                     | Effect::Settle(..)

@@ -1,6 +1,9 @@
 //! What each finding is told as.
 
+use super::super::others::{Answer, Trouble};
+use super::super::relaying::Given;
 use super::*;
+use crate::external::relayed::Over;
 
 const NOW: u64 = 1_795_910_400;
 
@@ -131,6 +134,89 @@ fn a_relay_is_good_when_packets_go_both_ways() {
         statuses(Err(Failure::Silent), None),
         [Status::Bad, Status::Skipped]
     );
+}
+
+/// How a relay of somebody else's is told of that sees us there.
+fn told(over: Over, mapped: &str, passed: Result<Duration, Lost>) -> Row {
+    let given = Given {
+        relayed: at(),
+        mapped: mapped.parse().unwrap(),
+        asked: Duration::from_millis(3),
+        passed,
+    };
+    let url = "turn:turn.example:3478";
+    let row = ice_server(url, Some(over), &Ok(Answer::Relay(given)));
+    assert_eq!(row.at.as_deref(), Some(url));
+    row
+}
+
+#[test]
+fn a_relay_of_somebody_elses_is_good_when_something_comes_by_it_and_goes_back() {
+    const PUBLIC: &str = "203.0.113.7:5000";
+    let passed = Ok(Duration::from_millis(1));
+    let row = told(Over::Udp, PUBLIC, passed);
+    assert_eq!(row.status, Status::Ok);
+    assert!(row.says.contains("1.0 ms"), "{row:?}");
+    for lost in [Lost::There, Lost::Back, Lost::Permission(Failure::Silent)] {
+        assert_eq!(told(Over::Udp, PUBLIC, Err(lost)).status, Status::Bad);
+    }
+    // Where no UDP gets out this test does not reach the relay, and browsers need not.
+    for over in [Over::Tcp, Over::Tls] {
+        assert_eq!(told(over, PUBLIC, Err(Lost::There)).status, Status::Warn);
+        assert_eq!(told(over, PUBLIC, Err(Lost::Back)).status, Status::Bad);
+    }
+    // One that is right to reach nobody behind it.
+    let forbidden = || Err(Lost::Permission(Failure::Said(403, "Forbidden".to_owned())));
+    assert_eq!(
+        told(Over::Tcp, "10.0.0.1:1", forbidden()).status,
+        Status::Ok
+    );
+    assert_eq!(told(Over::Tcp, PUBLIC, forbidden()).status, Status::Bad);
+}
+
+#[test]
+fn what_a_server_refuses_with_is_told_with_what_to_do() {
+    let said = |code, reason: &str| Trouble::from(Failure::Said(code, reason.to_owned()));
+    for (trouble, status, expected) in [
+        (
+            said(401, "Unauthorized"),
+            Status::Bad,
+            "401 Unauthorized; are its username",
+        ),
+        (
+            said(486, "Quota"),
+            Status::Bad,
+            "486 Quota; the account has all",
+        ),
+        (
+            said(508, "Full"),
+            Status::Bad,
+            "508 Full; it has no relay left",
+        ),
+        (Failure::Silent.into(), Status::Bad, "is TCP let out"),
+        (Failure::Refused.into(), Status::Bad, "nobody listens there"),
+        (
+            Trouble::Nowhere("x".to_owned()),
+            Status::Bad,
+            "leads nowhere: x",
+        ),
+        (
+            Trouble::Name(vec!["b".to_owned()]),
+            Status::Bad,
+            "but for b",
+        ),
+        (Trouble::Name(Vec::new()), Status::Bad, "another name"),
+        (Trouble::Issuer, Status::Bad, "vouches for"),
+        (Trouble::Expired, Status::Bad, "run out"),
+        (Trouble::NoTrust, Status::Skipped, "trusts nobody"),
+        (Trouble::Unasked, Status::Skipped, "DTLS"),
+    ] {
+        let row = ice_server("turns:a", Some(Over::Tls), &Err(trouble));
+        assert_eq!(row.status, status, "{row:?}");
+        assert!(row.text().contains(expected), "{row:?}");
+    }
+    let over_udp = ice_server("turn:a", Some(Over::Udp), &Err(Failure::Silent.into()));
+    assert!(over_udp.text().contains("is UDP let out"), "{over_udp:?}");
 }
 
 #[test]

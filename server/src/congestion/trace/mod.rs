@@ -139,9 +139,9 @@ impl Trace {
         for demand in demands {
             self.put(demand.id as u64);
             self.put(demand.priority.into());
-            self.put(demand.layers.len() as u64);
-            for (layer, bits) in &demand.layers {
-                self.put((*layer).into());
+            self.put(demand.points.len() as u64);
+            for (point, bits) in &demand.points {
+                self.put(point.number());
                 self.put(*bits);
             }
         }
@@ -152,9 +152,9 @@ impl Trace {
         self.put(has_changed.into());
         if has_changed {
             self.put(allocation.all().count() as u64);
-            for (id, layer) in allocation.all() {
+            for (id, point) in allocation.all() {
                 self.put(id as u64);
-                self.put(wire::layer(layer));
+                self.put(wire::point(point));
             }
         }
         self.end();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::super::{Allocation, ArrivalClock, Estimate, Estimator, Purpose};
+use super::super::{Allocation, ArrivalClock, Estimate, Estimator, OperatingPoint, Purpose};
 use super::wire::{Event, HEADER, Known, MAGIC, Next, Reader, next_block};
 
 /// Differences that are told in words.
@@ -13,7 +13,7 @@ const TOLD: usize = 10;
 
 /// This is none, or one of another version of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("this is no trace of this server's: it does not begin with `ferrite trace 1`")]
+#[error("this is no trace of this server's: it does not begin with `ferrite trace 2`")]
 pub struct NotATrace;
 
 /// What became of a trace.
@@ -69,8 +69,8 @@ pub struct Moment {
     pub padding: u64,
     /// How much longer what was told of last was under way than what was quickest on this path.
     pub delay: Option<Duration>,
-    /// The layer that each section is given; within it `None` where it is paused.
-    pub given: Vec<(usize, Option<u8>)>,
+    /// What each section is given; within it `None` where it is paused.
+    pub given: Vec<(usize, Option<OperatingPoint>)>,
 }
 
 /// A decision that is not what it was.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::super::allocation::Demand;
 use super::super::estimate::{Estimate, Purpose};
+use super::super::point::OperatingPoint;
 
 /// What a trace begins with; its number changes with what follows.
-pub(in crate::congestion) const MAGIC: &[u8] = b"ferrite trace 1\n";
+pub(in crate::congestion) const MAGIC: &[u8] = b"ferrite trace 2\n";
 /// Before a block: its length and its checksum.
 pub(in crate::congestion) const HEADER: usize = 8;
 
@@ -63,7 +64,7 @@ pub(super) enum Event {
         is_strained: bool,
         demands: Vec<Demand>,
         /// What each is given, where that changed.
-        given: Option<Vec<(usize, Option<u8>)>>,
+        given: Option<Vec<(usize, Option<OperatingPoint>)>>,
     },
     Forgot(usize),
     ForgotAll,
@@ -96,9 +97,9 @@ fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
-/// A layer as a number; zero is none.
-pub(super) fn layer(layer: Option<u8>) -> u64 {
-    layer.map_or(0, |layer| u64::from(layer) + 1)
+/// What is given as a number; zero is nothing.
+pub(super) fn point(point: Option<OperatingPoint>) -> u64 {
+    point.map_or(0, |point| point.number() + 1)
 }
 
 /// Writes a block's header into the room that was left for it, which is after the magic in the first.
@@ -258,9 +259,11 @@ fn truth(block: &mut &[u8]) -> Option<bool> {
     at_most(block, 1).map(|number| number == 1)
 }
 
-fn given(block: &mut &[u8]) -> Option<Option<u8>> {
-    let number = at_most(block, u64::from(u8::MAX))?;
-    Some(number.checked_sub(1).map(|layer| layer as u8))
+fn given(block: &mut &[u8]) -> Option<Option<OperatingPoint>> {
+    match number(block)?.checked_sub(1) {
+        Some(number) => OperatingPoint::of_number(number).map(Some),
+        None => Some(None),
+    }
 }
 
 /// As long as it says, or as there is something in the block.
@@ -272,8 +275,8 @@ fn demand(block: &mut &[u8]) -> Option<Demand> {
     Some(Demand {
         id: short(block)?,
         priority: u32::try_from(number(block)?).ok()?,
-        layers: list(block, |block| {
-            Some((at_most(block, u64::from(u8::MAX))? as u8, bits(block)?))
+        points: list(block, |block| {
+            Some((OperatingPoint::of_number(number(block)?)?, bits(block)?))
         })?,
     })
 }

@@ -40,7 +40,7 @@ fn show(book: &Book, number: u64, relay: &LiveRelay) -> Value {
         None => None,
     };
     let transport = match relay.transport {
-        Transport::Udp | Transport::Dtls | Transport::Relayed => "udp",
+        Transport::Udp | Transport::Dtls | Transport::Relayed | Transport::Allocated => "udp",
         Transport::Tcp => "tcp",
     };
     json!({
@@ -52,5 +52,6 @@ fn show(book: &Book, number: u64, relay: &LiveRelay) -> Value {
         "relayed": relay.relayed.to_string(),
         "created": timestamp(relay.created),
         "usageInBytes": relay.bytes(),
+        "heldBackInBytes": relay.held_back(),
     })
 }

@@ -82,6 +82,7 @@ impl Egress {
             contents: Contents::of(&PADDING),
             picture: PictureFields::default(),
             numbers: FrameNumbers::default(),
+            before: None,
         })
     }
 
@@ -91,16 +92,10 @@ impl Egress {
     }
 
     fn padding_elements(&self) -> [WrittenElement<'_>; 5] {
-        [
-            match self.is_estimated() {
-                true => (self.ids.abs_send_time, Some(&UNTIMED[..])),
-                false => (self.ids.transport_cc, Some(&UNNUMBERED[..])),
-            },
-            (None, None),
-            (self.ids.mid, Some(self.mid.as_bytes())),
-            (None, None),
-            (None, None),
-        ]
+        self.bare_elements(match self.is_estimated() {
+            true => (self.ids.abs_send_time, Some(&UNTIMED[..])),
+            false => (self.ids.transport_cc, Some(&UNNUMBERED[..])),
+        })
     }
 
     /// For how long packets are to be kept that may be asked for again, over a path with this round trip.
@@ -131,19 +126,29 @@ impl Egress {
         NonZeroU32::MIN.saturating_add(ms)
     }
 
-    pub(super) fn keep(&mut self, now: Instant, header: &Header, media: &MediaPacket) {
+    /// Remembers a packet, with how many bytes of it were sent and how many pictures left out before it.
+    pub(super) fn keep(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        media: &MediaPacket,
+        (octets, left_out): (usize, u16),
+    ) {
         if !self.keeps_history {
             return;
         }
-        let at = self.ms(now).get();
+        let at = self.ms(now);
         let span = HISTORY_SPAN.as_millis() as u32;
-        self.history.drop_while(|sent| at - sent.at > span);
+        self.history
+            .drop_while(|sent| at.get() - sent.at.get() > span);
         let sent = Sent {
             ssrc: media.header.ssrc,
             sequence: media.header.sequence,
-            octets: media.payload().len() as u16,
+            octets: octets as u16,
+            left_out,
             timestamp: header.timestamp,
             source: self.frames.source(),
+            marker: header.marker,
             at,
             again: None,
         };
@@ -182,7 +187,16 @@ impl Egress {
             sequence,
             timestamp: sent.timestamp,
             source: sent.source,
+            left_out: sent.left_out,
+            marker: sent.marker,
+            is_empty: sent.octets == 0,
         })
+    }
+
+    /// It was not sent for that: what is said of it does not count against others.
+    pub fn forgive(&mut self, wanted: &Wanted) {
+        let octets = self.history.get(wanted.sequence).map_or(0, |it| it.octets);
+        self.sent_again -= u64::from(octets).min(self.sent_again);
     }
 
     /// Sends a packet of pictures again, of sound nothing is kept: as a retransmission stream where agreed (RFC 4588),
@@ -194,16 +208,22 @@ impl Egress {
     ) -> Option<Outgoing<'a>> {
         let codec = self.codec(media.format)?;
         let contents = (media, Contents::of(media.payload()));
-        let numbers = (self.frames).again(wanted.source, media.picture, media.frame_numbers)?;
+        let theirs = media.frame_numbers.without_pictures(wanted.left_out);
+        let numbers = (self.frames).again(wanted.source, media.picture, theirs)?;
         let header = Header {
             payload_type: codec.payload_type,
             sequence: wanted.sequence,
             timestamp: wanted.timestamp,
             ssrc: self.stream.ssrc,
+            padding: media.header.padding && !wanted.is_empty,
+            marker: wanted.marker,
             ..media.header
         };
         let Some((payload_type, ssrc)) = self.retransmits(codec) else {
-            return Some(self.outgoing(header, None, contents, numbers));
+            return Some(match wanted.is_empty {
+                true => self.empty(header, None),
+                false => self.outgoing(header, None, contents, numbers),
+            });
         };
         let sequence = self.rtx_sequence;
         self.rtx_sequence = sequence.wrapping_add(1);
@@ -213,7 +233,11 @@ impl Egress {
             sequence,
             ..header
         };
-        Some(self.outgoing(again, Some(header.sequence), contents, numbers))
+        let original = Some(header.sequence);
+        Some(match wanted.is_empty {
+            true => self.empty(again, original),
+            false => self.outgoing(again, original, contents, numbers),
+        })
     }
 }
 

@@ -35,6 +35,16 @@ impl Frames {
         self.source
     }
 
+    /// The newest numbers that were given.
+    pub(super) fn last(&self) -> FrameNumbers {
+        self.last
+    }
+
+    /// Frames after these were not sent.
+    pub(super) fn take_back(&mut self, last: FrameNumbers) {
+        self.last = last;
+    }
+
     /// Our numbers for a packet of the present source.
     pub(super) fn number(
         &mut self,

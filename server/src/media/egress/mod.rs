@@ -5,19 +5,22 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `choice` | what of what comes goes out: the track, the layer, from a keyframe on |
+//! | `spatial` | which of the spatial layers of one stream |
+//! | `thinning` | which temporal layers of that |
 //! | `source` | what it shows at present, and how the next goes on |
 //! | `frames` | the numbers of its frames, continued over sources |
 //! | `outgoing` | a packet as it is to be sent |
+//! | `rewrite` | how one of the source becomes that |
+//! | `unwritten` | a packet that has its numbers and is to be written later |
 //! | `sent`, `again` | what may be asked for again, and how that and padding are sent |
 
 use std::time::Instant;
 
-use crate::congestion::Purpose;
+use crate::congestion::ALL_TEMPORAL;
 use crate::media::id::TrackId;
 use crate::media::plan::Shown;
 use crate::media::rtp::clock::{Clock, ntp_seconds};
-use crate::media::rtp::frame_numbers::FrameNumbers;
-use crate::media::rtp::header::{Header, written_len};
+use crate::media::rtp::header::Header;
 use crate::media::rtp::numbering::Numbering;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::rtp::red;
@@ -32,19 +35,26 @@ mod again;
 mod choice;
 mod frames;
 mod outgoing;
+mod rewrite;
 mod sent;
 mod source;
+mod spatial;
 #[cfg(test)]
 mod tests;
+mod thinning;
+mod unwritten;
 
 pub use again::{UNKNOWN_SPAN, unwrap_rtx};
 use frames::Frames;
+use outgoing::Contents;
 pub use outgoing::Outgoing;
-use outgoing::{Contents, UNNUMBERED, UNTIMED};
 use sent::Sent;
 pub use sent::{HISTORY_SPAN, MAX_HISTORY, Wanted};
 pub use source::{Began, LAYER_SILENCE};
 use source::{Source, continued, step};
+use spatial::SpatialSelection;
+use thinning::{Thinning, counted_picture};
+pub use unwritten::Unwritten;
 
 /// A stream sent.
 pub struct Egress {
@@ -60,6 +70,8 @@ pub struct Egress {
     /// Packets were left out: the decoder cannot go on before the next keyframe.
     awaits_keyframe: bool,
     source: Option<Source>,
+    /// The number that the next source begins with, where the present one's last were not sent.
+    next: Option<u16>,
     frames: Frames,
     first_sequence: u16,
     rtx_sequence: u16,
@@ -126,6 +138,7 @@ impl Egress {
             keeps_history: false,
             awaits_keyframe: false,
             source: None,
+            next: None,
             frames: Frames::default(),
             first_sequence,
             rtx_sequence: first_sequence,
@@ -175,8 +188,8 @@ impl Egress {
     }
 
     /// Rewrites a packet. `None` leaves it out: its codec was not agreed on, it is only padding, it is
-    /// of another layer than the one that goes out, or it is video while the path is congested, and from
-    /// then on until a keyframe.
+    /// of another layer than the one that goes out, or of a spatial or temporal one that does not, or it is video while the path
+    /// is congested, and from then on until a keyframe.
     pub fn forward<'a>(
         &'a mut self,
         now: Instant,
@@ -191,11 +204,16 @@ impl Egress {
         if !self.takes(now, media) {
             return None;
         }
-        let Some(contents) = self.contents(codec, media) else {
+        let Some(mut contents) = self.contents(codec, media) else {
             self.skip(media);
             return None;
         };
-        if self.leaves_out(media, congested) {
+        // What is left out anyway needs no room.
+        let goes_out = self.takes_layers(now, media)?;
+        if !goes_out && !self.fills_a_gap(media) {
+            // It comes late and has its number already: nothing in its place would be asked for again and again.
+            contents = Contents::of(&[]);
+        } else if self.leaves_out(media, congested) {
             self.skip(media);
             return None;
         }
@@ -206,13 +224,17 @@ impl Egress {
         self.follow(now, media);
         let source = self.source.as_mut()?;
         let is_newest = source.numbering.is_newest(media.header.sequence);
+        let marker = media.header.marker || source.ends_picture(media);
         let header = Header {
             payload_type: codec.payload_type,
             sequence: source.numbering.number(media.header.sequence)?,
             timestamp: media.header.timestamp.wrapping_add(source.timestamp_offset),
             ssrc: self.stream.ssrc,
+            padding: media.header.padding && !contents.payload.is_empty(),
+            marker,
             ..media.header
         };
+        let left_out = source.numbering.pictures_before(media.header.sequence);
         (source.clock, source.layer) = (media.clock, media.layer);
         if is_newest {
             if self.kind == MediaKind::Audio && header.timestamp != source.last_timestamp {
@@ -224,10 +246,20 @@ impl Egress {
         }
         self.sent.packets = self.sent.packets.wrapping_add(1);
         self.sent.octets += contents.payload.len() as u64;
-        let theirs = media.frame_numbers;
+        self.keep(now, &header, media, (contents.payload.len(), left_out));
+        let before = is_newest.then(|| self.frames.last());
+        if contents.payload.is_empty() {
+            return Some(Outgoing {
+                before,
+                ..self.empty(header, None)
+            });
+        }
+        let theirs = media.frame_numbers.without_pictures(left_out);
         let numbers = self.frames.number(media.picture, theirs, is_newest);
-        self.keep(now, &header, media);
-        Some(self.outgoing(header, None, (media, contents), numbers))
+        Some(Outgoing {
+            before,
+            ..self.outgoing(header, None, (media, contents), numbers)
+        })
     }
 
     /// What a packet of this format goes out as: where the other end does not take sound with what came before it,
@@ -287,7 +319,7 @@ impl Egress {
         }
         let (numbering, timestamp) = match &self.source {
             Some(source) => {
-                let next = source.numbering.next();
+                let next = self.next.take().unwrap_or(source.numbering.next());
                 let numbering = Numbering::after_another(header.sequence, next);
                 (numbering, continued(now, source, media))
             }
@@ -307,7 +339,14 @@ impl Egress {
             sequence: header.sequence,
         });
         self.frames.begin(media.frame_numbers);
+        let spatial = (media.spatial).filter(|_| self.begins_with_a_keyframe());
+        let spatial = spatial.map(|spatial| self.spatial_limit(&spatial));
+        let spatial = spatial.and_then(|limit| SpatialSelection::new(media, limit));
+        let layer = (spatial.as_ref()).map_or(media.layer, SpatialSelection::layer);
+        let shown = self.limit(layer, ALL_TEMPORAL);
         self.source = Some(Source {
+            thinning: Thinning::new(media, shown),
+            spatial: spatial.map(Box::new),
             track: media.track,
             ssrc: header.ssrc,
             layer: media.layer,
@@ -326,6 +365,16 @@ impl Egress {
         });
     }
 
+    /// Whether a packet's frame is of the spatial and temporal layers that go out. `None` where it is not, and its number
+    /// goes to the next.
+    fn takes_layers(&mut self, now: Instant, media: &MediaPacket) -> Option<bool> {
+        if !self.takes_spatial(media) {
+            return (!self.skip(media)).then_some(false);
+        }
+        let goes_out = self.takes_temporal(now, media);
+        (goes_out || !self.skip_frame(now, media)).then_some(goes_out)
+    }
+
     /// Closes the gap a packet leaves that is not forwarded, where it is the newest. Returns whether
     /// it did.
     fn skip(&mut self, media: &MediaPacket) -> bool {
@@ -334,44 +383,18 @@ impl Egress {
         source.is_some_and(|source| source.numbering.leave_out(media.header.sequence))
     }
 
-    /// A packet with our header instead of its own.
-    fn outgoing<'a>(
-        &'a self,
-        header: Header,
-        original: Option<u16>,
-        (media, contents): (&'a MediaPacket, Contents<'a>),
-        numbers: FrameNumbers,
-    ) -> Outgoing<'a> {
-        let (ids, received, found) = (&self.ids, &media.packet[..], &media.extensions);
-        let elements = [
-            match self.numbering_id() {
-                None => (self.timing_id(), Some(&UNTIMED[..])),
-                numbered => (numbered, Some(&UNNUMBERED[..])),
-            },
-            (
-                ids.dependency_descriptor,
-                found.dependency_descriptor.value(received),
-            ),
-            (ids.mid, Some(self.mid.as_bytes())),
-            (ids.audio_level, found.audio_level.value(received)),
-            (
-                ids.video_orientation,
-                found.video_orientation.value(received),
-            ),
-        ];
-        Outgoing {
-            header: Header {
-                len: written_len(&elements),
-                ..header
-            },
-            kind: self.kind,
-            purpose: Purpose::Media,
-            elements,
-            original,
-            contents,
-            picture: media.picture,
-            numbers,
+    /// The same for one of a frame that is left out: where pictures are counted, the next gets its number.
+    fn skip_frame(&mut self, now: Instant, media: &MediaPacket) -> bool {
+        if !self.skip(media) {
+            return false;
         }
+        if let Some(source) = &mut self.source {
+            source.thinning.leaves_out(now);
+            if let Some(picture) = counted_picture(media) {
+                source.numbering.leave_out_picture(picture);
+            }
+        }
+        true
     }
 
     /// Under which id packets have transport-wide numbers. What may be sent again under its own number has
@@ -405,6 +428,14 @@ impl Egress {
         self.ids.transport_cc.is_some() && self.codec.map_or_else(|| codecs.any(may), may)
     }
 
+    /// Whether every packet of pictures has such a number, whichever codec it is of: what is known of the path is known of
+    /// them all.
+    pub fn numbers_all_pictures(&self) -> bool {
+        let numbers_all = |codecs: &[SentCodec]| codecs.iter().all(|it| self.may_number(*it));
+        let is_video = self.kind == MediaKind::Video;
+        is_video && self.ids.transport_cc.is_some() && numbers_all(&self.codecs)
+    }
+
     /// Whether the other end estimates by itself what its path carries, and says so.
     pub fn is_estimated(&self) -> bool {
         let codecs = &self.codecs;
@@ -420,7 +451,13 @@ impl Egress {
     pub fn layer(&self, now: Instant) -> Option<u8> {
         let source = self.source.as_ref()?;
         let goes_out = !source.is_over && now < source.last_at + LAYER_SILENCE;
-        goes_out.then_some(source.layer)
+        goes_out.then_some(source.shown())
+    }
+
+    /// The highest temporal layer that goes out, while others of its layer are left out.
+    pub fn temporal(&self, now: Instant) -> Option<u8> {
+        self.layer(now)?;
+        self.source.as_ref()?.thinning.thinned(now)
     }
 
     /// Sound or pictures.

@@ -51,6 +51,8 @@ pub struct Outgoing<'a> {
     pub(super) picture: PictureFields,
     /// Which frame it is of, instead of what payload and descriptor say.
     pub(super) numbers: FrameNumbers,
+    /// The newest numbers of frames that were given before it, unless it came late.
+    pub(super) before: Option<FrameNumbers>,
 }
 
 impl Outgoing<'_> {

@@ -16,15 +16,22 @@ pub const HISTORY_SPAN: Duration = MAX_SPAN;
 pub(super) struct Sent {
     pub(super) ssrc: u32,
     pub(super) sequence: u16,
-    /// Payload bytes.
+    /// Payload bytes; of one that nothing was sent of, 0.
     pub(super) octets: u16,
+    /// How many pictures of its source's had been left out before it.
+    pub(super) left_out: u16,
     pub(super) timestamp: u32,
     /// Which of the stream's sources it was of.
     pub(super) source: SourceCount,
+    /// It was the last of its picture.
+    pub(super) marker: bool,
     /// In milliseconds since this stream began.
-    pub(super) at: u32,
+    pub(super) at: NonZeroU32,
     pub(super) again: Option<NonZeroU32>,
 }
+
+/// There are hundreds for each picture that is shown.
+const _: () = assert!(size_of::<Option<Sent>>() == 24);
 
 /// A packet that the other end asks for again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,4 +48,17 @@ pub struct Wanted {
     pub(super) timestamp: u32,
     /// Which of the stream's sources it was of.
     pub(super) source: SourceCount,
+    /// How many pictures of that had been left out before it.
+    pub(super) left_out: u16,
+    /// It was the last of its picture.
+    pub(super) marker: bool,
+    /// Nothing of it was sent but its number.
+    pub(super) is_empty: bool,
+}
+
+impl Wanted {
+    /// The number it was sent under.
+    pub fn sequence(&self) -> u16 {
+        self.sequence
+    }
 }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::spatial::SpatialSelection;
+use super::thinning::Thinning;
 use crate::media::id::TrackId;
 use crate::media::rtp::clock::ntp_seconds;
 use crate::media::rtp::numbering::Numbering;
@@ -33,6 +35,9 @@ pub(super) struct Source {
     pub(super) ssrc: u32,
     pub(super) layer: u8,
     pub(super) numbering: Numbering,
+    pub(super) thinning: Thinning,
+    /// Where it has several spatial layers.
+    pub(super) spatial: Option<Box<SpatialSelection>>,
     pub(super) timestamp_offset: u32,
     pub(super) last_timestamp: u32,
     pub(super) last_at: Instant,
@@ -47,6 +52,25 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// The layer that goes out, or the spatial one of that, by the name of either.
+    pub(super) fn shown(&self) -> u8 {
+        (self.spatial.as_ref()).map_or(self.layer, |spatial| spatial.layer())
+    }
+
+    /// What a packet of it counts as, where spatial layers do as layers.
+    pub(super) fn layer_of(&self, media: &MediaPacket) -> u8 {
+        match media.spatial {
+            Some(_) => self.shown(),
+            None => media.layer,
+        }
+    }
+
+    /// Whether a picture ends with this packet where others of it do not go out.
+    pub(super) fn ends_picture(&self, media: &MediaPacket) -> bool {
+        let both = self.spatial.as_ref().zip(media.spatial);
+        both.is_some_and(|(selection, spatial)| selection.ends(media, &spatial))
+    }
+
     /// Our timestamp at a moment of our NTP time, once its sender has told its clocks.
     pub(super) fn timestamp_at(&self, ntp: u64) -> Option<u32> {
         let clock = self.clock?;

@@ -7,12 +7,16 @@ use bytes::BytesMut;
 
 use super::again::{LOSSY_FOR, RETRANSMIT_INTERVAL};
 use super::*;
+use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::packet::SourceClock;
 use crate::media::sdp::{CodecKind, Direction};
 
 mod beginnings;
 mod frames;
 mod red;
+mod spatial;
+mod temporal;
+mod unwritten;
 
 fn section(kind: MediaKind) -> MediaSection {
     MediaSection {

@@ -17,7 +17,8 @@ pub type Layers = u16;
 /// The best layer there is.
 pub const BEST: u8 = 0;
 
-/// The best layer that somebody is to be shown, by index ([`BEST`] is the best there is); `None` where nobody is shown any.
+/// The best layer that somebody is to be shown, by index ([`BEST`] is the best there is), or of one stream by how many
+/// times its width and height may be halved for that; `None` where nobody is shown any.
 /// Those below it are what a path that becomes narrow falls back to, so they are wanted with it.
 pub type Watched = Option<u8>;
 

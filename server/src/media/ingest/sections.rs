@@ -74,6 +74,11 @@ impl ReceivedSection {
         codecs.find(|codec| codec.rtx_payload_type == Some(payload_type))
     }
 
+    /// Whether it has several simulcast layers.
+    pub fn is_layered(&self) -> bool {
+        self.rids.len().max(self.layer_ssrcs.len()) > 1
+    }
+
     /// The simulcast layer of a packet: by the rid it names, else by its SSRC (RFC 8853 §5.5).
     fn layer(&self, ssrc: u32, rid: Option<&[u8]>) -> Option<u8> {
         let named = rid.and_then(|rid| self.rids.iter().position(|known| known.as_bytes() == rid));

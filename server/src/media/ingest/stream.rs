@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 
 use crate::media::ingest::loss::{Arrival, LossTracker};
 use crate::media::rtp::clock::{Clock, ntp_middle, report_delay};
+use crate::media::rtp::dependency::Structure;
 use crate::media::rtp::header::{Header, sequence_diff};
-use crate::media::rtp::packet::SourceClock;
+use crate::media::rtp::packet::{MediaPacket, SourceClock};
 use crate::media::rtp::rtcp::ReportBlock;
+use crate::media::rtp::spatial::{MAX_SPATIAL, Sizes, Spatial, SpatialLayers};
+use crate::media::rtp::temporal::Temporal;
+use crate::media::rtp::vp9;
 use crate::media::rtp::work;
-use crate::media::sdp::MediaKind;
+use crate::media::sdp::{CodecKind, MediaKind};
 
 /// The least time between two keyframe requests: a keyframe costs the sender many packets, and one
 /// serves everybody who wants it.
@@ -18,6 +22,9 @@ pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(400);
 
 /// Retransmissions remembered, so that a late original is not taken for another packet.
 const MAX_REPAIRED: usize = 256;
+
+/// No packet comes later than this. It is far from half of all numbers.
+const MAX_LATE: u16 = 16_384;
 
 /// A stream received.
 pub struct Ingest {
@@ -41,6 +48,12 @@ pub struct Ingest {
     /// The packets that came as retransmissions last, whose originals may still come.
     repaired: VecDeque<u16>,
     keyframes: KeyframeRequests,
+    /// What dependency descriptors refer to, and the number of the packet that brought it, or of one that came later.
+    structure: Option<Box<(u16, Structure)>>,
+    /// Its spatial layers, where it has several that can be taken apart.
+    spatial: Option<Box<SpatialLayers>>,
+    /// The number of the packet that told of those last, or of one that came later.
+    told: Option<u16>,
 }
 
 impl Ingest {
@@ -67,6 +80,9 @@ impl Ingest {
             loss: LossTracker::default(),
             repaired: VecDeque::new(),
             keyframes: KeyframeRequests::default(),
+            structure: None,
+            spatial: None,
+            told: None,
         }
     }
 
@@ -109,6 +125,7 @@ impl Ingest {
     fn note_arrival(&mut self, now: Instant, arrival: Arrival) {
         self.heard = now;
         if arrival == Arrival::Restart {
+            (self.structure, self.spatial, self.told) = (None, None, None);
             self.want_keyframe(now);
         }
     }
@@ -117,6 +134,98 @@ impl Ingest {
     pub fn record_sender_report(&mut self, now: Instant, ntp: u64, clock: SourceClock) {
         self.reports.last_sender_report = Some((now, ntp_middle(ntp)));
         self.clock = Some(clock);
+    }
+
+    /// Reads of which layers a packet is, as far as its payload alone did not say it.
+    pub fn read_layers(&mut self, media: &mut MediaPacket) {
+        // Of a layer alone VP9 may say nothing.
+        let is_vp9 = media.format.kind == CodecKind::Vp9
+            && (media.temporal.is_some() || self.told.is_some() && self.spatial.is_some());
+        match media.temporal {
+            _ if media.is_padding => {}
+            _ if is_vp9 => self.read_vp9(media),
+            Some(_) => {}
+            None => self.read_descriptor(media),
+        }
+    }
+
+    /// VP9 says in keyframes which spatial layers there are, and where they are more or fewer.
+    fn read_vp9(&mut self, media: &mut MediaPacket) {
+        let number = media.header.sequence;
+        let is_newer = (self.told.as_mut()).is_none_or(|told| is_newer(told, number));
+        let Some(descriptor) = vp9::Descriptor::read(media.payload()) else {
+            return;
+        };
+        if is_newer && let Some((count, sizes)) = descriptor.structure() {
+            self.told = Some(number);
+            self.renew_spatial(count, sizes, media.starts_keyframe);
+        }
+        let Some(layers) = &mut self.spatial else {
+            return;
+        };
+        if is_newer && !descriptor.has_layers() {
+            layers.activate(1);
+        }
+        let spatial = Spatial::of_vp9(&descriptor, layers);
+        if media.starts_keyframe && spatial.is_by_itself(layers) {
+            self.spatial = None;
+            return;
+        }
+        let temporal = |temporal: Temporal| Spatial::temporal_of_vp9(temporal, &descriptor);
+        let temporal = media.temporal.and_then(temporal);
+        media.spatial = Some(layers.note(media.header.timestamp, spatial));
+        media.temporal = temporal.or(media.temporal);
+    }
+
+    fn renew_spatial(&mut self, count: u8, sizes: Sizes, is_key: bool) {
+        match &mut self.spatial {
+            Some(known) if usize::from(count) <= MAX_SPATIAL => known.renew(count, sizes, is_key),
+            known => *known = SpatialLayers::new(count, sizes).map(Box::new),
+        }
+    }
+
+    /// By the structure that came last. What comes late is of before it.
+    fn read_descriptor(&mut self, media: &mut MediaPacket) {
+        let number = media.header.sequence;
+        let is_next = (self.structure.as_mut()).is_none_or(|known| is_newer(&mut known.0, number));
+        let descriptor = media.extensions.dependency_descriptor;
+        let Some(descriptor) = descriptor.value(&media.packet) else {
+            return;
+        };
+        if let Some(structure) = Structure::brought(descriptor)
+            && is_next
+        {
+            match (&mut self.spatial, structure.spatial()) {
+                (Some(known), Some(layers)) => {
+                    known.renew(layers.count(), layers.sizes(), media.starts_keyframe)
+                }
+                (known, layers) => *known = layers.map(Box::new),
+            }
+            if let Some(layers) = &mut self.spatial {
+                layers.activate(structure.active());
+            }
+            self.structure = Some(Box::new((number, structure)));
+        }
+        if is_next
+            && let Some(known) = &mut self.structure
+            && let Some(active) = known.1.activated(descriptor)
+        {
+            known.0 = number;
+            if let Some(layers) = &mut self.spatial {
+                layers.activate(active);
+            }
+        }
+        let known = self.structure.as_ref();
+        let Some(frame) = known.and_then(|known| known.1.frame(descriptor)) else {
+            return;
+        };
+        media.temporal = Some(match media.starts_keyframe {
+            true => frame.temporal.of_keyframe(),
+            false => frame.temporal,
+        });
+        let layers = self.spatial.as_mut();
+        let spatial = frame.spatial.zip(layers);
+        media.spatial = spatial.map(|(it, layers)| layers.note(media.header.timestamp, it));
     }
 
     /// What a receiver report says of the stream.
@@ -156,6 +265,15 @@ impl Ingest {
         let loss = self.loss.poll_timeout();
         loss.into_iter().chain(self.keyframes.due).min()
     }
+}
+
+/// Whether a packet is of after the one with this number. Numbers come round: one that no packet is as late as would be of
+/// the time to come, and is brought along.
+fn is_newer(at: &mut u16, number: u16) -> bool {
+    if sequence_diff(number, at.wrapping_add(MAX_LATE)) > 0 {
+        *at = number.wrapping_sub(MAX_LATE);
+    }
+    sequence_diff(number, *at) > 0
 }
 
 /// Coalesces the wishes for a keyframe.
@@ -269,6 +387,9 @@ impl WallClockMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::rtp::dependency::tests::descriptor;
+    use crate::media::rtp::header::write_header;
+    use crate::media::sdp::{CodecKind, Extensions, Format};
 
     fn header(sequence: u16, timestamp: u32) -> Header {
         let mut packet = [0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
@@ -310,6 +431,86 @@ mod tests {
         assert_eq!(even.report(start).jitter, 0);
         // 4 ms on a 90 kHz clock.
         assert!((300..=370).contains(&uneven.report(start).jitter));
+    }
+
+    fn described(sequence: u16, descriptor: &[u8]) -> MediaPacket {
+        let mut packet = bytes::BytesMut::new();
+        let elements = [(Some(12), Some(descriptor))];
+        write_header(&mut packet, &header(sequence, 0), &elements);
+        packet.extend_from_slice(&[0x41, 9]);
+        let ids = Extensions {
+            dependency_descriptor: Some(12),
+            ..Extensions::default()
+        };
+        let codec = (Format::of(CodecKind::H264, ""), 90_000);
+        let header = Header::parse(&packet).unwrap();
+        let packet = packet.freeze();
+        MediaPacket::read(Instant::now(), (0, 0), codec, header, &ids, packet)
+    }
+
+    #[test]
+    fn structures_are_known_by_their_order_after_any_number_of_packets() {
+        for count in [2, 16_000, 20_000, 33_000, 50_000, 65_535_u16] {
+            let mut ingest = Ingest::new(Instant::now(), 9, 0, 0, MediaKind::Video, 90_000);
+            let mut layer = |sequence, template, structure| {
+                let mut media = described(sequence, &descriptor(template, structure, None));
+                ingest.read_layers(&mut media);
+                media.temporal.map(|it| it.id)
+            };
+            assert_eq!(layer(0, 0, Some(0)), Some(0));
+            for sequence in 1..count {
+                assert_eq!(layer(sequence, 2, None), Some(1));
+            }
+            let next = |step: u16| count.wrapping_add(step);
+            // The first packet of a keyframe with others comes after the second, and one of before that later still.
+            assert_eq!(layer(next(1), 32, None), None);
+            assert_eq!(layer(count, 30, Some(30)), Some(0));
+            assert_eq!(layer(next(2), 32, None), Some(1), "{count}");
+            assert_eq!(layer(count.wrapping_sub(1), 0, Some(0)), None);
+            assert_eq!(layer(next(3), 32, None), Some(1), "{count}");
+        }
+    }
+
+    /// A packet of VP9: its first octet, its layer, and how many layers it tells of.
+    fn vp9(sequence: u16, first: u8, id: u8, told: Option<u8>) -> MediaPacket {
+        let mut packet = bytes::BytesMut::new();
+        write_header(
+            &mut packet,
+            &header(sequence, 3600 * u32::from(sequence)),
+            &[],
+        );
+        packet.extend_from_slice(&[first | u8::from(told.is_some()) << 1, 0x12]);
+        if first & 0x20 != 0 {
+            packet.extend_from_slice(&[id << 1, 7]);
+        }
+        packet.extend(told.map(|count| (count - 1) << 5));
+        packet.extend_from_slice(&[9, 9]);
+        let codec = (Format::of(CodecKind::Vp9, ""), 90_000);
+        let header = Header::parse(&packet).unwrap();
+        let ids = Extensions::default();
+        MediaPacket::read(Instant::now(), (0, 0), codec, header, &ids, packet.freeze())
+    }
+
+    #[test]
+    fn vp9_may_say_without_a_keyframe_how_many_layers_come_and_what_is_late_says_nothing() {
+        const KEY: u8 = 0x80 | 0x20 | 0x08;
+        const INTER: u8 = KEY | 0x40;
+        let mut ingest = Ingest::new(Instant::now(), 9, 0, 0, MediaKind::Video, 90_000);
+        let mut read = |mut media: MediaPacket| {
+            ingest.read_layers(&mut media);
+            media.spatial.map(|it| (it.id, it.count, it.live))
+        };
+        assert_eq!(read(vp9(1, KEY, 0, Some(3))), Some((0, 3, 2)));
+        assert_eq!(read(vp9(4, INTER, 0, Some(2))), Some((0, 3, 1)));
+        assert_eq!(read(vp9(3, INTER, 0, Some(3))), Some((0, 3, 1)), "late");
+        assert_eq!(read(vp9(5, INTER, 0, Some(1))), Some((0, 3, 0)));
+        assert_eq!(read(vp9(6, INTER, 0, Some(3))), Some((0, 3, 2)));
+        assert_eq!(read(vp9(7, INTER, 2, None)), Some((2, 3, 2)));
+        // One alone without a word of layers.
+        assert_eq!(read(vp9(8, INTER & !0x20, 0, None)), Some((0, 3, 0)));
+        // Pictures by themselves (Z in a keyframe of the smallest).
+        assert_eq!(read(vp9(9, KEY | 1, 0, Some(3))), None);
+        assert_eq!(read(vp9(10, INTER | 1, 1, None)), None);
     }
 
     #[test]

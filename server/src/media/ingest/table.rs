@@ -220,6 +220,8 @@ impl Ingests {
             return Some(free);
         }
         if self.slots.len() < MAX_INGESTS {
+            // Most peers send one or two, and each takes some.
+            self.slots.reserve_exact(1);
             self.slots.push(None);
             return Some(self.slots.len() - 1);
         }

@@ -64,6 +64,11 @@ impl Holding {
         self.bytes = bytes;
     }
 
+    /// What it is of.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// Whether memory is scarce.
     pub fn is_scarce(&self) -> bool {
         self.budget.is_scarce()

@@ -1,12 +1,13 @@
-//! The server's host candidates (RFC 8445 §5.1.1.1): every address of this machine, or the ones a
-//! 1:1 NAT gives it; and whether what the other end sends is a candidate at all.
+//! The server's candidates (RFC 8445 §5.1.1): every address of this machine, or the ones a
+//! 1:1 NAT gives it, and one at a TURN server; and whether what the other end sends is a candidate at all.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::interface::{InterfaceRule, choose};
 use crate::media::net::sockets::Port;
+use crate::network::is_private;
 
 /// The candidate attributes (RFC 8839 §5.1), UDP and passive TCP (RFC 6544), best first. `loopback` says that the other end runs on
 /// this machine, so that loopback addresses reach it, too. Of the addresses, those of `last` may be nobody's.
@@ -34,6 +35,75 @@ pub fn host_candidates(
     let udp = attributes("udp", 126, "");
     udp.chain(attributes("tcp", 90, " tcptype passive"))
         .collect()
+}
+
+/// The candidate attribute of a relayed address, of the least priority there is (RFC 8445 §5.1.2.1). Where the TURN server
+/// sees this one is nobody's business (RFC 8839 §5.1): who knew could send there in the server's name.
+pub fn relayed_candidate(relayed: SocketAddr) -> String {
+    let priority = (65_535 << 8) | 255;
+    let (ip, port) = (relayed.ip(), relayed.port());
+    let related = if ip.is_ipv6() { "::" } else { "0.0.0.0" };
+    format!("candidate:relay 1 udp {priority} {ip} {port} typ relay raddr {related} rport 9")
+}
+
+/// The candidates (`hosts`) as whoever has IPv6 alone reaches them behind a translator with the well-known prefix
+/// (RFC 6146, RFC 6052): a browser makes none of these of an address by itself. There are none where one of IPv6 is
+/// among them, nor of addresses that only their own network reaches (RFC 6052 §3.1). As a pair's priority is above all the lesser
+/// of its two candidates' (RFC 8445 §6.1.2.3), theirs is below that of any candidate of a client's that needs no relay: who
+/// has both families comes straight.
+pub fn translated_candidates(hosts: &[String]) -> Vec<String> {
+    let of_six = |host: &String| address(host).is_some_and(|at| is_global_six(at.ip()));
+    if hosts.iter().any(of_six) {
+        return Vec::new();
+    }
+    let translated = hosts.iter().filter_map(|host| {
+        let mut fields: Vec<_> = host.split(' ').collect();
+        let [foundation, _, transport, priority, ip, ..] = fields.as_mut_slice() else {
+            return None;
+        };
+        let IpAddr::V4(own) = ip.parse().ok()? else {
+            return None;
+        };
+        let own = Some(own).filter(|own| !is_private((*own).into()))?;
+        let [a, b, c, d] = own.octets().map(u16::from);
+        let six = Ipv6Addr::new(0x64, 0xFF9B, 0, 0, 0, 0, a << 8 | b, c << 8 | d);
+        let type_preference = u32::from(*transport == "udp");
+        let own_preference = priority.parse::<u32>().ok()? & 0x00FF_FFFF;
+        let lower = (type_preference << 24) + own_preference.checked_sub(LESS)?;
+        let (other, lower, six) = (
+            format!("{foundation}six"),
+            lower.to_string(),
+            six.to_string(),
+        );
+        (*foundation, *priority, *ip) = (&*other, &*lower, &*six);
+        Some(fields.join(" "))
+    });
+    translated.collect()
+}
+
+/// A local preference of a thousand less (RFC 8445 §5.1.2.1): no relayed candidate's priority is among theirs.
+const LESS: u32 = 1000 << 8;
+
+/// Whether it is one of IPv6 that others reach.
+fn is_global_six(address: IpAddr) -> bool {
+    address.is_ipv6() && !is_private(address)
+}
+
+/// Whether who is at this address may reach a translator by IPv6. That may well be in a network of unique local
+/// addresses (RFC 4193).
+pub fn may_be_translated(address: IpAddr) -> bool {
+    let IpAddr::V6(address) = address else {
+        return false;
+    };
+    let is_elsewhere = !address.is_loopback() && !address.is_unicast_link_local();
+    let is_ones = !address.is_unspecified() && !address.is_multicast();
+    is_elsewhere && is_ones && address.to_ipv4_mapped().is_none()
+}
+
+/// The addresses of a description's candidates, as far as they are no names.
+pub fn addresses_in(sdp: &str) -> impl Iterator<Item = IpAddr> {
+    let candidates = sdp.lines().filter(|line| line.starts_with("a=candidate:"));
+    candidates.filter_map(|line| Some(address(line)?.ip()))
 }
 
 /// Where the port is offered: what a NAT makes of this machine, and its own addresses as far as something arrives
@@ -175,6 +245,115 @@ mod tests {
             .map(|candidate| candidate.split(' ').nth(3).unwrap().parse().unwrap())
             .collect();
         assert!(priorities.is_sorted_by(|a, b| a > b), "{priorities:?}");
+    }
+
+    #[test]
+    fn a_server_of_ipv4_is_offered_behind_a_translator_too() {
+        let hosts = |all: &[&str]| host_candidates(&ips(all), &[], 3478, true);
+        let four = hosts(&["203.0.113.7", "10.0.0.1", "127.0.0.1"]);
+        let translated = translated_candidates(&four);
+        assert_eq!(translated.len(), 2, "{translated:?}");
+        assert!(translated[0].ends_with(" 64:ff9b::cb00:7107 3478 typ host"));
+        assert!(translated[1].ends_with(" 64:ff9b::cb00:7107 3478 typ host tcptype passive"));
+        assert!(translated.iter().all(|it| is_candidate(it)));
+        let foundations: Vec<_> = four
+            .iter()
+            .chain(&translated)
+            .map(|it| it.split(' ').next())
+            .collect();
+        let mut distinct = foundations.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), foundations.len());
+        for all in [&["2001:db8::1", "203.0.113.7"][..], &["10.0.0.1"], &[]] {
+            assert_eq!(
+                translated_candidates(&hosts(all)),
+                [] as [String; 0],
+                "{all:?}"
+            );
+        }
+        // What nobody else reaches is no IPv6 to speak of.
+        assert_eq!(
+            translated_candidates(&hosts(&["::1", "203.0.113.7"])).len(),
+            2
+        );
+    }
+
+    #[test]
+    fn who_has_both_families_comes_straight_before_by_a_translator() {
+        let four = host_candidates(&ips(&["203.0.113.7", "203.0.113.8"]), &[], 3478, false);
+        let translated = translated_candidates(&four);
+        let priority = |text: &String| text.split(' ').nth(3).unwrap().parse::<u64>().unwrap();
+        // RFC 8445 §6.1.2.3; the client is controlling.
+        let pair = |client: u64, server: u64| {
+            (client.min(server) << 32) + 2 * client.max(server) + u64::from(client > server)
+        };
+        // The best there may be at an address of IPv6, and the worst of IPv4: a host's, a NAT's, a TCP's.
+        let six = (126 << 24) | (65_535 << 8) | 255;
+        for four_of_client in [126 << 24, 100 << 24, 90 << 24] {
+            for (direct, around) in four
+                .iter()
+                .flat_map(|it| translated.iter().map(move |to| (it, to)))
+            {
+                let direct = pair(four_of_client, priority(direct));
+                assert!(
+                    direct > pair(six, priority(around)),
+                    "{four_of_client} {around}"
+                );
+            }
+        }
+        // UDP before TCP, and none as another.
+        let mut all: Vec<_> = translated.iter().map(priority).collect();
+        assert!(all.is_sorted_by(|a, b| a > b), "{all:?}");
+        let relayed = relayed_candidate("198.51.100.1:50000".parse().unwrap());
+        all.extend(four.iter().chain([&relayed]).map(priority));
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn whoever_is_in_a_network_of_ipv6_may_be_translated() {
+        for (address, expected) in [
+            ("2001:db8::1", true),
+            ("fd00::1", true),
+            ("192.0.2.1", false),
+            ("::ffff:192.0.2.1", false),
+            ("::", false),
+            ("::1", false),
+            ("fe80::1", false),
+            ("ff02::1", false),
+        ] {
+            assert_eq!(
+                may_be_translated(address.parse().unwrap()),
+                expected,
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_relayed_address_comes_after_all_others() {
+        let all = ips(&["192.0.2.1", "2001:db8::1"]);
+        let last = host_candidates(&all, &[], 3478, true).pop().unwrap();
+        let relayed = relayed_candidate("198.51.100.1:50000".parse().unwrap());
+        let expected =
+            "candidate:relay 1 udp 16777215 198.51.100.1 50000 typ relay raddr 0.0.0.0 rport 9";
+        assert_eq!(relayed, expected);
+        let priority = |text: &str| text.split(' ').nth(3).unwrap().parse::<u32>().unwrap();
+        assert!(priority(&relayed) < priority(&last), "{last}");
+        assert!(is_candidate(&relayed));
+        let ipv6 = relayed_candidate("[2001:db8::1]:50000".parse().unwrap());
+        assert!(ipv6.ends_with(" raddr :: rport 9") && is_candidate(&ipv6));
+    }
+
+    #[test]
+    fn the_candidates_of_a_description_are_found_and_names_are_left_out() {
+        let sdp = "v=0\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\na=candidate:2 1 udp 1 x.local 9 typ host\r\n\
+            a=candidate:3\r\na=candidate:4 1 tcp 1 2001:db8::1 9 typ host tcptype active\r\n";
+        let found: Vec<_> = addresses_in(sdp).collect();
+        assert_eq!(found, ips(&["192.0.2.1", "2001:db8::1"]));
     }
 
     #[test]

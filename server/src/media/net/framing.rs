@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use crate::media::net::budget::{Budget, Holding};
-use crate::media::net::stun::HEADER;
+use crate::media::net::stun::{HEADER, Method};
 
 /// The longest frame taken. Everything WebRTC sends fits into an Ethernet packet.
 pub const MAX_FRAME: usize = 2048;
@@ -45,13 +45,13 @@ impl Framing {
         }
     }
 
-    /// Of the frame that begins here: what is before it, how long it is, and how long with its padding.
+    /// Of the frame that begins here, too long or not: what is before it, how long it is, and how long with its padding.
     fn measure(self, stream: &[u8]) -> Result<Option<(usize, usize, usize)>, TooLong> {
         let length = |at: usize| {
             let bytes = stream.get(at..at + LENGTH)?.try_into().ok()?;
             Some(usize::from(u16::from_be_bytes(bytes)))
         };
-        let (before, length, padded) = match (self, stream.first()) {
+        let measured = match (self, stream.first()) {
             (Self::Rfc4571, _) => match length(0) {
                 Some(length) => (LENGTH, length, length),
                 None => return Ok(None),
@@ -67,10 +67,7 @@ impl Framing {
             (Self::Stun, Some(_)) => return Err(TooLong),
             (Self::Stun, None) => return Ok(None),
         };
-        match length > MAX_FRAME {
-            true => Err(TooLong),
-            false => Ok(Some((before, length, padded))),
-        }
+        Ok(Some(measured))
     }
 }
 
@@ -98,6 +95,14 @@ pub struct Deframer {
     /// Not known before the first bytes.
     framing: Option<Framing>,
     partial: Vec<u8>,
+    /// What is too long is left out, and does not end the stream.
+    skips: bool,
+    /// How much of it is still to come.
+    to_skip: usize,
+    /// What follows a request to join the connection with another is cut when it has been answered: it may be no
+    /// message any more.
+    holds: bool,
+    is_held: bool,
 }
 
 /// Of ICE's.
@@ -112,7 +117,7 @@ impl Deframer {
     pub fn for_any() -> Self {
         Self {
             framing: None,
-            partial: Vec::new(),
+            ..Self::of(Framing::default())
         }
     }
 
@@ -121,7 +126,43 @@ impl Deframer {
         Self {
             framing: Some(framing),
             partial: Vec::new(),
+            skips: false,
+            to_skip: 0,
+            holds: false,
+            is_held: false,
         }
+    }
+
+    /// For what a TURN server sends, where others say how long it is: whoever sends datagrams to a relayed address.
+    pub fn of_a_server() -> Self {
+        Self {
+            skips: true,
+            ..Self::of(Framing::Stun)
+        }
+    }
+
+    /// One that holds what follows a ConnectionBind request (RFC 6062 §4.3) until [told to go on](Self::go_on).
+    #[must_use]
+    pub fn holding(self) -> Self {
+        Self {
+            holds: true,
+            ..self
+        }
+    }
+
+    /// Whether it holds something, or would.
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// What is held is cut with the next bytes.
+    pub fn go_on(&mut self) {
+        self.is_held = false;
+    }
+
+    /// What was not cut.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.partial
     }
 
     /// How frames lie on the stream.
@@ -131,18 +172,38 @@ impl Deframer {
 
     /// Takes the next bytes and gives every frame they complete.
     pub fn push(&mut self, bytes: &[u8], mut frame: impl FnMut(&[u8])) -> Result<(), TooLong> {
-        self.partial.extend_from_slice(bytes);
+        let skipped = self.to_skip.min(bytes.len());
+        self.to_skip -= skipped;
+        self.partial.extend_from_slice(&bytes[skipped..]);
+        if self.is_held {
+            return Ok(());
+        }
         let mut rest = &self.partial[..];
         let Some((first, _)) = rest.split_first_chunk::<LENGTH>() else {
             return Ok(());
         };
         let framing = *self.framing.get_or_insert_with(|| Framing::of(*first));
         while let Some((before, length, padded)) = framing.measure(rest)? {
-            let Some((complete, after)) = rest.split_at_checked(before + padded) else {
+            let (whole, is_too_long) = (before + padded, length > MAX_FRAME);
+            if is_too_long && !self.skips {
+                return Err(TooLong);
+            }
+            if is_too_long {
+                let here = whole.min(rest.len());
+                self.to_skip = whole - here;
+                rest = &rest[here..];
+                continue;
+            }
+            let Some((complete, after)) = rest.split_at_checked(whole) else {
                 break;
             };
             frame(&complete[before..before + length]);
             rest = after;
+            let joins = Method::ConnectionBind.request().0.to_be_bytes();
+            if self.holds && framing == Framing::Stun && complete.starts_with(&joins) {
+                self.is_held = true;
+                break;
+            }
         }
         let used = self.partial.len() - rest.len();
         self.partial.drain(..used);
@@ -189,6 +250,16 @@ impl SendQueue {
             Framing::Rfc4571 => LENGTH,
             Framing::Stun => 0,
         }
+    }
+
+    /// Queues a frame that there is to be room for: of those there are few, and each is short.
+    pub fn push_anyway(&mut self, data: BytesMut) {
+        self.bytes += data.len();
+        self.frames.push_back(Queued {
+            data,
+            expires: None,
+        });
+        self.count();
     }
 
     /// Queues a frame. Returns whether there was room.
@@ -347,6 +418,50 @@ mod tests {
         let stream = framed(&[b"ok", &[0; MAX_FRAME + 1]]);
         assert_eq!(deframer.push(&stream, |_| count += 1), Err(TooLong));
         assert_eq!(count, 1);
+    }
+
+    #[test]
+    fn what_is_too_long_is_left_out_of_a_servers_stream() {
+        let message = |len: u16| {
+            let head = [
+                &[0, 0x17][..],
+                &len.to_be_bytes(),
+                &[0x21, 0x12, 0xa4, 0x42],
+                &[7; 12],
+            ];
+            [&head.concat()[..], &vec![9; usize::from(len)]].concat()
+        };
+        let data = |len: u16| {
+            let padding = usize::from(len).next_multiple_of(4);
+            [&[0x40, 1][..], &len.to_be_bytes(), &vec![8; padding]].concat()
+        };
+        let pieces = [
+            message(8),
+            message(2032),
+            data(2049),
+            data(3),
+            message(65_532),
+            data(65_533),
+            data(1),
+        ];
+        let stream = pieces.concat();
+        for cut in [1, 3, 100, 2047, 4096, 70_000, stream.len()] {
+            let (mut deframer, mut frames) = (Deframer::of_a_server(), Vec::new());
+            for piece in stream.chunks(cut) {
+                let cut = deframer.push(piece, |frame| frames.push(frame.to_vec()));
+                assert_eq!(cut, Ok(()));
+                assert!(
+                    deframer.partial.len() <= MAX_FRAME + 4,
+                    "{}",
+                    deframer.partial.len()
+                );
+            }
+            assert_eq!(
+                frames,
+                [message(8), data(3)[..7].to_vec(), data(1)[..5].to_vec()]
+            );
+            assert_eq!(deframer.push(&[0x80; 4], |_| ()), Err(TooLong));
+        }
     }
 
     #[test]

@@ -9,8 +9,10 @@ use bytes::BytesMut;
 use mio::event::Event;
 use mio::{Registry, Token};
 
+use crate::media::net::demux::is_guests;
 use crate::media::net::outbox::Transmit;
 use crate::media::net::path::FourTuple;
+use crate::media::net::tcp::Detached;
 
 /// Tokens from here on are the guest's, up to [`LAST_TOKEN`].
 pub const FIRST_TOKEN: usize = usize::MAX / 2;
@@ -55,6 +57,9 @@ pub trait Guest: Send {
     /// Takes what the peers send over a relayed path of this guest's.
     fn take_own(&mut self, now: Instant, transmit: &Transmit);
 
+    /// Takes over connections that carry no datagrams any more, from whoever has them.
+    fn take_over(&mut self, detach: &mut dyn FnMut(&FourTuple) -> Option<Detached>);
+
     /// A connection is no more.
     fn handle_closed(&mut self, path: &FourTuple);
 
@@ -87,4 +92,18 @@ pub trait Guest: Send {
 
     /// After a panic: nothing that it holds can be trusted.
     fn start_over(&mut self);
+}
+
+/// A datagram and its path.
+pub type Datagram<'a> = (FourTuple, &'a [u8]);
+
+/// Gives the guest what is its, and the peers the rest, with what the guest unwraps for them.
+pub fn for_peers<'a>(
+    now: Instant,
+    guest: &mut Option<Box<dyn Guest>>,
+) -> impl FnMut(Datagram<'a>) -> Option<Datagram<'a>> {
+    move |(path, datagram)| match guest {
+        Some(guest) if is_guests(datagram) => guest.take(now, &path, datagram),
+        Some(_) | None => Some((path, datagram)),
+    }
 }

@@ -13,6 +13,7 @@
 //! | `candidates` | our addresses as candidates |
 //! | `buffers` | where packets are written that leave at once |
 //! | `guest`, `relays` | who else is served on the port; its sockets |
+//! | `relayed` | an address of ours at somebody else's TURN server |
 //! | `budget` | what the peers of a shard hold in all |
 
 pub mod budget;
@@ -25,6 +26,7 @@ pub mod framing;
 pub mod guest;
 pub mod outbox;
 pub mod path;
+pub mod relayed;
 pub mod relays;
 pub mod sockets;
 mod steering;

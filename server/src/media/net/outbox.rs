@@ -81,7 +81,7 @@ impl Outbox {
     /// Adds a datagram.
     pub fn push(&mut self, path: &FourTuple, datagram: BytesMut) {
         match path.transport {
-            Transport::Udp | Transport::Dtls | Transport::Relayed => {
+            Transport::Udp | Transport::Dtls | Transport::Relayed | Transport::Allocated => {
                 let written: Result<(), ()> = self.write(path, datagram.len(), None, |out| {
                     out.extend_from_slice(&datagram);
                     Ok(())
@@ -139,6 +139,11 @@ impl Outbox {
             }
         }
         written
+    }
+
+    /// How many datagrams wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Whether nothing waits.

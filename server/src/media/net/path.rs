@@ -15,6 +15,9 @@ pub enum Transport {
     /// Over UDP to a relay of this server's own, and from there without leaving the process (RFC 8656). The
     /// other end's address is the relayed one.
     Relayed,
+    /// Over UDP by an allocation of ours at somebody else's TURN server (RFC 8656). This end's address is the
+    /// relayed one.
+    Allocated,
 }
 
 impl Transport {
@@ -22,7 +25,7 @@ impl Transport {
     pub fn is_connected(self) -> bool {
         match self {
             Self::Tcp | Self::Dtls => true,
-            Self::Udp | Self::Relayed => false,
+            Self::Udp | Self::Relayed | Self::Allocated => false,
         }
     }
 }

@@ -6,11 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
-use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+use quinn_udp::{RecvMeta, UdpSockRef};
 use rustc_hash::FxHashMap;
-use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
 use crate::media::net::outbox::Transmit;
 use crate::media::net::udp::{self, Socket};
@@ -68,27 +66,10 @@ impl Relays {
 
     /// Opens one.
     pub fn open(&mut self, bound: SocketAddr) -> io::Result<()> {
-        let domain = Domain::for_address(bound);
-        let raw = RawSocket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
-        if bound.is_ipv6() {
-            raw.set_only_v6(true)?;
-        }
-        raw.set_nonblocking(true)?;
-        // Smaller ones serve, too.
-        let _ = raw.set_recv_buffer_size(SOCKET_BUFFER);
-        let _ = raw.set_send_buffer_size(SOCKET_BUFFER);
-        raw.bind(&bound.into())?;
-        let mut socket = UdpSocket::from_std(raw.into());
+        let mut socket = udp::open(bound, SOCKET_BUFFER)?;
         let token = Token(self.first_token + usize::from(bound.port()));
         self.registry
-            .register(&mut socket, token, Interest::READABLE)?;
-        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        let is_ipv6 = bound.is_ipv6();
-        let socket = Socket {
-            socket,
-            state,
-            is_ipv6,
-        };
+            .register(&mut socket.socket, token, Interest::READABLE)?;
         self.sockets.insert(bound.port(), socket);
         if self.storage.is_empty() {
             self.storage = vec![0; (BUFFER + SKEW) * BATCH];
@@ -116,6 +97,11 @@ impl Relays {
         {
             self.unread.push(port);
         }
+    }
+
+    /// Any may hold something: what was noted is forgotten.
+    pub fn start_over(&mut self) {
+        self.unread = self.sockets.keys().copied().collect();
     }
 
     /// Whether any may have more to read.

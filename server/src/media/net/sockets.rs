@@ -16,7 +16,7 @@ use crate::media::net::udp::Socket;
 const BACKLOG: i32 = 256;
 
 /// Kernel buffers of each UDP socket, in bytes: a tenth of a second at 300 Mbit/s.
-const SOCKET_BUFFER: usize = 4 << 20;
+pub const SOCKET_BUFFER: usize = 4 << 20;
 
 /// Why the port cannot be had.
 #[derive(Debug, Error)]
@@ -269,7 +269,7 @@ fn with_state(raw: RawSocket, is_ipv6: bool) -> io::Result<Socket> {
 }
 
 /// As much as the system allows, and more where this process may ask for that.
-fn enlarge_buffers(socket: &RawSocket, bytes: usize) {
+pub fn enlarge_buffers(socket: &RawSocket, bytes: usize) {
     let _ = socket.set_send_buffer_size(bytes);
     let _ = socket.set_recv_buffer_size(bytes);
     #[cfg(target_os = "linux")]

@@ -63,6 +63,18 @@ struct Connection {
     until: Instant,
 }
 
+/// A connection that carries no datagrams any more.
+pub struct Detached {
+    /// It does not block.
+    pub stream: std::net::TcpStream,
+    /// What was agreed on, if it has TLS.
+    pub tls: Option<TlsSession>,
+    /// What it is still to be sent first.
+    pub unsent: Vec<u8>,
+    /// What came of it, and was not taken.
+    pub arrived: Vec<u8>,
+}
+
 /// What an event brought.
 #[derive(Default)]
 pub struct Received {
@@ -222,8 +234,8 @@ impl Tcp {
         self.next_token += 1;
         self.by_path.insert(path, token);
         let deframer = match tls {
-            Some(_) => Deframer::of(Framing::Stun),
-            None => Deframer::for_any(),
+            Some(_) => Deframer::of(Framing::Stun).holding(),
+            None => Deframer::for_any().holding(),
         };
         let connection = Connection {
             stream,
@@ -243,13 +255,15 @@ impl Tcp {
         let Some(connection) = self.connections.get_mut(&token) else {
             return;
         };
+        connection.deframer.go_on();
         let (mut budget, mut arrived) = (READ_BUDGET, 0);
         loop {
             let bytes = &self.buffer[..arrived];
             if connection.take(bytes, &mut received.datagrams).is_err() {
                 return self.close(token, received);
             }
-            if budget == 0 {
+            // By the next turn it is known whether the connection is another's then.
+            if budget == 0 || connection.deframer.is_held() {
                 return self.unread.push(token);
             }
             let most = budget.min(self.buffer.len());
@@ -356,6 +370,27 @@ impl Tcp {
         }
     }
 
+    /// Gives a connection out of its hands, which from then on carries no datagrams.
+    pub fn detach(&mut self, now: Instant, path: &FourTuple) -> Option<Detached> {
+        let token = self.by_path.remove(path)?;
+        let mut connection = self.connections.remove(&token)?;
+        self.release(path.remote.ip());
+        self.unread.retain(|unread| *unread != token);
+        let mut unsent = Vec::new();
+        let all = |bytes: &[u8]| {
+            unsent.extend_from_slice(bytes);
+            Ok::<_, std::convert::Infallible>(bytes.len())
+        };
+        let Ok(()) = connection.queue.flush(now, all);
+        self.registry.deregister(&mut connection.stream).ok()?;
+        Some(Detached {
+            stream: connection.stream.into(),
+            tls: connection.tls,
+            unsent,
+            arrived: connection.deframer.into_rest(),
+        })
+    }
+
     /// The number of connections.
     pub fn len(&self) -> usize {
         self.connections.len()
@@ -393,10 +428,15 @@ impl Connection {
         match &mut self.tls {
             None => cut(bytes)?,
             Some(tls) => {
-                let opened = tls.open(bytes, cut);
+                // What was held is cut, also where nothing more comes.
+                cut(&[])?;
+                let opened = tls.open(bytes, &mut cut);
                 // It may have something to say of its own, if only why it ends.
                 let flushed = tls.flush(&mut self.stream);
-                opened?;
+                // What is held came before the end, which shows again to whoever reads on.
+                if !deframer.is_held() {
+                    opened?;
+                }
                 flushed.map_err(|_| Broken)?;
             }
         }

@@ -1,10 +1,10 @@
-//! TLS on a connection after its handshake: opens what arrives and seals what leaves. It waits for nothing, and
+//! TLS on a connection, after its handshake or, at the client's end, from the beginning: opens what arrives and seals what leaves. It waits for nothing, and
 //! keeps of what the socket does not take no more than one write.
 
-use std::io::{self, BufRead as _, ErrorKind, Write};
+use std::io::{self, BufRead as _, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use rustls::ServerConnection;
+use rustls::Connection;
 
 /// A connection whose handshake others have done.
 #[derive(Debug)]
@@ -17,12 +17,17 @@ pub struct Secured {
 
 /// What was agreed on.
 #[derive(Debug)]
-pub struct TlsSession(Box<ServerConnection>);
+pub struct TlsSession(Box<Connection>);
 
 impl TlsSession {
-    /// After the handshake.
-    pub fn new(session: ServerConnection) -> Self {
-        Self(Box::new(session))
+    /// Of either end. What a client sends before the handshake is done waits for it.
+    pub fn new(session: impl Into<Connection>) -> Self {
+        Self(Box::new(session.into()))
+    }
+
+    /// Whether it is yet to be done.
+    pub fn is_handshaking(&self) -> bool {
+        self.0.is_handshaking()
     }
 
     /// Opens what arrived, and gives out what is in it, and in what arrived before. An error says that the stream
@@ -62,6 +67,30 @@ impl TlsSession {
             let len = opened.len();
             reader.consume(len);
         }
+    }
+
+    /// Reads a stream of bytes that are no messages: as [`Read`] does, where the end is one only if the other end has
+    /// said so.
+    pub fn read(&mut self, stream: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.reader().read(into) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            match self.0.read_tls(stream) {
+                // The next read says whether that was to be.
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            let opened = self.0.process_new_packets();
+            opened.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        }
+    }
+
+    /// Says that nothing more comes. It is [flushed](Self::flush) like everything else.
+    pub fn say_end(&mut self) {
+        self.0.send_close_notify();
     }
 
     /// Seals and writes, each message in a record of its own: there are clients that look for no second one in what

@@ -2,10 +2,12 @@
 //! far as the kernel takes them so.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mio::net::UdpSocket;
 use quinn_udp::{UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
 use crate::media::net::outbox::Transmit;
 
@@ -17,6 +19,26 @@ pub struct Socket {
     pub state: UdpSocketState,
     /// Whether it is IPv6 only; else IPv4.
     pub is_ipv6: bool,
+}
+
+/// Opens one with such buffers, or smaller ones, which serve, too.
+pub fn open(bound: SocketAddr, buffer: usize) -> io::Result<Socket> {
+    let domain = Domain::for_address(bound);
+    let raw = RawSocket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if bound.is_ipv6() {
+        raw.set_only_v6(true)?;
+    }
+    raw.set_nonblocking(true)?;
+    let _ = raw.set_recv_buffer_size(buffer);
+    let _ = raw.set_send_buffer_size(buffer);
+    raw.bind(&bound.into())?;
+    let socket = UdpSocket::from_std(raw.into());
+    let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+    Ok(Socket {
+        socket,
+        state,
+        is_ipv6: bound.is_ipv6(),
+    })
 }
 
 /// The socket that datagrams leave by: that of their family.

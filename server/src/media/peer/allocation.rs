@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::congestion::trace::Trace;
-use crate::congestion::{Allocation, Demand};
+use crate::congestion::{Allocation, Demand, OperatingPoint};
 use crate::media::forward::rates::LayerRates;
 use crate::media::peer::pressure::lowers;
 use crate::media::plan::Shown;
@@ -81,11 +81,22 @@ impl Fitting {
     pub(super) fn fitted(&self, section: usize) -> Option<Shown> {
         let shown = self.wished.get(section).copied().flatten()?;
         match self.allocation.given(section) {
-            Some(given) if !shown.from_the_start => Some(Shown {
-                best_layer: shown.best_layer.max(given?).max(self.allowed(section)),
-                ..shown
-            }),
+            Some(given) if !shown.from_the_start => Some(self.limited(section, shown, given?)),
             _ => Some(shown),
+        }
+    }
+
+    /// What is wished for, no better than there is room for and than the other end keeps up with.
+    fn limited(&self, section: usize, shown: Shown, room: OperatingPoint) -> Shown {
+        let best_layer = (shown.best_layer.max(room.layer)).max(self.allowed(section));
+        Shown {
+            best_layer,
+            temporal: match best_layer == room.layer {
+                true => room.temporal,
+                false => shown.temporal,
+            },
+            is_pressed: room.layer > shown.best_layer,
+            ..shown
         }
     }
 
@@ -110,16 +121,18 @@ impl Fitting {
         let first = pictures.iter().map(|(_, shown)| shown.priority).max();
         let mut allowed = vec![0; self.wished.len()];
         for (section, shown) in pictures {
-            let last = rates(section).and_then(|rates| rates.layers().last());
+            let rates = rates(section);
+            let last = rates.and_then(|rates| rates.layers().last());
             let lowered = lowers(step, Some(shown.priority) == first);
-            let lowered = shown.best_layer.saturating_add(lowered);
+            let best = rates.map_or(shown.best_layer, |rates| rates.best(&shown));
+            let lowered = best.saturating_add(lowered);
             allowed[section] = last.map_or(0, |(last, _)| lowered.min(last));
         }
         std::mem::replace(&mut self.allowed, allowed) != self.allowed
     }
 
-    /// What is wished for on a section, and the layer that there is room for, where that was decided.
-    pub(super) fn wished(&self, section: usize) -> Option<(Shown, Option<Option<u8>>)> {
+    /// What is wished for on a section, and what there is room for, where that was decided.
+    pub(super) fn wished(&self, section: usize) -> Option<(Shown, Option<Option<OperatingPoint>>)> {
         let shown = self.wished.get(section).copied().flatten()?;
         Some((shown, self.allocation.given(section)))
     }
@@ -137,7 +150,7 @@ impl Fitting {
         rates: impl Fn(usize) -> Option<&'r LayerRates>,
     ) -> Asked {
         let (sound, demands) = self.demands(kind, rates);
-        let best = demands.iter().filter_map(|demand| demand.layers.first());
+        let best = demands.iter().filter_map(|demand| demand.points.first());
         Asked {
             wanted: sound + best.map(|(_, bits)| bits).sum::<u64>(),
             available: room.bits_per_second.saturating_sub(sound),
@@ -185,20 +198,19 @@ impl Fitting {
             let (Some(kind), Some(rates)) = (kind(section), rates(section)) else {
                 continue;
             };
-            let best = shown.best_layer.max(self.allowed(section));
-            let layers = rates.layers().filter(|(layer, _)| *layer >= best);
+            let best = rates.best(&shown).max(self.allowed(section));
             match kind {
-                MediaKind::Audio => sound += layers.map(|(_, bits)| bits).sum::<u64>(),
+                MediaKind::Audio => sound += rates.layers().map(|(_, bits)| bits).sum::<u64>(),
                 // What comes back as it is has nothing to choose from.
                 MediaKind::Video if shown.from_the_start => {}
                 MediaKind::Video => demands.push(Demand {
                     id: section,
                     priority: shown.priority,
-                    layers: layers.collect(),
+                    points: rates.points(best).collect(),
                 }),
             }
         }
-        demands.retain(|demand| !demand.layers.is_empty());
+        demands.retain(|demand| !demand.points.is_empty());
         (sound, demands)
     }
 

@@ -49,7 +49,7 @@ impl Peer {
 
     /// Whether memory is scarce, so that nobody is to be sent more than its least share.
     pub fn is_memory_scarce(&self) -> bool {
-        self.budget.is_scarce()
+        self.held_bytes.is_scarce()
     }
 
     /// Whether there are data channels.
@@ -109,7 +109,11 @@ impl Peer {
                 remote_max_message_size: data.max_message_size,
                 dtls_client: dtls.role() == DtlsRole::Client,
             };
-            self.sctp = Some(Box::new(Sctp::within(now, config, &self.budget)));
+            self.sctp = Some(Box::new(Sctp::within(
+                now,
+                config,
+                self.held_bytes.budget(),
+            )));
         }
     }
 

@@ -7,35 +7,24 @@ use bytes::BytesMut;
 use ferrite_protocol::Pressure;
 
 use super::allocation::Room;
+use super::held::{Turn, queue};
 use super::pressure::Relief;
 use super::quality::Sent;
 use super::streams::MediaStreams;
+use super::writing::{MAX_GROWTH, ROOM_FOR_A_CHECK, Stamp, admits_media, send_rtp, stamp, time};
 use super::{Peer, PeerOutput};
 use crate::congestion::trace::Trace;
-use crate::congestion::{Estimator, MAX_RATE, PathEstimator, Sink};
-use crate::media::egress::{Outgoing, Wanted};
+use crate::congestion::{MAX_RATE, Sink};
 use crate::media::forward::rates::LayerRates;
-use crate::media::net::outbox::Outbox;
 use crate::media::net::path::FourTuple;
 use crate::media::plan::Shown;
-use crate::media::rtp::clock::{Clock, ntp_middle};
+use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
 use crate::media::sdp::{MediaKind, Section, Session};
-use crate::media::transport::ice::IceLite;
-use crate::media::transport::srtp::Srtp;
 use crate::prefetch::prefetch;
-
-/// How long audio may wait for a slow path.
-pub const AUDIO_LIFETIME: Duration = Duration::from_millis(200);
-
-/// Bytes of what may be sent over a path that is not proven, kept for the check that proves it.
-const ROOM_FOR_A_CHECK: usize = 128;
 
 /// A packet and more of ours: what a path must have room for before pictures go on.
 const MAX_PACKET: usize = 1500;
-
-/// What a packet may grow by on the way out: extensions of ours, and the seal.
-const MAX_GROWTH: usize = 64;
 
 /// Packets that fill a probe, at one time.
 const MAX_PADDING: usize = 64;
@@ -80,21 +69,32 @@ impl Peer {
         // What waits for a slow reader says nothing of the path.
         let may_probe = !self.congested && self.ice.is_open(&path);
         self.fill_up(now, &path, may_probe);
-        let (Some((egress, estimator)), Some(srtp)) = (self.streams.probing(), &mut self.srtp)
+        if let Some((egress, estimator)) = self.streams.probing() {
+            estimator.handle_timeout(now, may_probe && egress.is_some());
+        }
+        self.pace();
+        self.send_waiting(now, false);
+        if may_probe {
+            self.fill_probe(now, &path);
+        }
+    }
+
+    /// Fills what is left of a probe.
+    fn fill_probe(&mut self, now: Instant, path: &FourTuple) {
+        let (Some((Some(egress), estimator)), Some(srtp)) =
+            (self.streams.probing(), &mut self.srtp)
         else {
             return;
         };
-        let egress = egress.filter(|_| may_probe);
-        estimator.handle_timeout(now, egress.is_some());
-        let Some(egress) = egress else { return };
         let mut left = MAX_PADDING;
         while left > 0
             && estimator.padding(now).is_some()
             && let Some(outgoing) = egress.padding()
         {
+            self.pacer.sent(now, outgoing.size());
             let (ice, outbox) = (&mut self.ice, &mut self.outbox);
             let stamp = Stamp::Number(estimator);
-            send_rtp(now, &path, &outgoing, srtp, ice, outbox, stamp);
+            send_rtp(now, path, &outgoing, srtp, ice, outbox, stamp);
             left -= 1;
         }
     }
@@ -144,6 +144,7 @@ impl Peer {
                 prefetch(&self.outputs);
                 prefetch(&self.congested);
                 prefetch(&self.rtt);
+                prefetch(&self.pacer);
                 self.streams.prefetch();
             }
             1 => {
@@ -173,13 +174,14 @@ impl Peer {
     /// Sends packets of another's on a section, rewritten. Returns for how long they may be asked for
     /// again.
     pub fn send_media(&mut self, now: Instant, section: usize, batch: &[MediaPacket]) -> Duration {
-        let Some((egress, estimator)) = self.streams.sending(section) else {
-            return Duration::ZERO;
-        };
         let path = self.ice.selected();
         let is_open = path.is_some_and(|path| self.ice.is_open(&path));
         // Where nothing can be sent nothing is kept to be sent again.
         let has_keys = self.srtp.is_some();
+        let paces = self.pacer.is_active() && self.make_way(now, section, is_open && has_keys);
+        let Some((egress, estimator)) = self.streams.sending(section) else {
+            return Duration::ZERO;
+        };
         let mut congested = self.congested || !has_keys;
         for media in batch {
             let starved = !is_open && {
@@ -188,9 +190,16 @@ impl Peer {
             };
             self.starved |= starved;
             congested = self.congested || starved || !has_keys;
-            if let Some(outgoing) = egress.forward(now, media, congested)
-                && let (Some(srtp), Some(path)) = (&mut self.srtp, &path)
+            let Some(outgoing) = egress.forward(now, media, congested) else {
+                continue;
+            };
+            if paces
+                && let Turn::Later(octets) = queue(&mut self.pacer, now, section, &outgoing, media)
             {
+                egress.put_off(octets);
+                continue;
+            }
+            if let (Some(srtp), Some(path)) = (&mut self.srtp, &path) {
                 let (ice, outbox) = (&mut self.ice, &mut self.outbox);
                 let stamp = stamp(now, &outgoing, estimator, self.clock);
                 send_rtp(now, path, &outgoing, srtp, ice, outbox, stamp);
@@ -206,7 +215,10 @@ impl Peer {
         if let Some(with) = egress.take_beginning() {
             self.outputs.push_back(PeerOutput::Began { section, with });
         }
-        span
+        match paces {
+            true => self.keep_waiting(now, span),
+            false => span,
+        }
     }
 
     /// Sends what overtook the keyframe that a section began with. What went out after that is not sent twice: a path
@@ -215,24 +227,6 @@ impl Peer {
         if let Some(egress) = self.streams.egress(section) {
             batch.retain(|media| egress.misses(media));
             self.send_media(now, section, &batch);
-        }
-    }
-
-    /// Sends a packet again that the other end asked for.
-    pub fn send_again(
-        &mut self,
-        now: Instant,
-        section: usize,
-        wanted: &Wanted,
-        media: &MediaPacket,
-    ) {
-        if let Some((egress, estimator)) = self.streams.sending(section)
-            && let Some(outgoing) = egress.retransmit(wanted, media)
-            && let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected())
-        {
-            let (ice, outbox) = (&mut self.ice, &mut self.outbox);
-            let stamp = stamp(now, &outgoing, estimator, self.clock);
-            send_rtp(now, &path, &outgoing, srtp, ice, outbox, stamp);
         }
     }
 
@@ -253,6 +247,7 @@ impl Peer {
     fn select_fitted(&mut self, section: usize) {
         let fitted = self.fitting.fitted(section);
         self.streams.select(section, fitted);
+        self.take_back(section);
         self.pass_wish_on(section);
     }
 
@@ -365,11 +360,12 @@ impl Peer {
         let egress = self.streams.sent_on(section)?;
         let is_picture = egress.kind() == MediaKind::Video && !shown.from_the_start;
         is_picture.then(|| Sent {
-            wished: shown.best_layer,
+            wished: rates.map_or(shown.best_layer, |rates| rates.best(&shown)),
             allowed: self.fitting.allowed(section),
             fitting,
             arriving: rates.and_then(|rates| Some(rates.layers().next()?.0)),
             layer: egress.layer(now),
+            temporal: egress.temporal(now),
         })
     }
 
@@ -449,6 +445,8 @@ impl Peer {
     pub(super) fn resume_video(&mut self, now: Instant) {
         self.streams.change_path(now);
         self.unfit();
+        self.pace();
+        self.send_waiting(now, true);
     }
 
     pub(super) fn send_goodbyes(&mut self) {
@@ -465,76 +463,7 @@ impl Peer {
     }
 }
 
-/// Whether so many bytes of media may be sent over a path, room for a check left; if so, they are noted.
-fn admits_media(ice: &mut IceLite, path: &FourTuple, bytes: usize) -> bool {
-    ice.is_open(path) || ice.has_room(path, bytes + ROOM_FOR_A_CHECK) && ice.admit(path, bytes)
-}
-
-/// What is written into a packet as it is sealed.
-enum Stamp<'e> {
-    /// The transport-wide number that this gives it.
-    Number(&'e mut Estimator),
-    /// When it is sent, on NTP's clock.
-    Time(u64),
-    Nothing,
-}
-
-/// What a packet is to have.
-fn stamp<'e>(
-    now: Instant,
-    outgoing: &Outgoing<'_>,
-    estimator: &'e mut PathEstimator,
-    clock: Clock,
-) -> Stamp<'e> {
-    match outgoing.is_numbered() {
-        true => Stamp::Number(estimator.begun(now)),
-        false => time(now, outgoing, clock),
-    }
-}
-
-/// What one is to have that no number is for.
-fn time(now: Instant, outgoing: &Outgoing<'_>, clock: Clock) -> Stamp<'static> {
-    match outgoing.is_timed() {
-        true => Stamp::Time(clock.ntp(now)),
-        false => Stamp::Nothing,
-    }
-}
-
 /// What is written of the path, where somebody wants to know.
 fn trace(streams: &mut MediaStreams) -> Option<&mut Trace> {
     streams.estimator_mut()?.trace()
-}
-
-/// Writes a packet where it leaves from, and stamps and seals it there.
-fn send_rtp(
-    now: Instant,
-    path: &FourTuple,
-    outgoing: &Outgoing<'_>,
-    srtp: &mut Srtp,
-    ice: &mut IceLite,
-    outbox: &mut Outbox,
-    stamp: Stamp<'_>,
-) {
-    let len = outgoing.size() + srtp.rtp_overhead();
-    if !admits_media(ice, path, len) {
-        return;
-    }
-    let expires = match outgoing.kind {
-        MediaKind::Audio => Some(now + AUDIO_LIFETIME),
-        MediaKind::Video => None,
-    };
-    // The cipher refuses what has no index any more: it is lost, like any packet can be.
-    let _ = outbox.write(path, len, expires, |out| {
-        let at = out.len();
-        outgoing.write(out);
-        match stamp {
-            Stamp::Number(estimator) => {
-                let number = estimator.send(now, len, outgoing.purpose);
-                outgoing.number(&mut out[at..], number);
-            }
-            Stamp::Time(ntp) => outgoing.time(&mut out[at..], ntp),
-            Stamp::Nothing => {}
-        }
-        srtp.protect_rtp(out, at, &outgoing.header)
-    });
 }

@@ -9,6 +9,9 @@
 //! | `allocation` | which layers fit the path |
 //! | `pressure` | how much less is sent where the other end cannot keep up |
 //! | `media` | RTP and RTCP, through SRTP |
+//! | `writing` | how a packet is written where it leaves from |
+//! | `held` | a packet that waits for its turn |
+//! | `paced` | what of pictures waits, and how it goes out |
 //! | `streams` | the RTP streams both ways |
 //! | `data` | the data channels: SCTP, inside DTLS |
 //! | `quality` | how well its pictures do, as its session is told |
@@ -16,11 +19,14 @@
 
 mod allocation;
 mod data;
+mod held;
 mod media;
 mod output;
+mod paced;
 mod pressure;
 pub mod quality;
 pub mod streams;
+mod writing;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -30,9 +36,9 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use ferrite_protocol::diagnosis::{DtlsEvidence, IceEvidence};
 
-use crate::congestion::{Estimate, Estimator};
+use crate::congestion::{Estimate, Estimator, Pacer};
 use crate::media::data::Sctp;
-use crate::media::net::budget::Budget;
+use crate::media::net::budget::{Budget, Holding};
 use crate::media::net::demux::{Kind, classify};
 use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
@@ -44,9 +50,10 @@ use crate::media::transport::ice::{Credentials, IceLite, IceState, MAX_AMPLIFICA
 use crate::media::transport::srtp::Srtp;
 use allocation::Fitting;
 pub use data::{MAX_UNANSWERED, MESSAGE_COST};
-pub use media::AUDIO_LIFETIME;
+use held::Held;
 pub use output::{PeerOutput, PeerState};
 use pressure::Relief;
+pub use writing::AUDIO_LIFETIME;
 
 /// What a peer is made with.
 pub struct PeerConfig {
@@ -73,10 +80,12 @@ pub struct Peer {
     dtls: Option<Dtls>,
     srtp: Option<Box<Srtp>>,
     sctp: Option<Box<Sctp>>,
-    /// What the data held counts in: the shard's, once the peer is on one.
-    budget: Arc<Budget>,
     session: Option<Arc<Session>>,
     streams: MediaStreams,
+    /// Pictures that wait for their turn, and what that takes of the budget that all counts in that is held: the shard's,
+    /// once the peer is on one.
+    pacer: Pacer<Held>,
+    held_bytes: Holding,
     fitting: Fitting,
     relief: Relief,
     /// It is sent no more, in bits per second.
@@ -116,9 +125,10 @@ impl Peer {
             dtls: None,
             srtp: None,
             sctp: None,
-            budget: Budget::new(usize::MAX),
+            held_bytes: Holding::new(&Budget::new(usize::MAX)),
             session: None,
             streams: MediaStreams::new(now, config.clock, config.cname, config.seed),
+            pacer: Pacer::default(),
             fitting: Fitting::default(),
             relief: Relief::default(),
             max_download: None,
@@ -145,7 +155,7 @@ impl Peer {
 
     /// The peer is on a shard now: what is held for it counts in that one's `budget`.
     pub fn move_to(&mut self, budget: &Arc<Budget>) {
-        self.budget = Arc::clone(budget);
+        self.held_bytes.move_to(budget);
         if let Some(sctp) = &mut self.sctp {
             sctp.move_to(budget);
         }
@@ -159,6 +169,8 @@ impl Peer {
         session: impl Into<Arc<Session>>,
         restart: Option<Credentials>,
     ) {
+        // What has its numbers is written as was agreed when it got them.
+        self.send_waiting(now, true);
         let session = session.into();
         let remote = Credentials {
             ufrag: session.ice_ufrag.clone(),
@@ -339,6 +351,9 @@ impl Peer {
     /// so does video, with a keyframe.
     pub fn set_congested(&mut self, now: Instant, congested: bool) {
         let relieved = self.congested && !congested;
+        if congested && !self.congested {
+            self.drop_waiting();
+        }
         self.congested = congested;
         if relieved {
             self.unanswered = 0;
@@ -417,6 +432,7 @@ impl Peer {
             sctp.close(now);
         }
         self.pump_sctp(now);
+        self.drop_waiting();
         self.send_goodbyes();
         if let Some(dtls) = &mut self.dtls {
             dtls.close(now);
@@ -461,6 +477,7 @@ impl Peer {
         let sctp = self.sctp.as_ref().filter(|_| !self.is_data_held());
         [
             self.ice.poll_timeout(),
+            self.pacer.poll_timeout().filter(|_| sends),
             self.dtls.as_ref().and_then(Dtls::poll_timeout),
             sctp.and_then(|sctp| sctp.poll_timeout()),
             streams,
@@ -482,6 +499,7 @@ impl Peer {
         self.follow_path(now, before);
         if self.ice.state() == IceState::Failed {
             self.streams.forget_sent();
+            self.drop_waiting();
         }
         if self.ice.is_given_up(now) {
             return self.close(now);

@@ -3,6 +3,8 @@
 
 use ferrite_protocol::{Limit, SlotQuality};
 
+use crate::congestion::OperatingPoint;
+
 /// How often in a row a section has to be found to have less than is wished for, before anybody is told why.
 const PATIENCE: u8 = 3;
 
@@ -48,12 +50,14 @@ pub struct Sent {
     pub wished: u8,
     /// The best layer that the other end keeps up with, as far as it says.
     pub allowed: u8,
-    /// The layer that the path has room for: within it `None` where it has none; `None` where that is not known.
-    pub fitting: Option<Option<u8>>,
+    /// What the path has room for: within it `None` where it has none; `None` where that is not known.
+    pub fitting: Option<Option<OperatingPoint>>,
     /// The best layer that comes from whoever publishes it.
     pub arriving: Option<u8>,
     /// The layer that goes out.
     pub layer: Option<u8>,
+    /// The highest temporal layer of it that does, where some are left out.
+    pub temporal: Option<u8>,
 }
 
 impl Sent {
@@ -65,7 +69,7 @@ impl Sent {
         let could_be = self.wished.max(arriving);
         let is_narrow = match self.fitting {
             Some(None) => true,
-            Some(Some(layer)) => layer > could_be.max(self.allowed),
+            Some(Some(room)) => room > OperatingPoint::whole(could_be.max(self.allowed)),
             None => false,
         };
         match is_narrow {
@@ -105,6 +109,7 @@ impl QualityWatch {
             let slot = SlotQuality {
                 wished: sent.wished,
                 sent: sent.layer,
+                temporal_layer: sent.temporal,
                 limit,
             };
             (*section, slot)
@@ -134,13 +139,23 @@ const NOTHING: Quality = Quality {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::congestion::ALL_TEMPORAL;
+
+    /// Room for all of a layer.
+    fn room(layer: u8) -> Option<Option<OperatingPoint>> {
+        Some(Some(OperatingPoint::whole(layer)))
+    }
 
     const GOOD: Sent = Sent {
         wished: 0,
         allowed: 0,
-        fitting: Some(Some(0)),
+        fitting: Some(Some(OperatingPoint {
+            layer: 0,
+            temporal: ALL_TEMPORAL,
+        })),
         arriving: Some(0),
         layer: Some(0),
+        temporal: None,
     };
 
     #[test]
@@ -151,18 +166,30 @@ mod tests {
             change(&mut sent);
             sent.limit()
         };
-        assert_eq!(of(|it| it.fitting = Some(Some(1))), Some(Limit::Download));
+        assert_eq!(of(|it| it.fitting = room(1)), Some(Limit::Download));
         assert_eq!(of(|it| it.fitting = Some(None)), Some(Limit::Download));
         assert_eq!(of(|it| it.arriving = Some(1)), Some(Limit::Upload));
         assert_eq!(of(|it| it.arriving = None), Some(Limit::Interrupted));
         assert_eq!(of(|it| it.fitting = None), None, "nobody says what came");
         // What is given is what there is, and not what the path could carry.
-        let upload = of(|it| (it.arriving, it.fitting) = (Some(1), Some(Some(1))));
+        let upload = of(|it| (it.arriving, it.fitting) = (Some(1), room(1)));
         assert_eq!(upload, Some(Limit::Upload));
-        assert_eq!(of(|it| (it.wished, it.fitting) = (1, Some(Some(1)))), None);
-        let busy = of(|it| (it.allowed, it.fitting) = (1, Some(Some(1))));
+        assert_eq!(of(|it| (it.wished, it.fitting) = (1, room(1))), None);
+        let busy = of(|it| (it.allowed, it.fitting) = (1, room(1)));
         assert_eq!(busy, Some(Limit::Cpu));
-        let narrower = of(|it| (it.allowed, it.fitting) = (1, Some(Some(2))));
+        let narrower = of(|it| (it.allowed, it.fitting) = (1, room(2)));
+        let thinned = OperatingPoint {
+            layer: 0,
+            temporal: 1,
+        };
+        assert_eq!(
+            Sent {
+                fitting: Some(Some(thinned)),
+                ..GOOD
+            }
+            .limit(),
+            Some(Limit::Download)
+        );
         assert_eq!(narrower, Some(Limit::Download));
     }
 

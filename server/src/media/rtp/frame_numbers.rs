@@ -2,6 +2,7 @@
 //! frame number, and the picture id and TL0PICIDX of VP8 and VP9. Where they lie, what they are, and other ones in
 //! their place. Knows nothing of streams.
 
+use crate::media::rtp::vp9::Descriptor;
 use crate::media::sdp::CodecKind;
 
 /// The bits of the picture id's longer form; the shorter has seven.
@@ -44,15 +45,14 @@ impl PictureFields {
         fields.tl0(payload, at, extensions & 0x40 != 0)
     }
 
-    /// RFC 9628 §4.2: a TL0PICIDX is where the layers are told, and not in flexible mode.
     fn vp9(payload: &[u8]) -> Option<Self> {
-        let first = *payload.first()?;
-        let mut fields = Self::default();
-        let mut at = 1;
-        if first & 0x80 != 0 {
-            at += fields.id(payload, at)?;
-        }
-        fields.tl0(payload, at + 1, first & 0x30 == 0x20)
+        let descriptor = Descriptor::read(payload)?;
+        let (id_at, id_is_wide) = descriptor.picture_id().unwrap_or_default();
+        Some(Self {
+            id_at,
+            id_is_wide,
+            tl0_at: descriptor.tl0_at().unwrap_or(0),
+        })
     }
 
     /// Notes a picture id, and returns its length.
@@ -102,6 +102,14 @@ impl FrameNumbers {
             picture: picture.map(|picture| picture & fields.mask()),
             tl0: byte(fields.tl0_at),
             frame: descriptor.and_then(|descriptor| pair(descriptor, FRAME_NUMBER_AT)),
+        }
+    }
+
+    /// Those of a frame before which so many pictures were left out that have no number.
+    pub fn without_pictures(self, left_out: u16) -> Self {
+        Self {
+            picture: self.picture.map(|picture| picture.wrapping_sub(left_out)),
+            ..self
         }
     }
 

@@ -1,5 +1,6 @@
 //! Recognises the packets a decoder can start at. Knows payload formats, nothing of streams.
 
+use crate::media::rtp::vp9::Descriptor;
 use crate::media::sdp::CodecKind;
 
 /// Whether a payload begins a keyframe. Audio needs none: any packet does.
@@ -31,19 +32,10 @@ fn vp8(payload: &[u8]) -> Option<bool> {
     Some(starts_frame && payload.get(at)? & 1 == 0)
 }
 
-/// RFC 9628 §4.2: begins a frame that is not predicted from another, of the lowest layer.
+/// Begins a frame that is not predicted from another, of the lowest layer.
 fn vp9(payload: &[u8]) -> Option<bool> {
-    let first = *payload.first()?;
-    let (inter, layers, begins) = (first & 0x40 != 0, first & 0x20 != 0, first & 0x08 != 0);
-    let mut at = 1;
-    if first & 0x80 != 0 {
-        at += 1 + usize::from(payload.get(at)? >> 7);
-    }
-    let spatial = match layers {
-        true => (payload.get(at)? >> 1) & 0x07,
-        false => 0,
-    };
-    Some(!inter && begins && spatial == 0)
+    let descriptor = Descriptor::read(payload)?;
+    Some(descriptor.is_intra() && descriptor.begins() && descriptor.spatial() == 0)
 }
 
 /// RFC 6184 §5: a sequence parameter set or an IDR slice, alone, aggregated or fragmented.

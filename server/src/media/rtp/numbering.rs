@@ -9,7 +9,7 @@ use crate::media::rtp::header::sequence_diff;
 use crate::prefetch::prefetch;
 
 /// How far behind the newest a packet may come. Anything older is of no use to a receiver.
-const MAX_BEHIND: u16 = 4096;
+pub const MAX_BEHIND: u16 = 4096;
 
 /// How far before the first packet of all an earlier one may come.
 const BEFORE_FIRST: u16 = 128;
@@ -22,6 +22,10 @@ const MAX_RUNS: usize = 64;
 struct Run {
     first: u16,
     last: u16,
+    /// How many pictures they were that take no number of their own either,
+    pictures: u16,
+    /// and the first and the last of those: of pictures between them nothing is missing.
+    ends: Option<(u16, u16)>,
 }
 
 impl Run {
@@ -80,6 +84,9 @@ pub struct Numbering {
     oldest: u16,
     /// Of the packets since `oldest`, those that were left out.
     left_out: VecDeque<Run>,
+    /// How many pictures were, ever, and which was the last.
+    pictures: u16,
+    picture: Option<u16>,
     given: Used,
 }
 
@@ -99,6 +106,8 @@ impl Numbering {
             newest: theirs,
             oldest: theirs,
             left_out: VecDeque::new(),
+            pictures: 0,
+            picture: None,
             given: Used {
                 newest: None,
                 bits: Box::new([0; MAX_BEHIND as usize / 64]),
@@ -172,12 +181,40 @@ impl Numbering {
             _ => self.left_out.push_back(Run {
                 first: theirs,
                 last: theirs,
+                pictures: 0,
+                ends: None,
             }),
         }
         if self.left_out.len() > MAX_RUNS {
             self.forget_run();
         }
         true
+    }
+
+    /// The packet that was left out last was of this picture, whose number goes to the next.
+    pub fn leave_out_picture(&mut self, picture: u16) {
+        let is_next = self.picture.replace(picture) != Some(picture);
+        self.pictures = self.pictures.wrapping_add(u16::from(is_next));
+        if let Some(run) = self.left_out.back_mut() {
+            run.pictures = run.pictures.saturating_add(u16::from(is_next));
+            let first = run.ends.map_or(picture, |(first, _)| first);
+            run.ends = Some((first, picture));
+        }
+    }
+
+    /// Whether something of a picture was left out, of one that did not come whole.
+    pub fn has_left_out(&self, picture: u16) -> bool {
+        let mut ends = self.left_out.iter().filter_map(|run| run.ends);
+        ends.any(|(first, last)| first == picture || last == picture)
+    }
+
+    /// How many pictures were left out before a packet.
+    pub fn pictures_before(&self, theirs: u16) -> u16 {
+        let later = self.left_out.iter().rev();
+        let later = later.take_while(|run| sequence_diff(theirs, run.last) <= 0);
+        later.fold(self.pictures, |before, run| {
+            before.wrapping_sub(run.pictures)
+        })
     }
 
     fn advance(&mut self, theirs: u16) {

@@ -10,6 +10,8 @@ use crate::media::id::TrackId;
 use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::header::{ExtensionValues, Header};
 use crate::media::rtp::keyframe::starts_keyframe;
+use crate::media::rtp::spatial::Spatial;
+use crate::media::rtp::temporal::Temporal;
 use crate::media::sdp::{Extensions, Format};
 
 /// One moment on two clocks: our wall clock, and the media clock of a source, as its sender told.
@@ -88,6 +90,10 @@ pub struct MediaPacket {
     pub frame_numbers: FrameNumbers,
     /// A decoder can begin with it.
     pub starts_keyframe: bool,
+    /// Of which temporal layer its frame is, where it says so.
+    pub temporal: Option<Temporal>,
+    /// Of which spatial layer its frame is, where its stream has several that can be taken apart.
+    pub spatial: Option<Spatial>,
     /// What was before it in its track may not have come: that came from elsewhere, or from nowhere.
     pub resumes: bool,
     /// What its sender said last of its clocks.
@@ -116,6 +122,7 @@ impl MediaPacket {
         let payload = packet.get(header.len..).unwrap_or_default();
         let picture = PictureFields::find(format.kind, payload);
         let descriptor = values.dependency_descriptor;
+        let starts_keyframe = starts_keyframe(format.kind, payload);
         Self {
             track: TrackId::default(),
             arrived,
@@ -128,7 +135,9 @@ impl MediaPacket {
             is_voice: false,
             picture,
             frame_numbers: FrameNumbers::read(picture, payload, descriptor),
-            starts_keyframe: starts_keyframe(format.kind, payload),
+            starts_keyframe,
+            temporal: Temporal::read(format.kind, payload, starts_keyframe),
+            spatial: None,
             resumes: false,
             clock: None,
             header,

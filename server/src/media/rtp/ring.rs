@@ -37,6 +37,7 @@ impl<T> SequenceRing<T> {
             self.first = number;
             self.slots.push_back(Some(thing));
         } else if ahead >= 0 {
+            self.make_room(usize::from(ahead.unsigned_abs()) + 1);
             self.slots.extend((0..ahead).map(|_| None));
             self.slots.push_back(Some(thing));
             while self.slots.len() > usize::from(self.max) {
@@ -48,6 +49,14 @@ impl<T> SequenceRing<T> {
             (1..behind_first).for_each(|_| self.slots.push_front(None));
             self.slots.push_front(Some(thing));
             self.first = number;
+        }
+    }
+
+    /// Has room for so many more: by itself a queue doubles, and there are many, of which each is mostly as wide as it was.
+    fn make_room(&mut self, more: usize) {
+        let len = self.slots.len();
+        if self.slots.capacity() - len < more {
+            self.slots.reserve_exact(more.max(len / 4));
         }
     }
 
@@ -122,6 +131,19 @@ mod tests {
         assert_eq!((ring.width(), ring.get(188)), (10, None));
         assert!(ring.slots.capacity() < 64, "{}", ring.slots.capacity());
         assert_eq!(ring.get(199), Some(&399));
+    }
+
+    #[test]
+    fn a_steady_window_takes_little_more_than_it_holds() {
+        for width in [5, 30, 70, 300] {
+            let mut ring = SequenceRing::new(512);
+            for n in 0..2000 {
+                ring.insert(n, n);
+                ring.drop_while(|kept| kept + width <= n);
+            }
+            let (width, capacity) = (usize::from(width), ring.slots.capacity());
+            assert!(capacity <= width + width / 4 + 4, "{capacity} for {width}");
+        }
     }
 
     proptest! {

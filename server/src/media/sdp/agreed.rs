@@ -15,6 +15,8 @@ pub struct Local {
     pub fingerprint: [u8; 32],
     /// Candidate attributes without `a=`: `candidate:…`.
     pub candidates: Vec<String>,
+    /// Further ones may follow.
+    pub trickles: bool,
     /// The `o=` line's session id; its version counts the answers.
     pub session_id: u64,
     /// The largest data channel message this end takes, in bytes (RFC 8841 §6.1).
@@ -113,6 +115,15 @@ pub struct MediaSection {
     /// Simulcast layers that are told apart by SSRC alone (`a=ssrc-group:SIM`), best first. Empty where
     /// there are rids, which say more.
     pub layer_ssrcs: Vec<u32>,
+}
+
+impl MediaSection {
+    /// Whether one stream of pictures comes on it that may have spatial layers: its sender prefers a codec that has such.
+    pub fn may_have_spatial_layers(&self) -> bool {
+        let has_them = |codec: &Codec| matches!(codec.kind, CodecKind::Vp9 | CodecKind::Av1);
+        let is_one = self.rids.len() < 2 && self.layer_ssrcs.len() < 2;
+        self.direction.recv && is_one && self.codecs.first().is_some_and(has_them)
+    }
 }
 
 /// The kinds of media.

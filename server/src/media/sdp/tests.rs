@@ -25,6 +25,7 @@ fn local() -> Local {
         ice_pwd: "srvPasswordOf24Character".into(),
         fingerprint: std::array::from_fn(|i| i as u8),
         candidates: vec!["candidate:1 1 udp 2130706431 192.0.2.1 3478 typ host".into()],
+        trickles: false,
         session_id: 4_611_731_400_430_051_336,
         max_message_size: 262_144,
         cname: "ferrite".into(),

@@ -63,7 +63,7 @@ impl Writer<'_, '_> {
             line!(text, "a=group:BUNDLE {}", tags.join(" "));
         }
         line!(text, "a=ice-lite");
-        // The candidates are all here, but those of a trickling peer are welcome (RFC 8838 §4).
+        // The candidates are all here, but for a relayed one that changes, and those of a trickling peer are welcome (RFC 8838 §4).
         let trickle = if self.offers_trickle() {
             " trickle"
         } else {
@@ -179,7 +179,9 @@ impl Writer<'_, '_> {
             for candidate in &self.local.candidates {
                 line!(text, "a={candidate}");
             }
-            line!(text, "a=end-of-candidates");
+            if !self.local.trickles {
+                line!(text, "a=end-of-candidates");
+            }
         }
     }
 }

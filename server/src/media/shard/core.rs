@@ -192,7 +192,10 @@ impl ShardCore {
 
     /// What the core holds.
     pub fn gauges(&self) -> MediaGauges {
+        let waits = || self.peers.iter().map(|place| place.resident.peer.waits());
         MediaGauges {
+            waited: waits().map(|waits| waits.packets).sum(),
+            longest_wait: waits().map(|waits| waits.longest).max().unwrap_or_default(),
             housed: self.peers.len(),
             paths: self.paths.len(),
             timers: self.timers.len(),

@@ -155,6 +155,11 @@ impl Directory {
         }
     }
 
+    /// Whether there is such a peer.
+    pub fn knows(&self, id: PeerId) -> bool {
+        self.lock().peers.contains_key(&id)
+    }
+
     /// The peers of a shard, and those on their way to it.
     pub fn of_shard(&self, shard: usize) -> Vec<PeerId> {
         let tables = self.lock();

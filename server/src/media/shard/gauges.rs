@@ -1,6 +1,7 @@
 //! How many of everything the media plane holds: what has to be back at nothing once everybody left.
 
 use std::ops::AddAssign;
+use std::time::Duration;
 
 /// Counts of one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub struct MediaGauges {
     pub tracks: usize,
     /// Packets of media and lossy messages that did not cross from shard to shard for want of room, since the start.
     pub uncrossed: usize,
+    /// Packets of pictures that waited for their turn, of peers that shards house, and how long the one did that waited
+    /// for longest.
+    pub waited: u64,
+    pub longest_wait: Duration,
     /// TCP connections.
     pub connections: usize,
     /// Relays of the guests.
@@ -37,6 +42,8 @@ impl AddAssign for MediaGauges {
         self.timers += other.timers;
         self.tracks += other.tracks;
         self.uncrossed += other.uncrossed;
+        self.waited += other.waited;
+        self.longest_wait = self.longest_wait.max(other.longest_wait);
         self.connections += other.connections;
         self.relays += other.relays;
     }

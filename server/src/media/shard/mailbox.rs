@@ -1,5 +1,6 @@
 //! How a shard's thread is told things: a bounded channel and a way to wake it from its sockets.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -9,7 +10,9 @@ use bytes::BytesMut;
 use mio::Waker;
 use tokio::sync::oneshot;
 
+use crate::media::id::PeerId;
 use crate::media::net::path::FourTuple;
+use crate::media::net::relayed::account::TurnServer;
 use crate::media::net::tls::Secured;
 use crate::media::shard::command::Command;
 use crate::media::shard::gauges::MediaGauges;
@@ -53,10 +56,23 @@ pub enum Mail {
     },
     /// A connection of TURN's, of which others have done the handshake.
     Connection(Secured),
+    /// The TURN servers at one of which to have an allocation.
+    TurnServers(Vec<TurnServer>),
+    /// A peer's client says that it is at these addresses: let it in by that allocation.
+    Permit {
+        /// The peer.
+        id: PeerId,
+        /// Where the client's WebSocket comes from.
+        client: IpAddr,
+        /// The addresses that it names, in any number.
+        named: Vec<IpAddr>,
+    },
     /// Say what you hold.
     Count(oneshot::Sender<MediaGauges>),
-    /// Close every peer and end.
+    /// Close every peer, and end when all shards have.
     Shutdown,
+    /// All have.
+    Parted,
 }
 
 impl Mail {
@@ -93,8 +109,11 @@ impl Mail {
                 | Command::StartedOver { .. },
             )
             | Self::Connection(_)
+            | Self::TurnServers(_)
+            | Self::Permit { .. }
             | Self::Count(_)
-            | Self::Shutdown => None,
+            | Self::Shutdown
+            | Self::Parted => None,
         }
     }
 }
@@ -218,7 +237,6 @@ pub fn new(waker: Waker) -> (Mailbox, Inbox) {
 mod tests {
     use super::*;
     use crate::media::forward::tests::packet;
-    use crate::media::id::PeerId;
     use crate::media::net::path::Transport;
 
     fn landed() -> Mail {

@@ -5,6 +5,7 @@
 //! | `shards` | all of them, as each and the control plane sees them |
 //! | `thread` | the loop around one core: polls, reads, sends |
 //! | `wires` | what leaves it, and by what |
+//! | `allocated` | the allocation of ours at somebody else's TURN server |
 //! | `sealed` | the port of TURN over DTLS |
 //! | `receive`, `pace` | what it reads, and how often |
 //! | `feedback` | how often it reads the congestion feedback that was put aside |
@@ -25,6 +26,7 @@
 //! | `gauges` | how many of everything there are |
 
 mod across;
+pub mod allocated;
 pub mod command;
 pub mod core;
 pub mod directory;

@@ -65,6 +65,10 @@ impl Peers {
         self.places.get_mut(key.0)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().map(|(_, place)| place)
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut Place)> {
         let places = self.places.iter_mut();
         places.map(|(key, place)| (PeerKey(key), place))

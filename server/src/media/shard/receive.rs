@@ -1,9 +1,9 @@
 //! What a shard reads from its UDP sockets, a batch at a time, and from which.
 
-use std::io::IoSliceMut;
+use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use mio::Events;
+use mio::{Events, Interest, Registry, Token};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef};
 
 use crate::media::net::framing::MAX_FRAME;
@@ -126,6 +126,26 @@ impl Receive {
 fn segments(buffer: &[u8], len: usize, stride: usize) -> impl Iterator<Item = &[u8]> {
     let datagrams = buffer[..len].chunks(stride.max(1));
     datagrams.filter(|datagram| datagram.len() <= MAX_DATAGRAM)
+}
+
+/// Has the poll wake for what comes to these sockets, whose numbers begin with this one. What came before
+/// wakes it, too.
+pub(super) fn watch(registry: &Registry, sockets: &mut [Socket], first: usize) -> io::Result<()> {
+    sockets
+        .iter_mut()
+        .zip(first..)
+        .try_for_each(|(socket, at)| {
+            registry.register(&mut socket.socket, Token(at), Interest::READABLE)
+        })
+}
+
+/// Has it not wake for these any more.
+pub(super) fn ignore(registry: &Registry, sockets: &mut [Socket]) -> io::Result<()> {
+    let ignored = sockets
+        .iter_mut()
+        .map(|socket| registry.deregister(&mut socket.socket));
+    // Each of them, also behind one that cannot be.
+    ignored.fold(Ok(()), Result::and)
 }
 
 #[cfg(test)]

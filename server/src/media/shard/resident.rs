@@ -383,8 +383,9 @@ impl Resident {
         let estimate = peer.estimate().map(|it| it.bits_per_second);
         let estimate = estimate.map(|bits| u32::try_from(bits).unwrap_or(u32::MAX));
         if let Some(quality) = self.quality.look(estimate, &sent, arrives.collect()) {
-            tracing::debug!(session = %self.session, ?quality, ?sent, "quality");
-            if tell(PeerEvent::Quality(quality.clone())).is_ok() {
+            let waits = peer.waits();
+            tracing::debug!(session = %self.session, ?quality, ?sent, ?waits, "quality");
+            if tell(PeerEvent::Quality(Box::new(quality.clone()))).is_ok() {
                 self.quality.told(quality);
             }
         }

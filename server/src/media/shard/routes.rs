@@ -17,8 +17,8 @@ struct View {
     track: TrackId,
     /// Where the router has it.
     key: TrackKey,
-    /// The best layer of it, as the router was told.
-    best_layer: u8,
+    /// The best layer of it that is watched, as the router was told.
+    watched: u8,
 }
 
 /// A peer's tracks.
@@ -150,11 +150,11 @@ fn keep<P: Copy + Eq>(
     let mut view = goes_on.unwrap_or_else(|| View {
         track: shown.track,
         key: router.subscribe(shown.track, sink),
-        best_layer: BEST,
+        watched: BEST,
     });
-    if view.best_layer != shown.best_layer {
-        router.limit(view.key, sink, shown.best_layer);
-        view.best_layer = shown.best_layer;
+    if view.watched != shown.watched {
+        router.limit(view.key, sink, shown.watched);
+        view.watched = shown.watched;
     }
     view
 }
@@ -257,6 +257,7 @@ mod tests {
             let shown = (0..SLOTS).zip(self.best).map(|(track, best_layer)| {
                 Some(Shown {
                     best_layer,
+                    watched: best_layer,
                     ..Shown::at_best(TrackId::of_publication(track))
                 })
             });

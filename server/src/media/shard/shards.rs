@@ -2,6 +2,7 @@
 //! and who hears of the peers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::media::id::PeerId;
 use crate::media::shard::command::Command;
@@ -22,6 +23,8 @@ pub struct Shards {
     /// The lines to the peers' sessions.
     pub listeners: Arc<Listeners>,
     mailboxes: Arc<[Mailbox]>,
+    /// How many have closed their peers for good.
+    parted: Arc<AtomicUsize>,
 }
 
 impl Shards {
@@ -31,6 +34,7 @@ impl Shards {
             directory: Arc::default(),
             listeners: Arc::default(),
             mailboxes: mailboxes.into(),
+            parted: Arc::default(),
         }
     }
 
@@ -67,10 +71,34 @@ impl Shards {
                 Mail::Relay { .. }
                 | Mail::Guest { .. }
                 | Mail::Connection(_)
+                | Mail::TurnServers(_)
+                | Mail::Permit { .. }
                 | Mail::Count(_)
-                | Mail::Shutdown,
+                | Mail::Shutdown
+                | Mail::Parted,
             ) => Ok(()),
         }
+    }
+
+    /// Those that have parted wait for nobody any more.
+    pub fn release(&self) {
+        self.count(self.len());
+    }
+
+    fn count(&self, more: usize) {
+        // Whoever sees this sees what was sent before.
+        let before = self.parted.fetch_add(more, Ordering::AcqRel);
+        if before < self.len() && self.have_parted() {
+            for mailbox in &*self.mailboxes {
+                // One that is full wakes its shard by itself.
+                let _ = mailbox.send(Mail::Parted);
+            }
+        }
+    }
+
+    /// Whether all have.
+    pub fn have_parted(&self) -> bool {
+        self.parted.load(Ordering::Acquire) >= self.len()
     }
 
     /// Tells the shard that has a peer something. Where the peer is gone, nobody has to know.
@@ -79,5 +107,34 @@ impl Shards {
             Some(shard) => self.command(shard, command).map_err(|_| Busy),
             None => Ok(()),
         }
+    }
+}
+
+/// A shard's word that it has closed its peers, and sent the others what these had to say. It counts once, and at the
+/// latest when the shard is gone, whichever way.
+pub struct Farewell(Option<Shards>);
+
+impl Farewell {
+    /// Of one of these.
+    pub fn new(shards: &Shards) -> Self {
+        Self(Some(shards.clone()))
+    }
+
+    /// Says it.
+    pub fn say(&mut self) {
+        if let Some(shards) = self.0.take() {
+            shards.count(1);
+        }
+    }
+
+    /// Whether it was said.
+    pub fn is_said(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.say();
     }
 }

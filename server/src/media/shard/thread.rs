@@ -10,26 +10,26 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 
 use crate::media::net::buffers;
-use crate::media::net::demux::is_guests;
 use crate::media::net::departures::Departures;
-use crate::media::net::guest::{Guest, is_guests_token};
+use crate::media::net::guest::{Guest, for_peers, is_guests_token};
 use crate::media::net::outbox::Transmit;
-use crate::media::net::path::{FourTuple, Transport};
+use crate::media::net::path::Transport;
 use crate::media::net::sockets::Opened;
 use crate::media::net::tcp::{FIRST_TOKEN, Received, Tcp};
 use crate::media::net::udp::Socket;
+use crate::media::shard::allocated::{self, Allocated, Hosting};
 use crate::media::shard::core::{SWEEP_INTERVAL, ShardCore};
 use crate::media::shard::feedback::FeedbackPace;
 use crate::media::shard::gauges::MediaGauges;
 use crate::media::shard::mailbox::{self, Inbox, Mail, Mailbox};
 use crate::media::shard::outlet::Outlet;
 use crate::media::shard::pace::Pace;
-use crate::media::shard::receive::Receive;
+use crate::media::shard::receive::{Receive, ignore, watch};
 use crate::media::shard::sealed::Sealed;
-use crate::media::shard::shards::Shards;
+use crate::media::shard::shards::{Farewell, Shards};
 use crate::media::shard::wires::Wires;
 
 const MAILBOX_TOKEN: Token = Token(usize::MAX);
@@ -47,6 +47,7 @@ pub struct Prepared {
     inbox: Inbox,
     port: u16,
     guest: Option<Box<dyn Guest>>,
+    hosting: Option<Hosting>,
 }
 
 impl Prepared {
@@ -71,6 +72,7 @@ impl Prepared {
             inbox,
             port,
             guest: None,
+            hosting: None,
         };
         Ok((prepared, mailbox))
     }
@@ -90,11 +92,23 @@ impl Prepared {
         Ok(())
     }
 
+    /// An allocation of ours is had from here.
+    pub fn allocate(&mut self, hosting: Hosting) {
+        self.hosting = Some(hosting);
+    }
+
     /// Serves until told to shut down.
     pub fn run(self, index: usize, shards: Shards, dropped: Arc<AtomicU64>) {
         let now = Instant::now();
         let core = ShardCore::new(now, index, shards.len(), shards.directory.clone());
+        let allocated = self.hosting.and_then(|hosting| {
+            let registry = self.poll.registry().try_clone().ok()?;
+            let with = (registry, dropped.clone());
+            Some(Allocated::new(now, hosting, shards.directory.clone(), with))
+        });
         let mut thread = Thread {
+            farewell: Farewell::new(&shards),
+            allocated,
             receive: {
                 let sealed = self.sealed.iter().flat_map(Sealed::sockets);
                 let own = self.sockets.iter().chain(&self.feedback);
@@ -110,6 +124,7 @@ impl Prepared {
                 shards,
                 dropped,
                 relayed: Vec::new(),
+                allocated: Vec::new(),
             },
             core,
             index,
@@ -118,6 +133,7 @@ impl Prepared {
             inbox: self.inbox,
             pace: Pace::new(now),
             next_sweep: now + SWEEP_INTERVAL,
+            is_leaving: false,
             running: true,
         };
         while thread.running {
@@ -125,11 +141,15 @@ impl Prepared {
             let turns = AssertUnwindSafe(|| thread.serve(index));
             if catch_unwind(turns).is_err() {
                 thread.core.start_over(&mut thread.out);
-                if let Some(guest) = &mut thread.guest {
-                    guest.start_over();
-                }
+                thread.guest.iter_mut().for_each(|it| it.start_over());
+                let allocated = thread.allocated.iter_mut();
+                allocated.for_each(|it| it.start_over(Instant::now()));
                 // Their allocations are gone.
                 thread.out.end_sealed(Instant::now());
+                // And its peers, which say nothing any more.
+                if thread.is_leaving {
+                    thread.farewell.say();
+                }
             }
         }
     }
@@ -139,6 +159,7 @@ struct Thread {
     index: usize,
     core: ShardCore,
     guest: Option<Box<dyn Guest>>,
+    allocated: Option<Allocated>,
     receive: Receive,
     /// What congestion feedback is read from. The numbers of these follow those of the other sockets.
     feedback: Vec<Socket>,
@@ -149,6 +170,9 @@ struct Thread {
     pace: Pace,
     /// When connections are next looked at.
     next_sweep: Instant,
+    /// It was told to shut down.
+    is_leaving: bool,
+    farewell: Farewell,
     running: bool,
 }
 
@@ -177,9 +201,15 @@ impl Thread {
             self.handle_tcp(Instant::now(), &events);
             more = self.receive(&events) | self.out.tcp.has_unread();
             more |= self.receive_guests(&events);
+            if let Some(allocated) = &mut self.allocated {
+                let arrived = allocated.receive(&events, &mut self.core, &mut self.out);
+                self.pace.note(arrived);
+                more |= allocated.has_unread();
+            }
             self.let_time_pass(Instant::now());
-            self.serve_guest(Instant::now());
+            self.serve_others(Instant::now());
             self.out.flush();
+            self.end();
         }
     }
 
@@ -190,7 +220,7 @@ impl Thread {
             && let Some(first) = self.inbox.wait(pause)
         {
             self.handle_mail(Some(first));
-            self.serve_guest(Instant::now());
+            self.serve_others(Instant::now());
             self.out.flush();
         }
     }
@@ -201,6 +231,8 @@ impl Thread {
         let next = guests.map_or(next, |guests| guests.min(next));
         let feedback = self.feedback_pace.poll_timeout();
         let next = feedback.map_or(next, |feedback| feedback.min(next));
+        let allocated = (self.allocated.as_ref()).and_then(Allocated::poll_timeout);
+        let next = allocated.map_or(next, |allocated| allocated.min(next));
         let sealed = (self.out.sealed.as_ref()).and_then(Sealed::poll_timeout);
         let next = sealed.map_or(next, |sealed| sealed.min(next));
         next.saturating_duration_since(Instant::now())
@@ -214,6 +246,9 @@ impl Thread {
                 Mail::Relay { path, data } if path.transport == Transport::Relayed => {
                     self.out.relayed.push(Transmit::one(path, data));
                 }
+                Mail::Relay { path, data } if path.transport == Transport::Allocated => {
+                    self.out.allocated.push(Transmit::one(path, data));
+                }
                 Mail::Relay { path, data } => {
                     self.out.tcp.introduce(now, &path);
                     self.out.tcp.send(now, &path, data, None);
@@ -223,6 +258,14 @@ impl Thread {
                     let own = guest.and_then(|guest| guest.take_handed_over(now, &path, &data));
                     (self.core).handle_datagrams(now, own, &mut self.out);
                 }
+                Mail::TurnServers(servers) => {
+                    let allocated = self.allocated.iter_mut();
+                    allocated.for_each(|it| it.set_servers(now, servers.clone()));
+                }
+                Mail::Permit { id, client, named } => {
+                    let allocated = self.allocated.iter_mut();
+                    allocated.for_each(|it| it.permit(now, id, client, &named));
+                }
                 Mail::Connection(secured) => self.out.tcp.adopt(now, secured),
                 // Nobody waits any more: it took too long.
                 Mail::Count(answer) => drop(answer.send(MediaGauges {
@@ -230,21 +273,51 @@ impl Thread {
                     relays: self.guest.as_ref().map_or(0, |guest| guest.relays()),
                     ..self.core.gauges()
                 })),
-                Mail::Shutdown => {
-                    self.core.shut_down(now, &mut self.out);
-                    self.out.end_sealed(now);
-                    self.running = false;
-                }
+                Mail::Shutdown => self.is_leaving = true,
+                // That was all to say: the loop looks how many have.
+                Mail::Parted => {}
             }
         }
+    }
+
+    /// Closes every peer. What the others' peers say at their end may go by connections, relays and the allocation that
+    /// are here, so these stay until all have said it.
+    fn part(&mut self) {
+        let now = Instant::now();
+        self.core.shut_down(now, &mut self.out);
+        self.serve_others(now);
+        self.out.flush();
+        self.farewell.say();
+    }
+
+    /// Ends, once all have parted.
+    fn end(&mut self) {
+        if self.is_leaving && !self.farewell.is_said() {
+            self.part();
+        }
+        if !self.out.shards.have_parted() {
+            return;
+        }
+        self.running = false;
+        // What came before the last of them parted is there by now.
+        self.handle_mail(None);
+        let now = Instant::now();
+        // Whoever came since.
+        self.core.shut_down(now, &mut self.out);
+        self.serve_others(now);
+        self.out.end_sealed(now);
+        self.allocated.iter_mut().for_each(|it| it.close(now));
+        self.out.flush();
     }
 
     fn handle_tcp(&mut self, now: Instant, events: &Events) {
         let mut received = Received::default();
         self.out.tcp.read_on(now, &mut received);
         for event in events {
-            let is_others = event.token() == MAILBOX_TOKEN || is_guests_token(event.token());
-            if !is_others && event.token().0 >= FIRST_TOKEN {
+            let token = event.token();
+            let is_others =
+                [MAILBOX_TOKEN, allocated::TOKEN].contains(&token) || is_guests_token(token);
+            if !is_others && token.0 >= FIRST_TOKEN {
                 self.out.tcp.handle_event(now, event, &mut received);
             }
         }
@@ -330,7 +403,7 @@ impl Thread {
                     sealed.open(now, path, datagram, &mut received);
                 }
                 self.take(now, &received);
-                self.serve_guest(now);
+                self.serve_others(now);
                 self.out.flush();
             }
         }
@@ -350,7 +423,7 @@ impl Thread {
             let datagrams = self.receive.datagrams();
             let datagrams = datagrams.filter_map(for_peers(now, &mut self.guest));
             self.core.handle_datagrams(now, datagrams, &mut self.out);
-            self.serve_guest(now);
+            self.serve_others(now);
             self.out.flush();
             rounds += 1;
         }
@@ -372,6 +445,11 @@ impl Thread {
         guest.has_unread()
     }
 
+    fn serve_others(&mut self, now: Instant) {
+        self.serve_guest(now);
+        allocated::serve(&mut self.allocated, now, &mut self.out);
+    }
+
     /// Gives the guest what the peers sent over relayed paths, and sends what it has to send.
     fn serve_guest(&mut self, now: Instant) {
         let Some(guest) = &mut self.guest else {
@@ -389,6 +467,7 @@ impl Thread {
         while let Some(transmit) = guest.poll_transmit() {
             self.out.send_guests(now, transmit);
         }
+        guest.take_over(&mut |path| self.out.tcp.detach(now, path));
         while let Some((shard, path, data)) = guest.poll_handed_over() {
             // Full: lost, like any datagram can be.
             let _ = self.out.shards.send(shard, Mail::Guest { path, data });
@@ -403,6 +482,9 @@ impl Thread {
         if let Some(guest) = &mut self.guest {
             guest.handle_timeout(now);
         }
+        if let Some(allocated) = &mut self.allocated {
+            allocated.handle_timeout(now);
+        }
         let mut received = Received::default();
         if let Some(sealed) = &mut self.out.sealed {
             sealed.handle_timeout(now, &mut received);
@@ -412,39 +494,5 @@ impl Thread {
             self.out.sweep(now, &mut received);
         }
         self.take(now, &received);
-    }
-}
-
-/// Has the poll wake for what comes to these sockets, whose numbers begin with this one. What came before
-/// wakes it, too.
-fn watch(registry: &Registry, sockets: &mut [Socket], first: usize) -> io::Result<()> {
-    sockets
-        .iter_mut()
-        .zip(first..)
-        .try_for_each(|(socket, at)| {
-            registry.register(&mut socket.socket, Token(at), Interest::READABLE)
-        })
-}
-
-/// Has it not wake for these any more.
-fn ignore(registry: &Registry, sockets: &mut [Socket]) -> io::Result<()> {
-    let ignored = sockets
-        .iter_mut()
-        .map(|socket| registry.deregister(&mut socket.socket));
-    // Each of them, also behind one that cannot be.
-    ignored.fold(Ok(()), Result::and)
-}
-
-/// A datagram and its path.
-type Datagram<'a> = (FourTuple, &'a [u8]);
-
-/// Gives the guest what is its, and the peers the rest, with what the guest unwraps for them.
-fn for_peers<'a>(
-    now: Instant,
-    guest: &mut Option<Box<dyn Guest>>,
-) -> impl FnMut(Datagram<'a>) -> Option<Datagram<'a>> {
-    move |(path, datagram)| match guest {
-        Some(guest) if is_guests(datagram) => guest.take(now, &path, datagram),
-        Some(_) | None => Some((path, datagram)),
     }
 }

@@ -162,7 +162,7 @@ impl<O: Outlet> Show<PeerKey> for Delivery<'_, O> {
         resident.peer.trade_outbox(self.outbox);
         *self.busy = None;
         // Of most there is nothing else: what is due, and when, is as it was.
-        if has_changed || resident.peer.has_output() {
+        if has_changed || resident.peer.has_output() || resident.peer.has_waiting() {
             touch(self.touched, sink.peer, place);
         }
         kept
@@ -175,7 +175,7 @@ fn send_all(now: Instant, resident: &mut Resident, paths: &Paths, out: &mut impl
     let mut has_changed = false;
     while let Some(transmit) = resident.peer.poll_transmit() {
         match transmit.path.transport {
-            Transport::Udp | Transport::Relayed => out.send_udp(transmit),
+            Transport::Udp | Transport::Relayed | Transport::Allocated => out.send_udp(transmit),
             // No peer is reached so.
             Transport::Dtls => {}
             Transport::Tcp => {

@@ -1,4 +1,4 @@
-//! What is watched of what a peer sends in simulcast layers, and what of that its session was told. Pure: what
+//! What is watched of what a peer sends in layers, and what of that its session was told. Pure: what
 //! follows from it is the session's matter.
 
 use crate::media::event::{PeerEvent, Tell};
@@ -45,7 +45,7 @@ impl WatchedSections {
 
 fn is_layered(section: &Section) -> bool {
     match section {
-        Section::Media(media) => media.rids.len() > 1,
+        Section::Media(media) => media.rids.len() > 1 || media.may_have_spatial_layers(),
         Section::Data(_) | Section::Rejected { .. } => false,
     }
 }

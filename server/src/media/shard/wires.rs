@@ -32,6 +32,8 @@ pub(super) struct Wires {
     pub(super) dropped: Arc<AtomicU64>,
     /// What is for a guest to send on.
     pub(super) relayed: Vec<Transmit>,
+    /// What goes by an allocation of ours.
+    pub(super) allocated: Vec<Transmit>,
 }
 
 impl Wires {
@@ -53,7 +55,7 @@ impl Wires {
                 }
                 buffers::give_back(transmit.data);
             }
-            Transport::Udp | Transport::Relayed => self.send_udp(transmit),
+            Transport::Udp | Transport::Relayed | Transport::Allocated => self.send_udp(transmit),
         }
     }
 
@@ -89,10 +91,13 @@ impl Wires {
 
 impl Outlet for Wires {
     fn send_udp(&mut self, transmit: Transmit) {
-        if transmit.path.transport == Transport::Relayed {
-            return self.relayed.push(transmit);
+        match transmit.path.transport {
+            Transport::Relayed => self.relayed.push(transmit),
+            Transport::Allocated => self.allocated.push(transmit),
+            Transport::Udp | Transport::Tcp | Transport::Dtls => {
+                (self.departures).push(&self.sockets, transmit, &self.dropped);
+            }
         }
-        (self.departures).push(&self.sockets, transmit, &self.dropped);
     }
 
     fn has_connection(&self, path: &FourTuple) -> bool {

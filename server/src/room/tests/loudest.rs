@@ -113,6 +113,23 @@ fn who_begins_to_speak_takes_the_slot_of_who_has_been_silent_longest() {
 }
 
 #[test]
+fn as_many_are_heard_as_there_are_slots_for_sound_however_many_there_are_for_pictures() {
+    for count in [1, 2, 6] {
+        let mut party = Party::new(&EIGHT, 8);
+        let is_few = |mid: &str| (0..count).any(|n| mid == format!("a{n}"));
+        (party.me.slots).retain(|it| it.kind == MediaKind::Video || is_few(&it.mid));
+        for (n, id) in EIGHT.iter().enumerate() {
+            party.me.watch(&format!("v{n}"), &format!("{id}/cam"), None);
+        }
+        party.heard();
+        party.speak("h");
+        let heard = party.heard();
+        assert_eq!(heard.len(), count);
+        assert!(heard.contains(&"h".to_owned()), "{heard:?}");
+    }
+}
+
+#[test]
 fn a_talk_among_as_many_as_there_are_slots_changes_nothing() {
     let mut party = Party::new(&EIGHT, 3);
     party.all_speak(&["f", "g", "h"]);

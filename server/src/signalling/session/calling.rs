@@ -12,7 +12,7 @@ use super::super::replies::{error, shorten};
 use super::super::sections::{problem, streams};
 use super::super::vigil::EXPLANATIONS;
 use super::Session;
-use crate::media::net::candidates::is_candidate;
+use crate::media::net::candidates::{address, addresses_in, is_candidate};
 use crate::rate::Rate;
 
 /// The media plane has no room for a question.
@@ -65,6 +65,7 @@ impl Session {
         if !peer.is_connected() {
             self.vigil.begin(Instant::now());
         }
+        peer.permit(self.address, addresses_in(sdp));
         self.peer = Some(peer);
         self.show_state();
         self.ended = None;
@@ -101,11 +102,16 @@ impl Session {
     }
 
     /// Candidates may overtake their offer, and outlive it if it was refused: they are looked at, and
-    /// no more. A lite agent needs none of them (RFC 8445 §2.5).
+    /// no more, but where the server is behind a relay, which lets nobody else in, or where they say that the client has
+    /// IPv6, and the server has none. A lite agent needs none of them (RFC 8445 §2.5).
     pub(super) fn candidate(&mut self, candidate: Option<&IceCandidate>) -> Vec<ServerMessage> {
         let text = candidate.map_or("", |candidate| candidate.candidate.as_str());
         if text.is_empty() || is_candidate(text) {
-            return Vec::new();
+            let Some((peer, at)) = self.peer.as_mut().zip(address(text)) else {
+                return Vec::new();
+            };
+            peer.permit(self.address, [at.ip()].into_iter());
+            return peer.note_named([at.ip()].into_iter());
         }
         let text = shorten(text, QUOTED);
         let message = format!("{text:?} is no candidate attribute (RFC 8839 §5.1)");

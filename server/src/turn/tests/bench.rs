@@ -10,12 +10,16 @@ use crate::media::net::path::{FourTuple, Transport};
 use crate::media::net::stun::attribute::*;
 use crate::media::net::stun::{Message, Method, TransactionId, Writer, integrity};
 use crate::turn::access::Access;
+use crate::turn::allocation::RelayedTransport;
+use crate::turn::bandwidth::Bandwidth;
+use crate::turn::connections::ConnectionId;
 use crate::turn::credentials::{
     Credentials, Issued, REALM as OUR_REALM, SharedSecret, time_limited,
 };
 use crate::turn::nonce::Nonces;
 use crate::turn::places::Places;
 use crate::turn::ports::Ports;
+use crate::turn::refusal::Refusal;
 use crate::turn::server::{Host, Shared, Turn};
 
 pub(super) const MEDIA_PORT: u16 = 3478;
@@ -23,6 +27,8 @@ pub(super) const UNIX: u64 = 1_800_000_000;
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// An address of this machine's that everybody can reach.
 pub(super) const OWN: &str = "198.100.9.9";
+/// Another one, at which no media is received.
+pub(super) const ELSEWHERE: &str = "198.100.9.10";
 pub(super) const PEER: &str = "198.100.1.1:7000";
 
 /// The machine: 192.0.2.1 and 2001:db8::1, known outside as 203.0.113.1 where IPv4 is asked for.
@@ -33,7 +39,12 @@ pub(super) struct Machine {
     /// So many sockets are another program's.
     pub(super) refuse: usize,
     pub(super) without_ipv6: bool,
-    random: u8,
+    /// Nobody can be connected with.
+    pub(super) unreachable: Option<Refusal>,
+    /// Connections that were begun, and those that were ended.
+    pub(super) connecting: Vec<(ConnectionId, SocketAddr)>,
+    pub(super) ended: Vec<ConnectionId>,
+    random: u64,
 }
 
 impl Host for Machine {
@@ -43,8 +54,11 @@ impl Host for Machine {
 
     fn random(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
-            self.random = self.random.wrapping_mul(5).wrapping_add(7);
-            *byte = self.random;
+            self.random = self
+                .random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(7);
+            *byte = (self.random >> 56) as u8;
         }
     }
 
@@ -63,7 +77,11 @@ impl Host for Machine {
             .any(|known| own == known.parse::<IpAddr>().unwrap())
     }
 
-    fn open(&mut self, bound: SocketAddr) -> bool {
+    fn is_here(&self, address: IpAddr) -> bool {
+        self.is_own(address) || address == ELSEWHERE.parse::<IpAddr>().unwrap()
+    }
+
+    fn open(&mut self, bound: SocketAddr, _: RelayedTransport) -> bool {
         let is_free = self.refuse == 0;
         self.refuse = self.refuse.saturating_sub(1);
         if is_free {
@@ -72,7 +90,25 @@ impl Host for Machine {
         is_free
     }
 
-    fn close(&mut self, bound: SocketAddr) {
+    fn connect(
+        &mut self,
+        id: ConnectionId,
+        bound: SocketAddr,
+        peer: SocketAddr,
+    ) -> Result<(), Refusal> {
+        assert!(self.open.contains(&bound));
+        if let Some(refusal) = &self.unreachable {
+            return Err(refusal.clone());
+        }
+        self.connecting.push((id, peer));
+        Ok(())
+    }
+
+    fn end(&mut self, id: ConnectionId) {
+        self.ended.push(id);
+    }
+
+    fn close(&mut self, bound: SocketAddr, _: RelayedTransport) {
         let at = self.open.iter().position(|known| *known == bound);
         self.open.swap_remove(at.expect("it is open"));
     }
@@ -93,14 +129,45 @@ impl Bench {
     }
 
     pub(super) fn with(access: Access, ports: std::ops::RangeInclusive<u16>) -> Self {
+        Self::of(access, ports, true, 0)
+    }
+
+    /// Without relays of TCP.
+    pub(super) fn without_streams() -> Self {
+        Self::of(Access::default(), 50_000..=50_999, false, 0)
+    }
+
+    /// One whose relays of datagrams share a port.
+    pub(super) fn sharing(port: u16) -> Self {
+        let access = Access {
+            // Where relays are for others, which is an address of examples.
+            allow: vec!["203.0.113.1/32".parse().unwrap()],
+            ..Access::default()
+        };
+        let bench = Self::with(access, 50_000..=50_999);
+        bench.remade(|shared| shared.sharing(Some(port)))
+    }
+
+    /// One at which each credential relays so many kbit/s.
+    pub(super) fn within(kilobits: u32) -> Self {
+        Self::of(Access::default(), 50_000..=50_999, true, kilobits)
+    }
+
+    fn of(
+        access: Access,
+        ports: std::ops::RangeInclusive<u16>,
+        has_streams: bool,
+        kilobits: u32,
+    ) -> Self {
         let secrets = vec![SharedSecret("north".to_owned())];
-        let shared = Arc::new(Shared::new(
+        let shared = Shared::new(
             access,
-            Arc::new(Credentials::new(secrets)),
+            Arc::new(Credentials::within(secrets, Bandwidth::kilobits(kilobits))),
             Ports::new(ports),
             Nonces::new(&[9; 32]),
             MEDIA_PORT,
-        ));
+        );
+        let shared = Arc::new(shared.carrying_streams(has_streams));
         let now = Instant::now();
         Self {
             now,
@@ -116,14 +183,15 @@ impl Bench {
 
     /// One that clients find out about their NATs by.
     pub(super) fn discovering(places: Places) -> Self {
-        let Self {
-            now, shared, turn, ..
-        } = Self::new();
-        drop(turn);
-        let shared = Arc::into_inner(shared).map(|shared| shared.discovering(Some(places)));
+        Self::new().remade(|shared| shared.discovering(Some(places)))
+    }
+
+    fn remade(self, change: impl FnOnce(Shared) -> Shared) -> Self {
+        drop(self.turn);
+        let shared = Arc::into_inner(self.shared).map(change);
         let shared = Arc::new(shared.expect("nobody else has it"));
         Self {
-            turn: Turn::new(now, shared.clone(), 0),
+            turn: Turn::new(self.now, shared.clone(), 0),
             shared,
             ..Self::new()
         }

@@ -60,7 +60,7 @@ fn what_cannot_be_had_is_called_by_its_name() {
     };
     let udp: (u16, &[u8]) = (REQUESTED_TRANSPORT, &UDP);
     assert_eq!(code(&[]), 400);
-    assert_eq!(code(&[(REQUESTED_TRANSPORT, &[6, 0, 0, 0])]), 442);
+    assert_eq!(code(&[(REQUESTED_TRANSPORT, &[132, 0, 0, 0])]), 442);
     assert_eq!(code(&[udp, (REQUESTED_ADDRESS_FAMILY, &[3, 0, 0, 0])]), 440);
     assert_eq!(code(&[udp, (0x0029, b"?")]), 420);
     assert_eq!(

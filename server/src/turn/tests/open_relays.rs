@@ -4,7 +4,7 @@ use super::bench::*;
 use crate::media::net::path::{FourTuple, Transport};
 use crate::turn::access::Access;
 
-const INSIDE: [&str; 12] = [
+pub(super) const INSIDE: [&str; 12] = [
     "127.0.0.1:8080",
     "127.0.0.2:22",
     "0.0.0.0:8080",
@@ -19,7 +19,7 @@ const INSIDE: [&str; 12] = [
     "203.0.113.1:22",
 ];
 
-const INSIDE_IPV6: [&str; 12] = [
+pub(super) const INSIDE_IPV6: [&str; 12] = [
     "[::1]:8080",
     "[::]:8080",
     "[::ffff:127.0.0.1]:8080",

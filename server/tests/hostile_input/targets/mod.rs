@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("turn_new", turn::new),
     ("turn_allocated", turn::allocated),
     ("turn_moved", turn::moved),
+    ("turn_streams", turn::streams),
     ("datagram_new", datagram::new),
     ("datagram_checked", datagram::checked),
     ("datagram_handshake", datagram::handshake),

@@ -391,6 +391,7 @@ fn session(offer: &str) -> Session {
         ice_pwd: "thepasswordofourownend".to_owned(),
         fingerprint: [7; 32],
         candidates: Vec::new(),
+        trickles: false,
         session_id: 1,
         max_message_size: 1 << 18,
         cname: "fuzz".to_owned(),

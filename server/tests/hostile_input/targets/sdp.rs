@@ -59,6 +59,7 @@ fn local() -> Local {
         ice_pwd: "srvPasswordOf24Character".into(),
         fingerprint: [7; 32],
         candidates: vec!["candidate:1 1 udp 2130706431 192.0.2.1 3478 typ host".into()],
+        trickles: false,
         session_id: 1,
         max_message_size: 262_144,
         cname: "ferrite".into(),

@@ -7,15 +7,20 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::net::stun::attribute::{
-    CHANNEL_NUMBER, MOBILITY_TICKET, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME, XOR_PEER_ADDRESS,
+    CHANNEL_NUMBER, CONNECTION_ID, MOBILITY_TICKET, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME,
+    XOR_PEER_ADDRESS,
 };
 use ferrite_server::media::net::stun::integrity::md5_key;
 use ferrite_server::media::net::stun::{Message, MessageType, Method, TransactionId, Writer};
 use ferrite_server::turn::access::Access;
+use ferrite_server::turn::allocation::RelayedTransport;
+use ferrite_server::turn::bandwidth::Direction;
+use ferrite_server::turn::connections::ConnectionId;
 use ferrite_server::turn::credentials::{self, Credentials, SharedSecret, time_limited};
 use ferrite_server::turn::nonce::Nonces;
 use ferrite_server::turn::places::Places;
 use ferrite_server::turn::ports::Ports;
+use ferrite_server::turn::refusal::Refusal;
 use ferrite_server::turn::server::{Host, Shared, Turn};
 
 use super::input::Input;
@@ -35,6 +40,10 @@ const PLACES: Places = Places {
 #[derive(Default)]
 struct Machine {
     open: Vec<SocketAddr>,
+    /// Those that peers have not accepted.
+    connecting: Vec<ConnectionId>,
+    /// The newest that was begun.
+    newest: Option<ConnectionId>,
     random: u8,
 }
 
@@ -59,7 +68,11 @@ impl Host for Machine {
         own.to_string() == "203.0.113.1"
     }
 
-    fn open(&mut self, bound: SocketAddr) -> bool {
+    fn is_here(&self, address: IpAddr) -> bool {
+        self.is_own(address)
+    }
+
+    fn open(&mut self, bound: SocketAddr, _: RelayedTransport) -> bool {
         assert!(!self.open.contains(&bound), "opened twice");
         self.open.push(bound);
         // Every other time there is none to be had.
@@ -70,7 +83,24 @@ impl Host for Machine {
         opened
     }
 
-    fn close(&mut self, bound: SocketAddr) {
+    fn connect(
+        &mut self,
+        id: ConnectionId,
+        bound: SocketAddr,
+        peer: SocketAddr,
+    ) -> Result<(), Refusal> {
+        assert!(self.open.contains(&bound), "{bound} is not open");
+        assert!(Access::default().admits(peer.ip()), "{peer}");
+        self.connecting.push(id);
+        self.newest = Some(id);
+        Ok(())
+    }
+
+    fn end(&mut self, id: ConnectionId) {
+        self.connecting.retain(|known| *known != id);
+    }
+
+    fn close(&mut self, bound: SocketAddr, _: RelayedTransport) {
         let at = self.open.iter().position(|known| *known == bound);
         self.open.swap_remove(at.expect("what is closed was open"));
     }
@@ -97,7 +127,8 @@ impl World {
             Nonces::new(&[9; 32]),
             3478,
         );
-        let shared = Arc::new(shared.discovering(Some(PLACES)));
+        let shared = shared.discovering(Some(PLACES)).carrying_streams(true);
+        let shared = Arc::new(shared);
         Self {
             now,
             turn: Turn::new(now, shared.clone(), 0),
@@ -206,23 +237,22 @@ impl World {
             let client = client(choice >> 6);
             match choice & 7 {
                 0 | 1 => self.give_at(choice >> 3 & 7, &client, input.piece()),
-                2 | 3 => {
-                    let (typ, mut attributes) = (input.u16(), Input(input.piece()));
-                    let ticket = (choice & 8 != 0).then(|| self.ticket.clone());
-                    self.give_sealed(&client, typ, |writer| {
-                        if let Some(ticket) = ticket {
-                            writer.add(MOBILITY_TICKET, &ticket);
-                        }
-                        while !attributes.is_empty() {
-                            let typ = attributes.u16();
-                            writer.add(typ, attributes.piece());
-                        }
-                    });
-                }
+                2 | 3 => self.give_made(choice, &client, &mut input),
                 4 => {
                     let peer = SocketAddr::new(input.u32().to_be_bytes().into(), input.u16());
                     let port = 50_000 + u16::from(input.u8() % 4);
-                    self.turn.handle_peer(self.now, port, peer, input.piece());
+                    match choice & 8 {
+                        0 => self.turn.handle_peer(self.now, port, peer, input.piece()),
+                        _ => self.arrive(port, peer),
+                    }
+                    self.check();
+                }
+                5 if choice & 8 != 0 => {
+                    let port = 50_000 + u16::from(input.u8() % 4);
+                    if let Some(id) = self.machine.connecting.pop() {
+                        let heard = (id, choice & 16 != 0);
+                        (self.turn).handle_connected(self.now, port, heard, &mut self.machine);
+                    }
                     self.check();
                 }
                 5 => {
@@ -234,14 +264,58 @@ impl World {
                 6 => {
                     self.now += Duration::from_secs(input.u16().into());
                     self.turn.handle_timeout(self.now, &mut self.machine);
+                    // Each that waited may have its answer.
+                    while self.turn.poll_client().is_some() {}
                 }
+                7 if choice & 8 != 0 => self.carry(choice & 16 != 0),
                 _ => self.turn.handle_closed(&client, &mut self.machine),
             }
         }
         self.now += Duration::from_secs(4000);
         self.turn.handle_timeout(self.now, &mut self.machine);
         assert!(self.turn.is_empty() && self.machine.open.is_empty());
-        assert!(self.shared.quotas.is_empty());
+        assert!(self.shared.quotas.is_empty() && self.shared.connection_quotas.is_empty());
+        assert!(self.shared.connections.is_empty() && self.machine.connecting.is_empty());
+    }
+
+    /// A request of any content, sealed as the user's, with a ticket or a connection's number if there are any.
+    fn give_made(&mut self, choice: u8, client: &FourTuple, input: &mut Input<'_>) {
+        let (typ, mut attributes) = (input.u16(), Input(input.piece()));
+        let ticket = (choice & 8 != 0).then(|| self.ticket.clone());
+        let id = self.machine.newest.filter(|_| choice & 16 != 0);
+        self.give_sealed(client, typ, |writer| {
+            if let Some(ConnectionId(id)) = id {
+                writer.add(CONNECTION_ID, &id.to_be_bytes());
+            }
+            if let Some(ticket) = ticket {
+                writer.add(MOBILITY_TICKET, &ticket);
+            }
+            while !attributes.is_empty() {
+                let typ = attributes.u16();
+                writer.add(typ, attributes.piece());
+            }
+        });
+    }
+
+    /// What is joined carries something, and may end.
+    fn carry(&mut self, ends: bool) {
+        while let Some((path, _, link)) = self.turn.poll_joined() {
+            assert_eq!(path.transport, Transport::Tcp);
+            link.count(self.now, Direction::Up, 7);
+            if ends {
+                link.end();
+            }
+        }
+    }
+
+    /// A peer connects.
+    fn arrive(&mut self, port: u16, peer: SocketAddr) {
+        let id = (self.turn).handle_accepted(self.now, port, peer, &mut self.machine);
+        assert!(
+            id.is_none() || Access::default().admits(peer.ip()),
+            "{peer}"
+        );
+        self.machine.newest = id.or(self.machine.newest);
     }
 }
 
@@ -288,5 +362,21 @@ pub fn allocated(input: &[u8]) {
     });
     world.bind(&client);
     assert_eq!(world.turn.len(), 1);
+    world.play(input);
+}
+
+/// One client has a relay of TCP, which connects to a peer that may connect to it, too.
+pub fn streams(input: &[u8]) {
+    let mut world = World::new();
+    let client = client(1);
+    world.give_sealed(&client, Method::Allocate.request().0, |writer| {
+        writer.add(REQUESTED_TRANSPORT, &[6, 0, 0, 0]);
+    });
+    for method in [Method::CreatePermission, Method::Connect] {
+        world.give_sealed(&client, method.request().0, |writer| {
+            writer.add_address(XOR_PEER_ADDRESS, PEER.parse().unwrap());
+        });
+    }
+    assert!(world.turn.len() == 1 && world.machine.connecting.len() == 1);
     world.play(input);
 }

@@ -228,6 +228,11 @@ impl Caller {
         self.sent_on(section).rtx_ssrc.unwrap()
     }
 
+    /// The same, where there are some.
+    pub fn rtx(&self, section: usize) -> Option<u32> {
+        self.sent_on(section).rtx_ssrc
+    }
+
     fn sent_on(&self, section: usize) -> &sdp::SendStream {
         match &self.session.sections[section] {
             sdp::Section::Media(media) => media.send.as_ref().unwrap(),

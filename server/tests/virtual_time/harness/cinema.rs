@@ -1,10 +1,11 @@
 //! A room in which somebody publishes a picture in three layers, and sound; and others who watch it,
 //! each behind a way of their own, and say what came as browsers do.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrite_protocol::{Limit, Pressure};
+use ferrite_protocol::Pressure;
 use ferrite_server::media::ceilings::Ceilings;
 use ferrite_server::media::event::PeerEvent;
 use ferrite_server::media::ingest::arrivals::ArrivalRecorder;
@@ -16,7 +17,13 @@ use ferrite_server::media::{Gathering, Plan, Shown, Talk, TrackId};
 use super::bare::packet_with;
 use super::estimating::Estimating;
 use super::offer::{MID, OPUS, RID, Section, TRANSPORT_CC, VP8};
+use super::reel::Reel;
 use super::shards::SomeShards;
+
+mod viewer;
+
+use viewer::Seen;
+pub use viewer::Viewer;
 
 const STEP: Duration = Duration::from_millis(5);
 const FRAME: Duration = Duration::from_millis(40);
@@ -50,6 +57,19 @@ const WATCHED: [Section; 2] = [
     },
 ];
 
+/// Of somebody who is sent again what is lost under its own number.
+const WATCHED_WITHOUT_RTX: [Section; 2] = [
+    Section::Audio {
+        mid: "0",
+        direction: "recvonly",
+    },
+    Section::Written {
+        mid: "1",
+        lines: "a=recvonly\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
+                a=rtcp-fb:96 transport-cc\r\n",
+    },
+];
+
 /// Of somebody who knows nothing of transport-wide numbers, and estimates by themselves.
 const WATCHED_BY_OLD: [Section; 2] = [
     Section::PlainAudio {
@@ -67,33 +87,6 @@ const WATCHED_BY_OLD: [Section; 2] = [
 /// The section that shows the picture.
 pub const PICTURE: usize = 1;
 
-/// A packet of the picture that came.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen {
-    pub at: Instant,
-    pub sequence: u16,
-    pub layer: u8,
-    pub starts_keyframe: bool,
-}
-
-/// Who watches.
-pub struct Viewer {
-    number: usize,
-    arrivals: ArrivalRecorder,
-    /// What it makes of its path itself, where it does.
-    pub estimating: Option<Estimating>,
-    /// Packets of the picture.
-    pub seen: Vec<Seen>,
-    /// When sound came.
-    pub heard: Vec<Instant>,
-    /// What is paused, as its session was told, and when.
-    pub paused: Vec<(Instant, Vec<usize>)>,
-    /// How well it does, as its session was told last.
-    pub quality: Quality,
-    /// It says what came.
-    pub reports: bool,
-}
-
 /// Everything.
 pub struct Cinema {
     pub world: SomeShards,
@@ -106,10 +99,18 @@ pub struct Cinema {
     pub best: usize,
     /// One packet of so many of the picture is lost before it comes to the server.
     pub loses: Option<u32>,
+    /// What is lost is sent again where it is asked for.
+    pub repairs: bool,
+    lost: Vec<(u32, u16, Vec<u8>)>,
     sent: u32,
+    /// Its layers have temporal layers, and it goes on with these.
+    reels: Option<[Reel; 3]>,
+    frame: u32,
     sequences: [u16; 4],
     next_frame: Instant,
     next_sound: Instant,
+    /// When sound was sent, by its timestamp.
+    spoken: HashMap<u32, Instant>,
 }
 
 impl Cinema {
@@ -119,6 +120,17 @@ impl Cinema {
 
     /// One in which nobody may send or be sent more than this.
     pub fn limited(seed: u64, ceilings: Ceilings) -> Self {
+        Self::with(seed, ceilings, None)
+    }
+
+    /// One with a picture whose layers have temporal layers.
+    pub fn scalable(seed: u64) -> Self {
+        let mut cinema = Self::with(seed, Ceilings::default(), Some(Default::default()));
+        cinema.lengthen_keyframes(40);
+        cinema
+    }
+
+    fn with(seed: u64, ceilings: Ceilings, reels: Option<[Reel; 3]>) -> Self {
         let mut world = SomeShards::with(1, seed);
         world.ceilings = ceilings;
         let talk = Arc::new(Talk {
@@ -136,10 +148,15 @@ impl Cinema {
             is_dark: false,
             best: 0,
             loses: None,
+            repairs: false,
+            lost: Vec::new(),
             sent: 0,
+            reels,
+            frame: 0,
             sequences: [1; 4],
             next_frame: now,
             next_sound: now,
+            spoken: HashMap::new(),
         };
         cinema.run_for(Duration::from_secs(2));
         cinema
@@ -148,6 +165,11 @@ impl Cinema {
     /// Somebody comes, over a way of so many bits per second.
     pub fn enter(&mut self, rate: f64) -> usize {
         self.enter_with(rate, &WATCHED, None)
+    }
+
+    /// The same, without a stream for what is sent again.
+    pub fn enter_without_rtx(&mut self, rate: f64) -> usize {
+        self.enter_with(rate, &WATCHED_WITHOUT_RTX, None)
     }
 
     /// The same, and estimates by themselves what that carries.
@@ -168,9 +190,13 @@ impl Cinema {
             arrivals: ArrivalRecorder::new(self.world.now),
             estimating,
             seen: Vec::new(),
+            glimpses: Vec::new(),
+            bare: Vec::new(),
             heard: Vec::new(),
+            sound_took: Vec::new(),
             paused: Vec::new(),
             quality: Quality::default(),
+            again: Vec::new(),
             reports: true,
         });
         let viewer = self.viewers.len() - 1;
@@ -181,6 +207,17 @@ impl Cinema {
     /// Somebody else comes who publishes, too, and nobody watches.
     pub fn enter_another(&mut self) -> usize {
         self.world.enter(&PUBLISHED, publishing(2, &self.talk))
+    }
+
+    /// Its keyframes are so long from now on, in tenths of the mean.
+    pub fn lengthen_keyframes(&mut self, tenths: usize) {
+        let reels = self.reels.iter_mut().flatten();
+        reels.for_each(|reel| reel.key_tenths = tenths);
+    }
+
+    /// The picture goes on with a keyframe in all of its layers.
+    pub fn cut(&mut self) {
+        self.world.callers[self.film].owes_keyframe = true;
     }
 
     /// What who publishes was told to send at most.
@@ -243,6 +280,30 @@ impl Cinema {
         self.world.set_plan(number, Arc::new(plan));
     }
 
+    /// A viewer is shown the picture, or none, and sound in any case.
+    pub fn show(&mut self, viewer: usize, is_shown: bool) {
+        let mut plan = Arc::unwrap_or_clone(watching(Some(Arc::clone(&self.talk))));
+        if let Plan::Room { shows, .. } = &mut plan {
+            shows.truncate(if is_shown { 2 } else { 1 });
+        }
+        self.world
+            .set_plan(self.viewers[viewer].number, Arc::new(plan));
+    }
+
+    /// A viewer asks for packets of the picture again: those up to so many after the newest, and some before.
+    pub fn ask_again(&mut self, viewer: usize, before: u16, after: u16) {
+        let number = self.viewers[viewer].number;
+        let Some(newest) = self.viewers[viewer].seen.last() else {
+            return;
+        };
+        let numbers =
+            (0..before + after).map(|at| newest.sequence.wrapping_add(1 + at).wrapping_sub(before));
+        let caller = &mut self.world.callers[number];
+        let (picture, mut compound) = (caller.slot(PICTURE), Vec::new());
+        rtcp::write_nack(&mut compound, 1, picture, &numbers.collect::<Vec<_>>());
+        caller.far.send_rtcp(&compound);
+    }
+
     /// They leave, and come back in the same breath; nobody says any more that they cannot keep up.
     pub fn leave_and_come_back(&mut self, viewer: usize) {
         let number = self.viewers[viewer].number;
@@ -275,6 +336,12 @@ impl Cinema {
         if caller.far.srtp.is_none() {
             return;
         }
+        for (_, ssrc, numbers) in std::mem::take(&mut caller.nacks) {
+            let is_asked = |it: &(u32, u16, _)| it.0 == ssrc && numbers.contains(&it.1);
+            for (.., packet) in self.lost.extract_if(.., |it| is_asked(it)) {
+                caller.far.send_rtp(&packet);
+            }
+        }
         if self.next_sound <= now {
             self.next_sound += SOUND;
             let [sequence, ..] = &mut self.sequences;
@@ -283,6 +350,7 @@ impl Cinema {
             let elements: [(u8, &[u8]); 1] = [(MID, b"0")];
             let sound = packet_with(OPUS, 50, *sequence, timestamp, &elements, &[7; 80]);
             caller.far.send_rtp(&sound);
+            self.spoken.insert(timestamp, now);
         }
         if self.next_frame > now {
             return;
@@ -291,24 +359,26 @@ impl Cinema {
         if self.is_dark {
             return;
         }
+        self.frame += 1;
         let is_keyframe = std::mem::take(&mut caller.owes_keyframe);
         for (layer, (rid, packets)) in LAYERS.iter().enumerate().skip(self.best) {
-            for (at, len) in packets.iter().enumerate() {
+            let frame = match &mut self.reels {
+                Some(reels) => reels[layer].next(layer as u8, packets.iter().sum(), is_keyframe),
+                None => plain(layer as u8, packets, is_keyframe),
+            };
+            for payload in frame {
                 let sequence = &mut self.sequences[1 + layer];
                 *sequence = sequence.wrapping_add(1);
-                let mut payload = vec![7; *len];
-                payload[0] = if at == 0 { 0x10 } else { 0 };
-                payload[1] = u8::from(!is_keyframe);
-                payload[2] = layer as u8;
                 let elements: [(u8, &[u8]); 2] = [(MID, b"1"), (RID, rid.as_bytes())];
                 let ssrc = 60 + layer as u32;
-                let timestamp = 3600 * (u32::from(*sequence) / packets.len() as u32);
+                let timestamp = 3600 * self.frame;
                 self.sent += 1;
-                if self.loses.is_some_and(|one| self.sent.is_multiple_of(one)) {
-                    continue;
-                }
                 let packet = packet_with(VP8, ssrc, *sequence, timestamp, &elements, &payload);
-                caller.far.send_rtp(&packet);
+                if !self.loses.is_some_and(|one| self.sent.is_multiple_of(one)) {
+                    caller.far.send_rtp(&packet);
+                } else if self.repairs {
+                    self.lost.push((ssrc, *sequence, packet));
+                }
             }
         }
     }
@@ -319,6 +389,7 @@ impl Cinema {
         let viewer = &mut self.viewers[at];
         let caller = &mut self.world.callers[viewer.number];
         let (sound, picture) = (caller.slot(0), caller.slot(PICTURE));
+        let again = caller.rtx(PICTURE);
         for received in std::mem::take(&mut caller.far.rtp) {
             if let Some(estimating) = &mut viewer.estimating {
                 estimating.receive(&received);
@@ -328,8 +399,17 @@ impl Cinema {
                 viewer.arrivals.record(received.at, number);
             }
             let payload = received.payload();
+            if again == Some(received.header.ssrc) && !received.header.padding {
+                let sequence = u16::from_be_bytes(payload[..2].try_into().unwrap());
+                viewer.again.push((viewer.seen.len(), sequence));
+            }
             if received.header.ssrc == sound {
                 viewer.heard.push(received.at);
+                let spoken = self.spoken.get(&received.header.timestamp);
+                let took = spoken.map(|spoken| (*spoken, received.at - *spoken));
+                viewer.sound_took.extend(took);
+            } else if received.header.ssrc == picture && self.reels.is_some() {
+                viewer.glimpse(received.at, received.header.sequence, payload);
             } else if received.header.ssrc == picture {
                 viewer.seen.push(Seen {
                     at: received.at,
@@ -354,17 +434,30 @@ impl Cinema {
         for event in self.world.told(viewer.number) {
             match event {
                 PeerEvent::Paused(sections) => viewer.paused.push((now, sections)),
-                PeerEvent::Quality(quality) => viewer.quality = quality,
+                PeerEvent::Quality(quality) => viewer.quality = *quality,
                 PeerEvent::State { .. }
                 | PeerEvent::Channel(_)
                 | PeerEvent::Watched(_)
                 | PeerEvent::Evidence(_)
                 | PeerEvent::Voice { .. }
                 | PeerEvent::Messages(_)
-                | PeerEvent::Sent => {}
+                | PeerEvent::Sent
+                | PeerEvent::Candidates => {}
             }
         }
     }
+}
+
+/// The packets of a frame.
+fn plain(layer: u8, packets: &[usize], is_keyframe: bool) -> Vec<Vec<u8>> {
+    let packets = packets.iter().enumerate().map(|(at, len)| {
+        let mut payload = vec![7; *len];
+        payload[0] = if at == 0 { 0x10 } else { 0 };
+        payload[1] = u8::from(!is_keyframe);
+        payload[2] = layer;
+        payload
+    });
+    packets.collect()
 }
 
 /// What sound and a picture are called, from this number on.
@@ -387,68 +480,4 @@ fn watching(talk: Option<Arc<Talk>>) -> Arc<Plan> {
         talk,
         pressure: Pressure::default(),
     })
-}
-
-impl Viewer {
-    /// The layers that go out, and what keeps each from a better one.
-    pub fn slots(&self) -> Vec<(Option<u8>, Option<Limit>)> {
-        let slots = self.quality.slots.iter();
-        slots.map(|(_, slot)| (slot.sent, slot.limit)).collect()
-    }
-
-    /// The layer of the picture that goes out, and what keeps it from a better one.
-    pub fn does(&self) -> (Option<u8>, Option<Limit>) {
-        let [(PICTURE, slot)] = &self.quality.slots[..] else {
-            panic!("{:?}", self.quality);
-        };
-        (slot.sent, slot.limit)
-    }
-
-    /// Which of the callers it is.
-    pub fn number(&self) -> usize {
-        self.number
-    }
-
-    fn since(&self, from: Instant) -> impl Iterator<Item = &Seen> {
-        self.seen.iter().filter(move |seen| seen.at >= from)
-    }
-
-    /// The layers that came since, each time another one did.
-    pub fn layers(&self, from: Instant) -> Vec<u8> {
-        let mut layers: Vec<_> = self.since(from).map(|seen| seen.layer).collect();
-        layers.dedup();
-        layers
-    }
-
-    /// How long after a moment a layer came first.
-    pub fn reached(&self, from: Instant, layer: u8) -> Option<Duration> {
-        let seen = self.since(from).find(|seen| seen.layer == layer)?;
-        Some(seen.at - from)
-    }
-
-    /// The longest time without any of it.
-    pub fn freeze(&self, from: Instant) -> Duration {
-        longest(self.since(from).map(|seen| seen.at))
-    }
-
-    /// The longest time without sound.
-    pub fn silence(&self, from: Instant) -> Duration {
-        longest(self.heard.iter().copied().filter(|at| *at >= from))
-    }
-
-    /// Whether each other layer began with a keyframe, as far as that was not lost on the way.
-    pub fn decodes(&self) -> bool {
-        let pairs = self.seen.windows(2);
-        let mut switches = pairs.filter(|pair| pair[0].layer != pair[1].layer);
-        switches.all(|pair| {
-            let is_next = pair[1].sequence == pair[0].sequence.wrapping_add(1);
-            pair[1].starts_keyframe || !is_next
-        })
-    }
-}
-
-fn longest(moments: impl Iterator<Item = Instant>) -> Duration {
-    let moments: Vec<_> = moments.collect();
-    let gaps = moments.windows(2).map(|pair| pair[1] - pair[0]);
-    gaps.max().unwrap_or(Duration::MAX)
 }

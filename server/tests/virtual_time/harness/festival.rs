@@ -128,6 +128,7 @@ impl Festival {
         self.note(&format!("viewer {viewer}, slot {slot}: {film:?}"));
         self.shown[viewer][slot] = film.map(|(film, best_layer)| Shown {
             best_layer,
+            watched: best_layer,
             ..Shown::at_best(track(film))
         });
         let now = self.world.now;

@@ -12,11 +12,15 @@ pub mod link;
 pub mod narrow;
 pub mod offer;
 pub mod outlet;
+pub mod pyramid;
 pub mod records;
+pub mod reel;
 pub mod road;
+pub mod sealed;
 pub mod server_end;
 pub mod shards;
 pub mod surroundings;
+pub mod theatre;
 pub mod viewer;
 
 use std::fmt::Write as _;

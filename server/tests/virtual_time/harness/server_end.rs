@@ -98,6 +98,7 @@ impl ServerEnd {
             ice_pwd: first.pwd,
             fingerprint: identity().fingerprint,
             candidates: host_candidates(&[address.ip()], &[], address.port(), true),
+            trickles: false,
             session_id: 1,
             max_message_size: MAX_MESSAGE_SIZE,
             cname: "virtual".to_owned(),

@@ -41,6 +41,7 @@ use super::link::Datagram;
 use super::narrow::Narrow;
 use super::offer::{Offer, Section};
 use super::road::Road;
+use super::sealed::Sealed;
 pub use super::surroundings::Trouble;
 use super::surroundings::{Letter, Surroundings, shard_of};
 use super::{Bare, FarEnd, address};
@@ -103,6 +104,8 @@ pub struct SomeShards {
     tcp: HashSet<u16>,
     /// Those that lose and reorder, both ways, by number.
     pub roads: HashMap<usize, Road>,
+    /// What was sealed, by number of whom for.
+    pub sealed: HashMap<usize, Sealed>,
     trouble: Trouble,
     /// Datagrams that one shard had another send, which has the connection.
     pub relayed: usize,
@@ -141,6 +144,7 @@ impl SomeShards {
             narrow: HashMap::new(),
             tcp: HashSet::new(),
             roads: HashMap::new(),
+            sealed: HashMap::new(),
             trouble: Trouble::NONE,
             relayed: 0,
             moves: 0,
@@ -341,6 +345,14 @@ impl SomeShards {
         })
     }
 
+    /// How many packets of pictures waited for their turn, and how long the one did that waited for longest.
+    pub fn waited(&self) -> (u64, Duration) {
+        let gauges = self.shards.iter().map(|shard| shard.core.gauges());
+        gauges.fold((0, Duration::ZERO), |(packets, longest), held| {
+            (packets + held.waited, longest.max(held.longest_wait))
+        })
+    }
+
     /// The budgets of all cores.
     pub fn budgets(&self) -> Vec<Arc<Budget>> {
         let budgets = self.shards.iter().map(|shard| shard.core.budget());
@@ -500,6 +512,9 @@ impl SomeShards {
             bytes: data.to_vec(),
         };
         let number = usize::from(path.remote.port()) / 100 - 201;
+        if path.transport == Transport::Udp {
+            self.sealed.entry(number).or_default().note(data);
+        }
         if let Some(way) = self.narrow.get_mut(&number) {
             let passed = way.narrow.pass(now, way.rate, datagram.bytes.len());
             let arrived = passed.map(|passed| (passed + DELAY, datagram));
@@ -531,6 +546,7 @@ pub fn answered(
         ice_pwd: far.theirs.pwd.clone(),
         fingerprint: identity().fingerprint,
         candidates: Vec::new(),
+        trickles: false,
         session_id: 1,
         max_message_size: MAX_MESSAGE_SIZE,
         cname: "virtual".to_owned(),

@@ -149,6 +149,7 @@ impl Outlet for Surroundings {
             | PeerEvent::Voice { .. }
             | PeerEvent::Messages(_)
             | PeerEvent::Sent
+            | PeerEvent::Candidates
             | PeerEvent::Evidence(_)
             | PeerEvent::Paused(_)
             | PeerEvent::Watched(_)

@@ -115,6 +115,7 @@ fn field_options() -> FieldOptions {
         pace: Pace {
             bitrate: 300_000,
             packets_per_frame: 3,
+            temporal_layers: 1,
         },
         all_layers: false,
         widths: Vec::new(),

@@ -4,6 +4,7 @@
 //! cargo run --release -p ferrite-tests --bin lab                       # all networks, 20 calls in each; minutes
 //! cargo run --release -p ferrite-tests --bin lab -- --only symmetric --calls 5
 //! cargo run --release -p ferrite-tests --bin lab -- --caller firefox
+//! cargo run --release -p ferrite-tests --bin lab -- --only lost --steps  # and where the time goes
 //! ```
 //!
 //! Each network is made of namespaces, so only root can run it, and ends with the program. It exits with 1 if a row
@@ -25,6 +26,9 @@ struct Options {
     /// Only the networks whose names have this in them
     #[arg(long, default_value = "")]
     only: String,
+    /// Also what took how long, below each network
+    #[arg(long)]
+    steps: bool,
     /// Who calls
     #[arg(long, default_value = "chromium")]
     caller: Caller,
@@ -42,6 +46,9 @@ fn main() -> Result<ExitCode> {
         let complaint = match lab::run(row, options.caller, options.calls) {
             Ok(outcome) => {
                 print(row, &outcome);
+                if options.steps {
+                    print_steps(&outcome);
+                }
                 let wrong = outcome.went_wrong(row.expected);
                 wrong.or_else(|| outcome.took_long(row.expected))
             }
@@ -60,6 +67,17 @@ fn print(row: &Row, outcome: &lab::Outcome) {
     let [p50, p95] = [50, 95].map(|share| outcome.within(share).map_or("-".to_owned(), ms));
     let told = outcome.told().unwrap_or_default();
     println!("| {} | {ways} | {p50} | {p95} | {told} |", row.name);
+}
+
+/// The steps' times do not add up: another call is the slowest in each.
+fn print_steps(outcome: &lab::Outcome) {
+    for share in [50, 95] {
+        let steps = outcome.steps_within(share).into_iter();
+        let steps: Vec<_> = steps
+            .map(|(name, time)| format!("{name} {}", ms(time)))
+            .collect();
+        println!("|  | p{share}: {} | | | |", steps.join(", "));
+    }
 }
 
 fn ms(time: Duration) -> String {

@@ -42,6 +42,10 @@ pub(crate) struct Options {
     /// of it, which is 1280 pixels and has --packets-per-frame
     #[arg(long, conflicts_with = "beside")]
     pub(crate) simulcast: bool,
+    /// Pictures, or each layer of them, have so many temporal layers, which the server leaves out where there is no room;
+    /// the numbers that it gives are VP8's
+    #[arg(long, value_name = "MODE", conflicts_with = "beside")]
+    pub(crate) svc: Option<Svc>,
     /// How wide participants show pictures, in pixels: the first of them, the next, and over again. Without, nobody says
     /// so, and the largest layer is forwarded where it fits
     #[arg(long, value_name = "PIXELS", value_delimiter = ',')]
@@ -140,6 +144,24 @@ impl Company {
     }
 }
 
+/// Scalability modes, by the names that browsers have for them.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Svc {
+    #[value(name = "L1T2")]
+    L1T2,
+    #[value(name = "L1T3")]
+    L1T3,
+}
+
+impl Svc {
+    fn layers(self) -> u8 {
+        match self {
+            Self::L1T2 => 2,
+            Self::L1T3 => 3,
+        }
+    }
+}
+
 impl Options {
     /// Who is there.
     pub(crate) fn company(&self) -> Company {
@@ -206,6 +228,7 @@ impl Options {
             pace: Pace {
                 bitrate: self.bitrate * 1000,
                 packets_per_frame: self.packets_per_frame.max(1),
+                temporal_layers: self.svc.map_or(1, Svc::layers),
             },
             all_layers: self.all_layers,
             widths: self.width.clone(),

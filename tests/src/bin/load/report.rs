@@ -51,6 +51,9 @@ pub(crate) fn print(options: &Options, figures: &Figures, beside: Option<&Figure
     if options.simulcast {
         print_layers(figures);
     }
+    if options.svc.is_some() {
+        print_temporal(figures);
+    }
     print_times(figures);
     let kilobytes = |kb: Option<f64>| kb.map_or_else(|| "-".to_owned(), |kb| format!("{kb:.1}"));
     row(
@@ -131,6 +134,14 @@ fn print_checks(figures: &Figures) {
     println!(
         "  frames decodable {}, before the first keyframe {}, switched without one {}, timestamps wrong {}, slots silent {}",
         found.frames, found.early_frames, found.no_keyframe, found.timestamps, figures.silent
+    );
+}
+
+fn print_temporal(figures: &Figures) {
+    let found = &figures.found;
+    println!(
+        "  temporal layers: packets left out {}, frames without one that they need {}",
+        found.thinned, found.undecodable
     );
 }
 
@@ -261,6 +272,8 @@ pub(crate) fn json(figures: &Figures) -> Value {
         "layerSwitches": found.layer_switches,
         "cutFrames": found.cut_frames,
         "pausedPackets": found.paused,
+        "thinnedPackets": found.thinned,
+        "undecodableFrames": found.undecodable,
         "jitterMs": { "p50": found.jitter.ms(0.5), "p99": found.jitter.ms(0.99) },
         "firstFrameMs": first_frame(figures),
         "watchChangeMs": { "p50": found.switched.ms(0.5), "p95": found.switched.ms(0.95) },

@@ -113,6 +113,7 @@ impl Figures {
             "pictures took another's place without a keyframe",
         );
         complain(found.cut_frames, "frames were cut short by another layer");
+        complain(found.undecodable, "frames came without one that they need");
         complain(self.silent as u64, "slots showed nothing");
         complain(self.blind.into(), "visitors saw nothing");
         if let Some(data) = &self.data {

@@ -42,6 +42,10 @@ pub struct Found {
     pub cut_frames: u64,
     /// What the publisher sent and no number was left for, before a keyframe and on a link that may be too narrow.
     pub paused: u64,
+    /// What the publisher sent of frames of which nothing came, and no number was left for.
+    pub thinned: u64,
+    /// Frames that came without one that they need.
+    pub undecodable: u64,
     /// From the publisher's send call to the arrival.
     pub latency: Histogram,
     /// From asking for something else to its first packet.
@@ -71,6 +75,8 @@ impl Found {
             (&mut self.layer_switches, more.layer_switches),
             (&mut self.cut_frames, more.cut_frames),
             (&mut self.paused, more.paused),
+            (&mut self.thinned, more.thinned),
+            (&mut self.undecodable, more.undecodable),
         ] {
             *sum += more;
         }

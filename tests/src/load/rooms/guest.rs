@@ -202,7 +202,7 @@ impl Guest {
                 });
                 self.shown = shown.collect();
             }
-            ServerMessage::Wanted { mut layers } if common.obeys => {
+            ServerMessage::Wanted { mut layers, .. } if common.obeys => {
                 self.wanted = layers.remove(CAMERA);
                 self.obey();
             }

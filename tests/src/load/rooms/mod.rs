@@ -8,7 +8,7 @@
 //! | `guest` | one of them |
 //! | `door`, `janus` | by what it speaks with a server: Ferrite, or Janus beside it |
 //! | `entry`, `offer` | how it gets in |
-//! | `source`, `layers` | what it publishes, and the layers of that |
+//! | `source`, `layers`, `temporal` | what it publishes, the layers of that, and the temporal ones of those |
 //! | `sink`, `found` | what it checks of a stream it is sent, and what all found |
 //! | `packet`, `rtcp`, `seal` | the bytes of that |
 //! | `lane` | a link that is not perfect |
@@ -30,6 +30,7 @@ mod rtcp;
 mod seal;
 mod sink;
 mod source;
+mod temporal;
 mod wire;
 
 pub use field::{Field, FieldOptions, News};

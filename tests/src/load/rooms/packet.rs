@@ -1,6 +1,8 @@
 //! RTP packets of the load tool: their header (RFC 3550 §5.1, RFC 8285), and what it writes into the
 //! payload so that whoever gets it can check it. Shares nothing with what the server reads them by.
 
+use super::temporal::Frame;
+
 /// An RTP packet before encryption.
 pub const PACKET: usize = 1100;
 
@@ -17,9 +19,11 @@ pub(super) const REPAIRED_RID: u8 = 5;
 
 /// What the payload begins with in a frame's first packet and in its others (RFC 7741 §4.2).
 const STARTS: u8 = 0x10;
+/// The X bit: more of it follows.
+const EXTENDED: u8 = 0x80;
 
 /// The mark's length at the end of the payload.
-const MARK: usize = 25;
+const MARK: usize = 37;
 
 /// What is read of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,12 +120,21 @@ pub(super) struct Mark {
     pub(super) sent: u64,
     /// Its timestamp.
     pub(super) timestamp: u32,
+    /// Its frame, where that is of a temporal layer.
+    pub(super) frame: Frame,
 }
 
 impl Mark {
     /// Fills the rest of a packet up to this length, with the mark at its end.
     pub(super) fn fill(&self, out: &mut Vec<u8>, length: usize, starts: bool, is_key: bool) {
-        out.push(if starts { STARTS } else { 0 });
+        let first = if starts { STARTS } else { 0 };
+        match self.frame.number {
+            0 => out.push(first),
+            _ => {
+                out.push(first | EXTENDED);
+                out.extend_from_slice(&self.frame.descriptor);
+            }
+        }
         out.push(u8::from(!is_key));
         let padding = length.saturating_sub(MARK).max(out.len());
         out.resize(padding, 0x5A);
@@ -130,6 +143,10 @@ impl Mark {
         out.extend_from_slice(&self.count.to_be_bytes());
         out.extend_from_slice(&self.sent.to_be_bytes());
         out.extend_from_slice(&self.timestamp.to_be_bytes());
+        let [one, other] = self.frame.needs;
+        for number in [self.frame.number, one, other] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
     }
 
     /// Reads the mark.
@@ -139,19 +156,30 @@ impl Mark {
         let (layer, rest) = rest.split_first()?;
         let (count, rest) = rest.split_first_chunk()?;
         let (sent, rest) = rest.split_first_chunk()?;
+        let (timestamp, rest) = rest.split_first_chunk()?;
+        let number = |at: usize| Some(u32::from_be_bytes(*rest.get(4 * at..)?.first_chunk()?));
         Some(Self {
             source: u32::from_be_bytes(*source),
             layer: *layer,
             count: u64::from_be_bytes(*count),
             sent: u64::from_be_bytes(*sent),
-            timestamp: u32::from_be_bytes(*rest.first_chunk()?),
+            timestamp: u32::from_be_bytes(*timestamp),
+            frame: Frame {
+                number: number(0)?,
+                needs: [number(1)?, number(2)?],
+                ..Frame::default()
+            },
         })
     }
 }
 
 /// Whether a payload begins a keyframe.
 pub(super) fn starts_keyframe(payload: &[u8]) -> bool {
-    matches!(payload, [STARTS, second, ..] if second & 1 == 0)
+    const WITH_LAYER: u8 = STARTS | EXTENDED;
+    match payload {
+        [STARTS, head, ..] | [WITH_LAYER, _, _, _, _, _, head, ..] => head & 1 == 0,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +203,7 @@ mod tests {
             count: 1 << 40,
             sent: 11,
             timestamp: 7,
+            frame: Frame::default(),
         };
         let mut packet = Vec::new();
         header.write(&mut packet, &[(MID, b"1a"), (TRANSPORT, &[2, 1])]);

@@ -17,6 +17,9 @@ const WINDOW: u64 = 1024;
 /// Frames that wait for what is missing before a keyframe is asked for.
 const PATIENCE: u64 = 30;
 
+/// No frame needs an older one.
+const REMEMBERED: u32 = 16;
+
 /// How much later or sooner than it was sent a layer may go on where another ended, in seconds.
 const JUMP: f64 = 0.25;
 
@@ -64,6 +67,9 @@ pub(super) struct Sink {
     switching: Option<u64>,
     /// Nothing is asked for.
     is_idle: bool,
+    /// The frames with temporal layers that came of late, and from which on none is missing.
+    came: BTreeSet<u32>,
+    whole_since: u32,
 }
 
 impl Sink {
@@ -89,6 +95,8 @@ impl Sink {
             is_under_way: false,
             switching: None,
             is_idle: false,
+            came: BTreeSet::new(),
+            whole_since: 0,
         }
     }
 
@@ -291,14 +299,18 @@ impl Sink {
                 index - last.index,
                 mark.count.saturating_sub(last.mark.count),
             );
+            let passed_over = theirs.saturating_sub(ours);
+            let is_next = mark.frame.number > last.mark.frame.number;
             match self.may_pause && is_key {
-                true => found.paused += theirs.saturating_sub(ours),
-                false => found.left_out += theirs.saturating_sub(ours),
+                true => found.paused += passed_over,
+                false if is_next => found.thinned += passed_over,
+                false => found.left_out += passed_over,
             }
             let ours = header.timestamp.wrapping_sub(last.timestamp);
             let theirs = mark.timestamp.wrapping_sub(last.mark.timestamp);
             found.timestamps += u64::from(ours != theirs);
         }
+        self.check_frame(index, mark, found);
         if self.before.is_none_or(|last| last.index < index) {
             self.before = Some(Last {
                 index,
@@ -308,6 +320,25 @@ impl Sink {
             });
             self.timestamp = Some(header.timestamp);
         }
+    }
+
+    /// Of frames with temporal layers one came with all that it needs. What was missing may be sent again, and is not
+    /// looked into then.
+    fn check_frame(&mut self, index: u64, mark: Mark, found: &mut Found) {
+        let number = mark.frame.number;
+        if number == 0 || Some(index) != self.highest {
+            return;
+        }
+        if self.before.is_none_or(|last| last.index + 1 != index) {
+            self.came.clear();
+            self.whole_since = number;
+        }
+        let is_new = self.came.insert(number);
+        let lacks =
+            |needed: &&u32| **needed >= self.whole_since.max(1) && !self.came.contains(*needed);
+        let is_lacking = is_new && mark.frame.needs.iter().any(|needed| lacks(&needed));
+        found.undecodable += u64::from(is_lacking);
+        self.came = self.came.split_off(&number.saturating_sub(REMEMBERED));
     }
 
     /// Another publication or another layer takes the place. Returns whether it is another publication.

@@ -10,6 +10,7 @@ use super::layers::{self, Camera, RIDS};
 use super::offer::{OPUS, VP8};
 use super::packet::{Header, LEVEL, MID, Mark, PACKET, RID, TRANSPORT};
 use super::seal::Keys;
+use super::temporal::{Frame, Temporal};
 
 /// An Opus packet of 20 ms at 32 kbit/s, with its header.
 const SOUND: usize = 120;
@@ -25,6 +26,8 @@ pub struct Pace {
     pub bitrate: u64,
     /// Packets that leave back to back.
     pub packets_per_frame: u32,
+    /// Temporal layers; 1 is none.
+    pub temporal_layers: u8,
 }
 
 impl Pace {
@@ -64,6 +67,9 @@ pub(super) struct Source {
     pub(super) wants_key: bool,
     /// It is sent.
     is_on: bool,
+    temporal: Temporal,
+    /// Packets that went out by the last frame that nothing is seen without.
+    pub(super) needed: u64,
 }
 
 impl Source {
@@ -79,6 +85,8 @@ impl Source {
             count: 0,
             wants_key: true,
             is_on: true,
+            temporal: Temporal::default(),
+            needed: 0,
         }
     }
 
@@ -136,6 +144,10 @@ impl Source {
             Encoding::Layer(layer) => layers::split(layer, pace.packets_per_frame),
         };
         let (timestamp, is_key) = (self.timestamp(now), std::mem::take(&mut self.wants_key));
+        let frame = match pace.temporal_layers {
+            2.. if self.is_video() => self.temporal.next(pace.temporal_layers, is_key),
+            _ => Frame::default(),
+        };
         let mut packet = Vec::with_capacity(PACKET + 32);
         for at in 0..packets {
             packet.clear();
@@ -158,12 +170,16 @@ impl Source {
                 count: self.count,
                 sent: clock(),
                 timestamp,
+                frame,
             };
             mark.fill(&mut packet, size, at == 0, is_key);
             keys.seal(&mut packet, length, header.ssrc, self.index)?;
             self.index += 1;
             self.count += 1;
             send(&packet)?;
+        }
+        if frame.layer == 0 {
+            self.needed = self.count;
         }
         Ok(packets)
     }

@@ -5,7 +5,12 @@ use crate::media::rtp::header::write_header;
 
 /// A packet of VP8 whose frame has these numbers, in its payload and in a dependency descriptor as long as a
 /// keyframe's.
-fn counted(ssrc: u32, sequence: u16, is_key: bool, numbers: FrameNumbers) -> MediaPacket {
+pub(super) fn counted(
+    ssrc: u32,
+    sequence: u16,
+    is_key: bool,
+    numbers: FrameNumbers,
+) -> MediaPacket {
     let (picture, tl0) = (numbers.picture.unwrap(), numbers.tl0.unwrap());
     let [high, low] = (picture | 0x8000).to_be_bytes();
     let payload = [0x90, 0xE0, high, low, tl0, 0x20, u8::from(!is_key), 9];
@@ -27,7 +32,7 @@ fn counted(ssrc: u32, sequence: u16, is_key: bool, numbers: FrameNumbers) -> Med
     )
 }
 
-fn counting() -> Extensions {
+pub(super) fn counting() -> Extensions {
     Extensions {
         mid: Some(4),
         transport_cc: Some(3),
@@ -45,7 +50,7 @@ fn at(frame: u16) -> FrameNumbers {
 }
 
 /// The numbers that a packet's receiver reads.
-fn received(outgoing: &Outgoing<'_>) -> FrameNumbers {
+pub(super) fn received(outgoing: &Outgoing<'_>) -> FrameNumbers {
     let (_, written) = written(outgoing);
     let header = Header::parse(&written).unwrap();
     let packet = match header.ssrc {

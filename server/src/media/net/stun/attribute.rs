@@ -1,5 +1,5 @@
 //! The types of STUN's attributes (RFC 8489 §18.3, RFC 8656 §18, RFC 8445 §16.1, RFC 8016 §6,
-//! RFC 5780 §9), and how addresses are
+//! RFC 5780 §9, RFC 6062 §6.2), and how addresses are
 //! written in them, which the message's own cookie and transaction hide.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -36,6 +36,7 @@ mod types {
     pub const RESERVATION_TOKEN: u16 = 0x0022;
     pub const PRIORITY: u16 = 0x0024;
     pub const USE_CANDIDATE: u16 = 0x0025;
+    pub const CONNECTION_ID: u16 = 0x002a;
     pub const ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8000;
     pub const PASSWORD_ALGORITHMS: u16 = 0x8002;
     pub const SOFTWARE: u16 = 0x8022;

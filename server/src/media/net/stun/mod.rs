@@ -30,7 +30,7 @@ pub const ATTRIBUTE_HEADER: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageType(pub u16);
 
-/// A method (RFC 8489 §18.2, RFC 8656 §17). Of those of less than 16, which all are.
+/// A method (RFC 8489 §18.2, RFC 8656 §17, RFC 6062 §6.1). Of those of less than 16, which all are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the RFCs'")]
 pub enum Method {
@@ -41,6 +41,9 @@ pub enum Method {
     Data = 7,
     CreatePermission = 8,
     ChannelBind = 9,
+    Connect = 10,
+    ConnectionBind = 11,
+    ConnectionAttempt = 12,
 }
 
 impl Method {

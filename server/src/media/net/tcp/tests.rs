@@ -387,6 +387,35 @@ mod sealed {
         assert_eq!(lengths, [100, 12, 20]);
     }
 
+    /// What would be carried is not lost because nothing more comes.
+    #[test]
+    fn the_end_that_comes_with_a_request_to_join_waits_until_it_is_answered() {
+        let joins = [&[0, 0x0b, 0, 0][..], &[7; 16], b"all there is"].concat();
+        for is_joined in [true, false] {
+            let mut bench = Bench::new();
+            let mut caller = connect(&mut bench, &message(20));
+            bench.serve_until(|received| !received.datagrams.is_empty());
+            caller.client.writer().write_all(&joins).unwrap();
+            caller.client.send_close_notify();
+            let mut sealed = Vec::new();
+            while caller.client.wants_write() {
+                caller.client.write_tls(&mut sealed).unwrap();
+            }
+            caller.stream.write_all(&sealed).unwrap();
+            let received = bench.serve_until(|received| !received.datagrams.is_empty());
+            assert!(received.closed.is_empty());
+            let (path, _) = received.datagrams[0];
+            if is_joined {
+                let mut detached = bench.tcp.detach(bench.now, &path).unwrap();
+                assert_eq!(detached.arrived, b"all there is");
+                let tls = detached.tls.as_mut().unwrap();
+                assert_eq!(tls.read(&mut detached.stream, &mut [0]).unwrap(), 0);
+            } else {
+                bench.serve_until(|received| !received.closed.is_empty());
+            }
+        }
+    }
+
     #[test]
     fn both_ends_hear_of_the_end() {
         let mut bench = Bench::new();

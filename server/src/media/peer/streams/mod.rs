@@ -181,6 +181,11 @@ impl MediaStreams {
         let format = (codec.format, codec.clock_rate);
         let mut media = MediaPacket::read(now, place, format, header, &received.ids, packet);
         media.clock = clock;
+        ingest.read_layers(&mut media);
+        if received.is_layered() {
+            // Layers of layers have no name.
+            media.spatial = None;
+        }
         self.leads(now, role, media.starts_keyframe)
             .then_some(media)
     }
@@ -268,6 +273,12 @@ impl MediaStreams {
     pub fn is_known_of(&self, section: usize) -> bool {
         let egress = self.egresses.get(section).and_then(Option::as_ref);
         egress.is_some_and(|egress| self.estimated.is_some() || egress.is_numbered())
+    }
+
+    /// Whether what is sent on a section may wait for its turn: pictures that the estimate is of, every packet of them.
+    pub fn may_wait(&self, section: usize) -> bool {
+        let egress = self.sent_on(section).filter(|_| self.estimated.is_none());
+        egress.is_some_and(Egress::numbers_all_pictures)
     }
 
     /// So much would be sent if there was room for it, in bits per second.

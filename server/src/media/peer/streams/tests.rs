@@ -131,6 +131,7 @@ fn session(sections: usize) -> Session {
         ice_pwd: "thepasswordofourownend".to_owned(),
         fingerprint: [7; 32],
         candidates: Vec::new(),
+        trickles: false,
         session_id: 1,
         max_message_size: 1 << 18,
         cname: "test".to_owned(),

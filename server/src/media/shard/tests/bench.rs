@@ -63,6 +63,7 @@ impl Lists {
                 | PeerEvent::Voice { .. }
                 | PeerEvent::Messages(_)
                 | PeerEvent::Sent
+                | PeerEvent::Candidates
                 | PeerEvent::Evidence(_)
                 | PeerEvent::Paused(_)
                 | PeerEvent::Watched(_)
@@ -235,6 +236,7 @@ pub(super) fn local(ufrag: &str) -> Local {
         ice_pwd: "ourpasswordourpassword".to_owned(),
         fingerprint: [1; 32],
         candidates: Vec::new(),
+        trickles: false,
         session_id: 1,
         max_message_size: 65_536,
         cname: "test".to_owned(),

@@ -45,6 +45,8 @@ impl Pairs {
                 if self.0.len() == MAX_PAIRS {
                     self.forget_oldest(kept);
                 }
+                // Most peers have one or two, and each takes some.
+                self.0.reserve_exact(1);
                 self.0.push(Pair::new(now, path));
                 self.0.len() - 1
             }

@@ -137,6 +137,8 @@ impl<const WORDS: usize, const MAX: usize, const MAX_IN_LIFE: usize>
             self.displace();
         }
         self.ssrcs.push(ssrc);
+        // Most peers have two or three, and each takes some.
+        self.windows.reserve_exact(1);
         self.windows.push((self.turn, window));
     }
 

@@ -126,6 +126,7 @@ fn field_options() -> FieldOptions {
         pace: Pace {
             bitrate: 600_000,
             packets_per_frame: 2,
+            temporal_layers: 1,
         },
         all_layers: false,
         widths: Vec::new(),

@@ -17,7 +17,7 @@ impl Field {
         let sources = self.all().flat_map(|guest| &guest.sources);
         let sent = sources.map(|source| {
             let layer = source.layer().unwrap_or_default() as u8;
-            ((source.id, layer), source.count)
+            ((source.id, layer), source.needed)
         });
         let sent: HashMap<_, _> = sent.collect();
         let sinks = self.all().flat_map(Guest::sinks);

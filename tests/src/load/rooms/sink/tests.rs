@@ -1,5 +1,6 @@
 //! Streams as they may come, and what is found in them.
 
+use super::super::temporal::{Frame, Temporal};
 use super::*;
 
 /// Frames of two packets, the first of which is a keyframe.
@@ -53,6 +54,7 @@ impl Stream {
             count,
             sent: 1_000_000,
             timestamp: 3000 * (count / 2) as u32,
+            frame: Frame::default(),
         };
         let mut payload = Vec::new();
         let is_key = self.is_key || count < 2;
@@ -82,7 +84,7 @@ fn a_stream_that_is_whole_has_nothing_to_find() {
         found.broken,
     ];
     assert_eq!(wrong, [0; 7]);
-    assert!((1.9..=2.0).contains(&found.latency.ms(0.5)));
+    assert!((2.0..=2.05).contains(&found.latency.ms(0.5)));
 }
 
 #[test]
@@ -200,4 +202,53 @@ fn what_a_narrow_link_is_spared_before_a_keyframe_is_not_lost() {
         stream.take(2, 1, 8);
         assert_eq!((stream.found.paused, stream.found.left_out), expected);
     }
+}
+
+/// Frames of one packet each in three temporal layers, of which those go out that `sends` says.
+fn frames_found(sends: impl Fn(Frame) -> bool) -> Found {
+    let (mut stream, mut temporal, mut sequence) = (Stream::new(), Temporal::default(), 0_u16);
+    for count in 0..40 {
+        let frame = temporal.next(3, count == 0);
+        if !sends(frame) {
+            continue;
+        }
+        sequence += 1;
+        let header = Header {
+            payload_type: 96,
+            marker: true,
+            sequence,
+            timestamp: 3000 * count,
+            ssrc: 1,
+            transport: None,
+            length: 16,
+        };
+        let mark = Mark {
+            source: 1,
+            layer: 0,
+            count: count.into(),
+            sent: 1_000_000,
+            timestamp: header.timestamp,
+            frame,
+        };
+        let mut payload = Vec::new();
+        mark.fill(&mut payload, 100, true, count == 0);
+        let (sink, found) = (&mut stream.sink, &mut stream.found);
+        assert!(sink.count(sequence.into(), &header, 3_000_000, found));
+        sink.look_into(sequence.into(), &header, &payload, 3_000_000, found);
+        sink.end_frame(&header, found);
+    }
+    stream.found
+}
+
+#[test]
+fn finds_frames_that_came_without_one_that_they_need() {
+    let all = frames_found(|_| true);
+    assert_eq!((all.thinned, all.undecodable), (0, 0));
+    let some = frames_found(|frame| frame.layer < 2);
+    assert_eq!((some.thinned, some.left_out, some.undecodable), (19, 0, 0));
+    // The highest goes out again from one on that needs one that was left out.
+    let early = frames_found(|frame| frame.layer < 2 || frame.number >= 8);
+    assert_eq!((early.thinned, early.undecodable), (3, 1));
+    let wrong = frames_found(|frame| frame.layer != 1);
+    assert!(wrong.undecodable > 5, "{}", wrong.undecodable);
 }
