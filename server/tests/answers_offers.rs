@@ -234,6 +234,26 @@ async fn the_address_behind_a_nat_is_offered() {
     assert!(candidates.iter().any(is_there), "{candidates:?}");
 }
 
+/// Not only the first, which a WebSocket may have swallowed; nor is it left to messages beside it.
+#[tokio::test]
+async fn every_answer_says_where_a_server_of_ipv4_is_behind_nat64() {
+    let server = start(with(|config| {
+        config.media.listen = vec![Ipv4Addr::LOCALHOST.into()];
+        config.media.external_ips = vec![IpAddr::from([203, 0, 113, 7]).into()];
+    }))
+    .await;
+    let (mut client, _) = Client::greeted(&server).await;
+    let behind = " 64:ff9b::cb00:7107 ";
+    let first = offer(&mut client, None).await;
+    let told = candidates(&mut client).await;
+    let last = told.last().unwrap();
+    assert!(last.candidate.contains(behind), "{told:?}");
+    let again = offer(&mut client, None).await;
+    for answer in [first, again] {
+        assert!(answer.contains(behind), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_bad_candidate_is_refused_and_the_call_goes_on() {
     let server = start(config()).await;

@@ -14,7 +14,7 @@ pub use crate::media::sdp::SdpError;
 pub use crate::media::shard::shards::Busy;
 
 use crate::media::id::PeerId;
-use crate::media::net::candidates::{relayed_candidate, translated_candidates};
+use crate::media::net::candidates::relayed_candidate;
 use crate::media::net::relayed::allocation::Granted;
 use crate::media::plan::{Agreement, Plan, Revision};
 use crate::media::sdp::{self, Local, Session};
@@ -250,12 +250,6 @@ impl PeerHandle {
     pub fn candidates(&self) -> Vec<IceCandidate> {
         let local = &self.negotiation().local;
         to_init(&local.candidates, &local.ice_ufrag)
-    }
-
-    /// The same as who has IPv6 alone may reach them.
-    pub fn translated_candidates(&self) -> Vec<IceCandidate> {
-        let local = &self.negotiation().local;
-        to_init(&translated_candidates(&local.candidates), &local.ice_ufrag)
     }
 
     /// That of them which may change: the relayed one, if there is one now.

@@ -24,7 +24,7 @@ use crate::media::ceilings::Ceilings;
 use crate::media::event::PeerEvent;
 use crate::media::handle::{PeerHandle, new_credentials};
 use crate::media::id::PeerId;
-use crate::media::net::candidates::{Interfaces, host_candidates, offered};
+use crate::media::net::candidates::{Interfaces, host_candidates, offered, translated_candidates};
 use crate::media::net::dtls::association::DtlsError;
 use crate::media::net::dtls::server::DtlsServer;
 use crate::media::net::guest::Guest;
@@ -317,12 +317,13 @@ impl MediaPlane {
         let id = PeerId(inner.next_id.fetch_add(1, Ordering::Relaxed));
         let credentials = new_credentials();
         let addresses = self.addresses();
-        let candidates = host_candidates(
+        let mut candidates = host_candidates(
             &addresses,
             &inner.unsure_ips,
             inner.port.number,
             options.loopback,
         );
+        candidates.extend(translated_candidates(&candidates));
         let local = Local {
             ice_ufrag: credentials.ufrag.clone(),
             ice_pwd: credentials.pwd.clone(),

@@ -14,7 +14,6 @@ use tracing::info;
 use super::vigil;
 use crate::behaviour::Echo;
 use crate::congestion::Sink;
-use crate::media::net::candidates::{addresses_in, may_be_translated};
 use crate::media::net::relayed::allocation::Granted;
 use crate::media::{
     DtlsTransportState, IceConnectionState, MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan,
@@ -30,10 +29,6 @@ pub(super) struct Peer {
     relayed: watch::Receiver<Option<Granted>>,
     /// An offer was answered, and the candidates were sent after it.
     answered: bool,
-    /// The client's ICE username fragment of the last offer: another one begins another generation.
-    ufrag: Option<String>,
-    /// The candidates of this generation were sent as behind a translator, too.
-    translated: bool,
     state: Option<State>,
     was_connected: bool,
     is_silent: bool,
@@ -64,8 +59,6 @@ impl Peer {
             events,
             relayed: media.granted(),
             answered: false,
-            ufrag: None,
-            translated: false,
             state: None,
             was_connected: false,
             is_silent: false,
@@ -90,25 +83,15 @@ impl Peer {
         plan: impl FnOnce(&Arc<Session>) -> Arc<Plan>,
     ) -> Result<(Vec<ServerMessage>, bool), SdpError> {
         let answered = self.handle.offer(sdp, streams, plan)?;
-        let answer = answered.sdp;
-        let mut messages = vec![ServerMessage::Answer { id, sdp: answer }];
-        // An ICE restart leaves nothing of the candidates before (RFC 8445 §9).
-        let ufrag = ufrag(sdp);
-        if self.ufrag.as_deref() != ufrag {
-            self.ufrag = ufrag.map(str::to_owned);
-            self.translated = false;
-        }
-        let is_first = !std::mem::replace(&mut self.answered, true);
-        if is_first {
+        let sdp = answered.sdp;
+        let mut messages = vec![ServerMessage::Answer { id, sdp }];
+        if !self.answered {
+            self.answered = true;
             let candidates = self.handle.candidates().into_iter();
             messages.extend(candidates.map(|candidate| ServerMessage::Candidate { candidate }));
-        }
-        if is_first && !self.handle.trickles() {
-            // What the client names comes later, and nothing after the end has to be taken.
-            messages.extend(self.translate());
-            messages.push(ServerMessage::EndOfCandidates {});
-        } else {
-            messages.extend(self.note_named(addresses_in(sdp)));
+            if !self.handle.trickles() {
+                messages.push(ServerMessage::EndOfCandidates {});
+            }
         }
         Ok((messages, answered.has_plan))
     }
@@ -165,27 +148,6 @@ impl Peer {
     pub(super) fn relayed_candidate(&self) -> Option<ServerMessage> {
         let candidate = self.handle.relayed_candidate()?;
         Some(ServerMessage::Candidate { candidate })
-    }
-
-    /// The client names these addresses. One of IPv6 may be all that it has, and the server at the other side of a
-    /// translator.
-    pub(super) fn note_named(
-        &mut self,
-        mut named: impl Iterator<Item = IpAddr>,
-    ) -> Vec<ServerMessage> {
-        match self.translated || !self.answered || !named.any(may_be_translated) {
-            true => Vec::new(),
-            false => self.translate(),
-        }
-    }
-
-    /// The server's candidates as behind a translator.
-    fn translate(&mut self) -> Vec<ServerMessage> {
-        self.translated = true;
-        let candidates = self.handle.translated_candidates().into_iter();
-        candidates
-            .map(|candidate| ServerMessage::Candidate { candidate })
-            .collect()
     }
 
     /// The client, whose WebSocket comes from there, says that it is at these addresses.
@@ -250,10 +212,4 @@ impl Peer {
             .as_ref()
             .is_some_and(|state| state.connection == PeerConnectionState::Closed)
     }
-}
-
-/// A description's ICE username fragment (RFC 8839 §5.4): all that are bundled have the same.
-fn ufrag(sdp: &str) -> Option<&str> {
-    sdp.lines()
-        .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
 }

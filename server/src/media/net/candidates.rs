@@ -89,17 +89,6 @@ fn is_global_six(address: IpAddr) -> bool {
     address.is_ipv6() && !is_private(address)
 }
 
-/// Whether who is at this address may reach a translator by IPv6. That may well be in a network of unique local
-/// addresses (RFC 4193).
-pub fn may_be_translated(address: IpAddr) -> bool {
-    let IpAddr::V6(address) = address else {
-        return false;
-    };
-    let is_elsewhere = !address.is_loopback() && !address.is_unicast_link_local();
-    let is_ones = !address.is_unspecified() && !address.is_multicast();
-    is_elsewhere && is_ones && address.to_ipv4_mapped().is_none()
-}
-
 /// The addresses of a description's candidates, as far as they are no names.
 pub fn addresses_in(sdp: &str) -> impl Iterator<Item = IpAddr> {
     let candidates = sdp.lines().filter(|line| line.starts_with("a=candidate:"));
@@ -311,26 +300,6 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), count);
-    }
-
-    #[test]
-    fn whoever_is_in_a_network_of_ipv6_may_be_translated() {
-        for (address, expected) in [
-            ("2001:db8::1", true),
-            ("fd00::1", true),
-            ("192.0.2.1", false),
-            ("::ffff:192.0.2.1", false),
-            ("::", false),
-            ("::1", false),
-            ("fe80::1", false),
-            ("ff02::1", false),
-        ] {
-            assert_eq!(
-                may_be_translated(address.parse().unwrap()),
-                expected,
-                "{address}"
-            );
-        }
     }
 
     #[test]

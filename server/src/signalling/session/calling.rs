@@ -102,16 +102,14 @@ impl Session {
     }
 
     /// Candidates may overtake their offer, and outlive it if it was refused: they are looked at, and
-    /// no more, but where the server is behind a relay, which lets nobody else in, or where they say that the client has
-    /// IPv6, and the server has none. A lite agent needs none of them (RFC 8445 §2.5).
+    /// no more, but where the server is behind a relay, which lets nobody else in. A lite agent needs none of them (RFC 8445 §2.5).
     pub(super) fn candidate(&mut self, candidate: Option<&IceCandidate>) -> Vec<ServerMessage> {
         let text = candidate.map_or("", |candidate| candidate.candidate.as_str());
         if text.is_empty() || is_candidate(text) {
-            let Some((peer, at)) = self.peer.as_mut().zip(address(text)) else {
-                return Vec::new();
-            };
-            peer.permit(self.address, [at.ip()].into_iter());
-            return peer.note_named([at.ip()].into_iter());
+            if let Some((peer, at)) = self.peer.as_ref().zip(address(text)) {
+                peer.permit(self.address, [at.ip()].into_iter());
+            }
+            return Vec::new();
         }
         let text = shorten(text, QUOTED);
         let message = format!("{text:?} is no candidate attribute (RFC 8839 §5.1)");
