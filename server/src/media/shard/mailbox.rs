@@ -71,8 +71,6 @@ pub enum Mail {
     Count(oneshot::Sender<MediaGauges>),
     /// Close every peer, and end when all shards have.
     Shutdown,
-    /// All have.
-    Parted,
 }
 
 impl Mail {
@@ -112,8 +110,7 @@ impl Mail {
             | Self::TurnServers(_)
             | Self::Permit { .. }
             | Self::Count(_)
-            | Self::Shutdown
-            | Self::Parted => None,
+            | Self::Shutdown => None,
         }
     }
 }
@@ -181,7 +178,7 @@ impl Mailbox {
     }
 
     /// Once for all that comes until the shard looks: each time is a system call.
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if !self.shared.woken.swap(true, Ordering::AcqRel) {
             // Fails only when the shard is gone, which then needs no waking.
             let _ = self.waker.wake();

@@ -74,8 +74,7 @@ impl Shards {
                 | Mail::TurnServers(_)
                 | Mail::Permit { .. }
                 | Mail::Count(_)
-                | Mail::Shutdown
-                | Mail::Parted,
+                | Mail::Shutdown,
             ) => Ok(()),
         }
     }
@@ -89,10 +88,8 @@ impl Shards {
         // Whoever sees this sees what was sent before.
         let before = self.parted.fetch_add(more, Ordering::AcqRel);
         if before < self.len() && self.have_parted() {
-            for mailbox in &*self.mailboxes {
-                // One that is full wakes its shard by itself.
-                let _ = mailbox.send(Mail::Parted);
-            }
+            // Their loops look how many have.
+            self.mailboxes.iter().for_each(Mailbox::wake);
         }
     }
 

@@ -274,8 +274,6 @@ impl Thread {
                     ..self.core.gauges()
                 })),
                 Mail::Shutdown => self.is_leaving = true,
-                // That was all to say: the loop looks how many have.
-                Mail::Parted => {}
             }
         }
     }
