@@ -261,7 +261,7 @@ fn best_layer(publication: &Publication, layers: u8, size: (Option<u16>, Option<
 /// that has spatial layers.
 fn halvings((publication, carried): Candidate<'_>, size: (Option<u16>, Option<u16>)) -> u8 {
     let first = carried.formats.first();
-    let has_them = first.is_some_and(|it| matches!(it.kind, CodecKind::Vp9 | CodecKind::Av1));
+    let has_them = first.is_some_and(|it| it.kind.has_spatial_layers());
     match (publication.width, publication.height) {
         (Some(_), Some(_)) if has_them => best_layer(publication, MAX_HALVINGS + 1, size),
         _ => 0,

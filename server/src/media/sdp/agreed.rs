@@ -120,7 +120,7 @@ pub struct MediaSection {
 impl MediaSection {
     /// Whether one stream of pictures comes on it that may have spatial layers: its sender prefers a codec that has such.
     pub fn may_have_spatial_layers(&self) -> bool {
-        let has_them = |codec: &Codec| matches!(codec.kind, CodecKind::Vp9 | CodecKind::Av1);
+        let has_them = |codec: &Codec| codec.kind.has_spatial_layers();
         let is_one = self.rids.len() < 2 && self.layer_ssrcs.len() < 2;
         self.direction.recv && is_one && self.codecs.first().is_some_and(has_them)
     }
@@ -202,6 +202,14 @@ impl CodecKind {
         match self {
             CodecKind::Opus | CodecKind::Red => false,
             CodecKind::Vp8 | CodecKind::Vp9 | CodecKind::H264 | CodecKind::Av1 => true,
+        }
+    }
+
+    /// Whether one stream of it may carry pictures of several sizes.
+    pub fn has_spatial_layers(self) -> bool {
+        match self {
+            CodecKind::Vp9 | CodecKind::Av1 => true,
+            CodecKind::Opus | CodecKind::Red | CodecKind::Vp8 | CodecKind::H264 => false,
         }
     }
 }
