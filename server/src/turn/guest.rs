@@ -429,10 +429,10 @@ impl Guest for TurnGuest {
             Turn::new(Instant::now(), self.shared.clone(), self.shard),
         );
         old.close_all(&mut self.machine);
-        // What was told of and not read when that ended may have gone with it: nothing says it again.
         if let Some(relays) = &mut self.machine.relays {
             relays.start_over();
         }
+        // What was told of and not read when that ended may have gone with it: nothing says it again.
         if let Some(reader) = &mut self.reader {
             reader.start_over();
         }

@@ -99,9 +99,10 @@ impl Relays {
         }
     }
 
-    /// Any may hold something: what was noted is forgotten.
+    /// Closes those that are left: whose they were is forgotten.
     pub fn start_over(&mut self) {
-        self.unread = self.sockets.keys().copied().collect();
+        self.sockets.clear();
+        self.unread.clear();
     }
 
     /// Whether any may have more to read.
