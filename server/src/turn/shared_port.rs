@@ -16,7 +16,7 @@ use socket2::SockRef;
 use crate::media::net::guest::FIRST_TOKEN;
 use crate::media::net::outbox::Transmit;
 use crate::media::net::path::{FourTuple, Transport};
-use crate::media::net::sockets::{SOCKET_BUFFER, TRIES, enlarge_buffers, open_plain};
+use crate::media::net::sockets::{TRIES, made_of, open_plain, with_state};
 use crate::media::net::udp::{self, Socket};
 
 /// Behind those of relays, of which there is one for each port, and those of the second port.
@@ -104,8 +104,8 @@ impl SharedPort {
     pub(super) fn arrive(&self, registry: &Registry) -> io::Result<Reader> {
         let mut sockets = Vec::new();
         for (at, (ip, socket)) in self.sockets.iter().enumerate() {
-            let std: std::net::UdpSocket = SockRef::from(&socket.socket).try_clone()?.into();
-            let mut socket = with_state(std, *ip)?;
+            let same = SockRef::from(&socket.socket).try_clone()?;
+            let mut socket = with_state(same, ip.is_ipv6())?;
             let token = Token(TOKENS + at);
             registry.register(&mut socket.socket, token, Interest::READABLE)?;
             sockets.push((*ip, socket, true));
@@ -120,19 +120,7 @@ impl SharedPort {
 }
 
 fn open(address: SocketAddr) -> io::Result<Socket> {
-    let socket = open_plain(address)?;
-    enlarge_buffers(&SockRef::from(&socket), SOCKET_BUFFER);
-    with_state(socket, address.ip())
-}
-
-fn with_state(socket: std::net::UdpSocket, ip: IpAddr) -> io::Result<Socket> {
-    let socket = UdpSocket::from_std(socket);
-    let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-    Ok(Socket {
-        socket,
-        state,
-        is_ipv6: ip.is_ipv6(),
-    })
+    made_of(open_plain(address)?.into(), address)
 }
 
 /// What one shard reads: sockets, where they are, and whether they may hold something.

@@ -16,7 +16,7 @@ use crate::media::net::udp::Socket;
 const BACKLOG: i32 = 256;
 
 /// Kernel buffers of each UDP socket, in bytes: a tenth of a second at 300 Mbit/s.
-pub const SOCKET_BUFFER: usize = 4 << 20;
+const SOCKET_BUFFER: usize = 4 << 20;
 
 /// Why the port cannot be had.
 #[derive(Debug, Error)]
@@ -253,12 +253,14 @@ pub(super) fn open_socket(address: SocketAddr) -> io::Result<Socket> {
     made_of(bind_shared(address, Type::DGRAM)?, address)
 }
 
-fn made_of(raw: RawSocket, address: SocketAddr) -> io::Result<Socket> {
+/// A socket that is bound there, with room for what a shard sends and receives.
+pub fn made_of(raw: RawSocket, address: SocketAddr) -> io::Result<Socket> {
     enlarge_buffers(&raw, SOCKET_BUFFER);
     with_state(raw, address.is_ipv6())
 }
 
-fn with_state(raw: RawSocket, is_ipv6: bool) -> io::Result<Socket> {
+/// The same, with the room that it has.
+pub fn with_state(raw: RawSocket, is_ipv6: bool) -> io::Result<Socket> {
     let socket = UdpSocket::from_std(raw.into());
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
     Ok(Socket {
@@ -269,7 +271,7 @@ fn with_state(raw: RawSocket, is_ipv6: bool) -> io::Result<Socket> {
 }
 
 /// As much as the system allows, and more where this process may ask for that.
-pub fn enlarge_buffers(socket: &RawSocket, bytes: usize) {
+fn enlarge_buffers(socket: &RawSocket, bytes: usize) {
     let _ = socket.set_send_buffer_size(bytes);
     let _ = socket.set_recv_buffer_size(bytes);
     #[cfg(target_os = "linux")]
