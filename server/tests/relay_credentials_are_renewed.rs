@@ -54,7 +54,7 @@ async fn others_come_before_they_expire_and_an_open_relay_goes_on() {
     let server = start(with(short)).await;
     let (mut client, first) = greeted(&server).await;
     let relay = first.opens(&server).unwrap();
-    // One comes each second: with the third the first is over, by whatever clock.
+    // One comes every three seconds: with the third the first is over, by whatever clock.
     for _ in 0..3 {
         let next = told_others(&mut client).await;
         assert!(next.opens(&server).is_some());
