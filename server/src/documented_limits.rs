@@ -495,6 +495,7 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![
                 n(bandwidth::BURST.as_millis(), " ms'"),
                 kib(bandwidth::LEAST_BURST),
+                n(bandwidth::DEBT.as_secs(), " s more"),
             ],
         ),
         ("ports tried for", vec![n(turn::MAX_TRIES, " |")]),
@@ -522,6 +523,9 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
             vec![
                 n(tenancy::MAX_CLAIMS, ";"),
                 n(sharing::MAX_ENTRIES, " of either"),
+                n(sharing::MAX_PER_USER, " of a user"),
+                n(sharing::MAX_PER_STORED, " of a stored"),
+                n(sharing::MAX_PER_SOURCE, " of a source"),
                 n(names::MAX_NAMES, " and"),
                 n(names::MAX_OF_ALL, " |"),
             ],

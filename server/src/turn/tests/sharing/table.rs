@@ -6,7 +6,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::*;
-use crate::turn::sharing::{MAX_ENTRIES, MAX_PER_USER, Table, Unclaimed};
+use crate::turn::sharing::{MAX_ENTRIES, MAX_PER_SOURCE, MAX_PER_USER, Table, Unclaimed};
 use crate::turn::tenant::Holder;
 
 fn holder(n: usize) -> Holder {
@@ -42,6 +42,38 @@ fn one_user_leaves_room_to_the_others() {
     // Its own come back.
     let later = now + MINUTE + ECHO;
     assert_eq!(enter(&mut table, later, next + 1, &mine), (Ok(()), true));
+}
+
+/// Whoever has many users, too.
+#[test]
+fn one_source_leaves_room_to_the_others() {
+    let bench = Bench::sharing(PORT);
+    let sharing = bench.shared.sharing.clone().unwrap();
+    let (mut table, at) = (sharing.lock(), [192, 0, 2, 1].into());
+    let holder = |user: usize, source: u8| Holder {
+        source: [198, 51, 100, source].into(),
+        ..holder(user)
+    };
+    let mut enter = |n: usize, holder: &Holder| {
+        let tenant = (sharing.tenant(0, 1), holder);
+        let [.., high, low] = n.to_be_bytes();
+        let peer = SocketAddr::from(([10, 0, high, low], 7000));
+        let claimed = table.claim(bench.now, tenant, (at, peer), MINUTE);
+        (
+            claimed,
+            table.permit(bench.now, tenant, (at, peer.ip()), MINUTE),
+        )
+    };
+    // Each of its users takes no more than it may.
+    let users = MAX_PER_SOURCE / MAX_PER_USER;
+    for n in 0..MAX_PER_SOURCE {
+        let mine = holder(10 + n / MAX_PER_USER, 1);
+        assert_eq!(enter(n, &mine), (Ok(()), true));
+    }
+    let full = (Err(Unclaimed::Full), false);
+    let next = MAX_PER_SOURCE;
+    assert_eq!(enter(next, &holder(10 + users, 1)), full);
+    assert_eq!(enter(next, &holder(10 + users, 2)), (Ok(()), true));
 }
 
 #[test]
