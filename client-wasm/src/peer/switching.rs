@@ -5,21 +5,21 @@ use crate::call::Wanted;
 /// The layers that are being switched to, while they are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Switching {
-    tried: Option<Wanted>,
-    /// What was looked at last, and how often in a row it was refused.
+    /// What was looked at last, whether that is being switched to, and how often in a row it was refused.
     last: Option<Wanted>,
+    is_under_way: bool,
     refusals: u8,
 }
 
 impl Switching {
     pub(super) fn is_under_way(&self) -> bool {
-        self.tried.is_some()
+        self.is_under_way
     }
 
     /// These are being switched to.
     pub(super) fn begin(&mut self, wanted: &Wanted) {
-        self.tried = Some(wanted.clone());
         self.look(wanted);
+        self.is_under_way = true;
     }
 
     /// These were looked at: where nothing is begun, nothing is to be done for them.
@@ -32,18 +32,18 @@ impl Switching {
 
     /// Whether to look at these from time to time: they are others than were looked at, or were refused once.
     pub(super) fn is_due(&self, wanted: &Wanted) -> bool {
-        !self.is_under_way() && (self.last.as_ref() != Some(wanted) || self.refusals == 1)
+        !self.is_under_way && (self.last.as_ref() != Some(wanted) || self.refusals == 1)
     }
 
     /// That is done, or was refused. Returns whether to look again at what is wanted at once: neither at what was refused,
     /// nor at what a browser says it did and does not show, but what is wanted by now may be something else.
     pub(super) fn end(&mut self, is_done: bool, wanted: Option<&Wanted>) -> bool {
-        let tried = self.tried.take();
+        self.is_under_way = false;
         self.refusals = match is_done {
             true => 0,
             false => self.refusals.saturating_add(1),
         };
-        tried.as_ref() != wanted
+        self.last.as_ref() != wanted
     }
 }
 
