@@ -18,8 +18,6 @@
 //! All that it sends goes to this server's own addresses, to the STUN and TURN servers of its settings, and to
 //! the provider that names such.
 
-use ferrite_protocol::IceServer;
-
 use crate::{Config, Server, StartError};
 
 mod dtls;
@@ -53,6 +51,7 @@ pub async fn check(config: Config) -> Report {
         Found::Running => of_that(&config).await,
         Found::Taken => verdicts::untested(),
     });
+    report.add(of_others(&config).await);
     report.add(machine::look(&config, clock));
     report
 }
@@ -60,12 +59,9 @@ pub async fn check(config: Config) -> Report {
 /// Tests a server that runs.
 async fn of_that(config: &Config) -> Vec<Row> {
     let mut rows = Target::running(config).test().await;
-    let (named, provider) = named(config).await;
-    rows.extend(provider);
     if config.media.asks_for_its_address() {
         rows.push(verdicts::unknown_external());
     }
-    rows.extend(ice_servers(&named).await);
     rows
 }
 
@@ -77,12 +73,9 @@ async fn of_another(config: &Config) -> Vec<Row> {
     match Server::start(config.clone()).await {
         Ok(server) => {
             let mut rows = Target::of(&server).test().await;
-            let (named, provider) = named(&config).await;
-            rows.extend(provider);
             if config.media.asks_for_its_address() {
                 rows.push(verdicts::external(server.external()));
             }
-            rows.extend(ice_servers(&named).await);
             server.shutdown().await;
             rows
         }
@@ -90,25 +83,19 @@ async fn of_another(config: &Config) -> Vec<Row> {
     }
 }
 
-/// The servers of the settings, with those that their provider names now, and what is found of it, if there is one.
-async fn named(config: &Config) -> (Vec<IceServer>, Option<Row>) {
-    let mut named = config.turn.ice_servers();
-    let Some(provider) = Provider::new(config) else {
-        return (named, None);
-    };
-    let found = provider.fetch().await;
-    let row = verdicts::provider(&found);
-    named.extend(found.into_iter().flatten());
-    (named, Some(row))
-}
-
-/// What each of their URLs gives.
-async fn ice_servers(named: &[IceServer]) -> Vec<Row> {
-    let tried = others::ask(named).await;
-    let rows = tried
-        .iter()
-        .map(|it| verdicts::ice_server(it.url, it.over, &it.found));
-    rows.collect()
+/// What their provider says, if there is one, and what each URL gives of the servers that it or the settings name: whatever
+/// becomes of this one.
+async fn of_others(config: &Config) -> Vec<Row> {
+    let (mut named, mut rows) = (config.turn.ice_servers(), Vec::new());
+    if let Some(provider) = Provider::new(config) {
+        let found = provider.fetch().await;
+        rows.push(verdicts::provider(&found));
+        named.extend(found.into_iter().flatten());
+    }
+    let tried = others::ask(&named).await;
+    let tried = tried.iter();
+    rows.extend(tried.map(|it| verdicts::ice_server(it.url, it.over, &it.found)));
+    rows
 }
 
 fn not_started(error: &StartError) -> Vec<Row> {
