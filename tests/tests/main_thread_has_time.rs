@@ -1,5 +1,5 @@
 //! A page's main thread has to be there for whoever uses it: what it does by itself in a full room is measured, and the
-//! profile is kept.
+//! profile is kept. How many pictures a second a larger one shows is measured, too.
 
 use std::fs;
 
@@ -10,19 +10,50 @@ use serde_json::{Value, json};
 const ROOM: &str = "/r/hall?resolution=360&codec=VP8";
 const OTHERS: usize = 25;
 const SECONDS: u32 = 10;
+/// How many there are in the end, and of how many of them there are pictures still.
+const MANY: (usize, usize) = (48, 9);
 
 /// Programs on a page of their own, each with a small picture.
 fn crowd() -> String {
     format!(
         "const {{ Room }} = await import('/sdk/index.js');
-        const picture = lab.picture(160, 90);
-        window.rooms = Array.from({{ length: {OTHERS} }}, () => new Room());
-        await Promise.all(rooms.map(async (room, at) => {{
-            room.publish(picture);
-            await room.connect({{ room: 'hall', name: `Guest ${{at}}` }});
-        }}));"
+        const picture = lab.picture(160, 90, undefined, 30);
+        window.guests = [];
+        window.come = (count, has_picture) => Promise.all(Array.from({{ length: count }}, async () => {{
+            const room = new Room();
+            const camera = has_picture ? room.publish(picture) : null;
+            const name = `Guest ${{guests.push({{ room, camera }})}}`;
+            await room.connect({{ room: 'hall', name }});
+        }}));
+        await come({OTHERS}, true);"
     )
 }
+
+/// Further ones without pictures, and the pictures of some end.
+fn larger_crowd() -> String {
+    let (others, pictures) = MANY;
+    format!(
+        "for (const {{ camera }} of guests.slice({pictures})) camera.unpublish();
+        await come({others} - {OTHERS}, false);"
+    )
+}
+
+/// Pictures a second: those that the page draws, and those of everybody that it shows.
+const RATES: &str = "
+    const { promise, resolve } = Promise.withResolvers();
+    const videos = [...document.querySelectorAll('#grid video')].filter((it) => it.checkVisibility() && it.videoWidth > 0);
+    const shown = () => videos.map((it) => it.getVideoPlaybackQuality().totalVideoFrames);
+    const [before, began] = [shown(), performance.now()];
+    let drawn = 0;
+    const draw = () => {
+        drawn += 1;
+        const seconds = (performance.now() - began) / 1000;
+        if (seconds < 10) return requestAnimationFrame(draw);
+        const rates = shown().map((count, at) => (count - before[at]) / seconds);
+        resolve({ drawn: drawn / seconds, shown: rates.sort((a, b) => a - b) });
+    };
+    draw();
+    return promise;";
 
 #[tokio::test]
 async fn a_full_room_leaves_it_time() -> Result<()> {
@@ -30,10 +61,10 @@ async fn a_full_room_leaves_it_time() -> Result<()> {
     scene_with("main_thread", &["--shards", "1"], &options, async |scene| {
         let browser = &scene.browser;
         let health = scene.server.url("/healthz");
-        browser.open_window(&health).await?;
+        let crowds = browser.open_window(&health).await?;
         scene.load_lab().await?;
         scene.run(&crowd()).await?;
-        browser.open_window(&scene.server.url(ROOM)).await?;
+        let ours = browser.open_window(&scene.server.url(ROOM)).await?;
         browser.resize(1900, 1100).await?;
         RoomPage(browser).enter("Ada").await?;
         // Oneself is one of those that are seen.
@@ -55,6 +86,18 @@ async fn a_full_room_leaves_it_time() -> Result<()> {
             kept.display()
         );
         ensure!(share.own > 0.0, "nothing of the page's program was seen");
+        browser.switch_to(&crowds).await?;
+        scene.run(&larger_crowd()).await?;
+        browser.switch_to(&ours).await?;
+        let (others, pictures) = MANY;
+        let are_left = |seen: &Value| seen.as_u64() == Some(pictures as u64 + 1);
+        browser.until("the pictures that are left", playing, are_left).await?;
+        let people = "document.querySelectorAll('#people-lines [data-person]').length";
+        let are_there = |seen: &Value| seen.as_u64() == Some(others as u64 + 1);
+        browser.until("everybody", people, are_there).await?;
+        browser.screenshot("hall").await?;
+        let rates = scene.run(RATES).await?;
+        println!("with {others} others, of whom {pictures} are received (goal 30 of each): {rates}");
         Ok(())
     })
     .await
