@@ -9,7 +9,7 @@ use ferrite_protocol::{Idle, MediaKind, Priority, Publication, PublicationId, So
 use super::view::{Carried, View};
 use crate::media::Shown;
 use crate::media::plan::{MAX_HALVINGS, SCREEN, fits};
-use crate::media::sdp::{CodecKind, Format};
+use crate::media::sdp::Format;
 
 /// How large pictures are taken to be whose publisher does not say.
 const USUAL_SIZE: (u16, u16) = (1280, 720);
