@@ -89,9 +89,8 @@ class Call {
   }
 }
 
-// A moving picture: red or another colour to the left, blue to the right, and between them a bar that runs, so many
-// times a second.
-const picture = (width = 320, height = 240, left = "#e00000", rate = 20) => {
+// A moving picture: red or another colour to the left, blue to the right, and between them a bar that runs.
+const picture = (width = 320, height = 240, left = "#e00000") => {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d");
   let frame = 0;
@@ -104,8 +103,8 @@ const picture = (width = 320, height = 240, left = "#e00000", rate = 20) => {
     context.fillRect(width / 2 - 20, (frame += 4) % height, 40, 20);
   };
   draw();
-  setInterval(draw, 1000 / rate);
-  return canvas.captureStream(rate).getVideoTracks()[0];
+  setInterval(draw, 50);
+  return canvas.captureStream(20).getVideoTracks()[0];
 };
 
 const audio = new AudioContext();

@@ -85,7 +85,9 @@ impl Firefox {
         std::fs::write(profile.join("user.js"), preferences(hertz))?;
         let mut command = Command::new("firefox-esr");
         command
-            .args(["-headless", "-marionette", "-no-remote", "-profile"])
+            // The second is for `believe`.
+            .args(["-marionette", "-remote-allow-system-access"])
+            .args(["-headless", "-no-remote", "-profile"])
             .arg(&profile)
             .env("HOME", &profile)
             .env("MOZ_CRASHREPORTER_DISABLE", "1");
@@ -127,6 +129,22 @@ impl Firefox {
         let parameters = json!({ "script": script, "args": args });
         let result = self.command("WebDriver:ExecuteScript", parameters).await?;
         Ok(result["value"].clone())
+    }
+
+    /// Believes whom this authority vouches for, with its certificate in base64. Pages whose certificate nobody vouches for
+    /// are let through in any case, relays are not.
+    pub async fn believe(&self, certificate: &str) -> Result<()> {
+        // In Firefox itself, and not in a page.
+        let context = async |value: &str| {
+            let parameters = json!({ "value": value });
+            self.command("Marionette:SetContext", parameters).await
+        };
+        context("chrome").await?;
+        let script = "Cc['@mozilla.org/security/x509certdb;1'].getService(Ci.nsIX509CertDB)
+            .addCertFromBase64(arguments[0], 'C,,');";
+        let parameters = json!({ "script": script, "args": [certificate] });
+        self.command("WebDriver:ExecuteScript", parameters).await?;
+        context("content").await.map(drop)
     }
 
     /// Presses and releases a key, wherever the focus is. Special keys have WebDriver's codes.

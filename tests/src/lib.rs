@@ -32,6 +32,7 @@
 pub mod aiortc;
 pub mod app;
 pub mod artefacts;
+pub mod authority;
 pub mod browser;
 pub mod cargo;
 pub mod coturn;

@@ -1,6 +1,6 @@
 //! Every network of the laboratory, a call in each, and the document that has the figures of many.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use ferrite_tests::artefacts;
 use ferrite_tests::lab::{self, Caller, ROWS};
 
@@ -19,6 +19,18 @@ fn calls_go_by_the_best_way_that_there_is_or_say_why_not() -> Result<()> {
         );
     }
     ensure!(wrong.is_empty(), "{wrong:#?}");
+    Ok(())
+}
+
+/// Only for who believes whoever vouches for the server.
+#[test]
+fn firefox_is_relayed_over_tls_where_nothing_else_gets_out() -> Result<()> {
+    let row = ROWS.iter().find(|row| row.name.starts_with("only TLS"));
+    let row = row.context("the row")?;
+    let outcome = lab::run(row, Caller::Firefox, 1)?;
+    println!("{}: {:?}", row.name, outcome.calls);
+    let wrong = outcome.went_wrong(row.expected);
+    ensure!(wrong.is_none(), "{wrong:?}");
     Ok(())
 }
 

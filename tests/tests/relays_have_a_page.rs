@@ -28,6 +28,11 @@ const USE_THEM: &str = "
 const RELAYED: &str = "document.querySelectorAll('#users li').length >= 2
     && document.querySelectorAll('#allocation-rows tr').length >= 2";
 
+/// Some relay more than they may.
+const HELD_BACK: &str =
+    "[...document.querySelectorAll('#allocation-rows [data-name=\"Held back\"]')]
+    .some(({ textContent }) => !/^0\\b/.test(textContent))";
+
 /// Whatever might have a key in it that is not kept in the tab alone.
 const TRACES: &str = "
     const addresses = performance.getEntries().map(({ name }) => name).join();
@@ -335,7 +340,7 @@ async fn look(browser: &Browser, name: &str) -> Result<()> {
 async fn npm_axe_passes_the_page_of_relays_in_every_size_and_light() -> Result<()> {
     scene_with(
         "relays_page_looks",
-        &FLAGS,
+        &[&FLAGS[..], &["--turn-bandwidth", "50"]].concat(),
         &BrowserOptions::default(),
         async |scene| {
             scene.browser.open(&scene.server.url(PAGE)).await?;
@@ -347,6 +352,8 @@ async fn npm_axe_passes_the_page_of_relays_in_every_size_and_light() -> Result<(
             scene.app().shows("#desk", true).await?;
             if clients.iter().all(Option::is_some) {
                 scene.holds("relays to be seen", RELAYED).await?;
+                let what = "something to be held back";
+                scene.holds(what, HELD_BACK).await?;
             }
             scene
                 .run("document.querySelector('details').open = true;")

@@ -267,14 +267,15 @@ async function deleteProject(id, name) {
 // Relays at the moment; of older ones the list stands still.
 let before = null;
 
-function allocationRow({ label, username, client, transport, relayed, created, usageInBytes }) {
+function allocationRow({ label, username, client, transport, relayed, created, usageInBytes, heldBackInBytes }) {
   return make("tr", {},
     cell("Label", nameOfUser(label, label ?? username)),
     cell("Client", client),
     cell("Over", transport.toUpperCase()),
     cell("Relayed address", relayed),
     cell("Since", time(created)),
-    cell("Carried", bytes(usageInBytes), { className: "number" }));
+    cell("Carried", bytes(usageInBytes), { className: "number" }),
+    cell("Held back", bytes(heldBackInBytes), { className: "number" }));
 }
 
 async function showAllocations() {

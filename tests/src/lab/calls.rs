@@ -1,15 +1,16 @@
 //! Calls over a network of the laboratory, and what they say of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 
 use super::nat64;
 use super::place::{INSIDE, Place, SERVER, SERVER_V6, inside};
-use super::rows::{Expected, Firewall, Nat, Row, SEALED, Site, UDP};
+use super::rows::{Expected, Firewall, Nat, Row, Site, UDP};
+use crate::authority::Authority;
 use crate::load::percentile;
 use crate::native::NativeRoom;
 use crate::{Browser, BrowserOptions, Firefox, Scene, Server, artefacts, machine, scene_on, wait};
@@ -27,14 +28,14 @@ pub enum Caller {
 
 impl Caller {
     /// Whether there is anything that this one could do there. In Firefox the client does not see why a call fails
-    /// while a driver runs it, and relays over TLS need a certificate that somebody vouches for.
+    /// while a driver runs it.
     #[must_use]
     pub fn fits(self, row: &Row) -> bool {
         let by_udp = matches!(row.expected, Expected::Connects(_, ways) if ways.starts_with(UDP));
         match self {
             Self::Chromium => true,
             Self::Firefox => match row.expected {
-                Expected::Connects(_, ways) => ways != SEALED && !row.moves,
+                Expected::Connects(..) => !row.moves,
                 Expected::Fails(_) => false,
             },
             Self::Native => by_udp && row.has_ipv4 && row.nat != Nat::Six && !row.moves,
@@ -158,14 +159,15 @@ pub fn run(row: &Row, caller: Caller, calls: usize) -> Result<Outcome> {
     inside(row, async |place| {
         let _machine = machine::shared().await?;
         let dir = artefacts::fresh(&format!("lab/{}", file_name(row.name)))?;
-        let server = start(row, place, &dir).await?;
+        let authority = Authority::new()?;
+        let server = start(row, place, &dir, &authority).await?;
         if caller == Caller::Native {
             for _ in 0..calls {
                 outcome.calls.push(natively(&server).await);
             }
             return Ok(());
         }
-        let page = Page::open(caller, &dir, &server).await?;
+        let page = Page::open(caller, &dir, &server, &authority).await?;
         for _ in 0..calls {
             outcome.calls.push(match row.moves {
                 false => page.call().await?,
@@ -185,7 +187,7 @@ pub fn scene_over(
 ) -> Result<()> {
     inside(row, async |place| {
         let dir = artefacts::fresh(name)?;
-        let server = start(row, place, &dir).await?;
+        let server = start(row, place, &dir, &Authority::new()?).await?;
         let options = chromium(&server);
         scene_on(server, dir, &options, play).await
     })
@@ -196,14 +198,17 @@ fn file_name(name: &str) -> String {
 }
 
 /// The server, where a row has it.
-async fn start(row: &Row, place: &Place, dir: &Path) -> Result<Server> {
+async fn start(row: &Row, place: &Place, dir: &Path, authority: &Authority) -> Result<Server> {
     let own = match row.site {
         _ if !row.has_ipv4 => format!("[{SERVER_V6}]"),
         Site::Public => SERVER.to_owned(),
         Site::Behind => INSIDE.to_owned(),
     };
+    let [cert, key] = authority.vouch(SERVER, dir)?.map(PathBuf::into_os_string);
+    let [cert, key] = [&cert, &key].map(|path| path.to_str().context("a path in UTF-8"));
+    let tls = ["--tls-cert", cert?, "--tls-key", key?];
     let (port, tls) = match row.firewall {
-        Firewall::OnlyHttps | Firewall::OnlyTls => (443, &["--tls", "self-signed"][..]),
+        Firewall::OnlyHttps | Firewall::OnlyTls => (443, &tls[..]),
         _ => (8080, &[][..]),
     };
     let external = match row.site {
@@ -226,7 +231,7 @@ async fn start(row: &Row, place: &Place, dir: &Path) -> Result<Server> {
 
 fn chromium(server: &Server) -> BrowserOptions {
     let options = BrowserOptions {
-        // The certificate is the server's own; nobody vouches for it.
+        // Nobody that it knows vouches for the certificate.
         flags: vec!["--ignore-certificate-errors".to_owned()],
         no_loopback: true,
         ..BrowserOptions::default()
@@ -241,11 +246,17 @@ enum Page {
 }
 
 impl Page {
-    async fn open(caller: Caller, dir: &Path, server: &Server) -> Result<Self> {
+    async fn open(
+        caller: Caller,
+        dir: &Path,
+        server: &Server,
+        authority: &Authority,
+    ) -> Result<Self> {
         let url = server.url("/healthz");
         let page = match caller {
             Caller::Firefox => {
                 let firefox = Firefox::start(dir).await?;
+                firefox.believe(&authority.certificate()).await?;
                 firefox.open(&url).await?;
                 Self::Firefox(Box::new(firefox))
             }
