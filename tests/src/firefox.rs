@@ -80,9 +80,25 @@ impl Firefox {
 
     /// The same, with a microphone that hears a tone of this frequency.
     pub async fn start_with_tone(dir: &Path, hertz: u32) -> Result<Self> {
+        Self::start_with(dir, preferences(hertz)).await
+    }
+
+    /// The same where every name leads to this address.
+    pub async fn start_with_names(dir: &Path, address: &str) -> Result<Self> {
+        let to = format!("{address:?}");
+        let names = [
+            ("network.dns.disabled", "false"),
+            ("network.dns.forceResolve", &*to),
+        ];
+        // What comes later counts.
+        let preferences = preferences(TONE) + &written(names);
+        Self::start_with(dir, preferences).await
+    }
+
+    async fn start_with(dir: &Path, preferences: String) -> Result<Self> {
         let profile = dir.join("profile");
         std::fs::create_dir_all(&profile)?;
-        std::fs::write(profile.join("user.js"), preferences(hertz))?;
+        std::fs::write(profile.join("user.js"), preferences)?;
         let mut command = Command::new("firefox-esr");
         command
             // The second is for `believe`.
@@ -292,14 +308,16 @@ async fn in_turn(name: &str, play: impl AsyncFnOnce(&Path) -> Result<()>) -> Res
 
 fn preferences(hertz: u32) -> String {
     let tone = ("media.navigator.audio.fake_frequency", &*hertz.to_string());
-    PREFERENCES
-        .into_iter()
-        .chain([tone])
-        .fold(String::new(), |mut text, (name, value)| {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "user_pref(\"{name}\", {value});");
-            text
-        })
+    written(PREFERENCES.into_iter().chain([tone]))
+}
+
+fn written<'p>(preferences: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
+    let preferences = preferences.into_iter();
+    preferences.fold(String::new(), |mut text, (name, value)| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "user_pref(\"{name}\", {value});");
+        text
+    })
 }
 
 /// Waits for the port that Firefox writes down when it listens.

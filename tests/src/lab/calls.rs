@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::nat64;
 use super::place::{INSIDE, Place, SERVER, SERVER_V6, inside};
-use super::rows::{Expected, Firewall, Nat, Row, Site, UDP};
+use super::rows::{Expected, Nat, Row, Site, UDP};
 use crate::authority::Authority;
 use crate::load::percentile;
 use crate::native::NativeRoom;
@@ -42,6 +42,9 @@ impl Caller {
         }
     }
 }
+
+/// The server's name, where one is asked for.
+const NAME: &str = "ferrite.test";
 
 /// What a page has at first, one after the other, until it has a data channel.
 const STEPS: [&str; 4] = ["WebSocket", "answer", "ICE", "DTLS"];
@@ -160,7 +163,14 @@ pub fn run(row: &Row, caller: Caller, calls: usize) -> Result<Outcome> {
         let _machine = machine::shared().await?;
         let dir = artefacts::fresh(&format!("lab/{}", file_name(row.name)))?;
         let authority = Authority::new()?;
-        let server = start(row, place, &dir, &authority).await?;
+        // Firefox opens no relays over TLS by their address.
+        let named = match caller {
+            Caller::Firefox if row.firewall.is_sealed() => NAME,
+            Caller::Firefox | Caller::Chromium | Caller::Native => SERVER,
+        };
+        let certificate = authority.vouch(named, &dir)?;
+        let server = start(row, place, &dir, &certificate).await?;
+        let server = server.reached_at(SERVER, named);
         if caller == Caller::Native {
             for _ in 0..calls {
                 outcome.calls.push(natively(&server).await);
@@ -187,7 +197,8 @@ pub fn scene_over(
 ) -> Result<()> {
     inside(row, async |place| {
         let dir = artefacts::fresh(name)?;
-        let server = start(row, place, &dir, &Authority::new()?).await?;
+        let certificate = Authority::new()?.vouch(SERVER, &dir)?;
+        let server = start(row, place, &dir, &certificate).await?;
         let options = chromium(&server);
         scene_on(server, dir, &options, play).await
     })
@@ -197,19 +208,20 @@ fn file_name(name: &str) -> String {
     name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_")
 }
 
-/// The server, where a row has it.
-async fn start(row: &Row, place: &Place, dir: &Path, authority: &Authority) -> Result<Server> {
+/// The server, where a row has it, with the files of a certificate and its key.
+async fn start(row: &Row, place: &Place, dir: &Path, certificate: &[PathBuf; 2]) -> Result<Server> {
     let own = match row.site {
         _ if !row.has_ipv4 => format!("[{SERVER_V6}]"),
         Site::Public => SERVER.to_owned(),
         Site::Behind => INSIDE.to_owned(),
     };
-    let [cert, key] = authority.vouch(SERVER, dir)?.map(PathBuf::into_os_string);
-    let [cert, key] = [&cert, &key].map(|path| path.to_str().context("a path in UTF-8"));
+    let [cert, key] = certificate
+        .each_ref()
+        .map(|path| path.to_str().context("a path in UTF-8"));
     let tls = ["--tls-cert", cert?, "--tls-key", key?];
-    let (port, tls) = match row.firewall {
-        Firewall::OnlyHttps | Firewall::OnlyTls => (443, &tls[..]),
-        _ => (8080, &[][..]),
+    let (port, tls) = match row.firewall.is_sealed() {
+        true => (443, &tls[..]),
+        false => (8080, &[][..]),
     };
     let external = match row.site {
         Site::Public => &[][..],
@@ -255,7 +267,10 @@ impl Page {
         let url = server.url("/healthz");
         let page = match caller {
             Caller::Firefox => {
-                let firefox = Firefox::start(dir).await?;
+                let firefox = match server.url("").contains(NAME) {
+                    true => Firefox::start_with_names(dir, SERVER).await?,
+                    false => Firefox::start(dir).await?,
+                };
                 firefox.believe(&authority.certificate()).await?;
                 firefox.open(&url).await?;
                 Self::Firefox(Box::new(firefox))

@@ -64,6 +64,14 @@ pub enum Firewall {
 }
 
 impl Firewall {
+    /// Whether only a server at the port of HTTPS is reached.
+    pub(super) fn is_sealed(self) -> bool {
+        match self {
+            Self::OnlyHttps | Self::OnlyTls => true,
+            Self::None | Self::NoUdp | Self::OnlyPage | Self::NoIpv6 => false,
+        }
+    }
+
     /// In the words of `iptables` and `ip6tables`.
     pub(super) fn rules(self) -> &'static [(&'static str, &'static str)] {
         match self {
