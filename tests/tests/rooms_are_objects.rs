@@ -1,7 +1,7 @@
 //! Rooms as objects, as the SDK's TypeScript definitions say: handles that stay, and that say when they are over.
 
 use anyhow::Result;
-use ferrite_tests::{firefox_lab, scene};
+use ferrite_tests::{BrowserOptions, firefox_lab, scene, scene_with};
 
 /// Two programs on one page.
 const PROGRAMS: &str = r"
@@ -55,8 +55,10 @@ const HANDLES: &str = r"
     await until('who speaks', () => person.isSpeaking && ben.speakers.includes(person) && ben.activeSpeaker === person);
 
     mic.mute();
+    expect('muted at once', [mic.muted, mic.publication.muted], [true, false]);
     await until('that it is muted', () => publication.muted && mic.muted && mic.publication.muted);
     mic.unmute();
+    expect('not muted at once', mic.muted, false);
     await until('that it is not', () => !publication.muted && publication.track);
     mic.replace(lab.tone(880));
     expect('what one sends oneself', mic.publication.track, mic.track);
@@ -306,6 +308,32 @@ const LISTENERS: &str = r"
     expect('the state after a wrong key', [ben.state, (await rejected((async () => ben.stats())())).name],
         ['idle', 'InvalidStateError']);
     wrong.unpublish();
+    await ben.connect({ room: 'kitchen' });
+    await ben.leave();
+";
+
+/// Also who publishes something, and so has a peer connection that ends with it.
+#[tokio::test]
+async fn who_is_not_let_in_hears_what_the_server_says() -> Result<()> {
+    let options = BrowserOptions::default();
+    let full = ["--max-participants", "1"];
+    scene_with("objects_refused", &full, &options, async |scene| {
+        scene.open_lab().await?;
+        scene.run(&format!("{PROGRAMS}{REFUSED}")).await?;
+        Ok(())
+    })
+    .await
+}
+
+const REFUSED: &str = r"
+    await ada.connect({ room: 'kitchen' });
+    for (const publishes of [false, true]) {
+        if (publishes) ben.publish(lab.tone(440));
+        const { name, code, message } = await rejected(ben.connect({ room: 'kitchen' }));
+        expect('the refusal', [name, code, ben.state], ['FerriteError', 'limitExceeded', 'idle']);
+        if (!message.includes('1 participant')) throw new Error(`not in the server's words: ${message}`);
+    }
+    await ada.leave();
     await ben.connect({ room: 'kitchen' });
     await ben.leave();
 ";

@@ -203,8 +203,13 @@ export interface RoomEvents {
   status: FerriteStatus;
   participantJoined: Participant;
   participantChanged: Participant;
+  /**
+   * They are gone. Told of everybody, this client included, when it leaves itself, before `left`; and, where the server
+   * was started anew, of who was there before and is not now.
+   */
   participantLeft: Participant;
   published: Publication;
+  /** It was muted or not, or changed otherwise: of one's own, too. */
   publicationChanged: Publication;
   unpublished: Publication;
   /** Another track, or none, comes of it. */
@@ -212,6 +217,10 @@ export interface RoomEvents {
   /** Who speaks now. */
   speaking: Participant[];
   quality: FerriteQuality;
+  /**
+   * Somebody said something, perhaps this client. Chat that was said before comes again after each `connect`: `number`
+   * says whether you have it. Numbers begin anew with the server, and `at` is later then.
+   */
   said: RoomMessage;
   bytes: RoomBytes;
   /**
@@ -282,9 +291,16 @@ export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Rec
   /** Who has the word. */
   readonly activeSpeaker: Participant | undefined;
   readonly quality: FerriteQuality;
-  /** Goes in, and stays over cuts and changes of the network. Resolves when the server has let this client in. */
+  /**
+   * Goes in, and stays over cuts and changes of the network. Resolves when the server has let this client in. Rejects
+   * with the server's `code` and `message` where it does not (a `FerriteError`, such as `notAllowed`). While the server is
+   * away it goes on trying, and `status.problem` says so.
+   */
   connect(options: RoomConnect): Promise<void>;
-  /** Leaves. Resolves when all that was there is told to be gone. */
+  /**
+   * Leaves. Resolves when all that was there is told to be gone. Camera and microphone go on, for the next room: to turn
+   * them off, `stop()` each of `localTracks` then.
+   */
   leave(): Promise<void>;
   /** Publishes a track here and in the next room, until it is stopped. */
   publish(track: MediaStreamTrack, options?: PublishOptions): LocalTrack;
@@ -438,7 +454,11 @@ export declare class Publication extends Emitter<PublicationEvents> {
   resume(): void;
   /** Of what this client sends, or of what comes. Rejects with `InvalidStateError` where there is no call that it is in. */
   getStats(): Promise<PublicationStats>;
-  /** Plays it in this element, or in a new one that is returned, whatever track comes. */
+  /**
+   * Plays it in this element, or in a new one that is returned, whatever track comes. Browsers play sound only after a
+   * click, or while the page has a microphone: where the element is still `paused` a moment after something comes, show a
+   * button that calls its `play()`.
+   */
   attach(): HTMLMediaElement;
   attach<E extends HTMLMediaElement>(element: E): E;
   /** From this element, or from all. By itself when it is over. */
@@ -457,7 +477,9 @@ export declare class LocalTrack {
   /** Whoever may can mute what others publish. */
   readonly muted: boolean;
   readonly isOver: boolean;
+  /** Nothing of it leaves the browser from now on. The track goes on running. */
   mute(): void;
+  /** Sends it again, whoever muted it. */
   unmute(): void;
   /** Another track under the same publication. The old one goes on running. */
   replace(track: MediaStreamTrack): void;

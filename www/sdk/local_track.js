@@ -9,6 +9,8 @@ export class LocalTrack {
   #track;
   #sent;
   #isMuted = false;
+  // This client has said so, and the server not yet.
+  #isAsking = false;
   #isOver = false;
 
   constructor(room, track, options) {
@@ -29,8 +31,8 @@ export class LocalTrack {
     return own?.publications.get(`${own.id}/${this.key}`);
   }
 
-  // Whoever may can mute what others publish.
-  get muted() { return this.publication?.muted ?? this.#isMuted; }
+  // From the moment that this client says so. Whoever may can mute what others publish.
+  get muted() { return this.#isAsking ? this.#isMuted : this.publication?.muted ?? this.#isMuted; }
 
   mute() { this.#mute(true); }
   unmute() { this.#mute(false); }
@@ -97,6 +99,7 @@ export class LocalTrack {
   #mute(isMuted) {
     this.#check();
     this.#isMuted = isMuted;
+    this.#isAsking = Boolean(this.publication);
     this.#room.mute(this.key, isMuted);
   }
 
@@ -105,6 +108,13 @@ export class LocalTrack {
   }
 
   // The rest is the room's, and not for users.
+
+  // The server says whether it is muted, or that somebody else did it.
+  told(isMuted) {
+    if (isMuted === this.#isMuted) this.#isAsking = false;
+  }
+
+  overruled() { this.#isAsking = false; }
 
   // How the client is to publish it: the same for another track in its place.
   get sent() { return this.#sent; }

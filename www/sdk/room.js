@@ -168,6 +168,9 @@ export class Room extends Emitter {
     this.#client?.unpublishTrack(local.key);
   }
 
+  // What this client publishes as that.
+  #local(id) { return [...this.#tracks.values()].find((local) => local.publication?.id === id); }
+
   #inside() {
     if (this.#client) return this.#client;
     throw new DOMException("in no room", "InvalidStateError");
@@ -229,6 +232,7 @@ export class Room extends Emitter {
       published: (told) => this.#see(told),
       publicationChanged: (told) => {
         of(told)?.change(told);
+        this.#local(told.id)?.told(told.muted);
         this.emit("publicationChanged", of(told));
       },
       unpublished: (told) => {
@@ -250,7 +254,10 @@ export class Room extends Emitter {
       channelClose: () => this.#transfers.closed(),
       message: (data) => this.#take(data),
       complaint: (words) => this.emit("complaint", words),
-      muted: ({ publication, reason }) => this.emit("muted", { publication: of({ id: publication }), reason }),
+      muted: ({ publication, reason }) => {
+        this.#local(publication)?.overruled();
+        this.emit("muted", { publication: of({ id: publication }), reason });
+      },
       left: (why) => {
         this.#id = this.#own = undefined;
         this.#finish(client);

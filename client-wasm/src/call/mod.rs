@@ -472,8 +472,9 @@ impl Call {
     /// A call in a room ends with one's place there.
     fn end(&mut self, ending: Option<Ending>, out: &mut Vec<Effect>) {
         if let Some(ending) = ending {
-            self.hang_up(out);
+            // Who waits to be in hears why not before that the call is over.
             out.push(Effect::End(ending));
+            self.hang_up(out);
         }
     }
 

@@ -362,7 +362,7 @@ fn who_is_refused_or_removed_ends_the_call_and_hears_why() {
         message: words.clone(),
     });
     let ending = Ending::Refused(ErrorCode::LimitExceeded, words);
-    assert_eq!(effects, [Effect::ClosePeer, Effect::End(ending)]);
+    assert_eq!(effects, [Effect::End(ending), Effect::ClosePeer]);
     assert_eq!(rig.phase(), Phase::Idle);
 
     let mut rig = in_the_room(&["me", "a"]);
