@@ -414,6 +414,16 @@ async fn where_it_takes_a_right_a_room_opens_to_its_creators_alone() {
 }
 
 #[tokio::test]
+async fn who_has_no_token_is_told_that_it_takes_one() {
+    let (server, _) = closed(|_| {}).await;
+    let (mut ann, _) = Client::greeted(&server).await;
+    ann.send_text(r#"{"type":"join","id":7,"room":"kitchen"}"#)
+        .await;
+    let refused = "this server lets nobody into rooms without a token, and none was given";
+    assert_eq!(reply(&mut ann).await, Err(refused.to_owned()));
+}
+
+#[tokio::test]
 async fn by_default_whoever_may_join_a_room_opens_it() {
     let (server, mint) = closed(|_| ()).await;
     let (mut bob, _) = Client::greeted(&server).await;

@@ -5,6 +5,9 @@ use thiserror::Error;
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TokenError {
+    /// There is none.
+    #[error("this server lets nobody into rooms without a token, and none was given")]
+    Missing,
     /// It has more than [`MAX_TOKEN_BYTES`](super::MAX_TOKEN_BYTES).
     #[error("the token has {bytes} bytes, and may have {limit}", limit = super::MAX_TOKEN_BYTES)]
     TooLong {

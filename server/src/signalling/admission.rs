@@ -40,7 +40,7 @@ pub(super) fn admit(
             may_open: true,
         });
     }
-    let token = token.ok_or(TokenError::Malformed)?;
+    let token = token.ok_or(TokenError::Missing)?;
     let ticket = keys.verify(&token.0, &room.0, now)?;
     Ok(Newcomer {
         may_open: new_rooms == NewRooms::Anybody || ticket.grants.create,
