@@ -312,6 +312,28 @@ const LISTENERS: &str = r"
     await ben.leave();
 ";
 
+#[tokio::test]
+async fn what_somebody_else_mutes_is_muted_when_it_is_told() -> Result<()> {
+    play("objects_muted", MUTED).await
+}
+
+/// Who enters first may mute what others publish.
+const MUTED: &str = r"
+    const mic = ben.publish(lab.tone(440));
+    await meet();
+    const publication = await until('sound', () => of(ada, ben, 'mic'));
+    // It is so already: no answer comes that would have to be waited for.
+    mic.unmute();
+    const seen = [];
+    ben.on('publicationChanged', (it) => it === mic.publication && seen.push(mic.muted));
+    await ada.mutePublication(publication);
+    await until('that it is muted', () => seen.length);
+    expect('what is seen', seen, [true]);
+    mic.unmute();
+    await until('that it is not', () => !publication.muted);
+    await leave();
+";
+
 /// Also who publishes something, and so has a peer connection that ends with it.
 #[tokio::test]
 async fn who_is_not_let_in_hears_what_the_server_says() -> Result<()> {

@@ -99,7 +99,8 @@ export class LocalTrack {
   #mute(isMuted) {
     this.#check();
     this.#isMuted = isMuted;
-    this.#isAsking = Boolean(this.publication);
+    // Where it is so already nothing is asked; what was asked just before is still to come.
+    this.#isAsking ||= this.publication?.muted !== isMuted;
     this.#room.mute(this.key, isMuted);
   }
 

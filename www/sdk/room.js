@@ -286,7 +286,10 @@ export class Room extends Emitter {
     const publication = new Publication(participant, told, isWanted, (when) => this.#want(when), connection);
     this.#publications.set(told.id, publication);
     const local = participant.isLocal && this.#tracks.get(publication.key);
-    if (local) publication.show(local.track);
+    if (local) {
+      publication.show(local.track);
+      local.told(told.muted);
+    }
     participant.published(publication);
     this.emit("published", publication);
     this.#want();
