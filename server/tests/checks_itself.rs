@@ -160,7 +160,19 @@ async fn a_certificate_is_looked_at() {
 async fn a_port_of_another_programs_is_told() {
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = tcp.local_addr().unwrap().to_string();
-    let (report, code) = check(&["--listen", &taken, "--media-port", "0"]).await;
+    let (silent, _tcp) = unheard();
+    let server = format!("stun:{}", silent.local_addr().unwrap());
+    let named = json!({ "urls": server }).to_string();
+    let flags = [
+        "--listen",
+        &taken,
+        "--media-port",
+        "0",
+        "--ice-servers",
+        &named,
+    ];
+    let (report, code) = check(&flags).await;
+    assert_eq!(statuses(&report, "ice-server"), ["bad"], "{report}");
     assert_eq!(
         (code, statuses(&report, "port")),
         (Some(1), vec!["bad", "ok", "ok"]),

@@ -46,12 +46,17 @@ pub async fn check(config: Config) -> Report {
     let Ports { found, asked } = ports::look(&config).await;
     let ports = asked.iter().map(|port| verdicts::port(port, found));
     let mut report = Report::new(found == Found::Running, ports.collect());
-    report.add(match found {
+    let (rows, server) = match found {
         Found::Free => of_another(&config).await,
-        Found::Running => of_that(&config).await,
-        Found::Taken => verdicts::untested(),
-    });
+        Found::Running => (of_that(&config).await, None),
+        Found::Taken => (verdicts::untested(), None),
+    };
+    report.add(rows);
+    // While it runs: one of them may lead to it.
     report.add(of_others(&config).await);
+    if let Some(server) = server {
+        server.shutdown().await;
+    }
     report.add(machine::look(&config, clock));
     report
 }
@@ -66,7 +71,7 @@ async fn of_that(config: &Config) -> Vec<Row> {
 }
 
 /// Starts a server, and tests it.
-async fn of_another(config: &Config) -> Vec<Row> {
+async fn of_another(config: &Config) -> (Vec<Row>, Option<Server>) {
     let mut config = config.clone();
     // Its database may be in use, and whoever runs the test may not be who runs the server.
     config.data.directory = None;
@@ -76,10 +81,9 @@ async fn of_another(config: &Config) -> Vec<Row> {
             if config.media.asks_for_its_address() {
                 rows.push(verdicts::external(server.external()));
             }
-            server.shutdown().await;
-            rows
+            (rows, Some(server))
         }
-        Err(error) => not_started(&error),
+        Err(error) => (not_started(&error), None),
     }
 }
 
