@@ -159,3 +159,26 @@ impl Relays {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_has_any_more_is_closed() {
+        let poll = mio::Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        let mut relays = Relays::new(registry, 7, Arc::default());
+        let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let at = free.local_addr().unwrap();
+        drop(free);
+        relays.open(at).unwrap();
+        relays.note(Token(7 + usize::from(at.port())));
+        assert!(UdpSocket::bind(at).is_err() && relays.has_unread());
+        relays.start_over();
+        assert!(relays.is_empty() && !relays.has_unread());
+        UdpSocket::bind(at).unwrap();
+    }
+}
