@@ -141,8 +141,10 @@ export function relays(iceServers, offered) {
 }
 
 // What a NAT does to one socket that asks several STUN servers: ours at each address that it offers, and those that were set.
+// Where there is no NAT64 (RFC 6052) nobody answers at the addresses behind one.
 export function mapping(iceServers, offered) {
-  const ours = offered.filter(({ protocol }) => protocol === "udp").map(({ host, port }) => `stun:${bracketed(host)}:${port}`);
+  const answers = ({ protocol, host }) => protocol === "udp" && !host.startsWith("64:ff9b::");
+  const ours = offered.filter(answers).map(({ host, port }) => `stun:${bracketed(host)}:${port}`);
   const others = iceServers.flatMap(({ urls }) => urls).filter((url) => url.startsWith("stun:"));
   const urls = [...new Set([...ours, ...others])].slice(0, 8);
   // It connects to nothing: browsers stop to gather where they are connected.
