@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
-    ClientMessage, CloseCode, IceServer, PublicationId, RoomMessage, ServerMessage,
+    ClientMessage, CloseCode, DepartureCause, IceServer, ParticipantId, PublicationId, RoomMessage,
+    ServerMessage,
 };
 use js_sys::Function;
 use wasm_bindgen::JsValue;
@@ -132,6 +133,8 @@ pub(crate) enum Event {
     Complaint(String),
     /// Somebody else muted what this client publishes, and perhaps said why.
     Muted(PublicationId, Option<String>),
+    /// Why somebody is about to be gone, where the server says.
+    Departed(ParticipantId, DepartureCause),
     /// What became of what was asked under this number.
     Settled(u32, Result<(), Undone>),
     /// This client is not in the room any more.
@@ -344,6 +347,7 @@ impl Client {
                 self.look(events);
                 events.push(Event::Muted(publication, reason));
             }
+            Effect::Depart(who, cause) => events.push(Event::Departed(who, cause)),
             Effect::Settle(ticket, it) => events.push(Event::Settled(ticket, it)),
             Effect::End(ending) => events.push(Event::Ended(ending)),
             Effect::MakeOffer => self.with_peer(Peer::make_offer),

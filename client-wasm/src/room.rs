@@ -191,6 +191,7 @@ impl Room {
             | Event::ChannelOpen { .. }
             | Event::ChannelClosed
             | Event::Message(_)
+            | Event::Departed(..)
             | Event::Settled(..)
             | Event::Stats(_) => {}
         }

@@ -1,16 +1,20 @@
 //! What the page says: states and troubles in plain words, and what to do about them. Owns every
 //! sentence; knows neither the DOM nor what leads to a trouble.
 
+mod leaving;
+
 use ferrite_protocol::file::{CancelReason, Transfer};
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::room::{Idle, Limit};
-use ferrite_protocol::{ErrorCode, LeaveCause, Participant};
+use ferrite_protocol::{ErrorCode, Participant};
 
 use crate::call::{Ending, LinkState, Phase, Problem, Reason, Status, Undone};
 use crate::decimal::decimal;
 use crate::language::{fill, retell, say};
 use crate::maker::Maker;
 use crate::media::{Kind, Trouble};
+
+pub(crate) use leaving::went;
 
 /// The state of the call, for the chip at the top.
 pub(crate) fn phase(phase: Phase) -> String {
@@ -145,7 +149,7 @@ fn why(reason: Option<&Reason>) -> String {
 pub(crate) fn ending(ending: &Ending) -> String {
     match ending {
         Ending::Refused(code, words) => fill("{}: {}.", &[&refusal(*code), words]),
-        Ending::MadeToLeave(cause, reason) => fate(&farewell(*cause), reason.as_deref()),
+        Ending::MadeToLeave(cause, reason) => fate(&leaving::farewell(*cause), reason.as_deref()),
     }
 }
 
@@ -163,15 +167,6 @@ fn refusal(code: ErrorCode) -> String {
         | ErrorCode::Refused
         | ErrorCode::Internal
         | ErrorCode::Other => say("The server did not let you in"),
-    }
-}
-
-fn farewell(cause: LeaveCause) -> String {
-    match cause {
-        LeaveCause::Kicked => say("You were removed from the room"),
-        LeaveCause::RoomEnded => say("The room was ended"),
-        LeaveCause::JoinedElsewhere => say("You joined this room from somewhere else"),
-        LeaveCause::Other => say("You had to leave the room"),
     }
 }
 
@@ -236,11 +231,6 @@ pub(crate) fn remove_them(name: &str) -> String {
 /// Somebody came in.
 pub(crate) fn came(name: &str) -> String {
     fill("{} came in", &[name])
-}
-
-/// Somebody left.
-pub(crate) fn went(name: &str) -> String {
-    fill("{} left", &[name])
 }
 
 /// Somebody raised a hand.

@@ -313,7 +313,7 @@ async fn who_offers_inband_fec_is_answered_with_it_to_publish_and_to_hear() {
 
 async fn left(client: &mut Client, id: &str) {
     match client.receive().await {
-        ServerMessage::ParticipantLeft { participant } => assert_eq!(participant.0, id),
+        ServerMessage::ParticipantLeft { participant, .. } => assert_eq!(participant.0, id),
         other => panic!("{other:?}"),
     }
 }

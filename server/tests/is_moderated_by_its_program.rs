@@ -85,7 +85,7 @@ async fn it_sees_who_is_there_and_removes_mutes_and_ends() {
     let told_bob = had_to_leave(&mut bob).await;
     assert_eq!(told_bob, (Some(LeaveCause::Kicked), reason));
     ann.told(|message| match message {
-        ServerMessage::ParticipantLeft { participant } => Some(participant),
+        ServerMessage::ParticipantLeft { participant, .. } => Some(participant),
         _ => None,
     })
     .await;

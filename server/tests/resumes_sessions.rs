@@ -154,7 +154,7 @@ async fn a_session_that_nobody_resumes_ends() {
             ServerMessage::ParticipantUpdated { participant } => {
                 assert_eq!(participant.state, ParticipantState::Reconnecting);
             }
-            ServerMessage::ParticipantLeft { participant } => {
+            ServerMessage::ParticipantLeft { participant, .. } => {
                 assert_eq!(participant.0, bob_id);
                 break;
             }

@@ -190,7 +190,9 @@ export type ServerMessage =
   /** Somebody else left the room. */
   | { "type": "participantLeft",
     /** Who. */
-    participant: ParticipantId, }
+    participant: ParticipantId,
+    /** Why, where the server knows. */
+    cause?: DepartureCause | null, }
   /** Somebody else muted what this client publishes. It is muted until this client says otherwise. */
   | { "type": "muted",
     /** Which. */
@@ -683,6 +685,21 @@ export type LeaveCause =
   | "roomEnded"
   /** The same identity joined anew. */
   | "joinedElsewhere"
+  /** A cause that a later version added. */
+  | "other";
+
+/** Why somebody else is no longer in the room. */
+export type DepartureCause =
+  /** They left, or closed the page. */
+  | "left"
+  /** Somebody removed them. */
+  | "kicked"
+  /** The same identity joined anew. */
+  | "joinedElsewhere"
+  /** Their connection was gone, and they did not come back in the resume time. */
+  | "lost"
+  /** Their client passed a limit, and the server ended its session. */
+  | "limitExceeded"
   /** A cause that a later version added. */
   | "other";
 

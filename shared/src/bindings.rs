@@ -8,8 +8,8 @@ use ts_rs::{Config, TS};
 
 use crate::diagnosis::{Gathered, Handshake, PairSums};
 use crate::{
-    Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken,
-    LeaveCause, Limit, MediaKind, Participant, ParticipantId, ParticipantState,
+    Cause, ClientEvidence, ClientMessage, DepartureCause, ErrorCode, IceCandidate, IceServer, Idle,
+    JoinToken, LeaveCause, Limit, MediaKind, Participant, ParticipantId, ParticipantState,
     PeerConnectionState, Pressure, Priority, Publication, PublicationId, RequestId, ResumeToken,
     Right, RoomId, RoomMessage, RoomSnapshot, SdpType, ServerMessage, SessionDescription,
     SessionId, Slot, SlotQuality, Source, TrackUse, Watch,
@@ -82,6 +82,7 @@ pub fn typescript() -> String {
         declare::<Limit>(&config),
         declare::<Pressure>(&config),
         declare::<LeaveCause>(&config),
+        declare::<DepartureCause>(&config),
         declare::<SessionId>(&config),
         declare::<RoomId>(&config),
         declare::<ParticipantId>(&config),

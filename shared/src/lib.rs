@@ -31,6 +31,7 @@ pub mod error;
 mod fields;
 pub mod file;
 pub mod id;
+pub mod leaving;
 pub mod limits;
 pub mod message;
 pub mod replay;
@@ -47,7 +48,8 @@ pub use description::{SdpType, SessionDescription};
 pub use diagnosis::{Cause, ClientEvidence};
 pub use error::{CloseCode, ErrorCode, UnknownCloseCode};
 pub use id::{JoinToken, ParticipantId, PublicationId, RequestId, ResumeToken, RoomId, SessionId};
-pub use message::{ClientMessage, LeaveCause, PeerConnectionState, ServerMessage};
+pub use leaving::{DepartureCause, LeaveCause};
+pub use message::{ClientMessage, PeerConnectionState, ServerMessage};
 pub use room::{
     CHAT, Idle, Limit, MediaKind, Participant, ParticipantState, Pressure, Priority, Publication,
     Right, RoomMessage, RoomSnapshot, Slot, SlotQuality, Source, TrackUse, Tracks, Watch,

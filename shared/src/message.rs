@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::{Cause, ClientEvidence};
+use crate::leaving::{DepartureCause, LeaveCause};
 use crate::room::{
     Participant, Pressure, Right, RoomMessage, RoomSnapshot, Slot, SlotQuality, Tracks, Watch,
 };
@@ -283,6 +284,9 @@ pub enum ServerMessage {
     ParticipantLeft {
         /// Who.
         participant: ParticipantId,
+        /// Why, where the server knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<DepartureCause>,
     },
     /// Somebody else muted what this client publishes. It is muted until this client says otherwise.
     Muted {
@@ -407,22 +411,6 @@ pub enum ServerMessage {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,
     },
-}
-
-/// Why a client was made to leave its room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "bindings", derive(schemars::JsonSchema, ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub enum LeaveCause {
-    /// Somebody removed this participant.
-    Kicked,
-    /// The room was ended.
-    RoomEnded,
-    /// The same identity joined anew.
-    JoinedElsewhere,
-    /// A cause that a later version added.
-    #[serde(other)]
-    Other,
 }
 
 /// `RTCPeerConnectionState`, as the server sees it.

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use ferrite_protocol::diagnosis::{Gathered, Handshake, PairSums};
 use ferrite_protocol::{
-    CHAT, Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle,
-    LeaveCause, Limit, MediaKind, Participant, ParticipantState, PeerConnectionState, Pressure,
-    Priority, Publication, RequestId, Right, RoomMessage, RoomSnapshot, ServerMessage, Slot,
-    SlotQuality, Source, TrackUse, Tracks, Watch,
+    CHAT, Cause, ClientEvidence, ClientMessage, DepartureCause, ErrorCode, IceCandidate, IceServer,
+    Idle, LeaveCause, Limit, MediaKind, Participant, ParticipantState, PeerConnectionState,
+    Pressure, Priority, Publication, RequestId, Right, RoomMessage, RoomSnapshot, ServerMessage,
+    Slot, SlotQuality, Source, TrackUse, Tracks, Watch,
 };
 use serde_json::{Value, json};
 
@@ -387,6 +387,14 @@ fn server_messages() -> Vec<Golden<ServerMessage>> {
             "server.participantLeft",
             M::ParticipantLeft {
                 participant: "p3".into(),
+                cause: Some(DepartureCause::Lost),
+            },
+        ),
+        (
+            "server.participantLeft.least",
+            M::ParticipantLeft {
+                participant: "p3".into(),
+                cause: None,
             },
         ),
         (

@@ -3,8 +3,8 @@
 use ferrite_protocol::diagnosis::{Gathered, Handshake, MAX_GATHERING_ERRORS, PairSums};
 use ferrite_protocol::limits::MAX_NAME_BYTES;
 use ferrite_protocol::{
-    Cause, ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, Idle, JoinToken,
-    LeaveCause, Limit, MediaKind, Participant, ParticipantId, ParticipantState,
+    Cause, ClientEvidence, ClientMessage, DepartureCause, ErrorCode, IceCandidate, IceServer, Idle,
+    JoinToken, LeaveCause, Limit, MediaKind, Participant, ParticipantId, ParticipantState,
     PeerConnectionState, Pressure, Priority, Publication, PublicationId, RequestId, ResumeToken,
     Right, RoomId, RoomMessage, RoomSnapshot, ServerMessage, SessionId, Slot, SlotQuality, Source,
     TrackUse, Tracks, Watch,
@@ -295,6 +295,17 @@ fn cause() -> impl Strategy<Value = LeaveCause> {
     ])
 }
 
+fn departure() -> impl Strategy<Value = DepartureCause> {
+    select(vec![
+        DepartureCause::Left,
+        DepartureCause::Kicked,
+        DepartureCause::JoinedElsewhere,
+        DepartureCause::Lost,
+        DepartureCause::LimitExceeded,
+        DepartureCause::Other,
+    ])
+}
+
 fn hello() -> impl Strategy<Value = ClientMessage> {
     let last = option::of(any::<u64>());
     (any::<u16>(), option::of(text()), option::of(token()), last).prop_map(
@@ -479,8 +490,8 @@ fn server_message_of(name: &'static str) -> BoxedStrategy<ServerMessage> {
         "participantJoined" => participant()
             .prop_map(|participant| M::ParticipantJoined { participant })
             .boxed(),
-        "participantLeft" => participant_id()
-            .prop_map(|participant| M::ParticipantLeft { participant })
+        "participantLeft" => (participant_id(), option::of(departure()))
+            .prop_map(|(participant, cause)| M::ParticipantLeft { participant, cause })
             .boxed(),
         "muted" => (publication_id(), option::of(text()))
             .prop_map(|(publication, reason)| M::Muted {

@@ -89,7 +89,7 @@ const MEETING: &str = r"
     await told(ben, 'to be out', (it) => it.of('left').length);
     expect('why', ben.of('left'), [{ cause: 'asked' }]);
     expect('the room outside', ben.client.room, undefined);
-    await told(ada, 'that Ben left', (it) => it.of('participantLeft').some(({ id }) => id === own));
+    await told(ada, 'that Ben left', (it) => it.of('participantLeft').some(({ id, cause }) => id === own && cause === 'left'));
     expect('complaints', [...ada.of('complaint'), ...ben.of('complaint')], []);
 
     await ben.client.start(new MediaStream([lab.tone(440)]));
@@ -134,6 +134,8 @@ const MODERATION: &str = r"
     await ada.client.kick(guest, 'noise');
     await told(ben, 'to be out', (it) => it.of('left').length);
     expect('why', ben.of('left'), [{ cause: 'kicked', reason: 'noise' }]);
+    const removed = ({ id, cause }) => id === guest && cause === 'kicked';
+    await told(ada, 'that he was removed', (it) => it.of('participantLeft').some(removed));
     expect('what goes before', ben.heard.slice(-2).map(([kind]) => kind), ['participantLeft', 'left']);
 
     await ben.client.join({ room: 'kitchen' });

@@ -3,7 +3,7 @@
  * words these events and shapes have; a page uses one or the other.
  */
 import type {
-  FerriteJoin, FerriteLeft, FerriteOptions, FerritePhase, FerritePublish, FerriteQuality, FerriteRoomMessage,
+  FerriteDeparted, FerriteJoin, FerriteLeft, FerriteOptions, FerritePhase, FerritePublish, FerriteQuality, FerriteRoomMessage,
   FerriteSource, FerriteStats, FerriteStatus, FerriteShown, FerriteVideoCodec,
 } from "../ferrite_client.js";
 
@@ -204,8 +204,8 @@ export interface RoomEvents {
   participantJoined: Participant;
   participantChanged: Participant;
   /**
-   * They are gone. Told of everybody, this client included, when it leaves itself, before `left`; and, where the server
-   * was started anew, of who was there before and is not now.
+   * They are gone, and `departure` says why. Told of everybody, this client included, when it leaves itself, before
+   * `left`; and, where the server was started anew, of who was there before and is not now.
    */
   participantLeft: Participant;
   published: Publication;
@@ -379,6 +379,8 @@ export declare class Participant extends Emitter<ParticipantEvents> {
 
 /** How well a publication does. Rates and loss are those since it was last asked, and null the first time. */
 export interface PublicationStats {
+  /** Why they are gone, where the server says. */
+  readonly departure: FerriteDeparted["cause"];
   /** Bits per second, of all layers that are sent. */
   bitrate: number | null;
   /** Of the largest that is sent, or of what comes. */

@@ -7,6 +7,7 @@ export class Participant extends Emitter {
   #told;
   #publications = new Map();
   #isOver = false;
+  #departure;
   #isSpeaking = false;
   #connectionQuality = "good";
 
@@ -22,6 +23,7 @@ export class Participant extends Emitter {
   get state() { return this.#told.state; }
   get publications() { return this.#publications; }
   get isOver() { return this.#isOver; }
+  get departure() { return this.#departure; }
   get isSpeaking() { return this.#isSpeaking; }
   get connectionQuality() { return this.state === "reconnecting" ? "lost" : this.#connectionQuality; }
 
@@ -60,8 +62,9 @@ export class Participant extends Emitter {
     this.emit("quality", this.connectionQuality);
   }
 
-  end() {
+  end(departure) {
     this.#isOver = true;
+    this.#departure = departure;
     this.emit("participantLeft", this);
     this.finish();
   }

@@ -226,7 +226,7 @@ export class Room extends Emitter {
         // Outside nobody else is there either.
         if (client.room) this.#rpc.gone(told.id);
         this.#transfers.gone(told.id);
-        participant?.end();
+        participant?.end(told.cause);
         this.emit("participantLeft", participant);
       },
       published: (told) => this.#see(told),

@@ -185,6 +185,7 @@ impl Instance {
             Event::Muted(publication, reason) => {
                 self.emit("muted", &shapes::muted(&publication, reason.as_deref()));
             }
+            Event::Departed(who, cause) => self.place.departs(who, cause),
             Event::Settled(ticket, result) => self.place.settle(ticket, result),
             Event::Ended(ending) => {
                 self.place.end(ending);

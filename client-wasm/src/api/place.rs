@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ferrite_protocol::{DepartureCause, ParticipantId};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
 use web_sys::{MediaStreamTrack, RtcTrackEvent};
@@ -23,6 +24,8 @@ pub(super) struct Place {
     joining: Vec<Reply<JsValue>>,
     asking: BTreeMap<u32, Reply<()>>,
     tickets: u32,
+    /// Why those left who are told to be gone next.
+    departures: BTreeMap<ParticipantId, DepartureCause>,
     /// Why the room is about to be left, where nobody here asked for it.
     ending: Option<Ending>,
 }
@@ -109,6 +112,11 @@ impl Place {
         self.tracks.clear();
     }
 
+    /// Somebody is about to be gone.
+    pub(super) fn departs(&mut self, who: ParticipantId, cause: DepartureCause) {
+        self.departures.insert(who, cause);
+    }
+
     /// The events that tell a program what is different in the room.
     pub(super) fn look(&mut self, room: &Room) -> Vec<(&'static str, JsValue)> {
         let now = Snapshot::of(room, |mid| self.tracks.contains_key(mid));
@@ -118,11 +126,15 @@ impl Place {
             None => self.ending.take(),
             Some(_) => None,
         };
+        let departures = std::mem::take(&mut self.departures);
         let event = |change: &Change<'_>| match change {
             Change::Joined => ("joined", self.room()),
             Change::ParticipantJoined(it) => ("participantJoined", shapes::participant(it)),
             Change::ParticipantChanged(it) => ("participantChanged", shapes::participant(it)),
-            Change::ParticipantLeft(it) => ("participantLeft", shapes::participant(it)),
+            Change::ParticipantLeft(it) => {
+                let cause = departures.get(&it.id).copied();
+                ("participantLeft", shapes::departed(it, cause))
+            }
             Change::Published(who, it) => ("published", shapes::publication(who, it)),
             Change::PublicationChanged(who, it) => {
                 ("publicationChanged", shapes::publication(who, it))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ferrite_protocol::room::{Idle, ParticipantState};
 use ferrite_protocol::{
-    LeaveCause, Limit, MediaKind, Participant, Publication, PublicationId, RoomMessage, Slot,
-    Source, Tracks,
+    DepartureCause, LeaveCause, Limit, MediaKind, Participant, Publication, PublicationId,
+    RoomMessage, Slot, Source, Tracks,
 };
 use js_sys::{Object, Reflect};
 use serde::Serialize;
@@ -33,6 +33,9 @@ struct ParticipantDto<'a> {
     metadata: Option<&'a str>,
     state: ParticipantState,
     publications: Vec<PublicationDto<'a>>,
+    /// Of who is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<DepartureCause>,
 }
 
 #[derive(Serialize)]
@@ -122,6 +125,7 @@ impl<'a> From<&'a Participant> for ParticipantDto<'a> {
             publications: publications
                 .map(|publication| part(it, publication))
                 .collect(),
+            cause: None,
         }
     }
 }
@@ -154,6 +158,14 @@ pub(super) fn room(snapshot: &Snapshot) -> JsValue {
 /// `FerriteParticipant`.
 pub(super) fn participant(participant: &Participant) -> JsValue {
     object(&ParticipantDto::from(participant))
+}
+
+/// `FerriteDeparted`.
+pub(super) fn departed(participant: &Participant, cause: Option<DepartureCause>) -> JsValue {
+    object(&ParticipantDto {
+        cause,
+        ..ParticipantDto::from(participant)
+    })
 }
 
 /// `FerritePublication`.

@@ -218,6 +218,17 @@ export interface FerriteMuted {
   reason?: string;
 }
 
+/** Somebody who is gone, as they were. */
+export interface FerriteDeparted extends FerriteParticipant {
+  /**
+   * `left`: they left, or closed the page. `kicked`: somebody removed them. `joinedElsewhere`: the same identity joined
+   * anew. `lost`: their connection was gone, and they did not come back. `limitExceeded`: their client sent too much, or did
+   * not read, and the server ended its session. Left out where nobody says: of all, when this client is in the room no more
+   * (`left` says why); of who was gone when it came back; of more than 256 who left at once; by an older server.
+   */
+  cause?: "left" | "kicked" | "joinedElsewhere" | "lost" | "limitExceeded" | "other";
+}
+
 /** Why this client is in the room no more. */
 export interface FerriteLeft {
   /** `asked`: by this program. `refused`: it had to join anew, and the server did not let it. */
@@ -297,8 +308,8 @@ export interface FerriteEvents {
   participantJoined: FerriteParticipant;
   /** Somebody's name, metadata or state changed. */
   participantChanged: FerriteParticipant;
-  /** Somebody is gone. */
-  participantLeft: FerriteParticipant;
+  /** Somebody is gone, and why, where the server says. */
+  participantLeft: FerriteDeparted;
   /** Somebody publishes something, or did when this client joined. */
   published: FerritePublication;
   /** It was muted or not, or changed otherwise. */

@@ -327,6 +327,7 @@ impl Echo {
             | Event::Said(_)
             | Event::Complaint(_)
             | Event::Muted(..)
+            | Event::Departed(..)
             | Event::Settled(..)
             | Event::Ended(_) => {}
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
-    ClientEvidence, ClientMessage, CloseCode, ErrorCode, IceCandidate, IceServer, JoinToken,
-    LeaveCause, ParticipantId, PublicationId, RoomId, RoomMessage, ServerMessage, Tracks,
+    ClientEvidence, ClientMessage, CloseCode, DepartureCause, ErrorCode, IceCandidate, IceServer,
+    JoinToken, LeaveCause, ParticipantId, PublicationId, RoomId, RoomMessage, ServerMessage,
+    Tracks,
 };
 
 use super::flow::Traffic;
@@ -195,6 +196,8 @@ pub(crate) enum Effect {
     Complain(String),
     /// Show that somebody else muted what this client publishes, and perhaps why.
     ShowMuted(PublicationId, Option<String>),
+    /// Tell why somebody else is about to be gone.
+    Depart(ParticipantId, DepartureCause),
     /// Tell who asked under this number what became of it.
     Settle(u32, Result<(), Undone>),
     /// Show why one is not in the room any more.

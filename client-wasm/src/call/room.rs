@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, LeaveCause, Limit, MediaKind, Participant, ParticipantId, Pressure,
-    Publication, PublicationId, RequestId, Right, RoomId, RoomMessage, RoomSnapshot, ServerMessage,
-    Slot, SlotQuality, Tracks,
+    ClientMessage, DepartureCause, ErrorCode, LeaveCause, Limit, MediaKind, Participant,
+    ParticipantId, Pressure, Publication, PublicationId, RequestId, Right, RoomId, RoomMessage,
+    RoomSnapshot, ServerMessage, Slot, SlotQuality, Tracks,
 };
 
 use super::effect::{Effect, Ending, Entry, Errand, Undone};
@@ -398,8 +398,8 @@ impl Room {
             ServerMessage::Left { cause, reason, .. } => return self.left(cause?, reason, out),
             ServerMessage::ParticipantJoined { participant }
             | ServerMessage::ParticipantUpdated { participant } => self.update(participant),
-            ServerMessage::ParticipantLeft { participant } => {
-                self.people.retain(|it| it.id != participant);
+            ServerMessage::ParticipantLeft { participant, cause } => {
+                self.gone(participant, cause, out);
             }
             ServerMessage::Watching { id, slots } => {
                 self.watching.reply(id);
@@ -489,6 +489,11 @@ impl Room {
         self.errands.drop_all(out);
         let ending = Ending::MadeToLeave(cause, reason);
         self.wanted.take().map(|_| ending)
+    }
+
+    fn gone(&mut self, who: ParticipantId, cause: Option<DepartureCause>, out: &mut Vec<Effect>) {
+        self.people.retain(|it| it.id != who);
+        out.extend(cause.map(|cause| Effect::Depart(who, cause)));
     }
 
     fn update(&mut self, participant: Participant) {

@@ -46,7 +46,9 @@ impl Member {
             let message = match change {
                 Change::Joined(participant) => ServerMessage::ParticipantJoined { participant },
                 Change::Updated(participant) => ServerMessage::ParticipantUpdated { participant },
-                Change::Left(participant) => ServerMessage::ParticipantLeft { participant },
+                Change::Left(participant, cause) => {
+                    ServerMessage::ParticipantLeft { participant, cause }
+                }
             };
             std::hint::black_box(message.encode());
         }

@@ -12,9 +12,11 @@
 //! | `log` | what was said |
 //! | `inbox` | the bytes that wait for a member |
 //! | `view` | a room at one moment, and what is different at another |
+//! | `departures` | why members left |
 //! | `speakers` | who speaks, and in which order they are to be heard |
 //! | `slots` | what each slot of a subscriber shows |
 
+mod departures;
 mod inbox;
 mod log;
 mod program;

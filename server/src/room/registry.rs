@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use ferrite_protocol::RoomId;
+use ferrite_protocol::{DepartureCause, RoomId};
 use tokio::sync::watch;
 
 use super::inbox::{Inbox, WAITING_BUDGET};
@@ -95,9 +95,15 @@ impl Rooms {
     }
 
     /// Called by a seat that is given up.
-    pub(super) fn leave(&self, id: &RoomId, room: &Arc<Room>, serial: u64) {
+    pub(super) fn leave(
+        &self,
+        id: &RoomId,
+        room: &Arc<Room>,
+        serial: u64,
+        cause: Option<DepartureCause>,
+    ) {
         let mut rooms = self.lock();
-        room.change(|state| state.leave(serial));
+        room.change(|state| state.leave(serial, cause));
         let is_known = rooms.get(id).is_some_and(|known| Arc::ptr_eq(known, room));
         if is_known && room.state().is_over() {
             rooms.remove(id);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrite_protocol::{
-    ClientData, ParticipantId, ParticipantState, PublicationId, RoomId, RoomMessage,
+    ClientData, DepartureCause, ParticipantId, ParticipantState, PublicationId, RoomId, RoomMessage,
 };
 use tokio::sync::watch;
 use tokio::time::sleep_until;
@@ -43,6 +43,8 @@ pub struct Seat {
     /// Until when changes gather.
     next_look: Option<Instant>,
     inbox: Arc<Inbox>,
+    /// What others are to be told of why it was given up.
+    departure: Option<DepartureCause>,
 }
 
 impl Seat {
@@ -63,6 +65,7 @@ impl Seat {
             serial,
             participant,
             inbox,
+            departure: None,
         })
     }
 
@@ -121,6 +124,11 @@ impl Seat {
     #[must_use]
     pub fn removal(&self) -> Option<Removal> {
         self.room.state().removal(self.serial).cloned()
+    }
+
+    /// The seat is about to be given up: others are told why.
+    pub fn departs(&mut self, cause: DepartureCause) {
+        self.departure = Some(cause);
     }
 
     /// What they may do.
@@ -255,6 +263,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.rooms.leave(&self.id, &self.room, self.serial);
+        self.rooms
+            .leave(&self.id, &self.room, self.serial, self.departure);
     }
 }

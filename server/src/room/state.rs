@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ferrite_protocol::{
-    ClientData, DataError, LeaveCause, MediaKind, Participant, ParticipantId, ParticipantState,
-    Publication, PublicationId, RoomMessage, ServerData, Source,
+    ClientData, DataError, DepartureCause, LeaveCause, MediaKind, Participant, ParticipantId,
+    ParticipantState, Publication, PublicationId, RoomMessage, ServerData, Source,
 };
 use thiserror::Error;
 
@@ -236,8 +236,13 @@ impl RoomState {
         Ok(serial)
     }
 
-    /// Somebody gave up their seat.
-    pub(super) fn leave(&mut self, serial: u64) {
+    /// Somebody gave up their seat; others are told why, where that is known.
+    pub(super) fn leave(&mut self, serial: u64, cause: Option<DepartureCause>) {
+        if let Some(cause) = cause
+            && self.view.member(serial).is_some()
+        {
+            self.view.departures.push(serial, cause);
+        }
         self.view.members.retain(|member| member.serial != serial);
         self.private.remove(&serial);
         self.removed.remove(&serial);

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use ferrite_protocol::{
-    MediaKind, Participant, ParticipantId, Publication, PublicationId, RoomId, RoomSnapshot, Source,
+    DepartureCause, MediaKind, Participant, ParticipantId, Publication, PublicationId, RoomId,
+    RoomSnapshot, Source,
 };
 use foldhash::fast::RandomState;
 
+use super::departures::Departures;
 use super::speakers::{MAX_SPEAKERS, Speakers, Speaking};
 use crate::media::TrackId;
 use crate::media::rtp::work;
@@ -25,6 +27,7 @@ pub struct View {
     pub said: u64,
     /// Who speaks.
     pub speakers: Arc<Speakers>,
+    pub(super) departures: Departures,
     index: Index,
 }
 
@@ -134,6 +137,7 @@ impl View {
             members: Vec::new(),
             said: 0,
             speakers: Arc::default(),
+            departures: Departures::default(),
             index: Index::default(),
         }
     }
@@ -265,8 +269,8 @@ pub enum Change {
     Joined(Participant),
     /// Somebody is not what they were.
     Updated(Participant),
-    /// Somebody is no longer there.
-    Left(ParticipantId),
+    /// Somebody is no longer there, and why, where that is known.
+    Left(ParticipantId, Option<DepartureCause>),
 }
 
 /// What to tell a member who knows one view to make it know another.
@@ -276,10 +280,14 @@ pub enum Change {
 #[must_use]
 pub fn changes(known: &View, now: &View, own: u64) -> Vec<Change> {
     let (mut left, mut rest) = (Vec::new(), Vec::new());
+    let departures = now.departures.since(&known.departures);
     let mut present = now.members.iter().filter(|it| is_seen(it, own)).peekable();
     for before in known.members.iter().filter(|it| is_seen(it, own)) {
         match present.next_if(|there| there.serial == before.serial) {
-            None => left.push(Change::Left(before.participant.id.clone())),
+            None => left.push(Change::Left(
+                before.participant.id.clone(),
+                departures.why(before.serial),
+            )),
             Some(there) if Arc::ptr_eq(there, before) => {}
             Some(there) if there.participant == before.participant => {}
             Some(there) => rest.push(Change::Updated(there.participant.clone())),
@@ -314,7 +322,7 @@ mod tests {
     }
 
     fn left(id: &str) -> Change {
-        Change::Left(id.into())
+        Change::Left(id.into(), None)
     }
 
     #[test]
@@ -347,6 +355,15 @@ mod tests {
             2,
         );
         assert_eq!(told, [left("a"), joined("a")]);
+    }
+
+    #[test]
+    fn who_left_is_told_with_why_where_that_is_known() {
+        let known = view(&[(1, "a"), (2, "b"), (3, "c")]);
+        let mut now = view(&[(3, "c")]);
+        now.departures.push(2, DepartureCause::Lost);
+        let lost = Change::Left("b".into(), Some(DepartureCause::Lost));
+        assert_eq!(changes(&known, &now, 3), [left("a"), lost]);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ferrite_protocol::{
-    ClientMessage, DataError, ErrorCode, ParticipantState, PublicationId, RequestId, Right,
-    RoomMessage, ServerMessage,
+    ClientMessage, DataError, DepartureCause, ErrorCode, ParticipantState, PublicationId,
+    RequestId, Right, RoomMessage, ServerMessage,
 };
 
 use super::sections::Outlook;
@@ -60,6 +60,11 @@ impl Membership {
     /// The seat.
     pub(super) fn seat(&self) -> &Seat {
         &self.seat
+    }
+
+    /// The seat is about to be given up: others are told why.
+    pub(super) fn departs(&mut self, cause: DepartureCause) {
+        self.seat.departs(cause);
     }
 
     /// Others see whether the client is there.
@@ -294,7 +299,7 @@ fn told(change: Change) -> ServerMessage {
     match change {
         Change::Joined(participant) => ServerMessage::ParticipantJoined { participant },
         Change::Updated(participant) => ServerMessage::ParticipantUpdated { participant },
-        Change::Left(participant) => ServerMessage::ParticipantLeft { participant },
+        Change::Left(participant, cause) => ServerMessage::ParticipantLeft { participant, cause },
     }
 }
 

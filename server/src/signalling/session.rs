@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use ferrite_protocol::{
-    ClientMessage, ErrorCode, IceServer, PROTOCOL_VERSION, ParticipantId, Pressure, RequestId,
-    ResumeToken, RoomId, ServerMessage, SessionId, Watch,
+    ClientMessage, DepartureCause, ErrorCode, IceServer, PROTOCOL_VERSION, ParticipantId, Pressure,
+    RequestId, ResumeToken, RoomId, ServerMessage, SessionId, Watch,
 };
 use tracing::{debug, info};
 
@@ -385,6 +385,7 @@ impl Session {
     }
 
     fn leave(&mut self, id: Option<RequestId>) -> Vec<ServerMessage> {
+        self.departs(DepartureCause::Left);
         let Some(room) = self.room.take() else {
             return refuse(id, NO_ROOM);
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ferrite_protocol::session::Received as Verdict;
 use ferrite_protocol::{
-    ClientMessage, CloseCode, IceServer, ResumeToken, ServerMessage, SessionId,
+    ClientMessage, CloseCode, DepartureCause, IceServer, ResumeToken, ServerMessage, SessionId,
 };
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep, sleep_until};
@@ -39,6 +39,15 @@ impl Gone {
                 .is_some_and(|code| !code.keeps_session()),
             Self::Excess(_) => true,
             Self::Lost | Self::Silent | Self::Broke(..) => false,
+        }
+    }
+
+    /// What others are told of who does not come back after this.
+    fn departure(&self) -> DepartureCause {
+        match self {
+            Self::Closed(_) if self.is_final() => DepartureCause::Left,
+            Self::Excess(_) => DepartureCause::LimitExceeded,
+            Self::Closed(_) | Self::Lost | Self::Silent | Self::Broke(..) => DepartureCause::Lost,
         }
     }
 }
@@ -271,7 +280,7 @@ impl Task {
 
     /// Waits for the client to come back, if it may.
     async fn detached(&mut self, socket: Box<Socket>, gone: Gone) -> Option<Box<Resumption>> {
-        let reason = gone.to_string();
+        let (reason, departure) = (gone.to_string(), gone.departure());
         if gone.is_final() {
             self.signalling.resumable.withdraw(&self.id);
             self.mailbox = None;
@@ -279,12 +288,14 @@ impl Task {
         // In a task of its own: the client may take its time to agree.
         self.signalling.spawn(socket.part(gone));
         if self.mailbox.is_none() {
+            self.session.departs(departure);
             info!(reason, "closed");
             return None;
         }
         info!(reason, "waiting to be resumed");
         let resumption = self.park().await;
         if resumption.is_none() {
+            self.session.departs(DepartureCause::Lost);
             info!(reason = "nobody came back in time", "closed");
         }
         resumption

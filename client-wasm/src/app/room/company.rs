@@ -1,7 +1,7 @@
 //! What one notices of the others besides their tiles: who came and went, whose hand is up. Pure: it is told
 //! who is there and what was said.
 
-use ferrite_protocol::{Participant, ParticipantId, RoomMessage};
+use ferrite_protocol::{DepartureCause, Participant, ParticipantId, RoomMessage};
 
 use crate::words;
 
@@ -18,13 +18,15 @@ const LONGEST_REACTION: usize = 16;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Happened {
     Came(ParticipantId, String),
-    Went(String),
+    Went(String, Option<DepartureCause>),
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Company {
     known: Vec<(ParticipantId, String)>,
     hands: Vec<ParticipantId>,
+    /// Why those go who are about to.
+    departures: Vec<(ParticipantId, DepartureCause)>,
     /// This client's own, which outlives what others know of it.
     own_hand: bool,
 }
@@ -33,6 +35,11 @@ impl Company {
     /// Nobody is there any more.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Somebody is about to be gone.
+    pub(super) fn departs(&mut self, who: ParticipantId, cause: DepartureCause) {
+        self.departures.push((who, cause));
     }
 
     /// These are there now. Whoever comes into a room finds others there: they did not come.
@@ -47,8 +54,10 @@ impl Company {
         }
         let is_first = self.known.is_empty();
         let mut happened = Vec::new();
-        for (_, name) in self.known.extract_if(.., |(id, _)| !is_there(id)) {
-            happened.push(Happened::Went(name));
+        let departures = std::mem::take(&mut self.departures);
+        for (id, name) in self.known.extract_if(.., |(id, _)| !is_there(id)) {
+            let why = departures.iter().find(|(who, _)| *who == id);
+            happened.push(Happened::Went(name, why.map(|(_, cause)| *cause)));
         }
         self.hands.retain(is_there);
         for person in people {
@@ -128,9 +137,21 @@ mod tests {
         assert_eq!(first, []);
         let now = [person("me"), person("b")];
         let came = Happened::Came("b".into(), "B".to_owned());
-        let expected = [Happened::Went("A".to_owned()), came];
+        let expected = [Happened::Went("A".to_owned(), None), came];
         assert_eq!(company.meet(&now, Some(&me)), expected);
         assert_eq!(company.meet(&now, Some(&me)), []);
+    }
+
+    #[test]
+    fn why_somebody_goes_is_told_once() {
+        let (mut company, me) = (Company::default(), "me".into());
+        company.meet(&[person("a"), person("me")], Some(&me));
+        let went = |cause| [Happened::Went("A".to_owned(), cause)];
+        company.departs("a".into(), DepartureCause::Lost);
+        let lost = Some(DepartureCause::Lost);
+        assert_eq!(company.meet(&[person("me")], Some(&me)), went(lost));
+        company.meet(&[person("me"), person("a")], Some(&me));
+        assert_eq!(company.meet(&[person("me")], Some(&me)), went(None));
     }
 
     #[test]

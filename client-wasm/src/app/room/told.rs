@@ -153,6 +153,7 @@ impl RoomApp {
             }
             Event::Complaint(words) => self.notify(Some(words::complaint(&words))),
             Event::Muted(publication, reason) => self.on_muted(&publication, reason.as_deref()),
+            Event::Departed(who, cause) => self.company.departs(who, cause),
             Event::Ended(ending) => self.on_ended(&ending),
             Event::PeerConnection(_) | Event::PeerClosed => {
                 self.files.closed();
@@ -230,7 +231,7 @@ impl RoomApp {
                         self.say_of(HAND, UP.to_owned(), Some(who));
                     }
                 }
-                Happened::Went(name) => self.view.toasts.say(&words::went(&name)),
+                Happened::Went(name, why) => self.view.toasts.say(&words::went(&name, why)),
             }
         }
     }

@@ -49,6 +49,7 @@ fn no_order_of_events_breaks_the_rules() {
                     | Effect::Hear(_)
                     | Effect::Complain(_)
                     | Effect::ShowMuted(..)
+                    | Effect::Depart(..)
                     | Effect::Settle(..)
                     | Effect::End(_)
                     | Effect::Arm(..)

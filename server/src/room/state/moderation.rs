@@ -1,6 +1,6 @@
 //! What who moderates a room does to others, and what those are told of it.
 
-use ferrite_protocol::{LeaveCause, ParticipantId, PublicationId};
+use ferrite_protocol::{DepartureCause, LeaveCause, ParticipantId, PublicationId};
 
 use super::{Moderator, Notice, Removal, RoomError, RoomState};
 
@@ -97,7 +97,7 @@ impl RoomState {
     }
 
     pub(super) fn remove(&mut self, serial: u64, cause: LeaveCause, reason: Option<String>) {
-        self.leave(serial);
+        self.leave(serial, seen_as(cause));
         self.removed.insert(serial, Removal { cause, reason });
     }
 
@@ -105,5 +105,15 @@ impl RoomState {
         let mut members = self.view.members.iter();
         let member = members.find(|member| member.participant.id == *id);
         Ok(member.ok_or(RoomError::NoParticipant)?.serial)
+    }
+}
+
+/// What others are told of who was made to leave for this.
+fn seen_as(cause: LeaveCause) -> Option<DepartureCause> {
+    match cause {
+        LeaveCause::Kicked => Some(DepartureCause::Kicked),
+        LeaveCause::JoinedElsewhere => Some(DepartureCause::JoinedElsewhere),
+        // Of a room that ended nobody is left who could be told.
+        LeaveCause::RoomEnded | LeaveCause::Other => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a client is there, as others in its room see it.
 
-use ferrite_protocol::ParticipantState;
+use ferrite_protocol::{DepartureCause, ParticipantState};
 
 use super::super::peer::Peer;
 use super::Session;
@@ -16,6 +16,13 @@ impl Session {
     pub(in crate::signalling) fn is_there(&mut self) {
         if std::mem::take(&mut self.is_lost) {
             self.show_state();
+        }
+    }
+
+    /// The client is about to be in the room no more: others are told why.
+    pub(in crate::signalling) fn departs(&mut self, cause: DepartureCause) {
+        if let Some(room) = &mut self.room {
+            room.departs(cause);
         }
     }
 
