@@ -19,7 +19,7 @@ const TYPES: &str = "ferrite_client.d.ts";
 const WASM: &str = "ferrite_client_bg.wasm";
 
 /// As they are served.
-const SERVED: [&str; 24] = [
+const SERVED: [&str; 25] = [
     SCRIPT,
     TYPES,
     WASM,
@@ -37,6 +37,7 @@ const SERVED: [&str; 24] = [
     "sdk/local_track.js",
     "sdk/meter.js",
     "sdk/participant.js",
+    "sdk/playback.js",
     "sdk/publication.js",
     "sdk/room.js",
     "sdk/rpc.js",

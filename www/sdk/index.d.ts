@@ -229,6 +229,8 @@ export interface RoomEvents {
    */
   file: IncomingFile;
   complaint: string;
+  /** {@link Room.isPlaybackBlocked} changed. */
+  playbackBlocked: boolean;
   /**
    * Somebody else muted what this client publishes, and perhaps said why; `mute()` and `unmute()` of its track say otherwise.
    * After a cut it may be told once more.
@@ -291,6 +293,10 @@ export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Rec
   /** Who has the word. */
   readonly activeSpeaker: Participant | undefined;
   readonly quality: FerriteQuality;
+  /** The browser keeps attached elements from playing, as it does with sound until the user clicks: show a button then. */
+  readonly isPlaybackBlocked: boolean;
+  /** Plays them: call it when the user clicks. Rejects with `NotAllowedError` where the browser does not play them all. */
+  startPlayback(): Promise<void>;
   /**
    * Goes in, and stays over cuts and changes of the network. Resolves when the server has let this client in. Rejects
    * with the server's `code` and `message` where it does not (a `FerriteError`, such as `notAllowed`). While the server is
@@ -373,14 +379,14 @@ export declare class Participant extends Emitter<ParticipantEvents> {
   readonly connectionQuality: ConnectionQuality;
   /** They are gone, and this handle tells nothing more. */
   readonly isOver: boolean;
+  /** Why they are gone, where the server says. */
+  readonly departure: FerriteDeparted["cause"];
   /** What they publish from there. */
   from(source: FerriteSource): Publication | undefined;
 }
 
 /** How well a publication does. Rates and loss are those since it was last asked, and null the first time. */
 export interface PublicationStats {
-  /** Why they are gone, where the server says. */
-  readonly departure: FerriteDeparted["cause"];
   /** Bits per second, of all layers that are sent. */
   bitrate: number | null;
   /** Of the largest that is sent, or of what comes. */
@@ -457,9 +463,8 @@ export declare class Publication extends Emitter<PublicationEvents> {
   /** Of what this client sends, or of what comes. Rejects with `InvalidStateError` where there is no call that it is in. */
   getStats(): Promise<PublicationStats>;
   /**
-   * Plays it in this element, or in a new one that is returned, whatever track comes. Browsers play sound only after a
-   * click, or while the page has a microphone: where the element is still `paused` a moment after something comes, show a
-   * button that calls its `play()`.
+   * Plays it in this element, or in a new one that is returned, whatever track comes. One of a picture is muted: so it
+   * plays by itself. Sound plays only after a click, or while the page has a microphone: see {@link Room.isPlaybackBlocked}.
    */
   attach(): HTMLMediaElement;
   attach<E extends HTMLMediaElement>(element: E): E;

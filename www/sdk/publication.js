@@ -9,6 +9,7 @@ export class Publication extends Emitter {
   #told;
   #wants;
   #connection;
+  #playback;
   #meter = new Meter();
   #isOver = false;
   #isSubscribed;
@@ -21,14 +22,16 @@ export class Publication extends Emitter {
   #elements = new Set();
   #visible = new Visible(() => this.#wants("later"));
 
-  // `wants` hears that something else is wanted of it; `connection` gives the peer connection of the moment.
-  constructor(participant, told, isSubscribed, wants, connection) {
+  // `wants` hears that something else is wanted of it; `connection` gives the peer connection of the moment; `playback` has
+  // elements play.
+  constructor(participant, told, isSubscribed, { wants, connection, playback }) {
     super();
     this.participant = participant;
     this.#told = told;
     this.#isSubscribed = isSubscribed;
     this.#wants = wants;
     this.#connection = connection;
+    this.#playback = playback;
   }
 
   get id() { return this.#told.id; }
@@ -75,7 +78,8 @@ export class Publication extends Emitter {
     this.#elements.add(element);
     element.autoplay = true;
     element.playsInline = true;
-    if (this.participant.isLocal) element.muted = true;
+    // Browsers play what has no sound without a click only where it is muted.
+    if (this.participant.isLocal || this.kind === "video") element.muted = true;
     if (this.kind === "video") this.#visible.add(element);
     this.#play(element);
     this.#wants();
@@ -87,6 +91,7 @@ export class Publication extends Emitter {
       if (!this.#elements.delete(gone)) continue;
       this.#visible.delete(gone);
       gone.srcObject = null;
+      this.#playback.forget(gone);
     }
     if (!this.#isOver) this.#wants();
   }
@@ -114,6 +119,8 @@ export class Publication extends Emitter {
     const [shown] = element.srcObject?.getTracks?.() ?? [];
     if (shown === (this.#track ?? undefined)) return;
     element.srcObject = this.#track && new MediaStream([this.#track]);
+    if (this.#track) this.#playback.play(element);
+    else this.#playback.forget(element);
   }
 
   // The rest is the room's, and not for users.

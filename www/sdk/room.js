@@ -7,6 +7,7 @@ import { describe } from "./describe.js";
 import { Emitter } from "./emitter.js";
 import { LocalTrack } from "./local_track.js";
 import { Participant } from "./participant.js";
+import { Playback } from "./playback.js";
 import { Publication } from "./publication.js";
 import { Rpc, TOPIC } from "./rpc.js";
 import { Transfers } from "./transfers.js";
@@ -31,6 +32,7 @@ export class Room extends Emitter {
   #quality = { shown: [], arrives: {} };
   #rpc = new Rpc(async (text, to) => this.#inside().say(text, { topic: TOPIC, to: [to] }));
   #transfers = new Transfers((bytes) => this.#inside().send(bytes), (file) => this.emit("file", file));
+  #playback = new Playback((isBlocked) => this.emit("playbackBlocked", isBlocked));
   #watched;
   #timer = null;
   #isDue = false;
@@ -50,6 +52,7 @@ export class Room extends Emitter {
   get localParticipant() { return this.#participants.get(this.#own); }
   get localTracks() { return this.#tracks; }
   get quality() { return this.#quality; }
+  get isPlaybackBlocked() { return this.#playback.isBlocked; }
   get activeSpeaker() { return this.#participants.get(this.#speaking.active); }
   get speakers() {
     return this.#speaking.participants.map((id) => this.#participants.get(id)).filter(Boolean);
@@ -99,6 +102,9 @@ export class Room extends Emitter {
     this.#tracks.set(key, local);
     return local;
   }
+
+  // Plays what the browser kept back, where it is called while the user does something.
+  async startPlayback() { this.#playback.start(); }
 
   say(text, { to, ...options } = {}) {
     return this.#inside().say(text, { ...options, to: to?.map((it) => it.id ?? it) });
@@ -282,8 +288,11 @@ export class Room extends Emitter {
     const participant = this.#participants.get(told.participant);
     if (!participant) return;
     const isWanted = this.#options.subscribe ?? true;
-    const connection = () => this.#client?.peerConnection;
-    const publication = new Publication(participant, told, isWanted, (when) => this.#want(when), connection);
+    const publication = new Publication(participant, told, isWanted, {
+      wants: (when) => this.#want(when),
+      connection: () => this.#client?.peerConnection,
+      playback: this.#playback,
+    });
     this.#publications.set(told.id, publication);
     const local = participant.isLocal && this.#tracks.get(publication.key);
     if (local) {
