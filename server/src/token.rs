@@ -1,11 +1,12 @@
 //! `ferrite token`: makes a token for trying, signed with the first secret among the server's keys, and
 //! prints it alone.
 
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use ferrite_server::auth::{self, Grants, MintError, SOURCES, Ticket};
 use ferrite_server::config::read_time;
 
@@ -71,11 +72,19 @@ fn command() -> Command {
             "Lets them open rooms that nobody is in, where --new-rooms asks for that",
         ))
         .arg(switch("hidden", "Hides them from others"))
+        .arg(
+            value(
+                "room-size",
+                "How many may be in the room at a time, where they are the first in it",
+            )
+            .value_parser(value_parser!(NonZeroU32)),
+        )
 }
 
 fn value(name: &'static str, help: &'static str) -> Arg {
     let value_name = match name {
         "ttl" => "TIME".to_owned(),
+        "room-size" => "COUNT".to_owned(),
         _ => name.to_uppercase(),
     };
     Arg::new(name).long(name).value_name(value_name).help(help)
@@ -95,6 +104,7 @@ fn ticket(wish: &ArgMatches, now: SystemTime) -> Option<Ticket> {
         name: owned("name"),
         metadata: owned("metadata"),
         grants: grants(wish),
+        max_participants: wish.get_one("room-size").copied(),
         expires: now.checked_add(ttl)?,
     })
 }

@@ -3,6 +3,7 @@
 // Clippy knows only the tests themselves to be tests, not what they call.
 #![allow(clippy::unwrap_used)]
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -57,12 +58,23 @@ impl Sdk {
 
     /// A token for alice that it mints with this grant.
     fn mint(&self, options: &Value, grant: &Value) -> String {
+        self.mint_for(options, grant, &Value::Null)
+    }
+
+    /// The same for a room that is to be made so.
+    fn mint_for(&self, options: &Value, grant: &Value, room: &Value) -> String {
         let mut all = json!({ "identity": "alice", "ttl": 3600 });
         all.as_object_mut()
             .unwrap()
             .extend(options.as_object().unwrap().clone());
-        let task = json!({ "mint": [{ "options": all, "grant": grant }] });
-        self.run(SECRET, &task)[0].as_str().unwrap().to_owned()
+        let mut wish = json!({ "options": all, "grant": grant });
+        if !room.is_null() {
+            wish["room"] = room.clone();
+        }
+        self.run(SECRET, &json!({ "mint": [wish] }))[0]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     fn verify(&self, secret: &str, token: &str) -> Value {
@@ -137,6 +149,12 @@ fn takes_what_it_mints(sdk: &Sdk) {
     };
     assert_eq!(ticket.grants, expected);
 
+    let grant = json!({ "roomJoin": true, "room": ROOM });
+    let room = json!({ "maxParticipants": 5, "emptyTimeout": 60 });
+    let token = sdk.mint_for(&json!({}), &grant, &room);
+    let ticket = keys().verify(&token, ROOM, SystemTime::now()).unwrap();
+    assert_eq!(ticket.max_participants, NonZeroU32::new(5));
+
     let token = sdk.mint(&json!({}), &json!({ "roomAdmin": true, "room": ROOM }));
     assert_eq!(
         keys().verify(&token, ROOM, SystemTime::now()),
@@ -155,6 +173,7 @@ fn is_taken_by(sdk: &Sdk) {
             subscribe: false,
             ..defaults()
         },
+        max_participants: None,
         expires: now + Duration::from_secs(3600),
     };
     let token = mint(&keys(), &ticket, ROOM, now).unwrap();

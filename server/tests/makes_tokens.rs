@@ -2,6 +2,7 @@
 // Clippy knows only the tests themselves to be tests, not what they call.
 #![allow(clippy::unwrap_used)]
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::{Duration, SystemTime};
@@ -301,4 +302,21 @@ async fn a_server_with_keys_starts() {
     let key = format!("key:{SECRET}");
     let server = Running::start(&["--token-key", &key]).await;
     assert_ne!(server.media_port, 0);
+}
+
+#[tokio::test]
+async fn a_token_says_how_many_may_be_in_a_room() {
+    let key = format!("key:{SECRET}");
+    let arguments = ["--token-key", &key, "--room-size", "5"];
+    let token = made(&arguments, &[]).await;
+    let ticket = keys("key", SECRET).verify(&token, "den", SystemTime::now());
+    assert_eq!(ticket.unwrap().max_participants, NonZeroU32::new(5));
+    let token = made(&arguments[..2], &[]).await;
+    let ticket = keys("key", SECRET).verify(&token, "den", SystemTime::now());
+    assert_eq!(ticket.unwrap().max_participants, None);
+    for none in ["0", "-1", "many"] {
+        let most = format!("--room-size={none}");
+        let said = refusal(&[&["token"], &WISH[..], &["--token-key", &key, &most]].concat()).await;
+        assert!(said.contains("--room-size"), "{said}");
+    }
 }

@@ -61,6 +61,7 @@ async fn where_tokens_are_asked_for_one_is_to_see_and_who_is_hidden_is_not() {
             name: Some(name.to_owned()),
             metadata: None,
             grants,
+            max_participants: None,
             expires: now + Duration::from_secs(600),
         };
         mint(&keys, &ticket, room, now).unwrap()

@@ -10,7 +10,7 @@ import sys
 from datetime import timedelta
 
 import jwt
-from livekit.api import AccessToken, TokenVerifier, VideoGrants
+from livekit.api import AccessToken, RoomConfiguration, TokenVerifier, VideoGrants
 
 TASK = json.loads(sys.argv[1])
 KEY = TASK["key"], TASK["secret"]
@@ -24,6 +24,9 @@ def minted(wish):
     if "metadata" in options:
         token = token.with_metadata(options["metadata"])
     token = token.with_ttl(timedelta(seconds=options["ttl"]))
+    if "room" in wish:
+        room = {snake(name): value for name, value in wish["room"].items()}
+        token = token.with_room_config(RoomConfiguration(**room))
     grant = {snake(name): value for name, value in wish["grant"].items()}
     return token.with_grants(VideoGrants(**grant)).to_jwt()
 

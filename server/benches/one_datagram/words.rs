@@ -163,6 +163,7 @@ fn sit(rooms: &Arc<Rooms>, name: &str) -> Seat {
         metadata: None,
         grants: None,
         may_open: true,
+        max_participants: None,
     };
     let seat = Seat::take(rooms, "tea".into(), newcomer).unwrap();
     let _ = seat.publish((0..4).map(publication).collect());

@@ -1,6 +1,7 @@
 //! What is written in a token: RFC 7519's claims, and LiveKit's, with the defaults of LiveKit's server
-//! (`VideoGrant` in its `protocol/auth/grants.go`). What it has for other purposes is not read.
+//! (`VideoGrant` in its `protocol/auth/grants.go`, and of its `RoomConfiguration` how many a room may have). What it has for other purposes is not read.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
 use ferrite_protocol::Source;
@@ -30,6 +31,8 @@ pub(super) struct Claims {
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<String>,
     video: Option<Video>,
+    #[serde(rename = "roomConfig", skip_serializing_if = "Option::is_none")]
+    room_config: Option<RoomConfig>,
 }
 
 /// A time as seconds since 1970, which may have a fraction (RFC 7519 §2, NumericDate).
@@ -75,6 +78,13 @@ struct Video {
     hidden: Option<bool>,
 }
 
+/// LiveKit's `RoomConfiguration`: what a room is like that its bearer makes. Without a limit it has 0.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RoomConfig {
+    max_participants: Option<u32>,
+}
+
 impl Claims {
     /// What they come down to for who joins this room now.
     pub(super) fn ticket(self, room: &str, now: SystemTime) -> Result<Ticket, TokenError> {
@@ -96,6 +106,8 @@ impl Claims {
             name: self.name,
             metadata: self.metadata,
             grants: self.video.unwrap_or_default().grants(room)?,
+            max_participants: (self.room_config.unwrap_or_default().max_participants)
+                .and_then(NonZeroU32::new),
             expires,
         })
     }
@@ -110,6 +122,9 @@ impl Claims {
             name: ticket.name.clone(),
             metadata: ticket.metadata.clone(),
             video: Some(Video::of(&ticket.grants, room)),
+            room_config: ticket.max_participants.map(|most| RoomConfig {
+                max_participants: Some(most.get()),
+            }),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a token comes down to: who somebody is, and what they may do. Knows nothing of how it was written.
 
+use std::num::NonZeroU32;
 use std::time::SystemTime;
 
 use ferrite_protocol::Source;
@@ -15,6 +16,8 @@ pub struct Ticket {
     pub metadata: Option<String>,
     /// What they may do.
     pub grants: Grants,
+    /// How many may be in the room at a time, where they are the first in it.
+    pub max_participants: Option<NonZeroU32>,
     /// When the token runs out.
     pub expires: SystemTime,
 }

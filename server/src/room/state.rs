@@ -4,6 +4,7 @@
 mod moderation;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -81,6 +82,8 @@ pub struct Newcomer {
     pub grants: Option<Grants>,
     /// They may be the first in a room.
     pub may_open: bool,
+    /// How many may be in it at a time then, besides the server's own limit.
+    pub max_participants: Option<NonZeroU32>,
 }
 
 /// What somebody wants to publish.
@@ -124,6 +127,8 @@ pub struct Removal {
 #[derive(Debug)]
 pub(super) struct RoomState {
     limits: RoomLimits,
+    /// The most participants, as who came first said.
+    participants: usize,
     view: View,
     log: Log,
     next_serial: u64,
@@ -169,6 +174,7 @@ impl Private {
 impl RoomState {
     pub(super) fn new(limits: RoomLimits, view: View) -> Self {
         Self {
+            participants: limits.participants,
             limits,
             view,
             log: Log::default(),
@@ -198,13 +204,19 @@ impl RoomState {
         let mut members = self.view.members.iter();
         let same = members.find(|member| member.participant.id == newcomer.id);
         let same = same.map(|member| member.serial);
-        let limit = self.limits.participants;
-        if self.view.members.len() - usize::from(same.is_some()) >= limit {
-            return Err(RoomError::Full(limit));
-        }
         let is_first = self.view.members.is_empty();
         if is_first && !newcomer.may_open {
             return Err(RoomError::NotAllowed("open a room that nobody is in"));
+        }
+        if is_first {
+            let most = newcomer.max_participants.map(NonZeroU32::get);
+            let most = most.and_then(|most| usize::try_from(most).ok());
+            let limit = self.limits.participants;
+            self.participants = most.map_or(limit, |most| most.min(limit));
+        }
+        let limit = self.participants;
+        if self.view.members.len() - usize::from(same.is_some()) >= limit {
+            return Err(RoomError::Full(limit));
         }
         if let Some(serial) = same {
             self.remove(serial, LeaveCause::JoinedElsewhere, None);

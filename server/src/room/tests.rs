@@ -33,6 +33,7 @@ fn newcomer(id: &str) -> Newcomer {
         metadata: None,
         grants: None,
         may_open: true,
+        max_participants: None,
     }
 }
 
@@ -476,6 +477,7 @@ fn a_program_sees_who_is_hidden_and_no_room_that_has_ended() {
     assert!(rooms.is_empty());
 }
 
+mod full;
 mod large;
 mod loudest;
 mod muting;

@@ -37,6 +37,7 @@ pub(super) fn admit(
             name,
             metadata,
             grants: None,
+            max_participants: None,
             may_open: true,
         });
     }
@@ -45,6 +46,7 @@ pub(super) fn admit(
     Ok(Newcomer {
         may_open: new_rooms == NewRooms::Anybody || ticket.grants.create,
         grants: Some(ticket.grants),
+        max_participants: ticket.max_participants,
         id: ParticipantId(ticket.identity),
         name: ticket.name.or(name),
         metadata: ticket.metadata.or(metadata),

@@ -344,6 +344,7 @@ mod tests {
             metadata: None,
             grants: None,
             may_open: true,
+            max_participants: None,
         };
         Seat::take(rooms, "r".into(), newcomer).unwrap()
     }

@@ -1,5 +1,6 @@
 //! A server whose rooms take a token, and who makes them.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
 use ferrite_server::auth::{Grants, Key, Keys, Ticket, mint};
@@ -18,14 +19,31 @@ impl Mint {
     }
 
     pub fn token_until(&self, identity: &str, grants: Grants, expires: SystemTime) -> String {
-        let ticket = Ticket {
-            identity: identity.to_owned(),
-            name: Some(identity.to_uppercase()),
-            metadata: Some(format!("of {identity}")),
-            grants,
-            expires,
-        };
-        mint(&self.0, &ticket, "tea", SystemTime::now()).unwrap()
+        self.of(&ticket(identity, grants, expires))
+    }
+
+    /// For a room of so many, where they are the first in it.
+    pub fn token_for_room_of(&self, most: u32, identity: &str, grants: Grants) -> String {
+        let expires = SystemTime::now() + Duration::from_secs(600);
+        self.of(&Ticket {
+            max_participants: NonZeroU32::new(most),
+            ..ticket(identity, grants, expires)
+        })
+    }
+
+    fn of(&self, ticket: &Ticket) -> String {
+        mint(&self.0, ticket, "tea", SystemTime::now()).unwrap()
+    }
+}
+
+fn ticket(identity: &str, grants: Grants, expires: SystemTime) -> Ticket {
+    Ticket {
+        identity: identity.to_owned(),
+        name: Some(identity.to_uppercase()),
+        metadata: Some(format!("of {identity}")),
+        grants,
+        max_participants: None,
+        expires,
     }
 }
 

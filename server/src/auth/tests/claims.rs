@@ -23,6 +23,7 @@ fn a_ticket_says_what_the_claims_say() {
         name: Some("Alice".to_owned()),
         metadata: Some("{\"seat\":1}".to_owned()),
         grants: defaults(),
+        max_participants: None,
         expires: at(2_000_000_100),
     };
     assert_eq!(said, Ok(expected));

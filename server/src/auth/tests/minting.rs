@@ -3,6 +3,7 @@
 use super::*;
 use crate::auth::{KeyError, MAX_TOKEN_BYTES, MIN_SECRET_BYTES, MintError, SOURCES, mint};
 use proptest::prelude::*;
+use std::num::NonZeroU32;
 
 fn ticket() -> Ticket {
     Ticket {
@@ -10,6 +11,7 @@ fn ticket() -> Ticket {
         name: None,
         metadata: None,
         grants: defaults(),
+        max_participants: None,
         expires: now() + Duration::from_secs(60),
     }
 }
@@ -34,14 +36,15 @@ fn any_ticket() -> impl Strategy<Value = Ticket> {
         prop::option::of("\\PC{0,30}"),
         prop::option::of("\\PC{0,100}"),
     );
-    (texts, any_grants(), 0_u64..1_000_000).prop_map(|((identity, name, metadata), grants, ttl)| {
-        Ticket {
-            identity,
-            name,
-            metadata,
-            grants,
-            expires: now() + Duration::from_secs(ttl),
-        }
+    let most = prop::option::of(1..=u32::MAX);
+    let all = (texts, any_grants(), most, 0_u64..1_000_000);
+    all.prop_map(|((identity, name, metadata), grants, most, ttl)| Ticket {
+        identity,
+        name,
+        metadata,
+        grants,
+        max_participants: most.and_then(NonZeroU32::new),
+        expires: now() + Duration::from_secs(ttl),
     })
 }
 

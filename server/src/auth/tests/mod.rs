@@ -12,6 +12,7 @@ use super::{Grants, Key, Keys, Ticket, TokenError};
 mod claims;
 mod minting;
 mod public_keys;
+mod room_config;
 mod tampering;
 
 const SECRET: &str = "a secret of thirty-two bytes is ok";
