@@ -10,7 +10,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Arg, Command, value_parser};
 use ferrite_server::embedded;
-use serde_json::json;
 
 use crate::command_line::{refuse, say, wish};
 
@@ -54,6 +53,30 @@ const DOCUMENTS: [(&str, &str); 3] = [
     ("LICENSE-APACHE", include_str!("../../LICENSE-APACHE")),
 ];
 
+/// As text: resolvers take the first condition that they know, so `types` has to come before `default`, and a map of
+/// `serde_json` sorts them.
+const MANIFEST: &str = concat!(
+    r#"{
+  "name": "ferrite-client",
+  "version": ""#,
+    env!("CARGO_PKG_VERSION"),
+    r#"",
+  "description": "The browser client of a Ferrite server: calls and rooms over WebRTC.",
+  "license": "MIT OR Apache-2.0",
+  "type": "module",
+  "sideEffects": ["./ferrite_room.js"],
+  "exports": {
+    ".": { "types": "./ferrite_client.d.ts", "default": "./ferrite_client.js" },
+    "./inline": { "types": "./inline.d.ts", "default": "./inline.js" },
+    "./room": { "types": "./ferrite_room.d.ts", "default": "./ferrite_room.js" },
+    "./sdk": { "types": "./sdk/index.d.ts", "default": "./sdk/index.js" },
+    "./ferrite_client_bg.wasm": "./ferrite_client_bg.wasm",
+    "./package.json": "./package.json"
+  }
+}
+"#
+);
+
 const NO_CLIENT: &str = "this server was built without the browser client (FERRITE_NO_CLIENT)";
 
 pub(crate) fn main() -> ExitCode {
@@ -89,7 +112,7 @@ fn command() -> Command {
 /// All of the package. `None` if the client is not in this build.
 fn files() -> Option<Vec<(&'static str, Vec<u8>)>> {
     let mut files = vec![
-        ("package.json", manifest().into_bytes()),
+        ("package.json", MANIFEST.into()),
         ("inline.js", inline(embedded(WASM)?).into_bytes()),
         ("inline.d.ts", INLINE_TYPES.into()),
     ];
@@ -98,27 +121,6 @@ fn files() -> Option<Vec<(&'static str, Vec<u8>)>> {
     }
     files.extend(DOCUMENTS.map(|(name, text)| (name, text.into())));
     Some(files)
-}
-
-fn manifest() -> String {
-    let module = |script: &str, types: &str| json!({ "types": types, "default": script });
-    let manifest = json!({
-        "name": "ferrite-client",
-        "version": env!("CARGO_PKG_VERSION"),
-        "description": "The browser client of a Ferrite server: calls and rooms over WebRTC.",
-        "license": "MIT OR Apache-2.0",
-        "type": "module",
-        "sideEffects": ["./ferrite_room.js"],
-        "exports": {
-            ".": module("./ferrite_client.js", "./ferrite_client.d.ts"),
-            "./inline": module("./inline.js", "./inline.d.ts"),
-            "./room": module("./ferrite_room.js", "./ferrite_room.d.ts"),
-            "./sdk": module("./sdk/index.js", "./sdk/index.d.ts"),
-            "./ferrite_client_bg.wasm": "./ferrite_client_bg.wasm",
-            "./package.json": "./package.json",
-        },
-    });
-    format!("{manifest:#}\n")
 }
 
 /// A module that needs no file beside it.

@@ -65,6 +65,26 @@ async fn it_holds_what_it_exports() -> Result<()> {
     Ok(())
 }
 
+/// TypeScript takes the first condition that it knows, and `default` is one:
+/// <https://www.typescriptlang.org/docs/handbook/modules/reference.html>.
+#[tokio::test]
+async fn its_types_come_before_its_scripts() -> Result<()> {
+    let package = write_package(&artefacts::fresh("npm_types")?).await?;
+    let manifest = fs::read_to_string(package.join("package.json"))?;
+    // As it is written: a parsed one may be sorted.
+    let mut last = "";
+    let mut defaults = 0;
+    for key in manifest.split('"').skip(1).step_by(2) {
+        if key == "default" {
+            ensure!(last.ends_with(".d.ts"), "{last} comes before a default");
+            defaults += 1;
+        }
+        last = key;
+    }
+    ensure!(defaults == 4, "{manifest}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_directory_that_cannot_be_made_is_named() -> Result<()> {
     let output = run_to_end(&["npm", "/dev/null/package"]).await?;
