@@ -233,7 +233,7 @@ export interface RoomEvents {
   playbackBlocked: boolean;
   /**
    * Somebody else muted what this client publishes, and perhaps said why; `mute()` and `unmute()` of its track say otherwise.
-   * After a cut it may be told once more.
+   * After a cut it may be told once more, where it is still so and `unmute()` was not called since.
    */
   muted: { publication: Publication; reason?: string };
   left: FerriteLeft;

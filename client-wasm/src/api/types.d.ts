@@ -326,7 +326,7 @@ export interface FerriteEvents {
   said: FerriteRoomMessage;
   /** Something in the room could not be done that nobody waits for; the server's words. */
   complaint: string;
-  /** Somebody else muted what this client publishes; `unmute` ends that. After a cut it may be told once more. */
+  /** Somebody else muted what this client publishes; `unmute` ends that. After a cut it may be told once more, unless that was called since. */
   muted: FerriteMuted;
   /** This client is in the room no more. All that was in it is told to be gone before this. */
   left: FerriteLeft;

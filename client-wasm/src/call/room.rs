@@ -425,11 +425,10 @@ impl Room {
             ServerMessage::Done { id } => self.done(id, out),
             // Of a room the server would have told before it answered this.
             ServerMessage::Pong { .. } if self.state == State::Returning => self.forget(out),
-            // The update before it shows it.
             ServerMessage::Muted {
                 publication,
                 reason,
-            } => out.push(Effect::ShowMuted(publication, reason)),
+            } => self.muted_by_others(publication, reason, out),
             // These are about other things than the room.
             ServerMessage::Welcome { .. }
             | ServerMessage::IceServers { .. }
@@ -494,6 +493,20 @@ impl Room {
     fn gone(&mut self, who: ParticipantId, cause: Option<DepartureCause>, out: &mut Vec<Effect>) {
         self.people.retain(|it| it.id != who);
         out.extend(cause.map(|cause| Effect::Depart(who, cause)));
+    }
+
+    /// The update before it shows it. Said again after a cut, it may be of what this client has unmuted since, and the
+    /// server has not heard so.
+    fn muted_by_others(
+        &self,
+        publication: PublicationId,
+        reason: Option<String>,
+        out: &mut Vec<Effect>,
+    ) {
+        let key = publication.parts().map(|(_, key)| key);
+        if key.is_some_and(|key| self.is_muted(key)) {
+            out.push(Effect::ShowMuted(publication, reason));
+        }
     }
 
     fn update(&mut self, participant: Participant) {

@@ -209,10 +209,6 @@ impl RoomApp {
     /// Somebody who may muted this. The microphone is off already.
     fn on_muted(&mut self, publication: &PublicationId, reason: Option<&str>) {
         let key = publication.parts().map(|(_, key)| key);
-        // Said again after the WebSocket was cut, and switched on meanwhile.
-        if key.is_some_and(|key| !self.client.room().is_muted(key)) {
-            return;
-        }
         if key == Some(CAMERA) {
             self.devices.release(Kind::Video);
             self.publish();

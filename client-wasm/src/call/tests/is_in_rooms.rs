@@ -23,7 +23,7 @@ fn slots(pictures: usize, sounds: usize) -> SlotCounts {
     SlotCounts { pictures, sounds }
 }
 
-fn person(id: &str, muted: bool) -> Participant {
+pub(super) fn person(id: &str, muted: bool) -> Participant {
     let publication = |key: &str, kind, source| ferrite_protocol::Publication {
         id: PublicationId::of(&id.into(), key),
         kind,
@@ -99,7 +99,7 @@ fn sent(effects: &[Effect]) -> Vec<&'static str> {
     sent.collect()
 }
 
-fn id_of(effects: &[Effect]) -> Option<RequestId> {
+pub(super) fn id_of(effects: &[Effect]) -> Option<RequestId> {
     effects.iter().find_map(|effect| match effect {
         Effect::Send(
             ClientMessage::Join { id, .. }

@@ -4,6 +4,7 @@ mod ends;
 mod falls_silent;
 mod gathers_with_others;
 mod is_in_rooms;
+mod is_muted_by_others;
 mod loses_the_server;
 mod negotiates;
 mod rebuilds_the_peer;
