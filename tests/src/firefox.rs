@@ -95,6 +95,12 @@ impl Firefox {
         Self::start_with(dir, preferences).await
     }
 
+    /// The same where pages play no sound until somebody does something there, as for most people.
+    pub async fn start_silent(dir: &Path) -> Result<Self> {
+        let policy = [("media.autoplay.default", "1")];
+        Self::start_with(dir, preferences(TONE) + &written(policy)).await
+    }
+
     async fn start_with(dir: &Path, preferences: String) -> Result<Self> {
         let profile = dir.join("profile");
         std::fs::create_dir_all(&profile)?;
@@ -213,11 +219,28 @@ pub fn firefox_lab(
     play: impl AsyncFnOnce(&Firefox) -> Result<()> + Send,
 ) -> Result<()> {
     apart(name, &[], async |dir, server| {
-        let firefox = Firefox::start(dir).await?;
-        firefox.open_lab(&server.url("/healthz")).await?;
-        let played = play(&firefox).await;
-        played.and(firefox.close().await)
+        in_lab(Firefox::start(dir).await?, server, play).await
     })
+}
+
+/// The same in a Firefox that plays no sound until somebody does something.
+pub fn silent_firefox_lab(
+    name: &str,
+    play: impl AsyncFnOnce(&Firefox) -> Result<()> + Send,
+) -> Result<()> {
+    apart(name, &[], async |dir, server| {
+        in_lab(Firefox::start_silent(dir).await?, server, play).await
+    })
+}
+
+async fn in_lab(
+    firefox: Firefox,
+    server: &Server,
+    play: impl AsyncFnOnce(&Firefox) -> Result<()>,
+) -> Result<()> {
+    firefox.open_lab(&server.url("/healthz")).await?;
+    let played = play(&firefox).await;
+    played.and(firefox.close().await)
 }
 
 /// Runs `play` in a Firefox and a Chromium, on a fresh server with these flags, in a network of their own.

@@ -63,6 +63,7 @@ pub use app::App;
 pub use browser::{Browser, BrowserOptions, Permission};
 pub use firefox::{
     Firefox, firefox_and_chromium, firefox_lab, firefox_on_the_move, firefoxes_and_chromiums,
+    silent_firefox_lab,
 };
 pub use room_page::RoomPage;
 pub use scene::{Scene, scene, scene_on, scene_with};

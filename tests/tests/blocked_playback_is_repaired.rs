@@ -1,7 +1,7 @@
 //! What the browser keeps back until somebody clicks is told to programs, and plays after one click.
 
 use anyhow::Result;
-use ferrite_tests::{BrowserOptions, scene_with};
+use ferrite_tests::{BrowserOptions, scene_with, silent_firefox_lab};
 
 /// Two programs on a page that nobody has clicked on. One has a button.
 const BLOCKED: &str = r"
@@ -63,4 +63,17 @@ async fn programs_know_what_is_blocked_and_one_click_plays_it() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[test]
+fn firefox_says_what_it_blocks_and_one_key_plays_it() -> Result<()> {
+    silent_firefox_lab("firefox_blocked_playback", async |firefox| {
+        firefox.run(&format!("{{ {BLOCKED} }}"), vec![]).await?;
+        let focus = "document.querySelector('#sound').focus();";
+        firefox.run(focus, vec![]).await?;
+        // Enter (WebDriver §15.4.2).
+        firefox.press('\u{e007}').await?;
+        firefox.run(&format!("{{ {PLAYS} }}"), vec![]).await?;
+        Ok(())
+    })
 }
