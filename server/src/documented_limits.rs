@@ -233,7 +233,11 @@ fn rows() -> Vec<(&'static str, Vec<String>)> {
         ("participants of a room", vec![n(limits.participants, " (")]),
         (
             "what changes in a room",
-            vec![n(room::AT_ONCE, ";"), ms(room::LONGEST_GATHER)],
+            vec![
+                n(room::AT_ONCE, ";"),
+                ms(room::LONGEST_GATHER),
+                ms(room::LONGEST_COMING),
+            ],
         ),
         (
             "offer ",

@@ -168,6 +168,11 @@ impl Estimator {
         }
     }
 
+    /// The round trip of the newest feedback, which may have waited a moment for others: at most so long.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.heard.map(|_| self.round_trip)
+    }
+
     /// Has a trace written of everything from now on, which is its beginning.
     fn begin_trace(&mut self, now: Instant, sink: Box<dyn Sink>) {
         self.trace = Some(Box::new(Trace::new(now, sink)));

@@ -1,7 +1,7 @@
 //! When the estimator of a path begins: with the first packet that gets a number, for where nothing has one nobody
 //! will say what arrives; or, where the other end makes an estimate of its own, with the first word of that.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Estimate, Estimator, ReceiverEstimator, Sink};
 
@@ -33,6 +33,11 @@ impl PathEstimator {
     /// As it is.
     pub fn get(&self) -> Option<&Estimator> {
         self.estimator.as_deref()
+    }
+
+    /// The round trip, as far as feedback tells.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.get()?.round_trip()
     }
 
     /// To be told something.

@@ -41,7 +41,7 @@ pub use registry::Rooms;
 #[doc(hidden)]
 pub use seat::Seat;
 #[cfg(test)]
-pub(crate) use seat::{AT_ONCE, LONGEST_GATHER};
+pub(crate) use seat::{AT_ONCE, LONGEST_COMING, LONGEST_GATHER};
 #[doc(hidden)]
 pub use slots::{Assigned, SlotKind, assign};
 #[cfg(test)]

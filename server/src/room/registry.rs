@@ -37,6 +37,8 @@ pub(super) struct Room {
     /// The room's name in the media plane.
     pub(super) gathering: Gathering,
     view: watch::Sender<Arc<View>>,
+    /// Something changed that nobody should wait for long to see.
+    pressing: watch::Sender<()>,
 }
 
 impl Rooms {
@@ -68,7 +70,7 @@ impl Rooms {
             }
             None => Arc::new(Room::new(self.limits, id.clone())),
         };
-        let serial = room.change(|state| state.enter(newcomer, inbox))?;
+        let serial = room.change_company(|state| state.enter(newcomer, inbox))?;
         rooms.insert(id.clone(), Arc::clone(&room));
         Ok((room, serial))
     }
@@ -103,7 +105,7 @@ impl Rooms {
         cause: Option<DepartureCause>,
     ) {
         let mut rooms = self.lock();
-        room.change(|state| state.leave(serial, cause));
+        room.change_company(|state| state.leave(serial, cause));
         let is_known = rooms.get(id).is_some_and(|known| Arc::ptr_eq(known, room));
         if is_known && room.state().is_over() {
             rooms.remove(id);
@@ -151,6 +153,7 @@ impl Room {
             state: Mutex::new(RoomState::new(limits, view.clone())),
             gathering: Gathering::default(),
             view: watch::Sender::new(Arc::new(view)),
+            pressing: watch::Sender::new(()),
         }
     }
 
@@ -167,6 +170,14 @@ impl Room {
 
     /// Changes the room, and shows everybody.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut RoomState) -> T) -> T {
+        let result = self.change_company(change);
+        self.pressing.send_replace(());
+        result
+    }
+
+    /// Changes who is in the room, or what they publish: in a large room everybody is shown that in a while, together with
+    /// what else of the kind there is by then.
+    pub(super) fn change_company<T>(&self, change: impl FnOnce(&mut RoomState) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state);
         // While it is held: views come in the order of the changes.
@@ -179,11 +190,12 @@ impl Room {
         let mut state = self.state();
         if state.hear(now, serial, track, voice) {
             self.view.send_replace(Arc::new(state.view().clone()));
+            self.pressing.send_replace(());
         }
     }
 
-    /// The view of somebody in the room.
-    pub(super) fn watch(&self) -> watch::Receiver<Arc<View>> {
-        self.view.subscribe()
+    /// The view of somebody in the room, and what tells them that they should look at it.
+    pub(super) fn watch(&self) -> (watch::Receiver<Arc<View>>, watch::Receiver<()>) {
+        (self.view.subscribe(), self.pressing.subscribe())
     }
 }

@@ -18,17 +18,37 @@ use crate::auth::Grants;
 use crate::media::{Gathering, TrackId, Voice};
 
 /// Rooms of so many are shown each change at once. Each change costs everybody a look at everybody, so in larger ones
-/// changes gather: for a millisecond for each member above that, and for [`LONGEST_GATHER`] at the most.
+/// changes gather: for a millisecond for each member above that, and for [`LONGEST_GATHER`] at the most. Those of who is
+/// there and what they publish, of which there are most while a room fills, for two milliseconds for each member, and for
+/// [`LONGEST_COMING`] at the most.
 pub(crate) const AT_ONCE: usize = 32;
 
 /// Half of what is kept of somebody's sound from before they were chosen to be heard (`forward::lead_in`): nobody's first
 /// syllable is lost by it.
 pub(crate) const LONGEST_GATHER: Duration = Duration::from_millis(100);
 
-/// How long changes of a room of so many gather.
-fn gather(members: usize) -> Duration {
-    let above = members.saturating_sub(AT_ONCE);
-    Duration::from_millis(above as u64).min(LONGEST_GATHER)
+/// Nobody sees within half a second that a picture more is there, among hundreds.
+pub(crate) const LONGEST_COMING: Duration = Duration::from_millis(500);
+
+/// When a room is looked at again.
+#[derive(Clone, Copy, Debug)]
+struct NextLook {
+    /// Where something changed that is not only who is there and what they publish.
+    pressing: Instant,
+    /// Whatever changed.
+    any: Instant,
+}
+
+impl NextLook {
+    /// After a look at a room of so many. `None` is at once.
+    fn after(now: Instant, members: usize) -> Option<Self> {
+        let above = members.checked_sub(AT_ONCE).filter(|above| *above > 0)?;
+        let (gather, coming) = (above as u64, 2 * members as u64);
+        Some(Self {
+            pressing: now + Duration::from_millis(gather).min(LONGEST_GATHER),
+            any: now + Duration::from_millis(coming).min(LONGEST_COMING),
+        })
+    }
 }
 
 /// A place in a room, and the view from it.
@@ -40,8 +60,10 @@ pub struct Seat {
     serial: u64,
     participant: ParticipantId,
     view: watch::Receiver<Arc<View>>,
+    /// Something changed that is not only who is there and what they publish.
+    pressing: watch::Receiver<()>,
     /// Until when changes gather.
-    next_look: Option<Instant>,
+    next_look: Option<NextLook>,
     inbox: Arc<Inbox>,
     /// What others are to be told of why it was given up.
     departure: Option<DepartureCause>,
@@ -56,10 +78,12 @@ impl Seat {
         let participant = newcomer.id.clone();
         let inbox = rooms.new_inbox();
         let (room, serial) = rooms.enter(&id, newcomer, inbox.clone())?;
+        let (view, pressing) = room.watch();
         Ok(Self {
             rooms: rooms.clone(),
             id,
-            view: room.watch(),
+            view,
+            pressing,
             next_look: None,
             room,
             serial,
@@ -101,22 +125,25 @@ impl Seat {
 
     /// The room as it is now.
     pub fn view(&mut self) -> Arc<View> {
+        // First: what changes meanwhile is seen twice, and not never.
+        self.pressing.mark_unchanged();
         let view = self.view.borrow_and_update().clone();
-        let gather = gather(view.members.len());
-        self.next_look = (!gather.is_zero()).then(|| Instant::now() + gather);
+        self.next_look = NextLook::after(Instant::now(), view.members.len());
         view
     }
 
     /// Waits until the room is no longer as [`view`](Self::view) last said, and in a large one until a look at it is worth
-    /// what it costs: a tenth of a second after the last, at the most.
+    /// what it costs: half a second after the last, at the most.
     pub async fn changed(&mut self) {
+        let Some(next) = self.next_look else {
+            return changed(&mut self.view).await;
+        };
         // First: what wakes one meanwhile need not.
-        if let Some(next) = self.next_look {
-            sleep_until(next.into()).await;
-        }
-        // A room outlives its seats: this one is in it.
-        if self.view.changed().await.is_err() {
-            std::future::pending::<()>().await;
+        sleep_until(next.pressing.into()).await;
+        let (view, pressing) = (&mut self.view, &mut self.pressing);
+        tokio::select! {
+            () = changed(pressing) => {}
+            () = async { sleep_until(next.any.into()).await; changed(view).await } => {}
         }
     }
 
@@ -166,7 +193,8 @@ impl Seat {
     /// When they may not publish that, or not so much. Then nothing changes.
     pub fn publish(&self, wanted: Vec<NewPublication>) -> Result<Vec<TrackId>, RoomError> {
         let new_track = || self.rooms.new_track();
-        self.change(|state| state.publish(self.serial, wanted, new_track))
+        self.room
+            .change_company(|state| state.publish(self.serial, wanted, new_track))
     }
 
     /// Takes the whole list of what they have muted.
@@ -261,9 +289,91 @@ impl Seat {
     }
 }
 
+/// Waits for something else than was looked at. A room outlives its seats: whoever waits is in it.
+async fn changed<T>(what: &mut watch::Receiver<T>) {
+    if what.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         self.rooms
             .leave(&self.id, &self.room, self.serial, self.departure);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::room::RoomLimits;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const MOMENT: Duration = Duration::from_millis(50);
+
+    fn sit(rooms: &Arc<Rooms>, id: &str) -> Seat {
+        let newcomer = Newcomer {
+            id: id.into(),
+            name: None,
+            metadata: None,
+            grants: None,
+            may_open: true,
+            max_participants: None,
+        };
+        Seat::take(rooms, "tea".into(), newcomer).unwrap()
+    }
+
+    #[test]
+    fn changes_gather_in_large_rooms_and_longest_those_of_who_is_there() {
+        let now = Instant::now();
+        let waits = |members| {
+            let next = NextLook::after(now, members)?;
+            Some([next.pressing - now, next.any - now].map(|it| it.as_millis()))
+        };
+        assert_eq!([0, 1, AT_ONCE].map(waits), [None; 3]);
+        let some = [AT_ONCE + 1, 100, 200, 2000].map(waits).map(Option::unwrap);
+        assert_eq!(some, [[1, 66], [68, 200], [100, 400], [100, 500]]);
+    }
+
+    #[tokio::test]
+    async fn who_comes_and_goes_is_waited_for_and_anything_else_is_not() {
+        let limits = RoomLimits {
+            participants: 3,
+            publications: 1,
+            room_publications: 1,
+        };
+        let rooms = Arc::new(Rooms::new(1, limits));
+        let (mut seat, other) = (sit(&rooms, "who looks"), sit(&rooms, "who is seen"));
+        let look = |seat: &mut Seat| {
+            let (seen, now) = (seat.view().members.len(), Instant::now());
+            seat.next_look = Some(NextLook {
+                pressing: now,
+                any: now + HOUR,
+            });
+            seen
+        };
+        look(&mut seat);
+        let third = sit(&rooms, "who comes");
+        other.publish(Vec::new()).unwrap();
+        drop(third);
+        let waited = timeout(MOMENT, seat.changed()).await;
+        waited.expect_err("of who comes and goes nobody is told at once");
+        other.update(Some("Ada".to_owned()), None).unwrap();
+        timeout(HOUR, seat.changed()).await.unwrap();
+        // What was seen is waited for no more, also where it was seen before it was waited for.
+        other.update(Some("Zoë".to_owned()), None).unwrap();
+        look(&mut seat);
+        let waited = timeout(MOMENT, seat.changed()).await;
+        waited.expect_err("it was seen");
+        seat.next_look = seat.next_look.map(|next| NextLook {
+            any: next.pressing,
+            ..next
+        });
+        let third = sit(&rooms, "who comes again");
+        timeout(HOUR, seat.changed()).await.unwrap();
+        assert_eq!(look(&mut seat), 3);
+        drop(third);
     }
 }

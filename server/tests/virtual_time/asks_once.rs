@@ -11,7 +11,9 @@ use rand::Rng;
 
 use crate::harness::festival::Festival;
 use crate::harness::film::FRAME;
+use crate::harness::pyramid::{Codec, Mode, SIZES};
 use crate::harness::road::Road;
+use crate::harness::theatre::Theatre;
 use crate::harness::{Datagram, seed, seeds};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -221,4 +223,29 @@ fn what_is_asked_for_is_sent_again_within_its_time_once_a_round_and_later_not() 
             "{answered}, {refused}, seed {seed}"
         );
     }
+}
+
+#[test]
+fn who_says_when_packets_came_is_sent_them_again_for_as_long_as_that_takes_and_no_longer() {
+    let mut theatre = Theatre::new(seed(1), Codec::Vp9, Mode::Key);
+    let at = theatre.enter(10_000_000.0, SIZES[0]);
+    theatre.run_for(3 * SECOND);
+    let (now, seat) = (theatre.world.now, &theatre.seats[at]);
+    let of_age = |ms| {
+        let mut newest_first = seat.came.iter().rev();
+        let found = newest_first.find(|came| now - came.at >= Duration::from_millis(ms));
+        found.unwrap().sequence
+    };
+    let asked = [of_age(UNKNOWN_SPAN.as_millis() as u64 / 2), of_age(5)];
+    let caller = &mut theatre.world.callers[seat.number];
+    let media = caller.slot(0);
+    let mut nack = Vec::new();
+    rtcp::write_nack(&mut nack, 1, media, &asked);
+    caller.far.send_rtcp(&nack);
+    theatre.world.run_for(2 * ROUND_TRIP);
+    let caller = &theatre.world.callers[seat.number];
+    let others = caller.far.rtp.iter().filter(|it| it.header.ssrc != media);
+    let again = others.filter_map(|it| it.payload().first_chunk().copied());
+    let again: Vec<_> = again.map(u16::from_be_bytes).collect();
+    assert_eq!(again, asked[1..], "asked for {asked:?}");
 }

@@ -111,6 +111,11 @@ impl Egress {
         least.max(self.keeps_sent_for(now, rtt))
     }
 
+    /// What is sent is remembered for so long, for it is not kept for longer.
+    pub fn keep_sent_for(&mut self, span: Duration) {
+        self.kept_for = span.min(HISTORY_SPAN);
+    }
+
     fn keeps_sent_for(&self, now: Instant, rtt: Option<Duration>) -> Duration {
         let is_lossy = self.asked.is_some_and(|at| now < at + LOSSY_FOR);
         let least = if is_lossy { LOSSY_SPAN } else { CLEAN_SPAN };
@@ -138,7 +143,7 @@ impl Egress {
             return;
         }
         let at = self.ms(now);
-        let span = HISTORY_SPAN.as_millis() as u32;
+        let span = self.kept_for.as_millis() as u32;
         self.history
             .drop_while(|sent| at.get() - sent.at.get() > span);
         let sent = Sent {

@@ -14,7 +14,7 @@
 //! | `unwritten` | a packet that has its numbers and is to be written later |
 //! | `sent`, `again` | what may be asked for again, and how that and padding are sent |
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::congestion::ALL_TEMPORAL;
 use crate::media::id::TrackId;
@@ -77,6 +77,8 @@ pub struct Egress {
     rtx_sequence: u16,
     /// By our sequence numbers.
     history: SequenceRing<Sent>,
+    /// How long what it holds is remembered.
+    kept_for: Duration,
     created: Option<Instant>,
     /// When the other end last asked for something again.
     asked: Option<Instant>,
@@ -143,6 +145,7 @@ impl Egress {
             first_sequence,
             rtx_sequence: first_sequence,
             history: SequenceRing::new(MAX_HISTORY),
+            kept_for: HISTORY_SPAN,
             created: None,
             asked: None,
             selected: Some(Shown::echoed(TrackId::default())),

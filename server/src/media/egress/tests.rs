@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::again::{LOSSY_FOR, RETRANSMIT_INTERVAL};
+use super::again::RETRANSMIT_INTERVAL;
 use super::*;
 use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::packet::SourceClock;
@@ -13,6 +13,7 @@ use crate::media::sdp::{CodecKind, Direction};
 
 mod beginnings;
 mod frames;
+mod kept;
 mod red;
 mod spatial;
 mod temporal;
@@ -229,29 +230,6 @@ fn retransmits_once_in_a_while_and_not_more_than_its_share() {
         })
         .count();
     assert!(answered < 4, "{answered} answers to a flood");
-}
-
-#[test]
-fn packets_are_kept_for_some_round_trips_and_longer_where_some_were_lost() {
-    let ms = Duration::from_millis;
-    let mut egress = egress(MediaKind::Video);
-    let now = Instant::now();
-    assert_eq!(
-        egress.keeps_for(now, None),
-        Duration::ZERO,
-        "nothing was sent"
-    );
-    egress.forward(now, &packet(7, 1, KEY), false).unwrap();
-    let kept = |egress: &Egress, now, rtt: u64| egress.keeps_for(now, Some(ms(rtt)));
-    assert_eq!(egress.keeps_for(now, None), ms(400));
-    let spans = [10, 150, 3000].map(|rtt| kept(&egress, now, rtt));
-    assert_eq!(spans, [ms(100), ms(600), ms(1000)]);
-    egress.wanted(now, 500).unwrap();
-    assert_eq!(kept(&egress, now, 10), ms(400));
-    assert_eq!(kept(&egress, now + LOSSY_FOR, 10), ms(100));
-    let mut sound = Egress::new(&section(MediaKind::Audio), stream(), 500);
-    sound.forward(now, &packet(7, 1, KEY), false).unwrap();
-    assert_eq!(sound.keeps_for(now, None), Duration::ZERO);
 }
 
 /// What a stream makes of packets of any track and layer, given as these, and their numbers.

@@ -13,6 +13,8 @@ pub const LEAD_IN: Duration = Duration::from_millis(200);
 pub const MAX_PACKETS: usize = 20;
 /// Bytes kept, at most.
 pub const MAX_BYTES: usize = 16 * 1024;
+/// Packets for which room is made at a time.
+const STEP: usize = 4;
 
 /// The packets, in the order they came.
 #[derive(Debug, Default)]
@@ -28,7 +30,12 @@ impl LeadIn {
             CodecKind::Opus | CodecKind::Red => {}
             CodecKind::Vp8 | CodecKind::Vp9 | CodecKind::H264 | CodecKind::Av1 => return,
         }
+        self.sweep(media.arrived);
         self.bytes += media.packet.len();
+        if self.packets.len() == self.packets.capacity() {
+            // By itself it doubles, and there is one for every voice.
+            self.packets.reserve_exact(STEP);
+        }
         self.packets.push_back(media.clone());
         while self.packets.len() > MAX_PACKETS || self.bytes > MAX_BYTES {
             self.drop_first();

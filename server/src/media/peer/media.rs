@@ -14,7 +14,7 @@ use super::streams::MediaStreams;
 use super::writing::{MAX_GROWTH, ROOM_FOR_A_CHECK, Stamp, admits_media, send_rtp, stamp, time};
 use super::{Peer, PeerOutput};
 use crate::congestion::trace::Trace;
-use crate::congestion::{MAX_RATE, Sink};
+use crate::congestion::{MAX_DELAY, MAX_RATE, Sink};
 use crate::media::forward::rates::LayerRates;
 use crate::media::net::path::FourTuple;
 use crate::media::plan::Shown;
@@ -134,6 +134,11 @@ impl Peer {
         }
     }
 
+    /// How long it takes there and back: as reports of what was sent say, or before there are any, feedback.
+    fn round_trip(&self) -> Option<Duration> {
+        (self.rtt).or_else(|| self.streams.estimator()?.round_trip())
+    }
+
     /// Has memory fetched that [`Self::send_media`] will need: a part with each step.
     pub fn prefetch(&self, section: usize, step: usize) {
         match step {
@@ -205,12 +210,17 @@ impl Peer {
                 send_rtp(now, path, &outgoing, srtp, ice, outbox, stamp);
             }
         }
+        let rtt = self.rtt.or_else(|| estimator.round_trip());
         if has_keys && egress.take_keyframe_wish() {
             (self.outputs).push_back(PeerOutput::KeyframeWanted { section });
         }
         let span = match congested {
             true => Duration::ZERO,
-            false => egress.keeps_for(now, self.rtt),
+            false => {
+                let span = egress.keeps_for(now, rtt);
+                egress.keep_sent_for(if paces { span + MAX_DELAY } else { span });
+                span
+            }
         };
         if let Some(with) = egress.take_beginning() {
             self.outputs.push_back(PeerOutput::Began { section, with });
@@ -417,11 +427,11 @@ impl Peer {
     }
 
     pub(super) fn send_due_rtcp(&mut self, now: Instant) {
+        let rtt = self.round_trip().unwrap_or(Duration::from_millis(100));
         let (Some(srtp), Some(path)) = (&mut self.srtp, self.ice.selected()) else {
             return;
         };
         self.scratch.clear();
-        let rtt = self.rtt.unwrap_or(Duration::from_millis(100));
         self.streams.write_due_rtcp(now, rtt, &mut self.scratch);
         let sealed = (self.streams.compounds(&self.scratch))
             .filter_map(|compound| srtp.protect_rtcp(&compound).ok());
