@@ -204,6 +204,20 @@ async fn what_a_server_decided_is_decided_again() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_congestion_control_costs_is_told_by_a_room_without_it() -> Result<()> {
+    let traces = artefacts::fresh("load-tool-untraced")?;
+    let directory = traces.to_str().context("a path is no text")?;
+    let arguments = format!("--subscribers 2 --without-congestion-control --trace {directory}");
+    let (output, figures, _) = load("without", &arguments).await?;
+    ensure!(output.status.success(), "it complained");
+    ensure!(number(&figures, "decodableFrames")? > 100.0, "{figures}");
+    // There would be one for each subscriber.
+    let traced = std::fs::read_dir(&traces)?.count();
+    ensure!(traced == 0, "{traced} paths had an estimate");
+    Ok(())
+}
+
 /// What `load replay` says, and whether every decision is the same. The curves are there, too.
 async fn replay(file: &Path) -> Result<(String, bool)> {
     let svg = file.with_extension("svg");

@@ -40,6 +40,7 @@ const SUBSCRIBER: Part = Part {
     microphone: false,
     shown: 2,
     heard: 2,
+    numbered: true,
 };
 const PUBLISHER: Part = Part {
     camera: Camera::Plain,

@@ -97,6 +97,9 @@ pub(crate) struct Options {
     /// Milliseconds between two reports of a receiver; 0 is none
     #[arg(long, default_value_t = 100)]
     pub(crate) feedback: u64,
+    /// Participants agree to no transport-wide numbers, so that the server estimates no path and paces nothing
+    #[arg(long)]
+    pub(crate) without_congestion_control: bool,
     /// Of how many packets one is opened and looked into; the numbers of all are checked. With more than
     /// 1, a keyframe may be overlooked, and with it a picture that begins without one
     #[arg(long, default_value_t = 1)]
@@ -209,6 +212,7 @@ impl Options {
             microphone: false,
             shown: self.shown.min(publishers),
             heard: self.heard_slots().min(publishers),
+            numbered: !self.without_congestion_control,
         }
     }
 

@@ -170,6 +170,7 @@ impl<'a> Run<'a> {
             microphone: false,
             shown: 1,
             heard: usize::from(self.options.audio),
+            ..self.options.subscriber()
         };
         let mut first = vec![self.field.invite(room, self.company.publisher)?];
         for _ in 0..3 {

@@ -39,6 +39,8 @@ pub struct Part {
     pub shown: usize,
     /// Slots for sound.
     pub heard: usize,
+    /// Agrees to transport-wide numbers, by which the server estimates what its path carries.
+    pub numbered: bool,
 }
 
 /// A media section.
@@ -126,8 +128,18 @@ impl Part {
         for (section, mid) in sections.iter().zip(0..) {
             sdp.push_str(&section.media(end, mid, first + mid));
         }
-        sdp
+        match self.numbered {
+            true => sdp,
+            false => without_numbers(&sdp),
+        }
     }
+}
+
+/// An offer that agrees to no transport-wide numbers, and so to no word of when packets come.
+fn without_numbers(sdp: &str) -> String {
+    sdp.split_inclusive("\r\n")
+        .filter(|line| !line.contains("transport-cc") && !line.contains(TRANSPORT_URI))
+        .collect()
 }
 
 /// The SSRC of a layer of what is published on a section.

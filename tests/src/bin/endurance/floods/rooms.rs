@@ -51,12 +51,14 @@ const PUBLISHER: Part = Part {
     microphone: true,
     shown: 0,
     heard: 0,
+    numbered: true,
 };
 const SUBSCRIBER: Part = Part {
     camera: Camera::Off,
     microphone: false,
     shown: PUBLISHERS,
     heard: PUBLISHERS,
+    numbered: true,
 };
 
 /// What is under way arrives within this.
