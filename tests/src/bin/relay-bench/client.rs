@@ -29,8 +29,13 @@ pub(crate) struct Client {
 
 impl Client {
     /// Allocates, and binds a channel to a peer.
-    pub(crate) fn with_channel(server: SocketAddr, peer: SocketAddr, secret: &str) -> Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+    pub(crate) fn with_channel(
+        source: SocketAddr,
+        server: SocketAddr,
+        peer: SocketAddr,
+        secret: &str,
+    ) -> Result<Self> {
+        let socket = UdpSocket::bind(source)?;
         socket.connect(server)?;
         socket.set_read_timeout(Some(Duration::from_secs(2)))?;
         let expires = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + 3600;

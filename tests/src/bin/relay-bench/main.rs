@@ -47,6 +47,9 @@ struct Arguments {
     /// How long each row is measured
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// So many allocations, each of them a row for each burst
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
+    allocations: Vec<usize>,
     /// A coturn to measure beside
     #[arg(long, default_value = "/usr/bin/turnserver")]
     beside: PathBuf,
@@ -62,16 +65,24 @@ async fn main() -> Result<()> {
         return raw::run(to);
     }
     let seconds = Duration::from_secs(arguments.seconds);
+    let dir = artefacts::fresh("relay-bench")?;
+    let flags = ["--turn-shared-secret", SECRET, "--turn-allow", "127.0.0.1"];
+    let server = Server::start(&dir, &flags).await?;
+    let coturn = Coturn::start(&arguments.beside)?;
+    // First: afterwards there is memory of others' to have.
+    println!("an allocation with a channel to a peer, of {ALLOCATIONS}");
+    let peer = Sink::new()?;
+    let ours = ([127, 0, 0, 1], server.media_port()).into();
+    allocations("ours", server.pid()?, ours, &peer)?;
+    if let Some(coturn) = &coturn {
+        allocations("coturn", coturn.0.id(), COTURN, &peer)?;
+    }
     println!("us of CPU per relayed packet of {SIZE} bytes, {RATE} packets a second");
     println!(
         "{:>11} {:>5} {:>8} {:>8} {:>8}",
         "allocations", "burst", "raw", "coturn", "ours"
     );
-    let dir = artefacts::fresh("relay-bench")?;
-    let flags = ["--turn-shared-secret", SECRET, "--turn-allow", "127.0.0.1"];
-    let server = Server::start(&dir, &flags).await?;
-    let coturn = Coturn::start(&arguments.beside)?;
-    for allocations in [1, 100] {
+    for allocations in arguments.allocations {
         for burst in [1, 5, 20] {
             let load = Load {
                 allocations,
@@ -89,18 +100,17 @@ async fn main() -> Result<()> {
             println!("{allocations:>11} {burst:>5} {raw:>8.2} {theirs:>8} {ours:>8.2}");
         }
     }
-    println!("an allocation with a channel to a peer, of {ALLOCATIONS}");
-    let peer = Sink::new()?;
-    let ours = ([127, 0, 0, 1], server.media_port()).into();
-    allocations("ours", server.pid()?, ours, &peer)?;
-    if let Some(coturn) = &coturn {
-        allocations("coturn", coturn.0.id(), COTURN, &peer)?;
-    }
     Ok(())
 }
 
 /// As many as a source is challenged at once.
 const ALLOCATIONS: usize = 250;
+
+/// Where a client comes from. A source is challenged only so often, so that many have several.
+fn source(at: usize) -> SocketAddr {
+    let last = 1 + at / ALLOCATIONS;
+    ([127, 0, 1, last as u8], 0).into()
+}
 
 /// What an allocation costs: CPU, and memory while it lasts.
 fn allocations(name: &str, pid: u32, server: SocketAddr, peer: &Sink) -> Result<()> {
@@ -109,7 +119,7 @@ fn allocations(name: &str, pid: u32, server: SocketAddr, peer: &Sink) -> Result<
     let meter = Meter::new(pid)?;
     let (cpu, memory) = (meter.cpu()?, meter.memory()?);
     let clients: Result<Vec<_>> = (0..ALLOCATIONS)
-        .map(|_| Client::with_channel(server, peer.address, SECRET))
+        .map(|at| Client::with_channel(source(at), server, peer.address, SECRET))
         .collect();
     let clients = clients?;
     let cpu = (meter.cpu()? - cpu).as_secs_f64() * 1e6 / ALLOCATIONS as f64;
@@ -177,7 +187,7 @@ impl Load {
     fn relay(&self, pid: u32, server: SocketAddr) -> Result<f64> {
         let sink = Sink::new()?;
         let clients: Result<Vec<_>> = (0..self.allocations)
-            .map(|_| Client::with_channel(server, sink.address, SECRET))
+            .map(|at| Client::with_channel(source(at), server, sink.address, SECRET))
             .collect();
         let clients = clients?;
         self.measure(pid, &sink, |at, packets| clients[at].send(packets))
