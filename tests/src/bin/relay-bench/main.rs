@@ -50,6 +50,9 @@ struct Arguments {
     /// So many allocations, each of them a row for each burst
     #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
     allocations: Vec<usize>,
+    /// Our server lets each client relay so many kbit/s, for what it costs to look
+    #[arg(long, value_name = "KBIT")]
+    bandwidth: Option<String>,
     /// A coturn to measure beside
     #[arg(long, default_value = "/usr/bin/turnserver")]
     beside: PathBuf,
@@ -66,7 +69,10 @@ async fn main() -> Result<()> {
     }
     let seconds = Duration::from_secs(arguments.seconds);
     let dir = artefacts::fresh("relay-bench")?;
-    let flags = ["--turn-shared-secret", SECRET, "--turn-allow", "127.0.0.1"];
+    let mut flags = vec!["--turn-shared-secret", SECRET, "--turn-allow", "127.0.0.1"];
+    if let Some(bandwidth) = &arguments.bandwidth {
+        flags.extend(["--turn-bandwidth", bandwidth.as_str()]);
+    }
     let server = Server::start(&dir, &flags).await?;
     let coturn = Coturn::start(&arguments.beside)?;
     // First: afterwards there is memory of others' to have.
