@@ -82,6 +82,8 @@ struct Video {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RoomConfig {
+    // As it is named where such configurations are written by hand (protojson takes both).
+    #[serde(alias = "max_participants")]
     max_participants: Option<u32>,
 }
 

@@ -176,12 +176,15 @@ impl Room {
     }
 
     /// Changes who is in the room, or what they publish: in a large room everybody is shown that in a while, together with
-    /// what else of the kind there is by then.
+    /// what else of the kind there is by then, unless it is something that the room says is pressing.
     pub(super) fn change_company<T>(&self, change: impl FnOnce(&mut RoomState) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state);
         // While it is held: views come in the order of the changes.
         self.view.send_replace(Arc::new(state.view().clone()));
+        if state.take_pressing() {
+            self.pressing.send_replace(());
+        }
         result
     }
 

@@ -1,6 +1,7 @@
 //! A participant's place in a room: what it may see and do there. Giving it up, by dropping it, is leaving.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ferrite_protocol::{
@@ -19,8 +20,8 @@ use crate::media::{Gathering, TrackId, Voice};
 
 /// Rooms of so many are shown each change at once. Each change costs everybody a look at everybody, so in larger ones
 /// changes gather: for a millisecond for each member above that, and for [`LONGEST_GATHER`] at the most. Those of who is
-/// there and what they publish, of which there are most while a room fills, for two milliseconds for each member, and for
-/// [`LONGEST_COMING`] at the most.
+/// there and what they publish, of which there are most while a room fills, for three, and for [`LONGEST_COMING`] at the
+/// most.
 pub(crate) const AT_ONCE: usize = 32;
 
 /// Half of what is kept of somebody's sound from before they were chosen to be heard (`forward::lead_in`): nobody's first
@@ -43,10 +44,10 @@ impl NextLook {
     /// After a look at a room of so many. `None` is at once.
     fn after(now: Instant, members: usize) -> Option<Self> {
         let above = members.checked_sub(AT_ONCE).filter(|above| *above > 0)?;
-        let (gather, coming) = (above as u64, 2 * members as u64);
+        let gather = above as u64;
         Some(Self {
             pressing: now + Duration::from_millis(gather).min(LONGEST_GATHER),
-            any: now + Duration::from_millis(coming).min(LONGEST_COMING),
+            any: now + Duration::from_millis(3 * gather).min(LONGEST_COMING),
         })
     }
 }
@@ -64,6 +65,8 @@ pub struct Seat {
     pressing: watch::Receiver<()>,
     /// Until when changes gather.
     next_look: Option<NextLook>,
+    /// What is published from here changed since: one's own is seen sooner.
+    has_published: AtomicBool,
     inbox: Arc<Inbox>,
     /// What others are to be told of why it was given up.
     departure: Option<DepartureCause>,
@@ -85,6 +88,7 @@ impl Seat {
             view,
             pressing,
             next_look: None,
+            has_published: AtomicBool::new(false),
             room,
             serial,
             participant,
@@ -127,6 +131,7 @@ impl Seat {
     pub fn view(&mut self) -> Arc<View> {
         // First: what changes meanwhile is seen twice, and not never.
         self.pressing.mark_unchanged();
+        *self.has_published.get_mut() = false;
         let view = self.view.borrow_and_update().clone();
         self.next_look = NextLook::after(Instant::now(), view.members.len());
         view
@@ -140,10 +145,14 @@ impl Seat {
         };
         // First: what wakes one meanwhile need not.
         sleep_until(next.pressing.into()).await;
+        let gathered = match *self.has_published.get_mut() {
+            true => next.pressing,
+            false => next.any,
+        };
         let (view, pressing) = (&mut self.view, &mut self.pressing);
         tokio::select! {
             () = changed(pressing) => {}
-            () = async { sleep_until(next.any.into()).await; changed(view).await } => {}
+            () = async { sleep_until(gathered.into()).await; changed(view).await } => {}
         }
     }
 
@@ -193,6 +202,7 @@ impl Seat {
     /// When they may not publish that, or not so much. Then nothing changes.
     pub fn publish(&self, wanted: Vec<NewPublication>) -> Result<Vec<TrackId>, RoomError> {
         let new_track = || self.rooms.new_track();
+        self.has_published.store(true, Ordering::Relaxed);
         self.room
             .change_company(|state| state.publish(self.serial, wanted, new_track))
     }
@@ -202,7 +212,8 @@ impl Seat {
     /// # Errors
     /// When there are more keys than publications are allowed.
     pub fn mute(&self, keys: Vec<String>) -> Result<(), RoomError> {
-        self.change(|state| state.mute(self.serial, keys))
+        self.room
+            .change_company(|state| state.mute(self.serial, keys))
     }
 
     /// Mutes what somebody else publishes, who is told why.
@@ -305,6 +316,7 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
+    use ferrite_protocol::{MediaKind, Source};
     use tokio::time::timeout;
 
     use super::*;
@@ -325,6 +337,40 @@ mod tests {
         Seat::take(rooms, "tea".into(), newcomer).unwrap()
     }
 
+    /// A room, and who looks at it.
+    fn room() -> (Arc<Rooms>, Seat) {
+        let limits = RoomLimits {
+            participants: 3,
+            publications: 1,
+            room_publications: 2,
+        };
+        let rooms = Arc::new(Rooms::new(1, limits));
+        let seat = sit(&rooms, "who looks");
+        (rooms, seat)
+    }
+
+    /// Looks, as if the room was so large that the next look was far away. Returns how many are there.
+    fn look(seat: &mut Seat) -> usize {
+        let (seen, now) = (seat.view().members.len(), Instant::now());
+        seat.next_look = Some(NextLook {
+            pressing: now,
+            any: now + HOUR,
+        });
+        seen
+    }
+
+    fn microphone() -> NewPublication {
+        NewPublication {
+            key: "microphone".to_owned(),
+            kind: MediaKind::Audio,
+            source: Source::Microphone,
+            label: None,
+            size: (None, None),
+            formats: Vec::new(),
+            layers: 1,
+        }
+    }
+
     #[test]
     fn changes_gather_in_large_rooms_and_longest_those_of_who_is_there() {
         let now = Instant::now();
@@ -334,26 +380,13 @@ mod tests {
         };
         assert_eq!([0, 1, AT_ONCE].map(waits), [None; 3]);
         let some = [AT_ONCE + 1, 100, 200, 2000].map(waits).map(Option::unwrap);
-        assert_eq!(some, [[1, 66], [68, 200], [100, 400], [100, 500]]);
+        assert_eq!(some, [[1, 3], [68, 204], [100, 500], [100, 500]]);
     }
 
     #[tokio::test]
     async fn who_comes_and_goes_is_waited_for_and_anything_else_is_not() {
-        let limits = RoomLimits {
-            participants: 3,
-            publications: 1,
-            room_publications: 1,
-        };
-        let rooms = Arc::new(Rooms::new(1, limits));
-        let (mut seat, other) = (sit(&rooms, "who looks"), sit(&rooms, "who is seen"));
-        let look = |seat: &mut Seat| {
-            let (seen, now) = (seat.view().members.len(), Instant::now());
-            seat.next_look = Some(NextLook {
-                pressing: now,
-                any: now + HOUR,
-            });
-            seen
-        };
+        let (rooms, mut seat) = room();
+        let other = sit(&rooms, "who is seen");
         look(&mut seat);
         let third = sit(&rooms, "who comes");
         other.publish(Vec::new()).unwrap();
@@ -375,5 +408,28 @@ mod tests {
         timeout(HOUR, seat.changed()).await.unwrap();
         assert_eq!(look(&mut seat), 3);
         drop(third);
+    }
+
+    #[tokio::test]
+    async fn who_is_replaced_or_publishes_or_mutes_what_is_seen_waits_for_nobody() {
+        let (rooms, mut seat) = room();
+        let other = sit(&rooms, "who is seen");
+        look(&mut seat);
+        other.publish(vec![microphone()]).unwrap();
+        other.mute(vec!["camera".to_owned()]).unwrap();
+        let waited = timeout(MOMENT, seat.changed()).await;
+        waited.expect_err("nothing of that is seen");
+        other.mute(vec!["microphone".to_owned()]).unwrap();
+        timeout(HOUR, seat.changed()).await.unwrap();
+        look(&mut seat);
+        let again = sit(&rooms, "who is seen");
+        timeout(HOUR, seat.changed()).await.unwrap();
+        look(&mut seat);
+        drop(again);
+        seat.publish(vec![microphone()]).unwrap();
+        timeout(HOUR, seat.changed()).await.unwrap();
+        look(&mut seat);
+        let waited = timeout(MOMENT, seat.changed()).await;
+        waited.expect_err("one's own was seen");
     }
 }

@@ -136,6 +136,8 @@ pub(super) struct RoomState {
     private: HashMap<u64, Private>,
     /// Who was made to leave and has not noticed.
     removed: HashMap<u64, Removal>,
+    /// Something changed that nobody should wait for long to see.
+    is_pressing: bool,
 }
 
 #[derive(Debug)]
@@ -181,6 +183,7 @@ impl RoomState {
             next_serial: 1,
             private: HashMap::new(),
             removed: HashMap::new(),
+            is_pressing: false,
         }
     }
 
@@ -405,12 +408,23 @@ impl RoomState {
         if keys.len() > limit {
             return Err(RoomError::TooManyPublications(limit));
         }
+        let mut is_seen = false;
         self.change(serial, |member, private| {
             let muted: BTreeSet<_> = keys.into_iter().collect();
             private.muted_by_others.retain(|key, _| muted.contains(key));
             private.muted = muted;
+            let before = member.participant.publications.clone();
             private.mark_muted(member);
-        })
+            is_seen = before != member.participant.publications;
+        })?;
+        // Whoever comes with everything off says so before there is anything.
+        self.is_pressing |= is_seen;
+        Ok(())
+    }
+
+    /// Whether something changed, since this was asked last, that nobody should wait for long to see.
+    pub(super) fn take_pressing(&mut self) -> bool {
+        std::mem::take(&mut self.is_pressing)
     }
 
     /// Somebody says something: under this number, which is larger than any before.

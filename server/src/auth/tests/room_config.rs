@@ -15,6 +15,7 @@ fn a_room_has_the_limit_that_is_said() {
     for (config, expected) in [
         (json!({ "maxParticipants": 2 }), Some(2)),
         (json!({ "maxParticipants": u32::MAX }), Some(u32::MAX)),
+        (json!({ "max_participants": 3 }), Some(3)),
         // LiveKit's for no limit.
         (json!({ "maxParticipants": 0 }), None),
         (json!({ "maxParticipants": null }), None),

@@ -111,9 +111,10 @@ impl Egress {
         least.max(self.keeps_sent_for(now, rtt))
     }
 
-    /// What is sent is remembered for so long, for it is not kept for longer.
+    /// What is sent is remembered for as long as it is kept for this stream, and for as long as others of a track
+    /// mostly have it kept: a path that lost nothing until now may be gone for some tenths of a second.
     pub fn keep_sent_for(&mut self, span: Duration) {
-        self.kept_for = span.min(HISTORY_SPAN);
+        self.kept_for = span.clamp(LOSSY_SPAN, HISTORY_SPAN);
     }
 
     fn keeps_sent_for(&self, now: Instant, rtt: Option<Duration>) -> Duration {

@@ -454,6 +454,7 @@ impl Peer {
     /// sent again: video goes on sooner with a keyframe.
     pub(super) fn resume_video(&mut self, now: Instant) {
         self.streams.change_path(now);
+        self.rtt = None;
         self.unfit();
         self.pace();
         self.send_waiting(now, true);

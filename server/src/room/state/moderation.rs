@@ -99,6 +99,7 @@ impl RoomState {
     pub(super) fn remove(&mut self, serial: u64, cause: LeaveCause, reason: Option<String>) {
         self.leave(serial, seen_as(cause));
         self.removed.insert(serial, Removal { cause, reason });
+        self.is_pressing = true;
     }
 
     fn serial_of(&self, id: &ParticipantId) -> Result<u64, RoomError> {

@@ -98,7 +98,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 100)]
     pub(crate) feedback: u64,
     /// Participants agree to no transport-wide numbers, so that the server estimates no path and paces nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "beside")]
     pub(crate) without_congestion_control: bool,
     /// Of how many packets one is opened and looked into; the numbers of all are checked. With more than
     /// 1, a keyframe may be overlooked, and with it a picture that begins without one

@@ -40,11 +40,13 @@ fn what_was_sent_is_remembered_for_as_long_as_it_is_kept() {
     assert!(egress.keeps(500), "nobody said for how long");
     egress.keep_sent_for(ms(100));
     send(&mut egress, ms(350), 3);
+    assert!(egress.keeps(500), "others may have it kept");
+    send(&mut egress, ms(450), 4);
     assert_eq!(
         [500, 501, 502].map(|ours| egress.keeps(ours)),
         [false, true, true]
     );
     egress.keep_sent_for(10 * HISTORY_SPAN);
-    send(&mut egress, ms(1400), 4);
+    send(&mut egress, ms(1500), 5);
     assert_eq!([501, 502].map(|ours| egress.keeps(ours)), [false, false]);
 }
