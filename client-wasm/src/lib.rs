@@ -27,6 +27,7 @@ mod dom;
 mod gaps;
 mod glimpse;
 mod language;
+mod links;
 mod maker;
 mod media;
 mod panic;

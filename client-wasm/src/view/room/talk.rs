@@ -1,14 +1,15 @@
 //! What people in a room write to each other, and the line to write something.
 
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
-    Element, Event, HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlInputElement,
-    HtmlTemplateElement,
+    Element, Event, HtmlButtonElement, HtmlElement, HtmlFormElement, HtmlTemplateElement,
+    HtmlTextAreaElement, KeyboardEvent,
 };
 
 use super::super::action::RoomAction;
 use super::super::element::{Finder, Missing, child, copy_of, on};
 use crate::dom::{Listener, Post};
+use crate::links::{self, Part};
 use crate::words;
 
 /// Lines kept on the page.
@@ -19,22 +20,29 @@ pub(crate) struct Talk {
     frame: HtmlElement,
     list: HtmlElement,
     template: HtmlTemplateElement,
-    input: HtmlInputElement,
+    input: HtmlTextAreaElement,
     button: HtmlButtonElement,
     failed: HtmlTemplateElement,
-    _listeners: [Listener; 2],
+    _listeners: [Listener; 3],
 }
 
 impl Talk {
     pub(super) fn new(find: &Finder<'_>, post: &Post<RoomAction>) -> Result<Self, Missing> {
         let form: HtmlFormElement = find.get("chat-form")?;
-        let input: HtmlInputElement = find.get("chat-input")?;
+        let input: HtmlTextAreaElement = find.get("chat-input")?;
         let line = input.clone();
         let submitted = on(&form, "submit", post, move |event| {
             event.prevent_default();
             let text = line.value();
             line.set_value("");
             (!text.is_empty()).then_some(RoomAction::Say(text))
+        });
+        let entered = on(&input, "keydown", post, move |event| {
+            if ends_message(&event) {
+                event.prevent_default();
+                let _ = form.request_submit();
+            }
+            None
         });
         let list: HtmlElement = find.get("chat-lines")?;
         let line = input.clone();
@@ -51,7 +59,7 @@ impl Talk {
             input,
             button: find.get("chat-send")?,
             failed: find.get("chat-failed")?,
-            _listeners: [submitted, again],
+            _listeners: [submitted, entered, again],
         })
     }
 
@@ -86,7 +94,7 @@ impl Talk {
         let item = copy_of(template)?;
         for (part, words) in words {
             if let Some(element) = child::<Element>(&item, part) {
-                element.set_text_content(Some(words));
+                write(&element, words);
             }
         }
         let _ = self.list.append_child(&item);
@@ -97,6 +105,35 @@ impl Talk {
         self.frame.set_scroll_top(self.frame.scroll_height());
         Some(item)
     }
+}
+
+/// Whether a key is the one that sends what was written: with Shift it begins a line, and while a word is composed it ends
+/// that.
+fn ends_message(event: &Event) -> bool {
+    let event: Option<&KeyboardEvent> = event.dyn_ref();
+    event.is_some_and(|it| it.key() == "Enter" && !it.shift_key() && !it.is_composing())
+}
+
+/// Writes what somebody wrote, with its addresses as links, which know nothing of this page.
+fn write(element: &Element, text: &str) {
+    element.set_text_content(None);
+    for part in links::parts(text) {
+        let _ = match part {
+            Part::Plain(words) => element.append_with_str_1(words),
+            Part::Link(address) => append_link(element, address),
+        };
+    }
+}
+
+fn append_link(element: &Element, address: &str) -> Result<(), JsValue> {
+    let document = element.owner_document().ok_or(JsValue::NULL)?;
+    let link = document.create_element("a")?;
+    link.set_attribute("href", address)?;
+    link.set_attribute("target", "_blank")?;
+    link.set_attribute("rel", "noopener noreferrer")?;
+    link.set_text_content(Some(address));
+    element.append_child(&link)?;
+    Ok(())
 }
 
 /// Which line that failed is to be said again. It goes, and comes back as what becomes of it.
