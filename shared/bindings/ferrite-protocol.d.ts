@@ -696,7 +696,7 @@ export type DepartureCause =
   | "kicked"
   /** The same identity joined anew. */
   | "joinedElsewhere"
-  /** Their connection was gone, and they did not come back in the resume time. */
+  /** Their connection was gone, and they did not come back, or could not. */
   | "lost"
   /** Their client passed a limit, and the server ended its session. */
   | "limitExceeded"

@@ -29,7 +29,7 @@ pub enum DepartureCause {
     Kicked,
     /// The same identity joined anew.
     JoinedElsewhere,
-    /// Their connection was gone, and they did not come back in the resume time.
+    /// Their connection was gone, and they did not come back, or could not.
     Lost,
     /// Their client passed a limit, and the server ended its session.
     LimitExceeded,

@@ -231,7 +231,9 @@ const SIGHT: &str = r"
     publication.size = null;
     const before = frames(player);
     await until('more frames', () => frames(player) > before + 5);
+    expect('without sound', player.muted, true);
     publication.detach(player);
+    expect('with sound', player.muted, false);
     expect('what it plays', player.srcObject, null);
     await wants('the best there is', (it) => it.width === undefined && !it.paused);
     await leave();

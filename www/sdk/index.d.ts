@@ -463,8 +463,8 @@ export declare class Publication extends Emitter<PublicationEvents> {
   /** Of what this client sends, or of what comes. Rejects with `InvalidStateError` where there is no call that it is in. */
   getStats(): Promise<PublicationStats>;
   /**
-   * Plays it in this element, or in a new one that is returned, whatever track comes. One of a picture is muted: so it
-   * plays by itself. Sound plays only after a click, or while the page has a microphone: see {@link Room.isPlaybackBlocked}.
+   * Plays it in this element, or in a new one that is returned, whatever track comes. One of a picture is muted until it is
+   * detached: so it plays by itself. Sound plays only after a click, or while the page has a microphone: see {@link Room.isPlaybackBlocked}.
    */
   attach(): HTMLMediaElement;
   attach<E extends HTMLMediaElement>(element: E): E;

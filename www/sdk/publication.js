@@ -20,6 +20,8 @@ export class Publication extends Emitter {
   #idle;
   #quality;
   #elements = new Set();
+  // Those of them that were not muted before.
+  #muted = new Set();
   #visible = new Visible(() => this.#wants("later"));
 
   // `wants` hears that something else is wanted of it; `connection` gives the peer connection of the moment; `playback` has
@@ -78,8 +80,11 @@ export class Publication extends Emitter {
     this.#elements.add(element);
     element.autoplay = true;
     element.playsInline = true;
-    // Browsers play what has no sound without a click only where it is muted.
-    if (this.participant.isLocal || this.kind === "video") element.muted = true;
+    // Chromium plays what has no sound without a click only where it is muted.
+    if ((this.participant.isLocal || this.kind === "video") && !element.muted) {
+      this.#muted.add(element);
+      element.muted = true;
+    }
     if (this.kind === "video") this.#visible.add(element);
     this.#play(element);
     this.#wants();
@@ -91,6 +96,7 @@ export class Publication extends Emitter {
       if (!this.#elements.delete(gone)) continue;
       this.#visible.delete(gone);
       gone.srcObject = null;
+      if (this.#muted.delete(gone)) gone.muted = false;
       this.#playback.forget(gone);
     }
     if (!this.#isOver) this.#wants();

@@ -223,8 +223,9 @@ export interface FerriteDeparted extends FerriteParticipant {
   /**
    * `left`: they left, or closed the page. `kicked`: somebody removed them. `joinedElsewhere`: the same identity joined
    * anew. `lost`: their connection was gone, and they did not come back. `limitExceeded`: their client sent too much, or did
-   * not read, and the server ended its session. Left out where nobody says: of all, when this client is in the room no more
-   * (`left` says why); of who was gone when it came back; of more than 256 who left at once; by an older server.
+   * not read, and the server ended its session. `other`: what this client has no word for. Left out where nobody says: of all,
+   * when this client is in the room no more (`left` says why); of who was gone when it came back, or is hidden from now on;
+   * of more than 256 who left at once; by an older server.
    */
   cause?: "left" | "kicked" | "joinedElsewhere" | "lost" | "limitExceeded" | "other";
 }

@@ -49,12 +49,12 @@ impl Company {
         own: Option<&ParticipantId>,
     ) -> Vec<Happened> {
         let is_there = |id: &ParticipantId| people.iter().any(|it| it.id == *id);
+        let departures = std::mem::take(&mut self.departures);
         if own.is_none_or(|own| !is_there(own)) {
             return Vec::new();
         }
         let is_first = self.known.is_empty();
         let mut happened = Vec::new();
-        let departures = std::mem::take(&mut self.departures);
         for (id, name) in self.known.extract_if(.., |(id, _)| !is_there(id)) {
             let why = departures.iter().find(|(who, _)| *who == id);
             happened.push(Happened::Went(name, why.map(|(_, cause)| *cause)));
