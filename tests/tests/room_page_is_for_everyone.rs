@@ -290,3 +290,77 @@ async fn tab_to(browser: &Browser, id: &str) -> Result<()> {
     }
     anyhow::bail!("40 presses of the tab key did not get to #{id}")
 }
+
+/// What eyes ask browsers for, and letters how many times as large.
+const WISHES: [(&str, &[(&str, &str)], u32); 4] = [
+    ("forced-colours", &[("forced-colors", "active")], 1),
+    ("more-contrast", &[("prefers-contrast", "more")], 1),
+    ("less-motion", &[("prefers-reduced-motion", "reduce")], 1),
+    ("letters-twice-as-large", &[], 2),
+];
+
+#[tokio::test]
+async fn npm_axe_passes_what_eyes_ask_for() -> Result<()> {
+    scene_with("room_eyes", &[], &RoomPage::windows(), async |scene| {
+        let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
+        emulate(browser, 1280, 900, "light").await?;
+        browser.open(&scene.server.url(ROOM)).await?;
+        page.enter("Ada").await?;
+        page.plays("Ada", 5).await?;
+        come(scene, 2).await?;
+        let named = json!({ "type": "update", "name": RIGHT_TO_LEFT }).to_string();
+        scene
+            .run(&format!("window.crowd[0].send({named:?});"))
+            .await?;
+        page.tile_is(RIGHT_TO_LEFT, DIRECTION, "rtl").await?;
+        page.tile_is("Cäcilie", DIRECTION, "ltr").await?;
+        for (name, wishes, times) in WISHES {
+            let features: Vec<_> = wishes
+                .iter()
+                .map(|(name, value)| json!({ "name": name, "value": value }))
+                .collect();
+            let media = json!({ "features": features });
+            browser
+                .devtools("Emulation.setEmulatedMedia", media)
+                .await?;
+            let size = format!(
+                "document.documentElement.style.fontSize = '{}%';",
+                100 * times
+            );
+            scene.run(&size).await?;
+            match name {
+                // What axe reads are the page's colours, which are not those that are seen then.
+                "forced-colours" => {
+                    fits(browser).await?;
+                    browser.screenshot(name).await?;
+                }
+                _ => look(browser, name).await?,
+            }
+            let wide = "document.documentElement.scrollWidth <= innerWidth";
+            scene
+                .holds("nothing to be cut off at the side", wide)
+                .await?;
+            if name == "less-motion" {
+                scene.run(MOVES).await?;
+                browser.click("#people-toggle").await?;
+                scene
+                    .holds("nothing to glide", "window.moved.length === 0")
+                    .await?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+const RIGHT_TO_LEFT: &str = "ليلى بنت أحمد";
+
+/// In which direction a tile's name is read.
+const DIRECTION: &str = "getComputedStyle(tile.querySelector('.name')).direction";
+
+/// Notes what takes its time to move.
+const MOVES: &str = "
+    window.moved = [];
+    const note = ({ type, propertyName, animationName, elapsedTime, target }) =>
+        window.moved.push([type, propertyName ?? animationName, target.id || target.className]);
+    for (const type of ['transitionrun', 'animationstart']) document.addEventListener(type, note, true);";
