@@ -76,6 +76,7 @@ async fn it_sees_who_is_there_and_removes_mutes_and_ends() {
     assert!(is_muted(&mut bob, &bob_id).await);
     let told_bob = was_muted(&mut bob).await;
     assert_eq!(told_bob, (mic, reason));
+    bob.send_text(r#"{"type":"mute","keys":["mic"]}"#).await;
     bob.send_text(r#"{"type":"mute","keys":[]}"#).await;
     assert!(!is_muted(&mut ann, &bob_id).await);
 

@@ -11,6 +11,7 @@ mod effect;
 mod errands;
 mod flow;
 mod link;
+mod muting;
 mod negotiation;
 mod path;
 mod recall;

@@ -2,17 +2,18 @@
 //! server was told, and said where they differ, so that a resumed session and a new one need no rules of
 //! their own. Knows neither offers nor the WebSocket.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{
     ClientMessage, DepartureCause, ErrorCode, LeaveCause, Limit, MediaKind, Participant,
-    ParticipantId, Pressure, Publication, PublicationId, RequestId, Right, RoomId, RoomMessage,
-    RoomSnapshot, ServerMessage, Slot, SlotQuality, Tracks,
+    ParticipantId, Pressure, PublicationId, RequestId, Right, RoomId, RoomMessage, RoomSnapshot,
+    ServerMessage, Slot, SlotQuality, Tracks,
 };
 
 use super::effect::{Effect, Ending, Entry, Errand, Undone};
 use super::errands::Errands;
+use super::muting::Muting;
 use super::slots::{Sight, Slots, Wish};
 use super::told::{Ids, Told};
 
@@ -72,9 +73,7 @@ pub(crate) struct Room {
     quality: Quality,
     /// What each slot carries.
     carried: BTreeMap<String, Slot>,
-    /// The keys of what this client publishes and has muted.
-    muted: BTreeSet<String>,
-    muting: Told<BTreeSet<String>>,
+    muting: Muting,
     /// Nothing where the server is to choose.
     sights: Option<Vec<Sight>>,
     slots: Slots,
@@ -100,8 +99,7 @@ impl Room {
             speaking: Speaking::default(),
             quality: Quality::default(),
             carried: BTreeMap::new(),
-            muted: BTreeSet::new(),
-            muting: Told::of(BTreeSet::new()),
+            muting: Muting::default(),
             sights: Some(Vec::new()),
             slots: Slots::default(),
             watching: Told::NOTHING,
@@ -166,7 +164,7 @@ impl Room {
 
     /// Whether what this client publishes under a key is muted.
     pub(crate) fn is_muted(&self, key: &str) -> bool {
-        self.muted.contains(key)
+        self.muting.is_muted(key)
     }
 
     /// The slot that carries a publication, if something comes of it.
@@ -219,10 +217,7 @@ impl Room {
     }
 
     pub(super) fn mute(&mut self, key: String, muted: bool) {
-        match muted {
-            true => self.muted.insert(key),
-            false => self.muted.remove(&key),
-        };
+        self.muting.set(key, muted);
         self.changes += 1;
     }
 
@@ -272,8 +267,7 @@ impl Room {
         self.state = State::Out;
         self.speaking = Speaking::default();
         self.quality = Quality::default();
-        // Of who comes nothing is muted.
-        self.muting = Told::of(BTreeSet::new());
+        self.muting.begin();
         self.watching = Told::NOTHING;
         self.pressing = Told::of(Pressure::Nominal);
         self.changes += 1;
@@ -345,10 +339,7 @@ impl Room {
     }
 
     fn want_inside(&mut self, ids: &mut Ids, out: &mut Vec<Effect>) {
-        if let Some(id) = self.muting.tell(self.muted.clone(), ids) {
-            let (id, keys) = (Some(id), self.muted.iter().cloned().collect());
-            out.push(Effect::Send(ClientMessage::Mute { id, keys }));
-        }
+        out.extend(self.muting.tell(ids).into_iter().map(Effect::Send));
         if let Some(sights) = &self.sights
             && let Some(slots) = self.slots.wish(sights)
             && let Some(id) = self.watching.tell(slots.clone(), ids)
@@ -463,7 +454,8 @@ impl Room {
         self.people = room.participants;
         self.may = may;
         self.speaking = Speaking::default();
-        self.told_to_mute();
+        let shown = published_by(&self.people, self.own.as_ref());
+        self.muting.is_let_in(shown);
     }
 
     /// What is said of slots, of what they carry.
@@ -495,14 +487,15 @@ impl Room {
         out.extend(cause.map(|cause| Effect::Depart(who, cause)));
     }
 
-    /// The update before it shows it. Said again after a cut, it may be of what this client has unmuted since, and the
-    /// server has not heard so.
+    /// The update before it shows it, or the one before that which was this client's own doing. Said again after a cut,
+    /// it may be of what this client has unmuted since, and the server has not heard so.
     fn muted_by_others(
-        &self,
+        &mut self,
         publication: PublicationId,
         reason: Option<String>,
         out: &mut Vec<Effect>,
     ) {
+        self.told_to_mute();
         let key = publication.parts().map(|(_, key)| key);
         if key.is_some_and(|key| self.is_muted(key)) {
             out.push(Effect::ShowMuted(publication, reason));
@@ -520,19 +513,11 @@ impl Room {
         }
     }
 
-    /// Somebody else may have muted what this client publishes. While a wish of its own is under way,
-    /// what the server shows may be from before it.
+    /// Somebody else may have muted what this client publishes.
     fn told_to_mute(&mut self) {
-        let own = self.people.iter().find(|it| Some(&it.id) == self.own());
-        let published = own.into_iter().flat_map(|it| &it.publications);
-        let muted = published.filter(|it| it.muted).filter_map(key);
-        let muted: Vec<_> = muted.map(str::to_owned).collect();
-        if self.muting.asking.is_none()
-            && let Some(told) = &mut self.muting.told
-        {
-            let others = muted.into_iter().filter(|key| told.insert(key.clone()));
-            self.muted.extend(others);
-        }
+        let shown = published_by(&self.people, self.own.as_ref());
+        let muted = shown.filter(|(_, is_muted)| *is_muted);
+        muted.for_each(|(key, _)| self.muting.is_shown(key));
     }
 
     /// What comes again in a new session was heard already. A server that was started anew begins to
@@ -604,6 +589,12 @@ fn join(entry: &Entry, id: RequestId) -> ClientMessage {
     }
 }
 
-fn key(publication: &Publication) -> Option<&str> {
-    publication.id.parts().map(|(_, key)| key)
+/// The keys of what somebody publishes, and whether it is muted.
+fn published_by<'a>(
+    people: &'a [Participant],
+    who: Option<&ParticipantId>,
+) -> impl Iterator<Item = (&'a str, bool)> {
+    let them = people.iter().find(|it| Some(&it.id) == who);
+    let published = them.into_iter().flat_map(|it| &it.publications);
+    published.filter_map(|it| Some((it.id.parts()?.1, it.muted)))
 }

@@ -411,7 +411,10 @@ impl RoomState {
         let mut is_seen = false;
         self.change(serial, |member, private| {
             let muted: BTreeSet<_> = keys.into_iter().collect();
-            private.muted_by_others.retain(|key, _| muted.contains(key));
+            // Who did not name it before may not have heard that somebody muted it.
+            let named = &private.muted;
+            let stays = |key: &String| muted.contains(key) || !named.contains(key);
+            private.muted_by_others.retain(|key, _| stays(key));
             private.muted = muted;
             let before = member.participant.publications.clone();
             private.mark_muted(member);

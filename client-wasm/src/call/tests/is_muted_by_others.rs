@@ -69,7 +69,7 @@ fn who_unmuted_meanwhile_is_not_shown_what_was_before() {
 fn who_unmuted_and_is_muted_again_is_shown_that() {
     let mut rig = muted_by_others();
     let effects = rig.feed(Input::Mute("mic".to_owned(), false));
-    let id = id_of(&effects);
+    let id = id_of(&effects[1..]);
     rig.hear(ServerMessage::Done { id });
     let participant = person("me", true);
     rig.hear(ServerMessage::ParticipantUpdated { participant });

@@ -6,6 +6,7 @@ mod gathers_with_others;
 mod is_in_rooms;
 mod is_muted_by_others;
 mod loses_the_server;
+mod mutes_cross;
 mod negotiates;
 mod rebuilds_the_peer;
 mod repairs_the_path;
