@@ -333,6 +333,18 @@ const MUTED: &str = r"
     expect('what is seen', seen, [true]);
     mic.unmute();
     await until('that it is not', () => !publication.muted);
+
+    // The server may merge these and tell nothing.
+    seen.length = 0;
+    mic.mute();
+    mic.unmute();
+    expect('at once', mic.muted, false);
+    await ben.say('I am here');
+    await ada.mutePublication(publication);
+    await until('that it is muted again', () => seen.includes(true) && publication.muted);
+    expect('what was seen last', [seen.at(-1), mic.muted], [true, true]);
+    mic.unmute();
+    await until('that it is not again', () => !publication.muted);
     await leave();
 ";
 

@@ -9,8 +9,6 @@ export class LocalTrack {
   #track;
   #sent;
   #isMuted = false;
-  // This client has said so, and the server not yet.
-  #isAsking = false;
   #isOver = false;
 
   constructor(room, track, options) {
@@ -32,7 +30,7 @@ export class LocalTrack {
   }
 
   // From the moment that this client says so. Whoever may can mute what others publish.
-  get muted() { return this.#isAsking ? this.#isMuted : this.publication?.muted ?? this.#isMuted; }
+  get muted() { return (this.publication && this.#room.isMuted(this.key)) ?? this.#isMuted; }
 
   mute() { this.#mute(true); }
   unmute() { this.#mute(false); }
@@ -99,8 +97,6 @@ export class LocalTrack {
   #mute(isMuted) {
     this.#check();
     this.#isMuted = isMuted;
-    // Where it is so already nothing is asked; what was asked just before is still to come.
-    this.#isAsking ||= this.publication?.muted !== isMuted;
     this.#room.mute(this.key, isMuted);
   }
 
@@ -109,13 +105,6 @@ export class LocalTrack {
   }
 
   // The rest is the room's, and not for users.
-
-  // The server says whether it is muted, or that somebody else did it.
-  told(isMuted) {
-    if (isMuted === this.#isMuted) this.#isAsking = false;
-  }
-
-  overruled() { this.#isAsking = false; }
 
   // How the client is to publish it: the same for another track in its place.
   get sent() { return this.#sent; }

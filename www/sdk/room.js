@@ -155,7 +155,7 @@ export class Room extends Emitter {
     return this.#inside().endRoom(reason);
   }
 
-  // The next four are for LocalTrack.
+  // The next five are for LocalTrack.
 
   get codec() { return this.#options.codec; }
 
@@ -169,13 +169,12 @@ export class Room extends Emitter {
     else this.#client?.unmute(key);
   }
 
+  isMuted(key) { return this.#client?.isMuted(key); }
+
   drop(local) {
     this.#tracks.delete(local.key);
     this.#client?.unpublishTrack(local.key);
   }
-
-  // What this client publishes as that.
-  #local(id) { return [...this.#tracks.values()].find((local) => local.publication?.id === id); }
 
   #inside() {
     if (this.#client) return this.#client;
@@ -238,7 +237,6 @@ export class Room extends Emitter {
       published: (told) => this.#see(told),
       publicationChanged: (told) => {
         of(told)?.change(told);
-        this.#local(told.id)?.told(told.muted);
         this.emit("publicationChanged", of(told));
       },
       unpublished: (told) => {
@@ -261,7 +259,6 @@ export class Room extends Emitter {
       message: (data) => this.#take(data),
       complaint: (words) => this.emit("complaint", words),
       muted: ({ publication, reason }) => {
-        this.#local(publication)?.overruled();
         this.emit("muted", { publication: of({ id: publication }), reason });
       },
       left: (why) => {
@@ -295,10 +292,7 @@ export class Room extends Emitter {
     });
     this.#publications.set(told.id, publication);
     const local = participant.isLocal && this.#tracks.get(publication.key);
-    if (local) {
-      publication.show(local.track);
-      local.told(told.muted);
-    }
+    if (local) publication.show(local.track);
     participant.published(publication);
     this.emit("published", publication);
     this.#want();

@@ -32,6 +32,7 @@ pub(super) enum Ask {
     Join(Entry, Reply<JsValue>),
     Publish(Outlet),
     Unpublish(String),
+    Mute(String, bool),
     Request(Request, Reply<()>),
     On(String, Function),
     Off(String, Function),
@@ -110,6 +111,10 @@ impl Instance {
                 self.place.unpublish(&key);
                 self.command(Command::Mute(key, false));
                 self.carry();
+            }
+            Ask::Mute(key, muted) => {
+                self.glance.heard();
+                self.command(Command::Mute(key, muted));
             }
             Ask::Request(request, reply) => {
                 let errand = self.place.ask(request, reply);
@@ -216,6 +221,7 @@ impl Instance {
     }
 
     fn look(&mut self) {
+        self.glance.show_muted(self.client.room().muted());
         let events = self.place.look(self.client.room());
         *self.glance.room.borrow_mut() = self.place.room();
         for (event, detail) in events {

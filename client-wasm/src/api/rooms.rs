@@ -131,12 +131,19 @@ impl FerriteClient {
 
     /// Mutes what is published under this key: others see that, and nothing leaves the browser.
     pub fn mute(&self, key: String) {
-        self.command(Command::Mute(key, true));
+        self.say_muted(key, true);
     }
 
     /// Mutes it no longer, whoever muted it.
     pub fn unmute(&self, key: String) {
-        self.command(Command::Mute(key, false));
+        self.say_muted(key, false);
+    }
+
+    /// Whether what is published under this key is muted: from the moment that this client says so, and when it hears
+    /// that somebody else did it.
+    #[wasm_bindgen(js_name = isMuted)]
+    pub fn is_muted(&self, key: &str) -> bool {
+        self.glance.muted.borrow().contains(key)
     }
 
     /// Says which pictures are shown and how large, the most important first: the whole list each time, until
@@ -189,6 +196,11 @@ impl FerriteClient {
 }
 
 impl FerriteClient {
+    fn say_muted(&self, key: String, muted: bool) {
+        self.glance.mute(key.clone(), muted);
+        self.post(Ask::Mute(key, muted));
+    }
+
     fn request(&self, request: Request) -> Promise {
         self.ask(
             move |reply| Ask::Request(request, reply),

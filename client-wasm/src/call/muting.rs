@@ -24,8 +24,8 @@ pub(super) struct Muting {
 }
 
 impl Muting {
-    pub(super) fn is_muted(&self, key: &str) -> bool {
-        self.wanted.contains(key)
+    pub(super) fn wanted(&self) -> &BTreeSet<String> {
+        &self.wanted
     }
 
     pub(super) fn set(&mut self, key: String, muted: bool) {

@@ -2,7 +2,7 @@
 //! server was told, and said where they differ, so that a resumed session and a new one need no rules of
 //! their own. Knows neither offers nor the WebSocket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{
@@ -164,7 +164,12 @@ impl Room {
 
     /// Whether what this client publishes under a key is muted.
     pub(crate) fn is_muted(&self, key: &str) -> bool {
-        self.muting.is_muted(key)
+        self.muted().contains(key)
+    }
+
+    /// The keys of what this client has muted, or others have.
+    pub(crate) fn muted(&self) -> &BTreeSet<String> {
+        self.muting.wanted()
     }
 
     /// The slot that carries a publication, if something comes of it.
