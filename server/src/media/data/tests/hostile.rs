@@ -1,8 +1,10 @@
 //! Peers that mean harm or are broken: no packet panics, none makes this end hold or do more than a bounded amount,
 //! and what is merely unusual does not end the association.
 
-use super::link::{A, B, Behaviour, Conditions, PERFECT, Pair, mutated};
-use super::raw::{Answer, BEGIN, END, Raw, TAG, WHOLE, data, init};
+mod changed;
+mod resets;
+
+use super::raw::{BEGIN, END, Raw, TAG, WHOLE, data, init};
 use crate::media::data::packet::{self, Builder, Header};
 use crate::media::data::{
     ChannelId, ChannelOptions, MAX_PACKET_SIZE, MessageKind, RECEIVE_WINDOW, SctpEvent,
@@ -10,6 +12,7 @@ use crate::media::data::{
 use bytes::{BufMut, Bytes};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use resets::{reset_request, response};
 use std::time::Duration;
 
 fn message(channel: u16, payload: &[u8]) -> SctpEvent {
@@ -34,103 +37,6 @@ fn is_alive(raw: &mut Raw, tsn: u32, stream: u16) {
     assert!(events.contains(&message(stream, b"alive")), "{events:?}");
 }
 
-#[test]
-fn changed_packets_never_panic() {
-    for seed in 0..40 {
-        let mut pair = Pair::new(
-            seed,
-            Conditions {
-                loss: 2,
-                duplication: 5,
-                delay: 5,
-                jitter: 10,
-            },
-        );
-        pair.mutation = 30;
-        pair.ends[B].behaviour = Behaviour::Echo;
-        for round in 0..20 {
-            pair.run_for(Duration::from_millis(200));
-            let now = pair.now;
-            for end in [A, B] {
-                let options = ChannelOptions {
-                    ordered: round % 2 == 0,
-                    ..ChannelOptions::default()
-                };
-                if let Ok(channel) = pair.ends[end].sctp.open_channel(now, options) {
-                    let payload = Bytes::from(vec![1; 700 * (round % 5)]);
-                    let _ = pair.ends[end]
-                        .sctp
-                        .send(now, channel, MessageKind::Binary, payload);
-                    if round % 3 == 0 {
-                        pair.ends[end].sctp.close_channel(now, channel);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn every_truncation_and_every_changed_byte_of_real_packets_is_survived() {
-    let mut pair = Pair::new(
-        1,
-        Conditions {
-            loss: 10,
-            jitter: 10,
-            ..PERFECT
-        },
-    );
-    pair.record = true;
-    pair.ends[B].behaviour = Behaviour::Echo;
-    pair.run_out();
-    let channel = pair.open(A, ChannelOptions::default());
-    pair.send(A, channel, &Bytes::from(vec![1; 5000]));
-    pair.run_out();
-    let now = pair.now;
-    pair.ends[A].sctp.close_channel(now, channel);
-    pair.run_out();
-    pair.ends[A].sctp.close(now);
-    pair.settle();
-    for (from, to) in [(A, B), (B, A)] {
-        let sent = std::mem::take(&mut pair.ends[from].sent);
-        for packet in sent {
-            for length in 0..packet.len() {
-                pair.ends[to]
-                    .sctp
-                    .handle_packet(now, packet.slice(..length));
-            }
-            for at in 0..packet.len() {
-                let mut bytes = packet.to_vec();
-                bytes[at] ^= 0xff;
-                pair.ends[to].sctp.handle_packet(now, bytes.into());
-            }
-        }
-    }
-}
-
-#[test]
-fn random_chunks_never_panic() {
-    let mut rng = StdRng::seed_from_u64(7);
-    for _ in 0..100 {
-        let mut raw = Raw::connected(rng.random());
-        for _ in 0..100 {
-            let kind = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 130, 192, 64, 200]
-                [rng.random_range(0..17)];
-            let mut value: Vec<u8> = vec![0; rng.random_range(0..60)];
-            rng.fill(&mut value[..]);
-            // Near enough to be taken seriously.
-            if kind == packet::DATA && value.len() >= 4 {
-                let tsn = raw.tsn.wrapping_add(rng.random_range(0..50));
-                value[..4].copy_from_slice(&tsn.to_be_bytes());
-            }
-            raw.say(kind, rng.random(), &value);
-            raw.events();
-            raw.wait(Duration::from_millis(rng.random_range(0..300)));
-        }
-    }
-}
-
-// An ABORT or ERROR whose cause is longer than its chunk panics the library.
 #[test]
 fn a_cause_that_is_cut_short_is_survived() {
     let cut = [0, 13, 0, 200, b'w', b'h', b'y', b'?'];
@@ -417,104 +323,6 @@ fn a_repeated_init_gets_the_same_cookie_and_no_other_association() {
     is_alive(&mut raw, 1, 5);
 }
 
-fn reset_request(number: u32, last_tsn: u32, streams: &[u16]) -> Vec<u8> {
-    let mut value = Vec::new();
-    value.put_u16(13);
-    value.put_u16(16 + 2 * streams.len() as u16);
-    value.put_u32(number);
-    value.put_u32(0);
-    value.put_u32(last_tsn);
-    streams.iter().for_each(|stream| value.put_u16(*stream));
-    value
-}
-
-fn response(number: u32, result: u32) -> Vec<u8> {
-    let mut value = vec![0, 16, 0, 12];
-    value.put_u32(number);
-    value.put_u32(result);
-    value
-}
-
-// A duplicate of an old request must not reset the stream that is in use again.
-#[test]
-fn an_old_reset_does_not_hit_the_new_channel() {
-    let mut raw = Raw::connected(1);
-    raw.say(packet::DATA, WHOLE, &data(1, 5, 0, b"old"));
-    raw.events();
-    let request = reset_request(1, 1, &[5]);
-    let answers = reconfigs(raw.say(packet::RECONFIG, 0, &request));
-    assert_eq!(answers[0], response(1, 1));
-    let ours = reset_request_of(&answers[1]);
-    assert_eq!(ours, (raw.peer_tsn, vec![5]));
-    assert_eq!(
-        raw.events(),
-        [SctpEvent::ChannelClosed {
-            channel: ChannelId(5)
-        }]
-    );
-    raw.say(packet::RECONFIG, 0, &response(ours.0, 1));
-    raw.say(packet::DATA, WHOLE, &data(2, 5, 0, b"new"));
-    assert_eq!(raw.events(), [opened(5), message(5, b"new")]);
-    assert_eq!(
-        reconfigs(raw.say(packet::RECONFIG, 0, &request)),
-        [response(1, 1)]
-    );
-    raw.say(packet::DATA, WHOLE, &data(3, 5, 1, b"newer"));
-    assert_eq!(raw.events(), [message(5, b"newer")]);
-}
-
-/// The values of the RE-CONFIG chunks among the answers.
-fn reconfigs(answers: Vec<Answer>) -> Vec<Vec<u8>> {
-    let reconfigs = answers
-        .into_iter()
-        .filter(|(kind, _)| *kind == packet::RECONFIG);
-    reconfigs.map(|(_, value)| value).collect()
-}
-
-fn reset_request_of(value: &[u8]) -> (u32, Vec<u16>) {
-    assert_eq!(packet::u16_at(value, 0), Some(13));
-    let streams = value[16..].chunks(2).filter_map(|s| packet::u16_at(s, 0));
-    (
-        packet::u32_at(value, 4).expect("a number"),
-        streams.collect(),
-    )
-}
-
-#[test]
-fn a_reset_ahead_of_its_data_waits_for_it() {
-    let mut raw = Raw::connected(1);
-    raw.say(packet::DATA, WHOLE, &data(1, 5, 0, b"a"));
-    let request = reset_request(1, 2, &[5]);
-    assert!(reconfigs(raw.say(packet::RECONFIG, 0, &request)).is_empty());
-    assert_eq!(
-        reconfigs(raw.say(packet::RECONFIG, 0, &request)),
-        [response(1, 6)]
-    );
-    raw.events();
-    let answers = reconfigs(raw.say(packet::DATA, WHOLE, &data(2, 5, 1, b"b")));
-    // Not before it is read.
-    assert!(answers.is_empty());
-    assert_eq!(
-        raw.events(),
-        [
-            message(5, b"b"),
-            SctpEvent::ChannelClosed {
-                channel: ChannelId(5)
-            }
-        ]
-    );
-    assert_eq!(reconfigs(raw.answers())[0], response(1, 1));
-}
-
-#[test]
-fn resets_for_ever_ahead_of_data_are_not_collected() {
-    let mut raw = Raw::connected(1);
-    for number in 1..5000 {
-        raw.say(packet::RECONFIG, 0, &reset_request(number, 1000, &[5; 200]));
-    }
-    is_alive(&mut raw, 1, 5);
-}
-
 /// A peer whose INIT was answered, and which says nothing of the cookie.
 fn accepted() -> Raw {
     let mut raw = Raw::new(1);
@@ -564,30 +372,6 @@ fn what_is_repeated_without_end_is_not_collected() {
             assert!(held < 30_000, "{held} bytes of {kind} {value:?}");
         }
     }
-}
-
-#[test]
-fn a_reset_of_every_stream_resets_those_there_are() {
-    let mut raw = Raw::connected(1);
-    for stream in 0..3 {
-        raw.say(
-            packet::DATA,
-            WHOLE,
-            &data(1 + u32::from(stream), stream, 0, b"x"),
-        );
-    }
-    raw.events();
-    raw.say(packet::RECONFIG, 0, &reset_request(1, 3, &[]));
-    assert_eq!(raw.events().len(), 3);
-}
-
-#[test]
-fn requests_for_more_streams_are_denied() {
-    let mut raw = Raw::connected(1);
-    let add = [0, 17, 0, 12, 0, 0, 0, 1, 0, 16, 0, 0];
-    let answers = raw.say(packet::RECONFIG, 0, &add);
-    assert_eq!(answers, [(packet::RECONFIG, response(1, 2))]);
-    is_alive(&mut raw, 1, 5);
 }
 
 #[test]
@@ -647,16 +431,6 @@ fn fragments_of_a_message_may_come_in_any_order() {
             [opened(5), message(5, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])]
         );
     }
-}
-
-#[test]
-fn mutation_changes_packets() {
-    let mut rng = StdRng::seed_from_u64(1);
-    let packet = Builder::new(Header::default())
-        .chunk(0, 3, &[7; 100])
-        .finish();
-    let changed = (0..100).filter(|_| mutated(&mut rng, &packet) != packet);
-    assert!(changed.count() > 90);
 }
 
 /// An ABORT whose cause is cut short, which would panic the library.
