@@ -191,5 +191,9 @@ pub(super) fn rows() -> Vec<Row> {
                 ms(room::LONGEST_COMING),
             ],
         ),
+        (
+            "departures of a room",
+            vec![n(room::MAX_DEPARTURES, " at once")],
+        ),
     ]
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ferrite_protocol::DepartureCause;
 
 /// Departures kept for those who look late. More than that at once is a network that is gone, which nobody misreads.
-const MAX_DEPARTURES: usize = 256;
+pub(crate) const MAX_DEPARTURES: usize = 256;
 
 /// The last departures of a room, numbered from its beginning on. Views share them.
 #[derive(Clone, Debug, Default)]

@@ -29,6 +29,8 @@ mod state;
 mod tests;
 mod view;
 
+#[cfg(test)]
+pub(crate) use departures::MAX_DEPARTURES;
 #[doc(hidden)]
 pub use inbox::{Inbox, Keep, Overrun, Waiting};
 #[cfg(test)]
