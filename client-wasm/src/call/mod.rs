@@ -15,6 +15,7 @@ mod muting;
 mod negotiation;
 mod path;
 mod recall;
+mod repair;
 mod room;
 mod slots;
 mod status;
@@ -26,9 +27,8 @@ mod told;
 
 use std::collections::BTreeMap;
 
-use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
-    ClientEvidence, ClientMessage, ErrorCode, IceCandidate, IceServer, RequestId, ServerMessage,
+    ClientMessage, ErrorCode, IceCandidate, IceServer, RequestId, ServerMessage,
 };
 
 pub(crate) use effect::{Effect, Errand, Input, Offer, Request, Timer, Undone, Wanted};
@@ -38,7 +38,7 @@ pub(crate) use flow::Traffic;
 pub(crate) use link::Clock;
 use link::{Link, LinkEvent};
 use negotiation::Negotiation;
-use path::{Path, Repair};
+use path::Path;
 use recall::Recall;
 pub(crate) use room::{Quality, Room, Speaking};
 pub use slots::MAX_VOICES;
@@ -227,43 +227,6 @@ impl Call {
         self.closed = true;
     }
 
-    /// The media path is broken, and so may be the link.
-    fn broken(&mut self, clock: Clock, out: &mut Vec<Effect>) {
-        self.with_link(Link::doubt, clock, out);
-        if !self.link.is_ready() {
-            return self.path.owe();
-        }
-        let repair = self.path.repair(out);
-        self.repair(Some(repair), out);
-    }
-
-    /// How much went each way. Where the server falls silent, either the path broke or the server
-    /// did. Only if it still answers on the link, or on a new one, there is a path to repair: the
-    /// clients of a server that stood still for a moment must not all call it at once.
-    fn traffic(&mut self, traffic: Traffic, clock: Clock, out: &mut Vec<Effect>) {
-        if self.peer.is_none() || !self.path.is_connected() {
-            self.flow = Flow::new();
-            return;
-        }
-        let was_silent = self.flow.is_silent();
-        self.flow.note(traffic, clock.now);
-        self.strain.note(traffic.frames, clock.now);
-        self.room.press(self.strain.pressure());
-        match (was_silent, self.flow.is_silent()) {
-            (false, false) => {}
-            (true, false) => self.path.flows(out),
-            (false, true) => {
-                self.path.miss();
-                self.with_link(Link::doubt, clock, out);
-            }
-            (true, true) if self.path.is_due() && self.link.is_answering() => {
-                let repair = self.path.repair(out);
-                self.repair(Some(repair), out);
-            }
-            (true, true) => {}
-        }
-    }
-
     fn retry(&mut self, clock: Clock, out: &mut Vec<Effect>) {
         self.path.forgive();
         self.recall = Recall::default();
@@ -274,15 +237,6 @@ impl Call {
             self.with_link(Link::open, clock, out);
         }
         self.mend(out);
-    }
-
-    /// A path that worked and does not work now gets new credentials at once.
-    fn mend(&mut self, out: &mut Vec<Effect>) {
-        let broken = self.path.was_connected() && !self.path.is_connected();
-        if broken && self.peer.is_some() {
-            let repair = self.path.repair(out);
-            self.repair(Some(repair), out);
-        }
     }
 
     fn heard(&mut self, message: ServerMessage, clock: Clock, out: &mut Vec<Effect>) {
@@ -395,18 +349,6 @@ impl Call {
         }
     }
 
-    /// The peer connection learns of other servers no sooner: Chromium makes the next offer after that an ICE restart,
-    /// whatever it is for.
-    fn restart_ice(&mut self, out: &mut Vec<Effect>) {
-        if self.peer.is_none() {
-            return;
-        }
-        if std::mem::take(&mut self.other_servers) {
-            out.push(Effect::GatherWith(self.ice_servers.clone()));
-        }
-        out.push(Effect::RestartIce);
-    }
-
     fn answered(&mut self, id: Option<RequestId>, sdp: String, out: &mut Vec<Effect>) {
         if (self.peer.as_mut()).is_some_and(|peer| peer.answered(id, sdp, out)) {
             self.room.agreed();
@@ -417,41 +359,6 @@ impl Call {
         if let Some(peer) = &mut self.peer {
             peer.remote_candidate(candidate, out);
         }
-    }
-
-    fn server_sees(&mut self, state: PeerState, reason: Option<String>, out: &mut Vec<Effect>) {
-        self.path.note(reason);
-        // Before the first answer this is still about the peer connection that was given up.
-        let ours = self.peer.as_ref().is_some_and(Negotiation::is_answered);
-        let lost = match state {
-            PeerState::Failed | PeerState::Closed => true,
-            PeerState::New
-            | PeerState::Connecting
-            | PeerState::Connected
-            | PeerState::Disconnected => false,
-        };
-        if ours && lost {
-            self.lost(out);
-        }
-    }
-
-    /// The server puts what it saw beside this. Without the link it cannot, and the page says that it is away.
-    fn ask_why(&mut self, mut seen: ClientEvidence, out: &mut Vec<Effect>) {
-        let asks = self.peer.as_ref().is_some_and(Negotiation::is_answered);
-        if asks && self.link.is_ready() && !self.path.is_connected() {
-            seen.worked_before = self.path.was_connected();
-            let id = Some(self.ids.next());
-            out.push(Effect::Send(ClientMessage::Explain { id, seen }));
-        }
-    }
-
-    /// The server's end is gone: new credentials alone do not bring it back.
-    fn lost(&mut self, out: &mut Vec<Effect>) {
-        let repair = match self.path.repair(out) {
-            Repair::Restart | Repair::Rebuild => Repair::Rebuild,
-            Repair::GiveUp => Repair::GiveUp,
-        };
-        self.repair(Some(repair), out);
     }
 
     fn refused(
@@ -517,28 +424,6 @@ impl Call {
                 self.repair(repair, out);
             }
             Timer::Slow => self.path.lags(out),
-        }
-    }
-
-    fn no_answer(&mut self, clock: Clock, out: &mut Vec<Effect>) {
-        let hopes = self.peer.as_mut().is_some_and(|peer| peer.hopes(out));
-        if !hopes {
-            return self.fail(Problem::NoAnswer, out);
-        }
-        self.with_link(Link::doubt, clock, out);
-    }
-
-    fn repair(&mut self, repair: Option<Repair>, out: &mut Vec<Effect>) {
-        if self.peer.is_none() {
-            return;
-        }
-        match repair {
-            None => {}
-            Some(Repair::Restart) => self.restart_ice(out),
-            Some(Repair::Rebuild) => self.drop_peer(out),
-            Some(Repair::GiveUp) => {
-                self.fail(Problem::NoPath(self.path.reason()), out);
-            }
         }
     }
 

@@ -2,13 +2,14 @@
 //! server was told, and said where they differ, so that a resumed session and a new one need no rules of
 //! their own. Knows neither offers nor the WebSocket.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod seen;
 
-use ferrite_protocol::room::Idle;
+use std::collections::BTreeMap;
+
 use ferrite_protocol::{
-    ClientMessage, DepartureCause, ErrorCode, LeaveCause, Limit, MediaKind, Participant,
-    ParticipantId, Pressure, PublicationId, RequestId, Right, RoomId, RoomMessage, RoomSnapshot,
-    ServerMessage, Slot, SlotQuality, Tracks,
+    ClientMessage, DepartureCause, ErrorCode, LeaveCause, MediaKind, Participant, ParticipantId,
+    Pressure, PublicationId, RequestId, Right, RoomId, RoomMessage, RoomSnapshot, ServerMessage,
+    Slot, Tracks,
 };
 
 use super::effect::{Effect, Ending, Entry, Errand, Undone};
@@ -16,6 +17,7 @@ use super::errands::Errands;
 use super::muting::Muting;
 use super::slots::{Sight, Slots, Wish};
 use super::told::{Ids, Told};
+pub(crate) use seen::{Quality, Speaking};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
@@ -24,38 +26,6 @@ enum State {
     In,
     /// In, as far as one knows: the session was resumed, and the server is about to say.
     Returning,
-}
-
-/// Who has the word, and all who speak right now.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Speaking {
-    pub(crate) active: Option<ParticipantId>,
-    pub(crate) participants: Vec<ParticipantId>,
-}
-
-/// How well pictures do, as the server sees it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Quality {
-    /// What the way to this client carries.
-    pub(crate) bits_per_second: Option<u32>,
-    /// By publication: those of others that are shown.
-    pub(crate) shown: BTreeMap<PublicationId, SlotQuality>,
-    /// What comes of each layer, by the key of what this client publishes.
-    pub(crate) arrives: BTreeMap<String, Vec<u32>>,
-}
-
-impl Quality {
-    fn new(
-        bits_per_second: Option<u32>,
-        shown: BTreeMap<PublicationId, SlotQuality>,
-        arrives: BTreeMap<String, Vec<u32>>,
-    ) -> Self {
-        Self {
-            bits_per_second,
-            shown,
-            arrives,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -111,92 +81,9 @@ impl Room {
         }
     }
 
-    // What one sees.
-
-    /// Grows with whatever can be seen here.
-    pub(crate) fn changes(&self) -> u32 {
-        self.changes
-    }
-
-    /// Whether the server has this client in the room.
-    pub(crate) fn is_in(&self) -> bool {
-        match self.state {
-            State::In | State::Returning => true,
-            State::Out | State::Asking(_) => false,
-        }
-    }
-
     /// Whether what is sent to others is for who is there.
     pub(super) fn takes_messages(&self) -> bool {
         self.is_in() && self.own.is_some() && !self.is_elsewhere()
-    }
-
-    /// Who this client is.
-    pub(crate) fn own(&self) -> Option<&ParticipantId> {
-        self.own.as_ref()
-    }
-
-    /// Everybody, oldest first.
-    pub(crate) fn people(&self) -> &[Participant] {
-        &self.people
-    }
-
-    /// Whether this client may do something there.
-    pub(crate) fn may(&self, right: Right) -> bool {
-        self.may.contains(&right)
-    }
-
-    /// Who speaks.
-    pub(crate) fn speaking(&self) -> &Speaking {
-        &self.speaking
-    }
-
-    /// How well pictures do.
-    pub(crate) fn quality(&self) -> &Quality {
-        &self.quality
-    }
-
-    /// What keeps a picture that comes from being better.
-    pub(crate) fn limit(&self, publication: &PublicationId) -> Option<Limit> {
-        self.slot_of(publication)?;
-        self.quality.shown.get(publication)?.limit
-    }
-
-    /// Whether what this client publishes under a key is muted.
-    pub(crate) fn is_muted(&self, key: &str) -> bool {
-        self.muted().contains(key)
-    }
-
-    /// The keys of what this client has muted, or others have.
-    pub(crate) fn muted(&self) -> &BTreeSet<String> {
-        self.muting.wanted()
-    }
-
-    /// The slot that carries a publication, if something comes of it.
-    pub(crate) fn slot_of(&self, publication: &PublicationId) -> Option<&str> {
-        let mut carrying = self.carrying(publication);
-        let (mid, _) = carrying.find(|(_, slot)| slot.idle.is_none())?;
-        Some(mid)
-    }
-
-    /// What each slot carries, by its `mid`.
-    pub(crate) fn carried(&self) -> &BTreeMap<String, Slot> {
-        &self.carried
-    }
-
-    /// The room this client is in, or wants to be in.
-    pub(crate) fn wanted(&self) -> Option<&RoomId> {
-        Some(&self.wanted.as_ref()?.room)
-    }
-
-    /// Why nothing comes of a publication that is looked at.
-    pub(crate) fn idle(&self, publication: &PublicationId) -> Option<Idle> {
-        self.carrying(publication).find_map(|(_, slot)| slot.idle)
-    }
-
-    fn carrying(&self, publication: &PublicationId) -> impl Iterator<Item = (&String, &Slot)> {
-        let is_it = move |slot: &Slot| slot.publication == *publication;
-        self.carried.iter().filter(move |(_, slot)| is_it(slot))
     }
 
     // What the user wants.
