@@ -1,5 +1,7 @@
 use super::*;
 use crate::ledger::project::Settings;
+use crate::ledger::usage::Relayed;
+use crate::turn::meter::{Owner, Payer};
 
 /// 2026-11-29, at noon.
 const NOON: u64 = 1_795_953_600;

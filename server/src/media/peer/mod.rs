@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `allocation` | which layers fit the path |
 //! | `pressure` | how much less is sent where the other end cannot keep up |
+//! | `handshake` | DTLS: its datagrams, and what comes of it |
 //! | `media` | RTP and RTCP, through SRTP |
 //! | `writing` | how a packet is written where it leaves from |
 //! | `held` | a packet that waits for its turn |
@@ -19,6 +20,7 @@
 
 mod allocation;
 mod data;
+mod handshake;
 mod held;
 mod media;
 mod output;
@@ -45,7 +47,7 @@ use crate::media::net::path::{FourTuple, Transport};
 use crate::media::peer::streams::MediaStreams;
 use crate::media::rtp::clock::Clock;
 use crate::media::sdp::{Section, Session};
-use crate::media::transport::dtls::{Dtls, DtlsEvent, DtlsState, Identity};
+use crate::media::transport::dtls::{Dtls, DtlsState, Identity};
 use crate::media::transport::ice::{Credentials, IceLite, IceState, MAX_AMPLIFICATION};
 use crate::media::transport::srtp::Srtp;
 use allocation::Fitting;
@@ -209,14 +211,6 @@ impl Peer {
         }
     }
 
-    fn dtls_state(&self) -> DtlsState {
-        match &self.dtls {
-            _ if self.closed => DtlsState::Closed,
-            Some(dtls) => dtls.state(),
-            None => DtlsState::New,
-        }
-    }
-
     /// What of its way to the other end tells why it is not connected.
     pub fn evidence(&self, now: Instant) -> (IceEvidence, DtlsEvidence) {
         let dtls = self.dtls.as_ref().map(|dtls| dtls.evidence(now));
@@ -328,18 +322,6 @@ impl Peer {
         }
     }
 
-    fn handle_dtls(&mut self, now: Instant, path: FourTuple, datagram: &[u8]) {
-        let Some(dtls) = &mut self.dtls else {
-            return;
-        };
-        // Before there are keys a handshake cannot be told from noise, and needs an answer.
-        match dtls.handle_datagram(now, datagram) {
-            true => _ = self.ice.note_traffic(now, path, datagram.len()),
-            false => self.ice.credit(&path, datagram.len()),
-        }
-        self.settle(now);
-    }
-
     /// Sends over a path, if it may be sent to.
     fn transmit(&mut self, path: FourTuple, data: BytesMut) {
         if self.ice.admit(&path, data.len()) {
@@ -371,48 +353,6 @@ impl Peer {
         self.pump_sctp(now);
         self.pump_dtls();
         self.report_state();
-    }
-
-    fn handle_dtls_event(&mut self, now: Instant, event: DtlsEvent) {
-        match event {
-            DtlsEvent::Connected(srtp) => {
-                self.srtp = Some(srtp);
-                self.want_keyframes();
-                self.pass_wishes_on();
-            }
-            DtlsEvent::Data(packet) => {
-                self.start_sctp(now);
-                if self.may_be_answered(packet.len())
-                    && let Some(sctp) = &mut self.sctp
-                {
-                    sctp.handle_packet(now, packet);
-                }
-            }
-            DtlsEvent::Closed => self.reason = Some("the other end closed".to_owned()),
-            DtlsEvent::Failed(error) => self.reason = Some(error.to_string()),
-        }
-    }
-
-    fn pump_dtls(&mut self) {
-        // Before the first check there is no path; the handshake's own timer sends again.
-        let (path, was_held) = (self.ice.selected(), self.held.is_some());
-        while let Some(data) = self.next_record() {
-            match path {
-                Some(path) if !self.ice.admit(&path, data.len()) => {
-                    self.held = Some(data);
-                    return;
-                }
-                Some(path) => self.outbox.push(&path, data),
-                None => {}
-            }
-        }
-        if was_held {
-            self.unanswered = 0;
-        }
-    }
-
-    fn next_record(&mut self) -> Option<BytesMut> {
-        (self.held.take()).or_else(|| self.dtls.as_mut().and_then(Dtls::poll_transmit))
     }
 
     fn report_state(&mut self) {
