@@ -1,12 +1,12 @@
 //! The table in `server/docs/limits.md` says what the constants say.
 
-use std::fmt::Display;
-use std::time::Duration;
-
 mod media;
 mod programs;
 mod relays;
 mod signalling;
+
+use std::fmt::Display;
+use std::time::Duration;
 
 const LIMITS: &str = include_str!("../docs/limits.md");
 
@@ -25,8 +25,6 @@ fn s(time: Duration) -> String {
 fn ms(time: Duration) -> String {
     format!("{} ms", time.as_millis())
 }
-
-/// Something before and after a number, so that it is not a part of another.
 
 /// How a row begins, and what it has to say, in this order.
 type Row = (&'static str, Vec<String>);

@@ -7,7 +7,6 @@ use crate::ledger::{book, keeper, projects};
 use crate::provider;
 use crate::webhook;
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn rows() -> Vec<Row> {
     vec![
         (

@@ -119,7 +119,8 @@ impl Server {
         for _ in 0..chance.below(3) {
             self.hears();
         }
-        (self.up.clear(), self.down.clear());
+        self.up.clear();
+        self.down.clear();
         self.is_away = true;
         rig.feed(Input::SocketClosed { code: 1006 });
         for _ in 0..chance.below(3) {
@@ -160,7 +161,9 @@ fn what_others_muted_is_undone_by_unmuting_that_alone_and_both_sides_agree() {
             }
         }
         for _ in 0..100 {
-            (server.hears(), server.tells(), server.is_heard(&mut rig));
+            server.hears();
+            server.tells();
+            server.is_heard(&mut rig);
         }
         assert!(server.up.is_empty() && server.down.is_empty());
         let muted = KEYS.iter().filter(|it| rig.call.room().is_muted(it));

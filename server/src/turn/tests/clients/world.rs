@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+
 use super::super::bench::*;
 use super::ANN;
 use crate::media::id::PeerId;
@@ -14,7 +16,6 @@ use crate::media::net::relayed::client::{News, RelayClient};
 use crate::media::net::relayed::permissions::Admission;
 use crate::media::net::stun::attribute::{XOR_PEER_ADDRESS, read_address};
 use crate::media::net::stun::{Message, Method};
-use bytes::BytesMut;
 
 /// Servers, and a client of theirs.
 pub(super) struct World {
