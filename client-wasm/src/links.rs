@@ -16,7 +16,7 @@ pub(crate) fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let (mut plain, mut at) = (0, 0);
     while let Some(next) = text[at..].chars().next() {
-        let is_inside = text[..at].ends_with(char::is_alphanumeric);
+        let is_inside = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
         let link = link(&text[at..]).filter(|_| !is_inside);
         let Some(link) = link else {
             at += next.len_utf8();

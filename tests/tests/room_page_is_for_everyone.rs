@@ -291,8 +291,11 @@ async fn tab_to(browser: &Browser, id: &str) -> Result<()> {
     anyhow::bail!("40 presses of the tab key did not get to #{id}")
 }
 
+/// Media features, by name.
+type Features = &'static [(&'static str, &'static str)];
+
 /// What eyes ask browsers for, and how many times as large everything is to be, as a browser's zoom has it.
-const WISHES: [(&str, &[(&str, &str)], u32); 4] = [
+const WISHES: [(&str, Features, u32); 4] = [
     ("forced-colours", &[("forced-colors", "active")], 1),
     ("more-contrast", &[("prefers-contrast", "more")], 1),
     ("less-motion", &[("prefers-reduced-motion", "reduce")], 1),

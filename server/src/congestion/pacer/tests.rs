@@ -120,7 +120,7 @@ proptest! {
         let (mut given, mut left) = ([0_u32; 2], [0_u32; 2]);
         for (round, (pause, packets, bytes, kind)) in comings.into_iter().enumerate() {
             let end = now + MS * pause as u32;
-            while let Some(due) = pacer.poll_timeout().map(|at| at.max(now) + GRAIN)
+            while let Some(due) = pacer.poll_timeout().map(|at| (at + GRAIN).max(now))
                 && due <= end
             {
                 now = due;
