@@ -2,6 +2,7 @@
 //! server was told, and said where they differ, so that a resumed session and a new one need no rules of
 //! their own. Knows neither offers nor the WebSocket.
 
+mod others;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use super::errands::Errands;
 use super::muting::Muting;
 use super::slots::{Sight, Slots, Wish};
 use super::told::{Ids, Told};
-pub(crate) use seen::{Quality, Speaking};
+pub(crate) use others::{Quality, Speaking};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {

@@ -3,43 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_protocol::room::Idle;
-use ferrite_protocol::{
-    Limit, Participant, ParticipantId, PublicationId, Right, RoomId, Slot, SlotQuality,
-};
+use ferrite_protocol::{Limit, Participant, ParticipantId, PublicationId, Right, RoomId, Slot};
 
+use super::others::{Quality, Speaking};
 use super::{Room, State};
-
-/// Who has the word, and all who speak right now.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Speaking {
-    pub(crate) active: Option<ParticipantId>,
-    pub(crate) participants: Vec<ParticipantId>,
-}
-
-/// How well pictures do, as the server sees it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Quality {
-    /// What the way to this client carries.
-    pub(crate) bits_per_second: Option<u32>,
-    /// By publication: those of others that are shown.
-    pub(crate) shown: BTreeMap<PublicationId, SlotQuality>,
-    /// What comes of each layer, by the key of what this client publishes.
-    pub(crate) arrives: BTreeMap<String, Vec<u32>>,
-}
-
-impl Quality {
-    pub(super) fn new(
-        bits_per_second: Option<u32>,
-        shown: BTreeMap<PublicationId, SlotQuality>,
-        arrives: BTreeMap<String, Vec<u32>>,
-    ) -> Self {
-        Self {
-            bits_per_second,
-            shown,
-            arrives,
-        }
-    }
-}
 
 impl Room {
     /// Grows with whatever can be seen here.
