@@ -1,5 +1,6 @@
 //! Where the addresses of the web are in what somebody wrote. Knows no page.
 
+const BRACKETS: [(char, char); 3] = [('(', ')'), ('[', ']'), ('{', '}')];
 const SCHEMES: [&str; 2] = ["https://", "http://"];
 
 /// A part of a text.
@@ -17,8 +18,8 @@ pub(crate) fn parts(text: &str) -> Vec<Part<'_>> {
     let (mut plain, mut at) = (0, 0);
     while let Some(next) = text[at..].chars().next() {
         let is_inside = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-        let link = link(&text[at..]).filter(|_| !is_inside);
-        let Some(link) = link else {
+        let link = (!is_inside).then(|| link(&text[at..]));
+        let Some(link) = link.flatten() else {
             at += next.len_utf8();
             continue;
         };
@@ -44,18 +45,19 @@ fn link(text: &str) -> Option<&str> {
     let scheme = SCHEMES.into_iter().find(is_scheme)?;
     let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"".contains(c);
     let mut link = &text[..text.find(ends).unwrap_or(text.len())];
+    // Counted once, whatever is taken off: others write what is read here.
+    let unopened = |(opens, closes): (char, char)| {
+        let closed = link.matches(closes).count();
+        closed.saturating_sub(link.matches(opens).count())
+    };
+    let mut unopened = BRACKETS.map(unopened);
     while let Some(last) = link.chars().next_back() {
-        let opens = match last {
-            ')' => '(',
-            ']' => '[',
-            '}' => '{',
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '…' | '»' | '”' | '“' | '’' => last,
-            _ => break,
-        };
-        let is_balanced =
-            opens != last && link.matches(opens).count() >= link.matches(last).count();
-        if is_balanced {
-            break;
+        let bracket = BRACKETS.iter().position(|(_, closes)| *closes == last);
+        match bracket.map(|at| &mut unopened[at]) {
+            Some(0) => break,
+            Some(count) => *count -= 1,
+            None if ".,;:!?'…»”“’".contains(last) => {}
+            None => break,
         }
         link = &link[..link.len() - last.len_utf8()];
     }
@@ -86,6 +88,7 @@ mod tests {
             ),
             ("(http://a.example/b_(c))", &["http://a.example/b_(c)"]),
             ("[a](https://a.example), b", &["https://a.example"]),
+            ("{http://a.example/b(c).)]}", &["http://a.example/b(c)"]),
             ("„https://a.example/ä“ ja", &["https://a.example/ä"]),
             ("Https://a.example!?", &["Https://a.example"]),
             (

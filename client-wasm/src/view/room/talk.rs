@@ -94,7 +94,10 @@ impl Talk {
         let item = copy_of(template)?;
         for (part, words) in words {
             if let Some(element) = child::<Element>(&item, part) {
-                write(&element, words);
+                match part {
+                    ".text" => write(&element, words),
+                    _ => element.set_text_content(Some(words)),
+                }
             }
         }
         let _ = self.list.append_child(&item);
