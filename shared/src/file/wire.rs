@@ -170,7 +170,7 @@ impl<'a> FileMessage<'a> {
             CHUNK => {
                 let (offset, bytes) = number(rest)?;
                 let is_one = (1..=CHUNK_BYTES).contains(&bytes.len());
-                let bytes = Some(bytes).filter(|_| is_one).ok_or(FileError::Length)?;
+                let bytes = is_one.then_some(bytes).ok_or(FileError::Length)?;
                 return Ok(Self::Chunk {
                     file,
                     offset,
