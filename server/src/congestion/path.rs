@@ -16,7 +16,7 @@ pub struct PathEstimator {
 impl PathEstimator {
     /// Has a trace written of what it does, unless it is at it already.
     pub fn trace(&mut self, sink: Box<dyn Sink>) {
-        self.sink = Some(sink).filter(|_| self.estimator.is_none());
+        self.sink = self.estimator.is_none().then_some(sink);
     }
 
     /// What numbers a packet that is sent now.

@@ -29,12 +29,14 @@ impl Places {
     pub(super) fn of(self, path: &FourTuple) -> Option<Place> {
         let at = |address: &IpAddr| *address == path.local.ip();
         let is_it = |port: &u16| *port == path.local.port();
+        if path.transport != Transport::Udp {
+            return None;
+        }
         Some(Place {
             all: self,
             address: self.addresses.iter().position(at)?,
             port: self.ports.iter().position(is_it)?,
         })
-        .filter(|_| path.transport == Transport::Udp)
     }
 }
 

@@ -80,8 +80,12 @@ pub(super) fn rewritten(
 
 /// The streams that a FORWARD-TSN skips messages of, and up to which (RFC 3758 §3.2).
 pub(super) fn skipped(chunk: Chunk<'_>) -> impl Iterator<Item = (u16, u16)> {
-    let entries = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
-    entries.filter_map(|entry| Some((packet::u16_at(entry, 0)?, packet::u16_at(entry, 2)?)))
+    let (entries, _) = chunk.value.get(4..).unwrap_or_default().as_chunks();
+    let pair = |[a, b, c, d]: &[u8; 4]| {
+        let (stream, sequence) = ([*a, *b], [*c, *d]);
+        (u16::from_be_bytes(stream), u16::from_be_bytes(sequence))
+    };
+    entries.iter().map(pair)
 }
 
 /// A FORWARD-TSN that names only streams that it may `concern`, each once: the library goes through all that it holds of

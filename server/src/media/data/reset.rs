@@ -212,10 +212,9 @@ impl Reset {
         };
         match (kind, u32_at(parameter, 4), u32_at(parameter, 8)) {
             (OUTGOING_RESET_REQUEST, Some(_), Some(last_tsn)) => {
-                let streams = parameter[12..]
-                    .chunks_exact(2)
-                    .filter_map(|stream| u16_at(stream, 0))
-                    .collect();
+                let (streams, _) = parameter[12..].as_chunks();
+                let streams = streams.iter().map(|it| u16::from_be_bytes(*it));
+                let streams = streams.collect();
                 self.handle_request(Pending {
                     number,
                     last_tsn,
