@@ -171,6 +171,7 @@ pub(super) fn rows() -> Vec<Row> {
                 n(egress::MAX_HISTORY, " a stream"),
                 ms(egress::HISTORY_SPAN),
                 ms(egress::UNKNOWN_SPAN),
+                ms(egress::RETRANSMIT_INTERVAL),
             ],
         ),
         ("data channels", vec![n(data::MAX_CHANNELS, " |")]),

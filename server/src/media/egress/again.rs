@@ -25,8 +25,8 @@ pub(super) const OVERTAKEN_SPAN: Duration = Duration::from_millis(400);
 pub(super) const LOSSY_FOR: Duration = Duration::from_secs(60);
 /// Round trips that a packet is kept for: it is asked for after one half, and again after each.
 const HISTORY_ROUND_TRIPS: u32 = 4;
-/// The least time between two retransmissions of one packet: a NACK that crossed it is no new loss.
-pub(super) const RETRANSMIT_INTERVAL: Duration = Duration::from_millis(20);
+/// The least time between two retransmissions of one packet, whatever the round trip.
+pub const RETRANSMIT_INTERVAL: Duration = Duration::from_millis(20);
 /// Retransmissions may add this many bytes per sent byte, so that NACKs cannot amplify.
 const RETRANSMIT_SHARE: u64 = 2;
 
@@ -172,15 +172,16 @@ impl Egress {
         self.history.clear();
     }
 
-    /// Which packet a NACK asks for. `None` where it is too old, was just sent again, or too much was.
-    pub fn wanted(&mut self, now: Instant, sequence: u16) -> Option<Wanted> {
+    /// Which packet a NACK asks for, over a path with this round trip. `None` where it is too old, was just sent again,
+    /// or too much was.
+    pub fn wanted(&mut self, now: Instant, rtt: Option<Duration>, sequence: u16) -> Option<Wanted> {
         self.asked = Some(now);
         let (track, at) = (self.source.as_ref()?.track, self.ms(now));
         if self.sent_again > RETRANSMIT_SHARE * self.sent.octets {
             return None;
         }
         let sent = self.history.get_mut(sequence)?;
-        let interval = RETRANSMIT_INTERVAL.as_millis() as u32;
+        let interval = retransmit_interval(rtt).as_millis() as u32;
         if (sent.again).is_some_and(|again| at.get() - again.get() < interval) {
             return None;
         }
@@ -261,4 +262,11 @@ pub fn unwrap_rtx(packet: &[u8], header: &Header, payload_type: u8, ssrc: u32) -
     original[8..12].copy_from_slice(&ssrc.to_be_bytes());
     original.extend_from_slice(&payload[2..]);
     Some(original)
+}
+
+/// The least time between two retransmissions of one packet: a NACK that crossed the first is no new loss, and on a path
+/// whose queue is full a second one keeps it so. A little less than a round trip, which may have become shorter since.
+fn retransmit_interval(rtt: Option<Duration>) -> Duration {
+    let shorter = rtt.unwrap_or_default() * 3 / 4;
+    shorter.clamp(RETRANSMIT_INTERVAL, HISTORY_SPAN)
 }

@@ -44,7 +44,7 @@ mod tests;
 mod thinning;
 mod unwritten;
 
-pub use again::{UNKNOWN_SPAN, unwrap_rtx};
+pub use again::{RETRANSMIT_INTERVAL, UNKNOWN_SPAN, unwrap_rtx};
 use frames::Frames;
 use outgoing::Contents;
 pub use outgoing::Outgoing;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::again::RETRANSMIT_INTERVAL;
 use super::*;
 use crate::media::rtp::frame_numbers::{FrameNumbers, PictureFields};
 use crate::media::rtp::packet::SourceClock;
@@ -151,7 +150,7 @@ fn what_cannot_be_written_as_it_was_is_not_sent_again_under_its_number() {
     let media = packet(7, 1, KEY);
     let first = written(&egress.forward(now, &media, false).unwrap());
     egress.renegotiate(&plain);
-    let wanted = egress.wanted(now, 500).unwrap();
+    let wanted = egress.wanted(now, None, 500).unwrap();
     let again = egress.retransmit(&wanted, &media).unwrap();
     assert_eq!(written(&again), first);
     let changes: [fn(&mut MediaSection); 2] = [
@@ -166,7 +165,7 @@ fn what_cannot_be_written_as_it_was_is_not_sent_again_under_its_number() {
         egress.forward(now, &media, false).unwrap();
         egress.renegotiate(&changed);
         assert!(
-            egress.wanted(now, 500).is_none(),
+            egress.wanted(now, None, 500).is_none(),
             "another packet under one number"
         );
     }
@@ -212,7 +211,7 @@ fn retransmits_once_in_a_while_and_not_more_than_its_share() {
     let now = Instant::now();
     let media = packet(7, 1, KEY);
     egress.forward(now, &media, false).unwrap();
-    let wanted = egress.wanted(now, 500).unwrap();
+    let wanted = egress.wanted(now, None, 500).unwrap();
     assert_eq!((wanted.ssrc, wanted.original), (7, 1));
     let again = egress.retransmit(&wanted, &media).unwrap();
     assert_eq!((again.header.ssrc, again.header.payload_type), (1001, 97));
@@ -220,16 +219,37 @@ fn retransmits_once_in_a_while_and_not_more_than_its_share() {
     let original = unwrap_rtx(&packet, &header, 96, 1000).unwrap();
     let header = Header::parse(&original).unwrap();
     assert_eq!((header.sequence, &original[header.len..]), (500, KEY));
-    assert!(egress.wanted(now, 500).is_none(), "just sent");
-    assert!(egress.wanted(now, 499).is_none(), "never sent");
+    assert!(egress.wanted(now, None, 500).is_none(), "just sent");
+    assert!(egress.wanted(now, None, 499).is_none(), "never sent");
     let answered = (1..100)
         .filter(|i| {
             let at = now + RETRANSMIT_INTERVAL * *i;
-            let wanted = egress.wanted(at, 500);
+            let wanted = egress.wanted(at, None, 500);
             wanted.is_some_and(|wanted| egress.retransmit(&wanted, &media).is_some())
         })
         .count();
     assert!(answered < 4, "{answered} answers to a flood");
+}
+
+#[test]
+fn what_crosses_a_retransmission_over_a_long_path_asks_for_no_second_one() {
+    let ms = Duration::from_millis;
+    let (mut egress, now) = (egress(MediaKind::Video), Instant::now());
+    for (number, kind) in [(1, KEY), (2, DELTA)] {
+        egress
+            .forward(now, &packet(7, number, kind), false)
+            .unwrap();
+    }
+    let mut again = |at, rtt: u64, number| {
+        let wanted = egress.wanted(now + ms(at), Some(ms(rtt)), number);
+        wanted.is_some()
+    };
+    assert_eq!(
+        [0, 100, 200, 299, 300].map(|at| again(at, 400, 500)),
+        [true, false, false, false, true]
+    );
+    assert!(again(400, 100, 500), "the path is shorter now");
+    assert_eq!([0, 10, 20].map(|at| again(at, 1, 501)), [true, false, true]);
 }
 
 /// What a stream makes of packets of any track and layer, given as these, and their numbers.
@@ -268,10 +288,10 @@ fn another_track_is_shown_from_its_keyframe_on_and_none_at_once() {
     assert_eq!(send(&mut egress, 4, 30_001, KEY), Some(501));
     assert_eq!(send(&mut egress, 3, 4, KEY), None);
     assert_eq!(send(&mut egress, 4, 30_002, DELTA), Some(502));
-    let wanted = egress.wanted(now, 502).unwrap();
+    let wanted = egress.wanted(now, None, 502).unwrap();
     assert_eq!((wanted.track, wanted.original), (TrackId(4), 30_002));
     assert!(
-        egress.wanted(now, 500).is_none(),
+        egress.wanted(now, None, 500).is_none(),
         "of what is shown no more"
     );
     egress.select(None);

@@ -54,7 +54,8 @@ impl Peer {
             return;
         };
         self.ice.note_traffic(now, path, datagram.len());
-        let heard = self.streams.receive_rtcp(now, &compound, &mut self.outputs);
+        let rtt = self.round_trip();
+        let heard = (self.streams).receive_rtcp(now, rtt, &compound, &mut self.outputs);
         if let Some(block) = heard.report {
             self.measure_rtt(now, block.last_sender_report, block.delay_since);
         }

@@ -185,7 +185,7 @@ impl Media {
 
     fn receive_rtcp(&mut self, compound: &[u8]) {
         let mut outputs = VecDeque::new();
-        let heard = (self.streams).receive_rtcp(self.now, compound, &mut outputs);
+        let heard = (self.streams).receive_rtcp(self.now, None, compound, &mut outputs);
         assert!(heard.wanted <= MAX_RETRANSMISSIONS);
         assert!(outputs.len() <= 2 * MAX_SECTIONS);
         outputs.into_iter().for_each(|output| self.follow(output));

@@ -88,7 +88,7 @@ fn frames_of_whoever_is_shown_next_are_not_behind_those_of_the_last() {
     assert_eq!(forward(&mut egress, 8, 10, false, 40_004), at(6));
     // What is sent again has the numbers that it had, of whichever source.
     let mut again = |sequence, media| {
-        let wanted = egress.wanted(now, sequence).unwrap();
+        let wanted = egress.wanted(now, None, sequence).unwrap();
         received(&egress.retransmit(&wanted, &media).unwrap())
     };
     assert_eq!(again(502, counted(7, 3, false, at(1))), at(1));
@@ -109,7 +109,7 @@ fn what_is_sent_again_has_its_numbers_after_any_number_of_packets() {
             let media = counted(ssrc, sequence as u16, sequence == 0, at(sequence as u16));
             let sent = written(&egress.forward(now, &media, false).unwrap());
             if sequence % 1000 == 0 {
-                let wanted = egress.wanted(now, sent.0.sequence).unwrap();
+                let wanted = egress.wanted(now, None, sent.0.sequence).unwrap();
                 let again = written(&egress.retransmit(&wanted, &media).unwrap());
                 assert!(sent.1 == again.1, "{sequence} of {ssrc}");
             }

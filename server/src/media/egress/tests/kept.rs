@@ -18,7 +18,7 @@ fn packets_are_kept_for_some_round_trips_and_longer_where_some_were_lost() {
     assert_eq!(egress.keeps_for(now, None), ms(400));
     let spans = [10, 150, 3000].map(|rtt| kept(&egress, now, rtt));
     assert_eq!(spans, [ms(100), ms(600), ms(1000)]);
-    egress.wanted(now, 500).unwrap();
+    egress.wanted(now, None, 500).unwrap();
     assert_eq!(kept(&egress, now, 10), ms(400));
     assert_eq!(kept(&egress, now + LOSSY_FOR, 10), ms(100));
     let mut sound = Egress::new(&section(MediaKind::Audio), stream(), 500);

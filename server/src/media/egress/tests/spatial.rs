@@ -83,7 +83,7 @@ fn what_is_sent_again_ends_its_picture_too() {
     let media = packet_of(0, true, 0);
     assert_eq!(send(&mut egress, &media), Some((500, 7, true)));
     assert!(!media.header.marker);
-    let wanted = egress.wanted(Instant::now(), 500).unwrap();
+    let wanted = egress.wanted(Instant::now(), None, 500).unwrap();
     let again = egress.retransmit(&wanted, &media).unwrap();
     assert!(again.header.marker && again.original == Some(500));
 }

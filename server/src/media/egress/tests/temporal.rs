@@ -218,7 +218,7 @@ fn what_comes_late_goes_out_as_its_frame_did() {
     assert_eq!(forward(8, true), Some((514, 8, Some(6))));
     // And again, where they are asked for.
     let mut again = |sequence, frame, is_first| {
-        let wanted = egress.wanted(now, sequence).unwrap();
+        let wanted = egress.wanted(now, None, sequence).unwrap();
         let media = packet_of(codec, frame, is_first);
         let outgoing = egress.retransmit(&wanted, &media).unwrap();
         let (_, written) = written(&outgoing);
@@ -339,7 +339,7 @@ fn a_picture_that_comes_late_as_a_whole_leaves_no_gap() {
         let late = packet_of(codec, 5, is_first);
         assert_eq!(forwarded(&mut egress, &late), Some((8, Some(5))));
     }
-    let wanted = egress.wanted(Instant::now(), 510).unwrap();
+    let wanted = egress.wanted(Instant::now(), None, 510).unwrap();
     let media = packet_of(codec, 5, true);
     let again = egress.retransmit(&wanted, &media).unwrap();
     assert_eq!(again.contents.payload.len(), 8);

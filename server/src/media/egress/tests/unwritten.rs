@@ -122,8 +122,8 @@ fn what_is_not_sent_is_not_sent_again_either() {
     let third = egress.forward(now, &third, false).unwrap();
     assert_eq!(third.header.sequence, 503);
     let later = now + Duration::from_millis(50);
-    assert_eq!(egress.wanted(later, 502), None);
-    assert!(egress.wanted(later, 503).is_some());
+    assert_eq!(egress.wanted(later, None, 502), None);
+    assert!(egress.wanted(later, None, 503).is_some());
 }
 
 /// Another codec went out since, which has other extensions.

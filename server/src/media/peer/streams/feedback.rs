@@ -2,7 +2,7 @@
 //! has a bound: entries looked at, packets sent again, keyframes wished for.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::MediaStreams;
 use crate::media::ingest::table::Role;
@@ -51,10 +51,11 @@ impl Heard {
 }
 
 impl MediaStreams {
-    /// Notes a compound packet.
+    /// Notes a compound packet, over a path with this round trip.
     pub fn receive_rtcp(
         &mut self,
         now: Instant,
+        rtt: Option<Duration>,
         compound: &[u8],
         outputs: &mut VecDeque<PeerOutput>,
     ) -> Heard {
@@ -75,7 +76,7 @@ impl MediaStreams {
                 }
                 Packet::ReceiverReport { blocks } => self.hear_blocks(now, blocks, &mut heard),
                 Packet::Nack { ssrc, lost } => {
-                    let wanted = self.wanted(now, ssrc, lost, &mut heard);
+                    let wanted = self.wanted((now, rtt), ssrc, lost, &mut heard);
                     outputs.extend(wanted);
                 }
                 Packet::TransportCc { feedback } => self.hear_arrivals(now, feedback, &mut heard),
@@ -144,7 +145,7 @@ impl MediaStreams {
 
     fn wanted(
         &mut self,
-        now: Instant,
+        (now, rtt): (Instant, Option<Duration>),
         ssrc: u32,
         lost: Lost<'_>,
         heard: &mut Heard,
@@ -156,7 +157,7 @@ impl MediaStreams {
             if heard.wanted == MAX_RETRANSMISSIONS || !heard.may_look() {
                 break;
             }
-            let wanted = egress.wanted(now, sequence);
+            let wanted = egress.wanted(now, rtt, sequence);
             heard.wanted += usize::from(wanted.is_some());
             packets.extend(wanted);
         }

@@ -80,7 +80,9 @@ impl Scene {
 
     fn hear(&mut self, compound: &[u8]) -> (Heard, VecDeque<PeerOutput>) {
         let mut outputs = VecDeque::new();
-        let heard = self.streams.receive_rtcp(self.now, compound, &mut outputs);
+        let heard = self
+            .streams
+            .receive_rtcp(self.now, None, compound, &mut outputs);
         (heard, outputs)
     }
 
