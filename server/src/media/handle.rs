@@ -17,7 +17,7 @@ use crate::media::id::PeerId;
 use crate::media::net::candidates::relayed_candidate;
 use crate::media::net::relayed::allocation::Granted;
 use crate::media::plan::{Agreement, Plan, Revision};
-use crate::media::sdp::{self, Local, Session};
+use crate::media::sdp::{self, Agreed, Local};
 use crate::media::shard::allocated::HOST;
 use crate::media::shard::command::Command;
 use crate::media::shard::mailbox::Mail;
@@ -51,7 +51,7 @@ pub struct Answered {
     /// The answer.
     pub sdp: String,
     /// What was agreed.
-    pub session: Arc<Session>,
+    pub session: Arc<Agreed>,
     /// Whether there was room to say what the sections are for; if not, [`PeerHandle::set_plan`] is to be
     /// tried again.
     pub has_plan: bool,
@@ -61,7 +61,7 @@ struct Negotiation {
     local: Local,
     /// How many of its candidates do not change: the first.
     hosts: usize,
-    session: Option<Arc<Session>>,
+    session: Option<Arc<Agreed>>,
     /// How many agreements there were.
     agreements: u64,
     /// How many plans there were.
@@ -115,7 +115,7 @@ impl PeerHandle {
         &self,
         offer: &str,
         streams: &HashMap<String, String>,
-        plan: impl FnOnce(&Arc<Session>) -> Arc<Plan>,
+        plan: impl FnOnce(&Arc<Agreed>) -> Arc<Plan>,
     ) -> Result<Answered, SdpError> {
         let negotiation = &mut *self.negotiation();
         let previous = negotiation.session.as_deref();

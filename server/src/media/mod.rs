@@ -56,7 +56,7 @@ pub use peer::{Peer, PeerOutput};
 pub use plan::{Gathering, Plan, Shown, Talk};
 pub use plane::*;
 use rtp::packet::MediaPacket;
-pub use sdp::{MediaSection, Session};
+pub use sdp::{Agreed, MediaSection};
 
 /// What sits opposite a peer besides people. Its media is routed as its plan says, and passes by. What
 /// else a peer gives out it hears of. It runs on the peer's shard: it must not block.

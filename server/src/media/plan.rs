@@ -9,7 +9,7 @@ use ferrite_protocol::Pressure;
 use crate::congestion::ALL_TEMPORAL;
 use crate::media::id::TrackId;
 use crate::media::rtp::spatial::Spatial;
-use crate::media::sdp::Session;
+use crate::media::sdp::Agreed;
 use crate::media::transport::ice::Credentials;
 
 /// What a peer's sections are for, whole each time.
@@ -135,7 +135,7 @@ pub struct Agreement {
     /// Its number; a greater one replaces it.
     pub number: u64,
     /// What was agreed.
-    pub session: Arc<Session>,
+    pub session: Arc<Agreed>,
     /// Our credentials. Others than before are those of a new ICE generation.
     pub local: Credentials,
 }

@@ -16,8 +16,8 @@ use crate::behaviour::Echo;
 use crate::congestion::Sink;
 use crate::media::net::relayed::allocation::Granted;
 use crate::media::{
-    DtlsTransportState, IceConnectionState, MediaPlane, PeerEvent, PeerHandle, PeerOptions, Plan,
-    SdpError, Session,
+    Agreed, DtlsTransportState, IceConnectionState, MediaPlane, PeerEvent, PeerHandle, PeerOptions,
+    Plan, SdpError,
 };
 
 /// The peer connection and what its client knows of it.
@@ -80,7 +80,7 @@ impl Peer {
         id: Option<RequestId>,
         sdp: &str,
         streams: &HashMap<String, String>,
-        plan: impl FnOnce(&Arc<Session>) -> Arc<Plan>,
+        plan: impl FnOnce(&Arc<Agreed>) -> Arc<Plan>,
     ) -> Result<(Vec<ServerMessage>, bool), SdpError> {
         let answered = self.handle.offer(sdp, streams, plan)?;
         let sdp = answered.sdp;

@@ -12,7 +12,7 @@ use ferrite_protocol::{
 use super::wanted::{Form, Layered};
 use crate::media::peer::quality::Quality;
 use crate::media::sdp::{Format, MediaKind as SectionKind, Section};
-use crate::media::{MediaSection, Plan, Session, Shown, Talk, TrackId, Watched};
+use crate::media::{Agreed, MediaSection, Plan, Shown, Talk, TrackId, Watched};
 use crate::room::{Assigned, NewPublication, SlotKind, View, assign};
 
 /// What a client publishes and is shown.
@@ -20,7 +20,7 @@ use crate::room::{Assigned, NewPublication, SlotKind, View, assign};
 pub(super) struct Sections {
     /// What the sections are for; without it everything comes back.
     tracks: Option<Tracks>,
-    agreed: Option<Arc<Session>>,
+    agreed: Option<Arc<Agreed>>,
     watch: Option<BTreeMap<String, Option<Watch>>>,
     /// Whether the client keeps up with what it is shown.
     pressure: Pressure,
@@ -98,7 +98,7 @@ pub(super) fn streams(tracks: Option<&Tracks>, sdp: &str) -> HashMap<String, Str
 
 impl Sections {
     /// Takes what an offer says and its answer agreed on.
-    pub(super) fn agree(&mut self, tracks: Option<Tracks>, session: &Arc<Session>) {
+    pub(super) fn agree(&mut self, tracks: Option<Tracks>, session: &Arc<Agreed>) {
         self.tracks = tracks;
         self.agreed = Some(Arc::clone(session));
         self.published.clear();

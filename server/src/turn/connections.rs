@@ -77,8 +77,8 @@ impl Link {
         })
     }
 
-    /// Goes on to a stage from the one before. Whoever comes second does not.
-    fn go_on(&self, before: u8, after: u8) -> bool {
+    /// Advances to a stage from the one before. Whoever comes second does not.
+    fn advance(&self, before: u8, after: u8) -> bool {
         let order = Ordering::AcqRel;
         (self
             .stage
@@ -88,7 +88,7 @@ impl Link {
 
     /// Joins it with one of the client's. Of several, one succeeds.
     pub(super) fn join(self: &Arc<Self>) -> Option<JoinedLink> {
-        self.go_on(UNJOINED, JOINED)
+        self.advance(UNJOINED, JOINED)
             .then(|| JoinedLink(self.clone()))
     }
 
@@ -335,7 +335,7 @@ impl Connections {
         let known = known.find(|known| known.entry.id == id)?;
         let asked = known.asked.take()?;
         known.until = now + UNBOUND;
-        known.link.go_on(CONNECTING, UNJOINED).then_some(asked)
+        known.link.advance(CONNECTING, UNJOINED).then_some(asked)
     }
 
     /// One is no more. Returns the request that asked for it, if it still waits.
@@ -350,7 +350,7 @@ impl Connections {
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Ended> {
         let is_late = |known: &Connection| {
             // Who joined it in this moment was in time.
-            known.until <= now && (known.asked.is_some() || known.link.go_on(UNJOINED, OVER))
+            known.until <= now && (known.asked.is_some() || known.link.advance(UNJOINED, OVER))
         };
         let over = |known: &Connection| known.link.is_over() || is_late(known);
         let over: Vec<_> = (self.known.iter())

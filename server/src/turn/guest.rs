@@ -16,7 +16,7 @@ use super::refusal::Refusal;
 use super::second_port::{Reader, SecondPort};
 use super::server::{Host, Shared, Turn};
 use super::shared_port::{self, SharedPort};
-use super::streams::{Heard, HeldStreams, Streams, is_scarcity};
+use super::streams::{Heard, HeldStreams, RelayStreams, is_scarcity};
 use crate::clock::unix_time;
 use crate::media::net::buffers;
 use crate::media::net::candidates::Interfaces;
@@ -110,7 +110,7 @@ impl Addresses {
 struct Machine {
     addresses: Arc<Addresses>,
     relays: Option<Relays>,
-    streams: Option<Streams>,
+    streams: Option<RelayStreams>,
 }
 
 impl Host for Machine {
@@ -289,7 +289,9 @@ impl Guest for TurnGuest {
         self.read_shared_port(&registry);
         self.dropped = dropped.clone();
         match registry.try_clone() {
-            Ok(registry) => self.machine.streams = Some(Streams::new(registry, self.held.clone())),
+            Ok(registry) => {
+                self.machine.streams = Some(RelayStreams::new(registry, self.held.clone()))
+            }
             Err(error) => tracing::error!(%error, "there are no relays of TCP"),
         }
         self.machine.relays = Some(Relays::new(registry, FIRST_TOKEN, dropped));
@@ -372,7 +374,7 @@ impl Guest for TurnGuest {
                 .machine
                 .streams
                 .as_ref()
-                .is_some_and(Streams::has_unread)
+                .is_some_and(RelayStreams::has_unread)
             || self.reader.as_ref().is_some_and(Reader::has_unread)
             || (self.shared_reader.as_ref()).is_some_and(shared_port::Reader::has_unread)
     }

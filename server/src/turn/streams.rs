@@ -121,7 +121,7 @@ pub(super) enum Heard {
 }
 
 /// Those of a shard.
-pub(super) struct Streams {
+pub(super) struct RelayStreams {
     registry: Registry,
     listeners: FxHashMap<u16, TcpListener>,
     connecting: Slab<Connecting>,
@@ -134,7 +134,7 @@ pub(super) struct Streams {
     held: Arc<HeldStreams>,
 }
 
-impl Streams {
+impl RelayStreams {
     /// None yet.
     pub(super) fn new(registry: Registry, held: Arc<HeldStreams>) -> Self {
         Self {
@@ -383,7 +383,7 @@ mod tests {
 
     struct Bench {
         poll: Poll,
-        streams: Streams,
+        streams: RelayStreams,
         now: Instant,
     }
 
@@ -392,7 +392,7 @@ mod tests {
             let poll = Poll::new().unwrap();
             let registry = poll.registry().try_clone().unwrap();
             Self {
-                streams: Streams::new(registry, Arc::new(HeldStreams::new())),
+                streams: RelayStreams::new(registry, Arc::new(HeldStreams::new())),
                 poll,
                 now: Instant::now(),
             }

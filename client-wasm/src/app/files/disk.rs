@@ -64,14 +64,14 @@ impl Disk {
 
     pub(super) fn keep(&mut self, bytes: &[u8]) {
         self.waiting.extend_from_slice(bytes);
-        self.go_on();
+        self.write_next();
     }
 
     /// So many bytes more are in the file.
     pub(super) fn wrote(&mut self, bytes: u64) {
         self.busy = None;
         self.written += bytes;
-        self.go_on();
+        self.write_next();
     }
 
     /// There is nothing more to be written. It may be said again.
@@ -86,7 +86,7 @@ impl Disk {
         self.is_over = true;
     }
 
-    fn go_on(&mut self) {
+    fn write_next(&mut self) {
         if self.busy.is_some() || self.waiting.is_empty() {
             return;
         }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::media::rtp::header::{ExtensionValues, Header};
-use crate::media::sdp::{Extensions, Format, MediaKind, MediaSection, Section, Session};
+use crate::media::sdp::{Agreed, Extensions, Format, MediaKind, MediaSection, Section};
 
 /// No section, or several: what a payload type alone does not say.
 const NOT_ONE: u8 = u8::MAX;
@@ -127,7 +127,7 @@ pub struct ReceivedSections {
 
 impl ReceivedSections {
     /// Arranges what a session says.
-    pub fn of(session: &Session) -> Self {
+    pub fn of(session: &Agreed) -> Self {
         let mut sections = Self {
             by_payload_type: vec![NOT_ONE; 128],
             ..Self::default()

@@ -156,7 +156,7 @@ impl Deframer {
     }
 
     /// What is held is cut with the next bytes.
-    pub fn go_on(&mut self) {
+    pub fn release(&mut self) {
         self.is_held = false;
     }
 

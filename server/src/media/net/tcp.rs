@@ -255,7 +255,7 @@ impl Tcp {
         let Some(connection) = self.connections.get_mut(&token) else {
             return;
         };
-        connection.deframer.go_on();
+        connection.deframer.release();
         let (mut budget, mut arrived) = (READ_BUDGET, 0);
         loop {
             let bytes = &self.buffer[..arrived];

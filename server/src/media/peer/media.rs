@@ -20,7 +20,7 @@ use crate::media::net::path::FourTuple;
 use crate::media::plan::Shown;
 use crate::media::rtp::clock::ntp_middle;
 use crate::media::rtp::packet::MediaPacket;
-use crate::media::sdp::{MediaKind, Section, Session};
+use crate::media::sdp::{Agreed, MediaKind, Section};
 use crate::prefetch::prefetch;
 
 /// A packet and more of ours: what a path must have room for before pictures go on.
@@ -401,7 +401,7 @@ impl Peer {
     }
 
     /// What was agreed on, once something was.
-    pub fn session(&self) -> Option<&Session> {
+    pub fn session(&self) -> Option<&Agreed> {
         self.session.as_deref()
     }
 

@@ -46,7 +46,7 @@ use crate::media::net::outbox::{Outbox, Transmit};
 use crate::media::net::path::{FourTuple, Transport};
 use crate::media::peer::streams::MediaStreams;
 use crate::media::rtp::clock::Clock;
-use crate::media::sdp::{Section, Session};
+use crate::media::sdp::{Agreed, Section};
 use crate::media::transport::dtls::{Dtls, DtlsState, Identity};
 use crate::media::transport::ice::{Credentials, IceLite, IceState, MAX_AMPLIFICATION};
 use crate::media::transport::srtp::Srtp;
@@ -82,7 +82,7 @@ pub struct Peer {
     dtls: Option<Dtls>,
     srtp: Option<Box<Srtp>>,
     sctp: Option<Box<Sctp>>,
-    session: Option<Arc<Session>>,
+    session: Option<Arc<Agreed>>,
     streams: MediaStreams,
     /// Pictures that wait for their turn, and what that takes of the budget that all counts in that is held: the shard's,
     /// once the peer is on one.
@@ -168,7 +168,7 @@ impl Peer {
     pub fn set_session(
         &mut self,
         now: Instant,
-        session: impl Into<Arc<Session>>,
+        session: impl Into<Arc<Agreed>>,
         restart: Option<Credentials>,
     ) {
         // What has its numbers is written as was agreed when it got them.
@@ -464,7 +464,7 @@ impl Peer {
 
 /// RFC 8842 §4: another certificate means another association. So does an offer after every section
 /// was rejected: the transport they were bundled on is gone (RFC 9429 §3.5.1).
-fn needs_new_association(before: &Session, now: &Session) -> bool {
+fn needs_new_association(before: &Agreed, now: &Agreed) -> bool {
     let is_rejected = |section: &Section| matches!(section, Section::Rejected { .. });
     before.sections.iter().all(is_rejected) || before.fingerprints != now.fingerprints
 }

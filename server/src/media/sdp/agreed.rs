@@ -30,7 +30,7 @@ pub struct Local {
 
 /// What both ends agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct Agreed {
     /// What the other end calls the session: the id of its `o=` line.
     pub id: String,
     /// Counts the answers of this peer connection, from 1.

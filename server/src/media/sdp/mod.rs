@@ -1,7 +1,7 @@
 //! Offer in, answer out (RFC 9429 §5.3): the one piece of SDP code the server has.
 //!
 //! [`answer`] is a pure function of the offer, what the server brings and what was agreed before.
-//! It yields the answer's text and a [`Session`]: everything the media plane needs to know, parsed
+//! It yields the answer's text and a [`Agreed`]: everything the media plane needs to know, parsed
 //! and checked, so that nothing behind it looks at SDP again.
 
 mod agreed;
@@ -22,8 +22,8 @@ mod write;
 mod tests;
 
 pub use self::agreed::{
-    Codec, CodecKind, DataSection, Direction, DtlsRole, Extensions, Fingerprint, HashAlgorithm,
-    Local, MediaKind, MediaSection, RemoteStream, SdpError, Section, SendStream, Session,
+    Agreed, Codec, CodecKind, DataSection, Direction, DtlsRole, Extensions, Fingerprint,
+    HashAlgorithm, Local, MediaKind, MediaSection, RemoteStream, SdpError, Section, SendStream,
 };
 pub use self::data::LOCAL_SCTP_PORT;
 pub use self::description::{
@@ -46,7 +46,7 @@ pub struct Answer {
     /// The text for the other end.
     pub sdp: String,
     /// The meaning for this end.
-    pub session: Session,
+    pub session: Agreed,
 }
 
 /// Answers an offer.
@@ -58,7 +58,7 @@ pub struct Answer {
 pub fn answer(
     offer: &str,
     local: &Local,
-    previous: Option<&Session>,
+    previous: Option<&Agreed>,
     random: &mut dyn FnMut() -> u32,
 ) -> Result<Answer, SdpError> {
     let offer = Offer::parse(offer)?;
@@ -70,7 +70,7 @@ pub fn answer(
         (None, Some(previous)) => Transport::unchanged(previous),
         (None, None) => return refuse(nothing_taken(&offer, &drafts)),
     };
-    let session = Session {
+    let session = Agreed {
         id: offer.session_id.to_owned(),
         version: previous.map_or(1, |previous| previous.version.saturating_add(1)),
         ice_ufrag: transport.ice_ufrag,
@@ -92,7 +92,7 @@ pub fn answer(
 
 /// Whether an offer is of another session than what was agreed on before: of another peer connection,
 /// that knows nothing of it. Nonsense is of none.
-pub fn begins_anew(offer: &str, previous: &Session) -> bool {
+pub fn begins_anew(offer: &str, previous: &Agreed) -> bool {
     Offer::parse(offer).is_ok_and(|offer| !offer.is_of(previous))
 }
 
@@ -123,7 +123,7 @@ fn sections(
     offer: &Offer<'_>,
     drafts: &[Draft<'_>],
     local: &Local,
-    previous: Option<&Session>,
+    previous: Option<&Agreed>,
     random: &mut dyn FnMut() -> u32,
 ) -> Result<Vec<Section>, SdpError> {
     let mut kept = SendStreams::new(offer, drafts, local, previous, random)?;

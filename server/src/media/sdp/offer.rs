@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::agreed::{SdpError, Section, Session, refuse};
+use super::agreed::{Agreed, SdpError, Section, refuse};
 use super::description::{Attributes, Description, Media};
 
 /// The longest identification tag taken: what a two-byte header extension can carry (RFC 8285 §4.3).
@@ -85,7 +85,7 @@ impl<'a> Offer<'a> {
     /// Whether it is of the session that was agreed on before. One session has one id (RFC 3264 §8,
     /// RFC 9429 §5.2.1), but some give each offer another (aiortc does). Another peer connection has
     /// other ICE credentials as well.
-    pub(super) fn is_of(&self, previous: &Session) -> bool {
+    pub(super) fn is_of(&self, previous: &Agreed) -> bool {
         let sections = self.sections.iter().map(|s| &s.media.attributes);
         let mut all = std::iter::once(&self.session).chain(sections);
         self.session_id == previous.id
@@ -93,7 +93,7 @@ impl<'a> Offer<'a> {
     }
 
     /// Checks that the offer continues what was agreed before.
-    pub(super) fn check_continues(&self, previous: &Session) -> Result<(), SdpError> {
+    pub(super) fn check_continues(&self, previous: &Agreed) -> Result<(), SdpError> {
         let (now, before) = (self.sections.len(), previous.sections.len());
         if now < before {
             return refuse(format!(

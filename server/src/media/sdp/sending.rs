@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::agreed::{Local, SdpError, Section, SendStream, Session, refuse};
+use super::agreed::{Agreed, Local, SdpError, Section, SendStream, refuse};
 use super::draft::{Draft, MediaDraft};
 use super::offer::{Offer, Offered};
 use super::streams::{is_stream_id, offered_stream_id};
@@ -27,7 +27,7 @@ impl<'r> SendStreams<'r> {
         offer: &Offer<'_>,
         drafts: &[Draft<'_>],
         local: &'r Local,
-        previous: Option<&Session>,
+        previous: Option<&Agreed>,
         random: &'r mut dyn FnMut() -> u32,
     ) -> Result<Self, SdpError> {
         let mut streams = SendStreams {

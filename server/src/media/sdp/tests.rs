@@ -16,7 +16,7 @@ mod transport;
 
 use std::collections::HashMap;
 
-use super::{Answer, DataSection, Local, MediaSection, SdpError, Section, Session, answer};
+use super::{Agreed, Answer, DataSection, Local, MediaSection, SdpError, Section, answer};
 
 /// What a server might bring.
 fn local() -> Local {
@@ -34,7 +34,7 @@ fn local() -> Local {
 }
 
 /// Answers with SSRCs that count on from 1000 with each answer.
-fn answer_to(offer: &str, previous: Option<&Session>) -> Result<Answer, SdpError> {
+fn answer_to(offer: &str, previous: Option<&Agreed>) -> Result<Answer, SdpError> {
     let mut next = 1000 * (1 + previous.map_or(0, |previous| previous.version as u32));
     let mut random = || {
         next += 1;

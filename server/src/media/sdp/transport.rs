@@ -3,7 +3,7 @@
 //!
 //! There is one transport for all sections. It does no ICE and no DTLS.
 
-use super::agreed::{DtlsRole, Fingerprint, HashAlgorithm, SdpError, Section, Session, refuse};
+use super::agreed::{Agreed, DtlsRole, Fingerprint, HashAlgorithm, SdpError, Section, refuse};
 use super::description::Attributes;
 use super::offer::{Offer, Offered};
 
@@ -46,7 +46,7 @@ impl Transport {
     pub(super) fn of(
         offer: &Offer<'_>,
         tagged: &Offered<'_>,
-        previous: Option<&Session>,
+        previous: Option<&Agreed>,
     ) -> Result<Self, SdpError> {
         let lookup = Lookup {
             session: &offer.session,
@@ -68,7 +68,7 @@ impl Transport {
     }
 
     /// The transport of an offer that leaves no section to carry one.
-    pub(super) fn unchanged(previous: &Session) -> Self {
+    pub(super) fn unchanged(previous: &Agreed) -> Self {
         Transport {
             ice_ufrag: previous.ice_ufrag.clone(),
             ice_pwd: previous.ice_pwd.clone(),
@@ -132,7 +132,7 @@ fn hex_byte(text: &str) -> Option<u8> {
 
 /// Whether the DTLS association goes on: something still carried it, and no digest says that the
 /// certificate changed (RFC 8842 §4).
-fn same_association(before: &Session, now: &[Fingerprint]) -> bool {
+fn same_association(before: &Agreed, now: &[Fingerprint]) -> bool {
     let carried = |section: &Section| !matches!(section, Section::Rejected { .. });
     let known = |fingerprint: &Fingerprint| now.contains(fingerprint);
     before.sections.iter().any(carried) && before.fingerprints.iter().any(known)

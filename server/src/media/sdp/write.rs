@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write};
 
-use super::agreed::{Codec, Direction, DtlsRole, Local, Section, SendStream, Session};
+use super::agreed::{Agreed, Codec, Direction, DtlsRole, Local, Section, SendStream};
 use super::codecs::Chosen;
 use super::data::{LOCAL_SCTP_PORT, Spelling};
 use super::draft::{Draft, MediaDraft};
@@ -29,7 +29,7 @@ macro_rules! line {
 pub(super) struct Writer<'w, 'a> {
     pub(super) offer: &'w Offer<'a>,
     pub(super) drafts: &'w [Draft<'a>],
-    pub(super) session: &'w Session,
+    pub(super) session: &'w Agreed,
     pub(super) local: &'w Local,
     /// The index of the section that speaks for the transport, if any section is taken.
     pub(super) tagged: Option<usize>,

@@ -3,7 +3,7 @@
 
 use crate::media::event::{PeerEvent, Tell};
 use crate::media::forward::track::Watched;
-use crate::media::sdp::{Section, Session};
+use crate::media::sdp::{Agreed, Section};
 
 /// By section.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl WatchedSections {
     }
 
     /// Tells the session, where there is news. What it has no room for is told another time.
-    pub(super) fn tell(&mut self, session: &Session, tell: &mut impl Tell) {
+    pub(super) fn tell(&mut self, session: &Agreed, tell: &mut impl Tell) {
         let sections = session.sections.iter().enumerate();
         let layered = sections.filter(|(_, section)| is_layered(section));
         let watched = layered.map(|(at, _)| (at, self.watched.get(at).copied().flatten()));

@@ -14,7 +14,7 @@ use ferrite_server::media::rtp::clock::Clock;
 use ferrite_server::media::rtp::header::{Header, sequence_diff};
 use ferrite_server::media::rtp::packet::MediaPacket;
 use ferrite_server::media::rtp::rtcp;
-use ferrite_server::media::sdp::{Local, MAX_SECTIONS, Session, answer};
+use ferrite_server::media::sdp::{Agreed, Local, MAX_SECTIONS, answer};
 use ferrite_server::media::transport::ice::Credentials;
 use ferrite_server::media::transport::srtp::Srtp;
 use rtc::srtp::protection_profile::ProtectionProfile;
@@ -345,8 +345,8 @@ fn srtp() -> (Srtp, Srtp) {
 }
 
 /// Some sessions: one known to the last number, and what browsers make.
-fn sessions() -> &'static [Session] {
-    static SESSIONS: OnceLock<Vec<Session>> = OnceLock::new();
+fn sessions() -> &'static [Agreed] {
+    static SESSIONS: OnceLock<Vec<Agreed>> = OnceLock::new();
     SESSIONS.get_or_init(|| {
         let offers = [
             &plain_offer()[..],
@@ -385,7 +385,7 @@ fn plain_offer() -> String {
     offer.write()
 }
 
-fn session(offer: &str) -> Session {
+fn session(offer: &str) -> Agreed {
     let local = Local {
         ice_ufrag: "ours".to_owned(),
         ice_pwd: "thepasswordofourownend".to_owned(),

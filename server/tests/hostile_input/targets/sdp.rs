@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::time::{Duration, Instant};
 
 use ferrite_server::media::sdp::{
-    Answer, Local, MAX_SECTIONS, MediaSection, Section, Session, answer,
+    Agreed, Answer, Local, MAX_SECTIONS, MediaSection, Section, answer,
 };
 use rtc::sdp::description::session::SessionDescription;
 
@@ -29,7 +29,7 @@ pub fn offer(input: &[u8]) {
     }
 }
 
-fn exchange(text: &str, before: Option<Session>) -> Option<Session> {
+fn exchange(text: &str, before: Option<Agreed>) -> Option<Agreed> {
     match answer_to(text, before.as_ref()) {
         Ok(answer) => {
             check(text, &answer, before.as_ref());
@@ -43,7 +43,7 @@ fn exchange(text: &str, before: Option<Session>) -> Option<Session> {
 }
 
 /// Answers with SSRCs that count on with each answer.
-fn answer_to(offer: &str, before: Option<&Session>) -> Result<Answer, String> {
+fn answer_to(offer: &str, before: Option<&Agreed>) -> Result<Answer, String> {
     let version = before.map_or(0, |before| before.version);
     let mut next = 1000 * (1 + version as u32);
     let mut random = || {
@@ -67,7 +67,7 @@ fn local() -> Local {
     }
 }
 
-fn check(offer: &str, answer: &Answer, before: Option<&Session>) {
+fn check(offer: &str, answer: &Answer, before: Option<&Agreed>) {
     let session = &answer.session;
     assert!(!session.fingerprints.is_empty());
     assert!(session.sections.len() <= MAX_SECTIONS);
@@ -116,7 +116,7 @@ fn check_media(media: &MediaSection) {
     }
 }
 
-fn check_ssrcs(session: &Session) {
+fn check_ssrcs(session: &Agreed) {
     let mut seen = HashSet::from([0]);
     for section in &session.sections {
         let Section::Media(media) = section else {

@@ -12,7 +12,7 @@ use ferrite_server::media::data::{
 use ferrite_server::media::id::PeerId;
 use ferrite_server::media::rtp::packet::MediaPacket;
 use ferrite_server::media::rtp::rtcp::{self, Packet};
-use ferrite_server::media::sdp::{self, Session};
+use ferrite_server::media::sdp::{self, Agreed};
 use ferrite_server::media::{Behaviour, MAX_MESSAGE_SIZE, Peer, PeerOutput};
 
 use super::bare::packet;
@@ -111,7 +111,7 @@ fn options() -> [ChannelOptions; 2] {
 pub struct Caller {
     pub id: PeerId,
     pub far: Bare,
-    pub session: Arc<Session>,
+    pub session: Arc<Agreed>,
     /// It sends, or is silent.
     pub sending: bool,
     /// Packets sent.
@@ -138,7 +138,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn new(now: Instant, id: PeerId, far: Bare, session: Arc<Session>, sends: Sends) -> Self {
+    pub fn new(now: Instant, id: PeerId, far: Bare, session: Arc<Agreed>, sends: Sends) -> Self {
         Self {
             id,
             far,

@@ -17,7 +17,7 @@ use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::{PeerConfig, PeerState};
 use ferrite_server::media::rtp::clock::Clock;
 use ferrite_server::media::rtp::packet::MediaPacket;
-use ferrite_server::media::sdp::{self, Local, SdpError, Session};
+use ferrite_server::media::sdp::{self, Agreed, Local, SdpError};
 use ferrite_server::media::shard::resident::Resident;
 use ferrite_server::media::transport::dtls::{DtlsState, Identity};
 use ferrite_server::media::transport::ice::{Credentials, IceState, addressed_ufrag};
@@ -41,7 +41,7 @@ pub struct ServerEnd {
     /// Every state reported, and when.
     pub states: Vec<(Instant, PeerState)>,
     /// The session agreed last.
-    pub session: Option<Session>,
+    pub session: Option<Agreed>,
     /// Packets and messages that the peer gave to the echo.
     pub given_out: u64,
     /// When a keyframe was wished for of what is shown to the far end.

@@ -24,7 +24,7 @@ use ferrite_server::media::net::path::{FourTuple, Transport};
 use ferrite_server::media::peer::PeerConfig;
 use ferrite_server::media::plan::{Agreement, Revision};
 use ferrite_server::media::rtp::clock::Clock;
-use ferrite_server::media::sdp::{self, DtlsRole, Local, Session};
+use ferrite_server::media::sdp::{self, Agreed, DtlsRole, Local};
 use ferrite_server::media::shard::command::Command;
 use ferrite_server::media::shard::core::ShardCore;
 use ferrite_server::media::shard::directory::Directory;
@@ -536,7 +536,7 @@ pub fn answered(
     far: &mut Bare,
     sections: &[Section],
     behaviour: Box<dyn Behaviour>,
-) -> (Box<Resident>, Arc<Session>) {
+) -> (Box<Resident>, Arc<Agreed>) {
     far.theirs = Credentials {
         ufrag: format!("peer{}", id.0),
         pwd: format!("thepasswordofpeer{:08}", id.0),

@@ -283,7 +283,7 @@ impl Allocation {
             }
             None => return,
         }
-        self.go_on(now);
+        self.ask_waiting(now);
     }
 
     /// Asks again with another nonce, where there is another (RFC 8489 §9.2.5).
@@ -362,7 +362,7 @@ impl Allocation {
     }
 
     /// Asks for what waited.
-    fn go_on(&mut self, now: Instant) {
+    fn ask_waiting(&mut self, now: Instant) {
         while self.requests.len() < MAX_REQUESTS
             && let Some(wish) = self.wishes.pop_front()
         {
@@ -465,7 +465,7 @@ impl Allocation {
             self.renew(now, what, wanted);
         }
         self.send_due(now);
-        self.go_on(now);
+        self.ask_waiting(now);
     }
 
     fn renew(&mut self, now: Instant, what: Lapsing, wanted: &Permissions) {

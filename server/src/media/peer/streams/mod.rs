@@ -26,7 +26,7 @@ use crate::media::plan::Shown;
 use crate::media::rtp::clock::Clock;
 use crate::media::rtp::header::Header;
 use crate::media::rtp::packet::MediaPacket;
-use crate::media::sdp::{MediaKind, MediaSection, Section, Session};
+use crate::media::sdp::{Agreed, MediaKind, MediaSection, Section};
 use crate::media::transport::srtp::Srtp;
 use crate::prefetch::prefetch;
 use deadlines::Due;
@@ -87,7 +87,7 @@ impl MediaStreams {
     }
 
     /// Takes what an answer says; streams that go on keep their state.
-    pub fn set_session(&mut self, session: &Session) {
+    pub fn set_session(&mut self, session: &Agreed) {
         let received = ReceivedSections::of(session);
         let before = std::mem::replace(&mut self.received, received);
         let now = &self.received;
@@ -370,7 +370,7 @@ impl MediaStreams {
 }
 
 /// The sections with media.
-fn media(session: &Session) -> impl Iterator<Item = &MediaSection> {
+fn media(session: &Agreed) -> impl Iterator<Item = &MediaSection> {
     session.sections.iter().filter_map(|section| match section {
         Section::Media(media) => Some(media),
         Section::Data(_) | Section::Rejected { .. } => None,

@@ -25,7 +25,7 @@ struct Scene {
     streams: MediaStreams,
     ours: Srtp,
     theirs: Srtp,
-    session: Session,
+    session: Agreed,
 }
 
 impl Scene {
@@ -111,7 +111,7 @@ fn packet(ssrc: u32, sequence: u16, elements: &[(u8, &[u8])]) -> BytesMut {
     packet
 }
 
-fn session(sections: usize) -> Session {
+fn session(sections: usize) -> Agreed {
     let mids: Vec<_> = (0..sections).map(|mid| mid.to_string()).collect();
     let mut offer = format!(
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\n\
@@ -215,7 +215,7 @@ fn of_estimates_one_look_is_taken_at_each_and_none_at_the_streams_they_name() {
 }
 
 /// The same without transport-wide feedback.
-fn estimated(mut session: Session) -> Session {
+fn estimated(mut session: Agreed) -> Agreed {
     for section in &mut session.sections {
         if let Section::Media(media) = section {
             media.codecs.iter_mut().for_each(|codec| codec.remb = true);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rtc::sdp::description::session::SessionDescription;
 
 use super::super::description::{Description, Media};
-use super::super::{Answer, MediaSection, Section, Session};
+use super::super::{Agreed, Answer, MediaSection, Section};
 use super::answer_to;
 use super::real_peers::recordings;
 
@@ -103,7 +103,7 @@ fn sections_read_by_rtc(text: &str) -> Option<usize> {
 }
 
 /// Everything that holds for every answer.
-fn check(offer: &str, answer: &Answer, previous: Option<&Session>) {
+fn check(offer: &str, answer: &Answer, previous: Option<&Agreed>) {
     let (offered, answered) = (
         Description::parse(offer).unwrap(),
         Description::parse(&answer.sdp).unwrap(),

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::{CodecKind, DtlsRole, HashAlgorithm, Session};
+use super::super::{Agreed, CodecKind, DtlsRole, HashAlgorithm};
 use super::{answer_to, media, refused};
 
 /// One peer connection on file.
@@ -49,7 +49,7 @@ pub(super) fn recorded(name: &str) -> String {
 }
 
 /// The session after the whole of a recording.
-fn played(name: &str) -> Session {
+fn played(name: &str) -> Agreed {
     let recordings = recordings();
     let recording = recordings.iter().find(|r| r.name == name).unwrap();
     let session = recording.offers.iter().fold(None, |previous, path| {

@@ -1,9 +1,9 @@
 //! Offers that follow on an answer.
 
-use super::super::{Answer, Section, Session, begins_anew};
+use super::super::{Agreed, Answer, Section, begins_anew};
 use super::{answer_to, answered, assert_line, audio, data, is_rejected, media, offer, video};
 
-fn next(offer: &str, previous: &Session) -> Result<Answer, String> {
+fn next(offer: &str, previous: &Agreed) -> Result<Answer, String> {
     answer_to(offer, Some(previous)).map_err(|e| e.to_string())
 }
 

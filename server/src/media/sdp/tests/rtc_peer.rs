@@ -7,7 +7,7 @@ use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 
-use super::super::Session;
+use super::super::Agreed;
 use super::{answer_to, media};
 
 fn peer() -> RTCPeerConnection {
@@ -18,7 +18,7 @@ fn peer() -> RTCPeerConnection {
 }
 
 /// One round of offer and answer.
-fn negotiate(peer: &mut RTCPeerConnection, previous: Option<&Session>) -> super::Answer {
+fn negotiate(peer: &mut RTCPeerConnection, previous: Option<&Agreed>) -> super::Answer {
     let offer = peer.create_offer(None).unwrap();
     peer.set_local_description(Instant::now(), offer.clone())
         .unwrap();

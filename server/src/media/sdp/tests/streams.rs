@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::{RemoteStream, Session, answer};
+use super::super::{Agreed, RemoteStream, answer};
 use super::{answer_to, answered, assert_line, audio, local, media, offer, refused, video};
 
 #[test]
@@ -217,7 +217,7 @@ fn what_is_sent_is_in_the_stream_that_it_is_said_to_be_in_where_the_offer_names_
     let msid = "a=msid:theirs track\r\n";
     let sections = [video("0"), video("1") + msid, video("2"), video("3")];
     let mut local = local();
-    let mut stream_ids = |streams: &[(&str, &str)], previous: Option<&Session>| {
+    let mut stream_ids = |streams: &[(&str, &str)], previous: Option<&Agreed>| {
         let owned = |(mid, id): &(&str, &str)| ((*mid).to_owned(), (*id).to_owned());
         local.streams = streams.iter().map(owned).collect();
         let answer = answer(&offer(&sections), &local, previous, &mut || 7).unwrap();

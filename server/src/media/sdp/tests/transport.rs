@@ -1,6 +1,6 @@
 //! ICE credentials, certificate digests and DTLS roles.
 
-use super::super::{Answer, DtlsRole, HashAlgorithm, Session};
+use super::super::{Agreed, Answer, DtlsRole, HashAlgorithm};
 use super::{answer_to, answered, assert_line, assert_no_line, audio, data, offer, refused, video};
 
 const DIGEST: &str = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF";
@@ -11,7 +11,7 @@ fn with(old: &str, new: &str) -> String {
     offer.replace(old, new)
 }
 
-fn setup(offered: &str, previous: Option<&Session>) -> Result<Answer, String> {
+fn setup(offered: &str, previous: Option<&Agreed>) -> Result<Answer, String> {
     let line = format!("a=setup:{offered}");
     answer_to(&with("a=setup:actpass", &line), previous).map_err(|e| e.to_string())
 }
