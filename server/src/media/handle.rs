@@ -51,7 +51,7 @@ pub struct Answered {
     /// The answer.
     pub sdp: String,
     /// What was agreed.
-    pub session: Arc<Agreed>,
+    pub agreed: Arc<Agreed>,
     /// Whether there was room to say what the sections are for; if not, [`PeerHandle::set_plan`] is to be
     /// tried again.
     pub has_plan: bool,
@@ -61,7 +61,7 @@ struct Negotiation {
     local: Local,
     /// How many of its candidates do not change: the first.
     hosts: usize,
-    session: Option<Arc<Agreed>>,
+    agreed: Option<Arc<Agreed>>,
     /// How many agreements there were.
     agreements: u64,
     /// How many plans there were.
@@ -93,7 +93,7 @@ impl PeerHandle {
             negotiation: Mutex::new(Negotiation {
                 hosts: local.candidates.len(),
                 local,
-                session: None,
+                agreed: None,
                 agreements: 0,
                 plans: 0,
                 newborn: Some(Box::new(resident)),
@@ -104,7 +104,7 @@ impl PeerHandle {
     /// Whether an offer is of another peer connection than the offers before. Then so must be ours.
     pub fn is_replaced_by(&self, offer: &str) -> bool {
         let negotiation = self.negotiation();
-        let previous = negotiation.session.as_deref();
+        let previous = negotiation.agreed.as_deref();
         previous.is_some_and(|previous| sdp::begins_anew(offer, previous))
     }
 
@@ -118,7 +118,7 @@ impl PeerHandle {
         plan: impl FnOnce(&Arc<Agreed>) -> Arc<Plan>,
     ) -> Result<Answered, SdpError> {
         let negotiation = &mut *self.negotiation();
-        let previous = negotiation.session.as_deref();
+        let previous = negotiation.agreed.as_deref();
         let mut local = negotiation.local.clone();
         local.candidates.truncate(negotiation.hosts);
         local.candidates.extend(self.relayed_attribute());
@@ -127,17 +127,17 @@ impl PeerHandle {
         let mut answer = sdp::answer(offer, &local, previous, &mut random)?;
         // RFC 8839 §4.4.3.1.1: new credentials ask for an ICE restart, answered with new ones.
         let restart = previous
-            .is_some_and(|previous| previous.ice_ufrag != answer.session.ice_ufrag)
+            .is_some_and(|previous| previous.ice_ufrag != answer.agreed.ice_ufrag)
             .then(new_credentials);
         if let Some(credentials) = &restart {
             credentials.ufrag.clone_into(&mut local.ice_ufrag);
             credentials.pwd.clone_into(&mut local.ice_pwd);
             answer = sdp::answer(offer, &local, previous, &mut random)?;
         }
-        let session = Arc::new(answer.session);
+        let agreed = Arc::new(answer.agreed);
         let agreement = Agreement {
             number: negotiation.agreements + 1,
-            session: session.clone(),
+            agreed: agreed.clone(),
             local: Credentials {
                 ufrag: local.ice_ufrag.clone(),
                 pwd: local.ice_pwd.clone(),
@@ -147,12 +147,12 @@ impl PeerHandle {
             .map_err(|Busy| SdpError("the server is too busy; try again".to_owned()))?;
         negotiation.agreements += 1;
         negotiation.local = local;
-        negotiation.session = Some(session.clone());
-        let has_plan = self.plan(negotiation, plan(&session)).is_ok();
+        negotiation.agreed = Some(agreed.clone());
+        let has_plan = self.plan(negotiation, plan(&agreed)).is_ok();
         self.let_out(negotiation);
         Ok(Answered {
             sdp: answer.sdp,
-            session,
+            agreed,
             has_plan,
         })
     }

@@ -135,7 +135,7 @@ pub struct Agreement {
     /// Its number; a greater one replaces it.
     pub number: u64,
     /// What was agreed.
-    pub session: Arc<Agreed>,
+    pub agreed: Arc<Agreed>,
     /// Our credentials. Others than before are those of a new ICE generation.
     pub local: Credentials,
 }

@@ -98,9 +98,9 @@ pub(super) fn streams(tracks: Option<&Tracks>, sdp: &str) -> HashMap<String, Str
 
 impl Sections {
     /// Takes what an offer says and its answer agreed on.
-    pub(super) fn agree(&mut self, tracks: Option<Tracks>, session: &Arc<Agreed>) {
+    pub(super) fn agree(&mut self, tracks: Option<Tracks>, agreed: &Arc<Agreed>) {
         self.tracks = tracks;
-        self.agreed = Some(Arc::clone(session));
+        self.agreed = Some(Arc::clone(agreed));
         self.published.clear();
         self.starved.clear();
     }
@@ -415,10 +415,10 @@ mod tests {
             cname: "test".to_owned(),
             streams: HashMap::new(),
         };
-        let session = answer(&offer, &local, None, &mut || 7).unwrap().session;
+        let agreed = answer(&offer, &local, None, &mut || 7).unwrap().agreed;
         let uses = ["a", "b"].map(|mid| (mid.to_owned(), TrackUse::Receive(MediaKind::Video)));
         let mut sections = Sections::default();
-        sections.agree(Some(uses.into()), &Arc::new(session));
+        sections.agree(Some(uses.into()), &Arc::new(agreed));
         let slot = |idle| Slot {
             publication: "p/cam".into(),
             idle,

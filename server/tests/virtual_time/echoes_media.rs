@@ -42,8 +42,8 @@ pub struct Echo {
 #[track_caller]
 pub fn compare(world: &World<Browser>, mid: Mid) -> Echo {
     let track = world.far.tracks.iter().find(|t| t.mid == mid).unwrap();
-    let session = world.server.session.as_ref().unwrap();
-    let stream = session.sections.iter().find_map(|section| match section {
+    let agreed = world.server.agreed.as_ref().unwrap();
+    let stream = agreed.sections.iter().find_map(|section| match section {
         Section::Media(media) if media.mid == mid.to_string() => media.send.clone(),
         _ => None,
     });

@@ -127,13 +127,13 @@ pub struct ReceivedSections {
 
 impl ReceivedSections {
     /// Arranges what a session says.
-    pub fn of(session: &Agreed) -> Self {
+    pub fn of(agreed: &Agreed) -> Self {
         let mut sections = Self {
             by_payload_type: vec![NOT_ONE; 128],
             ..Self::default()
         };
         let mut seen = [false; 128];
-        for (at, section) in session.sections.iter().enumerate() {
+        for (at, section) in agreed.sections.iter().enumerate() {
             let Section::Media(media) = section else {
                 sections.all.push(None);
                 continue;

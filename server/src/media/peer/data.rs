@@ -91,13 +91,13 @@ impl Peer {
     }
 
     pub(super) fn start_sctp(&mut self, now: Instant) {
-        let (None, Some(dtls), Some(session)) = (&self.sctp, &self.dtls, &self.session) else {
+        let (None, Some(dtls), Some(agreed)) = (&self.sctp, &self.dtls, &self.agreed) else {
             return;
         };
         if self.data_over.is_some() {
             return;
         }
-        let data = session.sections.iter().find_map(|section| match section {
+        let data = agreed.sections.iter().find_map(|section| match section {
             Section::Data(data) => Some(data),
             Section::Media(_) | Section::Rejected { .. } => None,
         });

@@ -382,7 +382,7 @@ impl Peer {
 
     /// How many layers of pictures come on a section, if any may.
     pub fn layers_received(&self, section: usize) -> Option<usize> {
-        match self.session()?.sections.get(section)? {
+        match self.agreed()?.sections.get(section)? {
             Section::Media(media) if media.kind == MediaKind::Video && media.direction.recv => {
                 Some(media.rids.len().max(media.layer_ssrcs.len()).max(1))
             }
@@ -401,8 +401,8 @@ impl Peer {
     }
 
     /// What was agreed on, once something was.
-    pub fn session(&self) -> Option<&Agreed> {
-        self.session.as_deref()
+    pub fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.as_deref()
     }
 
     /// Asks the other end for a keyframe of what it sends on a section: with the feedback that is sent

@@ -82,7 +82,7 @@ pub struct Peer {
     dtls: Option<Dtls>,
     srtp: Option<Box<Srtp>>,
     sctp: Option<Box<Sctp>>,
-    session: Option<Arc<Agreed>>,
+    agreed: Option<Arc<Agreed>>,
     streams: MediaStreams,
     /// Pictures that wait for their turn, and what that takes of the budget that all counts in that is held: the shard's,
     /// once the peer is on one.
@@ -128,7 +128,7 @@ impl Peer {
             srtp: None,
             sctp: None,
             held_bytes: Holding::new(&Budget::new(usize::MAX)),
-            session: None,
+            agreed: None,
             streams: MediaStreams::new(now, config.clock, config.cname, config.seed),
             pacer: Pacer::default(),
             fitting: Fitting::default(),
@@ -165,24 +165,24 @@ impl Peer {
 
     /// Takes what a new answer agreed on. `restart` are the credentials of a new ICE generation,
     /// when the offer asked for one.
-    pub fn set_session(
+    pub fn agree(
         &mut self,
         now: Instant,
-        session: impl Into<Arc<Agreed>>,
+        agreed: impl Into<Arc<Agreed>>,
         restart: Option<Credentials>,
     ) {
         // What has its numbers is written as was agreed when it got them.
         self.send_waiting(now, true);
-        let session = session.into();
+        let agreed = agreed.into();
         let remote = Credentials {
-            ufrag: session.ice_ufrag.clone(),
-            pwd: session.ice_pwd.clone(),
+            ufrag: agreed.ice_ufrag.clone(),
+            pwd: agreed.ice_pwd.clone(),
         };
         match restart {
             Some(local) => self.ice.restart(now, local, remote),
             None => self.ice.set_remote(now, remote),
         }
-        if (self.session.as_ref()).is_some_and(|before| needs_new_association(before, &session)) {
+        if (self.agreed.as_ref()).is_some_and(|before| needs_new_association(before, &agreed)) {
             self.dtls = None;
             self.held = None;
             self.srtp = None;
@@ -190,15 +190,15 @@ impl Peer {
             self.data_over = None;
         }
         if self.dtls.is_none() {
-            let fingerprints = session.fingerprints.clone();
+            let fingerprints = agreed.fingerprints.clone();
             self.dtls = Some(Dtls::new(
                 self.identity.clone(),
-                session.dtls_role,
+                agreed.dtls_role,
                 fingerprints,
             ));
         }
-        self.streams.set_session(&session);
-        self.session = Some(session);
+        self.streams.agree(&agreed);
+        self.agreed = Some(agreed);
         self.settle(now);
     }
 

@@ -46,7 +46,7 @@ pub struct Answer {
     /// The text for the other end.
     pub sdp: String,
     /// The meaning for this end.
-    pub session: Agreed,
+    pub agreed: Agreed,
 }
 
 /// Answers an offer.
@@ -70,7 +70,7 @@ pub fn answer(
         (None, Some(previous)) => Transport::unchanged(previous),
         (None, None) => return refuse(nothing_taken(&offer, &drafts)),
     };
-    let session = Agreed {
+    let agreed = Agreed {
         id: offer.session_id.to_owned(),
         version: previous.map_or(1, |previous| previous.version.saturating_add(1)),
         ice_ufrag: transport.ice_ufrag,
@@ -82,12 +82,12 @@ pub fn answer(
     let writer = Writer {
         offer: &offer,
         drafts: &drafts,
-        session: &session,
+        agreed: &agreed,
         local,
         tagged,
     };
     let sdp = writer.write();
-    Ok(Answer { sdp, session })
+    Ok(Answer { sdp, agreed })
 }
 
 /// Whether an offer is of another session than what was agreed on before: of another peer connection,

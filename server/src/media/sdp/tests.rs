@@ -101,7 +101,7 @@ fn data(mid: &str) -> String {
 
 /// The section of an answer that must be media.
 fn media(answer: &Answer, index: usize) -> &MediaSection {
-    match &answer.session.sections[index] {
+    match &answer.agreed.sections[index] {
         Section::Media(media) => media,
         other => panic!("{other:?} is no media section"),
     }
@@ -109,7 +109,7 @@ fn media(answer: &Answer, index: usize) -> &MediaSection {
 
 /// The section of an answer that must be data.
 fn data_section(answer: &Answer, index: usize) -> &DataSection {
-    match &answer.session.sections[index] {
+    match &answer.agreed.sections[index] {
         Section::Data(data) => data,
         other => panic!("{other:?} is no data section"),
     }
@@ -117,7 +117,7 @@ fn data_section(answer: &Answer, index: usize) -> &DataSection {
 
 /// Whether the section of an answer is rejected.
 fn is_rejected(answer: &Answer, index: usize) -> bool {
-    matches!(answer.session.sections[index], Section::Rejected { .. })
+    matches!(answer.agreed.sections[index], Section::Rejected { .. })
 }
 
 /// The lines of one section of an answer, its `m=` line first; `usize::MAX` is the session's.

@@ -29,7 +29,7 @@ macro_rules! line {
 pub(super) struct Writer<'w, 'a> {
     pub(super) offer: &'w Offer<'a>,
     pub(super) drafts: &'w [Draft<'a>],
-    pub(super) session: &'w Agreed,
+    pub(super) agreed: &'w Agreed,
     pub(super) local: &'w Local,
     /// The index of the section that speaks for the transport, if any section is taken.
     pub(super) tagged: Option<usize>,
@@ -55,7 +55,7 @@ impl Writer<'_, '_> {
         line!(text, "v=0");
         // The id leaves its highest bit alone (RFC 9429 §5.2.1).
         let id = self.local.session_id & (u64::MAX >> 1);
-        line!(text, "o=- {id} {} IN IP4 127.0.0.1", self.session.version);
+        line!(text, "o=- {id} {} IN IP4 127.0.0.1", self.agreed.version);
         line!(text, "s=-");
         line!(text, "t=0 0");
         let tags = self.bundled_tags();
@@ -135,7 +135,7 @@ impl Writer<'_, '_> {
             codec(text, choice);
         }
         simulcast(text, draft);
-        if let Some(Section::Media(media)) = self.session.sections.get(index) {
+        if let Some(Section::Media(media)) = self.agreed.sections.get(index) {
             media
                 .send
                 .iter()
@@ -171,7 +171,7 @@ impl Writer<'_, '_> {
             .map(|b| format!("{b:02X}"))
             .collect();
         line!(text, "a=fingerprint:sha-256 {}", digest.join(":"));
-        match self.session.dtls_role {
+        match self.agreed.dtls_role {
             DtlsRole::Server => line!(text, "a=setup:passive"),
             DtlsRole::Client => line!(text, "a=setup:active"),
         }

@@ -134,9 +134,9 @@ impl Resident {
 
     fn tell_watched(&mut self, tell: &mut impl Tell) {
         if let Plan::Room { .. } = *self.plan.plan
-            && let Some(session) = self.peer.session()
+            && let Some(agreed) = self.peer.agreed()
         {
-            self.watched.tell(session, tell);
+            self.watched.tell(agreed, tell);
         }
     }
 
@@ -230,7 +230,7 @@ impl Resident {
         self.agreed = agreement.number;
         let restarts = agreement.local.ufrag != self.peer.local_ufrag();
         let restart = restarts.then_some(agreement.local);
-        self.peer.set_session(now, agreement.session, restart);
+        self.peer.agree(now, agreement.agreed, restart);
         // Its session begins anew, too.
         self.told_paused.clear();
     }

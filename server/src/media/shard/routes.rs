@@ -56,7 +56,7 @@ impl Routes {
         peer: &mut Peer,
         plan: &Plan,
     ) {
-        let sections = peer.session().map_or(&[][..], |session| &session.sections);
+        let sections = peer.agreed().map_or(&[][..], |agreed| &agreed.sections);
         let directions: Vec<_> = sections.iter().map(direction).collect();
         let place = |section| Place { peer: key, section };
         let publishes = publishes(plan, id, &directions);

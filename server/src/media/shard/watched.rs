@@ -25,8 +25,8 @@ impl WatchedSections {
     }
 
     /// Tells the session, where there is news. What it has no room for is told another time.
-    pub(super) fn tell(&mut self, session: &Agreed, tell: &mut impl Tell) {
-        let sections = session.sections.iter().enumerate();
+    pub(super) fn tell(&mut self, agreed: &Agreed, tell: &mut impl Tell) {
+        let sections = agreed.sections.iter().enumerate();
         let layered = sections.filter(|(_, section)| is_layered(section));
         let watched = layered.map(|(at, _)| (at, self.watched.get(at).copied().flatten()));
         let is_told = (self.told.as_deref()).map_or_else(

@@ -43,7 +43,7 @@ pub fn rtcp(input: &[u8]) {
     hear(input, Media::new());
     // And to one whose own estimates count.
     let mut media = Media::new();
-    media.streams.set_session(&sessions()[4]);
+    media.streams.agree(&sessions()[4]);
     hear(input, media);
 }
 
@@ -77,7 +77,7 @@ impl Media {
         let now = Instant::now();
         let clock = Clock::new(now, UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let mut streams = MediaStreams::new(now, clock, "fuzz".to_owned(), 0x1234_5678_9ABC_DEF0);
-        streams.set_session(&sessions()[0]);
+        streams.agree(&sessions()[0]);
         let (ours, far) = srtp();
         Self {
             now,
@@ -123,7 +123,7 @@ impl Media {
             7 => self.pass(Duration::from_millis(100 * u64::from(input.u8()))),
             8 => {
                 let which = usize::from(input.u8()) % sessions().len();
-                self.streams.set_session(&sessions()[which]);
+                self.streams.agree(&sessions()[which]);
             }
             _ => {
                 let byte = input.u8();
@@ -358,7 +358,7 @@ fn sessions() -> &'static [Agreed] {
                 "../../../src/media/sdp/testdata/aiortc-audio-video-data/1-first.offer.sdp"
             ),
         ];
-        offers.into_iter().map(session).collect()
+        offers.into_iter().map(agreed).collect()
     })
 }
 
@@ -385,7 +385,7 @@ fn plain_offer() -> String {
     offer.write()
 }
 
-fn session(offer: &str) -> Agreed {
+fn agreed(offer: &str) -> Agreed {
     let local = Local {
         ice_ufrag: "ours".to_owned(),
         ice_pwd: "thepasswordofourownend".to_owned(),
@@ -402,7 +402,7 @@ fn session(offer: &str) -> Agreed {
         next += 1;
         next
     };
-    answer(offer, &local, None, &mut random).unwrap().session
+    answer(offer, &local, None, &mut random).unwrap().agreed
 }
 
 /// A packet's header, and the packet.

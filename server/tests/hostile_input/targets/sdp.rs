@@ -20,10 +20,10 @@ const MAX_REFUSAL: usize = 512;
 pub fn offer(input: &[u8]) {
     let now = Instant::now();
     let mut server = ServerEnd::new(now, 1, address("192.0.2.1:3478"));
-    let mut session = None;
+    let mut agreed = None;
     for (at, text) in input.split(|byte| *byte == 0xFF).take(4).enumerate() {
         let text = String::from_utf8_lossy(text);
-        session = exchange(&text, session);
+        agreed = exchange(&text, agreed);
         // Checks it against what the peer has, ICE restarts and all.
         let _ = server.offer(now + Duration::from_secs(at as u64), &text);
     }
@@ -33,7 +33,7 @@ fn exchange(text: &str, before: Option<Agreed>) -> Option<Agreed> {
     match answer_to(text, before.as_ref()) {
         Ok(answer) => {
             check(text, &answer, before.as_ref());
-            Some(answer.session)
+            Some(answer.agreed)
         }
         Err(refusal) => {
             assert!(refusal.len() <= MAX_REFUSAL, "{refusal}");
@@ -68,15 +68,15 @@ fn local() -> Local {
 }
 
 fn check(offer: &str, answer: &Answer, before: Option<&Agreed>) {
-    let session = &answer.session;
-    assert!(!session.fingerprints.is_empty());
-    assert!(session.sections.len() <= MAX_SECTIONS);
+    let agreed = &answer.agreed;
+    assert!(!agreed.fingerprints.is_empty());
+    assert!(agreed.sections.len() <= MAX_SECTIONS);
     // Everything in an answer has its cause in the offer, or is a section's few lines of ours.
-    let limit = 4 * offer.len() + 2000 * (1 + session.sections.len());
+    let limit = 4 * offer.len() + 2000 * (1 + agreed.sections.len());
     assert!(answer.sdp.len() <= limit, "{} bytes", answer.sdp.len());
     check_reader(offer, answer);
-    check_ssrcs(session);
-    for section in &session.sections {
+    check_ssrcs(agreed);
+    for section in &agreed.sections {
         match section {
             Section::Media(media) => check_media(media),
             Section::Data(data) => assert_ne!(data.sctp_port, 0),
@@ -84,19 +84,19 @@ fn check(offer: &str, answer: &Answer, before: Option<&Agreed>) {
         }
     }
     assert_eq!(
-        session.version,
+        agreed.version,
         before.map_or(1, |before| before.version + 1)
     );
     // The same offer again changes nothing.
-    let again = answer_to(offer, Some(session)).unwrap().session;
-    assert_eq!(again.sections, session.sections);
-    assert_eq!(again.dtls_role, session.dtls_role);
+    let again = answer_to(offer, Some(agreed)).unwrap().agreed;
+    assert_eq!(again.sections, agreed.sections);
+    assert_eq!(again.dtls_role, agreed.dtls_role);
 }
 
 /// Another implementation reads the answer, if it reads the offer.
 fn check_reader(offer: &str, answer: &Answer) {
     if sections_read(offer).is_some() {
-        let sections = answer.session.sections.len();
+        let sections = answer.agreed.sections.len();
         assert_eq!(sections_read(&answer.sdp), Some(sections), "{}", answer.sdp);
     }
 }
@@ -116,9 +116,9 @@ fn check_media(media: &MediaSection) {
     }
 }
 
-fn check_ssrcs(session: &Agreed) {
+fn check_ssrcs(agreed: &Agreed) {
     let mut seen = HashSet::from([0]);
-    for section in &session.sections {
+    for section in &agreed.sections {
         let Section::Media(media) = section else {
             continue;
         };

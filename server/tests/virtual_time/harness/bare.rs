@@ -428,7 +428,7 @@ impl World<Bare> {
 
     /// The far end's part in the handshake, as agreed on.
     pub fn far_role(&self) -> DtlsRole {
-        match self.server.session.as_ref().unwrap().dtls_role {
+        match self.server.agreed.as_ref().unwrap().dtls_role {
             DtlsRole::Client => DtlsRole::Server,
             DtlsRole::Server => DtlsRole::Client,
         }
@@ -446,7 +446,7 @@ impl World<Bare> {
 
     /// The SSRCs the server sends with on a section: media, retransmissions.
     pub fn server_ssrcs(&self, section: usize) -> (u32, Option<u32>) {
-        match &self.server.session.as_ref().unwrap().sections[section] {
+        match &self.server.agreed.as_ref().unwrap().sections[section] {
             Section::Media(media) => {
                 let stream = media.send.as_ref().unwrap();
                 (stream.ssrc, stream.rtx_ssrc)

@@ -111,7 +111,7 @@ fn options() -> [ChannelOptions; 2] {
 pub struct Caller {
     pub id: PeerId,
     pub far: Bare,
-    pub session: Arc<Agreed>,
+    pub agreed: Arc<Agreed>,
     /// It sends, or is silent.
     pub sending: bool,
     /// Packets sent.
@@ -138,11 +138,11 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn new(now: Instant, id: PeerId, far: Bare, session: Arc<Agreed>, sends: Sends) -> Self {
+    pub fn new(now: Instant, id: PeerId, far: Bare, agreed: Arc<Agreed>, sends: Sends) -> Self {
         Self {
             id,
             far,
-            session,
+            agreed,
             sending: true,
             sent: 0,
             plans: 1,
@@ -234,7 +234,7 @@ impl Caller {
     }
 
     fn sent_on(&self, section: usize) -> &sdp::SendStream {
-        match &self.session.sections[section] {
+        match &self.agreed.sections[section] {
             sdp::Section::Media(media) => media.send.as_ref().unwrap(),
             sdp::Section::Data(_) | sdp::Section::Rejected { .. } => panic!("no media section"),
         }

@@ -265,7 +265,7 @@ impl Cinema {
     /// A viewer says whether they keep up.
     pub fn press(&mut self, viewer: usize, said: Pressure) {
         let number = self.viewers[viewer].number;
-        let is_shown_three = self.world.callers[number].session.sections.len() > 2;
+        let is_shown_three = self.world.callers[number].agreed.sections.len() > 2;
         let mut plan = Arc::unwrap_or_clone(watching(Some(Arc::clone(&self.talk))));
         if let Plan::Room {
             shows, pressure, ..

@@ -41,7 +41,7 @@ pub struct ServerEnd {
     /// Every state reported, and when.
     pub states: Vec<(Instant, PeerState)>,
     /// The session agreed last.
-    pub session: Option<Agreed>,
+    pub agreed: Option<Agreed>,
     /// Packets and messages that the peer gave to the echo.
     pub given_out: u64,
     /// When a keyframe was wished for of what is shown to the far end.
@@ -115,7 +115,7 @@ impl ServerEnd {
             address,
             transport: Transport::Udp,
             states: Vec::new(),
-            session: None,
+            agreed: None,
             given_out: 0,
             wishes: Vec::new(),
             finished: false,
@@ -128,10 +128,10 @@ impl ServerEnd {
 
     /// Offer in, answer out.
     pub fn offer(&mut self, now: Instant, offer: &str) -> Result<String, SdpError> {
-        let before = self.session.as_ref();
+        let before = self.agreed.as_ref();
         let mut random = || self.rng.random();
         let mut answer = sdp::answer(offer, &self.local, before, &mut random)?;
-        let restarts = before.is_some_and(|before| before.ice_ufrag != answer.session.ice_ufrag);
+        let restarts = before.is_some_and(|before| before.ice_ufrag != answer.agreed.ice_ufrag);
         let mut restart = None;
         if restarts {
             let fresh = credentials(&mut self.rng);
@@ -142,8 +142,8 @@ impl ServerEnd {
             answer = sdp::answer(offer, &self.local, before, &mut random)?;
             restart = Some(fresh);
         }
-        self.session = Some(answer.session.clone());
-        self.resident.peer.set_session(now, answer.session, restart);
+        self.agreed = Some(answer.agreed.clone());
+        self.resident.peer.agree(now, answer.agreed, restart);
         self.resident.route(&mut self.router, ());
         self.drive(now);
         Ok(answer.sdp)

@@ -245,14 +245,14 @@ impl SomeShards {
         let port = 20_000 + 100 * number as u16;
         far.address = SocketAddr::from(([203, 0, 113, 9], port));
         far.interval = Some(Duration::from_millis(1000));
-        let (mut resident, session) = answered(self.now, id, &mut far, sections, behaviour);
+        let (mut resident, agreed) = answered(self.now, id, &mut far, sections, behaviour);
         resident.set_plan(Revision { number: 1, plan });
         resident.ceilings = self.ceilings;
         if let Some(sink) = self.sink.take() {
             resident.peer.trace(sink);
         }
         self.directory.insert(resident);
-        let caller = Caller::new(self.now, id, far, session, sends);
+        let caller = Caller::new(self.now, id, far, agreed, sends);
         self.callers.push(caller);
         id
     }
@@ -288,11 +288,11 @@ impl SomeShards {
     /// A caller negotiates again.
     pub fn negotiate(&mut self, caller: usize) {
         let caller = &mut self.callers[caller];
-        let (id, session) = (caller.id, caller.session.clone());
+        let (id, agreed) = (caller.id, caller.agreed.clone());
         caller.agreements += 1;
         let agreement = Agreement {
             number: caller.agreements,
-            session,
+            agreed,
             local: caller.far.theirs.clone(),
         };
         self.command_peer(id, Command::SetSession { id, agreement });
@@ -561,7 +561,7 @@ pub fn answered(
     far.start_dtls(DtlsRole::Client, local.fingerprint);
     let mut rng = StdRng::seed_from_u64(id.0);
     let answer = sdp::answer(&offer.write(), &local, None, &mut || rng.random()).unwrap();
-    let session = Arc::new(answer.session);
+    let agreed = Arc::new(answer.agreed);
     let config = PeerConfig {
         identity: identity(),
         local: far.theirs.clone(),
@@ -571,9 +571,9 @@ pub fn answered(
         max_message_size: MAX_MESSAGE_SIZE,
     };
     let mut peer = Peer::new(now, config);
-    peer.set_session(now, session.clone(), None);
+    peer.agree(now, agreed.clone(), None);
     let resident = Resident::new(id, "session".into(), peer, behaviour);
-    (Box::new(resident), session)
+    (Box::new(resident), agreed)
 }
 
 impl Drop for SomeShards {

@@ -96,7 +96,7 @@ pub struct Viewer {
 impl Viewer {
     /// With slots on all of their sections.
     pub fn new(number: usize, caller: &Caller) -> Self {
-        let slots = (0..caller.session.sections.len()).map(|section| Slot {
+        let slots = (0..caller.agreed.sections.len()).map(|section| Slot {
             section,
             media: caller.slot(section),
             rtx: caller.slot_rtx(section),

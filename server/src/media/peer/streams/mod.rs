@@ -87,17 +87,17 @@ impl MediaStreams {
     }
 
     /// Takes what an answer says; streams that go on keep their state.
-    pub fn set_session(&mut self, session: &Agreed) {
-        let received = ReceivedSections::of(session);
+    pub fn agree(&mut self, agreed: &Agreed) {
+        let received = ReceivedSections::of(agreed);
         let before = std::mem::replace(&mut self.received, received);
         let now = &self.received;
         self.ingests
             .retain(|ingest| before.goes_on(now, ingest.section, ingest.ssrc));
-        (0..session.sections.len())
+        (0..agreed.sections.len())
             .filter(|section| !before.is_same(now, *section))
             .for_each(|section| self.ingests.begin_anew(section));
         let mut egresses = std::mem::take(&mut self.egresses).into_iter();
-        for section in &session.sections {
+        for section in &agreed.sections {
             let before = egresses.next().flatten();
             let egress = self.egress_for(section, before);
             self.egresses.push(egress);
@@ -106,7 +106,7 @@ impl MediaStreams {
         let ssrcs = sent.filter_map(|(at, egress)| Some((egress.as_ref()?.stream.ssrc, at as u8)));
         self.sections_sent = ssrcs.collect();
         self.sections_sent.sort_unstable();
-        self.needs_compounds = media(session).any(|media| !media.reduced_size_rtcp);
+        self.needs_compounds = media(agreed).any(|media| !media.reduced_size_rtcp);
         self.agree_on_estimates();
     }
 
@@ -370,8 +370,8 @@ impl MediaStreams {
 }
 
 /// The sections with media.
-fn media(session: &Agreed) -> impl Iterator<Item = &MediaSection> {
-    session.sections.iter().filter_map(|section| match section {
+fn media(agreed: &Agreed) -> impl Iterator<Item = &MediaSection> {
+    agreed.sections.iter().filter_map(|section| match section {
         Section::Media(media) => Some(media),
         Section::Data(_) | Section::Rejected { .. } => None,
     })

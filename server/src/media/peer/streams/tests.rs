@@ -25,7 +25,7 @@ struct Scene {
     streams: MediaStreams,
     ours: Srtp,
     theirs: Srtp,
-    session: Agreed,
+    agreed: Agreed,
 }
 
 impl Scene {
@@ -34,8 +34,8 @@ impl Scene {
         let now = Instant::now();
         let clock = Clock::new(now, UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let mut streams = MediaStreams::new(now, clock, "test".to_owned(), 7);
-        let session = session(sections);
-        streams.set_session(&session);
+        let agreed = agreed(sections);
+        streams.agree(&agreed);
         let provider = rtc::crypto::default_provider().unwrap();
         let profile = ProtectionProfile::AeadAes128Gcm;
         let end = |is_client| {
@@ -46,13 +46,13 @@ impl Scene {
             streams,
             ours: end(false),
             theirs: end(true),
-            session,
+            agreed,
         }
     }
 
     /// The SSRC sent on a section.
     fn ssrc(&self, section: usize) -> u32 {
-        let mut media = media(&self.session);
+        let mut media = media(&self.agreed);
         media.nth(section).unwrap().send.as_ref().unwrap().ssrc
     }
 
@@ -111,7 +111,7 @@ fn packet(ssrc: u32, sequence: u16, elements: &[(u8, &[u8])]) -> BytesMut {
     packet
 }
 
-fn session(sections: usize) -> Agreed {
+fn agreed(sections: usize) -> Agreed {
     let mids: Vec<_> = (0..sections).map(|mid| mid.to_string()).collect();
     let mut offer = format!(
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\n\
@@ -144,7 +144,7 @@ fn session(sections: usize) -> Agreed {
         next += 1;
         next
     };
-    answer(&offer, &local, None, &mut random).unwrap().session
+    answer(&offer, &local, None, &mut random).unwrap().agreed
 }
 
 fn nack(ssrc: u32, pairs: usize) -> Vec<u8> {
@@ -194,7 +194,7 @@ fn of_feedback_no_more_is_looked_at_than_of_anything_else() {
 #[test]
 fn of_estimates_one_look_is_taken_at_each_and_none_at_the_streams_they_name() {
     let mut scene = Scene::new(1);
-    scene.streams.set_session(&estimated(session(1)));
+    scene.streams.agree(&estimated(agreed(1)));
     let mut one = Vec::new();
     rtcp::write_max_bitrate(&mut one, 1, 400_000, &[7; 255]);
     let mut few = Vec::new();
@@ -215,13 +215,13 @@ fn of_estimates_one_look_is_taken_at_each_and_none_at_the_streams_they_name() {
 }
 
 /// The same without transport-wide feedback.
-fn estimated(mut session: Agreed) -> Agreed {
-    for section in &mut session.sections {
+fn estimated(mut agreed: Agreed) -> Agreed {
+    for section in &mut agreed.sections {
         if let Section::Media(media) = section {
             media.codecs.iter_mut().for_each(|codec| codec.remb = true);
         }
     }
-    session
+    agreed
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn sections() {
         offer(&sections)
     };
     assert_eq!(
-        answered(&many(MAX_SECTIONS)).session.sections.len(),
+        answered(&many(MAX_SECTIONS)).agreed.sections.len(),
         MAX_SECTIONS
     );
     assert!(refused(&many(MAX_SECTIONS + 1)).contains("one media section too many"));

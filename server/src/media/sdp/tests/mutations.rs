@@ -110,7 +110,7 @@ fn check(offer: &str, answer: &Answer, previous: Option<&Agreed>) {
     );
     let count = offered.media.len();
     assert_eq!(answered.media.len(), count);
-    assert_eq!(answer.session.sections.len(), count);
+    assert_eq!(answer.agreed.sections.len(), count);
     // It knows fewer kinds of media and protocols, which the answer mirrors.
     if sections_read_by_rtc(offer).is_some() {
         assert_eq!(sections_read_by_rtc(&answer.sdp), Some(count));
@@ -119,17 +119,14 @@ fn check(offer: &str, answer: &Answer, previous: Option<&Agreed>) {
         .media
         .iter()
         .zip(&answered.media)
-        .zip(&answer.session.sections)
+        .zip(&answer.agreed.sections)
     {
         check_section(offered_media, answered, section);
         check_extensions(&offered, offered_media, answered);
     }
     check_ssrcs(answer);
-    assert_eq!(
-        answer.session.version,
-        previous.map_or(1, |p| p.version + 1)
-    );
-    assert!(!answer.session.fingerprints.is_empty());
+    assert_eq!(answer.agreed.version, previous.map_or(1, |p| p.version + 1));
+    assert!(!answer.agreed.fingerprints.is_empty());
 }
 
 fn check_section(offered: &Media<'_>, answered: &Media<'_>, section: &Section) {
@@ -190,7 +187,7 @@ fn check_extensions(offer: &Description<'_>, offered: &Media<'_>, answered: &Med
 
 fn check_ssrcs(answer: &Answer) {
     let mut seen = HashSet::from([0]);
-    for section in &answer.session.sections {
+    for section in &answer.agreed.sections {
         let Section::Media(media) = section else {
             continue;
         };
@@ -215,14 +212,14 @@ proptest! {
     ) {
         let whole = index.get(offers());
         let broken = mutations.iter().fold(whole.clone(), |text, mutation| mutate(&text, mutation));
-        let before = answer_to(whole, None).map(|answer| answer.session).ok();
+        let before = answer_to(whole, None).map(|answer| answer.agreed).ok();
         for previous in [None, before.as_ref()] {
             let Ok(answer) = answer_to(&broken, previous) else { continue };
             check(&broken, &answer, previous);
             // The same offer again changes nothing.
-            let again = answer_to(&broken, Some(&answer.session)).unwrap();
-            prop_assert_eq!(&again.session.sections, &answer.session.sections);
-            prop_assert_eq!(again.session.dtls_role, answer.session.dtls_role);
+            let again = answer_to(&broken, Some(&answer.agreed)).unwrap();
+            prop_assert_eq!(&again.agreed.sections, &answer.agreed.sections);
+            prop_assert_eq!(again.agreed.dtls_role, answer.agreed.dtls_role);
         }
     }
 

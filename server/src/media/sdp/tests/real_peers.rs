@@ -52,11 +52,11 @@ pub(super) fn recorded(name: &str) -> String {
 fn played(name: &str) -> Agreed {
     let recordings = recordings();
     let recording = recordings.iter().find(|r| r.name == name).unwrap();
-    let session = recording.offers.iter().fold(None, |previous, path| {
+    let agreed = recording.offers.iter().fold(None, |previous, path| {
         let offer = fs::read_to_string(path).unwrap();
-        Some(answer_to(&offer, previous.as_ref()).unwrap().session)
+        Some(answer_to(&offer, previous.as_ref()).unwrap().agreed)
     });
-    session.unwrap()
+    agreed.unwrap()
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn every_offer_gets_the_answer_on_file() {
             }
             let expected = fs::read_to_string(&golden).unwrap();
             assert_eq!(answer.sdp, expected, "{golden}");
-            previous = Some(answer.session);
+            previous = Some(answer.agreed);
             count += 1;
         }
     }
@@ -105,7 +105,7 @@ fn chromium_gets_every_video_codec_it_offers() {
 #[test]
 fn ffmpeg_makes_this_end_the_dtls_client() {
     let answer = answer_to(&recorded("ffmpeg-whip/1-first.offer.sdp"), None).unwrap();
-    assert_eq!(answer.session.dtls_role, DtlsRole::Client);
+    assert_eq!(answer.agreed.dtls_role, DtlsRole::Client);
     let video = media(&answer, 1);
     assert_eq!(video.extensions, Default::default());
     let [stream] = video.remote_streams[..] else {
@@ -116,8 +116,8 @@ fn ffmpeg_makes_this_end_the_dtls_client() {
 
 #[test]
 fn three_digests_of_one_certificate_come_from_aiortc() {
-    let session = played("aiortc-data");
-    let algorithms: Vec<_> = session.fingerprints.iter().map(|f| f.algorithm).collect();
+    let agreed = played("aiortc-data");
+    let algorithms: Vec<_> = agreed.fingerprints.iter().map(|f| f.algorithm).collect();
     use HashAlgorithm::{Sha256, Sha384, Sha512};
     assert_eq!(algorithms, [Sha256, Sha384, Sha512]);
 }

@@ -16,9 +16,9 @@ fn stopped(section: &str) -> String {
 fn the_same_offer_gets_the_same_answer_under_a_new_version() {
     let offer = offer(&[audio("0"), video("1"), data("2")]);
     let first = answered(&offer);
-    let second = next(&offer, &first.session).unwrap();
-    assert_eq!(second.session.version, 2);
-    assert_eq!(second.session.sections, first.session.sections);
+    let second = next(&offer, &first.agreed).unwrap();
+    assert_eq!(second.agreed.version, 2);
+    assert_eq!(second.agreed.sections, first.agreed.sections);
     assert_eq!(
         second.sdp.lines().skip(2).collect::<Vec<_>>(),
         first.sdp.lines().skip(2).collect::<Vec<_>>()
@@ -28,7 +28,7 @@ fn the_same_offer_gets_the_same_answer_under_a_new_version() {
 #[test]
 fn another_session_id_with_other_credentials_is_another_session() {
     let first = offer(&[audio("0"), video("1"), data("2")]);
-    let agreed = answered(&first).session;
+    let agreed = answered(&first).agreed;
     let origin = first.lines().find(|line| line.starts_with("o=")).unwrap();
     let other_id = |offer: &str| offer.replace(origin, "o=- 99 1 IN IP4 127.0.0.1");
     let restarted = |offer: &str| offer.replace(&agreed.ice_ufrag, "other");
@@ -44,7 +44,7 @@ fn another_session_id_with_other_credentials_is_another_session() {
 #[test]
 fn sections_never_become_fewer() {
     let first = answered(&offer(&[audio("0"), video("1")]));
-    let why = next(&offer(&[audio("0")]), &first.session).unwrap_err();
+    let why = next(&offer(&[audio("0")]), &first.agreed).unwrap_err();
     assert!(why.contains("never become fewer"), "{why}");
 }
 
@@ -56,7 +56,7 @@ fn a_section_keeps_its_mid_and_its_kind() {
         [video("1"), audio("0")],
         [audio("0"), data("1")],
     ] {
-        let why = next(&offer(&changed), &first.session).unwrap_err();
+        let why = next(&offer(&changed), &first.agreed).unwrap_err();
         assert!(why.contains("agreed on before"), "{why}");
     }
 }
@@ -64,14 +64,14 @@ fn a_section_keeps_its_mid_and_its_kind() {
 #[test]
 fn a_stopped_section_can_be_recycled() {
     let first = answered(&offer(&[audio("0"), video("1")]));
-    let second = next(&offer(&[audio("0"), stopped(&video("1"))]), &first.session).unwrap();
+    let second = next(&offer(&[audio("0"), stopped(&video("1"))]), &first.agreed).unwrap();
     assert_eq!(
-        second.session.sections[1],
+        second.agreed.sections[1],
         Section::Rejected {
             mid: Some("1".into())
         }
     );
-    let third = next(&offer(&[audio("0"), data("2")]), &second.session).unwrap();
+    let third = next(&offer(&[audio("0"), data("2")]), &second.agreed).unwrap();
     assert_line(&third.sdp, usize::MAX, "a=group:BUNDLE 0 2");
     assert!(!is_rejected(&third, 1));
 }
@@ -79,8 +79,8 @@ fn a_stopped_section_can_be_recycled() {
 #[test]
 fn a_recycled_section_sends_a_stream_of_its_own() {
     let first = answered(&offer(&[audio("0"), video("1")]));
-    let second = next(&offer(&[audio("0"), stopped(&video("1"))]), &first.session).unwrap();
-    let third = next(&offer(&[audio("0"), video("2")]), &second.session).unwrap();
+    let second = next(&offer(&[audio("0"), stopped(&video("1"))]), &first.agreed).unwrap();
+    let third = next(&offer(&[audio("0"), video("2")]), &second.agreed).unwrap();
     assert_ne!(media(&third, 1).send, media(&first, 1).send);
     assert_eq!(media(&third, 0).send, media(&first, 0).send);
 }
@@ -88,11 +88,11 @@ fn a_recycled_section_sends_a_stream_of_its_own() {
 #[test]
 fn when_everything_stops_the_transport_stays_as_it_was() {
     let first = answered(&offer(&[video("0")]));
-    let second = next(&offer(&[stopped(&video("0"))]), &first.session).unwrap();
+    let second = next(&offer(&[stopped(&video("0"))]), &first.agreed).unwrap();
     assert!(is_rejected(&second, 0));
-    assert_eq!(second.session.ice_ufrag, first.session.ice_ufrag);
-    assert_eq!(second.session.fingerprints, first.session.fingerprints);
-    assert_eq!(second.session.version, 2);
+    assert_eq!(second.agreed.ice_ufrag, first.agreed.ice_ufrag);
+    assert_eq!(second.agreed.fingerprints, first.agreed.fingerprints);
+    assert_eq!(second.agreed.version, 2);
 }
 
 #[test]
@@ -102,23 +102,19 @@ fn new_credentials_are_seen() {
     let restart = offer
         .replace("ice-ufrag:brws", "ice-ufrag:next")
         .replace("browserPassword", "anotherPassword");
-    let second = next(&restart, &first.session).unwrap();
-    assert_eq!(second.session.ice_ufrag, "next");
-    assert_ne!(second.session.ice_pwd, first.session.ice_pwd);
-    assert_eq!(second.session.sections, first.session.sections);
+    let second = next(&restart, &first.agreed).unwrap();
+    assert_eq!(second.agreed.ice_ufrag, "next");
+    assert_ne!(second.agreed.ice_pwd, first.agreed.ice_pwd);
+    assert_eq!(second.agreed.sections, first.agreed.sections);
 }
 
 #[test]
 fn a_section_may_be_held_and_resumed() {
     let sendrecv = offer(&[audio("0")]);
     let first = answered(&sendrecv);
-    let held = next(
-        &sendrecv.replace("a=sendrecv", "a=inactive"),
-        &first.session,
-    )
-    .unwrap();
+    let held = next(&sendrecv.replace("a=sendrecv", "a=inactive"), &first.agreed).unwrap();
     assert_eq!(media(&held, 0).send, None);
-    let back = next(&sendrecv, &held.session).unwrap();
+    let back = next(&sendrecv, &held.agreed).unwrap();
     assert!(media(&back, 0).send.is_some());
 }
 
@@ -130,6 +126,6 @@ fn sections_without_mids_go_on_by_their_place() {
         audio("0").replace("a=mid:0\r\n", "")
     );
     let first = answered(&offer);
-    let second = next(&offer, &first.session).unwrap();
+    let second = next(&offer, &first.agreed).unwrap();
     assert_eq!(media(&second, 0).send, media(&first, 0).send);
 }

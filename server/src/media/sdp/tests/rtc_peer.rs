@@ -39,7 +39,7 @@ fn rtc_takes_the_answer_to_audio_video_and_data() {
         .unwrap();
     peer.create_data_channel("x", None).unwrap();
     let answer = negotiate(&mut peer, None);
-    assert_eq!(answer.session.sections.len(), 3);
+    assert_eq!(answer.agreed.sections.len(), 3);
     assert!(!media(&answer, 1).codecs.is_empty());
 }
 
@@ -50,7 +50,7 @@ fn rtc_takes_a_second_answer_with_another_section() {
     let first = negotiate(&mut peer, None);
     peer.add_transceiver_from_kind(RtpCodecKind::Video, None)
         .unwrap();
-    let second = negotiate(&mut peer, Some(&first.session));
-    assert_eq!(second.session.version, 2);
-    assert_eq!(second.session.sections.len(), 2);
+    let second = negotiate(&mut peer, Some(&first.agreed));
+    assert_eq!(second.agreed.version, 2);
+    assert_eq!(second.agreed.sections.len(), 2);
 }

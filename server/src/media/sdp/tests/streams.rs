@@ -139,11 +139,11 @@ fn a_stream_is_kept_from_answer_to_answer() {
         video("1") + "a=msid:s 2\r\n",
         video("2") + "a=msid:s 3\r\n",
     ]);
-    let second = answer_to(&more, Some(&first.session)).unwrap();
+    let second = answer_to(&more, Some(&first.agreed)).unwrap();
     assert_eq!(media(&second, 0).send, media(&first, 0).send);
     assert_eq!(media(&second, 1).send, media(&first, 1).send);
     assert_eq!(media(&second, 2).send.as_ref().unwrap().stream_id, "s");
-    assert_eq!(second.session.version, 2);
+    assert_eq!(second.agreed.version, 2);
     assert_line(
         &second.sdp,
         usize::MAX,
@@ -156,7 +156,7 @@ fn a_stream_moves_with_its_track_to_another_media_stream() {
     let first = answered(&offer(&[video("0") + "a=msid:before 1\r\n"]));
     let second = answer_to(
         &offer(&[video("0") + "a=msid:after 1\r\n"]),
-        Some(&first.session),
+        Some(&first.agreed),
     )
     .unwrap();
     let (before, after) = (
@@ -172,7 +172,7 @@ fn an_ssrc_that_the_other_end_took_is_given_up() {
     let first = answered(&offer(&[audio("0")]));
     let ours = media(&first, 0).send.as_ref().unwrap().ssrc;
     let clash = offer(&[audio("0") + &format!("a=ssrc:{ours} cname:x\r\n")]);
-    let second = answer_to(&clash, Some(&first.session)).unwrap();
+    let second = answer_to(&clash, Some(&first.agreed)).unwrap();
     assert_ne!(media(&second, 0).send.as_ref().unwrap().ssrc, ours);
 }
 
@@ -182,7 +182,7 @@ fn so_is_an_ssrc_of_retransmissions() {
     let ours = media(&first, 0).send.clone().unwrap();
     let taken = ours.rtx_ssrc.unwrap();
     let clash = offer(&[video("0") + &format!("a=ssrc:{taken} cname:x\r\n")]);
-    let second = answer_to(&clash, Some(&first.session)).unwrap();
+    let second = answer_to(&clash, Some(&first.agreed)).unwrap();
     let now = media(&second, 0).send.clone().unwrap();
     assert_eq!(now.ssrc, ours.ssrc);
     assert_ne!(now.rtx_ssrc, ours.rtx_ssrc);
@@ -222,11 +222,11 @@ fn what_is_sent_is_in_the_stream_that_it_is_said_to_be_in_where_the_offer_names_
         local.streams = streams.iter().map(owned).collect();
         let answer = answer(&offer(&sections), &local, previous, &mut || 7).unwrap();
         let ids = (0..4).map(|at| media(&answer, at).send.clone().unwrap().stream_id);
-        (ids.collect::<Vec<_>>(), answer.session)
+        (ids.collect::<Vec<_>>(), answer.agreed)
     };
     let evil = "x\r\na=ice-lite";
-    let (ids, session) = stream_ids(&[("0", "alice"), ("1", "alice"), ("2", evil)], None);
+    let (ids, agreed) = stream_ids(&[("0", "alice"), ("1", "alice"), ("2", evil)], None);
     assert_eq!(ids, ["alice", "theirs", "ferrite", "ferrite"]);
-    let (ids, _) = stream_ids(&[("3", "bob")], Some(&session));
+    let (ids, _) = stream_ids(&[("3", "bob")], Some(&agreed));
     assert_eq!(ids, ["alice", "theirs", "ferrite", "bob"]);
 }

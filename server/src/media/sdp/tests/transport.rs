@@ -51,19 +51,19 @@ fn candidates_that_come_later_are_not_declared_ended() {
 #[test]
 fn credentials_come_from_the_section_or_from_the_session() {
     let answer = answered(&with("a=ice-ufrag:brws", "a=ice-ufrag:else"));
-    assert_eq!(answer.session.ice_ufrag, "else");
+    assert_eq!(answer.agreed.ice_ufrag, "else");
     let lines = "a=ice-ufrag:brws\r\na=ice-pwd:browserPasswordOf22Len\r\n";
     let moved = with(lines, "").replace("t=0 0\r\n", &format!("t=0 0\r\n{lines}"));
     let answer = answered(&moved);
-    assert_eq!(answer.session.ice_ufrag, "brws");
-    assert_eq!(answer.session.ice_pwd, "browserPasswordOf22Len");
+    assert_eq!(answer.agreed.ice_ufrag, "brws");
+    assert_eq!(answer.agreed.ice_pwd, "browserPasswordOf22Len");
 }
 
 #[test]
 fn the_first_section_of_the_group_speaks_for_the_transport() {
     let other = data("1").replace("a=ice-ufrag:brws", "a=ice-ufrag:data");
     let offer = offer(&[audio("0"), other]).replace("BUNDLE 0 1", "BUNDLE 1 0");
-    assert_eq!(answered(&offer).session.ice_ufrag, "data");
+    assert_eq!(answered(&offer).agreed.ice_ufrag, "data");
 }
 
 #[test]
@@ -84,8 +84,8 @@ fn two_lite_ends_are_refused() {
 fn the_fingerprint_may_stand_at_the_session() {
     let line = format!("a=fingerprint:sha-256 {DIGEST}\r\n");
     let answer = answered(&with(&line, "").replace("t=0 0\r\n", &format!("t=0 0\r\n{line}")));
-    let [fingerprint] = &answer.session.fingerprints[..] else {
-        panic!("{:?}", answer.session.fingerprints);
+    let [fingerprint] = &answer.agreed.fingerprints[..] else {
+        panic!("{:?}", answer.agreed.fingerprints);
     };
     assert_eq!(fingerprint.algorithm, HashAlgorithm::Sha256);
     assert_eq!(fingerprint.digest[..3], [0x00, 0x11, 0x22]);
@@ -100,7 +100,7 @@ fn longer_digests_and_other_spellings_are_taken() {
     let sha384 = format!("a=fingerprint:sha-384 {DIGEST}:{}\r\n", &DIGEST[..47]);
     let answer = answered(&with("a=setup", &format!("{sha512}{sha384}a=setup")));
     let lengths: Vec<_> = answer
-        .session
+        .agreed
         .fingerprints
         .iter()
         .map(|f| f.digest.len())
@@ -113,7 +113,7 @@ fn older_digests_are_passed_over() {
     let sha1 =
         "a=fingerprint:sha-1 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33\r\n";
     let answer = answered(&with("a=setup", &format!("{sha1}a=setup")));
-    assert_eq!(answer.session.fingerprints.len(), 1);
+    assert_eq!(answer.agreed.fingerprints.len(), 1);
     let why = refused(&with(&format!("a=fingerprint:sha-256 {DIGEST}\r\n"), sha1));
     assert!(why.contains("sha-256, sha-384 or sha-512"), "{why}");
 }
@@ -151,7 +151,7 @@ fn sdes_keys_are_refused_by_name() {
 fn this_end_begins_where_it_may() {
     for offered in ["actpass", "passive"] {
         let answer = setup(offered, None).unwrap();
-        assert_eq!(answer.session.dtls_role, DtlsRole::Client);
+        assert_eq!(answer.agreed.dtls_role, DtlsRole::Client);
         assert_line(&answer.sdp, 0, "a=setup:active");
         assert_line(&answer.sdp, 1, "a=setup:active");
     }
@@ -160,7 +160,7 @@ fn this_end_begins_where_it_may() {
 #[test]
 fn an_active_offer_makes_this_end_the_server() {
     let answer = setup("active", None).unwrap();
-    assert_eq!(answer.session.dtls_role, DtlsRole::Server);
+    assert_eq!(answer.agreed.dtls_role, DtlsRole::Server);
     assert_line(&answer.sdp, 0, "a=setup:passive");
     assert_line(&answer.sdp, 1, "a=setup:passive");
 }
@@ -168,7 +168,7 @@ fn an_active_offer_makes_this_end_the_server() {
 #[test]
 fn an_offer_without_setup_is_active() {
     let answer = answered(&with("a=setup:actpass\r\n", ""));
-    assert_eq!(answer.session.dtls_role, DtlsRole::Server);
+    assert_eq!(answer.agreed.dtls_role, DtlsRole::Server);
 }
 
 #[test]
@@ -184,10 +184,10 @@ fn the_role_stays_as_agreed() {
         ("active", "passive", DtlsRole::Server, "a=setup:passive"),
         ("actpass", "active", DtlsRole::Client, "a=setup:active"),
     ] {
-        let before = setup(first, None).unwrap().session;
+        let before = setup(first, None).unwrap().agreed;
         for offered in [first, "actpass"] {
             let again = setup(offered, Some(&before)).unwrap();
-            assert_eq!(again.session.dtls_role, role);
+            assert_eq!(again.agreed.dtls_role, role);
             assert_line(&again.sdp, 0, line);
         }
         let why = setup(other, Some(&before)).unwrap_err();
@@ -197,7 +197,7 @@ fn the_role_stays_as_agreed() {
 
 #[test]
 fn another_certificate_is_another_association() {
-    let server = setup("active", None).unwrap().session;
+    let server = setup("active", None).unwrap().agreed;
     let offer = offer(&[audio("0"), data("1")]).replace(DIGEST, &DIGEST.replace("AA", "AB"));
     for (offered, role) in [
         ("actpass", DtlsRole::Client),
@@ -206,19 +206,19 @@ fn another_certificate_is_another_association() {
     ] {
         let offer = offer.replace("a=setup:actpass", &format!("a=setup:{offered}"));
         let answer = answer_to(&offer, Some(&server)).unwrap();
-        assert_eq!(answer.session.dtls_role, role, "{offered}");
+        assert_eq!(answer.agreed.dtls_role, role, "{offered}");
     }
 }
 
 #[test]
 fn roles_are_free_again_after_everything_stopped() {
-    let server = setup("active", None).unwrap().session;
+    let server = setup("active", None).unwrap().agreed;
     let stopped = offer(&[audio("0"), data("1")])
         .replace("m=audio 9", "m=audio 0")
         .replace("m=application 9", "m=application 0");
     let stopped = answer_to(&stopped, Some(&server)).unwrap();
-    assert_eq!(stopped.session.dtls_role, DtlsRole::Server);
+    assert_eq!(stopped.agreed.dtls_role, DtlsRole::Server);
     assert_no_line(&stopped.sdp, "a=group");
-    let answer = answer_to(&offer(&[video("2"), data("3")]), Some(&stopped.session)).unwrap();
-    assert_eq!(answer.session.dtls_role, DtlsRole::Client);
+    let answer = answer_to(&offer(&[video("2"), data("3")]), Some(&stopped.agreed)).unwrap();
+    assert_eq!(answer.agreed.dtls_role, DtlsRole::Client);
 }

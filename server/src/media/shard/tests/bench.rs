@@ -170,7 +170,7 @@ impl Bench {
         let (id, ufrag) = (PeerId(self.next), format!("ours{}", self.next));
         let mut resident = resident(self.now, id, &ufrag, behaviour);
         let answer = sdp::answer(OFFER, &local(&ufrag), None, &mut || 7).unwrap();
-        resident.peer.set_session(self.now, answer.session, None);
+        resident.peer.agree(self.now, answer.agreed, None);
         self.directory.insert(resident);
         let resident = self.directory.claim(id, shard).unwrap();
         (resident, ufrag)
@@ -182,7 +182,7 @@ impl Bench {
         let answer = sdp::answer(&offer, &local(ours), None, &mut || 7).unwrap();
         let agreement = Agreement {
             number,
-            session: Arc::new(answer.session),
+            agreed: Arc::new(answer.agreed),
             local: Credentials {
                 ufrag: ours.to_owned(),
                 pwd: "ourpasswordourpassword".to_owned(),
@@ -195,7 +195,7 @@ impl Bench {
     pub(super) fn names(&self, id: PeerId) -> (String, String) {
         let place = self.core.peers.get(self.core.peers.key(id).unwrap());
         let peer = &place.unwrap().resident.peer;
-        let theirs = peer.session().unwrap().ice_ufrag.clone();
+        let theirs = peer.agreed().unwrap().ice_ufrag.clone();
         (theirs, peer.local_ufrag().to_owned())
     }
 
