@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Prefer(Option<VideoCodec>),
     /// Send on the data channel.
     Send(Outgoing),
+    /// Send to others in the room, now and once.
+    SendNewest(Vec<u8>),
     /// Find a new media path.
     RestartIce,
     /// Try again now.
@@ -266,6 +268,7 @@ impl Client {
                 return;
             }
             Command::Send(message) => return self.send(message),
+            Command::SendNewest(bytes) => return self.with_peer(|it| it.send_newest(&bytes)),
             Command::Sample => return self.take_sample(events),
         };
         self.advance(input, events);

@@ -5,8 +5,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     EventTarget, MediaDevices, MediaStreamTrack, RtcConfiguration, RtcDataChannel,
-    RtcPeerConnection, RtcRtpCapabilities, RtcRtpSender, RtcRtpTransceiver, RtcSessionDescription,
-    Window,
+    RtcDataChannelInit, RtcPeerConnection, RtcRtpCapabilities, RtcRtpSender, RtcRtpTransceiver,
+    RtcSessionDescription, Window,
 };
 
 #[wasm_bindgen]
@@ -46,8 +46,11 @@ extern "C" {
 
     /// `createDataChannel` that may throw.
     #[wasm_bindgen(method, catch, js_name = createDataChannel)]
-    pub(crate) fn create_channel(this: &Connection, label: &str)
-    -> Result<RtcDataChannel, JsValue>;
+    pub(crate) fn create_channel(
+        this: &Connection,
+        label: &str,
+        init: &RtcDataChannelInit,
+    ) -> Result<RtcDataChannel, JsValue>;
 
     /// The SCTP transport, once there is one.
     #[wasm_bindgen(method, getter)]

@@ -76,6 +76,55 @@ const ROUNDS: &str = r"
     for (const { room } of both) await room.leave();
 ";
 
+/// A pointer that moves, among what has to come.
+#[tokio::test]
+async fn what_is_soon_old_is_sent_once_and_is_not_counted_with_what_has_to_come() -> Result<()> {
+    scene("bytes_newest", async |scene| {
+        scene.expect_console_errors();
+        scene.open_lab().await?;
+        scene.run(&format!("{PROGRAM}{NEWEST}")).await?;
+        Ok(())
+    })
+    .await
+}
+
+const NEWEST: &str = r"
+    const labels = [];
+    const { send } = RTCDataChannel.prototype;
+    RTCDataChannel.prototype.send = function (data) {
+        // Shorter ones say what was received.
+        if (data.byteLength > 16) labels.push(this.label);
+        return send.call(this, data);
+    };
+    const ada = await enter('Ada');
+    const ben = await enter('Ben');
+    const points = [];
+    ben.room.on('bytes', ({ topic, data, participant }) => { if (topic === 'pointer') points.push([participant.name, data.length]); });
+    ben.came.length = 0;
+    const move = (options) => ada.room.sendBytes(new Uint8Array(20), { topic: 'pointer', reliable: false, ...options });
+    await until('a point', async () => { if (points.length === 0) await move(); return points.length > 0; });
+    expect('the point', points[0], ['Ada', 20]);
+    expect('where it went', [...new Set(labels)], ['ferrite.lossy']);
+    await until('a point for Ben', async () => { await move({ to: [ben.room.localParticipant] }); return points.length > 9; });
+    expect('where they went', [...new Set(labels)], ['ferrite.lossy']);
+    // With its topic it is 10 bytes longer.
+    await ada.room.sendBytes(new Uint8Array(8192 - 10), { topic: 'pointer', reliable: false });
+    const long = await rejected(ada.room.sendBytes(new Uint8Array(8192 - 9), { topic: 'pointer', reliable: false }));
+    expect('what is too long', long.name, 'RangeError');
+
+    // They have no numbers: what has to come does, over a cut, too, and nothing of it twice.
+    const numbered = [];
+    ben.room.on('bytes', ({ topic, data }) => { if (topic === '') numbered.push(data[0]); });
+    for (let n = 0; n < 40; n += 1) {
+        ada.room.sendBytes(new Uint8Array(20).fill(n));
+        if (n % 2) await move();
+        if (n === 20) connections.filter((it) => it.connectionState === 'connected')[1].close();
+    }
+    await until('the last', () => numbered.at(-1) === 39);
+    expect('what had to come', numbered, numbers(40));
+    for (const { room } of [ada, ben]) await room.leave();
+";
+
 #[tokio::test]
 async fn what_was_not_sent_in_one_room_comes_in_no_other() -> Result<()> {
     scene("bytes_rooms", async |scene| {

@@ -3,6 +3,8 @@
 const VERSION = 1;
 // What a server takes of one message.
 const PAYLOAD_BYTES = 60 * 1024;
+// The same of one that is sent once, with what is before it.
+const LOSSY_BYTES = 8 * 1024;
 // Their number is one byte.
 const RECIPIENTS = 255;
 const KIND = { all: 1, some: 2, fromToAll: 3, fromToSome: 4 };
@@ -65,6 +67,12 @@ export function packed(topic, payload, to) {
   const message = new Uint8Array(head.length + payload.length);
   message.set(head);
   message.set(payload, head.length);
+  return message;
+}
+
+// The same on the channel where the newest counts.
+export function asNewest(message) {
+  if (message.length > LOSSY_BYTES) throw new RangeError(`a message that is not reliable has at most ${LOSSY_BYTES} bytes, with its topic and recipients`);
   return message;
 }
 

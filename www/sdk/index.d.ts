@@ -319,8 +319,11 @@ export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Rec
    * phase `failed`), or the room is left, what waits rejects with `notOpen`, and what was under way may be lost. Nobody waits for a
    * reader who is slow: the server tells them that they are, and then ends their session. They connect again, if they want to.
    * What need not be waited for is small, or is a file.
+   *
+   * With `reliable: false` the newest counts, as with a pointer that moves: it is sent at once and once, in no order, at most
+   * 8 KiB with its topic and recipients, 500 a second. What finds no channel, no room or a slow reader is gone, and nobody is told.
    */
-  sendBytes(data: ArrayBuffer | ArrayBufferView<ArrayBuffer>, options?: { topic?: string; to?: (Participant | string)[] }): Promise<void>;
+  sendBytes(data: ArrayBuffer | ArrayBufferView<ArrayBuffer>, options?: { topic?: string; to?: (Participant | string)[]; reliable?: boolean }): Promise<void>;
   /**
    * Offers a file to somebody. Its name is no path: slashes and control characters become `_`. A topic says what it is
    * about, in at most 64 bytes: the one at the other end is the same.

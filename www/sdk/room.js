@@ -2,7 +2,7 @@
 // of them into what the client is asked for.
 
 import init, { FerriteClient } from "../ferrite_client.js";
-import { packed } from "./data.js";
+import { asNewest, packed } from "./data.js";
 import { describe } from "./describe.js";
 import { Emitter } from "./emitter.js";
 import { LocalTrack } from "./local_track.js";
@@ -110,10 +110,12 @@ export class Room extends Emitter {
     return this.#inside().say(text, { ...options, to: to?.map((it) => it.id ?? it) });
   }
 
-  // Resolves when the browser took it, which it does not while too much waits to leave.
-  async sendBytes(data, { to, topic = "" } = {}) {
+  // Resolves when the browser took it, which it does not while too much waits to leave. What is not reliable does not wait.
+  async sendBytes(data, { to, topic = "", reliable = true } = {}) {
     const bytes = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
-    await this.#inside().send(packed(topic, bytes, to?.map((it) => it.id ?? it)));
+    const message = packed(topic, bytes, to?.map((it) => it.id ?? it));
+    if (reliable) await this.#inside().send(message);
+    else this.#inside().sendNewest(asNewest(message));
   }
 
   // A file on its way to somebody.

@@ -23,7 +23,7 @@ use web_sys::{MediaStream, MediaStreamTrack, RtcPeerConnection};
 
 use crate::client::Command;
 use crate::dom::{self, Post};
-use crate::peer::Outgoing;
+use crate::peer::{Outgoing, Payload};
 use instance::{Ask, Input, Instance};
 use outcome::{Failure, Glance, Reply};
 
@@ -140,6 +140,19 @@ impl FerriteClient {
                 Err(oneshot::Canceled) => Err(Failure::Closed),
             }
         })
+    }
+
+    /// Sends bytes to others in the room, on a channel where the newest counts: now and once, in no order. Where there is
+    /// no channel, or much waits to leave, they are not sent. Throws where they are no bytes.
+    #[wasm_bindgen(js_name = sendNewest)]
+    pub fn send_newest(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "ArrayBuffer | ArrayBufferView")] data: &JsValue,
+    ) -> Result<(), JsValue> {
+        let payload = translate::payload(data).filter(|it| matches!(it, Payload::Bytes(_)));
+        let payload = payload.ok_or_else(|| translate::failure(&Failure::BadData))?;
+        self.command(Command::SendNewest(payload.into_bytes()));
+        Ok(())
     }
 
     /// The call in numbers. Rates are those since the last time this was asked.

@@ -301,7 +301,7 @@ export interface FerriteEvents {
    * {@link FerriteClient.retry} and a new call begin with that again.
    */
   channelClose: undefined;
-  /** A message came over the data channel: what was sent, outside of rooms; in one, bytes of others. */
+  /** A message came over the data channel: what was sent, outside of rooms; in one, bytes of others, on either channel. */
   message: string | ArrayBuffer;
   /** This client is in the room; again, where it came back as another participant. */
   joined: FerriteRoom;

@@ -1,12 +1,15 @@
-//! The data channel: messages out under back-pressure, messages in as they come. Knows nothing of
-//! what is said on it, nor what becomes of a room's messages when it closes.
+//! The data channel: messages out under back-pressure, messages in as they come; and in a room another, on which the
+//! newest counts. Knows nothing of what is said on them, nor what becomes of a room's messages when one closes.
 
 use std::collections::VecDeque;
 
-use ferrite_protocol::REPLAYED_CHANNEL;
+use ferrite_protocol::{LOSSY_CHANNEL, REPLAYED_CHANNEL};
 use futures_channel::oneshot;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Event, MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType};
+use web_sys::{
+    Event, MessageEvent, RtcDataChannel, RtcDataChannelInit, RtcDataChannelState,
+    RtcDataChannelType,
+};
 
 use crate::dom::{Listener, Post};
 use crate::gaps::Connection;
@@ -19,6 +22,8 @@ const ROOM_HIGH_WATER: u32 = 32 * 1024;
 const ROOM_LOW_WATER: u32 = 16 * 1024;
 /// Messages that wait for room, beyond the browser's own buffer.
 const WAITING: usize = 256;
+/// What is newer than this is of more use than what waits before it.
+const LOSSY_HIGH_WATER: u32 = 16 * 1024;
 
 /// What became of the channel.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(crate) enum ChannelEvent {
     Closed,
     /// The server sent a string or an `ArrayBuffer`.
     Message(JsValue),
+    /// The same on the channel on which the newest counts.
+    Newest(JsValue),
     /// The send buffer has room again.
     Drained,
 }
@@ -113,7 +120,7 @@ impl Channel {
         (label, low_water): (&str, u32),
         post: &Post<ChannelEvent>,
     ) -> Result<Self, JsValue> {
-        let channel = connection.create_channel(label)?;
+        let channel = connection.create_channel(label, &RtcDataChannelInit::new())?;
         channel.set_binary_type(RtcDataChannelType::Arraybuffer);
         channel.set_buffered_amount_low_threshold(low_water);
         let listeners = listeners(&channel, post);
@@ -164,6 +171,41 @@ impl Channel {
     }
 }
 
+/// A room's channel on which the newest counts: nothing is sent again, and nothing waits here.
+pub(super) struct Newest {
+    channel: RtcDataChannel,
+    _listener: Listener,
+}
+
+impl Newest {
+    pub(super) fn open(
+        connection: &Connection,
+        post: &Post<ChannelEvent>,
+    ) -> Result<Self, JsValue> {
+        let init = RtcDataChannelInit::new();
+        init.set_ordered(false);
+        init.set_max_retransmits(0);
+        let channel = connection.create_channel(LOSSY_CHANNEL, &init)?;
+        channel.set_binary_type(RtcDataChannelType::Arraybuffer);
+        let listener = listener(&channel, post, "message", |event| {
+            Some(ChannelEvent::Newest(data_of(event)?))
+        });
+        Ok(Self {
+            channel,
+            _listener: listener,
+        })
+    }
+
+    /// Sends now, or not at all.
+    pub(super) fn send(&self, bytes: &[u8]) {
+        let is_open = self.channel.ready_state() == RtcDataChannelState::Open;
+        if is_open && self.channel.buffered_amount() < LOSSY_HIGH_WATER {
+            // What is lost here is lost as on the way.
+            let _ = self.channel.send_with_u8_array(bytes);
+        }
+    }
+}
+
 impl Drop for Channel {
     fn drop(&mut self) {
         for message in self.waiting.drain(..) {
@@ -173,21 +215,31 @@ impl Drop for Channel {
 }
 
 fn listeners(channel: &RtcDataChannel, post: &Post<ChannelEvent>) -> [Listener; 4] {
-    let listen = |kind, read: fn(Event) -> Option<ChannelEvent>| {
-        let post = post.clone();
-        Listener::new(channel, kind, move |event| {
-            if let Some(event) = read(event) {
-                post.send(event);
-            }
-        })
-    };
+    let listen = |kind, read| listener(channel, post, kind, read);
     [
         listen("open", |_| Some(ChannelEvent::Opened)),
         listen("close", |_| Some(ChannelEvent::Closed)),
         listen("bufferedamountlow", |_| Some(ChannelEvent::Drained)),
         listen("message", |event| {
-            let event: MessageEvent = event.dyn_into().ok()?;
-            Some(ChannelEvent::Message(event.data()))
+            Some(ChannelEvent::Message(data_of(event)?))
         }),
     ]
+}
+
+fn listener(
+    channel: &RtcDataChannel,
+    post: &Post<ChannelEvent>,
+    kind: &'static str,
+    read: fn(Event) -> Option<ChannelEvent>,
+) -> Listener {
+    let post = post.clone();
+    Listener::new(channel, kind, move |event| {
+        if let Some(event) = read(event) {
+            post.send(event);
+        }
+    })
+}
+
+fn data_of(event: Event) -> Option<JsValue> {
+    Some(event.dyn_into::<MessageEvent>().ok()?.data())
 }

@@ -23,7 +23,7 @@ use web_sys::{
     RtcTrackEvent, console,
 };
 
-use channel::Channel;
+use channel::{Channel, Newest};
 pub(crate) use channel::{ChannelEvent, Outgoing, Payload, SendError};
 use sections::Sections;
 pub(crate) use sections::{Outlet, Switched};
@@ -83,6 +83,8 @@ pub(crate) struct PeerOptions<'a> {
 pub(crate) struct Peer {
     connection: Connection,
     channel: Channel,
+    /// In a room.
+    newest: Option<Newest>,
     codec: Option<VideoCodec>,
     describe: Option<Function>,
     /// In a room.
@@ -106,7 +108,9 @@ impl Peer {
         let connection = connect(options.ice_servers)?;
         let listeners = listeners(&connection, post);
         let kind = options.outlets.map_or(channel::ECHO, |_| channel::ROOM);
-        let channel = Channel::open(&connection, kind, &post.map(PeerEvent::Channel))?;
+        let heard = post.map(PeerEvent::Channel);
+        let channel = Channel::open(&connection, kind, &heard)?;
+        let newest = options.outlets.map(|_| Newest::open(&connection, &heard));
         let switched = post.map(PeerEvent::Switched);
         let sections = options
             .outlets
@@ -114,6 +118,7 @@ impl Peer {
         let mut peer = Self {
             connection,
             channel,
+            newest: newest.transpose()?,
             codec: options.codec,
             describe: options.describe.cloned(),
             sections,
@@ -278,6 +283,13 @@ impl Peer {
     /// Sends a room's message now, if the data channel has room. Returns whether that was so.
     pub(crate) fn give(&self, bytes: &[u8]) -> bool {
         self.channel.give(bytes)
+    }
+
+    /// Sends a room's message now, if there is room for it, and once.
+    pub(crate) fn send_newest(&self, bytes: &[u8]) {
+        if let Some(newest) = &self.newest {
+            newest.send(bytes);
+        }
     }
 
     /// Says this on the data channel now. What is lost with it is said on the next.
