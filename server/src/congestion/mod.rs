@@ -173,13 +173,14 @@ impl Estimator {
         self.heard.map(|_| self.round_trip)
     }
 
-    /// Has a trace written of everything from now on, which is its beginning.
-    fn begin_trace(&mut self, now: Instant, sink: Box<dyn Sink>) {
-        self.trace = Some(Box::new(Trace::new(now, sink)));
+    /// Has a trace written of everything from now on, which is its own beginning.
+    fn begin_trace(&mut self, now: Instant, mut trace: Box<Trace>) {
+        trace.begins(now);
+        self.trace = Some(trace);
     }
 
-    /// The trace that is written, for what else is decided of the path.
-    pub fn trace(&mut self) -> Option<&mut Trace> {
+    /// The trace that is written, for what else is known and decided of the path.
+    fn trace(&mut self) -> Option<&mut Trace> {
         self.trace.as_deref_mut()
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ferrite_server::congestion::trace::{Ending, Replay, replay};
 use ferrite_server::congestion::{OperatingPoint, Sink};
+use ferrite_server::media::ceilings::Ceilings;
 
 use crate::harness::cinema::{Cinema, PICTURE};
 use crate::harness::seed;
@@ -24,10 +25,20 @@ impl Sink for Kept {
 
 /// What is written of a viewer whose way becomes narrow, too narrow for any picture, and wide again.
 fn trace() -> Vec<u8> {
+    traced(Cinema::new(seed(1)), |cinema| cinema.enter(2_500_000.0))
+}
+
+/// The same, of one who says nothing of single packets, but what their way carries (REMB).
+fn trace_of_a_receiver() -> Vec<u8> {
+    traced(Cinema::new(seed(1)), |cinema| {
+        cinema.enter_estimating(2_500_000.0)
+    })
+}
+
+fn traced(mut cinema: Cinema, enter: impl FnOnce(&mut Cinema) -> usize) -> Vec<u8> {
     let kept = Kept::default();
-    let mut cinema = Cinema::new(seed(1));
     cinema.world.sink = Some(Box::new(kept.clone()));
-    let viewer = cinema.enter(2_500_000.0);
+    let viewer = enter(&mut cinema);
     cinema.run_for(10 * SECOND);
     for rate in [700_000.0, 110_000.0, 2_500_000.0] {
         cinema.set_rate(viewer, rate);
@@ -50,12 +61,17 @@ fn again(trace: &[u8]) -> Replay {
 
 #[test]
 fn every_decision_is_made_again_and_a_changed_byte_is_noticed() {
-    let trace = trace();
-    let whole = again(&trace);
+    for trace in [trace(), trace_of_a_receiver()] {
+        decides_again(&trace);
+    }
+}
+
+fn decides_again(trace: &[u8]) {
+    let whole = again(trace);
     assert!(whole.is_the_same(), "{:?}", whole.differences);
     assert_eq!(whole.ending, Ending::Whole);
     for at in (0..trace.len()).step_by(97) {
-        let mut changed = trace.clone();
+        let mut changed = trace.to_vec();
         changed[at] ^= 0x10;
         let noticed = replay(&changed).is_ok_and(|replay| {
             // A length that is too long is like a file that was cut off.
@@ -91,6 +107,55 @@ fn it_shows_what_was_known_and_what_was_given() {
         "{longest:?} after {steady:?}"
     );
     assert!(at(40).sent > at(30).sent && at(40).padding > 0);
+}
+
+#[test]
+fn it_shows_what_an_end_says_itself() {
+    let whole = again(&trace_of_a_receiver());
+    let at = |seconds: u64| {
+        let until = Duration::from_secs(seconds);
+        whole.moments.iter().rfind(|it| it.at < until).unwrap()
+    };
+    let bits = [9, 20].map(|it| at(it).estimate.unwrap().bits_per_second);
+    assert!(bits[0] > 1_200_000 && bits[1] < 800_000, "{bits:?}");
+    let given = |seconds| at(seconds).given.clone();
+    let whole_of = |layer| vec![(PICTURE, Some(OperatingPoint::whole(layer)))];
+    assert_eq!([10, 20].map(given), [0, 1].map(whole_of));
+    assert!(at(10).wanted > 1_000_000);
+    assert!(at(40).sent > at(30).sent && at(40).padding > 0);
+    // Of single packets nothing was said.
+    assert!(whole.moments.iter().all(|it| it.delay.is_none()));
+}
+
+/// Sound has numbers, and pictures have not: two estimators, and one trace.
+#[test]
+fn both_kinds_of_estimates_are_in_one_trace() {
+    let trace = traced(Cinema::new(seed(2)), |cinema| {
+        cinema.enter_estimating_pictures(2_500_000.0)
+    });
+    let whole = again(&trace);
+    assert!(whole.is_the_same(), "{:?}", whole.differences);
+    assert!(whole.moments.iter().any(|it| it.padding > 0));
+}
+
+/// Where somebody may be sent no more than so much it is decided who gets what before anything is known of a path.
+#[test]
+fn what_is_decided_before_anything_is_known_is_decided_again() {
+    let ceilings = Ceilings {
+        download: Some(600_000),
+        ..Ceilings::default()
+    };
+    let enters: [fn(&mut Cinema) -> usize; 2] = [
+        |cinema| cinema.enter(2_500_000.0),
+        |cinema| cinema.enter_estimating(2_500_000.0),
+    ];
+    for enter in enters {
+        let whole = again(&traced(Cinema::limited(seed(3), ceilings), enter));
+        assert!(whole.is_the_same(), "{:?}", whole.differences);
+        let first = whole.moments.first().unwrap();
+        assert_eq!(first.estimate, None);
+        assert!(!first.given.is_empty());
+    }
 }
 
 #[test]

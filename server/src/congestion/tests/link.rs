@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::congestion::trace::Trace;
 use crate::congestion::{Estimator, Purpose, Sink};
 
 const STEP: Duration = Duration::from_micros(500);
@@ -131,7 +132,8 @@ pub(super) fn run(link: &Link, source: &Source, seconds: u32) -> Run {
 /// The same, and a trace is written of it.
 pub(super) fn run_traced(link: &Link, source: &Source, seconds: u32, sink: Box<dyn Sink>) -> Run {
     let mut call = Call::new(link);
-    call.estimator.begin_trace(call.start, sink);
+    let trace = Box::new(Trace::new(sink));
+    call.estimator.begin_trace(call.start, trace);
     call.run(source, seconds)
 }
 

@@ -1,5 +1,6 @@
 //! What one path's congestion control was told and what it decided, in few bytes: enough to have the same rules
-//! decide again, and to see whether they decide the same.
+//! decide again, and to see whether they decide the same. One trace has all of a path: what is known of its single
+//! packets, what its other end makes of it, and who gets what of it.
 //!
 //! Sans-IO: what is written goes to a [`Sink`] in blocks. Without one nothing is written, and a packet costs one
 //! comparison. With one it costs some ten bytes.
@@ -33,21 +34,23 @@ pub trait Sink: Send {
     fn write(&mut self, block: Vec<u8>) -> bool;
 }
 
-/// A trace that is being written.
+/// A trace that is being written. It begins with the first event that has a time.
 pub struct Trace {
     sink: Option<Box<dyn Sink>>,
     block: Vec<u8>,
     /// When the last block was given away.
-    given: Instant,
+    given: Option<Instant>,
     /// How many more bytes there may be.
     left: usize,
     /// When the last event was.
-    last: Instant,
+    last: Option<Instant>,
     /// An event is being written.
     is_open: bool,
     /// The last arrival that was written.
     arrival: i64,
+    /// The estimates that were written last: by what is told of single packets, and by the other end's own.
     told: Option<Estimate>,
+    said: Option<Estimate>,
 }
 
 impl fmt::Debug for Trace {
@@ -59,18 +62,25 @@ impl fmt::Debug for Trace {
 }
 
 impl Trace {
-    /// Of what begins now.
-    pub(super) fn new(now: Instant, sink: Box<dyn Sink>) -> Self {
+    /// Of what is still to begin.
+    pub(super) fn new(sink: Box<dyn Sink>) -> Self {
         Self {
             sink: Some(sink),
             block: MAGIC.iter().copied().chain([0; HEADER]).collect(),
-            given: now,
+            given: None,
             left: MAX_TRACE,
-            last: now,
+            last: None,
             is_open: false,
             arrival: 0,
             told: None,
+            said: None,
         }
+    }
+
+    /// Packets are numbered from now on, and an estimator knows nothing of them yet.
+    pub(super) fn begins(&mut self, now: Instant) {
+        self.begin(Tag::Began, now);
+        self.end();
     }
 
     /// A packet was sent, and given this number.
@@ -104,13 +114,13 @@ impl Trace {
     /// That was all, and so much is known now.
     pub(super) fn heard(&mut self, estimate: Option<Estimate>) {
         self.put(0);
-        self.put_estimate(estimate);
+        self.put_told(estimate);
         self.end();
     }
 
     /// So much would be sent if there was room for it.
-    pub(super) fn wants(&mut self, bits_per_second: u64, is_paused: bool) {
-        self.begin(Tag::Wanted, self.last);
+    pub fn wants(&mut self, bits_per_second: u64, is_paused: bool) {
+        self.begin_at_once(Tag::Wanted);
         self.put(bits_per_second);
         self.put(is_paused.into());
         self.end();
@@ -120,13 +130,75 @@ impl Trace {
     pub(super) fn passed(&mut self, now: Instant, can_probe: bool, estimate: Option<Estimate>) {
         self.begin(Tag::Passed, now);
         self.put(can_probe.into());
-        self.put_estimate(estimate);
+        self.put_told(estimate);
         self.end();
     }
 
     /// Everything goes over another path from now on.
     pub(super) fn goes_on(&mut self, now: Instant) {
         self.begin(Tag::WentOn, now);
+        self.end();
+    }
+
+    /// The other end says for the first time what it makes of the path; so many bytes were sent by now, ever.
+    pub(super) fn listens(&mut self, now: Instant, bytes: u64) {
+        self.begin(Tag::Listened, now);
+        self.put(bytes);
+        self.end();
+    }
+
+    /// It wants no more than this, in bits per second, and so much is known now.
+    pub(super) fn says(&mut self, now: Instant, bits_per_second: u64, estimate: Option<Estimate>) {
+        self.begin(Tag::Said, now);
+        self.put(bits_per_second);
+        self.put_said(estimate);
+        self.end();
+    }
+
+    /// It reports of what came on a section.
+    pub(super) fn reports(&mut self, now: Instant, section: usize, lost: u8, highest: u32) {
+        self.begin(Tag::Reported, now);
+        self.put(section as u64);
+        self.put(lost.into());
+        self.put(highest.into());
+        self.end();
+    }
+
+    /// Those were all reports, and so much is known now.
+    pub(super) fn concludes(&mut self, now: Instant, bytes: u64, estimate: Option<Estimate>) {
+        self.begin(Tag::Concluded, now);
+        self.put(bytes);
+        self.put_said(estimate);
+        self.end();
+    }
+
+    /// Time passed for what the other end said. So much is known now, and what is sent is filled up or not.
+    pub(super) fn lapses(
+        &mut self,
+        now: Instant,
+        (bytes, can_fill): (u64, bool),
+        fills: bool,
+        estimate: Option<Estimate>,
+    ) {
+        self.begin(Tag::Lapsed, now);
+        self.put(bytes);
+        self.put(can_fill.into());
+        self.put(fills.into());
+        self.put_said(estimate);
+        self.end();
+    }
+
+    /// There was padding of so many bytes to be had, and it was sent or not.
+    pub(super) fn fills(&mut self, bytes: usize, takes: bool) {
+        self.begin_at_once(Tag::Filled);
+        self.put(bytes as u64);
+        self.put(takes.into());
+        self.end();
+    }
+
+    /// What the other end said is over.
+    pub(super) fn unsays(&mut self) {
+        self.begin_at_once(Tag::Unsaid);
         self.end();
     }
 
@@ -162,26 +234,34 @@ impl Trace {
 
     /// What was decided of one is over.
     pub fn forgets(&mut self, id: usize) {
-        self.begin(Tag::Forgot, self.last);
+        self.begin_at_once(Tag::Forgot);
         self.put(id as u64);
         self.end();
     }
 
     /// What was decided of all is.
     pub fn forgets_all(&mut self) {
-        self.begin(Tag::ForgotAll, self.last);
+        self.begin_at_once(Tag::ForgotAll);
         self.end();
     }
 
     fn begin(&mut self, tag: Tag, now: Instant) {
         self.is_open = self.sink.is_some();
-        let since = match now.checked_duration_since(self.last) {
+        let last = self.last.replace(now).unwrap_or(now);
+        let since = match now.checked_duration_since(last) {
             Some(since) => since.as_nanos() as i64,
-            None => -((self.last - now).as_nanos() as i64),
+            None => -((last - now).as_nanos() as i64),
         };
-        self.last = now;
+        self.given.get_or_insert(now);
         self.put(tag as u64);
         self.put(wire::zigzag(since));
+    }
+
+    /// What has no time of its own, and changes nothing before the beginning.
+    fn begin_at_once(&mut self, tag: Tag) {
+        if let Some(last) = self.last {
+            self.begin(tag, last);
+        }
     }
 
     fn put(&mut self, number: u64) {
@@ -190,12 +270,21 @@ impl Trace {
         }
     }
 
-    /// What is known, where that is otherwise than was written.
-    fn put_estimate(&mut self, estimate: Option<Estimate>) {
-        if estimate == self.told {
+    fn put_told(&mut self, estimate: Option<Estimate>) {
+        let before = std::mem::replace(&mut self.told, estimate);
+        self.put_estimate(before, estimate);
+    }
+
+    fn put_said(&mut self, estimate: Option<Estimate>) {
+        let before = std::mem::replace(&mut self.said, estimate);
+        self.put_estimate(before, estimate);
+    }
+
+    /// What is known, where that is otherwise than was written before.
+    fn put_estimate(&mut self, before: Option<Estimate>, estimate: Option<Estimate>) {
+        if estimate == before {
             return self.put(0);
         }
-        self.told = estimate;
         let Some(estimate) = estimate else {
             return self.put(1);
         };
@@ -215,7 +304,7 @@ impl Trace {
             wire::put(&mut self.block, Tag::Full as u64);
             self.give();
             self.sink = None;
-        } else if self.block.len() >= BLOCK || self.last > self.given + BLOCK_TIME {
+        } else if self.block.len() >= BLOCK || self.last > self.given.map(|at| at + BLOCK_TIME) {
             self.give();
         }
     }
@@ -232,7 +321,7 @@ impl Trace {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        if self.sink.is_some() {
+        if self.sink.is_some() && self.last.is_some() {
             self.give();
         }
     }

@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::super::{Allocation, ArrivalClock, Estimate, Estimator, OperatingPoint, Purpose};
-use super::wire::{Event, HEADER, Known, MAGIC, Next, Reader, next_block};
+use super::super::{
+    Allocation, ArrivalClock, Estimate, Estimator, OperatingPoint, Purpose, ReceiverEstimator,
+};
+use super::wire::{Event, HEADER, Known, MAGIC, MAGIC_BEFORE, Next, Reader, Word, next_block};
 
 /// Differences that are told in words.
 const TOLD: usize = 10;
 
 /// This is none, or one of another version of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("this is no trace of this server's: it does not begin with `ferrite trace 2`")]
+#[error("this is no trace of this server's: it does not begin with `ferrite trace 3` or 2")]
 pub struct NotATrace;
 
 /// What became of a trace.
@@ -67,7 +69,8 @@ pub struct Moment {
     pub sent: u64,
     /// See there.
     pub padding: u64,
-    /// How much longer what was told of last was under way than what was quickest on this path.
+    /// How much longer what was told of last was under way than what was quickest on this path. `None` of an end that
+    /// says nothing of single packets.
     pub delay: Option<Duration>,
     /// What each section is given; within it `None` where it is paused.
     pub given: Vec<(usize, Option<OperatingPoint>)>,
@@ -87,7 +90,10 @@ pub struct Difference {
 /// # Errors
 /// When it is none.
 pub fn replay(file: &[u8]) -> Result<Replay, NotATrace> {
-    let mut rest = file.strip_prefix(MAGIC).ok_or(NotATrace)?;
+    let rest = file
+        .strip_prefix(MAGIC)
+        .or_else(|| file.strip_prefix(MAGIC_BEFORE));
+    let mut rest = rest.ok_or(NotATrace)?;
     let (mut stage, mut reader) = (Stage::new(), Reader::default());
     let ending = loop {
         let at = file.len() - rest.len();
@@ -126,8 +132,13 @@ pub fn replay(file: &[u8]) -> Result<Replay, NotATrace> {
 struct Stage {
     start: Instant,
     estimator: Estimator,
-    allocation: Allocation,
     told: Option<Estimate>,
+    /// Once the other end said something itself.
+    receiver: Option<ReceiverEstimator>,
+    said: Option<Estimate>,
+    /// What was sent by then, ever, as its estimator was told.
+    bytes: u64,
+    allocation: Allocation,
     delays: Delays,
     now: Moment,
     replay: Replay,
@@ -139,8 +150,11 @@ impl Stage {
         Self {
             start,
             estimator: Estimator::new(start),
-            allocation: Allocation::default(),
             told: None,
+            receiver: None,
+            said: None,
+            bytes: 0,
+            allocation: Allocation::default(),
             delays: Delays::default(),
             now: Moment::default(),
             replay: Replay {
@@ -178,6 +192,9 @@ impl Stage {
             } => {
                 self.now.wanted = bits_per_second;
                 self.estimator.want(bits_per_second, is_paused);
+                if let Some(receiver) = &mut self.receiver {
+                    receiver.want(bits_per_second);
+                }
             }
             Event::Passed { can_probe, known } => {
                 self.estimator.handle_timeout(now, can_probe);
@@ -203,8 +220,76 @@ impl Stage {
             }
             Event::Forgot(id) => self.allocation.forget(id),
             Event::ForgotAll => self.allocation = Allocation::default(),
+            Event::Began => {
+                self.estimator = Estimator::new(now);
+                self.delays = Delays::default();
+            }
+            Event::Receiver(word) => self.listen(now, word),
             Event::Full => {}
         }
+    }
+
+    /// To what the other end makes of its path itself.
+    fn listen(&mut self, now: Instant, word: Word) {
+        // What is told to nobody is decided by nobody, and so found.
+        let receiver = self.receiver.iter_mut();
+        match word {
+            Word::Listened { bytes } => {
+                self.receiver = Some(ReceiverEstimator::new(now, bytes));
+                self.bytes = bytes;
+            }
+            Word::Said {
+                bits_per_second,
+                known,
+            } => {
+                receiver.for_each(|it| it.hear(now, bits_per_second));
+                self.compare_said(known);
+                self.note();
+            }
+            Word::Reported {
+                section,
+                lost,
+                highest,
+            } => receiver.for_each(|it| it.report(section, lost, highest)),
+            Word::Concluded { bytes, known } => {
+                receiver.for_each(|it| it.conclude(now, bytes));
+                self.count(bytes);
+                self.compare_said(known);
+                self.note();
+            }
+            Word::Lapsed {
+                bytes,
+                can_fill,
+                fills,
+                known,
+            } => {
+                receiver.for_each(|it| it.handle_timeout(now, bytes, can_fill));
+                self.count(bytes);
+                self.compare_said(known);
+                let filling = self.receiver.iter().find_map(|it| it.poll_timeout());
+                self.compare("filling up", &fills, &filling.is_some());
+            }
+            Word::Filled { bytes, takes } => {
+                let taken = receiver.map(|it| it.takes_padding(bytes));
+                let taken = taken.last().unwrap_or(false);
+                self.compare("padding", &takes, &taken);
+                if takes {
+                    self.add(bytes as u64);
+                    self.now.padding += bytes as u64;
+                }
+            }
+            Word::Unsaid => self.receiver = None,
+        }
+    }
+
+    /// Its estimator is told what was sent in all, numbered or not, and padding apart.
+    fn count(&mut self, bytes: u64) {
+        self.add(bytes.saturating_sub(self.bytes));
+        self.bytes = bytes;
+    }
+
+    fn add(&mut self, sent: u64) {
+        self.now.sent = self.now.sent.saturating_add(sent);
     }
 
     fn send(&mut self, now: Instant, bytes: usize, purpose: Purpose, number: u16) {
@@ -213,7 +298,9 @@ impl Stage {
             self.compare("a probe to be filled", &true, &fills);
             self.now.padding += bytes as u64;
         }
-        self.now.sent += bytes as u64;
+        if self.receiver.is_none() {
+            self.add(bytes as u64);
+        }
         self.delays.send(self.now.at, number);
         let numbered = self.estimator.send(now, bytes, purpose);
         self.compare("number", &number, &numbered);
@@ -225,7 +312,15 @@ impl Stage {
         }
         let (told, estimate) = (self.told, self.estimator.estimate());
         self.compare("estimate", &told, &estimate);
-        self.now.estimate = estimate;
+    }
+
+    fn compare_said(&mut self, known: Known) {
+        if let Known::Now(estimate) = known {
+            self.said = estimate;
+        }
+        let receiver = self.receiver.as_ref();
+        let (said, estimate) = (self.said, receiver.and_then(|it| it.estimate()));
+        self.compare("estimate of the other end's", &said, &estimate);
     }
 
     fn compare<T: PartialEq + Debug>(&mut self, what: &str, before: &T, now: &T) {
@@ -242,6 +337,11 @@ impl Stage {
     }
 
     fn note(&mut self) {
+        // Where the other end makes an estimate of its own that is the one that counts.
+        self.now.estimate = match &self.receiver {
+            Some(receiver) => receiver.estimate(),
+            None => self.estimator.estimate(),
+        };
         self.replay.moments.push(self.now.clone());
     }
 }

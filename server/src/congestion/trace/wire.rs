@@ -9,7 +9,10 @@ use super::super::estimate::{Estimate, Purpose};
 use super::super::point::OperatingPoint;
 
 /// What a trace begins with; its number changes with what follows.
-pub(in crate::congestion) const MAGIC: &[u8] = b"ferrite trace 2\n";
+pub(in crate::congestion) const MAGIC: &[u8] = b"ferrite trace 3\n";
+/// What it began with before: what is in such a one still means the same. Its packets are numbered from the beginning
+/// on.
+pub(in crate::congestion) const MAGIC_BEFORE: &[u8] = b"ferrite trace 2\n";
 /// Before a block: its length and its checksum.
 pub(in crate::congestion) const HEADER: usize = 8;
 
@@ -35,6 +38,14 @@ pub(super) enum Tag {
     Forgot,
     ForgotAll,
     Full,
+    Began,
+    Listened,
+    Said,
+    Reported,
+    Concluded,
+    Lapsed,
+    Filled,
+    Unsaid,
 }
 
 /// What happened, and what was decided of it.
@@ -69,6 +80,40 @@ pub(super) enum Event {
     Forgot(usize),
     ForgotAll,
     Full,
+    Began,
+    Receiver(Word),
+}
+
+/// What the other end made of its path itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Word {
+    Listened {
+        bytes: u64,
+    },
+    Said {
+        bits_per_second: u64,
+        known: Known,
+    },
+    Reported {
+        section: usize,
+        lost: u8,
+        highest: u32,
+    },
+    Concluded {
+        bytes: u64,
+        known: Known,
+    },
+    Lapsed {
+        bytes: u64,
+        can_fill: bool,
+        fills: bool,
+        known: Known,
+    },
+    Filled {
+        bytes: usize,
+        takes: bool,
+    },
+    Unsaid,
 }
 
 /// An estimate, as it is written.
@@ -176,6 +221,7 @@ impl Reader {
         const FITTED: u64 = Tag::Fitted as u64;
         const FORGOT: u64 = Tag::Forgot as u64;
         const FORGOT_ALL: u64 = Tag::ForgotAll as u64;
+        const BEGAN: u64 = Tag::Began as u64;
         Some(match tag {
             MEDIA | PADDING => Event::Sent {
                 bytes: short(block)?,
@@ -210,7 +256,8 @@ impl Reader {
             },
             FORGOT => Event::Forgot(short(block)?),
             FORGOT_ALL => Event::ForgotAll,
-            _ => return None,
+            BEGAN => Event::Began,
+            _ => Event::Receiver(word(tag, block)?),
         })
     }
 
@@ -228,6 +275,46 @@ impl Reader {
         }
         None
     }
+}
+
+fn word(tag: u64, block: &mut &[u8]) -> Option<Word> {
+    const LISTENED: u64 = Tag::Listened as u64;
+    const SAID: u64 = Tag::Said as u64;
+    const REPORTED: u64 = Tag::Reported as u64;
+    const CONCLUDED: u64 = Tag::Concluded as u64;
+    const LAPSED: u64 = Tag::Lapsed as u64;
+    const FILLED: u64 = Tag::Filled as u64;
+    const UNSAID: u64 = Tag::Unsaid as u64;
+    Some(match tag {
+        LISTENED => Word::Listened {
+            bytes: number(block)?,
+        },
+        SAID => Word::Said {
+            bits_per_second: number(block)?,
+            known: known(block)?,
+        },
+        REPORTED => Word::Reported {
+            section: short(block)?,
+            lost: u8::try_from(number(block)?).ok()?,
+            highest: u32::try_from(number(block)?).ok()?,
+        },
+        CONCLUDED => Word::Concluded {
+            bytes: number(block)?,
+            known: known(block)?,
+        },
+        LAPSED => Word::Lapsed {
+            bytes: number(block)?,
+            can_fill: truth(block)?,
+            fills: truth(block)?,
+            known: known(block)?,
+        },
+        FILLED => Word::Filled {
+            bytes: short(block)?,
+            takes: truth(block)?,
+        },
+        UNSAID => Word::Unsaid,
+        _ => return None,
+    })
 }
 
 fn number(block: &mut &[u8]) -> Option<u64> {
@@ -322,6 +409,10 @@ mod tests {
         let fitted = Tag::Fitted as u64;
         assert!(read(&[fitted, 0, MAX_BITS, 0, 0, 0]).is_some());
         assert!(read(&[fitted, 0, MAX_BITS + 1, 0, 0, 0]).is_none());
+        let reported = Tag::Reported as u64;
+        assert!(read(&[reported, 0, MAX_SHORT, 255, 7]).is_some());
+        assert!(read(&[reported, 0, MAX_SHORT + 1, 255, 7]).is_none());
+        assert!(read(&[reported, 0, MAX_SHORT, 256, 7]).is_none());
         // A list that says it is long, and is not.
         assert!(read(&[fitted, 0, 0, 0, MAX_SHORT]).is_none());
         // Before the beginning, and after the end of time.

@@ -10,10 +10,8 @@ use super::allocation::Room;
 use super::held::{Turn, queue};
 use super::pressure::Relief;
 use super::quality::Sent;
-use super::streams::MediaStreams;
 use super::writing::{MAX_GROWTH, ROOM_FOR_A_CHECK, Stamp, admits_media, send_rtp, stamp, time};
 use super::{Peer, PeerOutput};
-use crate::congestion::trace::Trace;
 use crate::congestion::{MAX_DELAY, MAX_RATE, Sink};
 use crate::media::forward::rates::LayerRates;
 use crate::media::net::path::FourTuple;
@@ -102,7 +100,7 @@ impl Peer {
 
     /// Fills up what is sent to an end that estimates by itself what its path carries.
     fn fill_up(&mut self, now: Instant, path: &FourTuple, may_fill: bool) {
-        let (Some((estimator, egress)), Some(srtp)) =
+        let (Some((estimated, egress, mut trace)), Some(srtp)) =
             (self.streams.filling(now, may_fill), &mut self.srtp)
         else {
             return;
@@ -110,7 +108,7 @@ impl Peer {
         let (mut left, size) = (MAX_PADDING, egress.padding_size());
         // What is not sent takes no number.
         while left > 0
-            && estimator.takes_padding(size)
+            && estimated.takes_padding(size, trace.as_deref_mut())
             && let Some(outgoing) = egress.padding()
         {
             let (ice, outbox) = (&mut self.ice, &mut self.outbox);
@@ -250,7 +248,7 @@ impl Peer {
     /// Shows another track on a section, from its next keyframe on; or none. A layer that does not fit
     /// is not shown.
     pub fn select(&mut self, section: usize, shown: Option<Shown>) {
-        let trace = trace(&mut self.streams);
+        let trace = self.streams.traced();
         self.fitting.wish(section, shown, trace);
         self.select_fitted(section);
     }
@@ -298,7 +296,7 @@ impl Peer {
         };
         let asked = self.fitting.asked(room, kind, rates);
         let wanted = asked.wanted.min(self.max_download.unwrap_or(u64::MAX));
-        let has_changed = (self.fitting).fit(now, asked, trace(&mut self.streams));
+        let has_changed = (self.fitting).fit(now, asked, self.streams.traced());
         let has_changed = has_changed || has_other_limits;
         let is_paused = self.fitting.paused().next().is_some();
         self.streams.want(wanted, is_paused);
@@ -310,7 +308,7 @@ impl Peer {
     /// Nothing is known of the path any more: everything goes out as it is wished for.
     fn unfit(&mut self) {
         if self.fitting.is_decided() {
-            self.fitting.forget(trace(&mut self.streams));
+            self.fitting.forget(self.streams.traced());
             (0..self.fitting.sections()).for_each(|section| self.select_fitted(section));
         }
     }
@@ -355,7 +353,7 @@ impl Peer {
         self.relief = Relief::default();
     }
 
-    /// Has a trace written of what is known of its path and decided for it, from the first numbered packet on.
+    /// Has a trace written of what is known of its path and decided for it, from the first thing on that is.
     pub fn trace(&mut self, sink: Box<dyn Sink>) {
         self.streams.trace(sink);
     }
@@ -473,9 +471,4 @@ impl Peer {
             self.transmit_rtcp(path, data);
         }
     }
-}
-
-/// What is written of the path, where somebody wants to know.
-fn trace(streams: &mut MediaStreams) -> Option<&mut Trace> {
-    streams.estimator_mut()?.trace()
 }

@@ -2,10 +2,12 @@
 //! the transports below them.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
+use ferrite_server::congestion::Sink;
+use ferrite_server::congestion::trace::replay;
 use ferrite_server::media::PeerOutput;
 use ferrite_server::media::egress::{Outgoing, Wanted};
 use ferrite_server::media::forward::cache::Cache;
@@ -38,7 +40,7 @@ pub fn rtp(input: &[u8]) {
     }
 }
 
-/// Compounds to a peer that sends and receives.
+/// Compounds to a peer that sends and receives. Whatever is made of them is decided again the same.
 pub fn rtcp(input: &[u8]) {
     hear(input, Media::new());
     // And to one whose own estimates count.
@@ -48,6 +50,18 @@ pub fn rtcp(input: &[u8]) {
 }
 
 fn hear(input: &[u8], mut media: Media) {
+    let trace = Written::default();
+    media.streams.trace(Box::new(trace.clone()));
+    say(input, media);
+    let trace = trace.0.lock().unwrap();
+    // Who says nothing of its path has none.
+    if !trace.is_empty() {
+        let replay = replay(&trace).unwrap();
+        assert!(replay.is_the_same(), "{:?}", replay.differences);
+    }
+}
+
+fn say(input: &[u8], mut media: Media) {
     let mut input = Input(input);
     media.warm_up();
     while !input.is_empty() {
@@ -55,6 +69,17 @@ fn hear(input: &[u8], mut media: Media) {
         media.receive_rtcp(input.piece());
     }
     media.pass(Duration::from_secs(2));
+}
+
+/// A trace.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Sink for Written {
+    fn write(&mut self, block: Vec<u8>) -> bool {
+        self.0.lock().unwrap().extend(block);
+        true
+    }
 }
 
 struct Media {
@@ -247,18 +272,18 @@ impl Media {
 
     /// What is sent to who estimates by itself is filled up with no more than would be sent in that time.
     fn fill_up(&mut self) {
-        let Some((estimator, egress)) = self.streams.filling(self.now, true) else {
+        let Some((estimated, egress, mut trace)) = self.streams.filling(self.now, true) else {
             return;
         };
         let mut bytes = 0;
         while let Some(outgoing) = egress.padding()
-            && estimator.takes_padding(outgoing.size())
+            && estimated.takes_padding(outgoing.size(), trace.as_deref_mut())
         {
             bytes += outgoing.size();
             write(&outgoing);
         }
         assert!(bytes <= 8000, "{bytes} bytes of padding at once");
-        let estimate = estimator.estimate().map(|it| it.bits_per_second);
+        let estimate = estimated.estimate().map(|it| it.bits_per_second);
         assert!(estimate.is_none_or(|bits| (30_000..=100_000_000).contains(&bits)));
     }
 

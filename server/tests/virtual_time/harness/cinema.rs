@@ -177,6 +177,12 @@ impl Cinema {
         self.enter_with(rate, &WATCHED_BY_OLD, Some(Estimating::default()))
     }
 
+    /// The same, though each packet of sound has a number.
+    pub fn enter_estimating_pictures(&mut self, rate: f64) -> usize {
+        let ([sound, _], [_, picture]) = (WATCHED, WATCHED_BY_OLD);
+        self.enter_with(rate, &[sound, picture], Some(Estimating::default()))
+    }
+
     fn enter_with(
         &mut self,
         rate: f64,

@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use super::MediaStreams;
-use crate::congestion::{ReceiverEstimator, ReceiverPath};
+use crate::congestion::ReceiverPath;
+use crate::congestion::trace::Trace;
 use crate::media::egress::Egress;
 use crate::media::rtp::rtcp::ReportBlock;
 use crate::media::sdp::MediaKind;
@@ -18,14 +19,18 @@ impl MediaStreams {
             .peekable();
         let is_estimated =
             pictures.peek().is_some() && pictures.all(|egress| egress.is_estimated());
-        self.estimated = is_estimated.then(|| self.estimated.take().unwrap_or_default());
+        if is_estimated {
+            self.estimated.get_or_insert_default();
+        } else if let Some(mut estimated) = self.estimated.take() {
+            estimated.forget(self.estimator.traced());
+        }
     }
 
     /// The other end wants no more than this, in bits per second.
     pub(super) fn hear_max_bitrate(&mut self, now: Instant, bits_per_second: u64) {
         let bytes = self.bytes_sent();
         if let Some(estimated) = &mut self.estimated {
-            estimated.begun(now, bytes).hear(now, bits_per_second);
+            estimated.hear(now, bytes, bits_per_second, self.estimator.traced());
         }
     }
 
@@ -33,17 +38,16 @@ impl MediaStreams {
     pub(super) fn hear_block(&mut self, now: Instant, section: usize, block: &ReportBlock) {
         let bytes = self.bytes_sent();
         if let Some(estimated) = &mut self.estimated {
-            let (lost, highest) = (block.fraction_lost, block.highest_sequence);
-            estimated.begun(now, bytes).report(section, lost, highest);
+            let block = (section, block.fraction_lost, block.highest_sequence);
+            estimated.report(now, bytes, block, self.estimator.traced());
         }
     }
 
     /// Those were all blocks of a compound.
     pub(super) fn conclude_blocks(&mut self, now: Instant) {
-        if self.estimated.is_some() {
-            let bytes = self.bytes_sent();
-            let estimator = self.estimated.as_mut().and_then(ReceiverPath::get_mut);
-            estimator.into_iter().for_each(|it| it.conclude(now, bytes));
+        let bytes = self.bytes_sent();
+        if let Some(estimated) = &mut self.estimated {
+            estimated.conclude(now, bytes, self.estimator.traced());
         }
     }
 
@@ -53,19 +57,19 @@ impl MediaStreams {
     }
 
     /// Lets time pass for an estimator that the other end feeds. What is sent may be filled up where `may_fill`.
-    /// Returns it with what fills up.
+    /// Returns it with what fills up, and with what is written of it.
     pub fn filling(
         &mut self,
         now: Instant,
         may_fill: bool,
-    ) -> Option<(&mut ReceiverEstimator, &mut Egress)> {
+    ) -> Option<(&mut ReceiverPath, &mut Egress, Option<&mut Trace>)> {
         self.estimated.as_ref()?.get()?;
         let bytes = self.bytes_sent();
         let mut egresses = self.egresses.iter_mut().flatten();
         let egress = egresses.find(|egress| may_fill && egress.has_padding());
-        let estimator = self.estimated.as_mut()?.get_mut()?;
-        estimator.handle_timeout(now, bytes, egress.is_some());
-        Some((estimator, egress?))
+        let (estimated, mut trace) = (self.estimated.as_mut()?, self.estimator.traced());
+        estimated.handle_timeout(now, bytes, egress.is_some(), trace.as_deref_mut());
+        Some((estimated, egress?, trace))
     }
 
     /// When that is to be asked for again, while what is sent is filled up.

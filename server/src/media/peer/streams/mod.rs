@@ -16,6 +16,7 @@ mod tests;
 
 use std::time::Instant;
 
+use crate::congestion::trace::Trace;
 use crate::congestion::{Estimate, Estimator, PathEstimator, ReceiverPath, Sink};
 use crate::media::egress::{Egress, unwrap_rtx};
 use crate::media::ingest::arrivals::ArrivalRecorder;
@@ -286,8 +287,10 @@ impl MediaStreams {
     pub fn want(&mut self, bits_per_second: u64, is_paused: bool) {
         if let Some(estimator) = self.estimator.get_mut() {
             estimator.want(bits_per_second, is_paused);
+        } else if let Some(trace) = self.estimator.traced() {
+            trace.wants(bits_per_second, is_paused);
         }
-        if let Some(estimated) = self.estimated.as_mut().and_then(ReceiverPath::get_mut) {
+        if let Some(estimated) = &mut self.estimated {
             estimated.want(bits_per_second);
         }
     }
@@ -305,9 +308,9 @@ impl MediaStreams {
         self.estimator.get()
     }
 
-    /// To be told what else is decided of it.
-    pub fn estimator_mut(&mut self) -> Option<&mut Estimator> {
-        self.estimator.get_mut()
+    /// What is written of it, to be told what else is decided.
+    pub fn traced(&mut self) -> Option<&mut Trace> {
+        self.estimator.traced()
     }
 
     /// Has the other end told, with each report, that it may send so much and no more, in bits per second. `None` takes
@@ -361,7 +364,7 @@ impl MediaStreams {
             estimator.change_path(now);
         }
         if let Some(estimated) = &mut self.estimated {
-            estimated.change_path();
+            estimated.forget(self.estimator.traced());
         }
         let ingests = self.ingests.iter_mut();
         ingests.for_each(|ingest| ingest.change_path(now));
