@@ -120,6 +120,11 @@ fn rtp_of_any_content_is_forwarded_soundly() {
 }
 
 #[test]
+fn a_trace_that_somebody_made_up_is_replayed_or_refused() {
+    explore("trace", 3000);
+}
+
+#[test]
 fn a_channel_opens_as_it_was_asked_for() {
     explore("dcep", 1000);
 }

@@ -16,6 +16,7 @@ mod sdp;
 mod signalling;
 mod speaker;
 mod tokens;
+mod traces;
 mod turn;
 
 /// A target's name, and the target.
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("framing", framing::framing),
     ("rtcp", rtp::rtcp),
     ("rtp", rtp::rtp),
+    ("trace", traces::trace),
     ("dcep", sctp::dcep),
     ("sctp", sctp::sctp),
     ("dtls", dtls::dtls),
