@@ -77,12 +77,35 @@ impl<'de> Deserializer<'de> for Value {
         if let Some(text) = self.0.as_string() {
             return visitor.visit_string(text);
         }
-        if let Some(list) = self.0.dyn_ref::<Array>() {
-            let items = list.iter().map(Value);
-            return visitor.visit_seq(SeqDeserializer::new(items));
+        match self.0.has_type::<Array>() {
+            true => self.deserialize_seq(visitor),
+            false => self.deserialize_map(visitor),
         }
-        let object: Object = self.0.dyn_into().map_err(|_| Unfit)?;
-        visitor.visit_map(MapDeserializer::new(members(&object)))
+    }
+
+    // Where it is known what has to come, there is no code for what else there is: of a struct, say, for a list of its
+    // fields.
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        let list: Array = self.0.dyn_into().map_err(|_| Unfit)?;
+        visitor.visit_seq(SeqDeserializer::new(list.iter().map(Value)))
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        visitor.visit_map(MapDeserializer::new(members(self.0)?))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unfit> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        visitor.visit_string(self.0.as_string().ok_or(Unfit)?)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
@@ -116,8 +139,8 @@ impl<'de> Deserializer<'de> for Value {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str bytes byte_buf unit unit_struct tuple tuple_struct
+        identifier
     }
 }
 
@@ -132,15 +155,19 @@ fn visit_number<'de, V: Visitor<'de>>(number: f64, visitor: V) -> Result<V::Valu
     }
 }
 
-/// What is undefined is not there, as in JSON.
-fn members(object: &Object) -> impl Iterator<Item = (String, Value)> {
-    let entries = Object::entries(object).iter().collect::<Vec<_>>();
-    entries.into_iter().filter_map(|entry| {
+/// Of an object, and no list. What is undefined is not there, as in JSON.
+fn members(object: JsValue) -> Result<impl Iterator<Item = (String, Value)>, Unfit> {
+    if object.has_type::<Array>() {
+        return Err(Unfit);
+    }
+    let object: Object = object.dyn_into().map_err(|_| Unfit)?;
+    let entries = Object::entries(&object).iter().collect::<Vec<_>>();
+    Ok(entries.into_iter().filter_map(|entry| {
         let entry: Array = entry.unchecked_into();
         let name: JsString = entry.get(0).unchecked_into();
         let value = Value(entry.get(1));
         (!value.0.is_undefined()).then(|| (String::from(name), value))
-    })
+    }))
 }
 
 impl<'de> EnumAccess<'de> for Value {
@@ -176,6 +203,6 @@ impl<'de> VariantAccess<'de> for Value {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Unfit> {
-        self.deserialize_any(visitor)
+        self.deserialize_map(visitor)
     }
 }
