@@ -7,7 +7,6 @@
 mod messages;
 mod surroundings;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ferrite_protocol::message::PeerConnectionState as PeerState;
@@ -27,6 +26,7 @@ use crate::dom::{self, Interval, Listener, Post, Timeout};
 use crate::peer::{Outgoing, Outlet, Peer, PeerEvent, PeerOptions, warn};
 use crate::replay::Replay;
 use crate::signalling::{Signalling, SocketEvent};
+use crate::sorted::Map;
 use crate::stats::{self, Report, Stats};
 use surroundings::Sign;
 
@@ -161,7 +161,7 @@ pub(crate) struct Client {
     outlets: Option<Vec<Outlet>>,
     /// The room as whoever embeds this knows it.
     seen: u32,
-    timers: BTreeMap<Timer, Timeout>,
+    timers: Map<Timer, Timeout>,
     /// As long as there is a peer connection.
     look: Option<Interval>,
     sample: Option<Stats>,
@@ -189,7 +189,7 @@ impl Client {
             tracks: Vec::new(),
             outlets: None,
             seen: 0,
-            timers: BTreeMap::new(),
+            timers: Map::new(),
             look: None,
             sample: None,
             socket_number: 0,

@@ -2,10 +2,11 @@
 //! `www/words.LANGUAGE.json`. What is not in it is said in English.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+
+use crate::sorted::Map;
 
 /// What to say instead of what.
-pub(crate) type Words = BTreeMap<String, String>;
+pub(crate) type Words = Map<String, String>;
 
 thread_local! {
     // The page has one language, and all that speak are where no argument gets to.
@@ -48,10 +49,10 @@ fn put(sentence: &str, parts: &[&str]) -> String {
 pub(crate) fn retell(code: &str, english: &str) -> String {
     let known = |text: &str| translation(&format!("{code}: {text}"));
     let told = WORDS.with_borrow(|words| {
-        let those = words.range(format!("{code}: ")..);
-        those
-            .map_while(|(key, said)| Some((key.strip_prefix(code)?.strip_prefix(": ")?, said)))
-            .find_map(|(template, said)| Some((said.clone(), taken(template, english)?)))
+        words.iter().find_map(|(key, said)| {
+            let template = key.strip_prefix(code)?.strip_prefix(": ")?;
+            Some((said.clone(), taken(template, english)?))
+        })
     });
     let Some((sentence, parts)) = told else {
         return english.to_owned();
@@ -86,7 +87,7 @@ fn taken<'a>(template: &str, sentence: &'a str) -> Option<Vec<&'a str>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use ferrite_protocol::Cause;
 
@@ -96,7 +97,7 @@ mod tests {
     fn says_what_it_learned_and_else_english() {
         let words = [("{} left".to_owned(), "{} ist gegangen".to_owned())];
         assert_eq!(fill("{} left", &["Ada"]), "Ada left");
-        learn(Words::from(words));
+        learn(words.into_iter().collect());
         assert_eq!(fill("{} left", &["{}"]), "{} ist gegangen");
         assert_eq!(say("Chat"), "Chat");
         assert_eq!(fill("{} of {}, {}", &["1", "2"]), "1 of 2, ");
@@ -182,7 +183,8 @@ mod tests {
                 assert!(same, "{key}");
             }
         }
-        assert!(german.is_empty(), "nobody says {german:#?}");
+        let unused: Vec<_> = german.keys().collect();
+        assert!(unused.is_empty(), "nobody says {unused:#?}");
     }
 
     /// Names of codecs, of languages and of this program, and what is only holes, are the same everywhere.
@@ -259,7 +261,7 @@ mod tests {
             .filter(|it| !spoken.contains_key(*it))
             .collect();
         assert!(unused.is_empty(), "nobody says {unused:#?}");
-        for (english, german) in &german {
+        for (english, german) in german.iter() {
             let holes = |text: &str| text.matches("{}").count();
             assert_eq!(holes(english), holes(german), "{english}");
         }

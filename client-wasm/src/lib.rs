@@ -8,7 +8,7 @@
 //! * `room`: a room for programs in Rust.
 //! * `client`: one session: the rules of `call` joined to `signalling` and `peer`.
 //! * `replay`: a room's reliable messages, over however many peer connections.
-//! * `call`, `stats`, `codec`, `chat`, `decimal`, `language`, `words`: pure, tested natively.
+//! * `call`, `stats`, `codec`, `chat`, `decimal`, `language`, `sorted`, `words`: pure, tested natively.
 //! * `media`, `signalling`, `peer`, `settings`, `view`: the browser, piece by piece.
 //! * `dom`: listeners, timers and tasks that end when dropped, and the queue they post to.
 //!
@@ -37,6 +37,7 @@ mod replay;
 mod room;
 mod settings;
 mod signalling;
+mod sorted;
 mod stats;
 mod url;
 mod view;

@@ -3,7 +3,7 @@
 //!
 //! Everything happens while [`Room::next`] is awaited: a program has one loop, and needs no locks and no callbacks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 
@@ -16,6 +16,7 @@ use crate::client::{self, Client, Command, Event};
 use crate::dom::{self, Inbox};
 use crate::gaps::Transceiver;
 use crate::peer::Outlet;
+use crate::sorted::Map;
 use crate::{url, words};
 
 /// What happens in a room. What is different there is not told: the room is looked at.
@@ -53,7 +54,7 @@ pub struct Room {
     inbox: Inbox<client::Input>,
     events: VecDeque<RoomEvent>,
     /// What comes on the slots, by their `mid`.
-    tracks: BTreeMap<String, MediaStreamTrack>,
+    tracks: Map<String, MediaStreamTrack>,
     outlets: Vec<Outlet>,
 }
 
@@ -69,7 +70,7 @@ impl Room {
             client: Client::new(url, None, post),
             inbox,
             events: VecDeque::new(),
-            tracks: BTreeMap::new(),
+            tracks: Map::new(),
             outlets: Vec::new(),
         };
         room.command(Command::ShowAny);

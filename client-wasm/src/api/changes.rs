@@ -1,12 +1,11 @@
 //! What is different in a room between two moments, one thing at a time: programs hear of changes, the
 //! rules only know what is. Knows neither JavaScript nor the server.
 
-use std::collections::BTreeMap;
-
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{Participant, ParticipantId, Publication, PublicationId, RoomId, Slot};
 
 use crate::call::{Quality, Room, Speaking};
+use crate::sorted::Map;
 
 /// A room as a program knows it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,7 +13,7 @@ pub(super) struct Snapshot {
     /// Once this client is in.
     pub(super) place: Option<(RoomId, ParticipantId)>,
     pub(super) people: Vec<Participant>,
-    pub(super) shown: BTreeMap<PublicationId, Shown>,
+    pub(super) shown: Map<PublicationId, Shown>,
     pub(super) speaking: Speaking,
     pub(super) quality: Quality,
 }
@@ -56,15 +55,13 @@ impl Snapshot {
             let mid = mid.clone();
             (slot.publication.clone(), Shown { mid, idle, plugged })
         };
-        let mut snapshot = Self {
+        Self {
             place: Some((id.clone(), own.clone())),
             people: room.people().to_vec(),
-            shown: BTreeMap::new(),
+            shown: room.carried().iter().map(shown).collect(),
             speaking: room.speaking().clone(),
             quality: room.quality().clone(),
-        };
-        snapshot.shown.extend(room.carried().iter().map(shown));
-        snapshot
+        }
     }
 
     /// What became different up to `later`. What goes is told before who goes, and who comes before what

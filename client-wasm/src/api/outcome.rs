@@ -1,7 +1,6 @@
 //! What the class gives back: what its getters read, and why something did not come.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 
 use futures_channel::oneshot;
 use wasm_bindgen::JsValue;
@@ -9,6 +8,7 @@ use web_sys::RtcPeerConnection;
 
 use crate::call::{Problem, Undone};
 use crate::peer::SendError;
+use crate::sorted::Set;
 
 /// What the getters read. Its instance's loop writes it, and nothing else does, but that something is muted shows at
 /// once.
@@ -18,7 +18,7 @@ pub(super) struct Glance {
     pub(super) connection: RefCell<Option<RtcPeerConnection>>,
     pub(super) room: RefCell<JsValue>,
     /// The keys of what is muted.
-    pub(super) muted: RefCell<BTreeSet<String>>,
+    pub(super) muted: RefCell<Set<String>>,
     /// How often something was muted or unmuted of which the loop has not heard.
     unheard: Cell<u32>,
 }
@@ -40,7 +40,7 @@ impl Glance {
     }
 
     /// What the room has muted, unless the program said something since.
-    pub(super) fn show_muted(&self, muted: &BTreeSet<String>) {
+    pub(super) fn show_muted(&self, muted: &Set<String>) {
         if self.unheard.get() == 0 {
             self.muted.borrow_mut().clone_from(muted);
         }

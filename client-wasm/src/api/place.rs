@@ -1,8 +1,6 @@
 //! A program's place in a room: what it publishes, what comes for it, who waits for the room's word. Owns
 //! these by value; knows neither the client nor the callbacks.
 
-use std::collections::BTreeMap;
-
 use ferrite_protocol::{DepartureCause, ParticipantId};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
@@ -14,18 +12,19 @@ use super::shapes;
 use crate::call::{Ending, Errand, Request, Room, Undone};
 use crate::gaps::Transceiver;
 use crate::peer::Outlet;
+use crate::sorted::Map;
 
 #[derive(Default)]
 pub(super) struct Place {
     snapshot: Snapshot,
     /// What comes on the slots, by their `mid`.
-    tracks: BTreeMap<String, MediaStreamTrack>,
+    tracks: Map<String, MediaStreamTrack>,
     outlets: Vec<Outlet>,
     joining: Vec<Reply<JsValue>>,
-    asking: BTreeMap<u32, Reply<()>>,
+    asking: Map<u32, Reply<()>>,
     tickets: u32,
     /// Why those left who are told to be gone next.
-    departures: BTreeMap<ParticipantId, DepartureCause>,
+    departures: Map<ParticipantId, DepartureCause>,
     /// Why the room is about to be left, where nobody here asked for it.
     ending: Option<Ending>,
 }

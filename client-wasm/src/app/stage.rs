@@ -1,14 +1,13 @@
 //! The tiles of a room's page and what comes for them: joins who is there to the streams of the slots, says
 //! where each lies and which pictures are looked at. Knows neither devices nor the server.
 
-use std::collections::BTreeMap;
-
 use ferrite_protocol::{ParticipantId, Priority};
 use web_sys::MediaStream;
 
 use super::grid::{self, Tile, Wish};
 use super::layout::{self, Layout, Rect};
 use crate::call::{Room, Sight};
+use crate::sorted::Map;
 use crate::view::{Face, RoomView, caption};
 use crate::words;
 
@@ -34,7 +33,7 @@ pub(super) struct Stage {
     /// Who has the word.
     active: Option<ParticipantId>,
     /// What comes on the slots for pictures, by their `mid`.
-    pictures: BTreeMap<String, MediaStream>,
+    pictures: Map<String, MediaStream>,
     /// What was last told of the tiles, and when.
     sights: Vec<Sight>,
     told: f64,
@@ -49,7 +48,7 @@ impl Stage {
             pages: 1,
             area: (0.0, 0.0),
             active: None,
-            pictures: BTreeMap::new(),
+            pictures: Map::new(),
             sights: Vec::new(),
             told: f64::NEG_INFINITY,
         }

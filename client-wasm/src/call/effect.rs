@@ -1,7 +1,5 @@
 //! What goes into a call and what comes out: the words its machine and its surroundings share.
 
-use std::collections::BTreeMap;
-
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
     ClientEvidence, ClientMessage, CloseCode, DepartureCause, ErrorCode, IceCandidate, IceServer,
@@ -11,6 +9,7 @@ use ferrite_protocol::{
 
 use super::flow::Traffic;
 use super::slots::{Sight, SlotCounts};
+use crate::sorted::Map;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -173,7 +172,7 @@ pub(crate) enum Effect {
     /// Have so many slots of each kind; the peer connection will ask for negotiation.
     Receive(SlotCounts),
     /// Send what is wanted of what is published, by key, and no more.
-    Want(BTreeMap<String, Wanted>),
+    Want(Map<String, Wanted>),
     /// Make an offer and set it as local description.
     MakeOffer,
     /// Set the remote description.

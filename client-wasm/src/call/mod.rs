@@ -25,8 +25,6 @@ mod summary;
 mod tests;
 mod told;
 
-use std::collections::BTreeMap;
-
 use ferrite_protocol::{
     ClientMessage, ErrorCode, IceCandidate, IceServer, RequestId, ServerMessage,
 };
@@ -253,8 +251,7 @@ impl Call {
                 let layers = layers.map(|(key, rids)| (key, Wanted::Layers(rids)));
                 let halvings = halvings.into_iter();
                 let halvings = halvings.map(|(key, times)| (key, Wanted::Halved(times)));
-                let mut wanted = BTreeMap::new();
-                wanted.extend(layers.chain(halvings));
+                let wanted = layers.chain(halvings).collect();
                 out.extend(self.peer.is_some().then_some(Effect::Want(wanted)));
             }
             ServerMessage::Explained { cause, text, .. } => self.path.explain(cause, text),

@@ -1,22 +1,21 @@
 //! What this client publishes and is muted: what it wants, what the server was told of that, and what others did.
 //! Knows neither what is published nor the link.
 
-use std::collections::BTreeSet;
-
 use ferrite_protocol::{ClientMessage, RequestId};
 
 use super::told::Ids;
+use crate::sorted::Set;
 
 /// By key, whether published at the moment or not.
 #[derive(Debug, Default)]
 pub(super) struct Muting {
-    wanted: BTreeSet<String>,
+    wanted: Set<String>,
     /// What the server has, or will have when it has answered.
-    told: BTreeSet<String>,
+    told: Set<String>,
     /// What was muted or unmuted by a request without a reply: what the server shows of these may be from before it.
-    asked: BTreeSet<String>,
+    asked: Set<String>,
     /// What others muted, until the server knows that this client unmuted it.
-    by_others: BTreeSet<String>,
+    by_others: Set<String>,
     /// The last request, if it has no reply yet.
     asking: Option<RequestId>,
     /// What was told last may never have arrived.
@@ -24,7 +23,7 @@ pub(super) struct Muting {
 }
 
 impl Muting {
-    pub(super) fn wanted(&self) -> &BTreeSet<String> {
+    pub(super) fn wanted(&self) -> &Set<String> {
         &self.wanted
     }
 
@@ -53,16 +52,20 @@ impl Muting {
         if self.told == self.wanted && !self.is_doubtful {
             return Vec::new();
         }
-        let undone = &self.by_others - &self.wanted;
-        self.asked.extend(&(&self.told ^ &self.wanted) | &undone);
+        let undone = self.by_others.without(&self.wanted);
+        self.asked.extend(self.told.without(&self.wanted));
+        self.asked.extend(self.wanted.without(&self.told));
+        self.asked.extend(undone.clone());
         self.told.clone_from(&self.wanted);
         self.is_doubtful = false;
         let mut lists = vec![self.wanted.clone()];
         // A list undoes only what the one before it named.
         if !undone.is_empty() {
-            lists.insert(0, &self.wanted | &undone);
+            let mut first = self.wanted.clone();
+            first.extend(undone);
+            lists.insert(0, first);
         }
-        let say = |keys: BTreeSet<_>| {
+        let say = |keys: Set<_>| {
             self.asking = Some(ids.next());
             ClientMessage::Mute {
                 id: self.asking,

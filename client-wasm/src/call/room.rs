@@ -18,6 +18,7 @@ use super::errands::Errands;
 use super::muting::Muting;
 use super::slots::{Sight, Slots, Wish};
 use super::told::{Ids, Told};
+use crate::sorted::Map;
 pub(crate) use others::{Quality, Speaking};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -352,15 +353,12 @@ impl Room {
     }
 
     /// What is said of slots, of what they carry.
-    fn by_publication<T>(&self, slots: BTreeMap<String, T>) -> BTreeMap<PublicationId, T> {
-        let mut shown = BTreeMap::new();
-        // One by one: collecting a map sorts first, which would be the only sorting in the download.
-        for (mid, it) in slots {
-            if let Some(carried) = self.carried.get(&mid) {
-                shown.insert(carried.publication.clone(), it);
-            }
-        }
-        shown
+    fn by_publication<T>(&self, slots: BTreeMap<String, T>) -> Map<PublicationId, T> {
+        let carried = |mid: &String| Some(self.carried.get(mid)?.publication.clone());
+        let slots = slots.into_iter();
+        slots
+            .filter_map(|(mid, it)| Some((carried(&mid)?, it)))
+            .collect()
     }
 
     fn left(

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use ferrite_protocol::{MediaKind, Priority, PublicationId, TrackUse, Tracks, Watch};
 
+use crate::sorted::Map;
+
 /// Offered to begin with, for sound and for pictures each.
 const FIRST: usize = 4;
 /// Beyond these, nobody could tell one tile from another, nor one voice.
@@ -72,7 +74,7 @@ pub(super) struct Slots {
     /// Those for pictures that the server knows, in the order of their sections.
     pictures: Vec<String>,
     /// What each was last wished to show.
-    shown: BTreeMap<String, PublicationId>,
+    shown: Map<String, PublicationId>,
 }
 
 impl Slots {

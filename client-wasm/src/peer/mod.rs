@@ -8,8 +8,6 @@ mod sections;
 mod sender;
 mod switching;
 
-use std::collections::BTreeMap;
-
 use ferrite_protocol::diagnosis::MAX_GATHERING_ERRORS;
 use ferrite_protocol::message::PeerConnectionState as PeerState;
 use ferrite_protocol::{
@@ -33,6 +31,7 @@ use crate::call::{Offer, SlotCounts, Traffic, Wanted};
 use crate::codec::{self, VideoCodec};
 use crate::dom::{self, Listener, Post, Task};
 use crate::gaps::{self, Connection};
+use crate::sorted::Map;
 use crate::stats::Report;
 
 /// What became of the peer connection.
@@ -175,7 +174,7 @@ impl Peer {
     }
 
     /// Sends what is wanted of what is published, by key, and no more.
-    pub(crate) fn want(&mut self, wanted: BTreeMap<String, Wanted>) {
+    pub(crate) fn want(&mut self, wanted: Map<String, Wanted>) {
         if let Some(sections) = &mut self.sections {
             sections.want(wanted);
         }

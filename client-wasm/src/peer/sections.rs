@@ -2,7 +2,6 @@
 //! Owns their transceivers; decides neither what is published nor how many slots there are.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ferrite_protocol::{MediaKind, Source, TrackUse, Tracks};
@@ -17,6 +16,7 @@ use crate::call::{SlotCounts, Wanted};
 use crate::codec::VideoCodec;
 use crate::dom::Post;
 use crate::gaps::{self, Connection, Transceiver};
+use crate::sorted::Map;
 
 /// Something to publish in a room.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ pub(super) struct Sections {
     publications: Vec<Publication>,
     slots: Vec<(MediaKind, Transceiver)>,
     /// What is wanted, by the publication's key; of what is not there all.
-    wanted: BTreeMap<String, Wanted>,
+    wanted: Map<String, Wanted>,
     post: Post<Switched>,
     /// How often it was looked whether anything is due.
     looks: u8,
@@ -91,14 +91,14 @@ impl Sections {
             codec,
             publications: Vec::new(),
             slots: Vec::new(),
-            wanted: BTreeMap::new(),
+            wanted: Map::new(),
             post: post.clone(),
             looks: 0,
         }
     }
 
     /// Sends what is wanted, by the publication's key, and no more.
-    pub(super) fn want(&mut self, wanted: BTreeMap<String, Wanted>) {
+    pub(super) fn want(&mut self, wanted: Map<String, Wanted>) {
         self.wanted = wanted;
         self.switch_all();
     }
@@ -315,7 +315,7 @@ impl Publication {
 
     /// What is wanted of it. How often it may be halved is counted from the size that was said: of another track, a phone
     /// that was turned, or a window that is larger by now, all is sent until an offer says their size.
-    fn wanted(&self, wanted: &BTreeMap<String, Wanted>) -> Option<Wanted> {
+    fn wanted(&self, wanted: &Map<String, Wanted>) -> Option<Wanted> {
         let wanted = wanted.get(&self.key)?;
         let is_other = || self.track.is_some() && self.size() != self.said.get();
         Some(match wanted {

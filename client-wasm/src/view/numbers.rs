@@ -1,21 +1,20 @@
 //! The panel of numbers: one element per `data-stat`, and what each says.
 
-use std::collections::BTreeMap;
-
 use wasm_bindgen::JsCast;
 use web_sys::{Document, Element};
 
 use super::element::set_text;
 use crate::decimal::decimal;
+use crate::sorted::Map;
 use crate::stats::{Flow, Flows, Stats};
 use crate::words;
 
 /// The elements, by name.
-pub(crate) struct Numbers(BTreeMap<String, Element>);
+pub(crate) struct Numbers(Map<String, Element>);
 
 impl Numbers {
     pub(super) fn new(document: &Document) -> Self {
-        let mut elements = BTreeMap::new();
+        let mut elements = Map::new();
         let Ok(list) = document.query_selector_all("[data-stat]") else {
             return Self(elements);
         };
@@ -30,14 +29,14 @@ impl Numbers {
     /// Shows the numbers. What is unknown is a dash.
     pub(crate) fn show(&self, stats: &Stats) {
         let rows = rows(stats);
-        for (name, element) in &self.0 {
+        for (name, element) in self.0.iter() {
             set_text(element, rows.get(name.as_str()).map_or("–", String::as_str));
         }
     }
 }
 
-fn rows(stats: &Stats) -> BTreeMap<String, String> {
-    let mut rows = Rows(BTreeMap::new());
+fn rows(stats: &Stats) -> Map<String, String> {
+    let mut rows = Rows(Map::new());
     rows.flows("sent", &stats.sent);
     rows.flows("received", &stats.received);
     if let Some(path) = &stats.path {
@@ -50,7 +49,7 @@ fn rows(stats: &Stats) -> BTreeMap<String, String> {
     rows.0
 }
 
-struct Rows(BTreeMap<String, String>);
+struct Rows(Map<String, String>);
 
 impl Rows {
     fn put(&mut self, name: &str, value: Option<String>) {
@@ -132,11 +131,11 @@ mod tests {
             ..Stats::default()
         };
         let rows = rows(&stats);
-        assert_eq!(rows["video-received-codec"], "VP8");
-        assert_eq!(rows["video-received-bitrate"], "1.23 Mbit/s");
-        assert_eq!(rows["video-received-resolution"], "1280 × 720");
-        assert_eq!(rows["video-received-frames"], "1234");
-        assert_eq!(rows["video-received-loss"], "1.2 %");
+        assert_eq!(rows.get("video-received-codec").unwrap(), "VP8");
+        assert_eq!(rows.get("video-received-bitrate").unwrap(), "1.23 Mbit/s");
+        assert_eq!(rows.get("video-received-resolution").unwrap(), "1280 × 720");
+        assert_eq!(rows.get("video-received-frames").unwrap(), "1234");
+        assert_eq!(rows.get("video-received-loss").unwrap(), "1.2 %");
         assert!(!rows.contains_key("video-sent-codec"));
     }
 }

@@ -1,10 +1,10 @@
 //! Lines of the chat that are on their way: whether they arrived is told later. Pure.
 
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
-    lines: BTreeMap<u32, String>,
+    lines: Map<u32, String>,
     next: u32,
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use ferrite_protocol::{ParticipantId, PublicationId, SlotQuality};
 
+use crate::sorted::Map;
+
 /// Who has the word, and all who speak right now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Speaking {
@@ -17,7 +19,7 @@ pub(crate) struct Quality {
     /// What the way to this client carries.
     pub(crate) bits_per_second: Option<u32>,
     /// By publication: those of others that are shown.
-    pub(crate) shown: BTreeMap<PublicationId, SlotQuality>,
+    pub(crate) shown: Map<PublicationId, SlotQuality>,
     /// What comes of each layer, by the key of what this client publishes.
     pub(crate) arrives: BTreeMap<String, Vec<u32>>,
 }
@@ -25,7 +27,7 @@ pub(crate) struct Quality {
 impl Quality {
     pub(super) fn new(
         bits_per_second: Option<u32>,
-        shown: BTreeMap<PublicationId, SlotQuality>,
+        shown: Map<PublicationId, SlotQuality>,
         arrives: BTreeMap<String, Vec<u32>>,
     ) -> Self {
         Self {

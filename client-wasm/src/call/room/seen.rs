@@ -1,12 +1,13 @@
 //! What one sees of a room, and of one's place there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ferrite_protocol::room::Idle;
 use ferrite_protocol::{Limit, Participant, ParticipantId, PublicationId, Right, RoomId, Slot};
 
 use super::others::{Quality, Speaking};
 use super::{Room, State};
+use crate::sorted::Set;
 
 impl Room {
     /// Grows with whatever can be seen here.
@@ -59,7 +60,7 @@ impl Room {
     }
 
     /// The keys of what this client has muted, or others have.
-    pub(crate) fn muted(&self) -> &BTreeSet<String> {
+    pub(crate) fn muted(&self) -> &Set<String> {
         self.muting.wanted()
     }
 

@@ -406,7 +406,11 @@ fn what_keeps_a_picture_from_being_better_is_known_by_its_name() {
     assert_ne!(room.changes(), changes);
     assert_eq!(room.limit(&slot("cam").publication), Some(Limit::Upload));
     assert_eq!(room.limit(&slot("screen").publication), None);
-    assert_eq!(room.quality().shown.len(), 1, "nothing is on the other");
+    assert_eq!(
+        room.quality().shown.keys().count(),
+        1,
+        "nothing is on the other"
+    );
     rig.hear(ServerMessage::Watching {
         id: None,
         slots: BTreeMap::new(),
@@ -450,7 +454,7 @@ fn the_layers_that_the_server_wants_are_sent() {
         ("slides", Wanted::Halved(1)),
     ];
     let wanted = wanted.map(|(key, wanted)| (key.to_owned(), wanted));
-    assert_eq!(effects, [Effect::Want(wanted.into())]);
+    assert_eq!(effects, [Effect::Want(wanted.into_iter().collect())]);
 }
 
 #[test]

@@ -1,17 +1,16 @@
 //! Where the sound of others is played: one element per slot, whatever the tiles show.
 
-use std::collections::BTreeMap;
-
 use wasm_bindgen::JsCast;
 use web_sys::{Document, HtmlAudioElement, HtmlElement, MediaStream};
 
 use super::super::element::{Finder, Missing, play};
+use crate::sorted::Map;
 
 /// The elements, by their slot's `mid`.
 pub(crate) struct Sinks {
     document: Document,
     frame: HtmlElement,
-    sinks: BTreeMap<String, HtmlAudioElement>,
+    sinks: Map<String, HtmlAudioElement>,
 }
 
 impl Sinks {
@@ -19,7 +18,7 @@ impl Sinks {
         Ok(Self {
             document: document.clone(),
             frame: find.get("sinks")?,
-            sinks: BTreeMap::new(),
+            sinks: Map::new(),
         })
     }
 
@@ -51,9 +50,8 @@ impl Sinks {
 
     /// Plays nothing any more.
     pub(crate) fn clear(&mut self) {
-        for sink in std::mem::take(&mut self.sinks).into_values() {
-            silence(&sink);
-        }
+        self.sinks.values().for_each(silence);
+        self.sinks.clear();
     }
 }
 
