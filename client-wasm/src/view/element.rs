@@ -32,7 +32,16 @@ pub(super) fn on<A: 'static>(
     post: &Post<A>,
     read: impl Fn(Event) -> Option<A> + 'static,
 ) -> Listener {
-    let post = post.clone();
+    listen(target, kind, post.clone(), Box::new(read))
+}
+
+/// Compiled once for each kind of action, not for each `read`.
+fn listen<A: 'static>(
+    target: &EventTarget,
+    kind: &'static str,
+    post: Post<A>,
+    read: Box<dyn Fn(Event) -> Option<A>>,
+) -> Listener {
     Listener::new(target, kind, move |event| {
         if let Some(action) = read(event) {
             post.send(action);
