@@ -16,6 +16,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
+use futures_util::{FutureExt, TryFutureExt};
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -223,7 +224,7 @@ impl FerriteClient {
 }
 
 fn promise(future: impl Future<Output = Result<JsValue, Failure>> + 'static) -> Promise {
-    wasm_bindgen_futures::future_to_promise(async move {
-        future.await.map_err(|failure| translate::failure(&failure))
-    })
+    let future = future.map_err(|failure| translate::failure(&failure));
+    // Boxed, as tasks are: what makes a promise of it is compiled once.
+    wasm_bindgen_futures::future_to_promise(future.boxed_local())
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, abortable};
 
 /// Whoever holds it owns the future.
@@ -10,7 +11,8 @@ pub(crate) struct Task(AbortHandle);
 impl Task {
     /// Starts the future.
     pub(crate) fn new(future: impl Future<Output = ()> + 'static) -> Self {
-        let (future, handle) = abortable(future);
+        // Boxed, what is around it is compiled once, and not for every future.
+        let (future, handle) = abortable(future.boxed_local());
         wasm_bindgen_futures::spawn_local(async move {
             // Aborted means that its owner is gone: nobody is left to be told.
             let _ = future.await;
