@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::{Mutex, Semaphore};
@@ -70,10 +72,12 @@ pub struct Firefox {
     marionette: Mutex<Marionette>,
     process: Process,
     profile: PathBuf,
+    shots: AtomicU32,
+    dir: PathBuf,
 }
 
 impl Firefox {
-    /// Starts Firefox with a new profile. Its log goes to `dir`.
+    /// Starts Firefox with a new profile. Its log and screenshots go to `dir`.
     pub async fn start(dir: &Path) -> Result<Self> {
         Self::start_with_tone(dir, TONE).await
     }
@@ -127,6 +131,8 @@ impl Firefox {
             marionette: Mutex::new(marionette),
             process,
             profile,
+            shots: AtomicU32::new(0),
+            dir: dir.to_owned(),
         })
     }
 
@@ -179,16 +185,65 @@ impl Firefox {
             .map(drop)
     }
 
+    /// Waits for an element to be there, visible and enabled, and clicks it.
+    pub async fn click(&self, css: &str) -> Result<()> {
+        // What another lies over cannot be clicked yet, either.
+        let clicked = async || Ok(self.try_to_click(css).await.is_ok_and(|clicked| clicked));
+        let what = format!("a click on {css}");
+        let done = |clicked: &bool| *clicked;
+        wait::until(&what, wait::PATIENCE, clicked, done)
+            .await
+            .map(drop)
+    }
+
+    async fn try_to_click(&self, css: &str) -> Result<bool> {
+        let element = json!({ "id": self.find(css).await? });
+        for ready in ["IsElementDisplayed", "IsElementEnabled"] {
+            let command = format!("WebDriver:{ready}");
+            if self.command(&command, element.clone()).await?["value"] != true {
+                return Ok(false);
+            }
+        }
+        self.command("WebDriver:ElementClick", element).await?;
+        Ok(true)
+    }
+
     /// Types into an element: into one for files, a path.
     pub async fn type_into(&self, css: &str, text: &str) -> Result<()> {
-        let by = json!({ "using": "css selector", "value": css });
-        let found = self.command("WebDriver:FindElement", by).await?;
-        // WebDriver §12.2.
-        let id = &found["value"]["element-6066-11e4-a52e-4f735466cecf"];
-        let keys = json!({ "id": id, "text": text });
+        let keys = json!({ "id": self.find(css).await?, "text": text });
         self.command("WebDriver:ElementSendKeys", keys)
             .await
             .map(drop)
+    }
+
+    /// What WebDriver calls an element.
+    async fn find(&self, css: &str) -> Result<Value> {
+        let by = json!({ "using": "css selector", "value": css });
+        let found = self.command("WebDriver:FindElement", by).await?;
+        // WebDriver §12.2.
+        Ok(found["value"]["element-6066-11e4-a52e-4f735466cecf"].clone())
+    }
+
+    /// Waits until an expression of the page's is what `done` likes, and returns it.
+    pub async fn until(
+        &self,
+        what: &str,
+        expression: &str,
+        done: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let body = format!("return {expression};");
+        let probe = async || self.run(&body, vec![]).await;
+        wait::until(what, wait::PATIENCE, probe, done).await
+    }
+
+    /// Keeps a picture of the page as an artefact: all of it, whatever the window shows.
+    pub async fn screenshot(&self, name: &str) -> Result<()> {
+        let all = json!({ "full": true, "hash": false });
+        let picture = self.command("WebDriver:TakeScreenshot", all).await?;
+        let png = BASE64_STANDARD.decode(picture["value"].as_str().context("a picture")?)?;
+        let number = self.shots.fetch_add(1, Ordering::Relaxed) + 1;
+        let file = format!("firefox-{number:02}-{name}.png");
+        Ok(std::fs::write(self.dir.join(file), png)?)
     }
 
     /// Sets the size of the window, as far as it can be so small.

@@ -6,6 +6,7 @@
 //! * [`browser`] drives Chromium through WebDriver, and keeps what its console said.
 //! * [`app`] is the echo's page as its user meets it, [`room_page`] a room's.
 //! * [`firefox`] drives Firefox, through [`marionette`].
+//! * [`seat`] is either of them.
 //! * [`aiortc`] makes calls with a peer in Python.
 //! * [`machine`] keeps what measures and what runs browsers apart.
 //! * [`network`] gives a test a network of its own.
@@ -51,6 +52,7 @@ pub mod readme;
 pub mod rest;
 pub mod room_page;
 pub mod scene;
+pub mod seat;
 pub mod server;
 pub mod signalling;
 pub mod site;
@@ -67,6 +69,7 @@ pub use firefox::{
 };
 pub use room_page::RoomPage;
 pub use scene::{Scene, scene, scene_on, scene_with};
+pub use seat::Seat;
 pub use server::Server;
 pub use signalling::Signalling;
 pub use witness::Witness;

@@ -2,9 +2,8 @@
 //! the other three, and the screen that one of them shows, until somebody leaves.
 
 use anyhow::Result;
-use ferrite_tests::scene::LAB;
-use ferrite_tests::{Browser, Firefox, RoomPage, firefoxes_and_chromiums};
-use serde_json::{Value, json};
+use ferrite_tests::{RoomPage, Seat, firefoxes_and_chromiums};
+use serde_json::json;
 
 /// What each brings: a colour to the left of their picture, and a tone in hertz.
 const GUESTS: [(&str, &str, u32); 4] = [
@@ -16,31 +15,6 @@ const GUESTS: [(&str, &str, u32); 4] = [
 
 /// What Ada shows besides.
 const SCREEN: (&str, u32) = ("#a000a0", 1760);
-
-#[derive(Clone, Copy)]
-enum Seat<'a> {
-    Chromium(&'a Browser),
-    Firefox(&'a Firefox),
-}
-
-impl Seat<'_> {
-    async fn open_lab(self, url: &str) -> Result<()> {
-        match self {
-            Self::Firefox(firefox) => firefox.open_lab(url).await,
-            Self::Chromium(chromium) => {
-                chromium.open(url).await?;
-                chromium.run(LAB, vec![]).await.map(drop)
-            }
-        }
-    }
-
-    async fn run(self, body: &str, arguments: Vec<Value>) -> Result<Value> {
-        match self {
-            Self::Firefox(firefox) => firefox.run(body, arguments).await,
-            Self::Chromium(chromium) => chromium.run(body, arguments).await,
-        }
-    }
-}
 
 #[test]
 fn firefox_and_chromium_two_of_each_see_and_hear_the_other_three() -> Result<()> {
