@@ -79,6 +79,10 @@ impl RoomApp {
             PageAction::RetryDevices => self.acquire(&self.devices.troubled()),
             PageAction::Choose(choice, value) => {
                 self.devices.choose(choice, &value);
+                // Of a device that is chosen away nothing comes later on.
+                if self.inside && !self.devices.are_pending() {
+                    self.publish();
+                }
                 self.show_devices();
             }
             PageAction::Gesture => self.devices.wake(),
