@@ -254,6 +254,12 @@ impl Firefox {
             .map(drop)
     }
 
+    /// Where what pages give to be saved goes.
+    #[must_use]
+    pub fn downloads(&self) -> PathBuf {
+        self.profile.join("Downloads")
+    }
+
     /// Ends Firefox, and forgets its profile.
     pub async fn close(mut self) -> Result<()> {
         let how = json!({ "flags": ["eForceQuit"] });
