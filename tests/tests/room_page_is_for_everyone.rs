@@ -372,3 +372,40 @@ const MOVES: &str = "
     const note = ({ type, propertyName, animationName, elapsedTime, target }) =>
         window.moved.push([type, propertyName ?? animationName, target.id || target.className]);
     for (const type of ['transitionrun', 'animationstart']) document.addEventListener(type, note, true);";
+
+/// How wide windows are, each with and without something beside the tiles.
+const WIDTHS: [u32; 4] = [1024, 1150, 1280, 1440];
+
+#[tokio::test]
+async fn nothing_lies_over_the_way_to_other_pages() -> Result<()> {
+    let flags = ["--max-sessions-per-address", "100"];
+    // Words are longer there.
+    let options = RoomPage::windows().in_german();
+    scene_with("room_pager", &flags, &options, async |scene| {
+        let browser = &scene.browser;
+        browser.open(&scene.server.url(ROOM)).await?;
+        RoomPage(browser).enter("Ada").await?;
+        come(scene, 48).await?;
+        for panel in ["chat", ""] {
+            let is_so = format!("document.querySelector('#room').dataset.panel === '{panel}'");
+            scene.holds("the panel", &is_so).await?;
+            for width in WIDTHS {
+                emulate(browser, width, 800, "light").await?;
+                scene.app().shows("#pager", true).await?;
+                scene.holds("the pager in sight", PAGER_IN_SIGHT).await?;
+                // However long the names are that one can send files to.
+                scene.holds("all of it in sight", ALL_IN_SIGHT).await?;
+                fits(browser).await?;
+                browser.screenshot(&format!("{width}-{panel}")).await?;
+            }
+            browser.click("#chat-toggle").await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+const PAGER_IN_SIGHT: &str = "(() => {
+    const [pager, controls] = ['#pager', '.controls'].map((it) => document.querySelector(it).getBoundingClientRect());
+    return pager.right <= controls.left || pager.left >= controls.right || pager.bottom <= controls.top;
+})()";
