@@ -159,7 +159,7 @@ async fn who_hears_nothing_until_they_click_reads_so() -> Result<()> {
         scene.holds("the page to be ready", ready).await?;
         // Whoever presses it allows sound at the same time.
         scene
-            .run("document.querySelector('#enter').click();")
+            .run("document.querySelector('#name').value = 'Bo'; document.querySelector('#enter').click();")
             .await?;
         page.plays("Ada", 5).await?;
         let says = |text: &str| text == "This browser keeps the sound back until you click.";
