@@ -400,10 +400,20 @@ async fn nothing_lies_over_the_way_to_other_pages() -> Result<()> {
             }
             browser.click("#chat-toggle").await?;
         }
-        Ok(())
+        emulate(browser, 1280, 800, "light").await?;
+        scene.run("window.crowd[0].close();").await?;
+        scene
+            .holds("the name of who is lost to be read", NAME_OF_THE_LOST)
+            .await?;
+        browser.screenshot("lost").await
     })
     .await
 }
+
+/// Whose tile is small is still named.
+const NAME_OF_THE_LOST: &str =
+    "(({ clientWidth, scrollWidth } = {}) => clientWidth > 0 && scrollWidth <= clientWidth)(
+    document.querySelector('#grid [data-state=reconnecting] .name') ?? undefined)";
 
 const PAGER_IN_SIGHT: &str = "(() => {
     const [pager, controls] = ['#pager', '.controls'].map((it) => document.querySelector(it).getBoundingClientRect());
