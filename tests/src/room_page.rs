@@ -20,6 +20,35 @@ impl RoomPage<'_> {
             return add.apply(this, given);
         };";
 
+    /// The next line of the chat is refused by the server: it is longer than any may be once it is on its way.
+    pub const STRETCHES_A_LINE: &'static str = "
+        const send = WebSocket.prototype.send;
+        WebSocket.prototype.send = function (text) {
+            const message = JSON.parse(text);
+            if (message.type === 'say') {
+                WebSocket.prototype.send = send;
+                message.text = message.text.repeat(5000);
+            }
+            return send.call(this, JSON.stringify(message));
+        };";
+
+    /// Others with these names come into the room `kitchen`, and neither see nor send anything: a WebSocket each.
+    pub const CROWD: &'static str = "
+        window.crowd ??= [];
+        const come = (name) => new Promise((done) => {
+            const socket = new WebSocket(new URL('/ws', location.href).href.replace(/^http/, 'ws'), 'ferrite.v1');
+            crowd.push(socket);
+            const send = (message) => socket.send(JSON.stringify(message));
+            socket.onopen = () => send({ type: 'hello', version: 1 });
+            socket.onmessage = ({ data }) => {
+                const { type, id } = JSON.parse(data);
+                if (type === 'welcome') send({ type: 'join', room: 'kitchen', name });
+                if (type === 'ping') send({ type: 'pong', id });
+                if (type === 'joined') done();
+            };
+        });
+        await Promise.all(args[0].map(come));";
+
     /// A browser for several people, each in a window of their own: those that lie below others are looked
     /// at, too.
     #[must_use]

@@ -196,25 +196,11 @@ pub(crate) async fn the_tiles(guests: &Guests<'_>) -> Result<()> {
     guests.ada_has("it back in its place", &is_there).await
 }
 
-/// Others who come into the room, and neither see nor send anything: a WebSocket each.
-const CROWD: &str = "
-    window.crowd ??= [];
-    await Promise.all([...Array(args[0])].map(() => new Promise((done) => {
-        const socket = new WebSocket(new URL('/ws', location.href).href.replace(/^http/, 'ws'), 'ferrite.v1');
-        crowd.push(socket);
-        const send = (message) => socket.send(JSON.stringify(message));
-        socket.onopen = () => send({ type: 'hello', version: 1 });
-        socket.onmessage = ({ data }) => {
-            const { type, id } = JSON.parse(data);
-            if (type === 'welcome') send({ type: 'join', room: 'kitchen', name: 'Cy' });
-            if (type === 'ping') send({ type: 'pong', id });
-            if (type === 'joined') done();
-        };
-    })));";
-
 /// So many come in from Bo's place.
-pub(crate) async fn come(guests: &Guests<'_>, count: u32) -> Result<()> {
-    guests.bo.run(CROWD, vec![json!(count)]).await.map(drop)
+pub(crate) async fn come(guests: &Guests<'_>, count: usize) -> Result<()> {
+    let names = vec!["Cy"; count];
+    let come = guests.bo.run(RoomPage::CROWD, vec![json!(names)]);
+    come.await.map(drop)
 }
 
 pub(crate) async fn the_pages_of_a_crowd(guests: &Guests<'_>) -> Result<()> {

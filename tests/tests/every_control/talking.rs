@@ -5,18 +5,6 @@ use ferrite_tests::{RoomPage, wait};
 
 use super::{Guests, seeing};
 
-/// A line that the server refuses, since it is longer than any may be once it is on its way.
-const STRETCH_ONE: &str = "
-    const send = WebSocket.prototype.send;
-    WebSocket.prototype.send = function (text) {
-        const message = JSON.parse(text);
-        if (message.type === 'say') {
-            WebSocket.prototype.send = send;
-            message.text = message.text.repeat(5000);
-        }
-        return send.call(this, JSON.stringify(message));
-    };";
-
 pub(crate) async fn the_chat(guests: &Guests<'_>) -> Result<()> {
     let (ada, page) = (guests.ada, RoomPage(guests.bo));
     // There is room for it beside the tiles.
@@ -30,7 +18,7 @@ pub(crate) async fn the_chat(guests: &Guests<'_>) -> Result<()> {
     ada.type_into("#chat-input", "Tea?").await?;
     ada.click("#chat-send").await?;
     page.reads(&["Ada Tea?"]).await?;
-    ada.run(STRETCH_ONE, vec![]).await?;
+    ada.run(RoomPage::STRETCHES_A_LINE, vec![]).await?;
     ada.type_into("#chat-input", "Now?").await?;
     ada.click("#chat-send").await?;
     ada.click("#chat-log .failed .again").await?;

@@ -185,26 +185,10 @@ pub(crate) async fn the_link_is_copied(scene: &Scene) -> Result<()> {
     scene.holds("the link on the clipboard", &copied).await
 }
 
-/// Others who come into the room, and neither see nor send anything: a WebSocket each.
-const CROWD: &str = "
-    window.crowd = [];
-    const come = (name) => new Promise((done) => {
-        const socket = new WebSocket(new URL('/ws', location.href).href.replace(/^http/, 'ws'), 'ferrite.v1');
-        crowd.push(socket);
-        const send = (message) => socket.send(JSON.stringify(message));
-        socket.onopen = () => send({ type: 'hello', version: 1 });
-        socket.onmessage = ({ data }) => {
-            const { type, id } = JSON.parse(data);
-            if (type === 'welcome') send({ type: 'join', room: 'kitchen', name });
-            if (type === 'ping') send({ type: 'pong', id });
-            if (type === 'joined') done();
-        };
-    });
-    await Promise.all(['Bo', 'Cäcilie', 'Dmitri', 'Eşref', 'Fatima', 'Ольга'].map(come));";
-
 pub(crate) async fn somebody_is_found_in_a_crowd(scene: &Scene) -> Result<()> {
     let browser = &scene.browser;
-    scene.run(CROWD).await?;
+    let names = ["Bo", "Cäcilie", "Dmitri", "Eşref", "Fatima", "Ольга"];
+    browser.run(RoomPage::CROWD, vec![json!(names)]).await?;
     browser.press('p').await?;
     scene.app().shows("#people-search", true).await?;
     let found = |names: &'static str| {

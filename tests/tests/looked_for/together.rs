@@ -56,21 +56,9 @@ pub(crate) async fn who_is_muted_is_told_and_heard_while_a_key_is_down(
 const PRESS_M: &str =
     "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'm', bubbles: true }));";
 
-/// A line that the server refuses, since it is longer than any may be once it is on its way.
-const STRETCH_ONE: &str = "
-    const send = WebSocket.prototype.send;
-    WebSocket.prototype.send = function (text) {
-        const message = JSON.parse(text);
-        if (message.type === 'say') {
-            WebSocket.prototype.send = send;
-            message.text = message.text.repeat(5000);
-        }
-        return send.call(this, JSON.stringify(message));
-    };";
-
 pub(crate) async fn what_failed_is_said_again(scene: &Scene) -> Result<()> {
     let (browser, page) = (&scene.browser, RoomPage(&scene.browser));
-    scene.run(STRETCH_ONE).await?;
+    scene.run(RoomPage::STRETCHES_A_LINE).await?;
     page.say("Tea?").await?;
     let note = |text: &str| text.starts_with("Not sent. The server says:");
     scene.app().text("#chat-log .failed .note", note).await?;
