@@ -81,7 +81,9 @@ fn line(moment: &Moment, before: &Moment) -> String {
     let estimate = moment.estimate;
     let known =
         |show: fn(ferrite_server::congestion::Estimate) -> String| estimate.map_or_else(none, show);
-    let elapsed = (moment.at - before.at).as_secs_f64().max(0.001);
+    // Of a trace that somebody made up.
+    let elapsed = moment.at.saturating_sub(before.at);
+    let elapsed = elapsed.as_secs_f64().max(0.001);
     let kbits = |bytes: u64| (8.0 * bytes as f64 / elapsed / 1000.0).round();
     let layers = moment.given.iter().map(|(id, layer)| {
         let layer = layer.map_or_else(|| "paused".to_owned(), |layer| layer.to_string());
@@ -92,8 +94,8 @@ fn line(moment: &Moment, before: &Moment) -> String {
         moment.at.as_secs(),
         known(|it| (it.bits_per_second / 1000).to_string()),
         moment.wanted / 1000,
-        kbits(moment.sent - before.sent),
-        kbits(moment.padding - before.padding),
+        kbits(moment.sent.saturating_sub(before.sent)),
+        kbits(moment.padding.saturating_sub(before.padding)),
         moment
             .delay
             .map_or_else(none, |delay| ms(delay).to_string()),
@@ -165,4 +167,27 @@ fn json(replay: &Replay) -> String {
         "moments": moments.collect::<Vec<_>>(),
     });
     all.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_back_in_time_is_shown_as_well() {
+        let moment = |seconds| Moment {
+            at: Duration::from_secs(seconds),
+            sent: 1000 * seconds,
+            ..Moment::default()
+        };
+        let replay = Replay {
+            moments: vec![moment(5), moment(3)],
+            decisions: 0,
+            different: 0,
+            differences: Vec::new(),
+            ending: Ending::Whole,
+        };
+        assert_eq!(table(&replay).lines().count(), 4);
+        assert!(json(&replay).contains("\"at\""));
+    }
 }

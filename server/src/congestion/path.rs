@@ -17,8 +17,9 @@ pub struct PathEstimator {
 impl PathEstimator {
     /// Has a trace written of what is known of the path and decided, unless it is at it already.
     pub fn trace(&mut self, sink: Box<dyn Sink>) {
-        let is_new = self.estimator.is_none();
-        self.trace = is_new.then(|| Box::new(Trace::new(sink)));
+        if self.estimator.is_none() && self.trace.is_none() {
+            self.trace = Some(Box::new(Trace::new(sink)));
+        }
     }
 
     /// That trace, for what else is known and decided: what the other end makes of the path itself, and who gets what.

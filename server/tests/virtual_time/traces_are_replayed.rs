@@ -91,7 +91,7 @@ fn it_shows_what_was_known_and_what_was_given() {
     let bits = |seconds| at(seconds).estimate.unwrap().bits_per_second;
     assert!(bits(10) > 1_200_000 && bits(20) < 800_000, "{whole:?}");
     assert_eq!(
-        [10, 20, 30].map(|it| at(it).given.clone()),
+        [10, 20, 30].map(|it| at(it).given.to_vec()),
         [
             vec![(PICTURE, Some(OperatingPoint::whole(0)))],
             vec![(PICTURE, Some(OperatingPoint::whole(1)))],
@@ -118,7 +118,7 @@ fn it_shows_what_an_end_says_itself() {
     };
     let bits = [9, 20].map(|it| at(it).estimate.unwrap().bits_per_second);
     assert!(bits[0] > 1_200_000 && bits[1] < 800_000, "{bits:?}");
-    let given = |seconds| at(seconds).given.clone();
+    let given = |seconds| at(seconds).given.to_vec();
     let whole_of = |layer| vec![(PICTURE, Some(OperatingPoint::whole(layer)))];
     assert_eq!([10, 20].map(given), [0, 1].map(whole_of));
     assert!(at(10).wanted > 1_000_000);

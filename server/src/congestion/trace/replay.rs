@@ -1,6 +1,7 @@
 //! A trace, decided again: the rules are told what they were told, and what they say is compared with what they said.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -23,7 +24,7 @@ pub struct NotATrace;
 pub struct Replay {
     /// What was known, each time that the other end said something or it was decided who gets what.
     pub moments: Vec<Moment>,
-    /// What was decided: numbers, estimates, probes and layers.
+    /// What was decided: numbers, estimates, probes, filling up and layers.
     pub decisions: u64,
     /// How much of it is otherwise now.
     pub different: u64,
@@ -73,7 +74,7 @@ pub struct Moment {
     /// says nothing of single packets.
     pub delay: Option<Duration>,
     /// What each section is given; within it `None` where it is paused.
-    pub given: Vec<(usize, Option<OperatingPoint>)>,
+    pub given: Arc<[(usize, Option<OperatingPoint>)]>,
 }
 
 /// A decision that is not what it was.
@@ -211,9 +212,12 @@ impl Stage {
                 given,
             } => {
                 let changed = (self.allocation).update(now, available, is_strained, demands);
-                self.now.given = self.allocation.all().collect();
-                let now = changed.then(|| self.now.given.clone());
-                self.compare("layers", &given, &now);
+                let all = self.allocation.all().collect::<Vec<_>>();
+                // Moments share what is the same.
+                if *self.now.given != *all {
+                    self.now.given = all.as_slice().into();
+                }
+                self.compare("layers", &given, &changed.then_some(all));
                 if changed {
                     self.note();
                 }

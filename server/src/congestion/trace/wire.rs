@@ -18,6 +18,8 @@ pub(in crate::congestion) const HEADER: usize = 8;
 
 /// No packet is longer, nor has a list more.
 const MAX_SHORT: u64 = u16::MAX as u64;
+/// The highest number that a section of a peer connection may have here, which is room for more than there may be.
+const MAX_SECTION: u64 = u8::MAX as u64;
 /// Nor is more said at once of what arrived.
 const MAX_ARRIVALS: usize = 8192;
 /// No rate is higher, in bits per second.
@@ -294,7 +296,7 @@ fn word(tag: u64, block: &mut &[u8]) -> Option<Word> {
             known: known(block)?,
         },
         REPORTED => Word::Reported {
-            section: short(block)?,
+            section: at_most(block, MAX_SECTION)? as usize,
             lost: u8::try_from(number(block)?).ok()?,
             highest: u32::try_from(number(block)?).ok()?,
         },
@@ -410,9 +412,9 @@ mod tests {
         assert!(read(&[fitted, 0, MAX_BITS, 0, 0, 0]).is_some());
         assert!(read(&[fitted, 0, MAX_BITS + 1, 0, 0, 0]).is_none());
         let reported = Tag::Reported as u64;
-        assert!(read(&[reported, 0, MAX_SHORT, 255, 7]).is_some());
-        assert!(read(&[reported, 0, MAX_SHORT + 1, 255, 7]).is_none());
-        assert!(read(&[reported, 0, MAX_SHORT, 256, 7]).is_none());
+        assert!(read(&[reported, 0, MAX_SECTION, 255, 7]).is_some());
+        assert!(read(&[reported, 0, MAX_SECTION + 1, 255, 7]).is_none());
+        assert!(read(&[reported, 0, MAX_SECTION, 256, 7]).is_none());
         // A list that says it is long, and is not.
         assert!(read(&[fitted, 0, 0, 0, MAX_SHORT]).is_none());
         // Before the beginning, and after the end of time.

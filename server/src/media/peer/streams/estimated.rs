@@ -28,6 +28,9 @@ impl MediaStreams {
 
     /// The other end wants no more than this, in bits per second.
     pub(super) fn hear_max_bitrate(&mut self, now: Instant, bits_per_second: u64) {
+        if self.estimated.is_none() {
+            return;
+        }
         let bytes = self.bytes_sent();
         if let Some(estimated) = &mut self.estimated {
             estimated.hear(now, bytes, bits_per_second, self.estimator.traced());
@@ -36,6 +39,9 @@ impl MediaStreams {
 
     /// The other end reports of what is sent on a section.
     pub(super) fn hear_block(&mut self, now: Instant, section: usize, block: &ReportBlock) {
+        if self.estimated.is_none() {
+            return;
+        }
         let bytes = self.bytes_sent();
         if let Some(estimated) = &mut self.estimated {
             let block = (section, block.fraction_lost, block.highest_sequence);
@@ -45,6 +51,9 @@ impl MediaStreams {
 
     /// Those were all blocks of a compound.
     pub(super) fn conclude_blocks(&mut self, now: Instant) {
+        if self.estimated.is_none() {
+            return;
+        }
         let bytes = self.bytes_sent();
         if let Some(estimated) = &mut self.estimated {
             estimated.conclude(now, bytes, self.estimator.traced());
