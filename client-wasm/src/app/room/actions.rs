@@ -16,6 +16,7 @@ use crate::dom::{self, Interval, Task};
 use crate::glimpse;
 use crate::language::say;
 use crate::media::{Kind, screen};
+use crate::settings::NO_DEVICE;
 use crate::view::{Choice, PageAction, Panel, RoomAction};
 use crate::words;
 
@@ -79,8 +80,8 @@ impl RoomApp {
             PageAction::RetryDevices => self.acquire(&self.devices.troubled()),
             PageAction::Choose(choice, value) => {
                 self.devices.choose(choice, &value);
-                // Of a device that is chosen away nothing comes later on.
-                if self.inside && !self.devices.are_pending() {
+                // Of a device that is chosen away nothing comes later on, whatever else is being opened.
+                if self.inside && value == NO_DEVICE {
                     self.publish();
                 }
                 self.show_devices();
