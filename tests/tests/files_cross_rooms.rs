@@ -44,6 +44,8 @@ const KEEP_CHANNELS: &str = "
     const create = RTCPeerConnection.prototype.createDataChannel;
     RTCPeerConnection.prototype.createDataChannel = function (...all) {
         const channel = create.apply(this, all);
+        // A file has nothing to do with the other one.
+        if (channel.label === 'ferrite.lossy') return channel;
         const send = channel.send.bind(channel);
         channel.send = (data) => {
             held.push({ channel, send, data, bytes: data.byteLength });

@@ -20,6 +20,8 @@ const PROGRAMS: &str = r"
     window.RTCPeerConnection = class extends RTCPeerConnection {
         createDataChannel(...about) {
             const channel = super.createDataChannel(...about);
+            // A file has nothing to do with the other one.
+            if (channel.label === 'ferrite.lossy') return channel;
             channels.push(channel);
             channel.addEventListener('message', ({ data }) => { if (data.byteLength < 100) short.push(data); });
             return channel;

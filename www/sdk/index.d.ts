@@ -321,7 +321,7 @@ export declare class Room<Methods extends Record<keyof Methods, RpcMethod> = Rec
    * What need not be waited for is small, or is a file.
    *
    * With `reliable: false` the newest counts, as with a pointer that moves: it is sent at once and once, in no order, at most
-   * 8 KiB with its topic and recipients, 500 a second. What finds no channel, no room or a slow reader is gone, and nobody is told.
+   * 8 KiB with its topic and recipients, 500 a second, where one to more than 50 counts as one for each 50. What finds no channel, no room or a slow reader is gone, and nobody is told.
    */
   sendBytes(data: ArrayBuffer | ArrayBufferView<ArrayBuffer>, options?: { topic?: string; to?: (Participant | string)[]; reliable?: boolean }): Promise<void>;
   /**

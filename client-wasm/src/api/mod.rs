@@ -15,6 +15,7 @@ pub(crate) use shapes::insight;
 use std::future::Future;
 use std::rc::Rc;
 
+use ferrite_protocol::limits::MAX_LOSSY_BYTES;
 use futures_channel::oneshot;
 use futures_util::{FutureExt, TryFutureExt};
 use js_sys::{Function, Promise};
@@ -24,7 +25,7 @@ use web_sys::{MediaStream, MediaStreamTrack, RtcPeerConnection};
 
 use crate::client::Command;
 use crate::dom::{self, Post};
-use crate::peer::{Outgoing, Payload};
+use crate::peer::{Outgoing, Payload, SendError};
 use instance::{Ask, Input, Instance};
 use outcome::{Failure, Glance, Reply};
 
@@ -144,7 +145,7 @@ impl FerriteClient {
     }
 
     /// Sends bytes to others in the room, on a channel where the newest counts: now and once, in no order. Where there is
-    /// no channel, or much waits to leave, they are not sent. Throws where they are no bytes.
+    /// no channel, or much waits to leave, they are not sent. Throws where they are no bytes, or more than 8 KiB.
     #[wasm_bindgen(js_name = sendNewest)]
     pub fn send_newest(
         &self,
@@ -152,7 +153,11 @@ impl FerriteClient {
     ) -> Result<(), JsValue> {
         let payload = translate::payload(data).filter(|it| matches!(it, Payload::Bytes(_)));
         let payload = payload.ok_or_else(|| translate::failure(&Failure::BadData))?;
-        self.command(Command::SendNewest(payload.into_bytes()));
+        let bytes = payload.into_bytes();
+        if bytes.len() > MAX_LOSSY_BYTES {
+            return Err(translate::failure(&Failure::Send(SendError::TooLarge)));
+        }
+        self.command(Command::SendNewest(bytes));
         Ok(())
     }
 
