@@ -226,6 +226,33 @@ fn what_is_asked_for_is_sent_again_within_its_time_once_a_round_and_later_not() 
 }
 
 #[test]
+fn what_is_asked_for_before_it_can_have_come_again_is_sent_once() {
+    let mut theatre = Theatre::new(seed(1), Codec::Vp9, Mode::Key);
+    let at = theatre.enter(10_000_000.0, SIZES[0]);
+    let number = theatre.seats[at].number;
+    let late = Duration::from_millis(200);
+    let road = Road::with(Box::new(move |_| Some(Some(late))));
+    theatre.world.roads.insert(number, road);
+    theatre.run_for(3 * SECOND);
+    let asked = theatre.seats[at].came.last().unwrap().sequence;
+    let media = theatre.world.callers[number].slot(0);
+    let mut nack = Vec::new();
+    rtcp::write_nack(&mut nack, 1, media, &[asked]);
+    let since = theatre.world.callers[number].far.rtp.len();
+    // The second time nothing can have come of the first, and the third time it can.
+    for _ in 0..3 {
+        theatre.world.callers[number].far.send_rtcp(&nack);
+        theatre.world.run_for(late / 2);
+    }
+    theatre.world.run_for(2 * late);
+    let came = theatre.world.callers[number].far.rtp[since..].iter();
+    let others = came.filter(|it| it.header.ssrc != media);
+    let again = others.filter_map(|it| it.payload().first_chunk().copied());
+    let again = again.map(u16::from_be_bytes).filter(|it| *it == asked);
+    assert_eq!(again.count(), 2);
+}
+
+#[test]
 fn who_says_when_packets_came_is_sent_them_again_for_as_long_as_that_takes_and_no_longer() {
     let mut theatre = Theatre::new(seed(1), Codec::Vp9, Mode::Key);
     let at = theatre.enter(10_000_000.0, SIZES[0]);

@@ -231,27 +231,6 @@ fn retransmits_once_in_a_while_and_not_more_than_its_share() {
     assert!(answered < 4, "{answered} answers to a flood");
 }
 
-#[test]
-fn what_crosses_a_retransmission_over_a_long_path_asks_for_no_second_one() {
-    let ms = Duration::from_millis;
-    let (mut egress, now) = (egress(MediaKind::Video), Instant::now());
-    for (number, kind) in [(1, KEY), (2, DELTA)] {
-        egress
-            .forward(now, &packet(7, number, kind), false)
-            .unwrap();
-    }
-    let mut again = |at, rtt: u64, number| {
-        let wanted = egress.wanted(now + ms(at), Some(ms(rtt)), number);
-        wanted.is_some()
-    };
-    assert_eq!(
-        [0, 100, 200, 299, 300].map(|at| again(at, 400, 500)),
-        [true, false, false, false, true]
-    );
-    assert!(again(400, 100, 500), "the path is shorter now");
-    assert_eq!([0, 10, 20].map(|at| again(at, 1, 501)), [true, false, true]);
-}
-
 /// What a stream makes of packets of any track and layer, given as these, and their numbers.
 fn sent(egress: &mut Egress, now: Instant, of: (u64, u8), number: u16, kind: &[u8]) -> Option<u16> {
     let mut media = packet(7 + u32::from(of.1), number, kind);

@@ -12,7 +12,7 @@ use super::pressure::Relief;
 use super::quality::Sent;
 use super::writing::{MAX_GROWTH, ROOM_FOR_A_CHECK, Stamp, admits_media, send_rtp, stamp, time};
 use super::{Peer, PeerOutput};
-use crate::congestion::{MAX_DELAY, MAX_RATE, Sink};
+use crate::congestion::{Estimator, MAX_DELAY, MAX_RATE, Sink};
 use crate::media::forward::rates::LayerRates;
 use crate::media::net::path::FourTuple;
 use crate::media::plan::Shown;
@@ -133,9 +133,11 @@ impl Peer {
         }
     }
 
-    /// How long it takes there and back: as reports of what was sent say, or before there are any, feedback.
+    /// How long it takes there and back, at least: as the last report of what was sent says, which may be of a queue that
+    /// is gone, or as feedback does.
     fn round_trip(&self) -> Option<Duration> {
-        (self.rtt).or_else(|| self.streams.estimator()?.round_trip())
+        let told = self.streams.estimator().and_then(Estimator::round_trip);
+        self.rtt.into_iter().chain(told).min()
     }
 
     /// Has memory fetched that [`Self::send_media`] will need: a part with each step.

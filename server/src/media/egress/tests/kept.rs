@@ -50,3 +50,24 @@ fn what_was_sent_is_remembered_for_as_long_as_it_is_kept() {
     send(&mut egress, ms(1500), 5);
     assert_eq!([501, 502].map(|ours| egress.keeps(ours)), [false, false]);
 }
+
+#[test]
+fn what_crosses_a_retransmission_over_a_long_path_asks_for_no_second_one() {
+    let ms = Duration::from_millis;
+    let (mut egress, now) = (egress(MediaKind::Video), Instant::now());
+    for (number, kind) in [(1, KEY), (2, DELTA)] {
+        egress
+            .forward(now, &packet(7, number, kind), false)
+            .unwrap();
+    }
+    let mut again = |at, rtt: u64, number| {
+        let wanted = egress.wanted(now + ms(at), Some(ms(rtt)), number);
+        wanted.is_some()
+    };
+    assert_eq!(
+        [0, 100, 200, 299, 300].map(|at| again(at, 400, 500)),
+        [true, false, false, false, true]
+    );
+    assert!(again(400, 100, 500), "the path is shorter now");
+    assert_eq!([0, 10, 20].map(|at| again(at, 1, 501)), [true, false, true]);
+}
