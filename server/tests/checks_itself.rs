@@ -156,6 +156,15 @@ async fn a_certificate_is_looked_at() {
     }
 }
 
+/// A socket whose number no TCP connection has: below those that systems give out by themselves, to other tests, too.
+fn udp_alone() -> UdpSocket {
+    let mut ports = (10_000..30_000).map(|port| ("127.0.0.1", port));
+    let is_free = |at: &(&str, u16)| TcpListener::bind(at).is_ok();
+    let free = ports.by_ref().filter(is_free);
+    let mut sockets = free.filter_map(|at| UdpSocket::bind(at).ok());
+    sockets.next().unwrap()
+}
+
 #[tokio::test]
 async fn a_port_of_another_programs_is_told() {
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -182,7 +191,7 @@ async fn a_port_of_another_programs_is_told() {
     assert_eq!(statuses(&report, "udp"), ["skipped"]);
     assert_eq!(statuses(&report, "clock"), ["ok"]);
 
-    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let udp = udp_alone();
     let taken = udp.local_addr().unwrap().port().to_string();
     let media = ["--media-listen", "127.0.0.1", "--media-port", &taken];
     let (report, code) = check(&[&FREE[..2], &media].concat()).await;
