@@ -214,7 +214,7 @@ impl PeerHandle {
         let ufrag = restarts.then(|| agreement.local.ufrag.clone());
         let id = self.id;
         self.give_home()?;
-        self.command(Command::SetSession { id, agreement })?;
+        self.command(Command::Agree { id, agreement })?;
         // Not before: names that no shard was told of must not displace those in use. Nor is it late:
         // the other end learns the new name from the answer.
         if let Some(ufrag) = ufrag {

@@ -1,7 +1,7 @@
 //! Offer in, answer out (RFC 9429 §5.3): the one piece of SDP code the server has.
 //!
 //! [`answer`] is a pure function of the offer, what the server brings and what was agreed before.
-//! It yields the answer's text and a [`Agreed`]: everything the media plane needs to know, parsed
+//! It yields the answer's text and an [`Agreed`]: everything the media plane needs to know, parsed
 //! and checked, so that nothing behind it looks at SDP again.
 
 mod agreed;

@@ -21,8 +21,8 @@ pub enum Command {
         /// The paths known to be its own.
         paths: Vec<FourTuple>,
     },
-    /// A peer's session changed.
-    SetSession {
+    /// Something else is agreed on with a peer.
+    Agree {
         /// The peer.
         id: PeerId,
         /// What was agreed.

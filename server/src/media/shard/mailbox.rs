@@ -96,7 +96,7 @@ impl Mail {
             }),
             Self::Command(
                 Command::Adopt { .. }
-                | Command::SetSession { .. }
+                | Command::Agree { .. }
                 | Command::SetPlan { .. }
                 | Command::Send { .. }
                 | Command::Heard { .. }

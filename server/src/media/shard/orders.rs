@@ -42,7 +42,7 @@ impl ShardCore {
                     }
                 }
             },
-            Command::SetSession { id, .. }
+            Command::Agree { id, .. }
             | Command::SetPlan { id, .. }
             | Command::Send { id, .. }
             | Command::Heard { id }
@@ -73,7 +73,7 @@ impl ShardCore {
         };
         self.busy = Some((key, "following its session"));
         match command {
-            Command::SetSession { agreement, .. } => {
+            Command::Agree { agreement, .. } => {
                 place.resident.agree(now, agreement);
                 place.resident.route(&mut self.router, key);
                 place.resident.gather(&mut self.gatherings, key);
@@ -126,7 +126,7 @@ impl ShardCore {
         self.retry = None;
         for command in std::mem::take(&mut self.undelivered) {
             match &command {
-                Command::SetSession { id, .. }
+                Command::Agree { id, .. }
                 | Command::SetPlan { id, .. }
                 | Command::Send { id, .. }
                 | Command::Heard { id }

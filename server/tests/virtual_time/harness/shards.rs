@@ -295,7 +295,7 @@ impl SomeShards {
             agreed,
             local: caller.far.theirs.clone(),
         };
-        self.command_peer(id, Command::SetSession { id, agreement });
+        self.command_peer(id, Command::Agree { id, agreement });
     }
 
     pub fn close(&mut self, caller: usize) {

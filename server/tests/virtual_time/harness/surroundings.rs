@@ -125,7 +125,7 @@ impl Outlet for Surroundings {
                 self.trouble.lost
             }
             Command::Adopt { .. }
-            | Command::SetSession { .. }
+            | Command::Agree { .. }
             | Command::SetPlan { .. }
             | Command::Send { .. }
             | Command::Heard { .. }

@@ -188,7 +188,7 @@ impl Bench {
                 pwd: "ourpasswordourpassword".to_owned(),
             },
         };
-        self.command(Command::SetSession { id, agreement });
+        self.command(Command::Agree { id, agreement });
     }
 
     /// The names of a peer's two ends.
