@@ -55,6 +55,13 @@ pub(crate) fn visit_room(name: &str) {
     }
 }
 
+/// The same, in the place of this page.
+pub(crate) fn go_on_to_room(name: &str) {
+    if let Some(window) = web_sys::window() {
+        let _ = window.location().replace(&of_room(name));
+    }
+}
+
 /// The WebSocket's address for a page's or server's address; `ws:` and `wss:` ones stay.
 pub(crate) fn from(address: &str) -> Option<String> {
     let url = Url::new(address).ok()?;

@@ -4,8 +4,8 @@
 use std::cell::Cell;
 
 use anyhow::{Result, ensure};
-use ferrite_tests::{RoomPage, Seat, Server, firefox_and_chromium};
-use serde_json::Value;
+use ferrite_tests::{RoomPage, Seat, Server, firefox_and_chromium, scene};
+use serde_json::{Value, json};
 
 /// Fewer than this, of both.
 const ACTIONS: u32 = 10;
@@ -111,4 +111,28 @@ fn firefox_and_chromium_meet_where_firefox_is_first() -> Result<()> {
         &options,
         async |fox, chrome, server| meet(Seat::Firefox(fox), Seat::Chromium(chrome), server).await,
     )
+}
+
+/// The form is there before what answers it is.
+#[tokio::test]
+async fn who_is_quicker_than_the_program_comes_to_the_room_as_well() -> Result<()> {
+    scene("front_quick", async |scene| {
+        let browser = &scene.browser;
+        let begin = "const made = HTMLFormElement.prototype.addEventListener;
+            HTMLFormElement.prototype.addEventListener = function (kind, ...rest) {
+                if (kind !== 'submit') made.call(this, kind, ...rest);
+            };";
+        let command = "Page.addScriptToEvaluateOnNewDocument";
+        browser
+            .devtools(command, json!({ "source": begin }))
+            .await?;
+        browser.open(&scene.server.url("/")).await?;
+        browser.type_into("#room", "Tea time\n").await?;
+        let there = "location.pathname === '/r/Tea%20time' && location.search === ''";
+        scene.holds("the room's page", there).await?;
+        scene.run("history.back();").await?;
+        let before = "location.pathname === '/' && location.search === ''";
+        scene.holds("the front page", before).await
+    })
+    .await
 }

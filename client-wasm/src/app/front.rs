@@ -20,6 +20,12 @@ impl App for Front {
     }
 
     fn open(&mut self) {
+        // Whoever was quicker than this program has sent the form to the page itself.
+        let asked = web_sys::window().and_then(|window| crate::url::parameter(&window, "room"));
+        let asked = asked.map(|room| room.trim().to_owned());
+        if let Some(room) = asked.filter(|room| !room.is_empty()) {
+            return crate::url::go_on_to_room(&room);
+        }
         let rooms = Settings::load().rooms.into_iter();
         let rooms = rooms.map(|name| {
             let address = crate::url::of_room(&name);

@@ -100,7 +100,7 @@ pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Everything comes from here, and nothing but wasm is evaluated.
+/// Everything comes from here and goes here, and nothing but wasm is evaluated.
 ///
 /// `'self'` covers a WebSocket to the same host in CSP 3, but not in Safari before 16, so the host
 /// is named: narrower than all of `ws:` and `wss:`. An IPv6 address cannot be named (CSP 3 §2.3.1),
@@ -120,7 +120,7 @@ fn content_security_policy(host: Option<&str>, embedders: &str) -> String {
          object-src 'none'; \
          base-uri 'none'; \
          frame-ancestors {embedders}; \
-         form-action 'none'"
+         form-action 'self'"
     )
 }
 
