@@ -212,15 +212,7 @@ impl Stage {
                 given,
             } => {
                 let changed = (self.allocation).update(now, available, is_strained, demands);
-                let all = self.allocation.all().collect::<Vec<_>>();
-                // Moments share what is the same.
-                if *self.now.given != *all {
-                    self.now.given = all.as_slice().into();
-                }
-                self.compare("layers", &given, &changed.then_some(all));
-                if changed {
-                    self.note();
-                }
+                self.give(changed, given.as_ref());
             }
             Event::Forgot(id) => self.allocation.forget(id),
             Event::ForgotAll => self.allocation = Allocation::default(),
@@ -294,6 +286,19 @@ impl Stage {
 
     fn add(&mut self, sent: u64) {
         self.now.sent = self.now.sent.saturating_add(sent);
+    }
+
+    /// Compares who got what with who gets what now.
+    fn give(&mut self, changed: bool, given: Option<&Vec<(usize, Option<OperatingPoint>)>>) {
+        let all = self.allocation.all().collect::<Vec<_>>();
+        // Moments share what is the same.
+        if *self.now.given != *all {
+            self.now.given = all.as_slice().into();
+        }
+        self.compare("layers", &given, &changed.then_some(&all));
+        if changed {
+            self.note();
+        }
     }
 
     fn send(&mut self, now: Instant, bytes: usize, purpose: Purpose, number: u16) {
