@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Send on the data channel.
     Send(Outgoing),
     /// Send to others in the room, now and once.
-    SendNewest(Vec<u8>),
+    SendLossy(Vec<u8>),
     /// Find a new media path.
     RestartIce,
     /// Try again now.
@@ -268,7 +268,7 @@ impl Client {
                 return;
             }
             Command::Send(message) => return self.send(message),
-            Command::SendNewest(bytes) => return self.with_peer(|it| it.send_newest(&bytes)),
+            Command::SendLossy(bytes) => return self.with_peer(|it| it.send_lossy(&bytes)),
             Command::Sample => return self.take_sample(events),
         };
         self.advance(input, events);

@@ -71,7 +71,7 @@ export function packed(topic, payload, to) {
 }
 
 // The same on the channel where the newest counts.
-export function asNewest(message) {
+export function asLossy(message) {
   if (message.length > LOSSY_BYTES) throw new RangeError(`a message that is not reliable has at most ${LOSSY_BYTES} bytes, with its topic and recipients`);
   return message;
 }

@@ -2,7 +2,7 @@
 // of them into what the client is asked for.
 
 import init, { FerriteClient } from "../ferrite_client.js";
-import { asNewest, packed } from "./data.js";
+import { asLossy, packed } from "./data.js";
 import { describe } from "./describe.js";
 import { Emitter } from "./emitter.js";
 import { LocalTrack } from "./local_track.js";
@@ -115,7 +115,7 @@ export class Room extends Emitter {
     const bytes = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
     const message = packed(topic, bytes, to?.map((it) => it.id ?? it));
     if (reliable) await this.#inside().send(message);
-    else this.#inside().sendNewest(asNewest(message));
+    else this.#inside().sendLossy(asLossy(message));
   }
 
   // A file on its way to somebody.

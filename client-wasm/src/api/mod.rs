@@ -146,8 +146,8 @@ impl FerriteClient {
 
     /// Sends bytes to others in the room, on a channel where the newest counts: now and once, in no order. Where there is
     /// no channel, or much waits to leave, they are not sent. Throws where they are no bytes, or more than 8 KiB.
-    #[wasm_bindgen(js_name = sendNewest)]
-    pub fn send_newest(
+    #[wasm_bindgen(js_name = sendLossy)]
+    pub fn send_lossy(
         &self,
         #[wasm_bindgen(unchecked_param_type = "ArrayBuffer | ArrayBufferView")] data: &JsValue,
     ) -> Result<(), JsValue> {
@@ -157,7 +157,7 @@ impl FerriteClient {
         if bytes.len() > MAX_LOSSY_BYTES {
             return Err(translate::failure(&Failure::Send(SendError::TooLarge)));
         }
-        self.command(Command::SendNewest(bytes));
+        self.command(Command::SendLossy(bytes));
         Ok(())
     }
 

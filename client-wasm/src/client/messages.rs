@@ -44,7 +44,7 @@ impl Client {
                 self.advance(call::Input::ChannelClosed, events);
             }
             ChannelEvent::Message(data) => self.on_message(data, events),
-            ChannelEvent::Newest(data) => events.push(Event::Message(data)),
+            ChannelEvent::Lossy(data) => events.push(Event::Message(data)),
             ChannelEvent::Drained => {
                 self.with_peer(Peer::drain);
                 self.give();

@@ -35,7 +35,7 @@ pub(crate) enum ChannelEvent {
     /// The server sent a string or an `ArrayBuffer`.
     Message(JsValue),
     /// The same on the channel on which the newest counts.
-    Newest(JsValue),
+    Lossy(JsValue),
     /// The send buffer has room again.
     Drained,
 }
@@ -172,12 +172,12 @@ impl Channel {
 }
 
 /// A room's channel on which the newest counts: nothing is sent again, and nothing waits here.
-pub(super) struct Newest {
+pub(super) struct Lossy {
     channel: RtcDataChannel,
     _listener: Listener,
 }
 
-impl Newest {
+impl Lossy {
     pub(super) fn open(
         connection: &Connection,
         post: &Post<ChannelEvent>,
@@ -188,7 +188,7 @@ impl Newest {
         let channel = connection.create_channel(LOSSY_CHANNEL, &init)?;
         channel.set_binary_type(RtcDataChannelType::Arraybuffer);
         let listener = listener(&channel, post, "message", |event| {
-            Some(ChannelEvent::Newest(data_of(event)?))
+            Some(ChannelEvent::Lossy(data_of(event)?))
         });
         Ok(Self {
             channel,

@@ -21,7 +21,7 @@ use web_sys::{
     RtcTrackEvent, console,
 };
 
-use channel::{Channel, Newest};
+use channel::{Channel, Lossy};
 pub(crate) use channel::{ChannelEvent, Outgoing, Payload, SendError};
 use sections::Sections;
 pub(crate) use sections::{Outlet, Switched};
@@ -83,7 +83,7 @@ pub(crate) struct Peer {
     connection: Connection,
     channel: Channel,
     /// In a room.
-    newest: Option<Newest>,
+    lossy: Option<Lossy>,
     codec: Option<VideoCodec>,
     describe: Option<Function>,
     /// In a room.
@@ -109,7 +109,7 @@ impl Peer {
         let kind = options.outlets.map_or(channel::ECHO, |_| channel::ROOM);
         let heard = post.map(PeerEvent::Channel);
         let channel = Channel::open(&connection, kind, &heard)?;
-        let newest = options.outlets.map(|_| Newest::open(&connection, &heard));
+        let lossy = options.outlets.map(|_| Lossy::open(&connection, &heard));
         let switched = post.map(PeerEvent::Switched);
         let sections = options
             .outlets
@@ -117,7 +117,7 @@ impl Peer {
         let mut peer = Self {
             connection,
             channel,
-            newest: newest.transpose()?,
+            lossy: lossy.transpose()?,
             codec: options.codec,
             describe: options.describe.cloned(),
             sections,
@@ -285,9 +285,9 @@ impl Peer {
     }
 
     /// Sends a room's message now, if there is room for it, and once.
-    pub(crate) fn send_newest(&self, bytes: &[u8]) {
-        if let Some(newest) = &self.newest {
-            newest.send(bytes);
+    pub(crate) fn send_lossy(&self, bytes: &[u8]) {
+        if let Some(lossy) = &self.lossy {
+            lossy.send(bytes);
         }
     }
 
