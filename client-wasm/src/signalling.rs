@@ -32,10 +32,13 @@ impl Signalling {
     /// Starts to open a WebSocket. Fails at once only for an impossible URL.
     pub(crate) fn open(url: &str, post: &Post<SocketEvent>) -> Result<Self, String> {
         let socket = WebSocket::new_with_str(url, SUBPROTOCOL).map_err(|e| dom::words(&e))?;
+        let listen = |kind, read: fn(Event) -> Option<SocketEvent>| {
+            Listener::posting(&socket, kind, post, read)
+        };
         let listeners = [
-            listen(&socket, "open", post, |_| Some(SocketEvent::Opened)),
-            listen(&socket, "close", post, closed),
-            listen(&socket, "message", post, heard),
+            listen("open", |_| Some(SocketEvent::Opened)),
+            listen("close", closed),
+            listen("message", heard),
         ];
         Ok(Self {
             socket,
@@ -59,20 +62,6 @@ impl Drop for Signalling {
         // Does nothing where it was closed before.
         let _ = self.socket.close_with_code(CloseCode::Normal.into());
     }
-}
-
-fn listen(
-    socket: &WebSocket,
-    kind: &'static str,
-    post: &Post<SocketEvent>,
-    read: fn(Event) -> Option<SocketEvent>,
-) -> Listener {
-    let post = post.clone();
-    Listener::new(socket, kind, move |event| {
-        if let Some(event) = read(event) {
-            post.send(event);
-        }
-    })
 }
 
 fn closed(event: Event) -> Option<SocketEvent> {

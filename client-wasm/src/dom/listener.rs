@@ -4,6 +4,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{Event, EventTarget};
 
+use super::Post;
+
 /// Detaches the callback from its target before it drops it: an event on a dropped closure throws.
 pub(crate) struct Listener {
     target: EventTarget,
@@ -26,6 +28,21 @@ impl Listener {
             kind,
             callback,
         }
+    }
+
+    /// Posts what `read` makes of every event of this kind until the listener is dropped.
+    pub(crate) fn posting<T: 'static>(
+        target: &EventTarget,
+        kind: &'static str,
+        post: &Post<T>,
+        read: impl Fn(Event) -> Option<T> + 'static,
+    ) -> Self {
+        let post = post.clone();
+        Self::new(target, kind, move |event| {
+            if let Some(item) = read(event) {
+                post.send(item);
+            }
+        })
     }
 }
 

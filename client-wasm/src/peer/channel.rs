@@ -187,7 +187,7 @@ impl Lossy {
         init.set_max_retransmits(0);
         let channel = connection.create_channel(LOSSY_CHANNEL, &init)?;
         channel.set_binary_type(RtcDataChannelType::Arraybuffer);
-        let listener = listener(&channel, post, "message", |event| {
+        let listener = Listener::posting(&channel, "message", post, |event| {
             Some(ChannelEvent::Lossy(data_of(event)?))
         });
         Ok(Self {
@@ -215,7 +215,9 @@ impl Drop for Channel {
 }
 
 fn listeners(channel: &RtcDataChannel, post: &Post<ChannelEvent>) -> [Listener; 4] {
-    let listen = |kind, read| listener(channel, post, kind, read);
+    let listen = |kind, read: fn(Event) -> Option<ChannelEvent>| {
+        Listener::posting(channel, kind, post, read)
+    };
     [
         listen("open", |_| Some(ChannelEvent::Opened)),
         listen("close", |_| Some(ChannelEvent::Closed)),
@@ -224,20 +226,6 @@ fn listeners(channel: &RtcDataChannel, post: &Post<ChannelEvent>) -> [Listener; 
             Some(ChannelEvent::Message(data_of(event)?))
         }),
     ]
-}
-
-fn listener(
-    channel: &RtcDataChannel,
-    post: &Post<ChannelEvent>,
-    kind: &'static str,
-    read: fn(Event) -> Option<ChannelEvent>,
-) -> Listener {
-    let post = post.clone();
-    Listener::new(channel, kind, move |event| {
-        if let Some(event) = read(event) {
-            post.send(event);
-        }
-    })
 }
 
 fn data_of(event: Event) -> Option<JsValue> {

@@ -408,12 +408,7 @@ fn connect(ice_servers: &[IceServer]) -> Result<Connection, JsValue> {
 
 fn listeners(connection: &Connection, post: &Post<PeerEvent>) -> [Listener; 5] {
     let listen = |kind, read: fn(Event) -> Option<PeerEvent>| {
-        let post = post.clone();
-        Listener::new(connection, kind, move |event| {
-            if let Some(event) = read(event) {
-                post.send(event);
-            }
-        })
+        Listener::posting(connection, kind, post, read)
     };
     [
         listen("negotiationneeded", |_| Some(PeerEvent::NegotiationNeeded)),

@@ -32,21 +32,9 @@ pub(super) fn on<A: 'static>(
     post: &Post<A>,
     read: impl Fn(Event) -> Option<A> + 'static,
 ) -> Listener {
-    listen(target, kind, post.clone(), Box::new(read))
-}
-
-/// Compiled once for each kind of action, not for each `read`.
-fn listen<A: 'static>(
-    target: &EventTarget,
-    kind: &'static str,
-    post: Post<A>,
-    read: Box<dyn Fn(Event) -> Option<A>>,
-) -> Listener {
-    Listener::new(target, kind, move |event| {
-        if let Some(action) = read(event) {
-            post.send(action);
-        }
-    })
+    // Boxed, it is compiled once for each kind of action, not for each `read`.
+    let read: Box<dyn Fn(Event) -> Option<A>> = Box::new(read);
+    Listener::posting(target, kind, post, read)
 }
 
 /// Shows or hides.
