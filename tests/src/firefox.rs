@@ -224,18 +224,6 @@ impl Firefox {
         Ok(found["value"]["element-6066-11e4-a52e-4f735466cecf"].clone())
     }
 
-    /// Waits until an expression of the page's is what `done` likes, and returns it.
-    pub async fn until(
-        &self,
-        what: &str,
-        expression: &str,
-        done: impl Fn(&Value) -> bool,
-    ) -> Result<Value> {
-        let body = format!("return {expression};");
-        let probe = async || self.run(&body, vec![]).await;
-        wait::until(what, wait::PATIENCE, probe, done).await
-    }
-
     /// Keeps a picture of the page as an artefact: all of it, whatever the window shows.
     pub async fn screenshot(&self, name: &str) -> Result<()> {
         let all = json!({ "full": true, "hash": false });

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::browser::Browser;
 use crate::firefox::Firefox;
 use crate::scene::LAB;
+use crate::wait;
 
 /// Chromium or Firefox.
 #[derive(Clone, Copy, Debug)]
@@ -70,10 +71,9 @@ impl Seat<'_> {
         expression: &str,
         done: impl Fn(&Value) -> bool,
     ) -> Result<Value> {
-        match self {
-            Self::Chromium(chromium) => chromium.until(what, expression, done).await,
-            Self::Firefox(firefox) => firefox.until(what, expression, done).await,
-        }
+        let body = format!("return {expression};");
+        let probe = async || self.run(&body, vec![]).await;
+        wait::until(what, wait::PATIENCE, probe, done).await
     }
 
     /// Waits until an expression of the page's is true.
